@@ -1,0 +1,79 @@
+# Thin: CMakeLists.txt and CMakePresets.json hold the build, scripts/ what comes before it.
+#
+#   make                 build/reap (the first time with the engine, a few minutes)
+#   make demo            build, then show what it does
+#   make test            build, then all tests
+#   make check-asan      the same tests under the address and undefined-behaviour sanitizers
+#   make test-archs      every architecture of the engine
+#   make bench           measurements
+#   make fuzz            each parser under libFuzzer for FUZZ_SECONDS
+#   make install         to PREFIX (DESTDIR is honoured)
+#   make format, make clean
+#
+# REAP_CUDA=ON (also HIP, VULKAN, METAL), REAP_NATIVE=OFF, REAP_LLAMA_DIR=PREFIX and the other options of
+# CMakeLists.txt may be given here. V=1 shows the commands.
+
+PREFIX ?= /usr/local
+FUZZ_SECONDS ?= 60
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+V ?= 0
+
+options := NATIVE AMX CUDA HIP VULKAN METAL LLAMA_DIR
+args := $(foreach o,$(options),$(if $(REAP_$(o)),-DREAP_$(o)=$(REAP_$(o)))) $(CMAKE_ARGS)
+
+ifeq ($(V),1)
+  Q :=
+  ninja_mode := --verbose
+else
+  Q := @
+  # On a terminal ninja's status line; elsewhere only what needs attention.
+  ninja_mode = $$(test -t 1 || echo --quiet)
+endif
+
+folder = build$(if $(filter-out release,$(1)),-$(1))
+
+# build PRESET: configure when that was not done yet, or with other options; ninja does so itself later on.
+define build
+$(Q)sh scripts/setup.sh $(2)
+$(Q)if [ ! -f $(call folder,$(1))/build.ninja ] || \
+	[ "$$(cat $(call folder,$(1))/make-args 2>/dev/null)" != '$(strip $(args))' ]; then \
+	mkdir -p $(call folder,$(1)) && rm -f $(call folder,$(1))/make-args && \
+	cmake --preset $(1) $(args) >$(call folder,$(1))/configure.log && \
+	echo '$(strip $(args))' >$(call folder,$(1))/make-args; fi
+$(Q)cmake --build $(call folder,$(1)) -j $(JOBS) -- $(ninja_mode)
+endef
+
+.NOTPARALLEL:
+.PHONY: all demo test check-asan test-archs bench fuzz install format clean
+
+all:
+	$(call build,release)
+
+demo: all
+	$(Q)bash scripts/demo.sh
+
+test: all
+	$(Q)sh scripts/ctest-summary.sh build -j $(JOBS)
+
+check-asan:
+	$(call build,asan,--asan)
+	$(Q)sh scripts/ctest-summary.sh build-asan -j $(JOBS)
+
+test-archs: all
+	$(Q)REAP="$$PWD/build/reap" SRC="$$PWD" BIN="$$PWD/build" bash tests/archs.sh
+
+bench: all
+	$(Q)REAP="$$PWD/build/reap" SRC="$$PWD" BIN="$$PWD/build" bash bench/run.sh
+
+fuzz:
+	$(call build,fuzz,--fuzz)
+	$(Q)sh scripts/fuzz.sh build-fuzz $(FUZZ_SECONDS)
+
+install: all
+	$(Q)DESTDIR="$(DESTDIR)" cmake --install build --prefix "$(PREFIX)"
+
+format:
+	$(Q)find src tests -name '*.[ch]' -exec clang-format -i {} +
+
+clean:
+	$(Q)rm -rf build build-dev build-asan build-fuzz

@@ -1,0 +1,68 @@
+# Finds libllama, the inference engine, and defines the target reap_engine and REAP_ENGINE_VERSION.
+# Order: REAP_LLAMA_DIR; an installed one that is new enough; the one scripts/engine.sh builds into its cache.
+
+set(REAP_LLAMA_MIN 0.5.0)
+
+# The answer of an earlier run must not win over changed options or another machine's cache.
+unset(llama_DIR CACHE)
+unset(ggml_DIR CACHE)
+unset(llama_LIBRARY CACHE)
+
+# An engine built with gcc carries libgomp; clang without its own libomp finds it only when told where it is.
+if(CMAKE_C_COMPILER_ID MATCHES "Clang" AND NOT APPLE)
+    find_package(OpenMP QUIET)
+    if(NOT OpenMP_FOUND)
+        execute_process(COMMAND gcc -print-file-name=libgomp.so
+            OUTPUT_VARIABLE gomp OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+        foreach(lang C CXX)
+            set(OpenMP_${lang}_FLAGS -pthread)
+            set(OpenMP_${lang}_LIB_NAMES gomp)
+        endforeach()
+        set(OpenMP_gomp_LIBRARY "${gomp}")
+    endif()
+endif()
+
+if(REAP_LLAMA_DIR)
+    set(prefix "${REAP_LLAMA_DIR}")
+    # A build tree cannot be used in place: its package files hold only once installed.
+    if(EXISTS "${prefix}/CMakeCache.txt")
+        set(prefix "${CMAKE_BINARY_DIR}/llama")
+        execute_process(
+            COMMAND "${CMAKE_COMMAND}" --install "${REAP_LLAMA_DIR}" --prefix "${prefix}"
+            OUTPUT_QUIET COMMAND_ERROR_IS_FATAL ANY)
+    endif()
+    find_package(llama CONFIG QUIET PATHS "${prefix}" NO_DEFAULT_PATH)
+    if(NOT llama_FOUND)
+        message(FATAL_ERROR "REAP_LLAMA_DIR: no usable libllama in ${REAP_LLAMA_DIR}; "
+            "expected the prefix of an installed llama.cpp or its build folder")
+    elseif(llama_VERSION VERSION_LESS REAP_LLAMA_MIN)
+        message(FATAL_ERROR "REAP_LLAMA_DIR: libllama in ${REAP_LLAMA_DIR} is version ${llama_VERSION}, "
+            "expected ${REAP_LLAMA_MIN} or newer")
+    endif()
+else()
+    # An installed engine was built with options of its own, so that asking for some rules it out.
+    if(NOT (REAP_CUDA OR REAP_HIP OR REAP_VULKAN OR REAP_METAL))
+        find_package(llama ${REAP_LLAMA_MIN} CONFIG QUIET)
+    endif()
+    if(NOT llama_FOUND)
+        # Without CC and CXX, which CMake sets to the compilers of this build: the engine is the same one for
+        # all presets (ENGINE_CC and ENGINE_CXX choose other compilers for it).
+        execute_process(
+            COMMAND "${CMAKE_COMMAND}" -E env --unset=CC --unset=CXX --unset=CFLAGS --unset=CXXFLAGS
+                bash "${CMAKE_SOURCE_DIR}/scripts/engine.sh"
+                -DREAP_NATIVE=${REAP_NATIVE} -DREAP_AMX=${REAP_AMX} -DREAP_CUDA=${REAP_CUDA}
+                -DREAP_HIP=${REAP_HIP} -DREAP_VULKAN=${REAP_VULKAN} -DREAP_METAL=${REAP_METAL}
+            OUTPUT_VARIABLE prefix OUTPUT_STRIP_TRAILING_WHITESPACE RESULT_VARIABLE result)
+        if(NOT result EQUAL 0)
+            message(FATAL_ERROR "scripts/engine.sh could not provide libllama (see above)")
+        endif()
+        string(REGEX REPLACE ".*\n" "" prefix "${prefix}")
+        find_package(llama ${REAP_LLAMA_MIN} CONFIG REQUIRED QUIET PATHS "${prefix}" NO_DEFAULT_PATH)
+    endif()
+endif()
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/scripts/engine.sh")
+
+set(REAP_ENGINE_VERSION "${llama_VERSION}")
+add_library(reap_engine INTERFACE)
+target_link_libraries(reap_engine INTERFACE llama)
+message(STATUS "libllama ${REAP_ENGINE_VERSION}: ${llama_DIR}")

@@ -1,0 +1,74 @@
+# Every file in tests/ is found by its name and place; nothing is listed here.
+#   tests/unit/test_X.c   cmocka program, test "unit-X"; other .c files there are linked into all of them
+#   tests/fuzz/fuzz_X.c   with driver.c it runs the stored inputs tests/data/fuzz/X, test "fuzz-X";
+#                         with REAP_FUZZ it becomes a libFuzzer program instead
+#   tests/cli/X.sh        run with bash, test "cli-X"; exit status 77 is "skipped"
+
+set(tests "${CMAKE_SOURCE_DIR}/tests")
+set(test_env
+    "REAP=$<TARGET_FILE:reap>" "SRC=${CMAKE_SOURCE_DIR}" "BIN=${CMAKE_BINARY_DIR}"
+    # Hostile sizes must come back as a failed allocation, as they do without the sanitizer.
+    "ASAN_OPTIONS=allocator_may_return_null=1:detect_stack_use_after_return=1"
+    "UBSAN_OPTIONS=print_stacktrace=1")
+
+function(reap_test_target target)
+    target_link_libraries(${target} PRIVATE reapcore ${ARGN})
+    target_include_directories(${target} PRIVATE "${tests}/unit")
+    target_compile_definitions(${target} PRIVATE
+        TEST_DATA_DIR="${tests}/data" REAP_BIN="$<TARGET_FILE:reap>")
+    set_target_properties(${target} PROPERTIES LINKER_LANGUAGE CXX) # the engine is C++ inside
+endfunction()
+
+function(reap_add_test name)
+    add_test(NAME ${name} COMMAND ${ARGN} WORKING_DIRECTORY "${CMAKE_BINARY_DIR}")
+    set_tests_properties(${name} PROPERTIES
+        TIMEOUT 600 SKIP_RETURN_CODE 77 ENVIRONMENT "${test_env}")
+endfunction()
+
+file(GLOB fuzz_sources CONFIGURE_DEPENDS "${tests}/fuzz/fuzz_*.c")
+
+if(REAP_FUZZ)
+    foreach(source ${fuzz_sources})
+        get_filename_component(name "${source}" NAME_WE)
+        add_executable(${name} "${source}")
+        reap_test_target(${name})
+        target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+    endforeach()
+    return()
+endif()
+
+foreach(source ${fuzz_sources})
+    get_filename_component(name "${source}" NAME_WE)
+    string(REGEX REPLACE "^fuzz_" "" subject "${name}")
+    add_executable(${name} "${source}" "${tests}/fuzz/driver.c")
+    reap_test_target(${name})
+    reap_add_test(fuzz-${subject} ${name} "${tests}/data/fuzz/${subject}")
+endforeach()
+
+pkg_check_modules(cmocka QUIET IMPORTED_TARGET cmocka)
+if(cmocka_FOUND)
+    file(GLOB unit_sources CONFIGURE_DEPENDS "${tests}/unit/test_*.c")
+    file(GLOB unit_support CONFIGURE_DEPENDS "${tests}/unit/*.c")
+    if(unit_sources)
+        list(REMOVE_ITEM unit_support ${unit_sources})
+    endif()
+    if(unit_support)
+        add_library(testsupport STATIC ${unit_support})
+        reap_test_target(testsupport PkgConfig::cmocka)
+    endif()
+    foreach(source ${unit_sources})
+        get_filename_component(name "${source}" NAME_WE)
+        string(REGEX REPLACE "^test_" "" subject "${name}")
+        add_executable(${name} "${source}")
+        reap_test_target(${name} $<TARGET_NAME_IF_EXISTS:testsupport> PkgConfig::cmocka)
+        reap_add_test(unit-${subject} ${name})
+    endforeach()
+else()
+    message(NOTICE "cmocka not found: no unit tests (scripts/setup.sh installs it)")
+endif()
+
+file(GLOB cli_scripts CONFIGURE_DEPENDS "${tests}/cli/*.sh")
+foreach(script ${cli_scripts})
+    get_filename_component(subject "${script}" NAME_WE)
+    reap_add_test(cli-${subject} bash "${script}")
+endforeach()

@@ -1,0 +1,300 @@
+#!/usr/bin/env bash
+# Fetch and build the inference engine (libllama) once, into a cache outside the checkout.
+#
+#   scripts/engine.sh [-DNAME=VALUE]...                  prints the install prefix
+#   scripts/engine.sh [-DNAME=VALUE]... --tools NAME...  builds tools of the engine too, prints their folder
+#
+# The answer is the last line on standard output; everything else goes to standard error.
+# With the cache filled this needs no network and takes a few hundredths of a second.
+#
+# NAME, also read from the environment: REAP_NATIVE (default ON: code for this CPU), REAP_AMX (default OFF),
+# REAP_CUDA, REAP_HIP, REAP_VULKAN, REAP_METAL (default OFF).
+# Environment: REAP_CACHE (default ~/.cache/reap), ENGINE_CC and ENGINE_CXX (default cc and c++), ENGINE_JOBS.
+
+set -eu
+
+version=0.5.0
+tree=fd570ef54b10ec5fecb739e7e04c8ce44a6f415a
+url=https://github.com/ggml-org/llama.cpp
+# The same tree travels as a git bundle in an npm package: a second source where the first cannot be reached.
+package=node-llama-cpp@3.22.1
+bundle=package/llama/gitRelease.bundle
+bundle_sha256=5f5d1105d5df040738d87b8290e5d17e7362131cdcfdb0831618e0ea528b4a51
+
+here=$(cd "$(dirname "$0")" && pwd)
+cache=${REAP_CACHE:-${XDG_CACHE_HOME:-${HOME:-/var/tmp}/.cache}/reap}
+cc=${ENGINE_CC:-cc}
+cxx=${ENGINE_CXX:-c++}
+native=${REAP_NATIVE:-ON} amx=${REAP_AMX:-OFF}
+cuda=${REAP_CUDA:-OFF} hip=${REAP_HIP:-OFF} vulkan=${REAP_VULKAN:-OFF} metal=${REAP_METAL:-OFF}
+tools=()
+work=
+
+say() { printf 'engine: %s\n' "$*" >&2; }
+die() { say "$@"; exit 1; }
+need() { command -v "$1" >/dev/null || die "'$1' is missing (scripts/setup.sh installs what is needed)"; }
+
+usage() {
+    sed -n '2,/^$/s/^# \{0,1\}//p' "$0" >&2
+    exit 2
+}
+
+cleanup() {
+    [ -z "$work" ] || rm -rf "$work"
+}
+trap cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+on_off() {
+    case $2 in
+    ON | on | 1 | YES | yes | TRUE | true | Y | y) printf ON ;;
+    OFF | off | 0 | NO | no | FALSE | false | N | n | '') printf OFF ;;
+    *) say "$1 is '$2', expected ON or OFF"; exit 2 ;;
+    esac
+}
+
+read_args() {
+    while [ $# -gt 0 ]; do
+        case $1 in
+        -DREAP_NATIVE=*) native=${1#*=} ;;
+        -DREAP_AMX=*) amx=${1#*=} ;;
+        -DREAP_CUDA=*) cuda=${1#*=} ;;
+        -DREAP_HIP=*) hip=${1#*=} ;;
+        -DREAP_VULKAN=*) vulkan=${1#*=} ;;
+        -DREAP_METAL=*) metal=${1#*=} ;;
+        --tools)
+            shift
+            [ $# -gt 0 ] || usage
+            tools=("$@")
+            break
+            ;;
+        *) usage ;;
+        esac
+        shift
+    done
+    native=$(on_off REAP_NATIVE "$native")
+    amx=$(on_off REAP_AMX "$amx")
+    cuda=$(on_off REAP_CUDA "$cuda")
+    hip=$(on_off REAP_HIP "$hip")
+    vulkan=$(on_off REAP_VULKAN "$vulkan")
+    metal=$(on_off REAP_METAL "$metal")
+}
+
+duration() {
+    if [ "$1" -ge 60 ]; then
+        printf '%d min %d s' $(($1 / 60)) $(($1 % 60))
+    else
+        printf '%d s' "$1"
+    fi
+}
+
+sha256() {
+    if command -v sha256sum >/dev/null; then sha256sum; else shasum -a 256; fi | cut -c1-64
+}
+
+# timeout(1) is not everywhere; without it the command runs unlimited.
+limited() {
+    local seconds=$1
+    shift
+    if command -v timeout >/dev/null; then timeout "$seconds" "$@"; else "$@"; fi
+}
+
+# What this CPU can do. Part of the cache key of a native build: a home folder shared between different
+# machines must never hand code for one CPU to another.
+cpu_features() {
+    if [ -r /proc/cpuinfo ]; then
+        awk -F: '/^(flags|Features|isa|CPU implementer|CPU part|cpu family|model|vendor_id)[ \t]*:/ &&
+                 !seen[$0]++' /proc/cpuinfo
+    elif command -v sysctl >/dev/null; then
+        sysctl -n machdep.cpu.brand_string 2>/dev/null || true
+    fi
+}
+
+cache_key() {
+    printf '%s\n' "layout 1" "$tree" "$(uname -sm)" "amx=$amx native=$native" \
+        "cuda=$cuda hip=$hip vulkan=$vulkan metal=$metal" "$("$cc" --version)" "$("$cxx" --version)"
+    if [ "$native" = ON ]; then cpu_features; fi
+    if [ "$cuda" = ON ]; then nvcc --version 2>/dev/null || true; fi
+}
+
+lock() {
+    mkdir -p "$cache" || die "cannot create $cache (REAP_CACHE chooses another folder)"
+    command -v flock >/dev/null || return 0
+    exec 9>"$cache/lock"
+    if ! flock -n 9; then
+        say "another build is using $cache, waiting for it"
+        flock 9
+    fi
+}
+
+tree_of() { git -C "$1" rev-parse 'HEAD^{tree}' 2>/dev/null || true; }
+
+# clone NAME SOURCE [GIT OPTION...]: clone to $work/src, keep it only if it is the tree we know.
+clone() {
+    local name=$1 from=$2 found
+    shift 2
+    rm -rf "$work/src"
+    limited 1800 git -c advice.detachedHead=false clone --quiet "$@" "$from" "$work/src" 9>&- >&2 || return 1
+    found=$(tree_of "$work/src")
+    if [ "$found" != "$tree" ]; then
+        say "$name has tree ${found:-none}, expected $tree"
+        return 1
+    fi
+}
+
+# A short question first, so that a machine without access finds out in seconds and a slow line may still take
+# its time for the clone.
+from_git() {
+    export GIT_TERMINAL_PROMPT=0 GIT_HTTP_LOW_SPEED_LIMIT=1000 GIT_HTTP_LOW_SPEED_TIME=30
+    limited 10 git ls-remote --exit-code --tags "$url" "v$version" >/dev/null 2>&1 9>&- || {
+        say "$url cannot be reached"
+        return 1
+    }
+    say "cloning $url, tag v$version"
+    clone "$url" "$url" --depth 1 --branch "v$version"
+}
+
+from_npm() {
+    local got
+    command -v npm >/dev/null || "$here/setup.sh" --npm >&2 || return 1
+    say "fetching the npm package $package (36 MB), which holds the same sources"
+    (cd "$work" && limited 900 npm pack --silent "$package" >/dev/null 9>&-) || {
+        say "npm pack $package failed"
+        return 1
+    }
+    tar -xzf "$work"/node-llama-cpp-*.tgz -C "$work" "$bundle" || return 1
+    got=$(sha256 <"$work/$bundle")
+    if [ "$got" != "$bundle_sha256" ]; then
+        say "$package: $bundle has SHA-256 $got, expected $bundle_sha256"
+        return 1
+    fi
+    clone "$package" "$work/$bundle"
+}
+
+fetch() {
+    if [ "$(tree_of "$src")" = "$tree" ]; then return; fi
+    need git
+    rm -rf "$src"
+    work=$(mktemp -d "$cache/fetch.XXXXXX")
+    from_git || from_npm || die "no source of libllama $version could be reached." \
+        "Give an installed one with -DREAP_LLAMA_DIR=PREFIX, or put a clone of $url at v$version into $src"
+    mv "$work/src" "$src"
+    rm -rf "$work"
+    work=
+}
+
+# Some virtual machines advertise AMX and then kill the process at the first tile instruction. ggml compiles
+# its AMX kernels in whenever the compiler has AMX on, as with -march=native there, and does not ask the CPU
+# again before it uses them. These flags win over -march in any order.
+amx_flags() {
+    local flag
+    [ "$amx" = OFF ] || return 0
+    case $(uname -m) in x86_64 | amd64 | i?86) ;; *) return 0 ;; esac
+    for flag in -mno-amx-tile -mno-amx-int8 -mno-amx-bf16; do
+        if "$cc" "$flag" -x c -fsyntax-only /dev/null 2>/dev/null; then printf '%s ' "$flag"; fi
+    done
+}
+
+configure() {
+    local common=$1 server=$2 flags
+    flags=$(amx_flags)
+    need cmake
+    need ninja
+    cmake -S "$src" -B "$dir/build" -G Ninja \
+        -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=OFF -DCMAKE_POSITION_INDEPENDENT_CODE=ON \
+        -DCMAKE_C_COMPILER="$cc" -DCMAKE_CXX_COMPILER="$cxx" \
+        -DCMAKE_C_FLAGS="$flags" -DCMAKE_CXX_FLAGS="$flags" \
+        -DCMAKE_INSTALL_PREFIX="$dir/prefix" -DCMAKE_INSTALL_LIBDIR=lib \
+        -DLLAMA_BUILD_IS_DEV=OFF -DLLAMA_OPENSSL=OFF -DLLAMA_BUILD_UI=OFF -DLLAMA_USE_PREBUILT_UI=OFF \
+        -DLLAMA_BUILD_COMMON="$common" -DLLAMA_BUILD_TOOLS="$common" -DLLAMA_BUILD_TESTS="$common" \
+        -DLLAMA_BUILD_SERVER="$server" -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_APP=OFF \
+        -DGGML_CCACHE=OFF -DGGML_RPC=ON -DGGML_NATIVE="$native" \
+        -DGGML_CUDA="$cuda" -DGGML_HIP="$hip" -DGGML_VULKAN="$vulkan" -DGGML_METAL="$metal" \
+        >"$dir/configure.log" 2>&1 9>&- || failed "$dir/configure.log"
+}
+
+failed() {
+    tail -n 20 "$1" >&2
+    die "failed; the whole log is $1"
+}
+
+# The lock's descriptor stays open in ninja: should this script be killed, the lock holds until ninja ends.
+# compile WHAT TARGET...: on a terminal ninja's own status line, elsewhere a line every 15 seconds.
+compile() {
+    local what=$1 start=$SECONDS jobs=${ENGINE_JOBS:-} pid next now steps
+    shift
+    [ -n "$jobs" ] || jobs=$(nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
+    say "building $what, some minutes; kept in $dir"
+    if [ -t 2 ]; then
+        NINJA_STATUS='engine: [%f of %t, %e s] ' ninja -C "$dir/build" -j "$jobs" "$@" >&2 ||
+            die "building $what failed"
+    else
+        NINJA_STATUS='[%f/%t] ' ninja -C "$dir/build" -j "$jobs" "$@" >"$dir/build.log" 2>&1 &
+        pid=$!
+        trap 'kill $pid 2>/dev/null; exit 130' INT
+        trap 'kill $pid 2>/dev/null; exit 143' TERM
+        next=$((start + 15))
+        while kill -0 "$pid" 2>/dev/null; do
+            sleep 1 9>&-
+            now=$SECONDS
+            [ "$now" -ge "$next" ] || continue
+            next=$((now + 15))
+            steps=$(tail -c 4000 "$dir/build.log" |
+                sed -n 's,^\[\([0-9]*\)/\([0-9]*\)\].*,\1 of \2 steps,p' | tail -n 1)
+            say "building $what, ${steps:-starting}, $(duration $((now - start)))"
+        done
+        wait "$pid" || failed "$dir/build.log"
+    fi
+    say "built $what in $(duration $((SECONDS - start)))"
+}
+
+# The prefix takes its name only when it is complete.
+build_library() {
+    if [ -e "$dir/prefix/complete" ]; then return; fi
+    fetch
+    mkdir -p "$dir"
+    cache_key >"$dir/key"
+    configure OFF OFF
+    compile "libllama $version" all
+    rm -rf "$dir/prefix"
+    cmake --install "$dir/build" >"$dir/install.log" 2>&1 9>&- || failed "$dir/install.log"
+    : >"$dir/prefix/complete"
+}
+
+# With the library's tree reconfigured, so that its objects are not built again.
+build_tools() {
+    local name server=OFF missing=()
+    for name in "${tools[@]}"; do
+        [ -x "$dir/tools/$name" ] || missing+=("$name")
+        case $name in llama-server | llama-cli) server=ON ;; esac
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    lock
+    build_library
+    fetch
+    configure ON "$server"
+    compile "${missing[*]}" "${missing[@]}"
+    mkdir -p "$dir/tools"
+    for name in "${missing[@]}"; do
+        cp "$dir/build/bin/$name" "$dir/tools/.$name.new"
+        mv "$dir/tools/.$name.new" "$dir/tools/$name"
+    done
+}
+
+read_args "$@"
+need "$cc"
+need "$cxx"
+src=$cache/llama-$version-src
+dir=$cache/llama-$version-$(cache_key | sha256 | cut -c1-12)
+
+if [ ! -e "$dir/prefix/complete" ]; then
+    lock
+    build_library
+fi
+if [ ${#tools[@]} -gt 0 ]; then
+    build_tools
+    printf '%s\n' "$dir/tools"
+else
+    printf '%s\n' "$dir/prefix"
+fi

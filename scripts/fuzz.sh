@@ -1,0 +1,35 @@
+#!/bin/sh
+# Run every libFuzzer program of a build folder for some seconds each.
+#
+#   scripts/fuzz.sh BUILD SECONDS
+#
+# Starts from the stored inputs tests/data/fuzz/X; new ones go to BUILD/corpus/X, crashes to BUILD/crashes.
+
+set -eu
+
+build=$1 seconds=$2
+here=$(cd "$(dirname "$0")/.." && pwd)
+passed=0 failed=0
+mkdir -p "$build/crashes"
+
+for program in "$build"/fuzz_*; do
+    [ -x "$program" ] || continue
+    subject=${program##*/fuzz_}
+    stored=$here/tests/data/fuzz/$subject
+    mkdir -p "$build/corpus/$subject"
+    set -- "$build/corpus/$subject"
+    [ ! -d "$stored" ] || set -- "$@" "$stored"
+    printf '%s: %s s\n' "$subject" "$seconds"
+    if ASAN_OPTIONS=allocator_may_return_null=1 "$program" -max_total_time="$seconds" -print_final_stats=1 \
+        -timeout=10 -rss_limit_mb=4096 -verbosity=0 -artifact_prefix="$build/crashes/$subject-" "$@" \
+        >"$build/fuzz-$subject.log" 2>&1; then
+        passed=$((passed + 1))
+        grep number_of_executed_units "$build/fuzz-$subject.log" || true
+    else
+        failed=$((failed + 1))
+        tail -n 40 "$build/fuzz-$subject.log"
+    fi
+done
+
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ] && [ "$passed" -gt 0 ]

@@ -1,0 +1,23 @@
+/* hash.h - SHA-256 (in files: anybody can check it with sha256sum) and XXH3-128 (inside one run, to find equal bytes fast). */
+#ifndef REAP_BASE_HASH_H
+#define REAP_BASE_HASH_H
+
+#include "base/err.h"
+#include <stddef.h>
+#include <stdint.h>
+
+struct sha256; /* a running hash */
+struct sha256 *sha256_new(void);
+void sha256_add(struct sha256 *h, const void *p, size_t n);
+void sha256_hex(struct sha256 *h, char hex[65]); /* ends and frees it */
+
+bool sha256_file(const char *path, char hex[65], struct err *e);
+void sha256_bytes(const void *p, size_t n, char hex[65]);
+
+struct hash128 {
+    uint64_t lo, hi;
+};
+/* XXH3-128 of bytes [off, off+n) of fd, read in windows of 1 MiB. */
+bool hash128_range(int fd, uint64_t off, uint64_t n, struct hash128 *out, struct err *e);
+
+#endif

@@ -1,0 +1,181 @@
+/* json.c - see json.h. */
+#include "base/json.h"
+#include "base/file.h"
+#include "base/mem.h"
+
+#include <math.h>
+#include <string.h>
+
+#define JSON_MAX_FILE (1ull << 30)
+
+json_t *json_parse(const char *s, size_t n, struct err *e)
+{
+    json_error_t je;
+    json_t *v = json_loadb(s, n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &je);
+    if (!v)
+        err_set(e, ERR_INPUT, "line %d, column %d: not valid JSON: %s", je.line, je.column, je.text);
+    return v;
+}
+
+json_t *json_read(const char *path, struct err *e)
+{
+    struct buf b = { 0 };
+    json_t *v = NULL;
+    if (file_read_all(path, JSON_MAX_FILE, &b, e)) {
+        v = json_parse(b.s, b.n, e);
+        if (!v)
+            err_ctx(e, "%s", path);
+    }
+    buf_clear(&b);
+    return v;
+}
+
+static bool is_scalar_list(const json_t *v)
+{
+    if (!json_is_array(v))
+        return false;
+    for (size_t i = 0; i < json_array_size(v); i++) {
+        const json_t *x = json_array_get(v, i);
+        if (json_is_object(x) || json_is_array(x))
+            return false;
+    }
+    return true;
+}
+
+static int dump_cb(const char *s, size_t n, void *ud)
+{
+    buf_add(ud, s, n);
+    return 0;
+}
+
+/* Shortest of 15, 16 and 17 digits that reads back equal, always with a point or an exponent (it is a real, not an integer). */
+static void print_real(struct buf *b, double d)
+{
+    char s[40];
+    for (int digits = 15; digits <= 17; digits++) {
+        snprintf(s, sizeof s, "%.*g", digits, d);
+        if (strtod(s, NULL) == d)
+            break;
+    }
+    buf_str(b, s);
+    if (!strpbrk(s, ".e"))
+        buf_str(b, ".0");
+}
+
+static void print_at(struct buf *b, const json_t *v, int depth)
+{
+    if (json_is_real(v)) {
+        print_real(b, json_real_value(v));
+    } else if (json_is_object(v) && json_object_size(v)) {
+        const char *key;
+        json_t *x;
+        bool first = true;
+        buf_char(b, '{');
+        json_object_foreach((json_t *)(uintptr_t)v, key, x)
+        {
+            buf_str(b, first ? "\n" : ",\n");
+            first = false;
+            buf_fmt(b, "%*s", depth + 1, "");
+            json_t *k = json_string(key);
+            json_dump_callback(k, dump_cb, b, JSON_ENCODE_ANY);
+            json_decref(k);
+            buf_str(b, ": ");
+            print_at(b, x, depth + 1);
+        }
+        buf_fmt(b, "\n%*s}", depth, "");
+    } else if (json_is_array(v) && json_array_size(v)) {
+        bool flat = is_scalar_list(v);
+        buf_char(b, '[');
+        for (size_t i = 0; i < json_array_size(v); i++) {
+            if (flat)
+                buf_str(b, i ? ", " : "");
+            else
+                buf_fmt(b, "%s\n%*s", i ? "," : "", depth + 1, "");
+            print_at(b, json_array_get(v, i), depth + 1);
+        }
+        if (flat)
+            buf_char(b, ']');
+        else
+            buf_fmt(b, "\n%*s]", depth, "");
+    } else {
+        json_dump_callback(v, dump_cb, b, JSON_ENCODE_ANY);
+    }
+}
+
+void json_print(struct buf *b, const json_t *v)
+{
+    print_at(b, v, 0);
+    buf_char(b, '\n');
+}
+
+bool json_write(const char *path, const json_t *v, bool force, struct err *e)
+{
+    struct buf b = { 0 };
+    json_print(&b, v);
+    bool ok = file_write_atomic(path, b.s, b.n, force, e);
+    buf_clear(&b);
+    return ok;
+}
+
+const char *json_type_name(const json_t *v)
+{
+    static const char *const names[] = { "an object", "a list", "a string", "an integer", "a number", "true", "false", "null" };
+    return v ? names[json_typeof(v)] : "missing";
+}
+
+static bool wrong(const json_t *v, const char *key, const char *where, const char *expected, struct err *e)
+{
+    return err_set(e, ERR_INPUT, "%s: '%s' is %s, expected %s", where, key, json_type_name(v), expected);
+}
+
+bool json_need_obj(const json_t *o, const char *key, const char *where, json_t **out, struct err *e)
+{
+    *out = json_object_get(o, key);
+    return json_is_object(*out) || wrong(*out, key, where, "an object", e);
+}
+
+bool json_need_arr(const json_t *o, const char *key, const char *where, json_t **out, struct err *e)
+{
+    *out = json_object_get(o, key);
+    return json_is_array(*out) || wrong(*out, key, where, "a list", e);
+}
+
+bool json_need_str(const json_t *o, const char *key, const char *where, const char **out, struct err *e)
+{
+    json_t *v = json_object_get(o, key);
+    *out = json_string_value(v);
+    return *out || wrong(v, key, where, "a string", e);
+}
+
+bool json_need_u64(const json_t *o, const char *key, const char *where, uint64_t *out, struct err *e)
+{
+    json_t *v = json_object_get(o, key);
+    if (!json_is_integer(v) || json_integer_value(v) < 0)
+        return wrong(v, key, where, "an integer of 0 or more", e);
+    *out = (uint64_t)json_integer_value(v);
+    return true;
+}
+
+bool json_need_f64s(const json_t *o, const char *key, const char *where, double *out, size_t n, struct err *e)
+{
+    json_t *v;
+    if (!json_need_arr(o, key, where, &v, e))
+        return false;
+    if (json_array_size(v) != n)
+        return err_set(e, ERR_INPUT, "%s: '%s' has %zu entries, expected %zu", where, key, json_array_size(v), n);
+    for (size_t i = 0; i < n; i++) {
+        json_t *x = json_array_get(v, i);
+        if (!json_is_number(x) || !isfinite(json_number_value(x)))
+            return err_set(e, ERR_INPUT, "%s: '%s' entry %zu is %s, expected a finite number", where, key, i, json_type_name(x));
+        out[i] = json_number_value(x);
+    }
+    return true;
+}
+
+json_t *json_f64s(const double *v, size_t n)
+{
+    json_t *a = json_array();
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(a, json_real(v[i]));
+    return a;
+}

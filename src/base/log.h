@@ -1,0 +1,31 @@
+/* log.h - what the program says besides its result, all on standard error: notes, warnings, progress.
+ * Library layers never print otherwise. Warnings are also kept, so that a --json result can list them. */
+#ifndef REAP_BASE_LOG_H
+#define REAP_BASE_LOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+extern bool log_quiet;   /* --quiet: no notes, no progress; warnings stay */
+extern bool log_verbose; /* --verbose: the engine's own lines too */
+
+void log_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void log_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /* "reap: warning: ..." */
+size_t log_warnings(char ***list); /* those given so far; borrowed */
+
+/* A progress line: on a terminal rewritten at most 4 times a second, elsewhere a plain line every 10 s; nothing in the first
+ * second. `unit` is what `done` counts ("tokens"; "bytes" are shown as sizes). total 0: unknown. */
+struct progress {
+    const char *what, *unit;
+    uint64_t total, done;
+    uint64_t first;      /* what was there at the start (a resumed run): not counted in the rate */
+    double start, last;  /* seconds */
+    bool shown, tty;
+};
+void progress_start(struct progress *p, const char *what, const char *unit, uint64_t total, uint64_t first);
+void progress_set(struct progress *p, uint64_t done);
+void progress_end(struct progress *p); /* takes the line away */
+double now_secs(void);                 /* a clock that only goes forward */
+
+#endif

@@ -1,0 +1,140 @@
+/* cmd_eval.c - perplexity of texts and of samples. */
+#include "base/file.h"
+#include "base/text.h"
+#include "cmd/cmd.h"
+#include "eval/eval.h"
+#include "model/view.h"
+
+#include <math.h>
+
+static struct opt_list texts;
+static const char *logprobs, *out;
+static int64_t ctx;
+
+static const struct opt opts[] = {
+    { OPT_HEAD, "Options", NULL, NULL, NULL, NULL, 0, 0, NULL },
+    { OPT_LIST, "text", NULL, &texts, "FILE", "perplexity in llama-perplexity's windows (several times)", 0, 0, NULL },
+    { OPT_INT, "ctx", NULL, &ctx, "N", "window in tokens (default 512 for --text, the longest sample for --calib)", 4, 1 << 24, NULL },
+    { OPT_STR, "logprobs", NULL, &logprobs, "FILE", "with --calib: log-probability of every token, one JSON row per sample", 0, 0, NULL },
+    { OPT_STR, "output", "-o", &out, "FILE", "write the result as reap.eval/1", 0, 0, NULL },
+    { OPT_FLAG, "force", "-f", &cmd_force, NULL, "replace output files", 0, 0, NULL },
+    { .kind = OPT_END },
+};
+
+static json_t *score_json(const char *name, const struct eval_score *s)
+{
+    json_t *o = json_object();
+    json_object_set_new(o, "name", json_string(name));
+    json_object_set_new(o, "n_tokens", json_integer((json_int_t)s->n_tokens));
+    json_object_set_new(o, "n_windows", json_integer((json_int_t)s->n_windows));
+    json_object_set_new(o, "n_scored", json_integer((json_int_t)s->n_scored));
+    json_object_set_new(o, "nll", json_real(s->nll));
+    json_object_set_new(o, "ppl", json_real(s->ppl));
+    json_object_set_new(o, "ppl_stderr", json_real(s->ppl_stderr));
+    return o;
+}
+
+static void row(struct buf *b, const char *name, const struct eval_score *s)
+{
+    char n[32];
+    buf_fmt(b, "%-28s %10.4f +/- %.4f   nll %.6f   %s tokens scored\n", name, s->ppl, s->ppl_stderr, s->nll, human_count(s->n_scored, n));
+}
+
+/* One number over all texts: the mean over all scored tokens. */
+static void add(struct eval_score *t, const struct eval_score *s)
+{
+    double n = (double)(t->n_scored + s->n_scored);
+    t->nll = (t->nll * (double)t->n_scored + s->nll * (double)s->n_scored) / n;
+    /* the squared error of a mean of means */
+    double a = t->ppl > 0 ? t->ppl_stderr / t->ppl * (double)t->n_scored : 0, c = s->ppl_stderr / s->ppl * (double)s->n_scored;
+    t->ppl = exp(t->nll);
+    t->ppl_stderr = sqrt(a * a + c * c) / n * t->ppl;
+    t->n_scored += s->n_scored;
+    t->n_tokens += s->n_tokens;
+    t->n_windows += s->n_windows;
+}
+
+struct result {
+    json_t *texts;
+    struct buf text;
+    struct eval_score total;
+    uint32_t n;
+};
+
+static void note(struct result *r, const char *name, const struct eval_score *s)
+{
+    json_array_append_new(r->texts, score_json(name, s));
+    row(&r->text, name, s);
+    add(&r->total, s);
+    r->n++;
+}
+
+static bool evaluate(struct engine *g, const struct corpus_opts *co, struct result *r, struct err *e)
+{
+    struct eval_score s;
+    for (uint32_t i = 0; i < texts.n; i++) {
+        if (!eval_text(g, texts.v[i], ctx ? (uint32_t)ctx : 512, &s, e))
+            return false;
+        note(r, path_base(texts.v[i]), &s);
+    }
+    if (!co->n_specs)
+        return true;
+    struct corpus c = { 0 };
+    bool ok = corpus_load(co, &c, e) && eval_samples(g, &c, (uint32_t)ctx, logprobs, cmd_force, &s, e);
+    if (ok)
+        note(r, c.n_sources == 1 ? path_base(c.sources[0].path) : "samples", &s);
+    corpus_free(&c);
+    return ok;
+}
+
+static bool print(struct view *v, struct result *r, struct err *e)
+{
+    json_t *o = json_object();
+    json_object_set_new(o, "schema", json_string("reap.eval/1"));
+    json_object_set_new(o, "model", view_identity(v));
+    json_object_set(o, "texts", r->texts);
+    json_object_set_new(o, "total", score_json("total", &r->total));
+    bool ok = !out || json_write(out, o, cmd_force, e);
+    if (ok && cmd_json)
+        return cmd_print_json("eval", o, e);
+    json_decref(o);
+    if (r->n > 1)
+        row(&r->text, "all", &r->total);
+    return ok && cmd_print(&r->text, e);
+}
+
+static bool run(char const *const *args, uint32_t n, struct err *e)
+{
+    (void)n;
+    struct corpus_opts co;
+    struct result r = { 0 };
+    cmd_corpus(&co);
+    co.shuffle = false; /* rows of --logprobs stand in the order of the file */
+    if (!texts.n && !co.n_specs)
+        return err_set(e, ERR_INPUT, "nothing to evaluate: give --text FILE or --calib FILE");
+    if (logprobs && !co.n_specs)
+        return err_set(e, ERR_INPUT, "--logprobs needs --calib");
+    if ((out && !file_check_output(out, cmd_force, e)) || (logprobs && !file_check_output(logprobs, cmd_force, e)))
+        return false;
+    struct view *v = view_open(args[0], e);
+    struct engine *g = v && view_hash(v, e) ? engine_open(args[0], &cmd_engine, e) : NULL;
+    r.texts = json_array();
+    bool ok = g && evaluate(g, &co, &r, e) && print(v, &r, e);
+    json_decref(r.texts);
+    buf_clear(&r.text);
+    engine_free(g);
+    view_free(v);
+    return ok;
+}
+
+const struct cmd cmd_eval = {
+    .name = "eval",
+    .usage = "MODEL.gguf (--text FILE | --calib FILE)...",
+    .summary = "perplexity of a model on texts, or the likelihood of each sample",
+    .example = "  reap eval pruned.gguf --text heldout.txt\n"
+               "  reap eval model.gguf --calib samples.jsonl --logprobs logprobs.jsonl\n",
+    .opts = (const struct opt *const[]){ opts, corpus_opt_table, engine_opt_table, NULL },
+    .min_args = 1,
+    .max_args = 1,
+    .run = run,
+};

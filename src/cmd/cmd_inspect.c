@@ -1,0 +1,185 @@
+/* cmd_inspect.c - what a model is, and what a ratio would leave. Never reaches the engine. */
+#include "base/mem.h"
+#include "base/text.h"
+#include "cmd/cmd.h"
+#include "model/view.h"
+
+#include <math.h>
+#include <string.h>
+
+static bool show_tensors;
+
+static const struct opt opts[] = {
+    { OPT_HEAD, "Options", NULL, NULL, NULL, NULL, 0, 0, NULL },
+    { OPT_FLAG, "tensors", NULL, &show_tensors, NULL, "list all tensors, with their expert axis", 0, 0, NULL },
+    { .kind = OPT_END },
+};
+
+/* Smallest possible count that prunes at most `ratio`. */
+static uint32_t count_at(const struct view *v, double ratio)
+{
+    uint32_t n = (uint32_t)ceil((1 - ratio) * v->shape.n_experts - 1e-9);
+    while (n <= v->shape.n_experts && !shape_keep_ok(&v->shape, n))
+        n++;
+    return n;
+}
+
+static const double ratios[] = { 0.125, 0.25, 0.375, 0.5, 0.75 };
+#define N_RATIOS (sizeof ratios / sizeof *ratios)
+
+static json_t *types_json(const struct view *v, bool experts)
+{
+    json_t *o = json_object();
+    for (uint32_t id = 0; id < GG_N_TYPES; id++) {
+        uint64_t n = 0;
+        for (uint64_t i = 0; i < v->n_tensors; i++)
+            if (v->tensors[i].t->type == id && (v->tensors[i].axis >= 0) == experts)
+                n += v->tensors[i].t->bytes;
+        if (n)
+            json_object_set_new(o, gg_type_get(id)->name, json_integer((json_int_t)n));
+    }
+    return o;
+}
+
+static json_t *to_json(const struct view *v)
+{
+    json_t *o = json_object(), *r = json_array();
+    const char *no = view_refusal(v);
+    json_object_set_new(o, "file", json_string(v->path));
+    json_object_set_new(o, "model", view_identity(v));
+    json_object_set_new(o, "family", json_string(v->family->models));
+    json_object_set_new(o, "gate", json_string(v->family->gate));
+    json_object_set_new(o, "n_files", json_integer(v->file->n_parts));
+    json_object_set_new(o, "n_tensors", json_integer((json_int_t)v->n_tensors));
+    json_object_set_new(o, "n_mtp_blocks", json_integer(v->n_mtp));
+    json_object_set_new(o, "bytes", json_integer((json_int_t)v->bytes));
+    json_object_set_new(o, "expert_bytes", json_integer((json_int_t)v->expert_bytes));
+    json_object_set_new(o, "parameters", json_integer((json_int_t)v->n_params));
+    json_object_set_new(o, "expert_parameters", json_integer((json_int_t)v->expert_params));
+    json_object_set_new(o, "expert_types", types_json(v, true));
+    json_object_set_new(o, "other_types", types_json(v, false));
+    json_object_set_new(o, "refused", no ? json_string(no) : json_null());
+    for (size_t i = 0; i < N_RATIOS; i++) {
+        uint32_t n = count_at(v, ratios[i]);
+        json_t *x = json_object();
+        json_object_set_new(x, "prune_ratio", json_real(ratios[i]));
+        json_object_set_new(x, "n_keep", json_integer(n));
+        json_object_set_new(x, "bytes", json_integer((json_int_t)view_bytes_kept(v, n)));
+        json_array_append_new(r, x);
+    }
+    json_object_set_new(o, "ratios", r);
+    return o;
+}
+
+static void types_text(struct buf *b, const char *what, json_t *types)
+{
+    const char *key;
+    json_t *n;
+    char s[32];
+    buf_fmt(b, "%-14s", what);
+    const char *sep = "";
+    json_object_foreach(types, key, n)
+    {
+        buf_fmt(b, "%s%s %s", sep, key, human_bytes((uint64_t)json_integer_value(n), s));
+        sep = ", ";
+    }
+    buf_char(b, '\n');
+    json_decref(types);
+}
+
+/* "0-2, 5, 7-9" */
+static void layers_text(struct buf *b, const struct view *v)
+{
+    for (uint32_t i = 0, k; i < v->n_layers; i = k) {
+        for (k = i + 1; k < v->n_layers && v->layers[k].il == v->layers[k - 1].il + 1;)
+            k++;
+        buf_fmt(b, "%s%u", i ? ", " : "", v->layers[i].il);
+        if (k > i + 1)
+            buf_fmt(b, "-%u", v->layers[k - 1].il);
+    }
+}
+
+static void to_text(struct buf *b, const struct view *v)
+{
+    char s[32], t[32];
+    const char *no = view_refusal(v);
+    buf_fmt(b, "%-14s%s\n", "model", v->name);
+    buf_fmt(b, "%-14s%s (%s)\n", "architecture", v->family->arch, v->family->models);
+    buf_fmt(b, "%-14s%u, with experts: %u (", "blocks", v->n_blocks, v->n_layers);
+    layers_text(b, v);
+    buf_fmt(b, ")%s\n", v->n_mtp ? "" : "");
+    if (v->n_mtp)
+        buf_fmt(b, "%-14sthe last %u predict%s further tokens (MTP); follows the plan of the last layer\n", "", v->n_mtp,
+                v->n_mtp == 1 ? "s" : "");
+    buf_fmt(b, "%-14s%u per layer, %u per token", "experts", v->shape.n_experts, v->shape.n_used);
+    if (v->shape.n_groups > 1)
+        buf_fmt(b, ", in %u groups of which %u are used", v->shape.n_groups, v->shape.n_groups_used);
+    buf_fmt(b, "\n%-14s%s\n", "gate", v->family->gate);
+    buf_fmt(b, "%-14s%s in %u file%s; experts %s (%.1f %%)\n", "size", human_bytes(v->bytes, s), v->file->n_parts,
+            v->file->n_parts == 1 ? "" : "s", human_bytes(v->expert_bytes, t), 100.0 * (double)v->expert_bytes / (double)v->bytes);
+    buf_fmt(b, "%-14s%s", "parameters", human_count(v->n_params, s));
+    buf_fmt(b, ", in experts %s\n", human_count(v->expert_params, s));
+    types_text(b, "expert types", types_json(v, true));
+    types_text(b, "other types", types_json(v, false));
+    buf_fmt(b, "%-14s%s\n", "router hash", v->router_hash[0] ? v->router_hash : "none (routers are quantised)");
+    if (no) {
+        buf_fmt(b, "\nThis model cannot be pruned: %s.\n", no);
+        return;
+    }
+    buf_str(b, "\n  pruned   experts     size\n");
+    for (size_t i = 0; i < N_RATIOS; i++) {
+        uint32_t n = count_at(v, ratios[i]);
+        if (i && n == count_at(v, ratios[i - 1]))
+            continue;
+        buf_fmt(b, "  %5.1f %%  %7u  %9s\n", 100.0 * (v->shape.n_experts - n) / v->shape.n_experts, n,
+                human_bytes(view_bytes_kept(v, n), s));
+    }
+}
+
+static void tensors_text(struct buf *b, const struct view *v)
+{
+    buf_char(b, '\n');
+    for (uint64_t i = 0; i < v->n_tensors; i++) {
+        const struct view_tensor *x = &v->tensors[i];
+        struct buf name = { 0 };
+        buf_safe(&name, x->t->name, strlen(x->t->name));
+        buf_fmt(b, "  %-40s %-8s [", name.s ? name.s : "", gg_type_get(x->t->type)->name);
+        for (uint32_t d = 0; d < x->t->n_dims; d++)
+            buf_fmt(b, "%s%llu%s", d ? ", " : "", (unsigned long long)x->t->ne[d], (int)d == x->axis ? " experts" : "");
+        buf_str(b, "]\n");
+        buf_clear(&name);
+    }
+}
+
+static bool run(char const *const *args, uint32_t n, struct err *e)
+{
+    (void)n;
+    struct view *v = view_open(args[0], e);
+    if (!v || !view_hash(v, e)) {
+        view_free(v);
+        return false;
+    }
+    struct buf b = { 0 };
+    bool ok;
+    if (cmd_json) {
+        ok = cmd_print_json("inspect", to_json(v), e);
+    } else {
+        to_text(&b, v);
+        if (show_tensors)
+            tensors_text(&b, v);
+        ok = cmd_print(&b, e);
+    }
+    view_free(v);
+    return ok;
+}
+
+const struct cmd cmd_inspect = {
+    .name = "inspect",
+    .usage = "MODEL.gguf [--tensors] [--json]",
+    .summary = "what a model is: family, layers, experts, sizes, what a ratio would leave",
+    .example = "  reap inspect qwen3-30b-a3b-q4_k_m.gguf\n",
+    .opts = (const struct opt *const[]){ opts, NULL },
+    .min_args = 1,
+    .max_args = 1,
+    .run = run,
+};

@@ -1,0 +1,76 @@
+/* cmd_profile.c - calibration text through the model, sums of every expert into a stats file. */
+#include "base/text.h"
+#include "cmd/cmd.h"
+#include "profile/profile.h"
+
+static const char *out;
+static int64_t ctx = 2048, seqs;
+static double save_every = 300;
+static bool resume, separate;
+
+static const struct opt opts[] = {
+    { OPT_HEAD, "Options", NULL, NULL, NULL, NULL, 0, 0, NULL },
+    { OPT_STR, "output", "-o", &out, "FILE", "the stats file to write", 0, 0, NULL },
+    { OPT_INT, "ctx", NULL, &ctx, "N", "window size in tokens; longer samples go on in a next window (default 2048)", 1, 1 << 24, NULL },
+    { OPT_REAL, "save-every", NULL, &save_every, "SECONDS", "save the unfinished file this often; 0: only when interrupted (default 300)", 0, 1e9, NULL },
+    { OPT_FLAG, "resume", NULL, &resume, NULL, "go on from the unfinished output file of the same run", 0, 0, NULL },
+    { OPT_FLAG, "force", "-f", &cmd_force, NULL, "replace the output", 0, 0, NULL },
+    { OPT_INT, "sequences", NULL, &seqs, "N", "samples packed into a batch, at most (default: chosen)", 1, 256, NULL },
+    { OPT_FLAG, "separate-streams", NULL, &separate, NULL, "one KV memory per sequence instead of one for all", 0, 0, NULL },
+    { .kind = OPT_END },
+};
+
+static bool run(char const *const *args, uint32_t n, struct err *e)
+{
+    (void)n;
+    struct profile_opts o = {
+        .model = args[0], .out = out, .n_ctx = (uint32_t)ctx, .n_seqs = (uint32_t)seqs, .separate_streams = separate,
+        .force = cmd_force, .resume = resume, .save_every = save_every,
+    };
+    cmd_corpus(&o.corpus);
+    o.engine = cmd_engine;
+    if (!out)
+        return err_set(e, ERR_INPUT, "--output is missing: where shall the stats file go?");
+    if (!o.corpus.n_specs)
+        return err_set(e, ERR_INPUT, "--calib is missing: which text shall run through the model?");
+    if (resume && cmd_force)
+        return err_set(e, ERR_INPUT, "--resume and --force exclude each other");
+    struct profile_result r;
+    if (!profile_run(&o, &r, e))
+        return false;
+    double rate = r.secs > 0 ? (double)(r.n_tokens - r.done_before) / r.secs : 0;
+    if (cmd_json) {
+        json_t *j = json_object();
+        json_object_set_new(j, "stats", json_string(out));
+        json_object_set_new(j, "n_samples", json_integer((json_int_t)r.n_samples));
+        json_object_set_new(j, "n_tokens", json_integer((json_int_t)r.n_tokens));
+        json_object_set_new(j, "n_batches", json_integer((json_int_t)r.n_batches));
+        json_object_set_new(j, "tokens_resumed", json_integer((json_int_t)r.done_before));
+        json_object_set_new(j, "seconds", json_real(r.secs));
+        json_object_set_new(j, "tokens_per_second", json_real(rate));
+        json_object_set_new(j, "never_routed", json_integer(r.n_never));
+        return cmd_print_json("profile", j, e);
+    }
+    struct buf b = { 0 };
+    char s[32], t[32], u[32];
+    if (r.already_done)
+        buf_fmt(&b, "%s is complete: %s tokens of %llu samples\n", out, human_count(r.n_tokens, s), (unsigned long long)r.n_samples);
+    else
+        buf_fmt(&b, "%s: %s tokens of %llu samples in %s, %s tokens/s\n", out, human_count(r.n_tokens, s), (unsigned long long)r.n_samples,
+                human_secs(r.secs, t), human_count((uint64_t)rate, u));
+    if (r.n_never)
+        buf_fmt(&b, "%u of %u experts were never routed to (reap stats %s names them)\n", r.n_never, r.n_layers * r.n_experts, out);
+    return cmd_print(&b, e);
+}
+
+const struct cmd cmd_profile = {
+    .name = "profile",
+    .usage = "MODEL.gguf --calib PATH[:N]... -o STATS",
+    .summary = "run calibration text through a model and measure every expert",
+    .example = "  reap profile model.gguf --calib prompts/ --samples-per-category 75 -o stats.json\n"
+               "  reap profile model.gguf --calib code.jsonl:2000 --calib chat.jsonl:500 -o stats.json\n",
+    .opts = (const struct opt *const[]){ opts, corpus_opt_table, engine_opt_table, NULL },
+    .min_args = 1,
+    .max_args = 1,
+    .run = run,
+};

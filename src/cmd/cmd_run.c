@@ -1,0 +1,410 @@
+/* cmd_run.c - the whole job: profile, plan, prune, verify, evaluate, with a folder of its results.
+ *
+ * Restartable: the folder's run.json says for each step what it was made from (a hash over the options and inputs of the step and the
+ * result of the one before) and what came out (size and time of the file). A step whose record still holds is not done again; an
+ * interrupted profile goes on from its unfinished file. */
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "cmd/cmd.h"
+#include "eval/eval.h"
+#include "plan/make.h"
+#include "profile/profile.h"
+#include "prune/prune.h"
+
+#include <string.h>
+#include <sys/stat.h>
+
+static const char *out, *work, *criterion = "reap";
+static struct opt_list texts;
+static int64_t ctx = 2048, eval_ctx = 512, keep, round_to, plan_seed;
+static double keep_ratio, prune_ratio;
+static uint64_t fit;
+static bool has_keep, has_keep_ratio, has_prune_ratio, has_fit, again;
+
+static const struct opt opts[] = {
+    { OPT_HEAD, "How many experts stay (default: --prune-ratio 0.25)", NULL, NULL, NULL, NULL, 0, 0, NULL },
+    { OPT_REAL, "prune-ratio", "-r", &prune_ratio, "R", "share that goes, 0 to 1", 0, 1, &has_prune_ratio },
+    { OPT_REAL, "keep-ratio", NULL, &keep_ratio, "R", "share that stays", 0, 1, &has_keep_ratio },
+    { OPT_INT, "keep", NULL, &keep, "N", "experts that stay in each layer", 1, 65536, &has_keep },
+    { OPT_SIZE, "fit", NULL, &fit, "SIZE", "as many as fit into SIZE of tensor data", 0, 0, &has_fit },
+    { OPT_INT, "round-to", NULL, &round_to, "M", "a multiple of M", 1, 65536, NULL },
+    { OPT_STR, "criterion", NULL, &criterion, "NAME", "how experts are ranked (default reap; see reap plan --help)", 0, 0, NULL },
+    { OPT_INT, "plan-seed", NULL, &plan_seed, "N", "seed of the criterion random", 0, 9e15, NULL },
+    { OPT_HEAD, "Options", NULL, NULL, NULL, NULL, 0, 0, NULL },
+    { OPT_STR, "output", "-o", &out, "FILE", "the pruned model", 0, 0, NULL },
+    { OPT_STR, "work", "-w", &work, "DIR", "folder of stats, plan and results (default: FILE.work)", 0, 0, NULL },
+    { OPT_LIST, "text", NULL, &texts, "FILE", "text to evaluate on, before and after (several times); not calibration text", 0, 0, NULL },
+    { OPT_INT, "ctx", NULL, &ctx, "N", "window of the profile in tokens (default 2048)", 1, 1 << 24, NULL },
+    { OPT_INT, "eval-ctx", NULL, &eval_ctx, "N", "window of the evaluation (default 512)", 4, 1 << 24, NULL },
+    { OPT_FLAG, "force", "-f", &cmd_force, NULL, "replace the output of another run", 0, 0, NULL },
+    { OPT_FLAG, "again", NULL, &again, NULL, "do all steps again", 0, 0, NULL },
+    { .kind = OPT_END },
+};
+
+struct job {
+    const char *model;
+    char *dir, *stats, *plan, *record, *eval_base, *eval_pruned;
+    json_t *steps;           /* of run.json */
+    json_t *result;          /* for --json and the table */
+    struct corpus_opts corpus;
+    struct engine_opts engine;
+};
+
+/* ---- what a step was made from ---- */
+
+static void key_file(struct buf *b, const char *path)
+{
+    struct stat st;
+    if (stat(path, &st) == 0)
+        buf_fmt(b, "file %s %lld %lld.%09ld\n", path, (long long)st.st_size, (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
+    else
+        buf_fmt(b, "file %s missing\n", path);
+}
+
+static void key_str(struct buf *b, const char *s)
+{
+    buf_fmt(b, "%s\n", s ? s : "-");
+}
+
+/* A step is still valid when its key and all its output files are what the record says. */
+static bool is_done(const struct job *j, const char *step, const char *key, const char *file)
+{
+    const json_t *r = json_object_get(j->steps, step);
+    const char *k = json_string_value(json_object_get(r, "key"));
+    struct buf now = { 0 };
+    if (file)
+        key_file(&now, file);
+    const char *was = json_string_value(json_object_get(r, "file"));
+    bool ok = !again && k && !strcmp(k, key) && (!file || (file_exists(file) && was && !strcmp(was, now.s)));
+    buf_clear(&now);
+    return ok;
+}
+
+static bool record(struct job *j, const char *step, const char *key, const char *file, struct err *e)
+{
+    struct buf now = { 0 };
+    json_t *r = json_object(), *doc = json_object();
+    if (file)
+        key_file(&now, file);
+    json_object_set_new(r, "key", json_string(key));
+    if (file)
+        json_object_set_new(r, "file", json_string(now.s));
+    json_object_set_new(j->steps, step, r);
+    json_object_set_new(doc, "schema", json_string("reap.run/1"));
+    json_object_set(doc, "steps", j->steps);
+    bool ok = json_write(j->record, doc, true, e);
+    json_decref(doc);
+    buf_clear(&now);
+    return ok;
+}
+
+static void finish_key(struct buf *b, char hex[65])
+{
+    sha256_bytes(b->s, b->n, hex);
+    buf_clear(b);
+}
+
+static void engine_key(struct buf *b, const struct job *j)
+{
+    const struct engine_opts *o = &j->engine;
+    buf_fmt(b, "%s %lld\n", engine_version(), (long long)o->ubatch);
+    key_str(b, o->flash_attn);
+    key_str(b, o->cache_type_k);
+    key_str(b, o->cache_type_v);
+    key_str(b, o->chat_template);
+}
+
+/* ---- steps ---- */
+
+static void say_step(const char *what, bool done)
+{
+    log_note("%-9s %s", what, done ? "already done" : "...");
+}
+
+static bool do_profile(struct job *j, char key[65], struct err *e)
+{
+    struct buf b = { 0 };
+    key_str(&b, "profile");
+    key_file(&b, j->model);
+    for (uint32_t i = 0; i < j->corpus.n_specs; i++)
+        key_file(&b, j->corpus.specs[i]);
+    buf_fmt(&b, "%llu %llu %llu %d %d %lld\n", (unsigned long long)j->corpus.per_category, (unsigned long long)j->corpus.max_samples,
+            (unsigned long long)j->corpus.seed, j->corpus.shuffle, j->corpus.skip_bad, (long long)ctx);
+    engine_key(&b, j);
+    finish_key(&b, key);
+    bool done = is_done(j, "profile", key, j->stats);
+    say_step("profile", done);
+    if (done)
+        return true;
+    struct profile_opts o = { .model = j->model, .corpus = j->corpus, .engine = j->engine, .n_ctx = (uint32_t)ctx, .out = j->stats,
+                              .save_every = 300 };
+    /* an unfinished file of the same run is gone on with; of another one, replaced */
+    struct profile_result r;
+    o.resume = !again && file_exists(j->stats);
+    if (!profile_run(&o, &r, e)) {
+        if (!o.resume || e->code != ERR_INPUT)
+            return false;
+        err_clear(e);
+        o.resume = false;
+        o.force = true;
+        if (!profile_run(&o, &r, e))
+            return false;
+    }
+    return record(j, "profile", key, j->stats, e);
+}
+
+static bool do_plan(struct job *j, struct view *v, char key[65], struct err *e)
+{
+    struct plan_opts o = { .stats_path = j->stats, .fit = fit, .round_to = (uint32_t)round_to, .seed = (uint64_t)plan_seed };
+    o.kind = has_keep ? KEEP_COUNT : has_keep_ratio ? KEEP_RATIO : has_fit ? FIT_BYTES : PRUNE_RATIO;
+    o.value = has_keep ? (double)keep : has_keep_ratio ? keep_ratio : has_prune_ratio ? prune_ratio : 0.25;
+    if (!criterion_parse(criterion, &o.criterion))
+        return err_set(e, ERR_INPUT, "--criterion '%s' is not known; reap plan --help lists them", criterion);
+    struct buf b = { 0 };
+    buf_fmt(&b, "plan %s %d %.17g %llu %u %d %llu\n", key, (int)o.kind, o.value, (unsigned long long)o.fit, o.round_to, (int)o.criterion,
+            (unsigned long long)o.seed);
+    finish_key(&b, key);
+    bool done = is_done(j, "plan", key, j->plan);
+    say_step("plan", done);
+    if (done)
+        return true;
+    struct plan_summary sum;
+    struct stats *s = stats_load(j->stats, e);
+    struct plan *p = s ? plan_make(s, v, &o, &sum, e) : NULL;
+    bool ok = p && json_write(j->plan, p->doc, true, e);
+    if (ok)
+        log_note("          %u of %u experts stay in each of %u layers", sum.n_keep, sum.n_experts, sum.n_layers);
+    plan_free(p);
+    stats_free(s);
+    return ok && record(j, "plan", key, j->plan, e);
+}
+
+static bool do_prune(struct job *j, struct view *v, const struct plan *p, char key[65], char **first, struct err *e)
+{
+    struct buf b = { 0 };
+    buf_fmt(&b, "prune %s\n", key);
+    key_str(&b, out);
+    finish_key(&b, key);
+    struct prune_opts o = { .out = out, .dry_run = true };
+    struct prune_result r;
+    if (!prune_run(v, p, &o, &r, e)) /* the names of its files */
+        return false;
+    *first = xstrdup(r.files[0]);
+    json_object_set_new(j->result, "bytes_before", json_integer((json_int_t)r.bytes_in));
+    json_object_set_new(j->result, "bytes_after", json_integer((json_int_t)r.bytes_out));
+    prune_result_clear(&r);
+    bool done = is_done(j, "prune", key, *first);
+    say_step("prune", done);
+    if (done)
+        return true;
+    /* what an earlier call of this run wrote may be replaced; a file of somebody else's only with --force */
+    const char *was = json_string_value(json_object_get(json_object_get(j->steps, "prune"), "file"));
+    struct buf now = { 0 };
+    key_file(&now, *first);
+    o.dry_run = false;
+    o.force = cmd_force || (was && !strcmp(was, now.s));
+    buf_clear(&now);
+    bool ok = prune_run(v, p, &o, &r, e);
+    prune_result_clear(&r);
+    return ok && record(j, "prune", key, *first, e);
+}
+
+static bool do_verify(struct job *j, struct view *v, struct view *w, const struct plan *p, char key[65], struct err *e)
+{
+    struct verify_result r = { 0 };
+    struct buf b = { 0 };
+    buf_fmt(&b, "verify %s\n", key);
+    finish_key(&b, key);
+    bool done = is_done(j, "verify", key, NULL);
+    say_step("verify", done);
+    if (done)
+        return true;
+    bool ok = verify_run(v, w, p, &r, e);
+    if (ok && r.n_diff)
+        ok = err_set(e, ERR_CHECK, "%s differs from its parent: %s", w->path, json_string_value(json_array_get(r.diff, 0)));
+    verify_result_clear(&r);
+    return ok && record(j, "verify", key, NULL, e);
+}
+
+static json_t *score_json(const char *path, const struct eval_score *s)
+{
+    return json_pack("{s:s, s:I, s:I, s:f, s:f, s:f}", "name", path_base(path), "n_tokens", (json_int_t)s->n_tokens, "n_scored",
+                     (json_int_t)s->n_scored, "nll", s->nll, "ppl", s->ppl, "ppl_stderr", s->ppl_stderr);
+}
+
+/* Evaluates one model on all texts into `file` (reap.eval/1). */
+static bool do_eval(struct job *j, const char *step, struct view *v, const char *file, struct err *e)
+{
+    struct buf b = { 0 };
+    char key[65];
+    key_str(&b, step);
+    key_file(&b, v->path);
+    for (uint32_t i = 0; i < texts.n; i++)
+        key_file(&b, texts.v[i]);
+    buf_fmt(&b, "%lld\n", (long long)eval_ctx);
+    engine_key(&b, j);
+    finish_key(&b, key);
+    bool done = is_done(j, step, key, file);
+    say_step(step, done);
+    if (done)
+        return true;
+    struct engine *g = engine_open(v->path, &j->engine, e);
+    json_t *doc = json_object(), *list = json_array();
+    bool ok = g != NULL;
+    for (uint32_t i = 0; ok && i < texts.n; i++) {
+        struct eval_score s;
+        ok = eval_text(g, texts.v[i], (uint32_t)eval_ctx, &s, e);
+        if (ok)
+            json_array_append_new(list, score_json(texts.v[i], &s));
+    }
+    engine_free(g);
+    json_object_set_new(doc, "schema", json_string("reap.eval/1"));
+    json_object_set_new(doc, "model", view_identity(v));
+    json_object_set_new(doc, "texts", list);
+    ok = ok && json_write(file, doc, true, e);
+    json_decref(doc);
+    return ok && record(j, step, key, file, e);
+}
+
+static bool add_results(struct job *j, struct err *e)
+{
+    json_t *a = json_read(j->eval_base, e), *b = a ? json_read(j->eval_pruned, e) : NULL;
+    if (!b) {
+        json_decref(a);
+        return false;
+    }
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < texts.n; i++) {
+        double x = json_real_value(json_object_get(json_array_get(json_object_get(a, "texts"), i), "ppl"));
+        double y = json_real_value(json_object_get(json_array_get(json_object_get(b, "texts"), i), "ppl"));
+        json_array_append_new(list, json_pack("{s:s, s:f, s:f, s:f}", "name", path_base(texts.v[i]), "ppl_before", x, "ppl_after", y,
+                                              "ratio", x > 0 ? y / x : 0.0));
+    }
+    json_object_set_new(j->result, "texts", list);
+    json_decref(a);
+    json_decref(b);
+    return true;
+}
+
+static uint64_t result_u64(const struct job *j, const char *key)
+{
+    return (uint64_t)json_integer_value(json_object_get(j->result, key));
+}
+
+static bool print(struct job *j, const struct view *v, const struct plan *p, const char *first, struct err *e)
+{
+    json_object_set_new(j->result, "model", json_string(j->model));
+    json_object_set_new(j->result, "output", json_string(first));
+    json_object_set_new(j->result, "work", json_string(j->dir));
+    json_object_set_new(j->result, "n_experts", json_integer(v->shape.n_experts));
+    json_object_set_new(j->result, "n_keep", json_integer(p->n_keep));
+    if (cmd_json)
+        return cmd_print_json("run", json_incref(j->result), e);
+    struct buf b = { 0 };
+    char s[32], t[32];
+    buf_fmt(&b, "\n%-24s %12s %12s\n", "", "before", "after");
+    buf_fmt(&b, "%-24s %12u %12u\n", "experts per layer", v->shape.n_experts, p->n_keep);
+    buf_fmt(&b, "%-24s %12s %12s\n", "file size", human_bytes(result_u64(j, "bytes_before"), s), human_bytes(result_u64(j, "bytes_after"), t));
+    json_t *list = json_object_get(j->result, "texts"), *x;
+    size_t i;
+    json_array_foreach(list, i, x)
+    {
+        buf_fmt(&b, "perplexity %-13.60s %12.4f %12.4f  x%.3f\n", json_string_value(json_object_get(x, "name")),
+                json_real_value(json_object_get(x, "ppl_before")), json_real_value(json_object_get(x, "ppl_after")),
+                json_real_value(json_object_get(x, "ratio")));
+    }
+    buf_fmt(&b, "\n%s holds the parent's bytes (verified); stats, plan and results are in %s\n", first, j->dir);
+    if (!texts.n)
+        buf_str(&b, "give --text FILE (not calibration text) to see what the pruning costs\n");
+    return cmd_print(&b, e);
+}
+
+static bool steps(struct job *j, struct view *v, struct err *e)
+{
+    char key[65], *first = NULL;
+    struct plan *p = NULL;
+    struct view *w = NULL;
+    bool ok = do_profile(j, key, e) && do_plan(j, v, key, e) && (p = plan_load(j->plan, e)) && plan_check(p, v, j->plan, false, e) &&
+              do_prune(j, v, p, key, &first, e) && (w = view_open(first, e)) && view_hash(w, e) && do_verify(j, v, w, p, key, e);
+    if (ok && texts.n)
+        ok = do_eval(j, "evaluate the parent", v, j->eval_base, e) && do_eval(j, "evaluate the result", w, j->eval_pruned, e) &&
+             add_results(j, e);
+    ok = ok && print(j, v, p, first, e);
+    free(first);
+    plan_free(p);
+    view_free(w);
+    return ok;
+}
+
+static bool check_args(struct job *j, struct err *e)
+{
+    if (!out)
+        return err_set(e, ERR_INPUT, "--output is missing: where shall the pruned model go?");
+    if (!j->corpus.n_specs)
+        return err_set(e, ERR_INPUT, "--calib is missing: which text shall run through the model?");
+    if (has_keep + has_keep_ratio + has_prune_ratio + has_fit > 1)
+        return err_set(e, ERR_INPUT, "give one of --keep, --keep-ratio, --prune-ratio and --fit");
+    for (uint32_t i = 0; i < j->corpus.n_specs; i++)
+        if (!strcmp(j->corpus.specs[i], "-"))
+            return err_set(e, ERR_INPUT, "--calib -: a run can be repeated, so its text must be a file");
+    for (uint32_t i = 0; i < texts.n; i++)
+        if (!file_exists(texts.v[i]))
+            return err_set(e, ERR_INPUT, "--text: '%s' does not exist", texts.v[i]);
+    return true;
+}
+
+static bool run(char const *const *args, uint32_t n, struct err *e)
+{
+    (void)n;
+    struct job j = { .model = args[0], .result = json_object() };
+    cmd_corpus(&j.corpus);
+    j.engine = cmd_engine;
+    struct view *v = NULL;
+    bool ok = check_args(&j, e) && (v = view_open(args[0], e));
+    const char *no = v ? view_refusal(v) : NULL;
+    if (ok && no)
+        ok = err_set(e, ERR_INPUT, "%s: cannot be pruned: %s", args[0], no);
+    ok = ok && view_hash(v, e);
+    if (ok) {
+        j.dir = work ? xstrdup(work) : xasprintf("%s.work", out);
+        j.stats = path_join(j.dir, "stats.json");
+        j.plan = path_join(j.dir, "plan.json");
+        j.record = path_join(j.dir, "run.json");
+        j.eval_base = path_join(j.dir, "eval-before.json");
+        j.eval_pruned = path_join(j.dir, "eval-after.json");
+        ok = dir_make(j.dir, e);
+        json_t *doc = ok && file_exists(j.record) ? json_read(j.record, e) : NULL;
+        if (ok && e->code != ERR_NONE) {
+            log_warn("%s; all steps are done again", e->msg);
+            err_clear(e);
+        }
+        json_t *old = json_object_get(doc, "steps");
+        j.steps = json_is_object(old) ? json_incref(old) : json_object();
+        json_decref(doc);
+        ok = ok && steps(&j, v, e);
+    }
+    view_free(v);
+    free(j.dir);
+    free(j.stats);
+    free(j.plan);
+    free(j.record);
+    free(j.eval_base);
+    free(j.eval_pruned);
+    json_decref(j.steps);
+    json_decref(j.result);
+    return ok;
+}
+
+const struct cmd cmd_run = {
+    .name = "run",
+    .usage = "MODEL.gguf --calib PATH... -o OUT.gguf [--prune-ratio R] [--text FILE]...",
+    .summary = "the whole job: profile, plan, prune, verify, evaluate; restartable",
+    .example = "  reap run model.gguf --calib prompts/ --prune-ratio 0.25 --text heldout.txt -o pruned.gguf\n",
+    .opts = (const struct opt *const[]){ opts, corpus_opt_table, engine_opt_table, NULL },
+    .min_args = 1,
+    .max_args = 1,
+    .run = run,
+};

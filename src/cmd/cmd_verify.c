@@ -1,0 +1,78 @@
+/* cmd_verify.c - proves that a pruned model holds its parent's bytes. */
+#include "base/text.h"
+#include "cmd/cmd.h"
+#include "prune/prune.h"
+
+static const char *plan_path, *found_path;
+
+static const struct opt opts[] = {
+    { OPT_HEAD, "Options", NULL, NULL, NULL, NULL, 0, 0, NULL },
+    { OPT_STR, "plan", "-p", &plan_path, "FILE", "the plan it was made with; without it the kept experts are found by their bytes", 0, 0, NULL },
+    { OPT_STR, "write-plan", NULL, &found_path, "FILE", "without --plan: write the plan that was found", 0, 0, NULL },
+    { OPT_FLAG, "force", "-f", &cmd_force, NULL, "replace the plan file; accept a plan of another model", 0, 0, NULL },
+    { .kind = OPT_END },
+};
+
+static bool print(const char *pruned, const struct verify_result *r, struct err *e)
+{
+    if (cmd_json) {
+        json_t *j = json_object();
+        json_object_set_new(j, "ok", json_boolean(r->n_diff == 0));
+        json_object_set_new(j, "plan_found", json_boolean(r->found != NULL));
+        json_object_set_new(j, "tensors_cut", json_integer((json_int_t)r->tensors_cut));
+        json_object_set_new(j, "tensors_same", json_integer((json_int_t)r->tensors_same));
+        json_object_set_new(j, "keys_same", json_integer((json_int_t)r->keys_same));
+        json_object_set_new(j, "bytes_compared", json_integer((json_int_t)r->bytes));
+        json_object_set_new(j, "n_differences", json_integer((json_int_t)r->n_diff));
+        json_object_set(j, "differences", r->diff);
+        return cmd_print_json("verify", j, e);
+    }
+    struct buf b = { 0 };
+    char s[32];
+    if (!r->n_diff) {
+        buf_fmt(&b, "%s: every byte is the parent's: %llu tensors cut along their experts, %llu unchanged, %llu keys; %s compared\n", pruned,
+                (unsigned long long)r->tensors_cut, (unsigned long long)r->tensors_same, (unsigned long long)r->keys_same,
+                human_bytes(r->bytes, s));
+        if (r->found)
+            buf_fmt(&b, "the kept experts were found by their bytes: %u per layer\n", r->found->n_keep);
+        return cmd_print(&b, e);
+    }
+    buf_fmt(&b, "%s differs from its parent:\n", pruned);
+    for (size_t i = 0; i < json_array_size(r->diff); i++)
+        buf_fmt(&b, "  %s\n", json_string_value(json_array_get(r->diff, i)));
+    if (r->n_diff > json_array_size(r->diff))
+        buf_fmt(&b, "  and %llu more\n", (unsigned long long)(r->n_diff - json_array_size(r->diff)));
+    return cmd_print(&b, e);
+}
+
+static bool run(char const *const *args, uint32_t n, struct err *e)
+{
+    (void)n;
+    struct plan *p = NULL;
+    struct verify_result r = { 0 };
+    struct view *a = view_open(args[0], e), *b = a ? view_open(args[1], e) : NULL;
+    bool ok = a && b;
+    if (ok && plan_path)
+        ok = (p = plan_load(plan_path, e)) && view_hash(a, e) && plan_check(p, a, plan_path, cmd_force, e);
+    ok = ok && verify_run(a, b, p, &r, e) && print(args[1], &r, e);
+    if (ok && found_path && r.found)
+        ok = json_write(found_path, r.found->doc, cmd_force, e);
+    if (ok && r.n_diff)
+        ok = err_set(e, ERR_CHECK, "%s: %llu difference%s from %s", args[1], (unsigned long long)r.n_diff, r.n_diff == 1 ? "" : "s", args[0]);
+    verify_result_clear(&r);
+    plan_free(p);
+    view_free(a);
+    view_free(b);
+    return ok;
+}
+
+const struct cmd cmd_verify = {
+    .name = "verify",
+    .usage = "PARENT.gguf PRUNED.gguf [--plan PLAN]",
+    .summary = "prove that a pruned model holds its parent's bytes; exit status 3 if not",
+    .example = "  reap verify model.gguf pruned.gguf --plan plan.json\n",
+    .opts = (const struct opt *const[]){ opts, NULL },
+    .min_args = 2,
+    .max_args = 2,
+    .run = run,
+};

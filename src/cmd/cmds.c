@@ -1,0 +1,6 @@
+/* cmds.c - the table of commands, in the order in which people use them. */
+#include "cmd/cmd.h"
+
+const struct cmd *const cmds[] = {
+    &cmd_run, &cmd_inspect, &cmd_profile, &cmd_stats, &cmd_plan, &cmd_prune, &cmd_verify, &cmd_eval, NULL,
+};

@@ -1,0 +1,749 @@
+/* corpus.c - see corpus.h: rows and texts from files, folders and standard input; the choice and the order.
+ *
+ * A row is strict: exactly one of the four forms, right types, nothing empty, no NUL; a null member counts as
+ * missing. What is left out is always counted or named. Choices are made by seed with a partial Fisher-Yates
+ * (linear in the number of samples). Every choice has its own stream of random numbers, so that one more
+ * source at the end does not change what is chosen from the others; a smaller limit takes a subset of a
+ * larger one. In a folder a file that is no text (NUL, bad UTF-8, empty) is skipped with a warning; .txt,
+ * .md, .rst and row files are not excused, nor is a file that was named directly. */
+#include "corpus/corpus.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/rng.h"
+#include "base/sig.h"
+#include "base/text.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MAX_FILE  (1ull << 30)
+#define MAX_DEPTH 16
+#define SNIFF     4096
+#define NO_LIMIT  UINT64_MAX
+
+/* ---- rows
+ * ----------------------------------------------------------------------------------------------------------
+ */
+
+void sample_clear(struct sample *s)
+{
+    free(s->text);
+    for (uint32_t i = 0; i < s->n_messages; i++) {
+        free(s->messages[i].role);
+        free(s->messages[i].content);
+    }
+    free(s->messages);
+    free(s->tokens);
+    free(s->id);
+    *s = (struct sample){0};
+}
+
+/* A member, or NULL when it is missing or null (tables exported to JSONL fill absent columns with null). */
+static json_t *member(const json_t *o, const char *key)
+{
+    json_t *v = json_object_get(o, key);
+    return json_is_null(v) ? NULL : v;
+}
+
+static bool row_text(const json_t *o, struct sample *s, struct err *e)
+{
+    const char *t;
+    if (!json_need_str(o, "text", "row", &t, e))
+        return false;
+    if (!*t)
+        return err_set(e, ERR_INPUT, "row: 'text' is empty");
+    s->kind = SAMPLE_TEXT;
+    s->text = xstrdup(t);
+    s->n_text = strlen(t);
+    return true;
+}
+
+static bool row_tokens(const json_t *o, struct sample *s, struct err *e)
+{
+    json_t *list;
+    if (!json_need_arr(o, "tokens", "row", &list, e))
+        return false;
+    size_t n = json_array_size(list);
+    if (!n)
+        return err_set(e, ERR_INPUT, "row: 'tokens' is empty");
+    if (n > INT32_MAX)
+        return err_set(e, ERR_INPUT, "row: 'tokens' has %zu entries, at most %d are read", n, INT32_MAX);
+    s->kind = SAMPLE_TOKENS;
+    s->tokens = xcalloc(n, sizeof *s->tokens);
+    s->n_tokens = (uint32_t)n;
+    for (size_t i = 0; i < n; i++) {
+        const json_t *v = json_array_get(list, i);
+        if (!json_is_integer(v))
+            return err_set(e, ERR_INPUT, "row: 'tokens' entry %zu is %s, expected an integer", i + 1,
+                           json_type_name(v));
+        json_int_t id = json_integer_value(v);
+        if (id < 0 || id > INT32_MAX)
+            return err_set(e, ERR_INPUT, "row: 'tokens' entry %zu is %lld, expected 0..%d", i + 1,
+                           (long long)id, INT32_MAX);
+        s->tokens[i] = (int32_t)id;
+    }
+    return true;
+}
+
+static bool row_prompt(const json_t *o, struct sample *s, struct err *e)
+{
+    const char *prompt, *response = NULL;
+    if (!json_need_str(o, "prompt", "row", &prompt, e))
+        return false;
+    if (member(o, "response") && !json_need_str(o, "response", "row", &response, e))
+        return false;
+    if (!*prompt)
+        return err_set(e, ERR_INPUT, "row: 'prompt' is empty");
+    if (response && !*response)
+        return err_set(e, ERR_INPUT, "row: 'response' is empty (leave it out for a prompt alone)");
+    s->kind = SAMPLE_MESSAGES;
+    s->messages = xcalloc(2, sizeof *s->messages);
+    s->messages[s->n_messages++] = (struct message){xstrdup("user"), xstrdup(prompt)};
+    if (response)
+        s->messages[s->n_messages++] = (struct message){xstrdup("assistant"), xstrdup(response)};
+    return true;
+}
+
+/* The text of {"content": "..."} or {"content": [{"type":"text","text":"..."}, ...]}, or NULL with *e set.
+ * Caller frees. */
+static char *content_text(const json_t *m, const char *where, struct err *e)
+{
+    const json_t *v = json_object_get(m, "content");
+    if (json_is_string(v))
+        return xstrdup(json_string_value(v));
+    if (!json_is_array(v)) {
+        err_set(e, ERR_INPUT, "%s: 'content' is %s, expected a string or a list of parts", where,
+                json_type_name(v));
+        return NULL;
+    }
+    struct buf b = {0};
+    buf_str(&b, "");
+    bool ok = true;
+    for (size_t i = 0; ok && i < json_array_size(v); i++) {
+        const json_t *part = json_array_get(v, i);
+        const char *type, *text;
+        char at[96];
+        snprintf(at, sizeof at, "%s, part %zu", where, i + 1);
+        if (!json_is_object(part))
+            ok = err_set(e, ERR_INPUT, "%s is %s, expected an object", at, json_type_name(part));
+        else if (!json_need_str(part, "type", at, &type, e))
+            ok = false;
+        else if (strcmp(type, "text") != 0)
+            ok = err_set(e, ERR_INPUT, "%s: 'type' is '%.60s', only 'text' parts can be used", at, type);
+        else if ((ok = json_need_str(part, "text", at, &text, e)))
+            buf_str(&b, text);
+    }
+    if (!ok)
+        buf_clear(&b);
+    return b.s;
+}
+
+static bool row_messages(const json_t *o, struct sample *s, struct err *e)
+{
+    json_t *list;
+    if (!json_need_arr(o, "messages", "row", &list, e))
+        return false;
+    size_t n = json_array_size(list);
+    bool any = false;
+    s->kind = SAMPLE_MESSAGES;
+    s->messages = xcalloc(n, sizeof *s->messages);
+    for (size_t i = 0; i < n; i++) {
+        const json_t *m = json_array_get(list, i);
+        const char *role;
+        char where[40];
+        snprintf(where, sizeof where, "message %zu", i + 1);
+        if (!json_is_object(m))
+            return err_set(e, ERR_INPUT, "%s is %s, expected an object", where, json_type_name(m));
+        if (!json_need_str(m, "role", where, &role, e))
+            return false;
+        if (!*role)
+            return err_set(e, ERR_INPUT, "%s: 'role' is empty", where);
+        char *text = content_text(m, where, e);
+        if (!text)
+            return false;
+        s->messages[s->n_messages++] = (struct message){xstrdup(role), text};
+        any |= *text != 0;
+    }
+    return any || err_set(e, ERR_INPUT, "row: 'messages' is empty");
+}
+
+static bool row_id(const json_t *o, struct sample *s, struct err *e)
+{
+    const json_t *id = member(o, "id");
+    if (!id)
+        return true;
+    if (json_is_string(id))
+        s->id = xstrdup(json_string_value(id));
+    else if (json_is_integer(id))
+        s->id = xasprintf("%lld", (long long)json_integer_value(id));
+    else
+        return err_set(e, ERR_INPUT, "row: 'id' is %s, expected a string or an integer", json_type_name(id));
+    return true;
+}
+
+static const struct {
+    const char *key;
+    bool (*read)(const json_t *o, struct sample *s, struct err *e);
+} forms[] = {{"text", row_text}, {"prompt", row_prompt}, {"messages", row_messages}, {"tokens", row_tokens}};
+#define N_FORMS (sizeof forms / sizeof *forms)
+
+/* On false *s is empty. */
+static bool row_read(const json_t *o, struct sample *s, struct err *e)
+{
+    *s = (struct sample){0};
+    if (!json_is_object(o))
+        return err_set(e, ERR_INPUT, "row is %s, expected an object", json_type_name(o));
+    size_t form = N_FORMS;
+    for (size_t i = 0; i < N_FORMS; i++) {
+        if (!member(o, forms[i].key))
+            continue;
+        if (form < N_FORMS)
+            return err_set(e, ERR_INPUT, "row has both '%s' and '%s', expected one of them", forms[form].key,
+                           forms[i].key);
+        form = i;
+    }
+    if (form == N_FORMS)
+        return err_set(e, ERR_INPUT, "row has none of 'text', 'prompt', 'messages', 'tokens'");
+    if (member(o, "response") && strcmp(forms[form].key, "prompt") != 0)
+        return err_set(e, ERR_INPUT, "row has '%s' and 'response', expected 'prompt' with a response",
+                       forms[form].key);
+    if (forms[form].read(o, s, e) && row_id(o, s, e))
+        return true;
+    sample_clear(s);
+    return false;
+}
+
+bool corpus_parse_row(const char *row, uint64_t n, struct sample *s, struct err *e)
+{
+    static const char first_line[] =
+        "line 1, "; /* of the row; the caller knows which line of the file it is */
+    *s = (struct sample){0};
+    json_t *o = json_parse(row, n, e);
+    if (!o) {
+        if (!strncmp(e->msg, first_line, sizeof first_line - 1))
+            memmove(e->msg, e->msg + sizeof first_line - 1, strlen(e->msg) + 2 - sizeof first_line);
+        return false;
+    }
+    bool ok = row_read(o, s, e);
+    json_decref(o);
+    return ok;
+}
+
+/* ---- one file ---- */
+
+struct loader {
+    const struct corpus_opts *o;
+    struct corpus *c;
+    struct err *e;
+    size_t cap_samples, cap_sources, cap_categories;
+    bool stdin_read;
+    /* the file that is being read: */
+    const char *path;
+    uint32_t source, category;
+    struct err first_bad;
+};
+
+static bool has_ending(const char *path, const char *const *endings)
+{
+    const char *dot = strrchr(path_base(path), '.');
+    for (; dot && *endings; endings++)
+        if (!strcasecmp(dot, *endings))
+            return true;
+    return false;
+}
+
+static bool is_rows(const char *path)
+{
+    static const char *const endings[] = {".jsonl", ".ndjson", ".json", NULL};
+    return !strcmp(path, "-") || has_ending(path, endings);
+}
+
+static bool is_named_text(const char *path)
+{
+    static const char *const endings[] = {".txt", ".md", ".rst", NULL};
+    return has_ending(path, endings);
+}
+
+static uint32_t category_index(struct loader *l, const char *name)
+{
+    struct corpus *c = l->c;
+    for (uint32_t i = 0; i < c->n_categories; i++)
+        if (!strcmp(c->categories[i], name))
+            return i;
+    GROW(c->categories, c->n_categories, l->cap_categories);
+    c->categories[c->n_categories] = xstrdup(name);
+    return c->n_categories++;
+}
+
+/* Begins the source l->path with these bytes. */
+static void source_add(struct loader *l, const struct buf *bytes, const char *category)
+{
+    struct corpus *c = l->c;
+    GROW(c->sources, c->n_sources, l->cap_sources);
+    struct corpus_source *src = &c->sources[c->n_sources];
+    *src = (struct corpus_source){.path = xstrdup(l->path)};
+    sha256_bytes(bytes->s, bytes->n, src->sha256);
+    l->source = c->n_sources++;
+    l->category = category_index(l, category);
+    err_clear(&l->first_bad);
+}
+
+static void sample_add(struct loader *l, struct sample *s, uint32_t line)
+{
+    struct corpus *c = l->c;
+    s->source = l->source;
+    s->category = l->category;
+    s->line = line;
+    GROW(c->samples, c->n_samples, l->cap_samples);
+    c->samples[c->n_samples++] = *s;
+    c->sources[l->source].n_rows++;
+}
+
+/* A bad row: false with *l->e set, or counted. *bad has the reason and the place. */
+static bool row_bad(struct loader *l, const struct err *bad)
+{
+    if (!l->o->skip_bad)
+        return err_set(l->e, bad->code, "%s", bad->msg);
+    if (!l->c->sources[l->source].n_bad++)
+        l->first_bad = *bad;
+    return true;
+}
+
+static bool read_lines(struct loader *l, const char *s, size_t n)
+{
+    uint32_t line = 0;
+    for (size_t at = 0, end; at < n; at = end + 1) {
+        const char *nl = memchr(s + at, '\n', n - at);
+        end = nl ? (size_t)(nl - s) : n;
+        line++;
+        size_t a = at, z = end;
+        while (a < z && strchr(" \t\r", s[a]) && s[a])
+            a++;
+        while (z > a && strchr(" \t\r", s[z - 1]) && s[z - 1])
+            z--;
+        if (a == z)
+            continue;
+        struct sample row;
+        struct err bad = {0};
+        if (!sig_check(l->e))
+            return false;
+        if (corpus_parse_row(s + at, z - at, &row, &bad)) {
+            sample_add(l, &row, line);
+        } else {
+            err_ctx(&bad, "%s:%u", l->path, line);
+            if (!row_bad(l, &bad))
+                return false;
+        }
+    }
+    return true;
+}
+
+/* One JSON list of rows; the number of the row takes the place of the line. */
+static bool read_list(struct loader *l, const char *s, size_t n)
+{
+    json_t *list = json_parse(s, n, l->e);
+    if (!list)
+        return err_ctx(l->e, "%s", l->path);
+    bool ok = true;
+    for (size_t i = 0; ok && i < json_array_size(list); i++) {
+        struct sample row;
+        struct err bad = {0};
+        if (row_read(json_array_get(list, i), &row, &bad)) {
+            sample_add(l, &row, (uint32_t)(i + 1));
+        } else {
+            err_ctx(&bad, "%s: row %zu of the list", l->path, i + 1);
+            ok = row_bad(l, &bad);
+        }
+    }
+    json_decref(list);
+    return ok;
+}
+
+/* Why these bytes are not one text; false with *e set. */
+static bool check_text(const char *s, size_t n, struct err *e)
+{
+    const char *nul = n ? memchr(s, 0, n) : NULL;
+    if (!n)
+        return err_set(e, ERR_INPUT, "empty file");
+    if (nul)
+        return err_set(e, ERR_INPUT, "NUL at byte %zu, not a text file", (size_t)(nul - s));
+    size_t good = utf8_good(s, n);
+    return good == n || err_set(e, ERR_INPUT, "not valid UTF-8 at byte %zu", good);
+}
+
+static size_t bom_size(const struct buf *b)
+{
+    return b->n >= 3 && !memcmp(b->s, "\xef\xbb\xbf", 3) ? 3 : 0;
+}
+
+/* Takes the bytes of *b as one sample. `excused`: no text is a reason for a warning only. */
+static bool read_text(struct loader *l, struct buf *b, const char *category, bool excused)
+{
+    struct err bad = {0};
+    size_t bom = bom_size(b);
+    bool ok = check_text(b->s, b->n, &bad) && (b->n > bom || err_set(&bad, ERR_INPUT, "empty file"));
+    err_ctx(&bad, "%s", l->path);
+    if (!ok && excused) {
+        log_warn("%s; left out", bad.msg);
+        return true;
+    }
+    source_add(l, b, category);
+    if (!ok)
+        return row_bad(l, &bad);
+    struct sample s = {.kind = SAMPLE_TEXT, .n_text = b->n - bom};
+    memmove(b->s, b->s + bom, s.n_text + 1);
+    s.text = xrealloc(b->s, s.n_text + 1, 1);
+    *b = (struct buf){0};
+    sample_add(l, &s, 0);
+    return true;
+}
+
+static bool read_rows(struct loader *l, const struct buf *b, const char *category, bool in_folder)
+{
+    static const char *const json[] = {".json", NULL};
+    source_add(l, b, category);
+    const char *s = b->s + bom_size(b);
+    size_t n = b->n - bom_size(b), at = 0;
+    while (at < n && strchr(" \t\r\n", s[at]) && s[at])
+        at++;
+    bool list = at < n && s[at] == '[' && has_ending(l->path, json);
+    if (!(list ? read_list(l, s, n) : read_lines(l, s, n)))
+        return false;
+    const struct corpus_source *src = &l->c->sources[l->source];
+    char count[32];
+    if (src->n_bad)
+        log_warn("%s: %s malformed row%s left out, the first: %s", l->path, human_count(src->n_bad, count),
+                 src->n_bad == 1 ? "" : "s", l->first_bad.msg);
+    else if (!src->n_rows && in_folder)
+        log_warn("%s: no rows in it", l->path);
+    else if (!src->n_rows)
+        return err_set(l->e, ERR_INPUT, "%s: no rows in it", l->path);
+    return true;
+}
+
+/* A look at the first bytes: a model file or a picture in a folder is not read whole. Errors are left to the
+ * real reading. */
+static bool begins_with_nul_bytes(const char *path)
+{
+    struct err e = {0};
+    int fd = file_open_read(path, NULL, &e);
+    if (fd < 0)
+        return false;
+    char head[SNIFF];
+    ssize_t n = read(fd, head, sizeof head);
+    close(fd);
+    return n > 0 && memchr(head, 0, (size_t)n);
+}
+
+static bool read_file(struct loader *l, const char *path, const char *category, bool in_folder)
+{
+    bool rows = is_rows(path), excused = in_folder && !rows && !is_named_text(path);
+    struct buf b = {0};
+    l->path = !strcmp(path, "-") ? "standard input" : path;
+    if (!sig_check(l->e))
+        return false;
+    if (excused && begins_with_nul_bytes(path)) {
+        log_warn("%s: not a text file; left out", path);
+        return true;
+    }
+    bool ok = file_read_all(path, MAX_FILE, &b, l->e);
+    if (ok)
+        ok = rows ? read_rows(l, &b, category, in_folder) : read_text(l, &b, category, excused);
+    if (ok && !rows && l->first_bad.code)
+        log_warn("%s; left out", l->first_bad.msg);
+    err_clear(&l->first_bad);
+    buf_clear(&b);
+    return ok;
+}
+
+/* ---- folders ---- */
+
+struct walk {
+    struct loader *l;
+    const char *own_name; /* category of files that lie directly in the folder */
+    struct {
+        dev_t dev;
+        ino_t ino;
+    } up[MAX_DEPTH + 1]; /* the folders above, to see a link that leads back */
+};
+
+static int by_bytes(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* The names in a folder, hidden ones not, sorted. Caller frees each and the list. */
+static bool list_names(const char *dir, char ***names, size_t *n, struct err *e)
+{
+    size_t cap = 0;
+    *names = NULL;
+    *n = 0;
+    DIR *d = opendir(dir);
+    if (!d)
+        return err_sys(e, "cannot open folder '%s'", dir);
+    struct dirent *ent;
+    while ((errno = 0, ent = readdir(d))) {
+        if (ent->d_name[0] == '.')
+            continue;
+        GROW(*names, *n, cap);
+        (*names)[(*n)++] = xstrdup(ent->d_name);
+    }
+    bool ok = errno == 0 || err_sys(e, "cannot read folder '%s'", dir);
+    closedir(d);
+    if (*n)
+        qsort(*names, *n, sizeof **names, by_bytes);
+    return ok;
+}
+
+static bool walk_folder(struct walk *w, const char *dir, const char *category, unsigned depth);
+
+static bool walk_entry(struct walk *w, const char *path, const char *category, const char *name,
+                       unsigned depth)
+{
+    struct stat st;
+    if (stat(path, &st) != 0)
+        return err_sys(w->l->e, "cannot stat '%s'", path);
+    if (S_ISDIR(st.st_mode))
+        return walk_folder(w, path, category ? category : name, depth + 1);
+    if (S_ISREG(st.st_mode))
+        return read_file(w->l, path, category ? category : w->own_name, true);
+    log_warn("%s: not a regular file; left out", path);
+    return true;
+}
+
+/* category NULL: the folder that was named itself. */
+static bool walk_folder(struct walk *w, const char *dir, const char *category, unsigned depth)
+{
+    struct stat st;
+    struct err *e = w->l->e;
+    if (depth > MAX_DEPTH)
+        return err_set(e, ERR_INPUT, "folder '%s' lies more than %d deep", dir, MAX_DEPTH);
+    if (stat(dir, &st) != 0)
+        return err_sys(e, "cannot stat '%s'", dir);
+    for (unsigned i = 0; i < depth; i++)
+        if (w->up[i].dev == st.st_dev && w->up[i].ino == st.st_ino)
+            return err_set(e, ERR_INPUT, "'%s' is a link back to a folder above it", dir);
+    w->up[depth].dev = st.st_dev;
+    w->up[depth].ino = st.st_ino;
+
+    char **names;
+    size_t n;
+    bool ok = list_names(dir, &names, &n, e);
+    for (size_t i = 0; i < n; i++) {
+        char *path = path_join(dir, names[i]);
+        ok = ok && walk_entry(w, path, category, names[i], depth);
+        free(path);
+        free(names[i]);
+    }
+    free(names);
+    return ok;
+}
+
+/* The name that a folder is known by: the last component, of the real path for ".", ".." and "/". Caller
+ * frees. */
+static char *folder_name(const char *dir)
+{
+    size_t n = strlen(dir);
+    while (n > 1 && dir[n - 1] == '/')
+        n--;
+    char *cut = xstrndup(dir, n), *name = xstrdup(path_base(cut));
+    if (!strcmp(name, ".") || !strcmp(name, "..") || !*name) {
+        char *real = realpath(dir, NULL);
+        if (real && *path_base(real)) {
+            free(name);
+            name = xstrdup(path_base(real));
+        }
+        free(real);
+    }
+    free(cut);
+    return name;
+}
+
+/* ---- sources as the user names them ---- */
+
+/* "a/b.jsonl" -> "b", "-" -> "stdin". Caller frees. */
+static char *file_category(const char *path)
+{
+    const char *base = !strcmp(path, "-") ? "stdin" : path_base(path), *dot = strrchr(base, '.');
+    return dot && dot > base ? xstrndup(base, (size_t)(dot - base)) : xstrdup(base);
+}
+
+/* Splits PATH:LIMIT. The suffix is a limit only when the whole is not the name of a file and the part before
+ * it is. */
+static bool split_spec(const char *spec, char **path, uint64_t *limit, struct err *e)
+{
+    *path = xstrdup(spec);
+    *limit = NO_LIMIT;
+    char *colon = strrchr(*path, ':');
+    if (!colon || !colon[1] || colon[1 + strspn(colon + 1, "0123456789")] || file_exists(spec))
+        return true;
+    *colon = 0;
+    if (strcmp(*path, "-") != 0 && !file_exists(*path)) {
+        *colon = ':';
+        return true;
+    }
+    if (!parse_u64(colon + 1, limit) || *limit == NO_LIMIT)
+        return err_set(e, ERR_INPUT, "'%s': the limit is too large", spec);
+    return *limit || err_set(e, ERR_INPUT, "'%s': the limit is 0, expected 1 or more", spec);
+}
+
+static bool read_path(struct loader *l, const char *path)
+{
+    if (!*path)
+        return err_set(l->e, ERR_INPUT, "a source has an empty name");
+    if (!strcmp(path, "-") && l->stdin_read)
+        return err_set(l->e, ERR_INPUT, "standard input is named twice");
+    l->stdin_read |= !strcmp(path, "-");
+    bool dir = file_is_dir(path);
+    char *name = dir ? folder_name(path) : file_category(path);
+    struct walk w = {.l = l, .own_name = name};
+    bool ok = dir ? walk_folder(&w, path, NULL, 0) : read_file(l, path, name, false);
+    free(name);
+    return ok;
+}
+
+/* ---- choices ---- */
+
+enum choice { CHOOSE_LIMIT, CHOOSE_CATEGORY, CHOOSE_MAX, CHOOSE_ORDER };
+
+static struct rng stream(uint64_t seed, enum choice what, uint64_t index)
+{
+    struct rng r = {seed};
+    r.s = rng_next(&r) + (uint64_t)what;
+    r.s = rng_next(&r) + index;
+    return r;
+}
+
+/* Moves k of the n numbers, chosen by r, to the front, in random order. */
+static void choose(uint64_t *v, uint64_t n, uint64_t k, struct rng *r)
+{
+    for (uint64_t i = 0; i < k && i + 1 < n; i++) {
+        uint64_t j = i + rng_below(r, n - i), t = v[i];
+        v[i] = v[j];
+        v[j] = t;
+    }
+}
+
+/* Keeps the samples of [first, n_samples) that are marked, in their order. */
+static void keep_marked(struct corpus *c, uint64_t first, const bool *keep)
+{
+    uint64_t n = first;
+    for (uint64_t i = first; i < c->n_samples; i++) {
+        if (keep[i - first])
+            c->samples[n++] = c->samples[i];
+        else
+            sample_clear(&c->samples[i]);
+    }
+    c->n_samples = n;
+}
+
+/* At most k of the samples from `first` on stay, in their order. */
+static void limit_samples(struct corpus *c, uint64_t first, uint64_t k, struct rng r)
+{
+    uint64_t n = c->n_samples - first;
+    if (n <= k)
+        return;
+    uint64_t *v = xcalloc(n, sizeof *v);
+    bool *keep = xcalloc(n, sizeof *keep);
+    for (uint64_t i = 0; i < n; i++)
+        v[i] = i;
+    choose(v, n, k, &r);
+    for (uint64_t i = 0; i < k; i++)
+        keep[v[i]] = true;
+    keep_marked(c, first, keep);
+    free(v);
+    free(keep);
+}
+
+/* At most k samples of each category stay, in their order. Sorted into one list by category first, so it
+ * stays linear. */
+static void limit_categories(struct corpus *c, uint64_t k, uint64_t seed)
+{
+    uint64_t *v = xcalloc(c->n_samples, sizeof *v), *end = xcalloc(c->n_categories + 1, sizeof *end);
+    bool *keep = xcalloc(c->n_samples, sizeof *keep);
+    for (uint64_t i = 0; i < c->n_samples; i++)
+        end[c->samples[i].category + 1]++;
+    for (uint32_t g = 0; g < c->n_categories; g++)
+        end[g + 1] += end[g];
+    for (uint64_t i = 0; i < c->n_samples; i++) /* end[g] moves from the start of group g to its end */
+        v[end[c->samples[i].category]++] = i;
+    for (uint32_t g = 0; g < c->n_categories; g++) {
+        uint64_t first = g ? end[g - 1] : 0, n = end[g] - first;
+        struct rng r = stream(seed, CHOOSE_CATEGORY, g);
+        choose(v + first, n, k < n ? k : n, &r);
+        for (uint64_t i = 0; i < n && i < k; i++)
+            keep[v[first + i]] = true;
+    }
+    keep_marked(c, 0, keep);
+    free(v);
+    free(end);
+    free(keep);
+}
+
+static void shuffle(struct corpus *c, struct rng r)
+{
+    for (uint64_t i = 0; i + 1 < c->n_samples; i++) {
+        uint64_t j = i + rng_below(&r, c->n_samples - i);
+        struct sample t = c->samples[i];
+        c->samples[i] = c->samples[j];
+        c->samples[j] = t;
+    }
+}
+
+/* ---- the whole ---- */
+
+static bool load_spec(struct loader *l, uint32_t i)
+{
+    char *path;
+    uint64_t limit, first = l->c->n_samples;
+    bool ok = split_spec(l->o->specs[i], &path, &limit, l->e) && read_path(l, path);
+    if (ok)
+        limit_samples(l->c, first, limit, stream(l->o->seed, CHOOSE_LIMIT, i));
+    free(path);
+    return ok;
+}
+
+bool corpus_load(const struct corpus_opts *o, struct corpus *c, struct err *e)
+{
+    *c = (struct corpus){0};
+    struct loader l = {.o = o, .c = c, .e = e};
+    bool ok = o->n_specs > 0 || err_set(e, ERR_INPUT, "no source of text was named");
+    for (uint32_t i = 0; ok && i < o->n_specs; i++)
+        ok = load_spec(&l, i);
+    if (ok && !c->n_samples)
+        ok = err_set(e, ERR_INPUT, "no samples in '%s'%s", o->specs[0],
+                     o->n_specs > 1 ? " and the other sources" : "");
+    if (!ok) {
+        corpus_free(c);
+        return false;
+    }
+    if (o->per_category)
+        limit_categories(c, o->per_category, o->seed);
+    if (o->max_samples)
+        limit_samples(c, 0, o->max_samples, stream(o->seed, CHOOSE_MAX, 0));
+    if (o->shuffle)
+        shuffle(c, stream(o->seed, CHOOSE_ORDER, 0));
+    for (uint64_t i = 0; i < c->n_samples; i++)
+        c->sources[c->samples[i].source].n_used++;
+    return true;
+}
+
+void corpus_free(struct corpus *c)
+{
+    for (uint64_t i = 0; i < c->n_samples; i++)
+        sample_clear(&c->samples[i]);
+    for (uint32_t i = 0; i < c->n_sources; i++)
+        free(c->sources[i].path);
+    for (uint32_t i = 0; i < c->n_categories; i++)
+        free(c->categories[i]);
+    free(c->samples);
+    free(c->sources);
+    free(c->categories);
+    *c = (struct corpus){0};
+}

@@ -1,0 +1,518 @@
+/* engine_llama.c - engine.h on libllama v0.5.0. */
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/sig.h"
+#include "base/text.h"
+#include "engine/engine.h"
+#include "engine/observe.h"
+
+#include <ctype.h>
+#include <ggml-backend.h>
+#include <llama.h>
+#include <sched.h>
+#include <string.h>
+#include <unistd.h>
+
+#define EXPERTS_PATTERN "ffn_(up|down|gate|gate_up)_(ch|)exps" /* as llama.cpp's --cpu-moe */
+
+struct engine {
+    struct llama_model *model;
+    const struct llama_vocab *vocab;
+    struct llama_context *ctx;
+    struct engine_opts o;
+    struct observer *observer;
+    struct llama_batch batch;
+    uint32_t n_batch;
+    bool has_batch;
+    struct progress load;
+};
+
+/* ---- the engine's talk ---- */
+
+static char last_error[512]; /* the engine reports failures by a log line and a NULL */
+
+static void on_log(enum ggml_log_level level, const char *text, void *ud)
+{
+    (void)ud;
+    if (log_verbose)
+        fputs(text, stderr);
+    if (level == GGML_LOG_LEVEL_ERROR && *text && *text != '\n')
+        snprintf(last_error, sizeof last_error, "%s", text);
+}
+
+/* The last error line without its "function: " prefix and line end. */
+static const char *engine_said(void)
+{
+    char *s = last_error;
+    size_t n = strlen(s);
+    while (n && isspace((unsigned char)s[n - 1]))
+        s[--n] = 0;
+    if (!n)
+        return "no reason given; --verbose shows the engine's own lines";
+    for (char *p; (p = strstr(s, ": ")) && !memchr(s, ' ', (size_t)(p - s));)
+        s = p + 2;
+    return s;
+}
+
+/* An assertion inside the engine: nothing can be saved, but the user gets a line, an exit status, and no half-written file. */
+static void on_abort(const char *message)
+{
+    fprintf(stderr, "\nreap: the engine gave up: %s\n", message);
+    fflush(NULL);
+    sig_remove_parts();
+    _exit(ERR_FAILED);
+}
+
+static void init_once(void)
+{
+    static bool done;
+    if (done)
+        return;
+    done = true;
+    llama_log_set(on_log, NULL);
+    ggml_set_abort_callback(on_abort);
+    ggml_backend_load_all();
+    llama_backend_init();
+}
+
+const char *engine_version(void)
+{
+    return "llama.cpp v" REAP_ENGINE_VERSION;
+}
+
+/* ---- options ---- */
+
+void engine_opts_default(struct engine_opts *o)
+{
+    *o = (struct engine_opts){ .ubatch = 512, .n_gpu_layers = -1, .flash_attn = "auto", .cache_type_k = "f16", .cache_type_v = "f16" };
+}
+
+/* Physical cores among the CPUs that we may run on: two threads of one core share its arithmetic units. */
+static int n_cores(void)
+{
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) != 0)
+        return (int)sysconf(_SC_NPROCESSORS_ONLN);
+    int n = 0;
+    for (int i = 0; i < CPU_SETSIZE; i++) {
+        char path[96], s[64] = "";
+        if (!CPU_ISSET((size_t)i, &set))
+            continue;
+        snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list", i);
+        FILE *f = fopen(path, "r");
+        bool first = true;
+        if (f) {
+            first = !fgets(s, sizeof s, f) || atoi(s) == i || !CPU_ISSET((size_t)atoi(s), &set);
+            fclose(f);
+        }
+        n += first;
+    }
+    return n > 0 ? n : 1;
+}
+
+static bool cache_type(const char *s, enum ggml_type *out, struct err *e)
+{
+    static const enum ggml_type types[] = { GGML_TYPE_F32, GGML_TYPE_F16, GGML_TYPE_BF16, GGML_TYPE_Q8_0, GGML_TYPE_Q4_0,
+                                            GGML_TYPE_Q4_1, GGML_TYPE_IQ4_NL, GGML_TYPE_Q5_0, GGML_TYPE_Q5_1 };
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (!strcmp(s, ggml_type_name(types[i]))) {
+            *out = types[i];
+            return true;
+        }
+    return err_set(e, ERR_INPUT, "cache type '%s' is not known; use f32, f16, bf16, q8_0, q4_0, q4_1, iq4_nl, q5_0 or q5_1", s);
+}
+
+struct load {
+    struct llama_model_params p;
+    ggml_backend_dev_t devices[64];
+    uint32_t n_devices;
+    float split[128];
+    struct llama_model_tensor_buft_override *over;
+    char **patterns;
+    uint32_t n_over;
+};
+
+static bool add_device(struct load *l, ggml_backend_dev_t d, struct err *e)
+{
+    if (l->n_devices + 1 >= sizeof l->devices / sizeof *l->devices)
+        return err_set(e, ERR_INPUT, "too many devices");
+    l->devices[l->n_devices++] = d;
+    return true;
+}
+
+typedef ggml_backend_reg_t (*rpc_add_server)(const char *endpoint);
+
+static bool add_rpc(struct load *l, const char *list, bool use, struct err *e)
+{
+    ggml_backend_reg_t rpc = ggml_backend_reg_by_name("RPC");
+    rpc_add_server add = NULL;
+    if (rpc) {
+        void *p = ggml_backend_reg_get_proc_address(rpc, "ggml_backend_rpc_add_server");
+        memcpy(&add, &p, sizeof add); /* ISO C has no cast from a data pointer to a function pointer */
+    }
+    if (!add)
+        return err_set(e, ERR_INPUT, "--rpc: this build of the engine has no RPC backend");
+    char *s = xstrdup(list), *save = NULL;
+    bool ok = true;
+    for (char *p = strtok_r(s, ",", &save); ok && p; p = strtok_r(NULL, ",", &save)) {
+        ggml_backend_reg_t r = add(p);
+        if (!r) {
+            ok = err_set(e, ERR_FAILED, "--rpc: no answer from '%s'", p);
+            break;
+        }
+        ggml_backend_register(r);
+        for (size_t i = 0; ok && use && i < ggml_backend_reg_dev_count(r); i++)
+            ok = add_device(l, ggml_backend_reg_dev_get(r, i), e);
+    }
+    free(s);
+    return ok;
+}
+
+static bool set_devices(struct load *l, const struct engine_opts *o, struct err *e)
+{
+    bool named = o->device && strcmp(o->device, "none") != 0;
+    if (o->rpc && !add_rpc(l, o->rpc, !o->device, e))
+        return false;
+    if (o->rpc && !o->device) /* the local GPUs as well, behind the servers */
+        for (size_t i = 0; i < ggml_backend_dev_count(); i++)
+            if (ggml_backend_dev_type(ggml_backend_dev_get(i)) == GGML_BACKEND_DEVICE_TYPE_GPU) {
+                bool known = false;
+                for (uint32_t j = 0; j < l->n_devices; j++)
+                    known = known || l->devices[j] == ggml_backend_dev_get(i);
+                if (!known && !add_device(l, ggml_backend_dev_get(i), e))
+                    return false;
+            }
+    if (named) {
+        char *s = xstrdup(o->device), *save = NULL;
+        bool ok = true;
+        for (char *p = strtok_r(s, ",", &save); ok && p; p = strtok_r(NULL, ",", &save)) {
+            ggml_backend_dev_t d = ggml_backend_dev_by_name(p);
+            ok = d ? add_device(l, d, e) : err_set(e, ERR_INPUT, "--device: there is no device '%s'", p);
+        }
+        free(s);
+        if (!ok)
+            return false;
+    }
+    if (l->n_devices || (o->device && !named))
+        l->p.devices = l->devices; /* an empty list: no offload */
+    return true;
+}
+
+static bool set_split(struct load *l, const struct engine_opts *o, struct err *e)
+{
+    if (o->split_mode) {
+        if (!strcmp(o->split_mode, "none"))
+            l->p.split_mode = LLAMA_SPLIT_MODE_NONE;
+        else if (!strcmp(o->split_mode, "layer"))
+            l->p.split_mode = LLAMA_SPLIT_MODE_LAYER;
+        else /* row and tensor split matrices over devices: what would be observed there is a part */
+            return err_set(e, ERR_INPUT, "--split-mode '%s': use none or layer", o->split_mode);
+    }
+    if (!o->tensor_split)
+        return true;
+    size_t n = 0, max = llama_max_devices() < 128 ? llama_max_devices() : 128;
+    char *s = xstrdup(o->tensor_split), *save = NULL;
+    bool ok = true;
+    for (char *p = strtok_r(s, ",/", &save); ok && p; p = strtok_r(NULL, ",/", &save)) {
+        double v;
+        if (n == max || !parse_f64(p, &v) || v < 0)
+            ok = err_set(e, ERR_INPUT, "--tensor-split '%s': expected up to %zu proportions", o->tensor_split, max);
+        else
+            l->split[n++] = (float)v;
+    }
+    free(s);
+    l->p.tensor_split = l->split;
+    return ok;
+}
+
+static void set_cpu_moe(struct load *l, const struct engine_opts *o)
+{
+    uint32_t n = o->cpu_moe ? 1 : (uint32_t)(o->n_cpu_moe > 0 ? o->n_cpu_moe : 0);
+    if (!n)
+        return;
+    l->over = xcalloc(n + 1, sizeof *l->over);
+    l->patterns = xcalloc(n, sizeof *l->patterns);
+    l->n_over = n;
+    for (uint32_t i = 0; i < n; i++) {
+        l->patterns[i] = o->cpu_moe ? xstrdup("\\." EXPERTS_PATTERN) : xasprintf("blk\\.%u\\." EXPERTS_PATTERN, i);
+        l->over[i].pattern = l->patterns[i];
+        l->over[i].buft = ggml_backend_cpu_buffer_type();
+    }
+    l->p.tensor_buft_overrides = l->over;
+}
+
+static void load_clear(struct load *l)
+{
+    for (uint32_t i = 0; i < l->n_over; i++)
+        free(l->patterns[i]);
+    free(l->patterns);
+    free(l->over);
+}
+
+static bool on_load(float part, void *ud)
+{
+    struct engine *g = ud;
+    progress_set(&g->load, (uint64_t)((double)part * 1000));
+    return !sig_pending();
+}
+
+struct engine *engine_open(const char *path, const struct engine_opts *o, struct err *e)
+{
+    init_once();
+    struct load l = { .p = llama_model_default_params() };
+    struct engine *g = xcalloc(1, sizeof *g);
+    enum ggml_type unused;
+    g->o = *o;
+    if (g->o.threads <= 0)
+        g->o.threads = n_cores();
+    if (!cache_type(o->cache_type_k, &unused, e) || !cache_type(o->cache_type_v, &unused, e) || !set_devices(&l, o, e) ||
+        !set_split(&l, o, e))
+        goto fail;
+    set_cpu_moe(&l, o);
+    l.p.n_gpu_layers = (int32_t)o->n_gpu_layers;
+    if (o->load_mode) {
+        l.p.load_mode = llama_load_mode_from_str(o->load_mode);
+        if (l.p.load_mode == LLAMA_LOAD_MODE_AUTO && strcmp(o->load_mode, "auto") != 0) {
+            err_set(e, ERR_INPUT, "--load-mode '%s' is not known; use auto, none, mmap, mlock or mmap+mlock", o->load_mode);
+            goto fail;
+        }
+    }
+    progress_start(&g->load, "loading the model", "permille", 1000, 0);
+    l.p.progress_callback = on_load;
+    l.p.progress_callback_user_data = g;
+    last_error[0] = 0;
+    g->model = llama_model_load_from_file(path, l.p);
+    progress_end(&g->load);
+    if (!g->model) {
+        if (sig_check(e))
+            err_set(e, ERR_FAILED, "%s: the engine cannot load it: %s", path, engine_said());
+        goto fail;
+    }
+    g->vocab = llama_model_get_vocab(g->model);
+    load_clear(&l);
+    return g;
+fail:
+    load_clear(&l);
+    engine_free(g);
+    return NULL;
+}
+
+void engine_free(struct engine *g)
+{
+    if (!g)
+        return;
+    if (g->has_batch)
+        llama_batch_free(g->batch);
+    llama_free(g->ctx);
+    observer_free(g->observer);
+    llama_model_free(g->model);
+    free(g);
+}
+
+/* ---- facts ---- */
+
+uint32_t engine_n_vocab(const struct engine *g)
+{
+    return (uint32_t)llama_vocab_n_tokens(g->vocab);
+}
+
+uint32_t engine_n_ctx_train(const struct engine *g)
+{
+    int32_t n = llama_model_n_ctx_train(g->model);
+    return n > 0 ? (uint32_t)n : 0;
+}
+
+bool engine_has_state(const struct engine *g)
+{
+    return llama_model_is_recurrent(g->model) || llama_model_is_hybrid(g->model);
+}
+
+int32_t engine_bos(const struct engine *g)
+{
+    return llama_vocab_get_add_bos(g->vocab) ? llama_vocab_bos(g->vocab) : -1;
+}
+
+uint32_t engine_ubatch(const struct engine *g)
+{
+    return (uint32_t)g->o.ubatch;
+}
+
+bool engine_stops_early(const struct engine *g)
+{
+    return g->observer && observer_stops_early(g->observer);
+}
+
+void engine_describe(const struct engine *g, struct buf *out)
+{
+    buf_fmt(out, "%s, %lld threads", engine_version(), (long long)g->o.threads);
+    for (size_t i = 0; i < ggml_backend_dev_count(); i++) {
+        ggml_backend_dev_t d = ggml_backend_dev_get(i);
+        if (ggml_backend_dev_type(d) != GGML_BACKEND_DEVICE_TYPE_CPU)
+            buf_fmt(out, ", %s", ggml_backend_dev_name(d));
+    }
+}
+
+/* ---- text ---- */
+
+bool engine_tokenize(const struct engine *g, const char *text, uint64_t n, bool add_special, bool parse_special, int32_t **out,
+                     uint32_t *n_out, struct err *e)
+{
+    if (llama_vocab_type(g->vocab) == LLAMA_VOCAB_TYPE_NONE)
+        return err_set(e, ERR_INPUT, "the model has no tokenizer; calibrate with rows of {\"tokens\": [...]}");
+    if (n > INT32_MAX - 64)
+        return err_set(e, ERR_INPUT, "a text of %llu bytes is too long for the tokenizer", (unsigned long long)n);
+    int32_t cap = (int32_t)(n / 2 + 64);
+    for (;;) {
+        int32_t *t = mem_try((uint64_t)cap, sizeof *t, "tokens", e);
+        if (!t)
+            return false;
+        int32_t r = llama_tokenize(g->vocab, text, (int32_t)n, t, cap, add_special, parse_special);
+        if (r >= 0) {
+            *out = t;
+            *n_out = (uint32_t)r;
+            return true;
+        }
+        free(t);
+        if (r == INT32_MIN || -r <= cap)
+            return err_set(e, ERR_FAILED, "the engine cannot tokenise a text of %llu bytes", (unsigned long long)n);
+        cap = -r;
+    }
+}
+
+bool engine_chat(const struct engine *g, const char *const *roles, const char *const *contents, uint32_t n, struct buf *out,
+                 struct err *e)
+{
+    const char *tmpl = g->o.chat_template ? g->o.chat_template : llama_model_chat_template(g->model, NULL);
+    if (tmpl && !strcmp(tmpl, "none")) {
+        for (uint32_t i = 0; i < n; i++)
+            buf_fmt(out, "%s%s", i ? "\n" : "", contents[i]);
+        return true;
+    }
+    if (!tmpl)
+        return err_set(e, ERR_INPUT, "the model has no chat template; give --chat-template chatml (or another name), or none");
+    struct llama_chat_message *m = xcalloc(n, sizeof *m);
+    size_t total = 256;
+    for (uint32_t i = 0; i < n; i++) {
+        m[i] = (struct llama_chat_message){ roles[i], contents[i] };
+        total += 2 * (strlen(roles[i]) + strlen(contents[i])) + 64;
+    }
+    bool ok = total < INT32_MAX;
+    int32_t r = -1;
+    if (ok) {
+        char *s = xmalloc(total);
+        r = llama_chat_apply_template(tmpl, m, n, false, s, (int32_t)total);
+        if (r > (int32_t)total) {
+            s = xrealloc(s, (size_t)r, 1);
+            r = llama_chat_apply_template(tmpl, m, n, false, s, r);
+        }
+        if (r > 0)
+            buf_add(out, s, (size_t)r);
+        free(s);
+    }
+    free(m);
+    if (r < 0)
+        return err_set(e, ERR_INPUT, "%s is not one that the engine knows; give --chat-template NAME (chatml, llama3, ...)",
+                       g->o.chat_template ? "the chat template given" : "the model's chat template");
+    return true;
+}
+
+/* ---- running ---- */
+
+/* A short decode during which the observer only notes names. */
+static bool learn(struct engine *g, uint32_t n_ctx, struct err *e)
+{
+    uint32_t n = 4, vocab = engine_n_vocab(g);
+    if (n > g->n_batch)
+        n = g->n_batch;
+    if (n > n_ctx)
+        n = n_ctx;
+    observer_learn_begin(g->observer);
+    int32_t token[4], pos[4], seq[4] = { 0 };
+    for (uint32_t i = 0; i < n; i++) {
+        token[i] = (int32_t)(i % vocab);
+        pos[i] = (int32_t)i;
+    }
+    struct observer *o = g->observer;
+    g->observer = NULL; /* engine_decode does not count this one */
+    bool ok = engine_decode(g, &(struct engine_batch){ n, token, pos, seq, NULL }, e);
+    g->observer = o;
+    llama_synchronize(g->ctx);
+    engine_clear(g);
+    return ok && observer_learn_end(o, e);
+}
+
+bool engine_start(struct engine *g, const struct engine_run *r, struct err *e)
+{
+    llama_free(g->ctx);
+    g->ctx = NULL;
+    observer_free(g->observer);
+    g->observer = r->observe ? observer_new(r, g->o.device_norms) : NULL;
+    struct llama_context_params p = llama_context_default_params();
+    g->n_batch = (uint32_t)g->o.ubatch;
+    p.n_ctx = r->n_ctx < g->n_batch ? g->n_batch : r->n_ctx;
+    p.n_batch = p.n_ubatch = g->n_batch;
+    p.n_seq_max = r->n_seq_max;
+    p.kv_unified = !r->separate_streams;
+    p.n_threads = p.n_threads_batch = (int32_t)g->o.threads;
+    p.no_perf = true;
+    if (!strcmp(g->o.flash_attn, "on"))
+        p.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_ENABLED;
+    else if (!strcmp(g->o.flash_attn, "off"))
+        p.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_DISABLED;
+    else if (strcmp(g->o.flash_attn, "auto") != 0)
+        return err_set(e, ERR_INPUT, "--flash-attn '%s': expected on, off or auto", g->o.flash_attn);
+    if (!cache_type(g->o.cache_type_k, &p.type_k, e) || !cache_type(g->o.cache_type_v, &p.type_v, e))
+        return false;
+    if (g->observer) {
+        p.cb_eval = observer_callback;
+        p.cb_eval_user_data = g->observer;
+    }
+    last_error[0] = 0;
+    g->ctx = llama_init_from_model(g->model, p);
+    if (!g->ctx)
+        return err_set(e, ERR_FAILED, "the engine cannot make a context of %u tokens: %s", p.n_ctx, engine_said());
+    if (g->has_batch)
+        llama_batch_free(g->batch);
+    g->batch = llama_batch_init((int32_t)g->n_batch, 0, 1);
+    g->has_batch = true;
+    return !g->observer || learn(g, p.n_ctx, e);
+}
+
+void engine_clear(struct engine *g)
+{
+    llama_memory_t m = llama_get_memory(g->ctx);
+    if (m)
+        llama_memory_clear(m, true);
+}
+
+bool engine_decode(struct engine *g, const struct engine_batch *b, struct err *e)
+{
+    if (b->n == 0 || b->n > g->n_batch)
+        BUG("a batch of %u tokens, room for %u", b->n, g->n_batch);
+    uint32_t vocab = engine_n_vocab(g);
+    for (uint32_t i = 0; i < b->n; i++) {
+        if (b->token[i] < 0 || (uint32_t)b->token[i] >= vocab)
+            return err_set(e, ERR_INPUT, "token id %d is outside the vocabulary (0 to %u)", b->token[i], vocab - 1);
+        g->batch.token[i] = b->token[i];
+        g->batch.pos[i] = b->pos[i];
+        g->batch.n_seq_id[i] = 1;
+        g->batch.seq_id[i][0] = b->seq[i];
+        /* observed: all, always; most graphs drop the others before the last layer's experts */
+        g->batch.logits[i] = !b->logits || b->logits[i];
+    }
+    g->batch.n_tokens = (int32_t)b->n;
+    if (g->observer)
+        observer_begin(g->observer);
+    last_error[0] = 0;
+    int32_t r = llama_decode(g->ctx, g->batch);
+    if (g->observer && !observer_end(g->observer, b->n, e))
+        return false;
+    if (r != 0)
+        return err_set(e, ERR_FAILED, "the engine cannot decode a batch of %u tokens (%d): %s", b->n, r, engine_said());
+    return true;
+}
+
+const float *engine_logits(struct engine *g, uint32_t i)
+{
+    return llama_get_logits_ith(g->ctx, (int32_t)i);
+}

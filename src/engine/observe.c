@@ -1,0 +1,453 @@
+/* observe.c - see observe.h.
+ *
+ * The engine calls back for every node of its compute graph: first ask = true ("do you want it?"), then, for wanted nodes, ask = false once
+ * it is computed. We want one node per layer: f, the output of the experts [H, K, T]. When it arrives, the ids (an input of the product
+ * that made it) and the gate weights (consumed behind it) still lie untouched in their buffers, so both are read then. In graphs where
+ * the weights are consumed before f (Llama-4), they are wanted as well and copied at their own time.
+ *
+ *   f    the last of ffn_moe_down, ffn_moe_down_scaled, ffn_moe_down_biased of a layer (names carry "-<layer>")
+ *   g    the last ffn_moe_weights* before it, except the intermediate ..._sum...; "(reshaped)" views of it are the same memory
+ *   ids  src[2] of the MUL_MAT_ID or ADD_ID behind f; a strided view: row t starts at t * nb[1]
+ *
+ * Which node is the last cannot be known when it is asked, so a first decode only notes names. Node names: src/llama-graph.cpp,
+ * build_moe_ffn, of llama.cpp v0.5.0. */
+#include "engine/observe.h"
+#include "base/mem.h"
+
+#include <ggml-alloc.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#define MAX_BLOCKS 1024
+#define MAX_DEVICES 32
+
+struct layer {
+    char f_name[GGML_MAX_NAME], w_name[GGML_MAX_NAME]; /* "" : no experts in this block */
+    bool copy_w;                    /* the weights do not live until f: copy them at their own time */
+    const struct ggml_tensor *w;    /* of the graph that runs now */
+    float *w_copy;
+    size_t n_w;                     /* floats in w_copy */
+    size_t cap_w;
+    uint32_t seen;                  /* tokens in this decode */
+};
+
+/* A device that computes norms where the tensor is. */
+struct device {
+    ggml_backend_dev_t dev;
+    ggml_backend_t backend;
+    ggml_gallocr_t alloc;
+    bool pools;                     /* it can find the largest component, too */
+};
+
+struct observer {
+    engine_observer *fn;
+    void *ud;
+    bool c_is_f, stop, device_norms;
+    bool learning, stopped, failed;
+    bool state_behind;              /* learning: memory is written behind the last f */
+    int32_t last_il;                /* the last layer with experts */
+    int32_t open_il;                /* learning: the layer whose f was seen last */
+    struct layer layers[MAX_BLOCKS];
+    struct device devices[MAX_DEVICES];
+    uint32_t n_devices;
+    struct routed *rows;
+    float *host;                    /* f, norms, weights when they are not in host memory */
+    uint8_t *ids;
+    size_t cap_rows, cap_host, cap_ids;
+    struct err err;
+};
+
+struct observer *observer_new(const struct engine_run *r, bool device_norms)
+{
+    struct observer *o = xcalloc(1, sizeof *o);
+    o->fn = r->observe;
+    o->ud = r->ud;
+    o->c_is_f = r->c_is_f;
+    o->stop = !r->want_logits;
+    o->device_norms = device_norms;
+    o->last_il = -1;
+    return o;
+}
+
+void observer_free(struct observer *o)
+{
+    if (!o)
+        return;
+    for (uint32_t i = 0; i < o->n_devices; i++) {
+        ggml_gallocr_free(o->devices[i].alloc);
+        ggml_backend_free(o->devices[i].backend);
+    }
+    for (int i = 0; i < MAX_BLOCKS; i++)
+        free(o->layers[i].w_copy);
+    free(o->rows);
+    free(o->host);
+    free(o->ids);
+    free(o);
+}
+
+/* ---- names ---- */
+
+/* "BASE-12" or "BASE-12 (reshaped)": the length of BASE, and 12; 0 if the name is not of that form. */
+static size_t split_name(const char *name, int *il, bool *reshaped)
+{
+    const char *dash = strrchr(name, '-');
+    char *end;
+    if (!dash || dash[1] < '0' || dash[1] > '9')
+        return 0;
+    long n = strtol(dash + 1, &end, 10);
+    *reshaped = !strcmp(end, " (reshaped)");
+    if ((*end && !*reshaped) || n >= MAX_BLOCKS)
+        return 0;
+    *il = (int)n;
+    return (size_t)(dash - name);
+}
+
+static bool base_is(const char *name, size_t n, const char *base)
+{
+    return n == strlen(base) && !strncmp(name, base, n);
+}
+
+static bool is_f(const char *name, size_t n)
+{
+    return base_is(name, n, "ffn_moe_down") || base_is(name, n, "ffn_moe_down_scaled") || base_is(name, n, "ffn_moe_down_biased");
+}
+
+static bool is_w(const char *name, size_t n)
+{
+    static const char weights[] = "ffn_moe_weights", sum[] = "ffn_moe_weights_sum";
+    return n >= sizeof weights - 1 && !strncmp(name, weights, sizeof weights - 1) && strncmp(name, sum, sizeof sum - 1) != 0;
+}
+
+/* ---- learning ---- */
+
+static const struct ggml_tensor *root(const struct ggml_tensor *t)
+{
+    return t->view_src ? t->view_src : t;
+}
+
+/* Operations that write a sequence's memory: a graph must not be left before them. */
+static bool writes_memory(enum ggml_op op)
+{
+    switch ((int)op) {
+    case GGML_OP_SET_ROWS:
+    case GGML_OP_CPY:
+    case GGML_OP_SSM_CONV:
+    case GGML_OP_SSM_SCAN:
+    case GGML_OP_RWKV_WKV6:
+    case GGML_OP_RWKV_WKV7:
+    case GGML_OP_GATED_LINEAR_ATTN:
+    case GGML_OP_FLASH_ATTN_EXT: return true;
+    default: return false;
+    }
+}
+
+static void learn(struct observer *o, const struct ggml_tensor *t)
+{
+    int il;
+    bool reshaped;
+    if (writes_memory(t->op))
+        o->state_behind = true;
+    if (o->open_il >= 0 && o->layers[o->open_il].w)
+        for (int i = 0; i < GGML_MAX_SRC && t->src[i]; i++)
+            if (root(t->src[i]) == root(o->layers[o->open_il].w))
+                o->layers[o->open_il].copy_w = false;
+    size_t n = strncmp(t->name, "ffn_moe_", 8) ? 0 : split_name(t->name, &il, &reshaped);
+    if (!n)
+        return;
+    struct layer *l = &o->layers[il];
+    if (is_w(t->name, n) && !l->f_name[0]) {
+        snprintf(l->w_name, sizeof l->w_name, "%s", t->name);
+        l->w = t;
+    } else if (is_f(t->name, n) && !reshaped && t->op != GGML_OP_VIEW) {
+        snprintf(l->f_name, sizeof l->f_name, "%s", t->name);
+        l->copy_w = true; /* until a consumer of the weights is seen behind this node */
+        o->open_il = il;
+        o->last_il = il;
+        o->state_behind = false;
+    }
+}
+
+void observer_learn_begin(struct observer *o)
+{
+    o->learning = true;
+    o->open_il = o->last_il = -1;
+    o->state_behind = false;
+}
+
+bool observer_learn_end(struct observer *o, struct err *e)
+{
+    o->learning = false;
+    uint32_t n = 0;
+    for (int il = 0; il < MAX_BLOCKS; il++) {
+        struct layer *l = &o->layers[il];
+        l->w = NULL;
+        if (!l->f_name[0])
+            continue;
+        if (!l->w_name[0])
+            return err_set(e, ERR_FAILED, "layer %d: the engine computes experts without gate weights that could be observed", il);
+        n++;
+    }
+    if (!n)
+        return err_set(e, ERR_FAILED, "the engine's graph of this model has no experts that could be observed");
+    o->stop = o->stop && !o->state_behind;
+    return true;
+}
+
+bool observer_stops_early(const struct observer *o)
+{
+    return o->stop;
+}
+
+/* ---- reading tensors ---- */
+
+static ggml_backend_buffer_t buffer_of(const struct ggml_tensor *t)
+{
+    return t->view_src ? t->view_src->buffer : t->buffer;
+}
+
+static bool on_host(const struct ggml_tensor *t)
+{
+    ggml_backend_buffer_t b = buffer_of(t);
+    return !b || ggml_backend_buffer_is_host(b);
+}
+
+static void *grow(void *p, size_t *cap, size_t n, size_t size)
+{
+    if (n <= *cap)
+        return p;
+    *cap = n + n / 4;
+    return xrealloc(p, *cap, size);
+}
+
+/* The bytes of t (its whole span, strides included) in host memory: in place, or fetched into *dst. */
+static const uint8_t *bytes_of(const struct ggml_tensor *t, uint8_t **dst, size_t *cap)
+{
+    if (on_host(t))
+        return t->data;
+    size_t n = ggml_nbytes(t);
+    *dst = grow(*dst, cap, n, 1);
+    ggml_backend_tensor_get(t, *dst, 0, n);
+    return *dst;
+}
+
+static const struct ggml_tensor *ids_of(const struct ggml_tensor *f)
+{
+    for (int depth = 0; f && depth < 16; depth++, f = f->src[0])
+        if (f->op == GGML_OP_MUL_MAT_ID || f->op == GGML_OP_ADD_ID)
+            return f->src[2];
+    return NULL;
+}
+
+/* ||x||2 and max |x| of n floats: 16 lanes, added up in a fixed order, so that the result does not depend on the machine's vector width. */
+static void row_norm(const float *x, size_t n, float *norm, float *max)
+{
+    float s[16] = { 0 }, m[16] = { 0 };
+    size_t i = 0;
+    for (; i + 16 <= n; i += 16)
+        for (int j = 0; j < 16; j++) {
+            float v = x[i + (size_t)j], a = fabsf(v);
+            s[j] += v * v;
+            m[j] = a > m[j] ? a : m[j];
+        }
+    float sum = 0, top = 0;
+    for (; i < n; i++) {
+        sum += x[i] * x[i];
+        top = fabsf(x[i]) > top ? fabsf(x[i]) : top;
+    }
+    for (int w = 8; w; w /= 2)
+        for (int j = 0; j < w; j++) {
+            s[j] += s[j + w];
+            m[j] = m[j + w] > m[j] ? m[j + w] : m[j];
+        }
+    *norm = sqrtf(sum + s[0]);
+    *max = m[0] > top ? m[0] : top;
+}
+
+/* ---- norms on the device ---- */
+
+static struct device *device_for(struct observer *o, const struct ggml_tensor *t)
+{
+    ggml_backend_dev_t dev = ggml_backend_buft_get_device(ggml_backend_buffer_get_type(buffer_of(t)));
+    if (!dev) /* the plain CPU buffer belongs to no device */
+        dev = ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU);
+    for (uint32_t i = 0; i < o->n_devices; i++)
+        if (o->devices[i].dev == dev)
+            return &o->devices[i];
+    if (!dev || o->n_devices == MAX_DEVICES)
+        return NULL;
+    ggml_backend_t b = ggml_backend_dev_init(dev, NULL);
+    if (!b)
+        return NULL;
+    struct device *d = &o->devices[o->n_devices++];
+    *d = (struct device){ .dev = dev, .backend = b, .alloc = ggml_gallocr_new(ggml_backend_get_default_buffer_type(b)) };
+    return d;
+}
+
+/* Builds sum of squares and (where the device can) the largest |component| of each row of f, in a graph of our own: a leaf bound to
+ * f's memory, never f itself, whose sources would pull in the model's graph. out: R sums, then R maxima. */
+static bool norms_on_device(struct observer *o, const struct ggml_tensor *f, int64_t rows, float *out, bool *have_max)
+{
+    struct device *d = device_for(o, f);
+    if (!d)
+        return false;
+    struct ggml_init_params ip = { ggml_tensor_overhead() * 16 + ggml_graph_overhead(), NULL, true };
+    struct ggml_context *c = ggml_init(ip);
+    if (!c)
+        return false;
+    struct ggml_tensor *leaf = ggml_new_tensor_2d(c, GGML_TYPE_F32, f->ne[0], rows);
+    bool ok = ggml_backend_tensor_alloc(buffer_of(f), leaf, f->data) == GGML_STATUS_SUCCESS;
+    struct ggml_tensor *sum = ggml_sum_rows(c, ggml_sqr(c, leaf));
+    struct ggml_tensor *max = ggml_pool_1d(c, ggml_abs(c, leaf), GGML_OP_POOL_MAX, (int)f->ne[0], (int)f->ne[0], 0);
+    *have_max = ggml_backend_dev_supports_op(d->dev, max) && ggml_backend_dev_supports_op(d->dev, max->src[0]);
+    struct ggml_cgraph *g = ggml_new_graph(c);
+    ggml_set_output(sum);
+    ggml_build_forward_expand(g, sum);
+    if (*have_max) {
+        ggml_set_output(max);
+        ggml_build_forward_expand(g, max);
+    }
+    ok = ok && ggml_gallocr_alloc_graph(d->alloc, g) && ggml_backend_graph_compute(d->backend, g) == GGML_STATUS_SUCCESS;
+    if (ok) {
+        size_t bytes = (size_t)rows * sizeof(float);
+        ggml_backend_tensor_get(sum, out, 0, bytes);
+        if (*have_max)
+            ggml_backend_tensor_get(max, out + rows, 0, bytes);
+        for (int64_t r = 0; r < rows; r++)
+            out[r] = sqrtf(out[r]);
+    }
+    ggml_free(c);
+    return ok;
+}
+
+/* f_norm and f_max of all rows. */
+static bool fill_norms(struct observer *o, const struct ggml_tensor *f, size_t rows)
+{
+    size_t h = (size_t)f->ne[0];
+    bool have_max = false;
+    if (!on_host(f) || o->device_norms) {
+        o->host = grow(o->host, &o->cap_host, 2 * rows, sizeof *o->host);
+        if (norms_on_device(o, f, (int64_t)rows, o->host, &have_max) && have_max) {
+            for (size_t r = 0; r < rows; r++) {
+                o->rows[r].f_norm = o->host[r];
+                o->rows[r].f_max = o->host[rows + r];
+            }
+            return true;
+        }
+    }
+    const float *x = f->data;
+    if (!on_host(f)) { /* a device that cannot do it: fetch the rows */
+        o->host = grow(o->host, &o->cap_host, rows * h, sizeof *o->host);
+        ggml_backend_tensor_get(f, o->host, 0, rows * h * sizeof(float));
+        x = o->host;
+    }
+    for (size_t r = 0; r < rows; r++)
+        row_norm(x + r * h, h, &o->rows[r].f_norm, &o->rows[r].f_max);
+    return true;
+}
+
+/* ---- observing ---- */
+
+static bool fill_ids(struct observer *o, const struct ggml_tensor *ids, uint32_t k, uint32_t n_tok)
+{
+    if (!ids || ids->type != GGML_TYPE_I32 || ids->ne[0] != (int64_t)k || ids->ne[1] != (int64_t)n_tok || ids->nb[0] != 4)
+        return false;
+    const uint8_t *p = bytes_of(ids, &o->ids, &o->cap_ids);
+    for (uint32_t t = 0; t < n_tok; t++)
+        for (uint32_t a = 0; a < k; a++) /* strided: row t starts at nb[1] */
+            memcpy(&o->rows[(size_t)t * k + a].expert, p + t * ids->nb[1] + 4 * (size_t)a, 4);
+    return true;
+}
+
+static bool copy_weights(struct layer *l, const struct ggml_tensor *w)
+{
+    if (w->type != GGML_TYPE_F32 || !ggml_is_contiguous(w))
+        return false;
+    l->n_w = (size_t)ggml_nelements(w);
+    l->w_copy = grow(l->w_copy, &l->cap_w, l->n_w, sizeof(float));
+    if (on_host(w))
+        memcpy(l->w_copy, w->data, l->n_w * sizeof(float));
+    else
+        ggml_backend_tensor_get(w, l->w_copy, 0, l->n_w * sizeof(float));
+    return true;
+}
+
+static bool observe(struct observer *o, struct layer *l, int il, const struct ggml_tensor *f)
+{
+    uint32_t k = (uint32_t)f->ne[1], n_tok = (uint32_t)f->ne[2];
+    size_t rows = (size_t)k * n_tok;
+    if (f->type != GGML_TYPE_F32 || !ggml_is_contiguous(f))
+        return err_set(&o->err, ERR_FAILED, "layer %d: the expert output is not a contiguous float32 tensor", il);
+    o->rows = grow(o->rows, &o->cap_rows, rows, sizeof *o->rows);
+    if (!fill_ids(o, ids_of(f), k, n_tok))
+        return err_set(&o->err, ERR_FAILED, "layer %d: cannot find which experts the router chose", il);
+    if (!l->copy_w && (!l->w || !copy_weights(l, l->w)))
+        return err_set(&o->err, ERR_FAILED, "layer %d: cannot read the gate weights", il);
+    if (l->n_w != rows)
+        return err_set(&o->err, ERR_FAILED, "layer %d: %zu gate weights for %zu expert outputs", il, l->n_w, rows);
+    if (!fill_norms(o, f, rows))
+        return err_set(&o->err, ERR_FAILED, "layer %d: cannot compute norms", il);
+    for (size_t r = 0; r < rows; r++) {
+        o->rows[r].gate = l->w_copy[r];
+        o->rows[r].c_norm = o->c_is_f ? o->rows[r].f_norm : fabsf(l->w_copy[r]) * o->rows[r].f_norm;
+    }
+    l->seen += n_tok;
+    return o->fn(o->ud, (uint32_t)il, n_tok, k, o->rows, &o->err);
+}
+
+static bool on_ask(struct observer *o, struct ggml_tensor *t)
+{
+    int il;
+    bool reshaped;
+    size_t n = strncmp(t->name, "ffn_moe_", 8) ? 0 : split_name(t->name, &il, &reshaped);
+    if (!n || o->stopped || o->failed)
+        return false;
+    struct layer *l = &o->layers[il];
+    if (!strcmp(t->name, l->w_name)) {
+        l->w = t;
+        return l->copy_w;
+    }
+    return !strcmp(t->name, l->f_name) && t->op != GGML_OP_VIEW;
+}
+
+bool observer_callback(struct ggml_tensor *t, bool ask, void *ud)
+{
+    struct observer *o = ud;
+    int il;
+    bool reshaped;
+    if (ask) {
+        if (o->learning)
+            learn(o, t);
+        return !o->learning && on_ask(o, t);
+    }
+    if (o->learning || o->stopped || o->failed || !split_name(t->name, &il, &reshaped))
+        return true;
+    struct layer *l = &o->layers[il];
+    if (!strcmp(t->name, l->w_name)) {
+        o->failed = !copy_weights(l, t) && !err_set(&o->err, ERR_FAILED, "layer %d: cannot read the gate weights", il);
+        return !o->failed;
+    }
+    if (!observe(o, l, il, t))
+        o->failed = true;
+    /* false ends this part of the graph: what follows the last experts is the output matrix, which nobody needs */
+    o->stopped = o->stop && il == o->last_il;
+    return !o->failed && !o->stopped;
+}
+
+void observer_begin(struct observer *o)
+{
+    o->failed = o->stopped = false;
+    err_clear(&o->err);
+    for (int i = 0; i < MAX_BLOCKS; i++)
+        o->layers[i].seen = 0;
+}
+
+bool observer_end(struct observer *o, uint32_t n_tokens, struct err *e)
+{
+    if (o->failed)
+        return err_set(e, o->err.code ? o->err.code : ERR_FAILED, "%s", o->err.msg);
+    for (int il = 0; il < MAX_BLOCKS; il++)
+        if (o->layers[il].f_name[0] && o->layers[il].seen != n_tokens)
+            return err_set(e, ERR_FAILED, "layer %d saw %u of %u tokens: the engine left some out", il, o->layers[il].seen, n_tokens);
+    return true;
+}

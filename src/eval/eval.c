@@ -1,0 +1,256 @@
+/* eval.c - see eval.h. */
+#include "eval/eval.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/sig.h"
+#include "corpus/windows.h"
+
+#include <math.h>
+#include <string.h>
+
+#define MAX_TEXT (1ull << 30)
+#define MAX_SEQS 64
+
+/* log p(next) under the logits, in float64. */
+static double logprob(const float *logit, uint32_t n, int32_t next)
+{
+    float max = logit[0];
+    for (uint32_t i = 1; i < n; i++)
+        max = logit[i] > max ? logit[i] : max;
+    double sum = 0;
+    for (uint32_t i = 0; i < n; i++)
+        sum += (double)expf(logit[i] - max);
+    return (double)(logit[next] - max) - log(sum);
+}
+
+struct sum {
+    double nll, nll2;
+    uint64_t n;
+};
+
+static void finish(const struct sum *s, struct eval_score *r)
+{
+    double n = (double)s->n, mean = s->nll / n, var = s->nll2 / n - mean * mean;
+    r->n_scored = s->n;
+    r->nll = mean;
+    r->ppl = exp(mean);
+    r->ppl_stderr = s->n > 1 && var > 0 ? sqrt(var / (n - 1)) * r->ppl : 0;
+}
+
+/* ---- a text, as llama-perplexity does it ---- */
+
+struct text_job {
+    struct engine *g;
+    uint32_t vocab, first;   /* first scored position of a window */
+    struct sum sum;
+};
+
+static bool text_step(void *ud, const struct windows *w, const uint32_t *win, const uint32_t *at, uint32_t n, struct err *e)
+{
+    struct text_job *j = ud;
+    for (uint32_t i = 0; i < n; i++) {
+        const struct window *x = &w->list[win[i]];
+        if (at[i] < j->first || at[i] + 1 >= x->n)
+            continue;
+        double v = -logprob(engine_logits(j->g, i), j->vocab, x->tok[at[i] + 1]);
+        if (!isfinite(v))
+            return err_set(e, ERR_FAILED, "the model gives a log-probability that is not finite at token %u of window %u", at[i] + 1, win[i]);
+        j->sum.nll += v;
+        j->sum.nll2 += v * v;
+        j->sum.n++;
+    }
+    return true;
+}
+
+static bool run(struct windows *w, struct engine *g, windows_step *fn, void *ud, struct err *e)
+{
+    struct progress p;
+    uint64_t done = 0;
+    struct engine_run r = { .n_ctx = w->longest, .n_seq_max = w->max_seqs, .want_logits = true };
+    if (!engine_start(g, &r, e))
+        return false;
+    bool ok = true;
+    progress_start(&p, "evaluating", "tokens", w->total, 0);
+    for (uint32_t b = 0; ok && b < w->n_batches; b++) {
+        ok = sig_check(e) && windows_decode(w, b, g, fn, ud, e);
+        progress_set(&p, done += w->batches[b].n_tokens);
+    }
+    progress_end(&p);
+    return ok;
+}
+
+static bool read_tokens(struct engine *g, const char *path, int32_t **tok, uint32_t *n, struct err *e)
+{
+    struct buf b = { 0 };
+    bool ok = file_read_all(path, MAX_TEXT, &b, e);
+    if (ok && b.n && b.s[b.n - 1] == '\n')
+        b.n--;
+    ok = ok && engine_tokenize(g, b.s, b.n, true, false, tok, n, e);
+    buf_clear(&b);
+    return ok;
+}
+
+bool eval_text(struct engine *g, const char *path, uint32_t n_ctx, struct eval_score *s, struct err *e)
+{
+    struct text_job j = { .g = g, .vocab = engine_n_vocab(g), .first = n_ctx / 2 };
+    struct windows w = { 0 };
+    int32_t *tok = NULL, bos = engine_bos(g);
+    uint32_t n = 0;
+    *s = (struct eval_score){ 0 };
+    if (!read_tokens(g, path, &tok, &n, e))
+        return false;
+    s->n_tokens = n;
+    bool ok = n_ctx >= 4 || err_set(e, ERR_INPUT, "--ctx %u is too short to score anything", n_ctx);
+    if (ok && n < 2 * n_ctx)
+        ok = err_set(e, ERR_INPUT, "%s: has %u tokens, at least %u are needed (two windows of %u); use a longer text or a smaller --ctx", path,
+                     n, 2 * n_ctx, n_ctx);
+    windows_from_tokens(&w, tok, n / n_ctx * n_ctx);
+    ok = ok && windows_cut(&w, n_ctx, e);
+    for (uint32_t i = 0; ok && bos >= 0 && i < w.n; i++)
+        tok[(size_t)i * n_ctx] = bos;
+    if (ok) {
+        windows_pack(&w, engine_ubatch(g), MAX_SEQS, 1);
+        s->n_windows = w.n;
+        ok = run(&w, g, text_step, &j, e);
+    }
+    if (ok)
+        finish(&j.sum, s);
+    windows_clear(&w);
+    return ok;
+}
+
+/* ---- samples ---- */
+
+struct sample_job {
+    struct engine *g;
+    uint32_t vocab;
+    double **lp;             /* per sample: log-probability of token i + 1; NAN where it is not scored (first of a later window) */
+};
+
+static bool sample_step(void *ud, const struct windows *w, const uint32_t *win, const uint32_t *at, uint32_t n, struct err *e)
+{
+    struct sample_job *j = ud;
+    for (uint32_t i = 0; i < n; i++) {
+        const struct window *x = &w->list[win[i]];
+        if (at[i] + 1 >= x->n)
+            continue;
+        double v = logprob(engine_logits(j->g, i), j->vocab, x->tok[at[i] + 1]);
+        if (!isfinite(v))
+            return err_set(e, ERR_FAILED, "the model gives a log-probability that is not finite at token %u of sample %u",
+                           x->at + at[i] + 1, x->sample + 1);
+        j->lp[x->sample][x->at + at[i]] = v;
+    }
+    return true;
+}
+
+static json_t *row_json(const struct corpus *c, const struct windows *w, uint32_t i, const double *lp)
+{
+    json_t *o = json_object(), *ids = json_array(), *lps = json_array();
+    double sum = 0;
+    uint64_t scored = 0;
+    if (c->samples[i].id)
+        json_object_set_new(o, "id", json_string(c->samples[i].id));
+    else
+        json_object_set_new(o, "id", json_integer(i));
+    for (uint32_t t = 0; t < w->n_tokens[i]; t++)
+        json_array_append_new(ids, json_integer(w->tokens[i][t]));
+    for (uint32_t t = 0; t + 1 < w->n_tokens[i]; t++) {
+        json_array_append_new(lps, isnan(lp[t]) ? json_null() : json_real(lp[t]));
+        if (!isnan(lp[t])) {
+            sum -= lp[t];
+            scored++;
+        }
+    }
+    json_object_set_new(o, "n_tokens", json_integer(w->n_tokens[i]));
+    json_object_set_new(o, "nll", scored ? json_real(sum / (double)scored) : json_null());
+    json_object_set_new(o, "ids", ids);
+    json_object_set_new(o, "logprobs", lps);
+    return o;
+}
+
+static bool write_rows(const struct corpus *c, const struct windows *w, double *const *lp, const char *path, bool force, struct err *e)
+{
+    struct out out;
+    if (!out_open(&out, path, force, e))
+        return false;
+    bool ok = true;
+    for (uint32_t i = 0; ok && i < w->n_samples; i++) {
+        json_t *o = row_json(c, w, i, lp[i]);
+        char *s = json_dumps(o, JSON_COMPACT);
+        ok = s ? out_write(&out, s, strlen(s), e) && out_write(&out, "\n", 1, e) : err_set(e, ERR_FAILED, "cannot print a row");
+        free(s);
+        json_decref(o);
+    }
+    ok = ok && out_commit(&out, e);
+    if (!ok)
+        out_abort(&out);
+    return ok;
+}
+
+/* The longest sample, or the context that the model was trained for if that is shorter. */
+static uint32_t default_ctx(const struct windows *w, const struct engine *g)
+{
+    uint32_t n = 1, trained = engine_n_ctx_train(g);
+    for (uint32_t i = 0; i < w->n_samples; i++)
+        n = w->n_tokens[i] > n ? w->n_tokens[i] : n;
+    return trained && n > trained ? trained : n;
+}
+
+static double **unscored(const struct windows *w)
+{
+    double **lp = xcalloc(w->n_samples, sizeof *lp);
+    for (uint32_t i = 0; i < w->n_samples; i++) {
+        lp[i] = xcalloc(w->n_tokens[i], sizeof **lp);
+        for (uint32_t t = 0; t < w->n_tokens[i]; t++)
+            lp[i][t] = NAN;
+    }
+    return lp;
+}
+
+static void add_up(const struct windows *w, double *const *lp, struct sum *sum)
+{
+    for (uint32_t i = 0; i < w->n_samples; i++)
+        for (uint32_t t = 0; t + 1 < w->n_tokens[i]; t++)
+            if (!isnan(lp[i][t])) {
+                sum->nll -= lp[i][t];
+                sum->nll2 += lp[i][t] * lp[i][t];
+                sum->n++;
+            }
+}
+
+bool eval_samples(struct engine *g, const struct corpus *c, uint32_t n_ctx, const char *logprobs, bool force, struct eval_score *s,
+                  struct err *e)
+{
+    struct windows w = { 0 };
+    struct sample_job j = { .g = g, .vocab = engine_n_vocab(g) };
+    struct sum sum = { 0 };
+    *s = (struct eval_score){ 0 };
+    bool ok = (!logprobs || file_check_output(logprobs, force, e)) && windows_tokenize(&w, c, g, e);
+    if (!ok) {
+        windows_clear(&w);
+        return false;
+    }
+    if (!n_ctx)
+        n_ctx = default_ctx(&w, g);
+    j.lp = unscored(&w);
+    ok = windows_cut(&w, n_ctx, e);
+    if (ok) {
+        windows_pack(&w, engine_ubatch(g), engine_has_state(g) ? 16 : MAX_SEQS, 1);
+        s->n_windows = w.n;
+        s->n_tokens = w.total;
+        ok = run(&w, g, sample_step, &j, e);
+    }
+    if (ok) {
+        add_up(&w, j.lp, &sum);
+        ok = sum.n ? true : err_set(e, ERR_INPUT, "no sample has two tokens, nothing can be scored");
+    }
+    if (ok)
+        finish(&sum, s);
+    ok = ok && (!logprobs || write_rows(c, &w, j.lp, logprobs, force, e));
+    for (uint32_t i = 0; i < w.n_samples; i++)
+        free(j.lp[i]);
+    free(j.lp);
+    windows_clear(&w);
+    return ok;
+}

@@ -1,0 +1,26 @@
+/* eval.h - how well a model predicts text: negative log-likelihood and perplexity.
+ *
+ * Text files (eval_text): the windows of llama.cpp's llama-perplexity, so that the numbers agree: the text is tokenised whole (special tokens in
+ * it are text), cut into windows of n_ctx tokens, the rest dropped; the first token of each window is replaced by BOS where the model
+ * adds one; each window runs alone, and the second half of it is scored. One newline at the end of the file is dropped.
+ * Samples (eval_samples): each sample on its own, every next token scored. */
+#ifndef REAP_EVAL_EVAL_H
+#define REAP_EVAL_EVAL_H
+
+#include "base/json.h"
+#include "corpus/corpus.h"
+#include "engine/engine.h"
+
+struct eval_score {
+    uint64_t n_tokens, n_scored, n_windows;
+    double nll, ppl, ppl_stderr; /* mean NLL in nats; exp(nll); its standard error as llama-perplexity prints it */
+};
+
+bool eval_text(struct engine *g, const char *path, uint32_t n_ctx, struct eval_score *s, struct err *e);
+
+/* n_ctx 0: as long as the longest sample (at most the context that the model was trained for). logprobs: NULL, or a file that gets one JSON row
+ * per sample: {"id", "n_tokens", "nll", "ids":[...], "logprobs":[...]} with logprobs[i] = log p(ids[i+1] | ids[0..i]). */
+bool eval_samples(struct engine *g, const struct corpus *c, uint32_t n_ctx, const char *logprobs, bool force, struct eval_score *s,
+                  struct err *e);
+
+#endif

@@ -1,0 +1,41 @@
+/* make.h - choosing which experts stay, from a stats file. */
+#ifndef REAP_PLAN_MAKE_H
+#define REAP_PLAN_MAKE_H
+
+#include "model/plan.h"
+#include "stats/stats.h"
+
+enum keep_kind { KEEP_COUNT, KEEP_RATIO, PRUNE_RATIO, FIT_BYTES };
+
+struct plan_opts {
+    const char *stats_path;
+    enum keep_kind kind;
+    double value;             /* count or ratio */
+    uint64_t fit;             /* FIT_BYTES: the largest tensor data that is allowed */
+    uint32_t round_to;        /* 0: no rounding */
+    enum criterion criterion;
+    uint64_t seed;            /* CRIT_RANDOM */
+    bool force;               /* statistics of another model are a warning */
+};
+
+struct plan_summary {
+    uint32_t n_keep, n_experts, n_layers;
+    uint32_t n_never;         /* never routed, over all layers */
+    uint32_t n_never_kept;
+    double score_kept;        /* mean over layers: share of the layer's score that stays; of the criterion */
+    double tokens_kept;       /* mean over layers: share of routed assignments that went to experts that stay */
+    uint64_t bytes_before, bytes_after; /* of tensor data, 0 without a model */
+};
+
+/* Chooses the n experts of highest score in each layer (equal numbers per expert group where the router works by groups). Ties go to the
+ * lower id. An expert that no token reached scores 0 and is named in the plan. v: the model that will be pruned, or NULL (then the
+ * counts in the stats file decide and FIT_BYTES is an error). NULL with *e set. */
+struct plan *plan_make(const struct stats *s, const struct view *v, const struct plan_opts *o, struct plan_summary *sum, struct err *e);
+
+/* Choosing alone, for one layer: keep[n_keep] ascending. Used by reports as well. */
+void plan_choose(const double *score, const struct shape *shape, uint32_t n_keep, uint32_t *keep);
+
+/* The counts of a stats file's model. */
+bool shape_of_stats(const struct stats *s, struct shape *shape, struct err *e);
+
+#endif

@@ -1,0 +1,296 @@
+/* profile.c - see profile.h. */
+#include "profile/profile.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/sig.h"
+#include "base/text.h"
+#include "corpus/windows.h"
+#include "model/view.h"
+
+#include <string.h>
+
+/* More sequences than this gain nothing, and each costs a recurrent model a state of its own. */
+#define MAX_SEQS 64
+#define MAX_SEQS_STATE 16
+
+struct job {
+    const struct profile_opts *o;
+    struct view *view;
+    struct corpus corpus;
+    struct engine *engine;
+    struct windows win;
+    struct stats *stats;
+    enum half half;         /* of the batch that runs now */
+    int32_t *index;         /* block number -> layer of the stats, -1 */
+    uint32_t n_index;
+};
+
+static void job_clear(struct job *j)
+{
+    stats_free(j->stats);
+    windows_clear(&j->win);
+    engine_free(j->engine);
+    corpus_free(&j->corpus);
+    view_free(j->view);
+    free(j->index);
+}
+
+/* ---- how it was made: goes into the file, and decides whether a run may go on ---- */
+
+static json_t *calibration_json(const struct job *j)
+{
+    const struct profile_opts *o = j->o;
+    json_t *c = json_object(), *files = json_array();
+    for (uint32_t i = 0; i < j->corpus.n_sources; i++) {
+        const struct corpus_source *s = &j->corpus.sources[i];
+        json_t *f = json_object();
+        json_object_set_new(f, "file", json_string(s->path));
+        json_object_set_new(f, "sha256", json_string(s->sha256));
+        json_object_set_new(f, "n_rows", json_integer((json_int_t)s->n_rows));
+        json_object_set_new(f, "n_used", json_integer((json_int_t)s->n_used));
+        if (s->n_bad)
+            json_object_set_new(f, "n_bad", json_integer((json_int_t)s->n_bad));
+        json_array_append_new(files, f);
+    }
+    json_object_set_new(c, "files", files);
+    json_object_set_new(c, "n_samples", json_integer((json_int_t)j->corpus.n_samples));
+    json_object_set_new(c, "n_tokens", json_integer((json_int_t)j->win.total));
+    json_object_set_new(c, "ctx", json_integer(o->n_ctx));
+    json_object_set_new(c, "seed", json_integer((json_int_t)o->corpus.seed));
+    json_object_set_new(c, "shuffle", json_boolean(o->corpus.shuffle));
+    json_object_set_new(c, "ubatch", json_integer((json_int_t)o->engine.ubatch));
+    json_object_set_new(c, "max_sequences", json_integer(o->n_seqs));
+    json_object_set_new(c, "flash_attn", json_string(o->engine.flash_attn));
+    json_object_set_new(c, "cache_type_k", json_string(o->engine.cache_type_k));
+    json_object_set_new(c, "cache_type_v", json_string(o->engine.cache_type_v));
+    if (o->engine.chat_template)
+        json_object_set_new(c, "chat_template", json_string(o->engine.chat_template));
+    json_object_set_new(c, "engine", json_string(engine_version()));
+    return c;
+}
+
+/* The first key in which two descriptions differ. */
+static const char *first_difference(const json_t *a, const json_t *b)
+{
+    const char *key;
+    json_t *v;
+    json_object_foreach((json_t *)(uintptr_t)a, key, v)
+    {
+        if (!json_equal(v, json_object_get(b, key)))
+            return key;
+    }
+    return "options";
+}
+
+/* ---- observing ---- */
+
+static bool on_rows(void *ud, uint32_t il, uint32_t n_tokens, uint32_t k, const struct routed *rows, struct err *e)
+{
+    struct job *j = ud;
+    if (il >= j->n_index || j->index[il] < 0)
+        return err_set(e, ERR_FAILED, "the engine runs experts in layer %u, where the file has none", il);
+    struct stats_layer *l = &j->stats->layers[j->index[il]];
+    if (k != l->n_used)
+        return err_set(e, ERR_FAILED, "layer %u: the engine routes each token to %u experts, the file says %u", il, k, l->n_used);
+    for (uint32_t t = 0; t < n_tokens; t++)
+        if (!stats_add(j->stats, (uint32_t)j->index[il], j->half, rows + (size_t)t * k, k, e))
+            return false;
+    return true;
+}
+
+static void new_stats(struct job *j)
+{
+    const struct view *v = j->view;
+    j->stats = stats_new(v->n_layers, v->shape.n_experts);
+    for (uint32_t i = 0; i < v->n_layers; i++) {
+        j->stats->layers[i].il = v->layers[i].il;
+        j->stats->layers[i].n_used = v->layers[i].n_used;
+    }
+    j->stats->model = view_identity(v);
+    j->stats->calibration = calibration_json(j);
+}
+
+static void set_index(struct job *j)
+{
+    j->n_index = j->view->n_blocks;
+    j->index = xcalloc(j->n_index, sizeof *j->index);
+    for (uint32_t il = 0; il < j->n_index; il++)
+        j->index[il] = view_layer_index(j->view, il);
+}
+
+/* ---- resuming ---- */
+
+/* The batches that an unfinished file already holds; *done = all for a finished one. */
+static bool load_progress(struct job *j, uint32_t *done, bool *finished, struct err *e)
+{
+    struct stats *s = stats_load(j->o->out, e);
+    if (!s)
+        return false;
+    json_t *cal = calibration_json(j), *id = view_identity(j->view);
+    uint64_t n = j->win.n_batches, of = n;
+    bool ok = true;
+    if (!json_equal(id, s->model))
+        ok = err_set(e, ERR_INPUT, "%s: cannot resume: it was made with another model ('%s' differs)", j->o->out,
+                     first_difference(id, s->model));
+    else if (!s->calibration || !json_equal(cal, s->calibration))
+        ok = err_set(e, ERR_INPUT, "%s: cannot resume: it was made with other calibration text or options ('%s' differs)", j->o->out,
+                     first_difference(cal, s->calibration));
+    else if (s->progress)
+        ok = (json_need_u64(s->progress, "batches_done", "progress", &n, e) &&
+              json_need_u64(s->progress, "batches", "progress", &of, e)) ||
+             err_ctx(e, "%s", j->o->out);
+    if (ok && (n > of || of != j->win.n_batches))
+        ok = err_set(e, ERR_INPUT, "%s: cannot resume: it says %llu of %llu batches, this run has %u", j->o->out, (unsigned long long)n,
+                     (unsigned long long)of, j->win.n_batches);
+    json_decref(cal);
+    json_decref(id);
+    if (!ok) {
+        stats_free(s);
+        return false;
+    }
+    *finished = !s->progress;
+    *done = (uint32_t)n;
+    json_decref(s->progress);
+    s->progress = NULL;
+    stats_free(j->stats);
+    j->stats = s;
+    return true;
+}
+
+static bool save(struct job *j, uint32_t done, struct err *e)
+{
+    struct stats *s = j->stats;
+    json_decref(s->progress);
+    s->progress = NULL;
+    if (done < j->win.n_batches) {
+        s->progress = json_object();
+        json_object_set_new(s->progress, "batches_done", json_integer(done));
+        json_object_set_new(s->progress, "batches", json_integer(j->win.n_batches));
+    }
+    return stats_check(s, e) && stats_save(s, j->o->out, true, e);
+}
+
+/* ---- the run ---- */
+
+static uint64_t tokens_of(const struct windows *w, uint32_t n_batches)
+{
+    uint64_t n = 0;
+    for (uint32_t b = 0; b < n_batches; b++)
+        n += w->batches[b].n_tokens;
+    return n;
+}
+
+/* A batch counts whole or not at all: an interruption in its middle must not leave half of it in the sums. */
+static bool decode_all(struct job *j, uint32_t done, struct err *e)
+{
+    struct windows *w = &j->win;
+    struct progress p;
+    uint64_t tokens = tokens_of(w, done);
+    double saved = now_secs();
+    bool ok = true;
+    progress_start(&p, "profiling", "tokens", w->total, tokens);
+    while (ok && done < w->n_batches) {
+        j->half = (enum half)(w->list[w->order[w->batches[done].first]].sample & 1);
+        if (sig_pending())
+            break;
+        if (!windows_decode(w, done, j->engine, NULL, NULL, e)) {
+            ok = false;
+            break;
+        }
+        tokens += w->batches[done++].n_tokens;
+        progress_set(&p, tokens);
+        if (j->o->save_every > 0 && now_secs() - saved >= j->o->save_every && done < w->n_batches) {
+            ok = save(j, done, e);
+            saved = now_secs();
+        }
+    }
+    progress_end(&p);
+    if (!ok)
+        return false;
+    if (!save(j, done, e))
+        return false;
+    if (done == w->n_batches)
+        return true;
+    char a[32], b[32];
+    return err_set(e, ERR_INTERRUPTED, "interrupted; '%s' holds %s of %s tokens, --resume goes on from there", j->o->out,
+                   human_count(tokens, a), human_count(w->total, b));
+}
+
+static bool start_engine(struct job *j, struct err *e)
+{
+    struct engine_run run = {
+        .n_ctx = j->win.longest,
+        .n_seq_max = j->win.max_seqs,
+        .separate_streams = j->o->separate_streams,
+        .observe = on_rows,
+        .ud = j,
+        .c_is_f = j->view->family->flags & FAM_ONE_FACTOR_IN_INPUT,
+    };
+    if (run.separate_streams)
+        run.n_ctx *= run.n_seq_max;
+    return engine_start(j->engine, &run, e);
+}
+
+static bool prepare(struct job *j, struct err *e)
+{
+    const struct profile_opts *o = j->o;
+    if (!(j->view = view_open(o->model, e)))
+        return false;
+    const char *no = view_refusal(j->view);
+    if (no)
+        return err_set(e, ERR_INPUT, "%s: cannot be pruned, so it is not profiled: %s", o->model, no);
+    if (file_same(o->model, o->out))
+        return err_set(e, ERR_INPUT, "the output '%s' is the model itself", o->out);
+    if (!file_check_output(o->out, o->force || o->resume, e) || !corpus_load(&o->corpus, &j->corpus, e) || !view_hash(j->view, e))
+        return false;
+    j->engine = engine_open(o->model, &o->engine, e);
+    if (!j->engine || !windows_tokenize(&j->win, &j->corpus, j->engine, e) || !windows_cut(&j->win, o->n_ctx, e))
+        return false;
+    uint32_t seqs = o->n_seqs ? o->n_seqs : engine_has_state(j->engine) ? MAX_SEQS_STATE : MAX_SEQS;
+    windows_pack(&j->win, engine_ubatch(j->engine), seqs, 2);
+    set_index(j);
+    new_stats(j);
+    return true;
+}
+
+static uint32_t count_never(const struct stats *s)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < s->n_layers; i++)
+        for (uint32_t x = 0; x < s->n_experts; x++)
+            n += stats_total(&s->layers[i], x).count == 0;
+    return n;
+}
+
+bool profile_run(const struct profile_opts *o, struct profile_result *r, struct err *e)
+{
+    struct job j = { .o = o };
+    uint32_t done = 0;
+    bool finished = false, ok = prepare(&j, e);
+    *r = (struct profile_result){ 0 };
+    if (ok && o->resume && file_exists(o->out))
+        ok = load_progress(&j, &done, &finished, e);
+    if (ok && !finished)
+        ok = start_engine(&j, e);
+    if (ok) {
+        r->done_before = tokens_of(&j.win, done);
+        r->stops_early = engine_stops_early(j.engine);
+        double t = now_secs();
+        if (!finished)
+            ok = decode_all(&j, done, e);
+        r->secs = now_secs() - t;
+    }
+    if (ok) {
+        r->already_done = finished;
+        r->n_samples = j.corpus.n_samples;
+        r->n_tokens = j.win.total;
+        r->n_windows = j.win.n;
+        r->n_batches = j.win.n_batches;
+        r->n_layers = j.stats->n_layers;
+        r->n_experts = j.stats->n_experts;
+        r->n_never = count_never(j.stats);
+    }
+    job_clear(&j);
+    return ok;
+}

@@ -1,0 +1,127 @@
+/* stats.c - the sums and their invariants; see stats.h. */
+#include "stats/stats.h"
+#include "base/mem.h"
+
+#include <math.h>
+#include <string.h>
+
+struct stats *stats_new(uint32_t n_layers, uint32_t n_experts)
+{
+    struct stats *s = xcalloc(1, sizeof *s);
+    s->n_layers = n_layers;
+    s->n_experts = n_experts;
+    s->layers = xcalloc(n_layers, sizeof *s->layers);
+    for (uint32_t i = 0; i < n_layers; i++)
+        for (int h = 0; h < 2; h++)
+            s->layers[i].half[h] = xcalloc(n_experts, sizeof(struct sums));
+    return s;
+}
+
+void stats_free(struct stats *s)
+{
+    if (!s)
+        return;
+    for (uint32_t i = 0; i < s->n_layers; i++)
+        for (int h = 0; h < 2; h++)
+            free(s->layers[i].half[h]);
+    free(s->layers);
+    json_decref(s->model);
+    json_decref(s->calibration);
+    json_decref(s->progress);
+    free(s);
+}
+
+static bool routed_ok(const struct stats *s, uint32_t il, const struct routed *r, uint32_t k, struct err *e)
+{
+    for (uint32_t a = 0; a < k; a++) {
+        if (r[a].expert < 0 || (uint32_t)r[a].expert >= s->n_experts)
+            return err_set(e, ERR_FAILED, "layer %u: a token was routed to expert %d of %u", il, r[a].expert, s->n_experts);
+        if (!isfinite(r[a].gate) || !isfinite(r[a].f_norm) || !isfinite(r[a].c_norm) || !isfinite(r[a].f_max))
+            return err_set(e, ERR_FAILED, "layer %u: the output or the weight of expert %d is not finite (%g, norm %g)", il,
+                           r[a].expert, (double)r[a].gate, (double)r[a].f_norm);
+        for (uint32_t b = 0; b < a; b++)
+            if (r[b].expert == r[a].expert)
+                return err_set(e, ERR_FAILED, "layer %u: a token was routed to expert %d twice", il, r[a].expert);
+    }
+    return true;
+}
+
+bool stats_add(struct stats *s, uint32_t i, enum half h, const struct routed *r, uint32_t k, struct err *e)
+{
+    struct stats_layer *l = &s->layers[i];
+    if (!routed_ok(s, l->il, r, k, e))
+        return false;
+    for (uint32_t a = 0; a < k; a++) {
+        struct sums *x = &l->half[h][r[a].expert];
+        double g = (double)r[a].gate, f = (double)r[a].f_norm, c = (double)r[a].c_norm;
+        x->count++;
+        x->gate_sum += g;
+        x->gate_sq_sum += g * g;
+        x->ean_sum += f;
+        x->ean_sq_sum += f * f;
+        x->reap_sum += c;
+        x->reap_sq_sum += c * c;
+        if ((double)r[a].f_max > x->max_activation)
+            x->max_activation = (double)r[a].f_max;
+    }
+    l->tokens[h]++;
+    return true;
+}
+
+struct sums stats_total(const struct stats_layer *l, uint32_t j)
+{
+    const struct sums *a = &l->half[EVEN][j], *b = &l->half[ODD][j];
+    return (struct sums){
+        .count = a->count + b->count,
+        .gate_sum = a->gate_sum + b->gate_sum,
+        .gate_sq_sum = a->gate_sq_sum + b->gate_sq_sum,
+        .ean_sum = a->ean_sum + b->ean_sum,
+        .ean_sq_sum = a->ean_sq_sum + b->ean_sq_sum,
+        .reap_sum = a->reap_sum + b->reap_sum,
+        .reap_sq_sum = a->reap_sq_sum + b->reap_sq_sum,
+        .max_activation = a->max_activation > b->max_activation ? a->max_activation : b->max_activation,
+    };
+}
+
+uint64_t stats_tokens(const struct stats_layer *l)
+{
+    return l->tokens[EVEN] + l->tokens[ODD];
+}
+
+static bool check_half(const struct stats *s, const struct stats_layer *l, int h, struct err *e)
+{
+    uint64_t sum = 0;
+    for (uint32_t j = 0; j < s->n_experts; j++) {
+        const struct sums *x = &l->half[h][j];
+        const double v[] = { x->gate_sq_sum, x->ean_sum, x->ean_sq_sum, x->reap_sum, x->reap_sq_sum, x->max_activation };
+        if (__builtin_add_overflow(sum, x->count, &sum))
+            return err_set(e, ERR_INPUT, "layer %u: the counts are too large", l->il);
+        for (size_t i = 0; i < sizeof v / sizeof *v; i++)
+            if (!isfinite(v[i]) || v[i] < 0)
+                return err_set(e, ERR_INPUT, "layer %u, expert %u: a sum is %g, expected a finite number of 0 or more", l->il, j, v[i]);
+        if (!isfinite(x->gate_sum))
+            return err_set(e, ERR_INPUT, "layer %u, expert %u: gate_sum is not finite", l->il, j);
+        if (x->count == 0 && (x->ean_sum > 0 || x->reap_sum > 0))
+            return err_set(e, ERR_INPUT, "layer %u, expert %u: sums without a single token", l->il, j);
+    }
+    if (sum != l->tokens[h] * l->n_used)
+        return err_set(e, ERR_INPUT, "layer %u: the counts add up to %llu, expected %llu tokens x top-%u = %llu", l->il,
+                       (unsigned long long)sum, (unsigned long long)l->tokens[h], l->n_used,
+                       (unsigned long long)(l->tokens[h] * l->n_used));
+    return true;
+}
+
+bool stats_check(const struct stats *s, struct err *e)
+{
+    for (uint32_t i = 0; i < s->n_layers; i++) {
+        const struct stats_layer *l = &s->layers[i];
+        for (int h = 0; h < 2; h++) {
+            if (l->tokens[h] != s->layers[0].tokens[h])
+                return err_set(e, ERR_INPUT, "layer %u has seen %llu tokens, layer %u %llu", l->il, (unsigned long long)l->tokens[h],
+                               s->layers[0].il, (unsigned long long)s->layers[0].tokens[h]);
+            if (!check_half(s, l, h, e))
+                return false;
+        }
+    }
+    return true;
+}

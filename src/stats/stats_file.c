@@ -1,0 +1,248 @@
+/* stats_file.c - reap.stats/1, read and written; the fields are described in docs/formats.md.
+ *
+ * The file holds the sums of both halves exactly (numbers read back equal). The totals and means beside them are for readers and other
+ * programs; when reading, they are checked against the halves, so that an edited file is noticed. */
+#include "base/file.h"
+#include "base/mem.h"
+#include "stats/stats.h"
+
+#include <math.h>
+#include <stddef.h>
+#include <string.h>
+
+#define SCHEMA "reap.stats/1"
+
+/* The float64 sums of a struct, in file order. */
+static const struct {
+    const char *key;
+    size_t off;
+} fields[] = {
+    { "gate_sum", offsetof(struct sums, gate_sum) },
+    { "gate_sq_sum", offsetof(struct sums, gate_sq_sum) },
+    { "ean_sum", offsetof(struct sums, ean_sum) },
+    { "ean_sq_sum", offsetof(struct sums, ean_sq_sum) },
+    { "reap_sum", offsetof(struct sums, reap_sum) },
+    { "reap_sq_sum", offsetof(struct sums, reap_sq_sum) },
+    { "max_activation", offsetof(struct sums, max_activation) },
+};
+#define N_FIELDS (sizeof fields / sizeof *fields)
+
+static double *field(struct sums *x, size_t f)
+{
+    return (double *)(void *)((char *)x + fields[f].off);
+}
+
+static void put_sums(json_t *o, struct sums *x, uint32_t n)
+{
+    json_t *a = json_array();
+    for (uint32_t j = 0; j < n; j++)
+        json_array_append_new(a, json_integer((json_int_t)x[j].count));
+    json_object_set_new(o, "count", a);
+    for (size_t f = 0; f < N_FIELDS; f++) {
+        a = json_array();
+        for (uint32_t j = 0; j < n; j++)
+            json_array_append_new(a, json_real(*field(&x[j], f)));
+        json_object_set_new(o, fields[f].key, a);
+    }
+}
+
+static double nine_digits(double v)
+{
+    char s[40];
+    snprintf(s, sizeof s, "%.9g", v);
+    return strtod(s, NULL);
+}
+
+/* A mean, for readers: 9 digits; 0 for an expert that no token reached. */
+static void put_mean(json_t *o, const char *key, const struct sums *x, uint32_t n, size_t off)
+{
+    json_t *a = json_array();
+    for (uint32_t j = 0; j < n; j++) {
+        double sum = *(const double *)(const void *)((const char *)&x[j] + off);
+        json_array_append_new(a, json_real(x[j].count ? nine_digits(sum / (double)x[j].count) : 0));
+    }
+    json_object_set_new(o, key, a);
+}
+
+static json_t *layer_json(const struct stats *s, const struct stats_layer *l)
+{
+    static const char *const names[] = { "even", "odd" };
+    json_t *o = json_object(), *halves = json_object();
+    struct sums *total = xcalloc(s->n_experts, sizeof *total);
+    for (uint32_t j = 0; j < s->n_experts; j++)
+        total[j] = stats_total(l, j);
+    json_object_set_new(o, "total_tokens", json_integer((json_int_t)stats_tokens(l)));
+    json_object_set_new(o, "n_experts_used", json_integer(l->n_used));
+    put_sums(o, total, s->n_experts);
+    put_mean(o, "reap", total, s->n_experts, offsetof(struct sums, reap_sum));
+    put_mean(o, "ean_mean", total, s->n_experts, offsetof(struct sums, ean_sum));
+    for (int h = 0; h < 2; h++) {
+        json_t *x = json_object();
+        json_object_set_new(x, "total_tokens", json_integer((json_int_t)l->tokens[h]));
+        put_sums(x, l->half[h], s->n_experts);
+        json_object_set_new(halves, names[h], x);
+    }
+    json_object_set_new(o, "halves", halves);
+    free(total);
+    return o;
+}
+
+bool stats_save(const struct stats *s, const char *path, bool force, struct err *e)
+{
+    json_t *o = json_object(), *layers = json_object();
+    json_object_set_new(o, "schema", json_string(SCHEMA));
+    json_object_set_new(o, "version", json_string(REAP_VERSION));
+    json_object_set(o, "model", s->model);
+    json_object_set(o, "calibration", s->calibration);
+    if (s->progress)
+        json_object_set(o, "progress", s->progress);
+    for (uint32_t i = 0; i < s->n_layers; i++) {
+        char key[16];
+        snprintf(key, sizeof key, "%u", s->layers[i].il);
+        json_object_set_new(layers, key, layer_json(s, &s->layers[i]));
+    }
+    json_object_set_new(o, "layers", layers);
+    bool ok = json_write(path, o, force, e);
+    json_decref(o);
+    return ok;
+}
+
+/* ---- reading ---- */
+
+static bool read_sums(const json_t *o, const char *where, struct sums *x, uint32_t n, struct err *e)
+{
+    json_t *a;
+    if (!json_need_arr(o, "count", where, &a, e))
+        return false;
+    if (json_array_size(a) != n)
+        return err_set(e, ERR_INPUT, "%s: 'count' has %zu entries, expected %u", where, json_array_size(a), n);
+    for (uint32_t j = 0; j < n; j++) {
+        json_t *c = json_array_get(a, j);
+        if (!json_is_integer(c) || json_integer_value(c) < 0)
+            return err_set(e, ERR_INPUT, "%s: 'count' entry %u is not an integer of 0 or more", where, j);
+        x[j].count = (uint64_t)json_integer_value(c);
+    }
+    double *v = xcalloc(n, sizeof *v);
+    bool ok = true;
+    for (size_t f = 0; ok && f < N_FIELDS; f++) {
+        ok = json_need_f64s(o, fields[f].key, where, v, n, e);
+        for (uint32_t j = 0; ok && j < n; j++)
+            *field(&x[j], f) = v[j];
+    }
+    free(v);
+    return ok;
+}
+
+/* The totals must be what the halves give, within the rounding of a reader that printed fewer digits. */
+static bool totals_agree(const struct stats_layer *l, struct sums *t, uint32_t n, const char *where, struct err *e)
+{
+    for (uint32_t j = 0; j < n; j++) {
+        struct sums want = stats_total(l, j);
+        if (t[j].count != want.count)
+            return err_set(e, ERR_INPUT, "%s: 'count' of expert %u is %llu, but the halves add up to %llu", where, j,
+                           (unsigned long long)t[j].count, (unsigned long long)want.count);
+        for (size_t f = 0; f < N_FIELDS; f++) {
+            double a = *field(&t[j], f), b = *field(&want, f);
+            if (!(fabs(a - b) <= 1e-6 * fabs(b)))
+                return err_set(e, ERR_INPUT, "%s: '%s' of expert %u is %g, but the halves give %g", where, fields[f].key, j, a, b);
+        }
+    }
+    return true;
+}
+
+static bool read_layer(struct stats *s, struct stats_layer *l, const char *key, const json_t *o, struct err *e)
+{
+    static const char *const names[] = { "even", "odd" };
+    char where[64];
+    uint64_t k, total;
+    json_t *halves, *h;
+    char *end;
+    unsigned long il = strtoul(key, &end, 10);
+    snprintf(where, sizeof where, "layers.%.20s", key);
+    if (*end || key == end || il > INT32_MAX || key[0] == '-' || key[0] == '+' || (key[0] == '0' && key[1]))
+        return err_set(e, ERR_INPUT, "%s: a layer's key must be its number", where);
+    l->il = (uint32_t)il;
+    if (!json_is_object(o))
+        return err_set(e, ERR_INPUT, "%s: expected an object", where);
+    if (!json_need_u64(o, "total_tokens", where, &total, e) || !json_need_u64(o, "n_experts_used", where, &k, e) ||
+        !json_need_obj(o, "halves", where, &halves, e))
+        return false;
+    if (k < 1 || k > s->n_experts)
+        return err_set(e, ERR_INPUT, "%s: 'n_experts_used' is %llu, expected 1 to %u", where, (unsigned long long)k, s->n_experts);
+    l->n_used = (uint32_t)k;
+    for (int i = 0; i < 2; i++) {
+        char at[96];
+        snprintf(at, sizeof at, "%s.halves.%s", where, names[i]);
+        if (!json_need_obj(halves, names[i], where, &h, e) || !json_need_u64(h, "total_tokens", at, &l->tokens[i], e) ||
+            !read_sums(h, at, l->half[i], s->n_experts, e))
+            return false;
+    }
+    if (total != stats_tokens(l))
+        return err_set(e, ERR_INPUT, "%s: 'total_tokens' is %llu, but the halves add up to %llu", where, (unsigned long long)total,
+                       (unsigned long long)stats_tokens(l));
+    struct sums *t = xcalloc(s->n_experts, sizeof *t);
+    bool ok = read_sums(o, where, t, s->n_experts, e) && totals_agree(l, t, s->n_experts, where, e);
+    free(t);
+    return ok;
+}
+
+static int by_il(const void *a, const void *b)
+{
+    const struct stats_layer *x = a, *y = b;
+    return (x->il > y->il) - (x->il < y->il);
+}
+
+static struct stats *read_stats(const json_t *o, struct err *e)
+{
+    const char *schema, *key;
+    json_t *model, *layers, *x;
+    uint64_t n_experts;
+    if (!json_is_object(o)) {
+        err_set(e, ERR_INPUT, "expected a JSON object with \"schema\": \"%s\"", SCHEMA);
+        return NULL;
+    }
+    if (!json_need_str(o, "schema", "stats", &schema, e))
+        return NULL;
+    if (strcmp(schema, SCHEMA) != 0) {
+        err_set(e, ERR_INPUT, "schema is '%.60s', expected '%s'", schema, SCHEMA);
+        return NULL;
+    }
+    if (!json_need_obj(o, "model", "stats", &model, e) || !json_need_obj(o, "layers", "stats", &layers, e) ||
+        !json_need_u64(model, "n_experts", "model", &n_experts, e))
+        return NULL;
+    if (n_experts < 1 || n_experts > 65536 || json_object_size(layers) < 1 || json_object_size(layers) > 4096) {
+        err_set(e, ERR_INPUT, "%llu experts in %zu layers: expected 1 to 65536 in 1 to 4096", (unsigned long long)n_experts,
+                json_object_size(layers));
+        return NULL;
+    }
+    struct stats *s = stats_new((uint32_t)json_object_size(layers), (uint32_t)n_experts);
+    s->model = json_incref(model);
+    s->calibration = json_incref(json_object_get(o, "calibration"));
+    s->progress = json_incref(json_object_get(o, "progress"));
+    uint32_t i = 0;
+    json_object_foreach(layers, key, x)
+    {
+        if (!read_layer(s, &s->layers[i++], key, x, e)) {
+            stats_free(s);
+            return NULL;
+        }
+    }
+    qsort(s->layers, s->n_layers, sizeof *s->layers, by_il);
+    return s;
+}
+
+struct stats *stats_load(const char *path, struct err *e)
+{
+    json_t *o = json_read(path, e);
+    if (!o)
+        return NULL;
+    struct stats *s = read_stats(o, e);
+    if (s && !stats_check(s, e)) {
+        stats_free(s);
+        s = NULL;
+    }
+    if (!s)
+        err_ctx(e, "%s", path);
+    json_decref(o);
+    return s;
+}

@@ -1,0 +1,701 @@
+/* test_corpus.c - rows, files, folders, limits and order of src/corpus.
+ *
+ * Every test makes its own folder below TMPDIR, with a name that holds a space and a letter outside ASCII,
+ * and removes it at the end. Expected orders are written down as numbers: they must be the same on every
+ * machine. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/buf.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "corpus/corpus.h"
+
+#include <ftw.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static char *tmp; /* the folder of the running test */
+
+static int setup(void **state)
+{
+    (void)state;
+    const char *base = getenv("TMPDIR");
+    tmp = xasprintf("%s/reap corpus \xc3\xa4 XXXXXX", base && *base ? base : "/tmp");
+    return mkdtemp(tmp) ? 0 : -1;
+}
+
+static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *f)
+{
+    (void)st, (void)flag, (void)f;
+    return remove(path);
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    int rc = nftw(tmp, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    free(tmp);
+    return rc;
+}
+
+/* The path of a name in the test's folder; up to 16 are alive at once. */
+static const char *at(const char *name)
+{
+    static char ring[16][512];
+    static unsigned next;
+    char *s = ring[next++ % 16];
+    snprintf(s, sizeof ring[0], "%s/%s", tmp, name);
+    return s;
+}
+
+static void put_bytes(const char *name, const void *p, size_t n)
+{
+    struct err e = {0};
+    char *dir = path_dir(at(name));
+    assert_true(dir_make(dir, &e));
+    free(dir);
+    assert_true(file_write_atomic(at(name), p, n, true, &e));
+}
+
+static void put(const char *name, const char *text)
+{
+    put_bytes(name, text, strlen(text));
+}
+
+/* Rows {"text":"0"} ... {"text":"n-1"}, each with a prefix. */
+static void put_rows(const char *name, const char *prefix, unsigned n)
+{
+    struct buf b = {0};
+    for (unsigned i = 0; i < n; i++)
+        buf_fmt(&b, "{\"text\":\"%s%u\"}\n", prefix, i);
+    put_bytes(name, b.s, b.n);
+    buf_clear(&b);
+}
+
+#define SPECS(...) \
+    (const char *const[]){__VA_ARGS__}, sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *)
+
+static bool load(struct corpus *c, struct err *e, const char *const *specs, uint32_t n, struct corpus_opts o)
+{
+    o.specs = specs;
+    o.n_specs = n;
+    err_clear(e);
+    bool ok = corpus_load(&o, c, e);
+    assert_int_equal(ok, e->code == ERR_NONE);
+    if (!ok) {
+        assert_null(c->samples);
+        assert_null(c->sources);
+    }
+    return ok;
+}
+
+/* The texts of all samples, with commas. Caller frees. */
+static char *texts(const struct corpus *c)
+{
+    struct buf b = {0};
+    for (uint64_t i = 0; i < c->n_samples; i++)
+        buf_fmt(&b, "%s%s", i ? "," : "", c->samples[i].text);
+    return b.s;
+}
+
+static void expect_texts(const char *const *specs, uint32_t n, struct corpus_opts o, const char *expected)
+{
+    struct corpus c;
+    struct err e = {0};
+    if (!load(&c, &e, specs, n, o))
+        fail_msg("%s", e.msg);
+    char *got = texts(&c);
+    assert_string_equal(got, expected);
+    free(got);
+    corpus_free(&c);
+}
+
+static void expect_error(const char *const *specs, uint32_t n, struct corpus_opts o, const char *part)
+{
+    struct corpus c;
+    struct err e = {0};
+    assert_false(load(&c, &e, specs, n, o));
+    assert_int_equal(e.code, ERR_INPUT);
+    if (!strstr(e.msg, part))
+        fail_msg("'%s' expected in: %s", part, e.msg);
+}
+
+static const char *last_warning(void)
+{
+    char **list;
+    size_t n = log_warnings(&list);
+    return n ? list[n - 1] : "";
+}
+
+/* ---- rows ---- */
+
+/* A sample as text: "text:...", "tokens:1,2", "messages:role=content;..." and "#id". */
+static char *describe(const struct sample *s)
+{
+    struct buf b = {0};
+    switch (s->kind) {
+    case SAMPLE_TEXT:
+        assert_int_equal(s->n_text, strlen(s->text));
+        buf_fmt(&b, "text:%s", s->text);
+        break;
+    case SAMPLE_MESSAGES:
+        buf_str(&b, "messages:");
+        for (uint32_t i = 0; i < s->n_messages; i++)
+            buf_fmt(&b, "%s%s=%s", i ? ";" : "", s->messages[i].role, s->messages[i].content);
+        break;
+    case SAMPLE_TOKENS:
+        buf_str(&b, "tokens:");
+        for (uint32_t i = 0; i < s->n_tokens; i++)
+            buf_fmt(&b, "%s%d", i ? "," : "", s->tokens[i]);
+        break;
+    }
+    if (s->id)
+        buf_fmt(&b, "#%s", s->id);
+    return b.s;
+}
+
+static void test_rows_accepted(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *row, *expected;
+    } cases[] = {
+        {"{\"text\":\"a\"}", "text:a"},
+        {" { \"text\" : \"a\" } \r", "text:a"},
+        {"{\"text\":\" \"}", "text: "},
+        {"{\"id\":\"r1\",\"text\":\"a\"}", "text:a#r1"},
+        {"{\"id\":17,\"text\":\"a\",\"lang\":\"de\",\"meta\":{\"text\":\"no\"}}", "text:a#17"},
+        {"{\"id\":null,\"text\":\"a\"}", "text:a"},
+        {"{\"text\":\"tab\\t quote\\\" \\u00e4 \\ud83c\\udf31\"}",
+         "text:tab\t quote\" \xc3\xa4 \xf0\x9f\x8c\xb1"},
+        /* a key inside a value is not a key */
+        {"{\"prompt\":\"say \\\"response\\\": \\\"x\\\"\",\"response\":\"ok\"}",
+         "messages:user=say \"response\": \"x\";assistant=ok"},
+        {"{\"prompt\":\"p\\n\",\"response\":\"\\u00fc\"}", "messages:user=p\n;assistant=\xc3\xbc"},
+        {"{\"response\":\"r\",\"prompt\":\"p\"}", "messages:user=p;assistant=r"},
+        {"{\"prompt\":\"p\"}", "messages:user=p"},
+        {"{\"prompt\":\"p\",\"response\":null}", "messages:user=p"},
+        {"{\"text\":null,\"messages\":null,\"prompt\":\"p\",\"response\":\"r\"}",
+         "messages:user=p;assistant=r"},
+        {"{\"messages\":[{\"role\":\"system\",\"content\":\"\"},{\"role\":\"user\",\"content\":\"u\"}]}",
+         "messages:system=;user=u"},
+        {"{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"a\"},"
+         "{\"text\":\"b\",\"type\":\"text\"}],\"name\":\"x\"}]}",
+         "messages:user=ab"},
+        {"{\"tokens\":[0,1,2147483647]}", "tokens:0,1,2147483647"},
+        {"{\"tokens\":[5],\"id\":\"t\"}", "tokens:5#t"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct sample s;
+        struct err e = {0};
+        if (!corpus_parse_row(cases[i].row, strlen(cases[i].row), &s, &e))
+            fail_msg("%s: %s", cases[i].row, e.msg);
+        assert_int_equal(e.code, ERR_NONE);
+        char *got = describe(&s);
+        assert_string_equal(got, cases[i].expected);
+        free(got);
+        sample_clear(&s);
+    }
+}
+
+static void test_rows_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *row, *part;
+    } cases[] = {
+        {"", "not valid JSON"},
+        {"{\"text\":\"a\"", "column 11: not valid JSON"},
+        {"{\"text\":\"a\"} x", "not valid JSON"},
+        {"{\"text\":\"a\",}", "not valid JSON"},
+        {"{'text':'a'}", "not valid JSON"},
+        {"{\"text\":\"a\",\"text\":\"b\"}", "duplicate"},
+        {"{\"text\":\"\xff\"}", "not valid JSON"},
+        {"{\"text\":\"\\ud800\"}", "not valid JSON"},
+        {"{\"text\":\"a\\u0000b\"}", "NUL"},
+        {"{\"te\\u0000xt\":\"a\"}", "NUL"},
+        {"[]", "row is a list, expected an object"},
+        {"\"a\"", "row is a string, expected an object"},
+        {"17", "row is an integer"},
+        {"{}", "row has none of 'text', 'prompt', 'messages', 'tokens'"},
+        {"{\"content\":\"a\"}", "none of 'text'"},
+        {"{\"text\":null}", "none of 'text'"},
+        {"{\"response\":\"a\"}", "none of 'text'"},
+        {"{\"text\":\"a\",\"messages\":[]}", "both 'text' and 'messages'"},
+        {"{\"tokens\":[1],\"prompt\":\"a\"}", "both 'prompt' and 'tokens'"},
+        {"{\"text\":\"a\",\"response\":\"b\"}", "'text' and 'response'"},
+        {"{\"text\":\"\"}", "'text' is empty"},
+        {"{\"text\":1}", "'text' is an integer, expected a string"},
+        {"{\"text\":[\"a\"]}", "'text' is a list"},
+        {"{\"text\":\"a\",\"id\":[]}", "'id' is a list"},
+        {"{\"text\":\"a\",\"id\":1.5}", "'id' is a number"},
+        {"{\"prompt\":\"\"}", "'prompt' is empty"},
+        {"{\"prompt\":\"a\",\"response\":\"\"}", "'response' is empty"},
+        {"{\"prompt\":\"a\",\"response\":true}", "'response' is true"},
+        {"{\"prompt\":[]}", "'prompt' is a list"},
+        {"{\"messages\":{}}", "'messages' is an object"},
+        {"{\"messages\":[]}", "'messages' is empty"},
+        {"{\"messages\":[{\"role\":\"user\",\"content\":\"\"}]}", "'messages' is empty"},
+        {"{\"messages\":[{\"role\":\"user\",\"content\":[]}]}", "'messages' is empty"},
+        {"{\"messages\":[\"hi\"]}", "message 1 is a string"},
+        {"{\"messages\":[{\"role\":\"user\",\"content\":\"a\"},{\"content\":\"b\"}]}",
+         "message 2: 'role' is missing"},
+        {"{\"messages\":[{\"role\":\"\",\"content\":\"a\"}]}", "message 1: 'role' is empty"},
+        {"{\"messages\":[{\"role\":\"user\"}]}", "message 1: 'content' is missing"},
+        {"{\"messages\":[{\"role\":\"user\",\"content\":null}]}", "message 1: 'content' is null"},
+        {"{\"messages\":[{\"role\":\"user\",\"content\":[\"a\"]}]}", "message 1, part 1 is a string"},
+        {"{\"messages\":[{\"role\":\"user\",\"content\":[{\"text\":\"a\"}]}]}", "part 1: 'type' is missing"},
+        {"{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"a\"},"
+         "{\"type\":\"image_url\"}]}]}",
+         "message 1, part 2: 'type' is 'image_url'"},
+        {"{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\"}]}]}", "'text' is missing"},
+        {"{\"tokens\":\"1 2\"}", "'tokens' is a string"},
+        {"{\"tokens\":[]}", "'tokens' is empty"},
+        {"{\"tokens\":[1,-1]}", "entry 2 is -1, expected 0..2147483647"},
+        {"{\"tokens\":[2147483648]}", "entry 1 is 2147483648"},
+        {"{\"tokens\":[1.0]}", "entry 1 is a number"},
+        {"{\"tokens\":[\"1\"]}", "entry 1 is a string"},
+        {"{\"tokens\":[99999999999999999999]}", "not valid JSON"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        static const struct sample empty;
+        struct sample s;
+        struct err e = {0};
+        if (corpus_parse_row(cases[i].row, strlen(cases[i].row), &s, &e))
+            fail_msg("accepted: %s", cases[i].row);
+        assert_int_equal(e.code, ERR_INPUT);
+        if (!strstr(e.msg, cases[i].part) || strstr(e.msg, "line 1"))
+            fail_msg("%s: '%s' expected in: %s", cases[i].row, cases[i].part, e.msg);
+        assert_memory_equal(&s, &empty, sizeof s);
+    }
+}
+
+static void test_row_nul_byte(void **state)
+{
+    (void)state;
+    static const char row[] = "{\"text\":\"a\0b\"}";
+    struct sample s;
+    struct err e = {0};
+    assert_false(corpus_parse_row(row, sizeof row - 1, &s, &e));
+    assert_false(corpus_parse_row("{\"text\":\"a\"}\0", 13, &s, &e));
+}
+
+/* ---- files ---- */
+
+static void test_lines(void **state)
+{
+    (void)state;
+    put("a.jsonl",
+        "\xef\xbb\xbf{\"text\":\"a\"}\r\n\r\n  \t\n{\"text\":\"b\",\"id\":\"x\"}\n{\"tokens\":[3]}");
+    struct corpus c;
+    struct err e = {0};
+    assert_true(load(&c, &e, SPECS(at("a.jsonl")), (struct corpus_opts){0}));
+    assert_int_equal(c.n_samples, 3);
+    assert_int_equal(c.samples[0].line, 1);
+    assert_int_equal(c.samples[1].line, 4);
+    assert_string_equal(c.samples[1].id, "x");
+    assert_int_equal(c.samples[2].line, 5);
+    assert_int_equal(c.samples[2].kind, SAMPLE_TOKENS);
+    assert_int_equal(c.n_sources, 1);
+    assert_string_equal(c.sources[0].path, at("a.jsonl"));
+    assert_int_equal(c.sources[0].n_rows, 3);
+    assert_int_equal(c.sources[0].n_used, 3);
+    assert_int_equal(c.sources[0].n_bad, 0);
+    assert_int_equal(c.n_categories, 1);
+    assert_string_equal(c.categories[0], "a");
+    char hex[65];
+    assert_true(sha256_file(at("a.jsonl"), hex, &e)); /* of the bytes as they are, byte order mark included */
+    assert_string_equal(c.sources[0].sha256, hex);
+    corpus_free(&c);
+}
+
+static void test_line_errors(void **state)
+{
+    (void)state;
+    put("a.jsonl", "{\"text\":\"a\"}\n\n{\"text\":\"\"}\n{\"txt\":\"c\"}\n{\"text\":\"d\"}\n");
+    expect_error(SPECS(at("a.jsonl")), (struct corpus_opts){0}, "a.jsonl:3: row: 'text' is empty");
+    put("b.ndjson", "[{\"text\":\"a\"}]\n");
+    expect_error(SPECS(at("b.ndjson")), (struct corpus_opts){0}, "b.ndjson:1: row is a list");
+    put("c.jsonl", "\n \r\n");
+    expect_error(SPECS(at("c.jsonl")), (struct corpus_opts){0}, "c.jsonl: no rows");
+    expect_error(SPECS(at("none.jsonl")), (struct corpus_opts){0}, "none.jsonl");
+    expect_error(SPECS(""), (struct corpus_opts){0}, "empty name");
+    expect_error(NULL, 0, (struct corpus_opts){0}, "no source");
+
+    struct corpus c;
+    struct err e = {0};
+    assert_true(load(&c, &e, SPECS(at("a.jsonl")), (struct corpus_opts){.skip_bad = true}));
+    assert_int_equal(c.n_samples, 2);
+    assert_int_equal(c.sources[0].n_rows, 2);
+    assert_int_equal(c.sources[0].n_bad, 2);
+    assert_non_null(strstr(last_warning(), "2 malformed rows left out"));
+    assert_non_null(strstr(last_warning(), "a.jsonl:3: row: 'text' is empty"));
+    corpus_free(&c);
+    put("d.jsonl", "{}\n");
+    expect_error(SPECS(at("d.jsonl")), (struct corpus_opts){.skip_bad = true}, "no samples in");
+}
+
+static void test_json_list(void **state)
+{
+    (void)state;
+    put("a.json", "\n [ {\"text\":\"a\"},\n {\"text\":\n\"b\"} ]\n");
+    put("b.json", "{\"text\":\"c\"}\n{\"text\":\"d\"}\n");
+    put("c.json", "[{\"text\":\"a\"},{\"x\":1},3]");
+    put("d.json", "[{\"text\":\"a\"},\n{]");
+    put("e.json", "[]");
+    expect_texts(SPECS(at("a.json"), at("b.json")), (struct corpus_opts){0}, "a,b,c,d");
+    expect_error(SPECS(at("c.json")), (struct corpus_opts){0}, "c.json: row 2 of the list: row has none of");
+    expect_texts(SPECS(at("c.json")), (struct corpus_opts){.skip_bad = true}, "a");
+    expect_error(SPECS(at("d.json")), (struct corpus_opts){.skip_bad = true}, "d.json: line 2, column 2");
+    expect_error(SPECS(at("e.json")), (struct corpus_opts){0}, "e.json: no rows");
+}
+
+static void test_text_files(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *bytes;
+        size_t n;
+        const char *text, *error;
+    } cases[] = {
+        {"a.txt", "one\r\ntwo\n", 9, "one\r\ntwo\n", NULL},
+        {"bom.md", "\xef\xbb\xbfx", 4, "x", NULL},
+        {"README", "plain", 5, "plain", NULL},
+        {"prog.c", "int x;\n", 7, "int x;\n", NULL},
+        {"empty.txt", "", 0, NULL, "empty.txt: empty file"},
+        {"bom.txt", "\xef\xbb\xbf", 3, NULL, "bom.txt: empty file"},
+        {"nul.txt", "ab\0c", 4, NULL, "nul.txt: NUL at byte 2"},
+        {"latin.txt", "gr\xfcn", 4, NULL, "latin.txt: not valid UTF-8 at byte 2"},
+        {"cut.txt",
+         "\xef\xbb\xbf"
+         "ab\xe2\x82",
+         7, NULL, "cut.txt: not valid UTF-8 at byte 5"},
+        {"surrogate.txt", "\xed\xa0\x80", 3, NULL, "not valid UTF-8 at byte 0"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        put_bytes(cases[i].name, cases[i].bytes, cases[i].n);
+        if (cases[i].text)
+            expect_texts(SPECS(at(cases[i].name)), (struct corpus_opts){0}, cases[i].text);
+        else
+            expect_error(SPECS(at(cases[i].name)), (struct corpus_opts){0}, cases[i].error);
+    }
+    struct corpus c;
+    struct err e = {0};
+    assert_true(load(&c, &e, SPECS(at("latin.txt"), at("a.txt")), (struct corpus_opts){.skip_bad = true}));
+    assert_int_equal(c.n_samples, 1);
+    assert_int_equal(c.samples[0].line, 0);
+    assert_int_equal(c.sources[0].n_bad, 1);
+    assert_non_null(strstr(last_warning(), "latin.txt: not valid UTF-8 at byte 2"));
+    corpus_free(&c);
+}
+
+static void test_stdin(void **state)
+{
+    (void)state;
+    put_rows("rows", "s", 5);
+    int keep = dup(STDIN_FILENO);
+    for (int pass = 0; pass < 2; pass++) {
+        struct err e = {0};
+        int fd = file_open_read(at("rows"), NULL, &e);
+        assert_true(fd >= 0 && dup2(fd, STDIN_FILENO) == STDIN_FILENO);
+        close(fd);
+        struct corpus c;
+        assert_true(load(&c, &e, SPECS(pass ? "-:2" : "-"), (struct corpus_opts){0}));
+        assert_int_equal(c.n_samples, pass ? 2 : 5);
+        assert_string_equal(c.categories[0], "stdin");
+        corpus_free(&c);
+    }
+    lseek(STDIN_FILENO, 0, SEEK_SET);
+    expect_error(SPECS("-", "-"), (struct corpus_opts){0}, "named twice");
+    dup2(keep, STDIN_FILENO);
+    close(keep);
+}
+
+/* ---- limits ---- */
+
+static void test_spec_suffix(void **state)
+{
+    (void)state;
+    put_rows("a.jsonl", "a", 9);
+    put("b.txt:12", "whole");
+    put("b.txt", "other");
+    put_rows("c:d.jsonl", "c", 2);
+    struct corpus c;
+    struct err e = {0};
+    assert_true(load(&c, &e, SPECS(at("a.jsonl:4")), (struct corpus_opts){0}));
+    assert_int_equal(c.n_samples, 4);
+    assert_int_equal(c.sources[0].n_rows, 9);
+    assert_int_equal(c.sources[0].n_used, 4);
+    corpus_free(&c);
+    expect_texts(SPECS(at("b.txt:12")), (struct corpus_opts){0}, "whole");
+    expect_texts(SPECS(at("b.txt:3")), (struct corpus_opts){0}, "other");
+    expect_texts(SPECS(at("c:d.jsonl")), (struct corpus_opts){0}, "c0,c1");
+    expect_texts(SPECS(at("c:d.jsonl:99")), (struct corpus_opts){0}, "c0,c1");
+    expect_error(SPECS(at("a.jsonl:0")), (struct corpus_opts){0}, "the limit is 0");
+    expect_error(SPECS(at("a.jsonl:99999999999999999999")), (struct corpus_opts){0}, "too large");
+    expect_error(SPECS(at("a.jsonl:")), (struct corpus_opts){0}, "a.jsonl:'");
+    expect_error(SPECS(at("a.jsonl:4x")), (struct corpus_opts){0}, "a.jsonl:4x");
+    expect_error(SPECS(at("a.jsonl:-4")), (struct corpus_opts){0}, "a.jsonl:-4");
+    expect_error(SPECS(at("no.jsonl:4")), (struct corpus_opts){0}, "no.jsonl:4");
+}
+
+/* The numbers behind these lists are SplitMix64's; a change here changes every user's calibration set. */
+static void test_choices_fixed(void **state)
+{
+    (void)state;
+    put_rows("a.jsonl", "", 10);
+    expect_texts(SPECS(at("a.jsonl:4")), (struct corpus_opts){.seed = 1}, "5,7,8,9");
+    expect_texts(SPECS(at("a.jsonl:5")), (struct corpus_opts){.seed = 1}, "2,5,7,8,9");
+    expect_texts(SPECS(at("a.jsonl:4")), (struct corpus_opts){.seed = 2}, "2,4,5,7");
+    expect_texts(SPECS(at("a.jsonl")), (struct corpus_opts){.seed = 1, .max_samples = 4}, "3,6,7,9");
+    expect_texts(SPECS(at("a.jsonl")), (struct corpus_opts){.seed = 1, .per_category = 4}, "1,3,7,8");
+    expect_texts(SPECS(at("a.jsonl")), (struct corpus_opts){.seed = 1, .shuffle = true},
+                 "9,6,3,1,7,5,0,8,2,4");
+    expect_texts(SPECS(at("a.jsonl")), (struct corpus_opts){.seed = 7, .shuffle = true, .max_samples = 6},
+                 "4,5,8,3,9,1");
+    expect_texts(SPECS(at("a.jsonl")), (struct corpus_opts){.seed = 9}, "0,1,2,3,4,5,6,7,8,9");
+}
+
+static void test_choice_is_fair(void **state)
+{
+    (void)state;
+    put_rows("a.jsonl", "", 10);
+    unsigned hits[10] = {0};
+    for (uint64_t seed = 0; seed < 2000; seed++) {
+        struct corpus c;
+        struct err e = {0};
+        assert_true(load(&c, &e, SPECS(at("a.jsonl:3")), (struct corpus_opts){.seed = seed}));
+        assert_int_equal(c.n_samples, 3);
+        for (unsigned i = 0; i < 3; i++) {
+            hits[c.samples[i].text[0] - '0']++;
+            assert_true(i == 0 || c.samples[i - 1].line < c.samples[i].line); /* the order stays */
+        }
+        corpus_free(&c);
+    }
+    for (unsigned i = 0; i < 10; i++) /* 600 expected, standard deviation 20 */
+        assert_in_range(hits[i], 500, 700);
+}
+
+static void test_more_sources_same_choice(void **state)
+{
+    (void)state;
+    put_rows("a.jsonl", "a", 50);
+    put_rows("b.jsonl", "b", 50);
+    struct corpus one, two;
+    struct err e = {0};
+    struct corpus_opts o = {.seed = 5};
+    assert_true(load(&one, &e, SPECS(at("a.jsonl:9")), o));
+    assert_true(load(&two, &e, SPECS(at("a.jsonl:9"), at("b.jsonl:9")), o));
+    assert_int_equal(two.n_samples, 18);
+    unsigned same_rows = 0;
+    for (unsigned i = 0; i < 9; i++) {
+        assert_string_equal(one.samples[i].text, two.samples[i].text);
+        same_rows += one.samples[i].line == two.samples[9 + i].line;
+    }
+    assert_true(same_rows < 9); /* two sources do not share their stream of numbers */
+    corpus_free(&one);
+    corpus_free(&two);
+}
+
+/* Every category is used, not the last one alone, and the counts say so. */
+static void test_per_category(void **state)
+{
+    (void)state;
+    put_rows("set/code/a.jsonl", "c", 30);
+    put_rows("set/code/deep/b.jsonl", "d", 30);
+    put_rows("set/prose/a.jsonl", "p", 3);
+    put_rows("set/top.jsonl", "t", 20);
+    struct corpus c;
+    struct err e = {0};
+    struct corpus_opts o = {.per_category = 8, .seed = 3, .shuffle = true};
+    assert_true(load(&c, &e, SPECS(at("set")), o));
+    assert_int_equal(c.n_categories, 3);
+    assert_string_equal(c.categories[0], "code");
+    assert_string_equal(c.categories[1], "prose");
+    assert_string_equal(c.categories[2], "set");
+    assert_int_equal(c.n_samples, 19);
+    unsigned used[3] = {0};
+    uint64_t total = 0;
+    for (uint64_t i = 0; i < c.n_samples; i++)
+        used[c.samples[i].category]++;
+    assert_int_equal(used[0], 8);
+    assert_int_equal(used[1], 3);
+    assert_int_equal(used[2], 8);
+    for (uint32_t i = 0; i < c.n_sources; i++)
+        total += c.sources[i].n_used;
+    assert_int_equal(total, c.n_samples);
+    assert_int_equal(c.sources[0].n_used + c.sources[1].n_used, 8);
+    corpus_free(&c);
+}
+
+/* A choice by rejection would need minutes here. */
+static void test_large_limit(void **state)
+{
+    (void)state;
+    put_rows("a.jsonl", "", 200000);
+    struct corpus c;
+    struct err e = {0};
+    double t = now_secs();
+    assert_true(load(&c, &e, SPECS(at("a.jsonl:199999")), (struct corpus_opts){.shuffle = true}));
+    assert_int_equal(c.n_samples, 199999);
+    assert_true(now_secs() - t < 60);
+    bool *seen = xcalloc(200001, 1);
+    for (uint64_t i = 0; i < c.n_samples; i++) {
+        assert_false(seen[c.samples[i].line]);
+        seen[c.samples[i].line] = true;
+    }
+    free(seen);
+    corpus_free(&c);
+}
+
+/* ---- folders ---- */
+
+static void test_folder_order(void **state)
+{
+    (void)state;
+    put("f/b.txt", "b");
+    put("f/B.txt", "B");
+    put("f/a b.txt", "a b");
+    put("f/\xc3\xa4.txt", "ae");
+    put("f/dir/z.txt", "z");
+    put("f/dir/sub/y.txt", "y");
+    put("f/dir-2/x.txt", "x");
+    put("f/.hidden", "no");
+    put("f/.git/config", "no");
+    put("f/m.jsonl", "{\"text\":\"m1\"}\n{\"text\":\"m2\"}\n");
+    struct corpus c;
+    struct err e = {0};
+    char *slash = xasprintf("%s//", at("f"));
+    assert_true(load(&c, &e, SPECS(slash), (struct corpus_opts){0}));
+    char *got = texts(&c);
+    assert_string_equal(got, "B,a b,b,y,z,x,m1,m2,ae");
+    free(got);
+    assert_string_equal(c.categories[c.samples[0].category], "f");
+    assert_string_equal(c.categories[c.samples[3].category], "dir");
+    assert_string_equal(c.categories[c.samples[4].category], "dir");
+    assert_string_equal(c.categories[c.samples[5].category], "dir-2");
+    assert_int_equal(c.samples[0].category, c.samples[8].category);
+    corpus_free(&c);
+    expect_texts(SPECS(at("f/dir:1")), (struct corpus_opts){.seed = 2}, "z");
+    free(slash);
+}
+
+static void test_folder_dot(void **state)
+{
+    (void)state;
+    put("here/x.txt", "x");
+    char *old = getcwd(NULL, 0);
+    assert_int_equal(chdir(at("here")), 0);
+    struct corpus c;
+    struct err e = {0};
+    bool ok = load(&c, &e, SPECS("."), (struct corpus_opts){0});
+    assert_int_equal(chdir(old), 0);
+    free(old);
+    assert_true(ok);
+    assert_string_equal(c.categories[0], "here");
+    corpus_free(&c);
+}
+
+static void test_folder_skips(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"f/late", "f/nul.bin", "f/latin.c", "f/empty.py", "f/rows.jsonl"};
+    put("f/ok.txt", "ok");
+    put_bytes("f/nul.bin",
+              "\x7f"
+              "ELF\0",
+              5);
+    put("f/latin.c", "/* gr\xfcn */");
+    put("f/empty.py", "");
+    put("f/rows.jsonl", "\n");
+    struct buf b = {0};
+    for (int i = 0; i < 3000; i++)
+        buf_str(&b, "abc ");
+    buf_char(&b, 0);
+    put_bytes("f/late", b.s, b.n);
+    buf_clear(&b);
+    assert_int_equal(mkfifo(at("f/pipe"), 0600), 0);
+    char **list;
+    size_t before = log_warnings(&list);
+    expect_texts(SPECS(at("f")), (struct corpus_opts){0}, "ok");
+    size_t after = log_warnings(&list);
+    assert_int_equal(after - before, 6);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        bool named = false;
+        for (size_t k = before; k < after; k++)
+            named |= strstr(list[k], names[i]) != NULL;
+        assert_true(named);
+    }
+    expect_error(SPECS(at("f/nul.bin")), (struct corpus_opts){0}, "nul.bin: NUL at byte 4");
+    put("f/bad.txt", "gr\xfcn");
+    expect_error(SPECS(at("f")), (struct corpus_opts){0}, "bad.txt: not valid UTF-8 at byte 2");
+    put("g/empty.py", "");
+    expect_error(SPECS(at("g")), (struct corpus_opts){0}, "no samples in");
+}
+
+static void test_folder_depth(void **state)
+{
+    (void)state;
+    put("f/a/x.txt", "x");
+    assert_int_equal(symlink("../a/x.txt", at("f/a/link.txt")), 0);
+    expect_texts(SPECS(at("f")), (struct corpus_opts){0}, "x,x");
+    assert_int_equal(symlink("..", at("f/a/up")), 0);
+    assert_int_equal(symlink("..", at("f/a/up2")), 0);
+    expect_error(SPECS(at("f")), (struct corpus_opts){0}, "a/up' is a link back");
+    put("d/1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/16/x.txt", "deep");
+    expect_texts(SPECS(at("d")), (struct corpus_opts){0}, "deep");
+    put("d/1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/16/17/x.txt", "deeper");
+    expect_error(SPECS(at("d")), (struct corpus_opts){0}, "16/17' lies more than 16 deep");
+    put("l/x.txt", "x");
+    assert_int_equal(symlink("nowhere", at("l/dangling")), 0);
+    expect_error(SPECS(at("l")), (struct corpus_opts){0}, "dangling");
+}
+
+static void test_same_category_name(void **state)
+{
+    (void)state;
+    put_rows("a/code.jsonl", "a", 2);
+    put_rows("b/code.jsonl", "b", 2);
+    struct corpus c;
+    struct err e = {0};
+    assert_true(load(&c, &e, SPECS(at("a/code.jsonl"), at("b/code.jsonl")), (struct corpus_opts){0}));
+    assert_int_equal(c.n_categories, 1);
+    assert_int_equal(c.n_sources, 2);
+    assert_int_equal(c.samples[3].source, 1);
+    corpus_free(&c);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_rows_accepted),
+        cmocka_unit_test(test_rows_refused),
+        cmocka_unit_test(test_row_nul_byte),
+        T(test_lines),
+        T(test_line_errors),
+        T(test_json_list),
+        T(test_text_files),
+        T(test_stdin),
+        T(test_spec_suffix),
+        T(test_choices_fixed),
+        T(test_choice_is_fair),
+        T(test_more_sources_same_choice),
+        T(test_per_category),
+        T(test_large_limit),
+        T(test_folder_order),
+        T(test_folder_dot),
+        T(test_folder_skips),
+        T(test_folder_depth),
+        T(test_same_category_name),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
