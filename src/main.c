@@ -62,6 +62,7 @@ int main(int argc, char **argv)
 {
     struct err e = { 0 };
     struct buf b = { 0 };
+    engine_tame_threads(argv);
     sig_install();
     if (argc < 2) {
         usage(&b);

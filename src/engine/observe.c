@@ -46,7 +46,7 @@ struct observer {
     bool c_is_f, stop, device_norms;
     bool learning, stopped, failed;
     bool state_behind;              /* learning: memory is written behind the last f */
-    int32_t last_il;                /* the last layer with experts */
+    int32_t first_il, last_il;      /* the first and the last layer with experts */
     int32_t open_il;                /* learning: the layer whose f was seen last */
     struct layer layers[MAX_BLOCKS];
     struct device devices[MAX_DEVICES];
@@ -66,7 +66,7 @@ struct observer *observer_new(const struct engine_run *r, bool device_norms)
     o->c_is_f = r->c_is_f;
     o->stop = !r->want_logits;
     o->device_norms = device_norms;
-    o->last_il = -1;
+    o->first_il = o->last_il = -1;
     return o;
 }
 
@@ -164,6 +164,8 @@ static void learn(struct observer *o, const struct ggml_tensor *t)
         l->copy_w = true; /* until a consumer of the weights is seen behind this node */
         o->open_il = il;
         o->last_il = il;
+        if (o->first_il < 0)
+            o->first_il = il;
         o->state_behind = false;
     }
 }
@@ -171,7 +173,7 @@ static void learn(struct observer *o, const struct ggml_tensor *t)
 void observer_learn_begin(struct observer *o)
 {
     o->learning = true;
-    o->open_il = o->last_il = -1;
+    o->open_il = o->first_il = o->last_il = -1;
     o->state_behind = false;
 }
 
@@ -400,7 +402,11 @@ static bool on_ask(struct observer *o, struct ggml_tensor *t)
     int il;
     bool reshaped;
     size_t n = strncmp(t->name, "ffn_moe_", 8) ? 0 : split_name(t->name, &il, &reshaped);
-    if (!n || o->stopped || o->failed)
+    if (!n || o->failed)
+        return false;
+    if (il == o->first_il) /* a next graph: one decode may take several */
+        o->stopped = false;
+    if (o->stopped)
         return false;
     struct layer *l = &o->layers[il];
     if (!strcmp(t->name, l->w_name)) {
