@@ -13,7 +13,7 @@ RATIOS=("$@")
 [ ${#RATIOS[@]} -gt 0 ] || RATIOS=(0.25 0.5)
 CTX=${CTX:-512}
 CRITERIA=${CRITERIA:-reap reap_sum ean_mean frequency gate_mean}
-SEEDS=${SEEDS:-0 1 2}
+SEEDS=${SEEDS-0 1 2}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 

@@ -53,7 +53,7 @@ static bool set_number(const struct opt *o, const char *v, struct err *e)
     if (o->kind == OPT_INT)
         d = (double)i;
     if (d < o->min || d > o->max)
-        return err_set(e, ERR_INPUT, "--%s: %s is out of range, expected %g to %g", o->name, v, o->min, o->max);
+        return err_set(e, ERR_INPUT, "--%s: %s is out of range, expected %.15g to %.15g", o->name, v, o->min, o->max);
     if (o->kind == OPT_INT)
         *(int64_t *)o->to = i;
     else

@@ -5,8 +5,6 @@
 #include "eval/eval.h"
 #include "model/view.h"
 
-#include <math.h>
-
 static struct opt_list texts;
 static const char *logprobs, *out;
 static int64_t ctx;
@@ -21,37 +19,10 @@ static const struct opt opts[] = {
     { .kind = OPT_END },
 };
 
-static json_t *score_json(const char *name, const struct eval_score *s)
-{
-    json_t *o = json_object();
-    json_object_set_new(o, "name", json_string(name));
-    json_object_set_new(o, "n_tokens", json_integer((json_int_t)s->n_tokens));
-    json_object_set_new(o, "n_windows", json_integer((json_int_t)s->n_windows));
-    json_object_set_new(o, "n_scored", json_integer((json_int_t)s->n_scored));
-    json_object_set_new(o, "nll", json_real(s->nll));
-    json_object_set_new(o, "ppl", json_real(s->ppl));
-    json_object_set_new(o, "ppl_stderr", json_real(s->ppl_stderr));
-    return o;
-}
-
 static void row(struct buf *b, const char *name, const struct eval_score *s)
 {
     char n[32];
     buf_fmt(b, "%-28s %10.4f +/- %.4f   nll %.6f   %s tokens scored\n", name, s->ppl, s->ppl_stderr, s->nll, human_count(s->n_scored, n));
-}
-
-/* One number over all texts: the mean over all scored tokens. */
-static void add(struct eval_score *t, const struct eval_score *s)
-{
-    double n = (double)(t->n_scored + s->n_scored);
-    t->nll = (t->nll * (double)t->n_scored + s->nll * (double)s->n_scored) / n;
-    /* the squared error of a mean of means */
-    double a = t->ppl > 0 ? t->ppl_stderr / t->ppl * (double)t->n_scored : 0, c = s->ppl_stderr / s->ppl * (double)s->n_scored;
-    t->ppl = exp(t->nll);
-    t->ppl_stderr = sqrt(a * a + c * c) / n * t->ppl;
-    t->n_scored += s->n_scored;
-    t->n_tokens += s->n_tokens;
-    t->n_windows += s->n_windows;
 }
 
 struct result {
@@ -63,9 +34,9 @@ struct result {
 
 static void note(struct result *r, const char *name, const struct eval_score *s)
 {
-    json_array_append_new(r->texts, score_json(name, s));
+    json_array_append_new(r->texts, eval_score_json(name, s));
     row(&r->text, name, s);
-    add(&r->total, s);
+    eval_add(&r->total, s);
     r->n++;
 }
 
@@ -89,11 +60,7 @@ static bool evaluate(struct engine *g, const struct corpus_opts *co, struct resu
 
 static bool print(struct view *v, struct result *r, struct err *e)
 {
-    json_t *o = json_object();
-    json_object_set_new(o, "schema", json_string("reap.eval/1"));
-    json_object_set_new(o, "model", view_identity(v));
-    json_object_set(o, "texts", r->texts);
-    json_object_set_new(o, "total", score_json("total", &r->total));
+    json_t *o = eval_report(view_identity(v), r->texts, &r->total);
     bool ok = !out || json_write(out, o, cmd_force, e);
     if (ok && cmd_json)
         return cmd_print_json("eval", o, e);

@@ -107,7 +107,7 @@ static void to_text(struct buf *b, const struct view *v)
     buf_fmt(b, "%-14s%s (%s)\n", "architecture", v->family->arch, v->family->models);
     buf_fmt(b, "%-14s%u, with experts: %u (", "blocks", v->n_blocks, v->n_layers);
     layers_text(b, v);
-    buf_fmt(b, ")%s\n", v->n_mtp ? "" : "");
+    buf_str(b, ")\n");
     if (v->n_mtp)
         buf_fmt(b, "%-14sthe last %u predict%s further tokens (MTP); follows the plan of the last layer\n", "", v->n_mtp,
                 v->n_mtp == 1 ? "s" : "");
@@ -129,7 +129,7 @@ static void to_text(struct buf *b, const struct view *v)
     buf_str(b, "\n  pruned   experts     size\n");
     for (size_t i = 0; i < N_RATIOS; i++) {
         uint32_t n = count_at(v, ratios[i]);
-        if (i && n == count_at(v, ratios[i - 1]))
+        if (n == v->shape.n_experts || (i && n == count_at(v, ratios[i - 1])))
             continue;
         buf_fmt(b, "  %5.1f %%  %7u  %9s\n", 100.0 * (v->shape.n_experts - n) / v->shape.n_experts, n,
                 human_bytes(view_bytes_kept(v, n), s));

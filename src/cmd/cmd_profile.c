@@ -44,6 +44,7 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
         json_object_set_new(j, "stats", json_string(out));
         json_object_set_new(j, "n_samples", json_integer((json_int_t)r.n_samples));
         json_object_set_new(j, "n_tokens", json_integer((json_int_t)r.n_tokens));
+        json_object_set_new(j, "n_windows", json_integer((json_int_t)r.n_windows));
         json_object_set_new(j, "n_batches", json_integer((json_int_t)r.n_batches));
         json_object_set_new(j, "tokens_resumed", json_integer((json_int_t)r.done_before));
         json_object_set_new(j, "seconds", json_real(r.secs));

@@ -83,21 +83,38 @@ static bool is_done(const struct job *j, const char *step, const char *key, cons
     return ok;
 }
 
+static bool write_record(const struct job *j, struct err *e)
+{
+    json_t *doc = json_object();
+    json_object_set_new(doc, "schema", json_string("reap.run/1"));
+    json_object_set(doc, "steps", j->steps);
+    bool ok = json_write(j->record, doc, true, e);
+    json_decref(doc);
+    return ok;
+}
+
 static bool record(struct job *j, const char *step, const char *key, const char *file, struct err *e)
 {
     struct buf now = { 0 };
-    json_t *r = json_object(), *doc = json_object();
+    json_t *r = json_object();
     if (file)
         key_file(&now, file);
     json_object_set_new(r, "key", json_string(key));
     if (file)
         json_object_set_new(r, "file", json_string(now.s));
     json_object_set_new(j->steps, step, r);
-    json_object_set_new(doc, "schema", json_string("reap.run/1"));
-    json_object_set(doc, "steps", j->steps);
-    bool ok = json_write(j->record, doc, true, e);
-    json_decref(doc);
     buf_clear(&now);
+    return write_record(j, e);
+}
+
+/* The text itself, not the names or times of its files. */
+static bool key_corpus(struct buf *b, const struct job *j, struct err *e)
+{
+    struct corpus c = { 0 };
+    bool ok = corpus_load(&j->corpus, &c, e);
+    for (uint32_t i = 0; ok && i < c.n_sources; i++)
+        buf_fmt(b, "text %s %s %llu\n", c.sources[i].path, c.sources[i].sha256, (unsigned long long)c.sources[i].n_used);
+    corpus_free(&c);
     return ok;
 }
 
@@ -129,8 +146,10 @@ static bool do_profile(struct job *j, char key[65], struct err *e)
     struct buf b = { 0 };
     key_str(&b, "profile");
     key_file(&b, j->model);
-    for (uint32_t i = 0; i < j->corpus.n_specs; i++)
-        key_file(&b, j->corpus.specs[i]);
+    if (!key_corpus(&b, j, e)) {
+        buf_clear(&b);
+        return false;
+    }
     buf_fmt(&b, "%llu %llu %llu %d %d %lld\n", (unsigned long long)j->corpus.per_category, (unsigned long long)j->corpus.max_samples,
             (unsigned long long)j->corpus.seed, j->corpus.shuffle, j->corpus.skip_bad, (long long)ctx);
     engine_key(&b, j);
@@ -182,6 +201,25 @@ static bool do_plan(struct job *j, struct view *v, char key[65], struct err *e)
     return ok && record(j, "plan", key, j->plan, e);
 }
 
+/* What an earlier call of this run wrote, or was about to write when it was killed, may be replaced; a file of somebody else's only
+ * with --force. */
+static bool is_ours(const struct job *j, const char *path)
+{
+    const json_t *r = json_object_get(j->steps, "prune");
+    const char *was = json_string_value(json_object_get(r, "file")), *writing = json_string_value(json_object_get(r, "writing"));
+    struct buf now = { 0 };
+    key_file(&now, path);
+    bool ours = (was && !strcmp(was, now.s)) || (writing && !strcmp(writing, path));
+    buf_clear(&now);
+    return ours;
+}
+
+static bool record_writing(struct job *j, const char *path, struct err *e)
+{
+    json_object_set_new(j->steps, "prune", json_pack("{s:s}", "writing", path));
+    return write_record(j, e);
+}
+
 static bool do_prune(struct job *j, struct view *v, const struct plan *p, char key[65], char **first, struct err *e)
 {
     struct buf b = { 0 };
@@ -200,13 +238,10 @@ static bool do_prune(struct job *j, struct view *v, const struct plan *p, char k
     say_step("prune", done);
     if (done)
         return true;
-    /* what an earlier call of this run wrote may be replaced; a file of somebody else's only with --force */
-    const char *was = json_string_value(json_object_get(json_object_get(j->steps, "prune"), "file"));
-    struct buf now = { 0 };
-    key_file(&now, *first);
     o.dry_run = false;
-    o.force = cmd_force || (was && !strcmp(was, now.s));
-    buf_clear(&now);
+    o.force = cmd_force || is_ours(j, *first);
+    if (!file_check_output(*first, o.force, e) || !record_writing(j, *first, e))
+        return false;
     bool ok = prune_run(v, p, &o, &r, e);
     prune_result_clear(&r);
     return ok && record(j, "prune", key, *first, e);
@@ -229,12 +264,6 @@ static bool do_verify(struct job *j, struct view *v, struct view *w, const struc
     return ok && record(j, "verify", key, NULL, e);
 }
 
-static json_t *score_json(const char *path, const struct eval_score *s)
-{
-    return json_pack("{s:s, s:I, s:I, s:f, s:f, s:f}", "name", path_base(path), "n_tokens", (json_int_t)s->n_tokens, "n_scored",
-                     (json_int_t)s->n_scored, "nll", s->nll, "ppl", s->ppl, "ppl_stderr", s->ppl_stderr);
-}
-
 /* Evaluates one model on all texts into `file` (reap.eval/1). */
 static bool do_eval(struct job *j, const char *step, struct view *v, const char *file, struct err *e)
 {
@@ -252,20 +281,22 @@ static bool do_eval(struct job *j, const char *step, struct view *v, const char 
     if (done)
         return true;
     struct engine *g = engine_open(v->path, &j->engine, e);
-    json_t *doc = json_object(), *list = json_array();
+    json_t *list = json_array();
+    struct eval_score total = { 0 };
     bool ok = g != NULL;
     for (uint32_t i = 0; ok && i < texts.n; i++) {
         struct eval_score s;
         ok = eval_text(g, texts.v[i], (uint32_t)eval_ctx, &s, e);
-        if (ok)
-            json_array_append_new(list, score_json(texts.v[i], &s));
+        if (!ok)
+            break;
+        json_array_append_new(list, eval_score_json(path_base(texts.v[i]), &s));
+        eval_add(&total, &s);
     }
     engine_free(g);
-    json_object_set_new(doc, "schema", json_string("reap.eval/1"));
-    json_object_set_new(doc, "model", view_identity(v));
-    json_object_set_new(doc, "texts", list);
+    json_t *doc = eval_report(view_identity(v), list, &total);
     ok = ok && json_write(file, doc, true, e);
     json_decref(doc);
+    json_decref(list);
     return ok && record(j, step, key, file, e);
 }
 

@@ -1,4 +1,5 @@
 /* cmd_verify.c - proves that a pruned model holds its parent's bytes. */
+#include "base/file.h"
 #include "base/text.h"
 #include "cmd/cmd.h"
 #include "prune/prune.h"
@@ -50,6 +51,10 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     (void)n;
     struct plan *p = NULL;
     struct verify_result r = { 0 };
+    if (plan_path && found_path)
+        return err_set(e, ERR_INPUT, "--plan and --write-plan exclude each other");
+    if (found_path && !file_check_output(found_path, cmd_force, e))
+        return false;
     struct view *a = view_open(args[0], e), *b = a ? view_open(args[1], e) : NULL;
     bool ok = a && b;
     if (ok && plan_path)

@@ -36,7 +36,7 @@ const struct opt engine_opt_table[] = {
     ENGINE(OPT_STR, "cache-type-k", "-ctk", cache_type_k, "TYPE", "type of the K cache (default f16)", 0, 0),
     ENGINE(OPT_STR, "cache-type-v", "-ctv", cache_type_v, "TYPE", "type of the V cache (default f16)", 0, 0),
     ENGINE(OPT_STR, "rpc", NULL, rpc, "LIST", "RPC servers, host:port,...", 0, 0),
-    ENGINE(OPT_STR, "load-mode", "-lm", load_mode, "MODE", "auto, none, mmap, mlock", 0, 0),
+    ENGINE(OPT_STR, "load-mode", "-lm", load_mode, "MODE", "auto, none, mmap, mlock or mmap+mlock", 0, 0),
     { OPT_FLAG, "no-mmap", NULL, &no_mmap, NULL, "read the model into memory (load mode none)", 0, 0, NULL },
     { OPT_FLAG, "mlock", NULL, &mlock_model, NULL, "keep the model in memory (load mode mlock)", 0, 0, NULL },
     ENGINE(OPT_STR, "chat-template", NULL, chat_template, "NAME", "a built-in template, or none (default: the model's own)", 0, 0),

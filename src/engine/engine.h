@@ -55,7 +55,7 @@ void engine_describe(const struct engine *g, struct buf *out); /* devices and th
 bool engine_tokenize(const struct engine *g, const char *text, uint64_t n, bool add_special, bool parse_special, int32_t **out,
                      uint32_t *n_out, struct err *e);
 
-/* The conversation as the model's own chat template writes it (the engine's templates; docs/profile.md). roles/contents: n strings each. */
+/* The conversation as the model's own chat template writes it (the engine's templates; docs/commands/profile.md). roles/contents: n strings each. */
 bool engine_chat(const struct engine *g, const char *const *roles, const char *const *contents, uint32_t n, struct buf *out,
                  struct err *e);
 

@@ -16,6 +16,13 @@ struct eval_score {
     double nll, ppl, ppl_stderr; /* mean NLL in nats; exp(nll); its standard error as llama-perplexity prints it */
 };
 
+/* The fields of a text in reap.eval/1. New reference. */
+json_t *eval_score_json(const char *name, const struct eval_score *s);
+/* Adds the scored tokens of s to t (a zeroed struct at first): the mean over all of them. */
+void eval_add(struct eval_score *t, const struct eval_score *s);
+/* The whole file: identity of the model (stolen), texts (borrowed), their total. New reference. */
+json_t *eval_report(json_t *identity, json_t *texts, const struct eval_score *total);
+
 bool eval_text(struct engine *g, const char *path, uint32_t n_ctx, struct eval_score *s, struct err *e);
 
 /* n_ctx 0: as long as the longest sample (at most the context that the model was trained for). logprobs: NULL, or a file that gets one JSON row

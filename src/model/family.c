@@ -7,18 +7,20 @@
 
 #define SOFTMAX_NORM "softmax, top-k, renormalised"
 #define SOFTMAX "softmax, top-k, not renormalised"
+#define FUNC_BY_KEY_NORM "softmax or sigmoid by the file's key, top-k, renormalised"
 #define BY_KEYS "by the file's keys: softmax or sigmoid, top-k, renormalised and scaled where set"
 
 static const struct family families[] = {
     { .arch = "afmoe", .models = "AFMoE (Trinity)", .gate = BY_KEYS },
     { .arch = "arctic", .models = "Snowflake Arctic", .gate = SOFTMAX_NORM },
-    { .arch = "bailingmoe", .models = "Ling 1", .gate = BY_KEYS },
+    { .arch = "bailingmoe", .models = "Ling 1", .gate = "softmax, top-k, renormalised and scaled where the keys say so" },
     { .arch = "bailingmoe2", .models = "Ling 2, Ring 2", .gate = BY_KEYS },
     { .arch = "bailingmoe3", .models = "Ling 3", .gate = BY_KEYS },
     { .arch = "cohere2moe", .models = "Command MoE", .gate = BY_KEYS },
     { .arch = "dbrx", .models = "DBRX", .gate = SOFTMAX_NORM },
     { .arch = "deepseek", .models = "DeepSeek-MoE", .gate = SOFTMAX },
     { .arch = "deepseek2", .models = "DeepSeek-V2, V3, R1, Kimi-K2", .gate = BY_KEYS },
+    { .arch = "deepseek2-ocr", .models = "DeepSeek-OCR", .gate = BY_KEYS },
     { .arch = "deepseek32", .models = "DeepSeek-V3.2", .gate = BY_KEYS },
     { .arch = "deepseek4", .models = "DeepSeek-V4", .gate = BY_KEYS },
     { .arch = "dots1", .models = "dots.llm1", .gate = BY_KEYS },
@@ -41,22 +43,24 @@ static const struct family families[] = {
     { .arch = "hy_v4", .models = "Hunyuan v4", .gate = BY_KEYS },
     { .arch = "jamba", .models = "Jamba", .gate = SOFTMAX },
     { .arch = "kimi-k3", .models = "Kimi-K3", .gate = BY_KEYS },
-    { .arch = "kimi-linear", .models = "Kimi-Linear", .gate = BY_KEYS },
+    { .arch = "kimi-linear", .models = "Kimi-Linear", .gate = FUNC_BY_KEY_NORM ", scaled" },
     { .arch = "laguna", .models = "Laguna", .gate = BY_KEYS },
-    { .arch = "lfm2moe", .models = "LFM2-MoE", .gate = SOFTMAX_NORM },
+    { .arch = "lfm2moe", .models = "LFM2-MoE", .gate = FUNC_BY_KEY_NORM },
     { .arch = "llada-moe", .models = "LLaDA-MoE", .gate = SOFTMAX },
     { .arch = "llama", .models = "Mixtral", .gate = SOFTMAX_NORM },
     { .arch = "llama4", .models = "Llama-4", .gate = "sigmoid, multiplies the expert's input",
       .flags = FAM_ONE_FACTOR_IN_INPUT | FAM_MIN_4_LAYERS },
     { .arch = "maple", .models = "Maple", .gate = SOFTMAX_NORM },
     { .arch = "mellum", .models = "Mellum MoE", .gate = SOFTMAX_NORM },
-    { .arch = "mimo2", .models = "MiMo-V2", .gate = SOFTMAX_NORM },
+    { .arch = "mimo2", .models = "MiMo-V2", .gate = "sigmoid, top-k, renormalised" },
+    { .arch = "minicpm", .models = "MiniCPM-MoE", .gate = SOFTMAX_NORM },
     { .arch = "minimax-01", .models = "MiniMax-01", .gate = SOFTMAX_NORM },
-    { .arch = "minimax-m2", .models = "MiniMax-M2", .gate = SOFTMAX_NORM },
+    { .arch = "minimax-m2", .models = "MiniMax-M2", .gate = FUNC_BY_KEY_NORM },
     { .arch = "minimax-m3", .models = "MiniMax-M3", .gate = BY_KEYS },
     { .arch = "mistral3", .models = "Mistral 3 MoE", .gate = SOFTMAX_NORM },
     { .arch = "mistral4", .models = "Mistral 4", .gate = BY_KEYS },
-    { .arch = "nemotron_h_moe", .models = "Nemotron 3 (Nemotron-H)", .gate = BY_KEYS },
+    { .arch = "nemotron_h_moe", .models = "Nemotron 3 (Nemotron-H)",
+      .gate = "sigmoid, top-k, renormalised and scaled where the keys say so" },
     { .arch = "olmoe", .models = "OLMoE", .gate = SOFTMAX },
     { .arch = "phimoe", .models = "Phi-3.5-MoE", .gate = SOFTMAX_NORM },
     { .arch = "qwen2moe", .models = "Qwen1.5-MoE, Qwen2-MoE", .gate = SOFTMAX },
@@ -66,7 +70,7 @@ static const struct family families[] = {
     { .arch = "qwen3vlmoe", .models = "Qwen3-VL-MoE", .gate = SOFTMAX_NORM },
     { .arch = "qwen4exp", .models = "Qwen4 (experimental)", .gate = SOFTMAX_NORM },
     { .arch = "rnd1", .models = "RND1", .gate = SOFTMAX_NORM },
-    { .arch = "smallthinker", .models = "SmallThinker", .gate = SOFTMAX_NORM },
+    { .arch = "smallthinker", .models = "SmallThinker", .gate = FUNC_BY_KEY_NORM },
     { .arch = "step35", .models = "Step-3.5", .gate = BY_KEYS },
 };
 

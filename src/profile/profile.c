@@ -61,6 +61,7 @@ static json_t *calibration_json(const struct job *j)
     json_object_set_new(c, "shuffle", json_boolean(o->corpus.shuffle));
     json_object_set_new(c, "ubatch", json_integer((json_int_t)o->engine.ubatch));
     json_object_set_new(c, "max_sequences", json_integer(o->n_seqs));
+    json_object_set_new(c, "separate_streams", json_boolean(o->separate_streams));
     json_object_set_new(c, "flash_attn", json_string(o->engine.flash_attn));
     json_object_set_new(c, "cache_type_k", json_string(o->engine.cache_type_k));
     json_object_set_new(c, "cache_type_v", json_string(o->engine.cache_type_v));
@@ -275,7 +276,6 @@ bool profile_run(const struct profile_opts *o, struct profile_result *r, struct 
         ok = start_engine(&j, e);
     if (ok) {
         r->done_before = tokens_of(&j.win, done);
-        r->stops_early = engine_stops_early(j.engine);
         double t = now_secs();
         if (!finished)
             ok = decode_all(&j, done, e);

@@ -23,7 +23,6 @@ struct profile_result {     /* for the last line and for --json */
     uint64_t done_before;   /* tokens that a resumed file already held */
     double secs;            /* of decoding */
     bool already_done;
-    bool stops_early;
     uint32_t n_layers, n_experts, n_never; /* n_never: expert-layer pairs without a token */
 };
 

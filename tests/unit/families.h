@@ -1,0 +1,32 @@
+/* families.h - the tiny models of tests/data/families, one test each. */
+#ifndef REAP_TESTS_FAMILIES_H
+#define REAP_TESTS_FAMILIES_H
+
+#include "golden.h"
+#include "model/plan.h"
+#include "prune/prune.h"
+
+struct family_case {
+    const char *name;   /* folder */
+    const char *suffix; /* of the goldens that the engine must match */
+    bool other_plan;    /* plan.json is not what the engine's own routing gives */
+    bool harmony;       /* the engine recognises special tokens even where they are to be text */
+    double token;       /* largest difference of one log-probability that was seen */
+    double nll;         /* bound, relative, of the mean negative log-likelihood */
+    const struct golden_tol *tol;
+};
+extern const struct family_case family_cases[];
+extern const uint32_t n_family_cases;
+
+/* Path of a file in the folder; the last 64 results are valid. */
+const char *family_file(const struct family_case *f, const char *name);
+/* "golden_stats": with the suffix and .json. */
+json_t *family_golden(const struct family_case *f, const char *name);
+struct plan *family_plan(const struct family_case *f); /* plan.json */
+struct view *family_view(const char *path);            /* with its router hash */
+/* golden_tmp(out): the model pruned by plan.json. */
+void family_prune(const struct family_case *f, const char *out, bool no_provenance);
+/* One cmocka test per family. */
+int family_run(const char *group, void (*test)(void **state));
+
+#endif
