@@ -73,3 +73,11 @@ foreach(script ${cli_scripts})
     get_filename_component(subject "${script}" NAME_WE)
     reap_add_test(cli-${subject} bash "${script}")
 endforeach()
+
+# Programs that the scripts use: tests/tools/X.c becomes X in the build folder.
+file(GLOB tool_sources CONFIGURE_DEPENDS "${tests}/tools/*.c")
+foreach(source ${tool_sources})
+    get_filename_component(name "${source}" NAME_WE)
+    add_executable(${name} "${source}")
+    reap_test_target(${name})
+endforeach()

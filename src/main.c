@@ -3,7 +3,9 @@
 #include "base/sig.h"
 #include "cmd/cmd.h"
 
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 static void usage(struct buf *b)
 {
@@ -58,11 +60,24 @@ static bool run(const struct cmd *c, int argc, char **argv, struct err *e)
     return ok;
 }
 
+/* Started with closed standard streams, the next file that is opened would become one of them, and a message would be written into a
+ * model. A read-only /dev/null takes their places: writing to it fails, as writing to a closed stream should. */
+static void hold_descriptors(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDONLY | O_NOCTTY);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
+
 int main(int argc, char **argv)
 {
     struct err e = { 0 };
     struct buf b = { 0 };
     engine_tame_threads(argv);
+    hold_descriptors();
     sig_install();
     if (argc < 2) {
         usage(&b);

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -112,6 +113,14 @@ bool file_same(const char *a, const char *b)
     return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
+bool file_would_destroy(const char *out, const char *in)
+{
+    char *part = xasprintf("%s.part", out);
+    bool same = file_same(out, in) || file_same(part, in);
+    free(part);
+    return same;
+}
+
 const char *path_base(const char *path)
 {
     const char *p = strrchr(path, '/');
@@ -157,21 +166,46 @@ bool file_check_output(const char *path, bool force, struct err *e)
     return ok;
 }
 
+/* The .part file, empty and locked. One that a killed run left is taken over; one that another program is writing is not; a link
+ * planted under that name is removed, never followed. */
+static int open_part(const char *part, const char *path, struct err *e)
+{
+    for (int tries = 0; tries < 8; tries++) {
+        struct stat st, now;
+        int fd = open(part, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0666);
+        if (fd < 0 && errno != ELOOP) {
+            err_sys(e, "cannot create '%s'", part);
+            return -1;
+        }
+        if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_nlink != 1) {
+            if (fd >= 0)
+                close(fd);
+            if (unlink(part) != 0 && errno != ENOENT)
+                break;
+            continue;
+        }
+        if (flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+            close(fd);
+            err_set(e, ERR_FAILED, "'%s' is being written by another program (it holds '%s')", path, part);
+            return -1;
+        }
+        /* between open and lock the other writer may have renamed it away */
+        if (lstat(part, &now) == 0 && now.st_ino == st.st_ino && now.st_dev == st.st_dev && ftruncate(fd, 0) == 0)
+            return fd;
+        close(fd);
+    }
+    err_sys(e, "cannot create '%s'", part);
+    return -1;
+}
+
 bool out_open(struct out *o, const char *path, bool force, struct err *e)
 {
     *o = (struct out){ .fd = -1 };
     if (!file_check_output(path, force, e))
         return false;
     char *part = xasprintf("%s.part", path);
-    /* A .part file of a killed run is ours to replace; a link planted under that name is not followed. */
-    if (unlink(part) != 0 && errno != ENOENT) {
-        err_sys(e, "cannot remove '%s'", part);
-        free(part);
-        return false;
-    }
-    int fd = open(part, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
+    int fd = open_part(part, path, e);
     if (fd < 0) {
-        err_sys(e, "cannot create '%s'", part);
         free(part);
         return false;
     }
@@ -248,11 +282,7 @@ bool out_copy(struct out *o, int fd, uint64_t off, uint64_t n, struct err *e)
 
 bool out_sync(struct out *o, struct err *e)
 {
-    int fd = o->fd;
-    if (fsync(fd) != 0)
-        return err_sys(e, "cannot write '%s'", o->part);
-    o->fd = -1;
-    return close(fd) == 0 || err_sys(e, "cannot write '%s'", o->part);
+    return fsync(o->fd) == 0 || err_sys(e, "cannot write '%s'", o->part);
 }
 
 static void out_free(struct out *o)
@@ -266,10 +296,11 @@ static void out_free(struct out *o)
 
 bool out_commit(struct out *o, struct err *e)
 {
-    if (o->fd >= 0 && !out_sync(o, e))
+    if (!out_sync(o, e))
         return false;
     if (rename(o->part, o->path) != 0)
         return err_sys(e, "cannot put '%s' in place", o->path);
+    (void)close(o->fd); /* what could fail was seen by fsync */
     char *dir = path_dir(o->path);
     int dfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dfd >= 0) {
@@ -283,10 +314,10 @@ bool out_commit(struct out *o, struct err *e)
 
 void out_abort(struct out *o)
 {
+    if (o->part)
+        unlink(o->part); /* before the lock goes with the descriptor */
     if (o->fd >= 0)
         close(o->fd);
-    if (o->part)
-        unlink(o->part);
     out_free(o);
 }
 

@@ -1,6 +1,6 @@
 /* file.h - files: reading, and outputs that appear complete or not at all.
  *
- * An output is written to "NAME.part" beside NAME, synced, and renamed at the end (out_commit). When the program fails or is
+ * An output is written to "NAME.part" beside NAME, locked against a second writer, synced, and renamed at the end (out_commit). When the program fails or is
  * interrupted the .part file is removed; when it is killed outright the .part file may stay, NAME never appears half-written.
  * An output that exists is refused unless `force`; an output that is one of the inputs is always refused by the caller
  * (file_same). */
@@ -19,6 +19,8 @@ bool file_read_all(const char *path, uint64_t max, struct buf *out, struct err *
 bool file_exists(const char *path);
 bool file_is_dir(const char *path);
 bool file_same(const char *a, const char *b); /* the same inode (false if one does not exist) */
+/* Whether writing `out` would destroy `in`: the same file, or the name under which out is written until it is complete. */
+bool file_would_destroy(const char *out, const char *in);
 
 /* ---- paths ---- */
 const char *path_base(const char *path);              /* last component, in place */
@@ -39,7 +41,7 @@ bool out_zero(struct out *o, uint64_t n, struct err *e);
 /* Copies bytes [off, off+n) of fd behind what was written: in the kernel (copy_file_range) where that works, else through a
  * buffer of 1 MiB. Checks for an interruption now and then. */
 bool out_copy(struct out *o, int fd, uint64_t off, uint64_t n, struct err *e);
-/* fsync and close: the .part file is complete. For outputs of several files: sync all, then rename all. */
+/* fsync: the .part file is complete (and stays open and locked until it is renamed). For outputs of several files: sync all, then rename all. */
 bool out_sync(struct out *o, struct err *e);
 /* Renames onto the final name (out_sync first if it is still open) and syncs the folder. */
 bool out_commit(struct out *o, struct err *e);

@@ -2,6 +2,7 @@
 #include "base/json.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/text.h"
 
 #include <math.h>
 #include <string.h>
@@ -170,6 +171,17 @@ bool json_need_f64s(const json_t *o, const char *key, const char *where, double 
         out[i] = json_number_value(x);
     }
     return true;
+}
+
+json_t *json_text(const char *s)
+{
+    if (utf8_valid(s, strlen(s)))
+        return json_string(s);
+    struct buf b = { 0 };
+    buf_safe(&b, s, strlen(s));
+    json_t *v = json_string(b.s);
+    buf_clear(&b);
+    return v;
 }
 
 json_t *json_f64s(const double *v, size_t n)

@@ -22,6 +22,8 @@ bool json_need_u64(const json_t *o, const char *key, const char *where, uint64_t
 /* An array of exactly n numbers, finite. out holds n doubles. */
 bool json_need_f64s(const json_t *o, const char *key, const char *where, double *out, size_t n, struct err *e);
 const char *json_type_name(const json_t *v); /* "an object", ... for messages; NULL is "missing" */
+/* A string value of any bytes: what is not valid UTF-8 (a path may be) becomes '?'. New reference. */
+json_t *json_text(const char *s);
 json_t *json_f64s(const double *v, size_t n); /* new reference */
 
 #endif

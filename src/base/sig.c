@@ -34,6 +34,7 @@ void sig_install(void)
     sigaction(SIGINT, &sa, NULL);
     sigaction(SIGTERM, &sa, NULL);
     sigaction(SIGHUP, &sa, NULL);
+    signal(SIGXFSZ, SIG_IGN); /* so is a file size limit */
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is a write error like any other */
 }
 

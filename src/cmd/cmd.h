@@ -34,7 +34,7 @@ extern bool cmd_force;
 
 /* Prints the object with "reap" (version), "command" and "warnings" added; takes the reference. */
 bool cmd_print_json(const char *command, json_t *o, struct err *e);
-/* Prints text to standard output; a failed write (closed pipe, full disk) is an error. */
+/* Prints text to standard output, names from files made safe for a terminal, and clears it; a failed write (closed pipe, full disk) is an error. */
 bool cmd_print(struct buf *b, struct err *e);
 
 #endif

@@ -5,6 +5,8 @@
 #include "eval/eval.h"
 #include "model/view.h"
 
+#include <string.h>
+
 static struct opt_list texts;
 static const char *logprobs, *out;
 static int64_t ctx;
@@ -51,7 +53,8 @@ static bool evaluate(struct engine *g, const struct corpus_opts *co, struct resu
     if (!co->n_specs)
         return true;
     struct corpus c = { 0 };
-    bool ok = corpus_load(co, &c, e) && eval_samples(g, &c, (uint32_t)ctx, logprobs, cmd_force, &s, e);
+    bool ok = corpus_load(co, &c, e) && (!out || corpus_check_output(&c, out, e)) &&
+              (!logprobs || corpus_check_output(&c, logprobs, e)) && eval_samples(g, &c, (uint32_t)ctx, logprobs, cmd_force, &s, e);
     if (ok)
         note(r, c.n_sources == 1 ? path_base(c.sources[0].path) : "samples", &s);
     corpus_free(&c);
@@ -70,6 +73,14 @@ static bool print(struct view *v, struct result *r, struct err *e)
     return ok && cmd_print(&r->text, e);
 }
 
+static bool check_output(const struct view *v, const char *path, struct err *e)
+{
+    for (uint32_t i = 0; i < texts.n; i++)
+        if (file_would_destroy(path, texts.v[i]))
+            return err_set(e, ERR_INPUT, "the output '%s' is the text '%s' itself", path, texts.v[i]);
+    return view_check_output(v, path, e) && file_check_output(path, cmd_force, e);
+}
+
 static bool run(char const *const *args, uint32_t n, struct err *e)
 {
     (void)n;
@@ -81,10 +92,11 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
         return err_set(e, ERR_INPUT, "nothing to evaluate: give --text FILE or --calib FILE");
     if (logprobs && !co.n_specs)
         return err_set(e, ERR_INPUT, "--logprobs needs --calib");
-    if ((out && !file_check_output(out, cmd_force, e)) || (logprobs && !file_check_output(logprobs, cmd_force, e)))
-        return false;
+    if (out && logprobs && !strcmp(out, logprobs))
+        return err_set(e, ERR_INPUT, "--output and --logprobs are both '%s'", out);
     struct view *v = view_open(args[0], e);
-    struct engine *g = v && view_hash(v, e) ? engine_open(args[0], &cmd_engine, e) : NULL;
+    bool ready = v && (!out || check_output(v, out, e)) && (!logprobs || check_output(v, logprobs, e)) && view_hash(v, e);
+    struct engine *g = ready ? engine_open(args[0], &cmd_engine, e) : NULL;
     r.texts = json_array();
     bool ok = g && evaluate(g, &co, &r, e) && print(v, &r, e);
     json_decref(r.texts);

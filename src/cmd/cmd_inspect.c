@@ -45,7 +45,7 @@ static json_t *to_json(const struct view *v)
 {
     json_t *o = json_object(), *r = json_array();
     const char *no = view_refusal(v);
-    json_object_set_new(o, "file", json_string(v->path));
+    json_object_set_new(o, "file", json_text(v->path));
     json_object_set_new(o, "model", view_identity(v));
     json_object_set_new(o, "family", json_string(v->family->models));
     json_object_set_new(o, "gate", json_string(v->family->gate));
@@ -58,7 +58,7 @@ static json_t *to_json(const struct view *v)
     json_object_set_new(o, "expert_parameters", json_integer((json_int_t)v->expert_params));
     json_object_set_new(o, "expert_types", types_json(v, true));
     json_object_set_new(o, "other_types", types_json(v, false));
-    json_object_set_new(o, "refused", no ? json_string(no) : json_null());
+    json_object_set_new(o, "refused", no ? json_text(no) : json_null());
     for (size_t i = 0; i < N_RATIOS; i++) {
         uint32_t n = count_at(v, ratios[i]);
         json_t *x = json_object();

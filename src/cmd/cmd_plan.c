@@ -44,7 +44,7 @@ static bool print(const struct plan_opts *o, const struct plan_summary *s, struc
     double ratio = 1 - (double)s->n_keep / s->n_experts;
     if (cmd_json) {
         json_t *j = json_object();
-        json_object_set_new(j, "plan", json_string(out));
+        json_object_set_new(j, "plan", json_text(out));
         json_object_set_new(j, "criterion", json_string(criterion_info(o->criterion)->name));
         json_object_set_new(j, "n_keep", json_integer(s->n_keep));
         json_object_set_new(j, "n_experts", json_integer(s->n_experts));
@@ -83,14 +83,14 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
         return err_set(e, ERR_INPUT, "--criterion '%s' is not known; reap plan --help lists them", criterion);
     if (!set_count(&o, e) || !file_check_output(out, cmd_force, e))
         return false;
-    if (file_same(out, args[0]) || (model && file_same(out, model)))
+    if (file_would_destroy(out, args[0]))
         return err_set(e, ERR_INPUT, "the output '%s' is an input", out);
     if (has_seed && o.criterion != CRIT_RANDOM)
         log_note("note: --seed matters only to --criterion random");
     struct stats *s = stats_load(args[0], e);
     struct view *v = s && model ? view_open(model, e) : NULL;
     struct plan *p = NULL;
-    if (s && (!model || (v && view_hash(v, e))))
+    if (s && (!model || (v && view_check_output(v, out, e) && view_hash(v, e))))
         p = plan_make(s, v, &o, &sum, e);
     bool ok = p && json_write(out, p->doc, cmd_force, e) && print(&o, &sum, e);
     plan_free(p);

@@ -41,7 +41,7 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     double rate = r.secs > 0 ? (double)(r.n_tokens - r.done_before) / r.secs : 0;
     if (cmd_json) {
         json_t *j = json_object();
-        json_object_set_new(j, "stats", json_string(out));
+        json_object_set_new(j, "stats", json_text(out));
         json_object_set_new(j, "n_samples", json_integer((json_int_t)r.n_samples));
         json_object_set_new(j, "n_tokens", json_integer((json_int_t)r.n_tokens));
         json_object_set_new(j, "n_windows", json_integer((json_int_t)r.n_windows));

@@ -1,4 +1,5 @@
 /* cmd_prune.c - writes the model without the experts that a plan drops. */
+#include "base/file.h"
 #include "base/text.h"
 #include "cmd/cmd.h"
 #include "prune/prune.h"
@@ -22,7 +23,7 @@ static bool print(const struct view *v, const struct plan *p, const struct prune
     if (cmd_json) {
         json_t *j = json_object(), *files = json_array();
         for (uint32_t i = 0; i < r->n_files; i++)
-            json_array_append_new(files, json_string(r->files[i]));
+            json_array_append_new(files, json_text(r->files[i]));
         json_object_set_new(j, "files", files);
         json_object_set_new(j, "dry_run", json_boolean(dry_run));
         json_object_set_new(j, "n_experts", json_integer(v->shape.n_experts));
@@ -50,6 +51,8 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     struct prune_opts o = { .out = out, .force = cmd_force, .dry_run = dry_run, .merge = merge, .no_provenance = no_provenance };
     if (!plan_path || !out)
         return err_set(e, ERR_INPUT, "--%s is missing; usage: reap prune MODEL --plan FILE -o OUT", plan_path ? "output" : "plan");
+    if (file_would_destroy(out, plan_path))
+        return err_set(e, ERR_INPUT, "the output '%s' is the plan itself", out);
     struct view *v = view_open(args[0], e);
     struct plan *p = v ? plan_load(plan_path, e) : NULL;
     struct prune_result r = { 0 };

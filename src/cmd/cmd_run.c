@@ -47,6 +47,8 @@ static const struct opt opts[] = {
 struct job {
     const char *model;
     char *dir, *stats, *plan, *record, *eval_base, *eval_pruned;
+    char **files;            /* the pruned model's */
+    uint32_t n_files;
     json_t *steps;           /* of run.json */
     json_t *result;          /* for --json and the table */
     struct corpus_opts corpus;
@@ -58,10 +60,19 @@ struct job {
 static void key_file(struct buf *b, const char *path)
 {
     struct stat st;
+    buf_str(b, "file ");
+    buf_safe(b, path, strlen(path)); /* it stands in run.json */
     if (stat(path, &st) == 0)
-        buf_fmt(b, "file %s %lld %lld.%09ld\n", path, (long long)st.st_size, (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
+        buf_fmt(b, " %lld %lld.%09ld\n", (long long)st.st_size, (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
     else
-        buf_fmt(b, "file %s missing\n", path);
+        buf_str(b, " missing\n");
+}
+
+static void key_files(struct buf *b, char *const *files, uint32_t n)
+{
+    buf_str(b, ""); /* none is an empty string */
+    for (uint32_t i = 0; i < n; i++)
+        key_file(b, files[i]);
 }
 
 static void key_str(struct buf *b, const char *s)
@@ -70,15 +81,15 @@ static void key_str(struct buf *b, const char *s)
 }
 
 /* A step is still valid when its key and all its output files are what the record says. */
-static bool is_done(const struct job *j, const char *step, const char *key, const char *file)
+static bool is_done(const struct job *j, const char *step, const char *key, char *const *files, uint32_t n)
 {
     const json_t *r = json_object_get(j->steps, step);
-    const char *k = json_string_value(json_object_get(r, "key"));
+    const char *k = json_string_value(json_object_get(r, "key")), *was = json_string_value(json_object_get(r, "files"));
     struct buf now = { 0 };
-    if (file)
-        key_file(&now, file);
-    const char *was = json_string_value(json_object_get(r, "file"));
-    bool ok = !again && k && !strcmp(k, key) && (!file || (file_exists(file) && was && !strcmp(was, now.s)));
+    key_files(&now, files, n);
+    bool ok = !again && k && !strcmp(k, key) && was && !strcmp(was, now.s);
+    for (uint32_t i = 0; ok && i < n; i++)
+        ok = file_exists(files[i]);
     buf_clear(&now);
     return ok;
 }
@@ -93,15 +104,13 @@ static bool write_record(const struct job *j, struct err *e)
     return ok;
 }
 
-static bool record(struct job *j, const char *step, const char *key, const char *file, struct err *e)
+static bool record(struct job *j, const char *step, const char *key, char *const *files, uint32_t n, struct err *e)
 {
     struct buf now = { 0 };
     json_t *r = json_object();
-    if (file)
-        key_file(&now, file);
+    key_files(&now, files, n);
     json_object_set_new(r, "key", json_string(key));
-    if (file)
-        json_object_set_new(r, "file", json_string(now.s));
+    json_object_set_new(r, "files", json_text(now.s));
     json_object_set_new(j->steps, step, r);
     buf_clear(&now);
     return write_record(j, e);
@@ -154,7 +163,7 @@ static bool do_profile(struct job *j, char key[65], struct err *e)
             (unsigned long long)j->corpus.seed, j->corpus.shuffle, j->corpus.skip_bad, (long long)ctx);
     engine_key(&b, j);
     finish_key(&b, key);
-    bool done = is_done(j, "profile", key, j->stats);
+    bool done = is_done(j, "profile", key, &j->stats, 1);
     say_step("profile", done);
     if (done)
         return true;
@@ -163,6 +172,7 @@ static bool do_profile(struct job *j, char key[65], struct err *e)
     /* an unfinished file of the same run is gone on with; of another one, replaced */
     struct profile_result r;
     o.resume = !again && file_exists(j->stats);
+    o.force = again;
     if (!profile_run(&o, &r, e)) {
         if (!o.resume || e->code != ERR_INPUT)
             return false;
@@ -172,21 +182,28 @@ static bool do_profile(struct job *j, char key[65], struct err *e)
         if (!profile_run(&o, &r, e))
             return false;
     }
-    return record(j, "profile", key, j->stats, e);
+    return record(j, "profile", key, &j->stats, 1, e);
+}
+
+static bool plan_options(const struct job *j, struct plan_opts *o, struct err *e)
+{
+    *o = (struct plan_opts){ .stats_path = j->stats, .fit = fit, .round_to = (uint32_t)round_to, .seed = (uint64_t)plan_seed };
+    o->kind = has_keep ? KEEP_COUNT : has_keep_ratio ? KEEP_RATIO : has_fit ? FIT_BYTES : PRUNE_RATIO;
+    o->value = has_keep ? (double)keep : has_keep_ratio ? keep_ratio : has_prune_ratio ? prune_ratio : 0.25;
+    return criterion_parse(criterion, &o->criterion) ||
+           err_set(e, ERR_INPUT, "--criterion '%s' is not known; reap plan --help lists them", criterion);
 }
 
 static bool do_plan(struct job *j, struct view *v, char key[65], struct err *e)
 {
-    struct plan_opts o = { .stats_path = j->stats, .fit = fit, .round_to = (uint32_t)round_to, .seed = (uint64_t)plan_seed };
-    o.kind = has_keep ? KEEP_COUNT : has_keep_ratio ? KEEP_RATIO : has_fit ? FIT_BYTES : PRUNE_RATIO;
-    o.value = has_keep ? (double)keep : has_keep_ratio ? keep_ratio : has_prune_ratio ? prune_ratio : 0.25;
-    if (!criterion_parse(criterion, &o.criterion))
-        return err_set(e, ERR_INPUT, "--criterion '%s' is not known; reap plan --help lists them", criterion);
+    struct plan_opts o;
+    if (!plan_options(j, &o, e))
+        return false;
     struct buf b = { 0 };
     buf_fmt(&b, "plan %s %d %.17g %llu %u %d %llu\n", key, (int)o.kind, o.value, (unsigned long long)o.fit, o.round_to, (int)o.criterion,
             (unsigned long long)o.seed);
     finish_key(&b, key);
-    bool done = is_done(j, "plan", key, j->plan);
+    bool done = is_done(j, "plan", key, &j->plan, 1);
     say_step("plan", done);
     if (done)
         return true;
@@ -198,7 +215,7 @@ static bool do_plan(struct job *j, struct view *v, char key[65], struct err *e)
         log_note("          %u of %u experts stay in each of %u layers", sum.n_keep, sum.n_experts, sum.n_layers);
     plan_free(p);
     stats_free(s);
-    return ok && record(j, "plan", key, j->plan, e);
+    return ok && record(j, "plan", key, &j->plan, 1, e);
 }
 
 /* What an earlier call of this run wrote, or was about to write when it was killed, may be replaced; a file of somebody else's only
@@ -206,45 +223,51 @@ static bool do_plan(struct job *j, struct view *v, char key[65], struct err *e)
 static bool is_ours(const struct job *j, const char *path)
 {
     const json_t *r = json_object_get(j->steps, "prune");
-    const char *was = json_string_value(json_object_get(r, "file")), *writing = json_string_value(json_object_get(r, "writing"));
+    const char *was = json_string_value(json_object_get(r, "files")), *writing = json_string_value(json_object_get(r, "writing"));
     struct buf now = { 0 };
     key_file(&now, path);
-    bool ours = (was && !strcmp(was, now.s)) || (writing && !strcmp(writing, path));
+    json_t *name = json_text(out);
+    bool ours = (was && strstr(was, now.s)) || (writing && !strcmp(writing, json_string_value(name)));
+    json_decref(name);
     buf_clear(&now);
     return ours;
 }
 
-static bool record_writing(struct job *j, const char *path, struct err *e)
+static bool check_outputs(const struct job *j, const struct view *v, struct err *e)
 {
-    json_object_set_new(j->steps, "prune", json_pack("{s:s}", "writing", path));
-    return write_record(j, e);
+    for (uint32_t i = 0; i < j->n_files; i++)
+        if (!view_check_output(v, j->files[i], e) || !file_check_output(j->files[i], cmd_force || is_ours(j, j->files[i]), e))
+            return false;
+    return true;
 }
 
-static bool do_prune(struct job *j, struct view *v, const struct plan *p, char key[65], char **first, struct err *e)
+static bool do_prune(struct job *j, struct view *v, const struct plan *p, char key[65], struct err *e)
 {
     struct buf b = { 0 };
     buf_fmt(&b, "prune %s\n", key);
     key_str(&b, out);
     finish_key(&b, key);
-    struct prune_opts o = { .out = out, .dry_run = true };
+    struct prune_opts o = { .out = out, .dry_run = true, .force = true };
     struct prune_result r;
-    if (!prune_run(v, p, &o, &r, e)) /* the names of its files */
-        return false;
-    *first = xstrdup(r.files[0]);
+    bool ok = prune_run(v, p, &o, &r, e); /* for the sizes */
     json_object_set_new(j->result, "bytes_before", json_integer((json_int_t)r.bytes_in));
     json_object_set_new(j->result, "bytes_after", json_integer((json_int_t)r.bytes_out));
     prune_result_clear(&r);
-    bool done = is_done(j, "prune", key, *first);
+    if (!ok)
+        return false;
+    bool done = is_done(j, "prune", key, j->files, j->n_files);
     say_step("prune", done);
     if (done)
         return true;
-    o.dry_run = false;
-    o.force = cmd_force || is_ours(j, *first);
-    if (!file_check_output(*first, o.force, e) || !record_writing(j, *first, e))
+    if (!check_outputs(j, v, e))
         return false;
-    bool ok = prune_run(v, p, &o, &r, e);
+    o.dry_run = false; /* force: checked file by file above */
+    json_t *writing = json_object();
+    json_object_set_new(writing, "writing", json_text(out));
+    json_object_set_new(j->steps, "prune", writing);
+    ok = write_record(j, e) && prune_run(v, p, &o, &r, e);
     prune_result_clear(&r);
-    return ok && record(j, "prune", key, *first, e);
+    return ok && record(j, "prune", key, j->files, j->n_files, e);
 }
 
 static bool do_verify(struct job *j, struct view *v, struct view *w, const struct plan *p, char key[65], struct err *e)
@@ -252,8 +275,9 @@ static bool do_verify(struct job *j, struct view *v, struct view *w, const struc
     struct verify_result r = { 0 };
     struct buf b = { 0 };
     buf_fmt(&b, "verify %s\n", key);
+    key_files(&b, j->files, j->n_files);
     finish_key(&b, key);
-    bool done = is_done(j, "verify", key, NULL);
+    bool done = is_done(j, "verify", key, NULL, 0);
     say_step("verify", done);
     if (done)
         return true;
@@ -261,11 +285,11 @@ static bool do_verify(struct job *j, struct view *v, struct view *w, const struc
     if (ok && r.n_diff)
         ok = err_set(e, ERR_CHECK, "%s differs from its parent: %s", w->path, json_string_value(json_array_get(r.diff, 0)));
     verify_result_clear(&r);
-    return ok && record(j, "verify", key, NULL, e);
+    return ok && record(j, "verify", key, NULL, 0, e);
 }
 
 /* Evaluates one model on all texts into `file` (reap.eval/1). */
-static bool do_eval(struct job *j, const char *step, struct view *v, const char *file, struct err *e)
+static bool do_eval(struct job *j, const char *step, struct view *v, char *file, struct err *e)
 {
     struct buf b = { 0 };
     char key[65];
@@ -276,7 +300,7 @@ static bool do_eval(struct job *j, const char *step, struct view *v, const char 
     buf_fmt(&b, "%lld\n", (long long)eval_ctx);
     engine_key(&b, j);
     finish_key(&b, key);
-    bool done = is_done(j, step, key, file);
+    bool done = is_done(j, step, key, &file, 1);
     say_step(step, done);
     if (done)
         return true;
@@ -297,7 +321,7 @@ static bool do_eval(struct job *j, const char *step, struct view *v, const char 
     ok = ok && json_write(file, doc, true, e);
     json_decref(doc);
     json_decref(list);
-    return ok && record(j, step, key, file, e);
+    return ok && record(j, step, key, &file, 1, e);
 }
 
 static bool add_results(struct job *j, struct err *e)
@@ -327,9 +351,9 @@ static uint64_t result_u64(const struct job *j, const char *key)
 
 static bool print(struct job *j, const struct view *v, const struct plan *p, const char *first, struct err *e)
 {
-    json_object_set_new(j->result, "model", json_string(j->model));
-    json_object_set_new(j->result, "output", json_string(first));
-    json_object_set_new(j->result, "work", json_string(j->dir));
+    json_object_set_new(j->result, "model", json_text(j->model));
+    json_object_set_new(j->result, "output", json_text(first));
+    json_object_set_new(j->result, "work", json_text(j->dir));
     json_object_set_new(j->result, "n_experts", json_integer(v->shape.n_experts));
     json_object_set_new(j->result, "n_keep", json_integer(p->n_keep));
     if (cmd_json)
@@ -353,18 +377,26 @@ static bool print(struct job *j, const struct view *v, const struct plan *p, con
     return cmd_print(&b, e);
 }
 
+/* What would fail late is found early: a count that the router does not allow, an output in the way. */
+static bool preflight(const struct job *j, const struct view *v, struct err *e)
+{
+    struct plan_opts o;
+    uint32_t n;
+    return plan_options(j, &o, e) && (plan_count(&v->shape, v, &o, &n, e) || err_ctx(e, "%s", j->model)) && check_outputs(j, v, e);
+}
+
 static bool steps(struct job *j, struct view *v, struct err *e)
 {
-    char key[65], *first = NULL;
+    char key[65];
     struct plan *p = NULL;
     struct view *w = NULL;
-    bool ok = do_profile(j, key, e) && do_plan(j, v, key, e) && (p = plan_load(j->plan, e)) && plan_check(p, v, j->plan, false, e) &&
-              do_prune(j, v, p, key, &first, e) && (w = view_open(first, e)) && view_hash(w, e) && do_verify(j, v, w, p, key, e);
+    bool ok = dir_make(j->dir, e) && do_profile(j, key, e) && do_plan(j, v, key, e) && (p = plan_load(j->plan, e)) &&
+              plan_check(p, v, j->plan, false, e) && do_prune(j, v, p, key, e) && (w = view_open(j->files[0], e)) && view_hash(w, e) &&
+              do_verify(j, v, w, p, key, e);
     if (ok && texts.n)
         ok = do_eval(j, "evaluate the parent", v, j->eval_base, e) && do_eval(j, "evaluate the result", w, j->eval_pruned, e) &&
              add_results(j, e);
-    ok = ok && print(j, v, p, first, e);
-    free(first);
+    ok = ok && print(j, v, p, j->files[0], e);
     plan_free(p);
     view_free(w);
     return ok;
@@ -406,16 +438,16 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
         j.record = path_join(j.dir, "run.json");
         j.eval_base = path_join(j.dir, "eval-before.json");
         j.eval_pruned = path_join(j.dir, "eval-after.json");
-        ok = dir_make(j.dir, e);
-        json_t *doc = ok && file_exists(j.record) ? json_read(j.record, e) : NULL;
-        if (ok && e->code != ERR_NONE) {
+        j.files = prune_file_names(v, out, false, &j.n_files);
+        json_t *doc = file_exists(j.record) ? json_read(j.record, e) : NULL;
+        if (e->code != ERR_NONE) {
             log_warn("%s; all steps are done again", e->msg);
             err_clear(e);
         }
         json_t *old = json_object_get(doc, "steps");
         j.steps = json_is_object(old) ? json_incref(old) : json_object();
         json_decref(doc);
-        ok = ok && steps(&j, v, e);
+        ok = preflight(&j, v, e) && steps(&j, v, e);
     }
     view_free(v);
     free(j.dir);
@@ -424,6 +456,9 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     free(j.record);
     free(j.eval_base);
     free(j.eval_pruned);
+    for (uint32_t i = 0; i < j.n_files; i++)
+        free(j.files[i]);
+    free(j.files);
     json_decref(j.steps);
     json_decref(j.result);
     return ok;

@@ -59,9 +59,11 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     bool ok = a && b;
     if (ok && plan_path)
         ok = (p = plan_load(plan_path, e)) && view_hash(a, e) && plan_check(p, a, plan_path, cmd_force, e);
-    ok = ok && verify_run(a, b, p, &r, e) && print(args[1], &r, e);
+    ok = ok && (!found_path || (view_check_output(a, found_path, e) && view_check_output(b, found_path, e)));
+    ok = ok && verify_run(a, b, p, &r, e);
     if (ok && found_path && r.found)
         ok = json_write(found_path, r.found->doc, cmd_force, e);
+    ok = ok && print(args[1], &r, e);
     if (ok && r.n_diff)
         ok = err_set(e, ERR_CHECK, "%s: %llu difference%s from %s", args[1], (unsigned long long)r.n_diff, r.n_diff == 1 ? "" : "s", args[0]);
     verify_result_clear(&r);

@@ -1,5 +1,6 @@
 /* common.c - options and printing that commands share; see cmd.h. */
 #include "base/log.h"
+#include "base/text.h"
 #include "cmd/cmd.h"
 
 #include <string.h>
@@ -76,11 +77,26 @@ void cmd_corpus(struct corpus_opts *o)
         cmd_engine.load_mode = "mlock";
 }
 
-bool cmd_print(struct buf *b, struct err *e)
+static bool print_raw(struct buf *b, struct err *e)
 {
     bool ok = (!b->n || fwrite(b->s, 1, b->n, stdout) == b->n) && fflush(stdout) == 0;
     buf_clear(b);
     return ok || err_sys(e, "cannot write to standard output");
+}
+
+bool cmd_print(struct buf *b, struct err *e)
+{
+    struct buf safe = { 0 };
+    for (size_t at = 0; at < b->n;) {
+        const char *line = b->s + at, *end = memchr(line, '\n', b->n - at);
+        size_t n = end ? (size_t)(end - line) : b->n - at;
+        buf_safe(&safe, line, n);
+        if (end)
+            buf_char(&safe, '\n');
+        at += n + (end != NULL);
+    }
+    buf_clear(b);
+    return print_raw(&safe, e);
 }
 
 bool cmd_print_json(const char *command, json_t *o, struct err *e)
@@ -89,7 +105,7 @@ bool cmd_print_json(const char *command, json_t *o, struct err *e)
     char **list;
     size_t n = log_warnings(&list);
     for (size_t i = 0; i < n; i++)
-        json_array_append_new(w, json_string(list[i]));
+        json_array_append_new(w, json_text(list[i]));
     json_object_set_new(all, "reap", json_string(REAP_VERSION));
     json_object_set_new(all, "command", json_string(command));
     json_object_update(all, o);
@@ -98,5 +114,5 @@ bool cmd_print_json(const char *command, json_t *o, struct err *e)
     json_print(&b, all);
     json_decref(all);
     json_decref(o);
-    return cmd_print(&b, e);
+    return print_raw(&b, e);
 }

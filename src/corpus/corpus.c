@@ -747,3 +747,11 @@ void corpus_free(struct corpus *c)
     free(c->categories);
     *c = (struct corpus){0};
 }
+
+bool corpus_check_output(const struct corpus *c, const char *path, struct err *e)
+{
+    for (uint32_t i = 0; i < c->n_sources; i++)
+        if (file_would_destroy(path, c->sources[i].path))
+            return err_set(e, ERR_INPUT, "the output '%s' is the text '%s' itself", path, c->sources[i].path);
+    return true;
+}

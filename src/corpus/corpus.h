@@ -67,6 +67,8 @@ struct corpus_opts {
 bool corpus_load(const struct corpus_opts *o, struct corpus *c, struct err *e);
 /* Parses one JSONL row (n bytes, no newline); for tests and fuzzing. On false the sample is empty. */
 bool corpus_parse_row(const char *row, uint64_t n, struct sample *s, struct err *e);
+/* Refuses an output that is one of the files that were read. */
+bool corpus_check_output(const struct corpus *c, const char *path, struct err *e);
 void sample_clear(struct sample *s);
 void corpus_free(struct corpus *c); /* frees what it holds, not c itself */
 

@@ -29,21 +29,21 @@ struct engine {
 
 /* ---- the engine's talk ---- */
 
-static char last_error[512]; /* the engine reports failures by a log line and a NULL */
+static char first_error[512]; /* the engine reports failures by log lines, the cause first, and a NULL */
 
 static void on_log(enum ggml_log_level level, const char *text, void *ud)
 {
     (void)ud;
     if (log_verbose)
         fputs(text, stderr);
-    if (level == GGML_LOG_LEVEL_ERROR && *text && *text != '\n')
-        snprintf(last_error, sizeof last_error, "%s", text);
+    if (level == GGML_LOG_LEVEL_ERROR && *text && *text != '\n' && !first_error[0])
+        snprintf(first_error, sizeof first_error, "%s", text);
 }
 
-/* The last error line without its "function: " prefix and line end. */
+/* The first error line without its "function: " prefix and line end. */
 static const char *engine_said(void)
 {
-    char *s = last_error;
+    char *s = first_error;
     size_t n = strlen(s);
     while (n && isspace((unsigned char)s[n - 1]))
         s[--n] = 0;
@@ -131,6 +131,16 @@ static bool cache_type(const char *s, enum ggml_type *out, struct err *e)
             return true;
         }
     return err_set(e, ERR_INPUT, "cache type '%s' is not known; use f32, f16, bf16, q8_0, q4_0, q4_1, iq4_nl, q5_0 or q5_1", s);
+}
+
+static bool load_mode(const char *s, enum llama_load_mode *out, struct err *e)
+{
+    for (int m = LLAMA_LOAD_MODE_AUTO; m <= LLAMA_LOAD_MODE_MMAP_MLOCK; m++)
+        if (!strcmp(s, llama_load_mode_name((enum llama_load_mode)m))) {
+            *out = (enum llama_load_mode)m;
+            return true;
+        }
+    return err_set(e, ERR_INPUT, "--load-mode '%s' is not known; use auto, none, mmap, mlock or mmap+mlock", s);
 }
 
 struct load {
@@ -281,17 +291,12 @@ struct engine *engine_open(const char *path, const struct engine_opts *o, struct
         goto fail;
     set_cpu_moe(&l, o);
     l.p.n_gpu_layers = (int32_t)o->n_gpu_layers;
-    if (o->load_mode) {
-        l.p.load_mode = llama_load_mode_from_str(o->load_mode);
-        if (l.p.load_mode == LLAMA_LOAD_MODE_AUTO && strcmp(o->load_mode, "auto") != 0) {
-            err_set(e, ERR_INPUT, "--load-mode '%s' is not known; use auto, none, mmap, mlock or mmap+mlock", o->load_mode);
-            goto fail;
-        }
-    }
+    if (o->load_mode && !load_mode(o->load_mode, &l.p.load_mode, e))
+        goto fail;
     progress_start(&g->load, "loading the model", "permille", 1000, 0);
     l.p.progress_callback = on_load;
     l.p.progress_callback_user_data = g;
-    last_error[0] = 0;
+    first_error[0] = 0;
     g->model = llama_model_load_from_file(path, l.p);
     progress_end(&g->load);
     if (!g->model) {
@@ -422,8 +427,9 @@ bool engine_chat(const struct engine *g, const char *const *roles, const char *c
     }
     free(m);
     if (r < 0)
-        return err_set(e, ERR_INPUT, "%s is not one that the engine knows; give --chat-template NAME (chatml, llama3, ...)",
-                       g->o.chat_template ? "the chat template given" : "the model's chat template");
+        return err_set(e, ERR_INPUT, "%s%s%s is not one that the engine knows; give --chat-template NAME (chatml, llama3, ...)",
+                       g->o.chat_template ? "the chat template '" : "the model's chat template",
+                       g->o.chat_template ? g->o.chat_template : "", g->o.chat_template ? "'" : "");
     return true;
 }
 
@@ -478,7 +484,7 @@ bool engine_start(struct engine *g, const struct engine_run *r, struct err *e)
         p.cb_eval = observer_callback;
         p.cb_eval_user_data = g->observer;
     }
-    last_error[0] = 0;
+    first_error[0] = 0;
     g->ctx = llama_init_from_model(g->model, p);
     if (!g->ctx)
         return err_set(e, ERR_FAILED, "the engine cannot make a context of %u tokens: %s", p.n_ctx, engine_said());
@@ -514,7 +520,7 @@ bool engine_decode(struct engine *g, const struct engine_batch *b, struct err *e
     g->batch.n_tokens = (int32_t)b->n;
     if (g->observer)
         observer_begin(g->observer);
-    last_error[0] = 0;
+    first_error[0] = 0;
     int32_t r = llama_decode(g->ctx, g->batch);
     if (g->observer && !observer_end(g->observer, b->n, e))
         return false;

@@ -43,7 +43,7 @@ static void finish(const struct sum *s, struct eval_score *r)
 json_t *eval_score_json(const char *name, const struct eval_score *s)
 {
     json_t *o = json_object();
-    json_object_set_new(o, "name", json_string(name));
+    json_object_set_new(o, "name", json_text(name));
     json_object_set_new(o, "n_tokens", json_integer((json_int_t)s->n_tokens));
     json_object_set_new(o, "n_windows", json_integer((json_int_t)s->n_windows));
     json_object_set_new(o, "n_scored", json_integer((json_int_t)s->n_scored));

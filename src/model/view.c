@@ -150,37 +150,52 @@ static bool read_tensor(struct view *v, uint64_t i, struct err *e)
 
 /* What a MoE block must have: a router, a down projection and an up projection (alone or fused with the gate). */
 struct block_seen {
-    bool router, up, down;
+    bool router, gate, up, gate_up, down;
     uint64_t router_at;
 };
+
+static void see(struct block_seen *s, const char *name, uint64_t i)
+{
+    const char *rest = strchr(name + 4, '.') + 1; /* behind "blk.N." */
+    if (!strcmp(rest, "ffn_gate_inp.weight")) {
+        s->router = true;
+        s->router_at = i;
+    }
+    s->gate = s->gate || !strcmp(rest, "ffn_gate_exps.weight");
+    s->up = s->up || !strcmp(rest, "ffn_up_exps.weight");
+    s->gate_up = s->gate_up || !strcmp(rest, "ffn_gate_up_exps.weight");
+    s->down = s->down || !strcmp(rest, "ffn_down_exps.weight");
+}
+
+static bool block_complete(const struct block_seen *s, uint32_t il, const struct block_seen *first, struct err *e)
+{
+    const char *missing = !s->router ? "ffn_gate_inp.weight" : !s->up && !s->gate_up ? "ffn_up_exps.weight"
+                          : !s->down ? "ffn_down_exps.weight" : NULL;
+    if (missing)
+        return err_set(e, ERR_INPUT, "block %u has experts but no '%s'", il, missing);
+    const char *odd = s->gate != first->gate ? "ffn_gate_exps.weight" : s->up != first->up ? "ffn_up_exps.weight"
+                      : s->gate_up != first->gate_up ? "ffn_gate_up_exps.weight" : NULL;
+    return !odd || err_set(e, ERR_INPUT, "'%s' is in block %u or in the first block with experts, but not in both", odd, il);
+}
 
 static bool read_layers(struct view *v, struct err *e)
 {
     struct block_seen *b = xcalloc(v->n_blocks, sizeof *b);
     for (uint64_t i = 0; i < v->n_tensors; i++) {
         const struct view_tensor *x = &v->tensors[i];
-        if (x->axis < 0)
-            continue;
-        struct block_seen *s = &b[x->layer];
-        if (x->role == ROLE_ROUTER) {
-            s->router = true;
-            s->router_at = i;
-        }
-        s->down = s->down || strstr(x->t->name, ".ffn_down_exps.weight");
-        s->up = s->up || strstr(x->t->name, ".ffn_up_exps.weight") || strstr(x->t->name, ".ffn_gate_up_exps.weight");
+        if (x->axis >= 0)
+            see(&b[x->layer], x->t->name, i);
     }
+    const struct block_seen *first = NULL;
     bool ok = true;
     for (uint32_t il = 0; ok && il < v->n_blocks; il++) {
         const struct block_seen *s = &b[il];
-        if (!s->router && !s->up && !s->down)
-            continue;
-        if (!s->router || !s->up || !s->down) {
-            ok = err_set(e, ERR_INPUT, "block %u has experts but no '%s'", il,
-                         !s->router ? "ffn_gate_inp.weight" : !s->up ? "ffn_up_exps.weight" : "ffn_down_exps.weight");
-            break;
-        }
         uint32_t used = 0;
-        if (!(ok = used_of(v, il, &used, e)))
+        if (!s->router && !s->gate && !s->up && !s->gate_up && !s->down)
+            continue;
+        if (!first)
+            first = s;
+        if (!(ok = block_complete(s, il, first, e) && used_of(v, il, &used, e)))
             break;
         if (used > v->shape.n_used)
             v->shape.n_used = used;
@@ -250,6 +265,14 @@ void view_free(struct view *v)
     free(v->layers);
     free(v->tensors);
     free(v);
+}
+
+bool view_check_output(const struct view *v, const char *path, struct err *e)
+{
+    for (uint32_t i = 0; i < v->file->n_parts; i++)
+        if (file_would_destroy(path, v->file->parts[i].path))
+            return err_set(e, ERR_INPUT, "the output '%s' is the model itself ('%s')", path, v->file->parts[i].path);
+    return true;
 }
 
 const char *view_refusal(const struct view *v)

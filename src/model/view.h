@@ -48,6 +48,9 @@ struct view {
 struct view *view_open(const char *path, struct err *e);
 void view_free(struct view *v);
 
+/* Refuses an output that is one of the model's own files. */
+bool view_check_output(const struct view *v, const char *path, struct err *e);
+
 /* Why this file cannot be pruned although it can be read (and inspected); NULL: it can. */
 const char *view_refusal(const struct view *v);
 

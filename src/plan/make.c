@@ -37,6 +37,13 @@ static uint32_t possible(const struct shape *s, uint32_t n, uint32_t m, int step
     return 0;
 }
 
+/* What a ratio alone gives. Prunes no more than asked; 1e-9 forgives that 0.7 * 10 is not 7 in binary. */
+static uint32_t asked_count(const struct shape *s, const struct plan_opts *o)
+{
+    double n = o->kind == KEEP_COUNT ? o->value : ceil((o->kind == KEEP_RATIO ? o->value : 1 - o->value) * s->n_experts - 1e-9);
+    return n < 1 ? 1 : n > s->n_experts ? s->n_experts : (uint32_t)n;
+}
+
 static bool fit_count(const struct shape *s, const struct view *v, const struct plan_opts *o, uint32_t m, uint32_t *out, struct err *e)
 {
     char a[32], b[32];
@@ -52,10 +59,9 @@ static bool fit_count(const struct shape *s, const struct view *v, const struct 
                    human_bytes(view_bytes_kept(v, least), b));
 }
 
-static bool keep_count(const struct shape *s, const struct view *v, const struct plan_opts *o, uint32_t *out, struct err *e)
+bool plan_count(const struct shape *s, const struct view *v, const struct plan_opts *o, uint32_t *out, struct err *e)
 {
     uint32_t m = o->round_to ? o->round_to : 1;
-    double want = o->value;
     if (m > s->n_experts)
         return err_set(e, ERR_INPUT, "--round-to %u: the model has only %u experts", m, s->n_experts);
     if (o->kind == FIT_BYTES)
@@ -64,16 +70,10 @@ static bool keep_count(const struct shape *s, const struct view *v, const struct
         *out = (uint32_t)o->value;
         return shape_check_keep(s, *out, e);
     }
-    /* ratios: prune no more than asked; 1e-9 forgives that 0.7 * 10 is not 7 in binary */
-    if (o->kind != KEEP_COUNT)
-        want = ceil((o->kind == KEEP_RATIO ? o->value : 1 - o->value) * s->n_experts - 1e-9);
-    uint32_t n = want < 1 ? 1 : want > s->n_experts ? s->n_experts : (uint32_t)want;
+    uint32_t n = asked_count(s, o);
     *out = possible(s, n, m, 1);
     if (!*out)
         return err_set(e, ERR_INPUT, "no count of experts from %u to %u is a multiple of %u that the router allows", n, s->n_experts, m);
-    if (*out != n && m == 1)
-        log_note("note: %u experts asked for, %u stay: the router needs at least %u and equal numbers in %u group%s", n, *out, s->n_used,
-                 s->n_groups, s->n_groups == 1 ? "" : "s");
     return true;
 }
 
@@ -117,6 +117,19 @@ void plan_choose(const double *score, const struct shape *s, uint32_t n_keep, ui
     }
     qsort(keep, n, sizeof *keep, by_id);
     free(r);
+}
+
+/* What --force cannot help: other layers or another number of experts. */
+static bool same_layers(const struct stats *s, const struct view *v, const char *what, struct err *e)
+{
+    if (s->n_experts != v->shape.n_experts || s->n_layers != v->n_layers)
+        return err_set(e, ERR_INPUT, "%s: has %u layers of %u experts, the model has %u of %u", what, s->n_layers, s->n_experts,
+                       v->n_layers, v->shape.n_experts);
+    for (uint32_t i = 0; i < s->n_layers; i++)
+        if (s->layers[i].il != v->layers[i].il)
+            return err_set(e, ERR_INPUT, "%s: has layer %u where the model's next layer with experts is %u", what, s->layers[i].il,
+                           v->layers[i].il);
+    return true;
 }
 
 /* ---- the file ---- */
@@ -164,7 +177,7 @@ static json_t *sources(const struct plan_opts *o, const struct stats *s)
     char hex[65];
     struct err ignore = { 0 };
     json_t *a = json_array(), *x = json_object();
-    json_object_set_new(x, "stats", json_string(path_base(o->stats_path)));
+    json_object_set_new(x, "stats", json_text(path_base(o->stats_path)));
     if (sha256_file(o->stats_path, hex, &ignore))
         json_object_set_new(x, "sha256", json_string(hex));
     json_t *n = json_object_get(s->calibration, "n_tokens");
@@ -227,6 +240,10 @@ struct plan *plan_make(const struct stats *s, const struct view *v, const struct
         err_set(e, ERR_INPUT, "%s: cannot be pruned: %s", v->path, no);
         return NULL;
     }
+    if (stats_tokens(&s->layers[0]) == 0) {
+        err_set(e, ERR_INPUT, "%s: holds no token at all, nothing can be ranked", o->stats_path);
+        return NULL;
+    }
     if (s->progress)
         log_warn("'%s' is of a profile that has not ended", o->stats_path);
     if (v) {
@@ -238,17 +255,18 @@ struct plan *plan_make(const struct stats *s, const struct view *v, const struct
             log_warn("%s (--force)", e->msg);
             err_clear(e);
         }
-        if (s->n_experts != v->shape.n_experts || s->n_layers != v->n_layers) {
-            err_set(e, ERR_INPUT, "%s: has %u layers of %u experts, the model has %u of %u", what, s->n_layers, s->n_experts, v->n_layers,
-                    v->shape.n_experts);
+        if (!same_layers(s, v, what, e))
             return NULL;
-        }
     }
-    if (!shape_of_stats(s, &sh, e) || !keep_count(v ? &v->shape : &sh, v, o, &n, e)) {
+    if (!shape_of_stats(s, &sh, e) || !plan_count(v ? &v->shape : &sh, v, o, &n, e)) {
         err_ctx(e, "%s", o->stats_path);
         return NULL;
     }
     sum->n_keep = n;
+    sum->n_asked = o->kind == FIT_BYTES ? n : asked_count(v ? &v->shape : &sh, o);
+    if (sum->n_asked != n && !o->round_to)
+        log_note("note: %u experts asked for, %u stay: the router needs at least %u, and equal numbers in %u group%s", sum->n_asked, n,
+                 sh.n_used, sh.n_groups, sh.n_groups == 1 ? "" : "s");
     if (v) {
         sum->bytes_before = v->bytes;
         sum->bytes_after = view_bytes_kept(v, n);

@@ -45,7 +45,7 @@ static json_t *calibration_json(const struct job *j)
     for (uint32_t i = 0; i < j->corpus.n_sources; i++) {
         const struct corpus_source *s = &j->corpus.sources[i];
         json_t *f = json_object();
-        json_object_set_new(f, "file", json_string(s->path));
+        json_object_set_new(f, "file", json_text(s->path));
         json_object_set_new(f, "sha256", json_string(s->sha256));
         json_object_set_new(f, "n_rows", json_integer((json_int_t)s->n_rows));
         json_object_set_new(f, "n_used", json_integer((json_int_t)s->n_used));
@@ -62,11 +62,11 @@ static json_t *calibration_json(const struct job *j)
     json_object_set_new(c, "ubatch", json_integer((json_int_t)o->engine.ubatch));
     json_object_set_new(c, "max_sequences", json_integer(o->n_seqs));
     json_object_set_new(c, "separate_streams", json_boolean(o->separate_streams));
-    json_object_set_new(c, "flash_attn", json_string(o->engine.flash_attn));
-    json_object_set_new(c, "cache_type_k", json_string(o->engine.cache_type_k));
-    json_object_set_new(c, "cache_type_v", json_string(o->engine.cache_type_v));
+    json_object_set_new(c, "flash_attn", json_text(o->engine.flash_attn));
+    json_object_set_new(c, "cache_type_k", json_text(o->engine.cache_type_k));
+    json_object_set_new(c, "cache_type_v", json_text(o->engine.cache_type_v));
     if (o->engine.chat_template)
-        json_object_set_new(c, "chat_template", json_string(o->engine.chat_template));
+        json_object_set_new(c, "chat_template", json_text(o->engine.chat_template));
     json_object_set_new(c, "engine", json_string(engine_version()));
     return c;
 }
@@ -241,9 +241,8 @@ static bool prepare(struct job *j, struct err *e)
     const char *no = view_refusal(j->view);
     if (no)
         return err_set(e, ERR_INPUT, "%s: cannot be pruned, so it is not profiled: %s", o->model, no);
-    if (file_same(o->model, o->out))
-        return err_set(e, ERR_INPUT, "the output '%s' is the model itself", o->out);
-    if (!file_check_output(o->out, o->force || o->resume, e) || !corpus_load(&o->corpus, &j->corpus, e) || !view_hash(j->view, e))
+    if (!view_check_output(j->view, o->out, e) || !file_check_output(o->out, o->force || o->resume, e) ||
+        !corpus_load(&o->corpus, &j->corpus, e) || !corpus_check_output(&j->corpus, o->out, e) || !view_hash(j->view, e))
         return false;
     j->engine = engine_open(o->model, &o->engine, e);
     if (!j->engine || !windows_tokenize(&j->win, &j->corpus, j->engine, e) || !windows_cut(&j->win, o->n_ctx, e))

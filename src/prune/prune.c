@@ -160,37 +160,32 @@ static bool write_part(struct job *j, uint32_t i, const char *path, struct err *
 
 /* ---- all of it ---- */
 
-static void name_files(const struct job *j, struct prune_result *r)
+char **prune_file_names(const struct view *v, const char *out, bool merge, uint32_t *n)
 {
-    uint32_t part, n;
-    char *prefix = NULL;
-    r->n_files = j->n_parts;
-    r->files = xcalloc(j->n_parts, sizeof *r->files);
-    if (j->n_parts == 1) {
-        r->files[0] = xstrdup(j->o->out);
-        return;
+    uint32_t part, of;
+    *n = merge ? 1 : v->file->n_parts;
+    char **files = xcalloc(*n, sizeof *files);
+    if (*n == 1) {
+        files[0] = xstrdup(out);
+        return files;
     }
     /* OUT-00001-of-00003.gguf or OUT.gguf or OUT: the engine wants the pattern */
-    prefix = gg_split_prefix(j->o->out, &part, &n);
+    char *prefix = gg_split_prefix(out, &part, &of);
     if (!prefix) {
-        size_t len = strlen(j->o->out);
-        prefix = xstrndup(j->o->out, len > 5 && !strcmp(j->o->out + len - 5, ".gguf") ? len - 5 : len);
+        size_t len = strlen(out);
+        prefix = xstrndup(out, len > 5 && !strcmp(out + len - 5, ".gguf") ? len - 5 : len);
     }
-    for (uint32_t i = 0; i < j->n_parts; i++)
-        r->files[i] = gg_split_path(prefix, i, j->n_parts);
+    for (uint32_t i = 0; i < *n; i++)
+        files[i] = gg_split_path(prefix, i, *n);
     free(prefix);
+    return files;
 }
 
 static bool check_outputs(const struct job *j, const struct prune_result *r, struct err *e)
 {
-    const struct gg_file *f = j->v->file;
-    for (uint32_t i = 0; i < r->n_files; i++) {
-        for (uint32_t k = 0; k < f->n_parts; k++)
-            if (file_same(r->files[i], f->parts[k].path))
-                return err_set(e, ERR_INPUT, "the output '%s' is the input itself", r->files[i]);
-        if (!file_check_output(r->files[i], j->o->force, e))
+    for (uint32_t i = 0; i < r->n_files; i++)
+        if (!view_check_output(j->v, r->files[i], e) || !file_check_output(r->files[i], j->o->force, e))
             return false;
-    }
     return file_check_space(r->files[0], r->bytes_out, e);
 }
 
@@ -220,13 +215,13 @@ bool prune_run(struct view *v, const struct plan *p, const struct prune_opts *o,
 {
     struct job j = { .v = v, .p = p, .o = o, .n_parts = o->merge ? 1 : v->file->n_parts };
     *r = (struct prune_result){ 0 };
-    name_files(&j, r);
+    r->files = prune_file_names(v, o->out, o->merge, &r->n_files);
     if (!measure(&j, r, e))
+        return false;
+    if (!check_outputs(&j, r, e))
         return false;
     if (o->dry_run)
         return true;
-    if (!check_outputs(&j, r, e))
-        return false;
     double start = now_secs();
     j.outs = xcalloc(j.n_parts, sizeof *j.outs);
     for (uint32_t i = 0; i < j.n_parts; i++)

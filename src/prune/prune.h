@@ -22,6 +22,9 @@ struct prune_result {
 };
 
 bool prune_run(struct view *v, const struct plan *p, const struct prune_opts *o, struct prune_result *r, struct err *e);
+/* The names of the files that prune_run writes for `out`: n of them, in an array of strings that the caller frees; one, unless the model is
+ * split and not merged. */
+char **prune_file_names(const struct view *v, const char *out, bool merge, uint32_t *n);
 void prune_result_clear(struct prune_result *r);
 
 struct verify_result {

@@ -31,7 +31,7 @@ static void differ(struct check *c, const char *fmt, ...)
     va_end(ap);
     c->r->n_diff++;
     if (json_array_size(c->r->diff) < MAX_SHOWN)
-        json_array_append_new(c->r->diff, json_string(s));
+        json_array_append_new(c->r->diff, json_text(s));
 }
 
 /* ---- keys ---- */

@@ -104,10 +104,14 @@ static bool check_half(const struct stats *s, const struct stats_layer *l, int h
         if (x->count == 0 && (x->ean_sum > 0 || x->reap_sum > 0))
             return err_set(e, ERR_INPUT, "layer %u, expert %u: sums without a single token", l->il, j);
     }
-    if (sum != l->tokens[h] * l->n_used)
+    uint64_t want;
+    if (!mul_u64(l->tokens[h], l->n_used, &want))
+        return err_set(e, ERR_INPUT, "layer %u: %llu tokens are too many, the counts add up to %llu", l->il,
+                       (unsigned long long)l->tokens[h], (unsigned long long)sum);
+    if (sum != want)
         return err_set(e, ERR_INPUT, "layer %u: the counts add up to %llu, expected %llu tokens x top-%u = %llu", l->il,
                        (unsigned long long)sum, (unsigned long long)l->tokens[h], l->n_used,
-                       (unsigned long long)(l->tokens[h] * l->n_used));
+                       (unsigned long long)want);
     return true;
 }
 

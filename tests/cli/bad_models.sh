@@ -1,0 +1,251 @@
+# Files that are no model, half of one, or one that must not be pruned: one line that says what is wrong, and nothing is written.
+. "$(dirname "$0")/lib.bash"
+cd "$T" || exit 1
+Q=$MODELS/qwen3_moe/model.gguf
+hand_plan "$Q" 6 plan.json
+texts=$MODELS/qwen3_moe/texts.jsonl
+E() { "$EDIT" "$@" || say_bad "gguf_edit $*"; }
+
+# each command that takes a model refuses it alike
+everywhere() { # FILE WORDS...
+    local f=$1
+    shift
+    fails 2 "$f" "$@" -- inspect "$f"
+    fails 2 "$f" "$@" -- prune "$f" --plan plan.json -o out.gguf
+    fails 2 "$f" "$@" -- profile "$f" --calib "$texts" -t 1 -o out.json
+    fails 2 "$f" "$@" -- verify "$f" "$Q"
+    fails 2 "$f" "$@" -- verify "$Q" "$f"
+    fails 2 "$f" "$@" -- eval "$f" --calib "$texts" -t 1 -o out.json
+    fails 2 "$f" "$@" -- run "$f" --calib "$texts" -t 1 -o out.gguf
+}
+# only what reads the header
+reads() {
+    local f=$1
+    shift
+    fails 2 "$f" "$@" -- inspect "$f"
+    fails 2 "$f" "$@" -- prune "$f" --plan plan.json -o out.gguf
+}
+
+# ---- not a GGUF file
+everywhere missing.gguf 'No such file'
+mkdir folder.gguf
+everywhere folder.gguf 'a folder, expected a file'
+: >empty.gguf
+everywhere empty.gguf
+cp "$texts" text.gguf
+reads text.gguf 'not a GGUF file' "expected 'GGUF'"
+printf 'GGUF' >magic.gguf
+reads magic.gguf 'ends inside the header'
+printf 'gguf\3\0\0\0' >lower.gguf
+reads lower.gguf 'not a GGUF file'
+head -c 8 "$Q" | tr G '\033' >escape.gguf
+reads escape.gguf 'not a GGUF file'
+lacks .err $'\x1b'
+mkfifo pipe.gguf
+fails 2 pipe.gguf 'not a regular file' -- inspect pipe.gguf
+fails 2 '/dev/null' 'not a regular file' -- inspect /dev/null
+ln -s missing.gguf dangling.gguf
+fails 2 dangling.gguf 'No such file' -- inspect dangling.gguf
+ln -s loop.gguf loop.gguf
+rc "1|2" inspect loop.gguf
+one_line loop.gguf
+fails 2 'Not a directory|not a folder' -- inspect "$Q/model.gguf"
+fails 2 -- inspect ''
+
+# ---- versions and byte order
+patch() { # FILE OFFSET BYTES
+    cp "$Q" "$1"
+    printf "$3" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
+patch v1.gguf 4 '\1\0\0\0'
+reads v1.gguf 'version 1' 'expected 2 or 3'
+patch v4.gguf 4 '\4\0\0\0'
+reads v4.gguf 'version 4' 'expected 2 or 3'
+patch v0.gguf 4 '\0\0\0\0'
+reads v0.gguf 'version 0'
+patch be.gguf 4 '\0\0\0\3'
+reads be.gguf 'big-endian'
+patch tensors.gguf 8 '\377\377\377\377\377\377\377\177'
+reads tensors.gguf 'number of tensors' 'room for'
+patch keys.gguf 16 '\377\377\377\377\377\377\377\177'
+reads keys.gguf 'number of keys' 'room for'
+E "$Q" v2.gguf version 2
+ok inspect v2.gguf
+
+# ---- cut short, anywhere
+size=$(stat -c %s "$Q")
+for n in 5 12 23 24 25 40 100 1000 5000; do
+    head -c $n "$Q" >cut.gguf
+    reads cut.gguf 'ends inside the header|has room for'
+done
+for n in $((size / 2)) $((size - 4096)) $((size - 33)); do
+    head -c $n "$Q" >cut.gguf
+    reads cut.gguf 'truncated' "bytes are missing" "it has $n" 'first tensor that is cut'
+done
+
+# ---- counts that disagree with the tensors
+E "$Q" count.gguf set qwen3moe.expert_count u32 16
+everywhere count.gguf "tensor 'blk\.0\.ffn_[a-z_]+\.weight'" 'dimension [23] is 8' '16 experts'
+E "$Q" count.gguf set qwen3moe.expert_count u32 4
+reads count.gguf 'is 8' '4 experts'
+E "$Q" count.gguf set qwen3moe.expert_count u32 4294967295
+reads count.gguf expert_count 4294967295 'at most'
+E "$Q" count.gguf set qwen3moe.expert_count str eight
+reads count.gguf expert_count 'type str' 'integer'
+E "$Q" count.gguf set qwen3moe.expert_count u32s 8,8,8
+reads count.gguf expert_count 'arr' 'one unsigned integer'
+E "$Q" count.gguf set qwen3moe.expert_count i32 -8
+reads count.gguf expert_count
+E "$Q" layer.gguf dim blk.1.ffn_up_exps.weight 3 7
+reads layer.gguf "'blk.1.ffn_up_exps.weight'" 'dimension 3 is 7' '8 experts'
+E "$Q" router.gguf dim blk.2.ffn_gate_inp.weight 2 9
+reads router.gguf "'blk.2.ffn_gate_inp.weight'" 'dimension 2 is 9' '8 experts'
+E "$Q" four.gguf dim blk.1.ffn_up_exps.weight 4 2
+reads four.gguf "'blk.1.ffn_up_exps.weight'" 'dimension 4 is 2' 'expected 1'
+E "$MODELS/glm4_moe/model.gguf" bias.gguf dim blk.1.exp_probs_b.bias 1 7
+reads bias.gguf "'blk.1.exp_probs_b.bias'" 'is 7' '8 experts'
+E "$MODELS/gpt_oss/model.gguf" bias.gguf dim blk.1.ffn_up_exps.bias 2 11
+reads bias.gguf "'blk.1.ffn_up_exps.bias'" 'is 11' '12 experts'
+for k in 9 4000000000; do
+    E "$Q" topk.gguf set qwen3moe.expert_used_count u32 $k
+    everywhere topk.gguf expert_used_count "$k" '1 to 8'
+done
+E "$Q" topk.gguf set qwen3moe.expert_used_count u32 0
+reads topk.gguf expert_used_count '1 to 8'
+E "$Q" topk.gguf set qwen3moe.expert_used_count u32s 2,2
+reads topk.gguf expert_used_count 'block 2'
+E "$Q" topk.gguf del qwen3moe.expert_used_count
+reads topk.gguf expert_used_count 'missing'
+E "$Q" blocks.gguf del qwen3moe.block_count
+reads blocks.gguf block_count 'missing'
+E "$Q" blocks.gguf set qwen3moe.block_count u32 2
+reads blocks.gguf "'blk.2\." '2 blocks'
+E "$Q" blocks.gguf set qwen3moe.block_count u32 0
+reads blocks.gguf block_count
+E "$Q" blocks.gguf set qwen3moe.block_count u32 100000
+reads blocks.gguf block_count 100000
+
+# ---- groups
+D=$MODELS/deepseek_v3/model.gguf
+E "$D" g.gguf set deepseek2.expert_group_count u32 5
+everywhere g.gguf expert_group_count '5' '12 experts'
+E "$D" g.gguf set deepseek2.expert_group_count u32 12
+reads g.gguf expert_group_count '12'
+E "$D" g.gguf set deepseek2.expert_group_used_count u32 4
+reads g.gguf expert_group_used_count '4' '1 to 3'
+E "$D" g.gguf set deepseek2.expert_group_used_count u32 0
+reads g.gguf expert_group_used_count
+E "$D" g.gguf set deepseek2.expert_group_used_count u32 1
+reads g.gguf 'groups hold 3 experts' '4'
+
+# ---- tensors that are missing, unknown, or there twice
+E "$Q" t.gguf drop blk.1.ffn_gate_inp.weight
+reads t.gguf 'block 1' "'ffn_gate_inp.weight'"
+E "$Q" t.gguf drop blk.1.ffn_down_exps.weight
+reads t.gguf 'block 1' "'ffn_down_exps.weight'"
+E "$Q" t.gguf drop blk.1.ffn_up_exps.weight
+reads t.gguf 'block 1' "'ffn_up_exps.weight'"
+E "$Q" t.gguf drop blk.1.ffn_gate_exps.weight      # Nemotron has none; but then no layer of it has
+reads t.gguf "ffn_gate_exps.weight"
+E "$Q" t.gguf add blk.1.ffn_side_exps.weight f32 64,32,8
+everywhere t.gguf "'blk.1.ffn_side_exps.weight'" 'not known'
+E "$Q" t.gguf rename blk.0.ffn_up_exps.weight blk.0.ffn_up_exps.weights
+reads t.gguf "'blk.0.ffn_up_exps.weights'" 'not known'
+E "$Q" t.gguf add blk.0.attn_q.weight f32 64
+reads t.gguf "'blk.0.attn_q.weight' is there twice"
+E "$Q" t.gguf add blk.7.attn_q.weight f32 64
+reads t.gguf "'blk.7.attn_q.weight'" 'block 7' '3 blocks'
+E "$Q" t.gguf add 'blk.0.\x1b[31mexps' f32 64
+reads t.gguf 'not known'
+lacks .err $'\x1b'
+E "$Q" t.gguf align 3
+reads t.gguf general.alignment 'power of two'
+
+# ---- architectures
+E "$Q" a.gguf set general.architecture str llama set llama.block_count u32 3
+everywhere a.gguf 'dense' "llama.expert_count"
+E "$Q" a.gguf set general.architecture str nosucharch
+everywhere a.gguf 'dense' 'nosucharch'
+E "$Q" a.gguf set general.architecture str qwen9moe set qwen9moe.expert_count u32 8
+everywhere a.gguf "'qwen9moe' is not supported" 'nearest' "'qwen[0-9]moe'"
+E "$Q" a.gguf set general.architecture str ''
+reads a.gguf
+E "$Q" a.gguf set general.architecture str $'x\x1b[2Jy'
+reads a.gguf
+lacks .err $'\x1b'
+E "$Q" a.gguf set general.architecture u32 3
+reads a.gguf general.architecture 'not a string'
+E "$Q" a.gguf del general.architecture
+reads a.gguf general.architecture 'missing'
+E "$Q" a.gguf set general.architecture str "$(head -c 300 /dev/zero | tr '\0' q)"
+reads a.gguf
+
+# ---- can be read, but not pruned: inspect says so, the others refuse
+refused() { # FILE WORDS...
+    local f=$1
+    shift
+    ok inspect "$f"
+    has .out 'cannot be pruned' "$@"
+    ok inspect "$f" --json
+    refuse "$f: refused is null" "$JSON" check .out refused=null
+    n=$("$JSON" get .out model/n_experts)
+    fails 2 "$f" 'cannot be pruned' "$@" -- profile "$f" --calib "$texts" -t 1 -o out.json
+    fails 2 "$f" 'cannot be pruned' "$@" -- run "$f" --calib "$texts" -t 1 -o out.gguf
+    hand_plan "$f" $((n - 1)) refused.json
+    fails 2 "$f" 'cannot be pruned' "$@" -- prune "$f" --plan refused.json -o out.gguf
+    fails 2 "$f" 'cannot be pruned' "$@" -- prune "$f" --plan refused.json -o out.gguf --force --dry-run
+    rm -f refused.json
+}
+L=$MODELS/llama4/model.gguf
+maverick=(set llama4.expert_count u32 128)
+for il in 1 3; do
+    maverick+=(dim blk.$il.ffn_gate_inp.weight 2 128)
+    for t in up gate down; do maverick+=(dim blk.$il.ffn_${t}_exps.weight 3 128); done
+done
+E "$L" maverick.gguf "${maverick[@]}"
+refused maverick.gguf 'QK norm'
+E "$Q" table.gguf add blk.0.ffn_gate_tid2eid.weight i32 2,640
+refused table.gguf 'blk.0.ffn_gate_tid2eid.weight' 'table of expert ids'
+grove=(set general.architecture str grovemoe)
+for k in block_count:u32:3 expert_count:u32:8 expert_used_count:u32:2; do
+    IFS=: read -r key kind v <<<"$k"
+    grove+=(set grovemoe.$key $kind $v)
+done
+E "$Q" grove.gguf "${grove[@]}"
+refused grove.gguf 'chunk experts'
+E "$Q" chunk.gguf add blk.0.ffn_up_chexps.weight f32 64,16,4
+refused chunk.gguf 'blk.0.ffn_up_chexps.weight' 'chunk experts'
+
+# ---- the engine would die over these, so they never reach it
+three=(set llama4.block_count u32 3)
+for t in $("$REAP" inspect "$L" --tensors | awk '$1 ~ /^blk\.3\./ { print $1 }'); do three+=(drop "$t"); done
+E "$L" l3.gguf "${three[@]}"
+everywhere l3.gguf 'llama4.block_count' 'is 3' 'at least 4'
+
+# ---- the old form, one tensor per expert
+old=()
+for il in 0 1 2; do
+    for t in up gate down; do
+        old+=(drop blk.$il.ffn_${t}_exps.weight)
+        for ((j = 0; j < 8; j++)); do old+=(add blk.$il.ffn_$t.$j.weight f32 64,32); done
+    done
+done
+E "$MODELS/mixtral/model.gguf" old.gguf "${old[@]}"
+everywhere old.gguf "'blk.0.ffn_[a-z]+.0.weight'" 'one tensor per expert' 'convert'
+
+# ---- weights that are not numbers: a profile of them would rank NaN
+E "$Q" nan.gguf f32 blk.1.ffn_gate_inp.weight 70 nan
+fails 1 'layer 1' 'not finite' -- profile nan.gguf --calib "$texts" -t 1 -o out.json
+E "$Q" inf.gguf f32 blk.1.ffn_down_exps.weight 70 inf
+rc 1 profile inf.gguf --calib "$texts" -t 1 -o out.json
+one_line 'layer' 'not finite'
+rm -f out.json
+# a shape that the engine does not expect is the engine's error, told in one line
+E "$Q" shape.gguf dim blk.0.attn_q.weight 2 32
+fails 1 shape.gguf 'blk.0.attn_q.weight' -- profile shape.gguf --calib "$texts" -t 1 -o out.json
+E "$Q" notok.gguf del tokenizer.ggml.tokens
+rc "1|2" profile notok.gguf --calib "$texts" -t 1 -o out.json
+one_line notok.gguf
+absent out.json out.gguf out.gguf.work
+no_parts
+finish

@@ -1,0 +1,227 @@
+# lib.bash - what the tests of the command line share. Sourced by each of them:  . "$(dirname "$0")/lib.bash"
+#
+# A test is bash with the variables REAP (the program), SRC (the repository) and BIN (the build folder). It works in a folder of its
+# own ($T, removed at the end), goes on after a failed check, and ends with `finish`. Checks:
+#
+#   ok ARGS...                  reap ARGS gives 0; its output is in $T/.out and $T/.err
+#   fails RC WORDS... -- ARGS   reap ARGS gives RC, nothing on stdout, one line on stderr that begins with "reap: " and holds each
+#                               of WORDS (patterns of grep -E), and leaves no file behind and none changed
+#   rc RC ARGS...               reap ARGS gives RC (the rest is the caller's business)
+#   has FILE WORDS...           the file holds each pattern
+#   lacks FILE WORDS...         and none of these
+#   expect NAME COMMAND...      the command succeeds
+#   refuse NAME COMMAND...      the command fails
+#   json FILE ...               json_tool check FILE ...
+set -u
+export LC_ALL=C
+unset LANGUAGE COLUMNS TERM_PROGRAM XDG_CACHE_HOME
+: "${REAP:?}" "${SRC:?}" "${BIN:?}"
+
+MODELS=$SRC/tests/data/families
+TINY=$SRC/models/tinymoe-Q8_0.gguf
+T=$(mktemp -d "${TMPDIR:-/tmp}/reap-cli.XXXXXX") || exit 1
+bad=0
+n_checks=0
+
+cleanup() {
+    [[ $BASHPID = $$ ]] || return # a child that got a signal before it became another program
+    chmod -R u+rwx "$T" 2>/dev/null
+    rm -rf "$T"
+}
+trap cleanup EXIT
+
+skip() {
+    echo "skipped: $*"
+    exit 77
+}
+
+say_bad() {
+    bad=$((bad + 1))
+    printf 'FAIL (%s:%s) %s\n' "${0##*/}" "$(caller_line)" "$*"
+}
+
+# The line of the test itself, not of this file.
+caller_line() {
+    local i
+    for ((i = 1; i < ${#BASH_SOURCE[@]}; i++)); do
+        if [[ ${BASH_SOURCE[i]} != */lib.bash ]]; then
+            echo "${BASH_LINENO[i - 1]}"
+            return
+        fi
+    done
+    echo '?'
+}
+
+show() {
+    sed -n 's/^/    | /;1,6p' "$1"
+}
+
+finish() {
+    if ((bad)); then
+        echo "$bad of $n_checks checks failed"
+        exit 1
+    fi
+    echo "$n_checks checks"
+    exit 0
+}
+
+# The tools: built by CMake into $BIN, or here when it does not know them yet.
+tool() {
+    local name=$1 dir=$BIN/test-tools
+    shift
+    if [[ -x $BIN/$name ]]; then
+        echo "$BIN/$name"
+        return
+    fi
+    mkdir -p "$dir"
+    if [[ ! $dir/$name -nt $SRC/tests/tools/$name.c ]]; then
+        cc -std=gnu17 -D_GNU_SOURCE -O1 -I"$SRC/src" -o "$dir/$name.$$" "$SRC/tests/tools/$name.c" "$@" >&2 &&
+            mv "$dir/$name.$$" "$dir/$name"
+    fi
+    echo "$dir/$name"
+}
+base=("$SRC"/src/base/{buf,err,file,mem,text,sig}.c)
+EDIT=$(tool gguf_edit "$SRC"/src/gguf/*.c "${base[@]}" -lm)
+JSON=$(tool json_tool -ljansson -lm)
+[[ -x $EDIT && -x $JSON ]] || { echo "the tools of tests/tools cannot be built"; exit 1; }
+
+# A picture of the folder: name, size, type, inode, time of the last change of each file (which nobody can set).
+picture() {
+    (cd "$T" && find . ! -name '.[obae]*' ! -path . -printf '%P|%s %y%l %i %C@\n' | sort)
+}
+
+call() { # RC wanted, ARGS
+    local want=$1 got
+    shift
+    "$REAP" "$@" >"$T/.out" 2>"$T/.err" </dev/null
+    got=$?
+    got_rc=$got
+    n_checks=$((n_checks + 1))
+    if [[ "|$want|" != *"|$got|"* ]]; then
+        say_bad "exit status $got, expected $want: reap $*"
+        show "$T/.out"
+        show "$T/.err"
+        return 1
+    fi
+}
+
+rc() {
+    call "$@"
+}
+
+ok() {
+    call 0 "$@"
+}
+
+# One line on stderr, "reap: ...", that holds each of the patterns; nothing on stdout.
+one_line() { # WORDS...
+    local w
+    if [[ $(wc -l <"$T/.err") != 1 ]] || ! grep -q '^reap: [^ ]' "$T/.err"; then
+        say_bad "expected one line on stderr, beginning with 'reap: '"
+        show "$T/.err"
+        return
+    fi
+    [[ -s $T/.out ]] && say_bad "stdout is not empty: $(head -c 200 "$T/.out")"
+    (($(wc -c <"$T/.err") > 1000)) && say_bad "the message is $(wc -c <"$T/.err") bytes long"
+    for w; do
+        grep -qE -- "$w" "$T/.err" || { say_bad "the message does not hold '$w'"; show "$T/.err"; }
+    done
+}
+
+fails() { # RC WORDS... -- ARGS...
+    local want=$1 words=()
+    shift
+    while [[ $1 != -- ]]; do
+        words+=("$1")
+        shift
+    done
+    shift
+    picture >"$T/.before"
+    call "$want" "$@" && one_line "${words[@]}"
+    picture >"$T/.after"
+    if ! cmp -s "$T/.before" "$T/.after"; then
+        say_bad "files were changed by: reap $*"
+        diff "$T/.before" "$T/.after" | sed 's/^/    | /' | head -6
+        # not to disturb the checks that follow
+        comm -13 <(cut -d'|' -f1 "$T/.before" | sort) <(cut -d'|' -f1 "$T/.after" | sort) | (cd "$T" && xargs -r -d '\n' rm -rf)
+    fi
+}
+
+has() {
+    local f=$1 w
+    shift
+    n_checks=$((n_checks + 1))
+    for w; do
+        grep -qE -- "$w" "$f" || { say_bad "no '$w' in ${f##*/}"; show "$f"; }
+    done
+}
+
+lacks() {
+    local f=$1 w
+    shift
+    n_checks=$((n_checks + 1))
+    for w; do
+        ! grep -qE -- "$w" "$f" || { say_bad "'$w' in ${f##*/}"; grep -E -- "$w" "$f" | head -3; }
+    done
+}
+
+expect() {
+    local name=$1
+    shift
+    n_checks=$((n_checks + 1))
+    "$@" >"$T/.cmd" 2>&1 || { say_bad "$name"; show "$T/.cmd"; rm -f "$T/.cmd"; return 1; }
+    rm -f "$T/.cmd"
+}
+
+refuse() {
+    local name=$1
+    shift
+    n_checks=$((n_checks + 1))
+    ! "$@" >/dev/null 2>&1 || say_bad "$name"
+}
+
+json() {
+    expect "json: $*" "$JSON" check "$@"
+}
+
+hash_of() {
+    sha256sum "$@" | cut -d' ' -f1 | sha256sum | cut -c1-64
+}
+
+absent() {
+    local f
+    n_checks=$((n_checks + 1))
+    for f; do
+        [[ ! -e $f && ! -L $f ]] || say_bad "${f#"$T"/} is there"
+    done
+}
+
+no_parts() {
+    local left
+    n_checks=$((n_checks + 1))
+    left=$(find "$T" -name '*.part' | head -3)
+    [[ -z $left ]] || say_bad "left behind: $left"
+}
+
+# wait_for SECONDS COMMAND...: until the command succeeds
+wait_for() {
+    local i n=$(($1 * 50))
+    shift
+    for ((i = 0; i < n; i++)); do
+        "$@" 2>/dev/null && return 0
+        sleep 0.02
+    done
+    return 1
+}
+
+# A plan by hand: hand_plan MODEL N FILE keeps the first N of each layer, with the model's identity (sets groups aside).
+hand_plan() {
+    local model=$1 n=$2 file=$3 il ids keep=''
+    "$REAP" inspect "$model" --json >"$T/.id" 2>/dev/null || { say_bad "cannot inspect $model"; return 1; }
+    ids=$(seq -s, 0 $((n - 1)))
+    for il in $("$JSON" get "$T/.id" model/moe_layers | tr -d '[]' | tr , ' '); do
+        keep+="${keep:+,}\"$il\":[$ids]"
+    done
+    printf '{"schema":"reap.plan/1","n_keep":%d,"model":%s,"keep":{%s}}\n' "$n" "$("$JSON" get "$T/.id" model)" "$keep" >"$file"
+    rm -f "$T/.id"
+}

@@ -1,0 +1,204 @@
+# The command line itself: commands, options, numbers, help, version, results that cannot be written.
+. "$(dirname "$0")/lib.bash"
+M=$MODELS/qwen3_moe/model.gguf
+commands='inspect profile stats plan prune verify eval run'
+cd "$T" || exit 1
+
+# ---- help and version
+for c in '' $commands; do
+    for form in "$c --help" "$c -h" "help $c"; do
+        # shellcheck disable=SC2086
+        ok $form
+        has .out "^usage: reap ${c:-COMMAND}"
+        [[ -s .err ]] && say_bad "$form writes to stderr"
+        [[ -z $c ]] || has .out '^Example' "^  reap $c "
+        lacks .out $'\x1b' $'\t'
+        f=${form# }
+        cp .out "help.${f// /_}"
+    done
+done
+for c in $commands; do
+    has help.--help "^  $c "   # the list of commands is whole
+    expect "reap help $c is reap $c --help" cmp "help.help_$c" "help.${c}_--help"
+    # what the usage line promises is among the options
+    for o in $(sed -n 1p "help.${c}_--help" | grep -oE -- '--[a-z-]+' | sort -u); do
+        has "help.${c}_--help" "^  (-[a-z], )?$o( |$)"
+    done
+done
+ok --version
+has .out '^reap [0-9]+\.[0-9]+'
+expect '--version is one line' test "$(wc -l <.out)" = 1
+ok prune --plan x --help        # help wins over what is wrong with the rest
+rm -f help.*
+
+# ---- no command, an unknown one
+rc 2
+has .err '^usage: reap COMMAND'
+[[ -s .out ]] && say_bad 'usage of an error on stdout'
+fails 2 "'prun'" 'not a command' 'help' -- prun
+fails 2 "''" -- ''
+fails 2 'not a command' -- --keep 3
+fails 2 'not a command' -- $'in\x1b[31mspect'
+lacks .err $'\x1b'
+
+# ---- options
+for c in $commands; do
+    fails 2 "unknown option '--no-such-option'" -- "$c" "$M" --no-such-option
+    fails 2 "unknown option '-Z'" -- "$c" -Z "$M"
+    fails 2 'operand' "usage: reap $c" -- "$c"
+    fails 2 "unexpected operand '(two|three)'" "usage: reap $c" -- "$c" "$M" two three
+done
+fails 2 "unknown option '--jsonx'" -- inspect "$M" --jsonx
+fails 2 "unknown option '--jso'" -- inspect "$M" --jso         # no guessing of shortened names
+fails 2 '--json takes no value' -- inspect "$M" --json=yes
+fails 2 '--output needs a value' -- plan s.json --keep 3 -o
+fails 2 '--plan needs a value' -- prune "$M" -o x --plan
+fails 2 '--ctx needs a value' -- profile "$M" --calib x -o y --ctx
+ok inspect -- "$M"
+fails 2 "'--json'" -- inspect -- --json     # behind --, it is a file
+ok inspect --json --quiet "$M"              # in any order
+
+# ---- numbers: whole or refused, and inside their range
+p=(plan s.json -o p.json)
+for v in 0.8x x '' ' 3' '3 ' 1e1 0x10 3.0 +3 1,000 99999999999999999999 nan; do
+    fails 2 '--keep:' "'$(sed 's/[+.]/\\&/g' <<<"$v")'" 'whole number' -- "${p[@]}" --keep "$v"
+done
+for v in 0 -1 65537; do
+    fails 2 '--keep' "$v" 'out of range' '1 to 65536' -- "${p[@]}" --keep "$v"
+    fails 2 '--keep' "$v" 'out of range' -- "${p[@]}" --keep="$v"
+done
+for v in 1.5 -0.1 2 1e9; do
+    fails 2 '--prune-ratio' "$v" 'out of range' '0 to 1' -- "${p[@]}" --prune-ratio "$v"
+    fails 2 '--keep-ratio' "$v" 'out of range' -- "${p[@]}" --keep-ratio "$v"
+done
+for v in 0.25x nan inf -inf '' 25% 0x0.8 1e 0,25 1/4; do
+    fails 2 '--prune-ratio' 'not a number' -- "${p[@]}" --prune-ratio "$v"
+done
+for v in '' x 12Q 9.5.1G -1G 1e99G 12GiBx 0x10 nan; do
+    fails 2 '--fit' 'not a size' -- "${p[@]}" --fit "$v"
+done
+fails 2 '--ctx' '0' 'out of range' -- profile "$M" --calib x -o y --ctx 0
+fails 2 '--threads' "'two'" -- profile "$M" --calib x -o y --threads two
+fails 2 '--ctx' 'out of range' -- eval "$M" --text x --ctx 3
+fails 2 '--seed' 'out of range' -- profile "$M" --calib x -o y --seed -1
+
+# ---- what belongs together, and what excludes each other
+fails 2 'one of' '--keep' '--prune-ratio' -- "${p[@]}"
+fails 2 'one of' '--keep' '--prune-ratio' -- "${p[@]}" --keep 3 --prune-ratio 0.5
+fails 2 'one of' -- "${p[@]}" --keep-ratio 0.5 --prune-ratio 0.5
+fails 2 'one of' -- "${p[@]}" --fit 1G --keep 3
+fails 2 'one of' -- run "$M" --calib "$M" -o y --keep 3 --prune-ratio 0.5
+fails 2 '--output is missing' -- plan s.json --keep 3
+fails 2 '--output is missing' -- profile "$M" --calib x
+fails 2 '--calib is missing' -- profile "$M" -o y
+fails 2 '--output is missing' -- run "$M" --calib x
+fails 2 '--calib is missing' -- run "$M" -o y
+fails 2 '--plan is missing' -- prune "$M" -o y
+fails 2 '--output is missing' -- prune "$M" --plan y
+fails 2 'nothing to evaluate' '--text' -- eval "$M"
+fails 2 '--logprobs needs --calib' -- eval "$M" --text x --logprobs y
+fails 2 '--resume and --force' -- profile "$M" --calib x -o y --resume --force
+fails 2 "'luck' is not known" -- "${p[@]}" --keep 3 --criterion luck
+fails 2 "'luck' is not known" -- stats s.json --criterion luck
+fails 2 "'luck' is not known" -- run "$M" --calib "$SRC/README.md" -o y --criterion luck
+fails 2 'cache type' "'f17'" -- profile "$M" --calib "$SRC/README.md" -o y -ctk f17
+fails 2 'flash-attn' "'perhaps'" -- profile "$M" --calib "$SRC/README.md" -o y -fa perhaps
+fails 2 'perhaps' -- profile "$M" --calib "$SRC/README.md" -o y --load-mode perhaps
+fails 2 'perhaps' -- profile "$M" --calib "$SRC/README.md" -o y --split-mode perhaps
+fails 2 'no-such-device' -- profile "$M" --calib "$SRC/README.md" -o y --device no-such-device
+echo '{"messages":[{"role":"user","content":"a b c"}]}' >chat.jsonl
+fails 2 'no-such-template' -- profile "$M" --calib chat.jsonl -o y --chat-template no-such-template
+rm -rf y.work
+
+# ---- a result that cannot be written is a failure, not a success
+ok profile "$M" --calib "$MODELS/qwen3_moe/texts.jsonl" -t 1 -o s.json --quiet
+hand_plan "$M" 6 p.json
+ok prune "$M" --plan p.json -o w.gguf
+texts=$MODELS/qwen3_moe/texts.jsonl
+n=0
+while read -r line; do
+    n=$((n + 1))
+    read -ra a <<<"${line//@/$n}"
+    if [[ -e /dev/full ]]; then
+        n_checks=$((n_checks + 1))
+        "$REAP" "${a[@]}" >/dev/full 2>.err </dev/null
+        got=$?
+        [[ $got = 1 ]] || say_bad "/dev/full: exit status $got, expected 1: $line"
+        : >.out
+        grep '^reap: ' .err >.e2
+        mv .e2 .err
+        one_line 'cannot write to standard output' 'No space left'
+    fi
+    "$REAP" "${a[@]//out/closed}" >&- 2>.err </dev/null
+    got=$?
+    n_checks=$((n_checks + 1))
+    [[ $got = 1 ]] || say_bad "stdout closed: exit status $got, expected 1: $line"
+    has .err '^reap: cannot write to standard output: '
+done <<END
+--version
+--help
+prune --help
+inspect $M
+inspect $M --json --tensors
+stats s.json
+plan s.json --keep 4 -o out@.json
+prune $M --plan p.json -o out@.gguf
+prune $M --plan p.json -o out@.gguf --dry-run
+verify $M w.gguf
+profile $M --calib $texts -t 1 -o out@.json
+eval $M --calib $texts -t 1
+END
+# no descriptor of ours lands on a closed 0, 1 or 2: a message there would end up inside the file
+for closed in '<&-' '>&-' '2>&-' '>&- 2>&-' '<&- >&- 2>&-'; do
+    rm -f c.gguf
+    eval "\"\$REAP\" prune \"\$M\" --plan p.json -o c.gguf >closed.log 2>&1 $closed"
+    expect "prune with $closed writes the same bytes" cmp w.gguf c.gguf
+done
+
+# ---- a pipe whose reader has gone: no death by signal without a word
+("$REAP" inspect "$M" --tensors --json; echo $? >pipe.rc) 2>pipe.err | true
+expect 'a closed pipe gives 0 or 1' grep -qE '^[01]$' pipe.rc
+
+# ---- --json of every command is one object with version, command and warnings
+json_cmd() {
+    local c=$1
+    ok "$@" --json
+    json .out "command=\"$c\"" warnings "reap=\"$("$REAP" --version | cut -d' ' -f2)\""
+}
+rm -f out*.json
+json_cmd inspect "$M"
+json .out 'model/n_experts=8' 'model/n_experts_used=2' n_files=1 refused=null
+json_cmd profile "$M" --calib "$texts" -t 1 -o j.json
+json .out n_tokens 'stats="j.json"' never_routed
+json_cmd stats s.json
+json .out layers/0/halves_agree/4 complete=true
+json_cmd plan s.json --keep 4 -o jp.json
+json .out n_keep=4 n_experts=8
+json_cmd prune "$M" --plan p.json -o j.gguf
+json .out 'files/0="j.gguf"' n_keep=6 dry_run=false
+json_cmd verify "$M" j.gguf
+json .out ok=true plan_found=true n_differences=0
+json_cmd eval "$M" --calib "$texts" -t 1
+json .out total/n_scored texts/0/ppl
+json_cmd run "$M" --calib "$texts" -t 1 -o jr.gguf --keep 6
+json .out n_keep=6 'output="jr.gguf"'
+rc 3 verify "$M" w.gguf --plan jp.json --json      # a failed check is still one object
+json .out command='"verify"' ok=false
+hand_plan "$M" 6 np.json
+"$JSON" set np.json model - >np2.json
+ok prune "$M" --plan np2.json -o np.gguf --json --quiet
+[[ -s .err ]] && say_bad '--quiet leaves something on stderr'
+# what is wrong goes to stderr only, with --json as well
+fails 2 'cannot open' -- inspect missing.gguf --json
+
+# ---- no terminal: no escape sequences and no carriage returns; a locale with a decimal comma changes nothing
+ok run "$M" --calib "$texts" -t 1 -o tr.gguf --keep 6 --text "$SRC/README.md" --eval-ctx 32
+lacks .err $'\x1b' $'\r'
+lacks .out $'\x1b' $'\r'
+for l in de_DE.UTF-8 de_DE.utf8 fr_FR.UTF-8; do
+    LC_ALL=$l LANG=$l "$REAP" plan s.json --prune-ratio 0.5 -o "l-$l.json" >/dev/null 2>&1
+    "$REAP" plan s.json --prune-ratio 0.5 -o "c-$l.json" >/dev/null 2>&1
+    expect "locale $l" cmp "l-$l.json" "c-$l.json"
+done
+no_parts
+finish

@@ -1,0 +1,401 @@
+/* gguf_edit.c - makes the odd files that the tests need: copies a GGUF while changing it, splits one, or writes a large sparse one.
+ *
+ *   gguf_edit IN OUT [EDIT...]
+ *       set KEY KIND VALUE     KIND: u16 u32 i32 u64 bool str, or u32s / i32s with VALUE 1,2,3; added if absent
+ *       del KEY                drop a key
+ *       rename OLD NEW         a tensor
+ *       drop NAME              a tensor
+ *       add NAME TYPE N,N,..   a tensor of zeros, TYPE by name ("f32", "q4_0")
+ *       dim NAME D N           dimension D (from 1) becomes N: data cut, or filled up with zeros
+ *       flip NAME BYTE         inverts one byte of the data
+ *       f32 NAME INDEX VALUE   one number of an f32 tensor ("nan" is one, too)
+ *       version N, align N
+ *   gguf_edit --split N IN PREFIX     parts PREFIX-00001-of-0000N.gguf, tensors dealt out in order
+ *   gguf_edit --big OUT BLOCKS EXPERTS BYTES   qwen3moe of about BYTES of experts, all zero and sparse
+ *
+ * NAME and KEY may hold \xNN. No edit is checked: the point is to make files that are wrong. */
+#include "base/mem.h"
+#include "base/text.h"
+#include "gguf/gguf_file.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct tensor {
+    char *name;
+    uint32_t type, n_dims;
+    uint64_t ne[4], bytes;
+    uint8_t *data;
+};
+
+struct key {
+    char *name;
+    struct buf raw; /* the whole entry */
+};
+
+struct model {
+    uint32_t version;
+    uint64_t align;
+    struct key *keys;
+    size_t n_keys, cap_keys;
+    struct tensor *tensors;
+    size_t n_tensors, cap_tensors;
+};
+
+static void __attribute__((noreturn, format(printf, 1, 2))) die(const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    fputs("gguf_edit: ", stderr);
+    vfprintf(stderr, fmt, ap);
+    fputc('\n', stderr);
+    exit(1);
+}
+
+static uint64_t number(const char *s)
+{
+    uint64_t n;
+    if (!parse_u64(s, &n))
+        die("'%s' is not a number", s);
+    return n;
+}
+
+/* \xNN becomes a byte. */
+static char *unescape(const char *s)
+{
+    char *d = xstrdup(s), *w = d;
+    for (const char *p = d; *p;) {
+        unsigned v;
+        if (p[0] == '\\' && p[1] == 'x' && sscanf(p + 2, "%2x", &v) == 1) {
+            *w++ = (char)v;
+            p += 4;
+        } else {
+            *w++ = *p++;
+        }
+    }
+    *w = 0;
+    return d;
+}
+
+static uint64_t bytes_of(const struct tensor *t)
+{
+    const struct gg_type *y = gg_type_get(t->type);
+    return t->ne[0] * t->ne[1] * t->ne[2] * t->ne[3] / y->block * y->bytes;
+}
+
+/* ---- reading ---- */
+
+static void load(struct model *m, const char *path)
+{
+    struct err e = { 0 };
+    struct gg_file *f = gg_open(path, &e);
+    if (!f)
+        die("%s", e.msg);
+    m->version = f->parts[0].version;
+    m->align = f->parts[0].alignment;
+    for (uint64_t i = 0; i < f->parts[0].n_keys; i++) {
+        const struct gg_key *k = &f->parts[0].keys[i];
+        GROW(m->keys, m->n_keys, m->cap_keys);
+        struct key *x = &m->keys[m->n_keys++];
+        *x = (struct key){ .name = xstrdup(k->name) };
+        buf_add(&x->raw, k->raw, k->raw_bytes);
+    }
+    for (uint64_t i = 0; i < f->n_tensors; i++) {
+        const struct gg_tensor *t = &f->tensors[i];
+        GROW(m->tensors, m->n_tensors, m->cap_tensors);
+        struct tensor *x = &m->tensors[m->n_tensors++];
+        *x = (struct tensor){ .name = xstrdup(t->name), .type = t->type, .n_dims = t->n_dims, .bytes = t->bytes };
+        memcpy(x->ne, t->ne, sizeof x->ne);
+        x->data = xmalloc(t->bytes);
+        if (pread(f->parts[t->part].fd, x->data, t->bytes, (off_t)t->off) != (ssize_t)t->bytes)
+            die("cannot read '%s'", t->name);
+    }
+    gg_free(f);
+}
+
+/* ---- keys ---- */
+
+static size_t key_at(const struct model *m, const char *name)
+{
+    size_t i = 0;
+    while (i < m->n_keys && strcmp(m->keys[i].name, name) != 0)
+        i++;
+    return i;
+}
+
+static void put_name(struct buf *b, const char *name, enum gg_kind kind)
+{
+    buf_u64le(b, strlen(name));
+    buf_str(b, name);
+    buf_u32le(b, (uint32_t)kind);
+}
+
+static void put_le(struct buf *b, uint64_t v, int n)
+{
+    for (int i = 0; i < n; i++)
+        buf_char(b, (char)(unsigned char)(v >> (8 * i)));
+}
+
+static void put_list(struct buf *b, const char *list)
+{
+    struct buf items = { 0 };
+    uint64_t n = 0;
+    char *copy = xstrdup(list), *save = NULL;
+    for (char *p = strtok_r(copy, ",", &save); p; p = strtok_r(NULL, ",", &save), n++)
+        put_le(&items, (uint64_t)strtoll(p, NULL, 10), 4);
+    buf_u64le(b, n);
+    if (items.n)
+        buf_add(b, items.s, items.n);
+    buf_clear(&items);
+    free(copy);
+}
+
+static void set_key(struct model *m, const char *name, const char *kind, const char *value)
+{
+    static const struct {
+        const char *name;
+        enum gg_kind kind;
+        int bytes;
+    } kinds[] = { { "u16", GG_U16, 2 }, { "u32", GG_U32, 4 }, { "i32", GG_I32, 4 }, { "u64", GG_U64, 8 }, { "bool", GG_BOOL, 1 } };
+    size_t i = key_at(m, name);
+    if (i == m->n_keys) {
+        GROW(m->keys, m->n_keys, m->cap_keys);
+        m->keys[m->n_keys++] = (struct key){ .name = xstrdup(name) };
+    }
+    struct buf *b = &m->keys[i].raw;
+    buf_clear(b);
+    if (!strcmp(kind, "str")) {
+        put_name(b, name, GG_STR);
+        buf_u64le(b, strlen(value));
+        buf_str(b, value);
+        return;
+    }
+    if (!strcmp(kind, "u32s") || !strcmp(kind, "i32s")) {
+        put_name(b, name, GG_ARR);
+        buf_u32le(b, kind[0] == 'u' ? GG_U32 : GG_I32);
+        put_list(b, value);
+        return;
+    }
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
+        if (!strcmp(kind, kinds[k].name)) {
+            put_name(b, name, kinds[k].kind);
+            put_le(b, (uint64_t)strtoll(value, NULL, 10), kinds[k].bytes);
+            return;
+        }
+    die("kind '%s' is not known", kind);
+}
+
+static void del_key(struct model *m, const char *name)
+{
+    size_t i = key_at(m, name);
+    if (i == m->n_keys)
+        die("no key '%s'", name);
+    memmove(m->keys + i, m->keys + i + 1, (m->n_keys - i - 1) * sizeof *m->keys);
+    m->n_keys--;
+}
+
+/* ---- tensors ---- */
+
+static struct tensor *tensor(struct model *m, const char *name)
+{
+    for (size_t i = 0; i < m->n_tensors; i++)
+        if (!strcmp(m->tensors[i].name, name))
+            return &m->tensors[i];
+    die("no tensor '%s'", name);
+}
+
+static void resize(struct tensor *t)
+{
+    uint64_t n = bytes_of(t);
+    t->data = xrealloc(t->data, n, 1);
+    if (n > t->bytes)
+        memset(t->data + t->bytes, 0, n - t->bytes);
+    t->bytes = n;
+}
+
+static void add_tensor(struct model *m, const char *name, const char *type, const char *shape)
+{
+    struct tensor t = { .name = xstrdup(name), .ne = { 1, 1, 1, 1 } };
+    while (t.type < GG_N_TYPES && (!gg_type_get(t.type) || strcmp(gg_type_get(t.type)->name, type) != 0))
+        t.type++;
+    if (t.type == GG_N_TYPES)
+        die("type '%s' is not known", type);
+    char *copy = xstrdup(shape), *save = NULL;
+    for (char *p = strtok_r(copy, ",", &save); p && t.n_dims < 4; p = strtok_r(NULL, ",", &save))
+        t.ne[t.n_dims++] = number(p);
+    free(copy);
+    resize(&t);
+    GROW(m->tensors, m->n_tensors, m->cap_tensors);
+    m->tensors[m->n_tensors++] = t;
+}
+
+static void drop_tensor(struct model *m, const char *name)
+{
+    struct tensor *t = tensor(m, name);
+    size_t i = (size_t)(t - m->tensors);
+    memmove(t, t + 1, (m->n_tensors - i - 1) * sizeof *t);
+    m->n_tensors--;
+}
+
+static void set_dim(struct model *m, const char *name, const char *dim, const char *n)
+{
+    struct tensor *t = tensor(m, name);
+    uint64_t d = number(dim);
+    if (d < 1 || d > 4)
+        die("dimension '%s'", dim);
+    t->ne[d - 1] = number(n);
+    if (d > t->n_dims)
+        t->n_dims = (uint32_t)d;
+    resize(t);
+}
+
+/* ---- edits ---- */
+
+static int edit(struct model *m, int n, char **v)
+{
+    char *a = n > 1 ? unescape(v[1]) : NULL, *b = n > 2 ? unescape(v[2]) : NULL;
+    int used = 0;
+    if (!strcmp(v[0], "set") && n > 3) {
+        set_key(m, a, v[2], v[3]);
+        used = 4;
+    } else if (!strcmp(v[0], "del") && n > 1) {
+        del_key(m, a);
+        used = 2;
+    } else if (!strcmp(v[0], "rename") && n > 2) {
+        tensor(m, a)->name = xstrdup(b);
+        used = 3;
+    } else if (!strcmp(v[0], "drop") && n > 1) {
+        drop_tensor(m, a);
+        used = 2;
+    } else if (!strcmp(v[0], "add") && n > 3) {
+        add_tensor(m, a, v[2], v[3]);
+        used = 4;
+    } else if (!strcmp(v[0], "dim") && n > 3) {
+        set_dim(m, a, v[2], v[3]);
+        used = 4;
+    } else if (!strcmp(v[0], "flip") && n > 2) {
+        struct tensor *t = tensor(m, a);
+        if (number(v[2]) >= t->bytes)
+            die("'%s' has %llu bytes", a, (unsigned long long)t->bytes);
+        t->data[number(v[2])] ^= 0xff;
+        used = 3;
+    } else if (!strcmp(v[0], "f32") && n > 3) {
+        struct tensor *t = tensor(m, a);
+        float x = strtof(v[3], NULL);
+        if (t->type != 0 || number(v[2]) >= t->bytes / 4)
+            die("'%s' is not f32, or smaller", a);
+        memcpy(t->data + 4 * number(v[2]), &x, 4);
+        used = 4;
+    } else if (!strcmp(v[0], "version") && n > 1) {
+        m->version = (uint32_t)number(v[1]);
+        used = 2;
+    } else if (!strcmp(v[0], "align") && n > 1) {
+        m->align = number(v[1]);
+        set_key(m, "general.alignment", "u32", v[1]);
+        used = 2;
+    } else {
+        die("edit '%s' is not known or incomplete", v[0]);
+    }
+    free(a);
+    free(b);
+    return used;
+}
+
+/* ---- writing ---- */
+
+/* sparse: no data is written, the file just gets its size. */
+static void save(const struct model *m, size_t first, size_t end, const char *path, bool sparse)
+{
+    struct buf b = { 0 };
+    uint64_t off = 0;
+    gg_put_start(&b, m->version, end - first, m->n_keys);
+    for (size_t i = 0; i < m->n_keys; i++)
+        buf_add(&b, m->keys[i].raw.s, m->keys[i].raw.n);
+    for (size_t i = first; i < end; i++) {
+        const struct tensor *t = &m->tensors[i];
+        gg_put_tensor(&b, t->name, t->n_dims, t->ne, t->type, off);
+        off += gg_align(t->bytes, m->align);
+    }
+    if (end > first)
+        gg_pad(&b, m->align);
+    FILE *f = fopen(path, "wb");
+    bool ok = f && fwrite(b.s, 1, b.n, f) == b.n;
+    for (size_t i = first; ok && !sparse && i < end; i++) {
+        const struct tensor *t = &m->tensors[i];
+        ok = fwrite(t->data, 1, t->bytes, f) == t->bytes;
+        for (uint64_t k = t->bytes; ok && k < gg_align(t->bytes, m->align); k++)
+            ok = fputc(0, f) != EOF;
+    }
+    if (ok && sparse)
+        ok = fflush(f) == 0 && ftruncate(fileno(f), (off_t)(b.n + off)) == 0;
+    if (!ok || fclose(f) != 0)
+        die("cannot write '%s'", path);
+    buf_clear(&b);
+}
+
+static void split(struct model *m, uint32_t n, const char *prefix)
+{
+    char text[32];
+    size_t first = 0;
+    struct model rest = { .version = m->version, .align = m->align, .tensors = m->tensors, .n_tensors = m->n_tensors };
+    for (uint32_t i = 0; i < n; i++) {
+        struct model *x = i ? &rest : m;
+        char *path = gg_split_path(prefix, i, n);
+        size_t end = m->n_tensors * (i + 1) / n;
+        snprintf(text, sizeof text, "%u", i);
+        set_key(x, "split.no", "u16", text);
+        snprintf(text, sizeof text, "%u", n);
+        set_key(x, "split.count", "u16", text);
+        snprintf(text, sizeof text, "%zu", m->n_tensors);
+        set_key(x, "split.tensors.count", "i32", text);
+        save(x, first, end, path, false);
+        free(path);
+        first = end;
+    }
+}
+
+static void big(const char *path, const char *blocks, const char *experts, const char *bytes)
+{
+    struct model m = { .version = 3, .align = 32 };
+    uint64_t n = number(blocks), e = number(experts), width = 1024;
+    uint64_t f = (number(bytes) / (n * e * 3 * 2 * width) + 31) / 32 * 32;
+    set_key(&m, "general.architecture", "str", "qwen3moe");
+    set_key(&m, "general.name", "str", "sparse");
+    set_key(&m, "qwen3moe.block_count", "u32", blocks);
+    set_key(&m, "qwen3moe.expert_count", "u32", experts);
+    set_key(&m, "qwen3moe.expert_used_count", "u32", "2");
+    for (uint64_t il = 0; il < n; il++) {
+        static const char *const names[] = { "ffn_gate_inp", "ffn_gate_exps", "ffn_up_exps", "ffn_down_exps" };
+        for (int k = 0; k < 4; k++) {
+            struct tensor t = { .type = k ? 1 : 0, .n_dims = k ? 3 : 2, .ne = { k == 3 ? f : width, k == 0 ? e : k == 3 ? width : f, k ? e : 1, 1 } };
+            t.name = xasprintf("blk.%llu.%s.weight", (unsigned long long)il, names[k]);
+            t.bytes = bytes_of(&t);
+            GROW(m.tensors, m.n_tensors, m.cap_tensors);
+            m.tensors[m.n_tensors++] = t;
+        }
+    }
+    save(&m, 0, m.n_tensors, path, true);
+}
+
+int main(int argc, char **argv)
+{
+    struct model m = { 0 };
+    if (argc == 5 && !strcmp(argv[1], "--split")) {
+        load(&m, argv[3]);
+        split(&m, (uint32_t)number(argv[2]), argv[4]);
+    } else if (argc == 6 && !strcmp(argv[1], "--big")) {
+        big(argv[2], argv[3], argv[4], argv[5]);
+    } else if (argc >= 3 && argv[1][0] != '-') {
+        load(&m, argv[1]);
+        for (int i = 3; i < argc;)
+            i += edit(&m, argc - i, argv + i);
+        save(&m, 0, m.n_tensors, argv[2], false);
+    } else {
+        fputs("usage: gguf_edit IN OUT [EDIT...] | --split N IN PREFIX | --big OUT BLOCKS EXPERTS BYTES\n", stderr);
+        return 2;
+    }
+    return 0; /* memory goes with the process */
+}
