@@ -32,7 +32,7 @@ static const struct family families[] = {
     { .arch = "glm4moe", .models = "GLM-4.5, 4.6, Air", .gate = BY_KEYS },
     { .arch = "gpt-oss", .models = "gpt-oss", .gate = "softmax over the top-k of the logits (router bias included)" },
     { .arch = "granite", .models = "Granite MoE", .gate = SOFTMAX_NORM },
-    { .arch = "granite-swa", .models = "Granite MoE (sliding window)", .gate = SOFTMAX_NORM },
+    { .arch = "granite_swa", .models = "Granite MoE (sliding window)", .gate = SOFTMAX_NORM },
     { .arch = "granitehybrid", .models = "Granite 4 hybrid", .gate = SOFTMAX_NORM },
     { .arch = "granitemoe", .models = "Granite MoE", .gate = SOFTMAX_NORM },
     { .arch = "grok", .models = "Grok", .gate = SOFTMAX_NORM },
