@@ -83,7 +83,12 @@ void engine_tame_threads(char **argv)
 {
     if (getenv("GOMP_SPINCOUNT") || getenv("OMP_WAIT_POLICY") || setenv("GOMP_SPINCOUNT", SPIN_ROUNDS, 1) != 0)
         return;
-    execv("/proc/self/exe", argv); /* if that fails, go on as we are */
+    char self[4096]; /* the real name, so that ps shows it */
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    if (n > 0) {
+        self[n] = 0;
+        execv(self, argv); /* if that fails, go on as we are */
+    }
 }
 
 const char *engine_version(void)

@@ -31,6 +31,16 @@ end() { # SIGNAL...
     n_checks=$((n_checks + 1))
 }
 
+# It is the program, and has its handlers.
+ready() {
+    [[ $(cat /proc/$pid/comm) != bash ]] && ((16#$(sed -n 's/^SigCgt:[[:space:]]*//p' /proc/$pid/status) & 2))
+}
+# Starts nothing, but stops $pid as early as its handlers are there.
+stop_early() {
+    wait_for 5 ready || true
+    kill -STOP $pid 2>/dev/null
+}
+
 # bash starts background commands of a script with SIGINT ignored; a program that installs a handler gets it nevertheless
 for s in INT TERM HUP; do
     start out.gguf.part "$REAP" prune big.gguf --plan plan.json -o out.gguf
@@ -99,8 +109,7 @@ absent out.gguf out.gguf.part
 "$EDIT" --big p.gguf 4 32 1000000000
 "$REAP" verify big.gguf p.gguf >.out 2>.err </dev/null &
 pid=$!
-wait_for 5 grep -qs reap /proc/$pid/comm
-sleep 0.1
+stop_early
 end INT
 expect "SIGINT while verifying: exit status 130, not $got" test $got = 130
 one_line interrupted
@@ -163,8 +172,7 @@ rm -f part.json.part
 # before the first batch: either nothing, or a file that says that it holds nothing
 "$REAP" "${args[@]}" -o early.json >.out 2>.err </dev/null &
 pid=$!
-wait_for 5 grep -qs reap /proc/$pid/comm
-kill -STOP $pid 2>/dev/null
+stop_early
 end INT
 if [[ $got = 130 ]]; then
     if [[ -e early.json ]]; then
@@ -177,7 +185,7 @@ fi
 # a plan and an evaluation leave nothing
 "$REAP" eval "$TINY" --text "$SRC/src/gguf/gg_read.c" -o ev.json -t 1 >.out 2>.err </dev/null &
 pid=$!
-sleep 0.1
+stop_early
 end INT
 [[ $got = 130 ]] && { one_line interrupted; absent ev.json; }
 no_parts
