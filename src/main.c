@@ -82,6 +82,7 @@ int main(int argc, char **argv)
     if (argc < 2) {
         usage(&b);
         fputs(b.s, stderr);
+        buf_clear(&b);
         return ERR_INPUT;
     }
     if (!strcmp(argv[1], "--version")) {

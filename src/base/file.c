@@ -12,8 +12,9 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#define COPY_CHUNK (64u << 20) /* one kernel copy; between two an interruption is seen */
-#define BOUNCE (1u << 20)
+#define WRITE_BEHIND (32u << 20)
+#define WINDOW (1u << 20)       /* of file_read_all */
+#define BOUNCE (256u << 10)     /* of out_copy: small enough to stay in the cache */
 
 int file_open_read(const char *path, uint64_t *size, struct err *e)
 {
@@ -66,9 +67,9 @@ bool file_read_all(const char *path, uint64_t max, struct buf *out, struct err *
     if (fd < 0)
         return false;
     bool ok = true;
-    char *chunk = xmalloc(BOUNCE);
+    char *chunk = xmalloc(WINDOW);
     for (;;) {
-        ssize_t r = read(fd, chunk, BOUNCE);
+        ssize_t r = read(fd, chunk, WINDOW);
         if (r < 0 && errno == EINTR) {
             if ((ok = sig_check(e)))
                 continue;
@@ -245,37 +246,30 @@ bool out_zero(struct out *o, uint64_t n, struct err *e)
     return true;
 }
 
-static bool bounce_copy(struct out *o, int fd, uint64_t off, uint64_t n, struct err *e)
+/* What is written goes to the disk early, so that the sync at the end waits for little. */
+static void write_behind(struct out *o)
 {
-    uint8_t *b = xmalloc(BOUNCE);
-    bool ok = true;
-    while (ok && n) {
-        uint64_t k = n < BOUNCE ? n : BOUNCE;
-        ok = sig_check(e) && file_pread(fd, b, k, off, e) && out_write(o, b, k, e);
-        off += k;
-        n -= k;
-    }
-    free(b);
-    return ok;
+#ifdef SYNC_FILE_RANGE_WRITE
+    if (o->pos - o->sent < WRITE_BEHIND)
+        return;
+    (void)sync_file_range(o->fd, (off_t)o->sent, (off_t)(o->pos - o->sent), SYNC_FILE_RANGE_WRITE); /* only a hint */
+    o->sent = o->pos;
+#else
+    (void)o;
+#endif
 }
 
 bool out_copy(struct out *o, int fd, uint64_t off, uint64_t n, struct err *e)
 {
+    if (!o->bounce)
+        o->bounce = xmalloc(BOUNCE);
     while (n) {
-        if (!sig_check(e))
+        uint64_t k = n < BOUNCE ? n : BOUNCE;
+        if (!sig_check(e) || !file_pread(fd, o->bounce, k, off, e) || !out_write(o, o->bounce, k, e))
             return false;
-        off_t in = (off_t)off;
-        ssize_t r = copy_file_range(fd, &in, o->fd, NULL, n < COPY_CHUNK ? (size_t)n : COPY_CHUNK, 0);
-        if (r < 0 && errno == EINTR)
-            continue;
-        /* 0: the end of the input, or a file system that does not support it (seen on FUSE); the plain read tells which */
-        if (r <= 0 && (r == 0 || errno == EXDEV || errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP || errno == EPERM))
-            return bounce_copy(o, fd, off, n, e);
-        if (r < 0)
-            return err_sys(e, "cannot write '%s'", o->part);
-        off += (uint64_t)r;
-        n -= (uint64_t)r;
-        o->pos += (uint64_t)r;
+        write_behind(o);
+        off += k;
+        n -= k;
     }
     return true;
 }
@@ -291,6 +285,7 @@ static void out_free(struct out *o)
         sig_unwatch_part(o->part);
     free(o->path);
     free(o->part);
+    free(o->bounce);
     *o = (struct out){ .fd = -1 };
 }
 

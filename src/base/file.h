@@ -32,14 +32,17 @@ struct out {
     int fd;        /* -1 when not open */
     char *path, *part;
     uint64_t pos;  /* bytes written so far */
+    uint64_t sent; /* of these, bytes that the disk was asked to write */
+    uint8_t *bounce; /* of out_copy */
 };
 
 /* Opens PATH.part. False: *e set, nothing open. */
 bool out_open(struct out *o, const char *path, bool force, struct err *e);
 bool out_write(struct out *o, const void *p, uint64_t n, struct err *e);
 bool out_zero(struct out *o, uint64_t n, struct err *e);
-/* Copies bytes [off, off+n) of fd behind what was written: in the kernel (copy_file_range) where that works, else through a
- * buffer of 1 MiB. Checks for an interruption now and then. */
+/* Copies bytes [off, off+n) of fd behind what was written, through a small buffer; what is written is sent to the disk early.
+ * (copy_file_range was measured: 20 % slower where the kernel has to copy, and ranges that start at any byte are never shared.)
+ * Checks for an interruption now and then. */
 bool out_copy(struct out *o, int fd, uint64_t off, uint64_t n, struct err *e);
 /* fsync: the .part file is complete (and stays open and locked until it is renamed). For outputs of several files: sync all, then rename all. */
 bool out_sync(struct out *o, struct err *e);

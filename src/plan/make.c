@@ -66,7 +66,7 @@ bool plan_count(const struct shape *s, const struct view *v, const struct plan_o
         return err_set(e, ERR_INPUT, "--round-to %u: the model has only %u experts", m, s->n_experts);
     if (o->kind == FIT_BYTES)
         return fit_count(s, v, o, m, out, e);
-    if (o->kind == KEEP_COUNT && m == 1) {
+    if (o->kind == KEEP_COUNT && (m == 1 || o->value > s->n_experts)) {
         *out = (uint32_t)o->value;
         return shape_check_keep(s, *out, e);
     }
@@ -85,19 +85,6 @@ static bool fused_count(uint32_t n)
 
 /* ---- which ---- */
 
-struct ranked {
-    double score;
-    uint32_t id;
-};
-
-static int best_first(const void *a, const void *b)
-{
-    const struct ranked *x = a, *y = b;
-    if (x->score != y->score)
-        return x->score < y->score ? 1 : -1;
-    return (x->id > y->id) - (x->id < y->id); /* a tie: the lower id stays */
-}
-
 static int by_id(const void *a, const void *b)
 {
     uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
@@ -107,16 +94,14 @@ static int by_id(const void *a, const void *b)
 void plan_choose(const double *score, const struct shape *s, uint32_t n_keep, uint32_t *keep)
 {
     uint32_t size = s->n_experts / s->n_groups, each = n_keep / s->n_groups, n = 0;
-    struct ranked *r = xcalloc(size, sizeof *r);
+    uint32_t *best = xcalloc(size, sizeof *best);
     for (uint32_t g = 0; g < s->n_groups; g++) {
-        for (uint32_t i = 0; i < size; i++)
-            r[i] = (struct ranked){ score[g * size + i], g * size + i };
-        qsort(r, size, sizeof *r, best_first);
+        criterion_rank(score + g * size, size, best);
         for (uint32_t i = 0; i < each; i++)
-            keep[n++] = r[i].id;
+            keep[n++] = g * size + best[i];
     }
     qsort(keep, n, sizeof *keep, by_id);
-    free(r);
+    free(best);
 }
 
 /* What --force cannot help: other layers or another number of experts. */

@@ -1,4 +1,5 @@
 /* criteria.c - what makes an expert worth keeping: one number per expert from its sums. Formulas: docs/score.md. */
+#include "base/mem.h"
 #include "base/rng.h"
 #include "stats/stats.h"
 
@@ -75,4 +76,28 @@ bool criterion_scores(const struct stats *s, uint32_t i, enum criterion c, uint6
             return err_set(e, ERR_INPUT, "layer %u, expert %u: %s is not finite", l->il, j, infos[c].name);
     }
     return true;
+}
+
+struct ranked {
+    double score;
+    uint32_t id;
+};
+
+static int best_first(const void *a, const void *b)
+{
+    const struct ranked *x = a, *y = b;
+    if (x->score != y->score)
+        return x->score < y->score ? 1 : -1;
+    return (x->id > y->id) - (x->id < y->id);
+}
+
+void criterion_rank(const double *score, uint32_t n, uint32_t *ids)
+{
+    struct ranked *r = xcalloc(n, sizeof *r);
+    for (uint32_t i = 0; i < n; i++)
+        r[i] = (struct ranked){ score[i], i };
+    qsort(r, n, sizeof *r, best_first);
+    for (uint32_t i = 0; i < n; i++)
+        ids[i] = r[i].id;
+    free(r);
 }

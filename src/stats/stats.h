@@ -67,5 +67,7 @@ bool criterion_parse(const char *name, enum criterion *out); /* names and aliase
 /* score[n_experts] of one layer from its totals. An expert never routed scores 0. A number that is not finite is an error naming layer and
  * expert. seed: CRIT_RANDOM only. which: EVEN, ODD, or -1 for both together. */
 bool criterion_scores(const struct stats *s, uint32_t i, enum criterion c, uint64_t seed, int which, double *score, struct err *e);
+/* The experts 0..n-1 by score, best first; a tie goes to the lower id. */
+void criterion_rank(const double *score, uint32_t n, uint32_t *ids);
 
 #endif

@@ -109,28 +109,35 @@ bool stats_save(const struct stats *s, const char *path, bool force, struct err 
 
 /* ---- reading ---- */
 
-static bool read_sums(const json_t *o, const char *where, struct sums *x, uint32_t n, struct err *e)
+/* n sums, caller frees; NULL with *e. Nothing is allocated that the file does not hold: the counts come first. */
+static struct sums *read_sums(const json_t *o, const char *where, uint32_t n, struct err *e)
 {
     json_t *a;
     if (!json_need_arr(o, "count", where, &a, e))
-        return false;
-    if (json_array_size(a) != n)
-        return err_set(e, ERR_INPUT, "%s: 'count' has %zu entries, expected %u", where, json_array_size(a), n);
-    for (uint32_t j = 0; j < n; j++) {
-        json_t *c = json_array_get(a, j);
-        if (!json_is_integer(c) || json_integer_value(c) < 0)
-            return err_set(e, ERR_INPUT, "%s: 'count' entry %u is not an integer of 0 or more", where, j);
-        x[j].count = (uint64_t)json_integer_value(c);
+        return NULL;
+    if (json_array_size(a) != n) {
+        err_set(e, ERR_INPUT, "%s: 'count' has %zu entries, expected %u", where, json_array_size(a), n);
+        return NULL;
     }
+    struct sums *x = xcalloc(n, sizeof *x);
     double *v = xcalloc(n, sizeof *v);
     bool ok = true;
+    for (uint32_t j = 0; ok && j < n; j++) {
+        json_t *c = json_array_get(a, j);
+        x[j].count = (uint64_t)json_integer_value(c);
+        if (!json_is_integer(c) || json_integer_value(c) < 0)
+            ok = err_set(e, ERR_INPUT, "%s: 'count' entry %u is not an integer of 0 or more", where, j);
+    }
     for (size_t f = 0; ok && f < N_FIELDS; f++) {
         ok = json_need_f64s(o, fields[f].key, where, v, n, e);
         for (uint32_t j = 0; ok && j < n; j++)
             *field(&x[j], f) = v[j];
     }
     free(v);
-    return ok;
+    if (ok)
+        return x;
+    free(x);
+    return NULL;
 }
 
 /* The totals must be what the halves give, within the rounding of a reader that printed fewer digits. */
@@ -143,7 +150,7 @@ static bool totals_agree(const struct stats_layer *l, struct sums *t, uint32_t n
                            (unsigned long long)t[j].count, (unsigned long long)want.count);
         for (size_t f = 0; f < N_FIELDS; f++) {
             double a = *field(&t[j], f), b = *field(&want, f);
-            if (!(fabs(a - b) <= 1e-6 * fabs(b)))
+            if (!isfinite(b) || !(fabs(a - b) <= 1e-6 * fabs(b)))
                 return err_set(e, ERR_INPUT, "%s: '%s' of expert %u is %g, but the halves give %g", where, fields[f].key, j, a, b);
         }
     }
@@ -159,7 +166,7 @@ static bool read_layer(struct stats *s, struct stats_layer *l, const char *key, 
     char *end;
     unsigned long il = strtoul(key, &end, 10);
     snprintf(where, sizeof where, "layers.%.20s", key);
-    if (*end || key == end || il > INT32_MAX || key[0] == '-' || key[0] == '+' || (key[0] == '0' && key[1]))
+    if (*end || key[0] < '0' || key[0] > '9' || (key[0] == '0' && key[1]) || il > INT32_MAX)
         return err_set(e, ERR_INPUT, "%s: a layer's key must be its number", where);
     l->il = (uint32_t)il;
     if (!json_is_object(o))
@@ -173,15 +180,17 @@ static bool read_layer(struct stats *s, struct stats_layer *l, const char *key, 
     for (int i = 0; i < 2; i++) {
         char at[96];
         snprintf(at, sizeof at, "%s.halves.%s", where, names[i]);
-        if (!json_need_obj(halves, names[i], where, &h, e) || !json_need_u64(h, "total_tokens", at, &l->tokens[i], e) ||
-            !read_sums(h, at, l->half[i], s->n_experts, e))
+        if (!json_need_obj(halves, names[i], where, &h, e) || !json_need_u64(h, "total_tokens", at, &l->tokens[i], e))
+            return false;
+        free(l->half[i]); /* made for 0 experts */
+        if (!(l->half[i] = read_sums(h, at, s->n_experts, e)))
             return false;
     }
     if (total != stats_tokens(l))
         return err_set(e, ERR_INPUT, "%s: 'total_tokens' is %llu, but the halves add up to %llu", where, (unsigned long long)total,
                        (unsigned long long)stats_tokens(l));
-    struct sums *t = xcalloc(s->n_experts, sizeof *t);
-    bool ok = read_sums(o, where, t, s->n_experts, e) && totals_agree(l, t, s->n_experts, where, e);
+    struct sums *t = read_sums(o, where, s->n_experts, e);
+    bool ok = t && totals_agree(l, t, s->n_experts, where, e);
     free(t);
     return ok;
 }
@@ -215,7 +224,8 @@ static struct stats *read_stats(const json_t *o, struct err *e)
                 json_object_size(layers));
         return NULL;
     }
-    struct stats *s = stats_new((uint32_t)json_object_size(layers), (uint32_t)n_experts);
+    struct stats *s = stats_new((uint32_t)json_object_size(layers), 0);
+    s->n_experts = (uint32_t)n_experts;
     s->model = json_incref(model);
     s->calibration = json_incref(json_object_get(o, "calibration"));
     s->progress = json_incref(json_object_get(o, "progress"));

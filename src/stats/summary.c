@@ -2,53 +2,30 @@
 #include "stats/summary.h"
 #include "base/mem.h"
 
-#include <string.h>
-
-struct ranked {
-    double score;
-    uint32_t id;
-};
-
-static int best_first(const void *a, const void *b)
-{
-    const struct ranked *x = a, *y = b;
-    if (x->score != y->score)
-        return x->score < y->score ? 1 : -1;
-    return (x->id > y->id) - (x->id < y->id);
-}
-
-static struct ranked *rank(const double *score, uint32_t n)
-{
-    struct ranked *r = xcalloc(n, sizeof *r);
-    for (uint32_t i = 0; i < n; i++)
-        r[i] = (struct ranked){ score[i], i };
-    qsort(r, n, sizeof *r, best_first);
-    return r;
-}
-
 double summary_share(const double *score, uint32_t n_experts, uint32_t n)
 {
-    struct ranked *r = rank(score, n_experts);
+    uint32_t *best = xcalloc(n_experts, sizeof *best);
     double total = 0, kept = 0;
+    criterion_rank(score, n_experts, best);
     for (uint32_t i = 0; i < n_experts; i++) {
-        total += r[i].score;
-        kept += i < n ? r[i].score : 0;
+        total += score[best[i]];
+        kept += i < n ? score[best[i]] : 0;
     }
-    free(r);
+    free(best);
     return total > 0 ? kept / total : 1;
 }
 
 double summary_agreement(const double *even, const double *odd, uint32_t n_experts, uint32_t n)
 {
-    struct ranked *a = rank(even, n_experts), *b = rank(odd, n_experts);
+    uint32_t *a = xcalloc(2 * (size_t)n_experts, sizeof *a), *b = a + n_experts, same = 0;
     uint8_t *in = xcalloc(n_experts, 1);
-    uint32_t same = 0;
+    criterion_rank(even, n_experts, a);
+    criterion_rank(odd, n_experts, b);
     for (uint32_t i = 0; i < n; i++)
-        in[a[i].id] = 1;
+        in[a[i]] = 1;
     for (uint32_t i = 0; i < n; i++)
-        same += in[b[i].id];
+        same += in[b[i]];
     free(in);
     free(a);
-    free(b);
     return n ? (double)same / n : 1;
 }

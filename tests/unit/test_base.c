@@ -17,10 +17,10 @@
 #include "base/rng.h"
 #include "base/sig.h"
 #include "base/text.h"
+#include "tempdir.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <math.h>
 #include <signal.h>
 #include <string.h>
@@ -31,51 +31,10 @@
 #include <unistd.h>
 
 /* With the address sanitizer a request that is too large must come back as NULL, as without it. */
-const char *__asan_default_options(void);
+__attribute__((visibility("default"))) const char *__asan_default_options(void);
 const char *__asan_default_options(void)
 {
     return "allocator_may_return_null=1";
-}
-
-static char *tmp; /* the folder of the running test */
-
-static int setup(void **state)
-{
-    (void)state;
-    const char *base = getenv("TMPDIR");
-    tmp = xasprintf("%s/reap base \xc3\xa4 XXXXXX", base && *base ? base : "/tmp");
-    return mkdtemp(tmp) ? 0 : -1;
-}
-
-static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *f)
-{
-    (void)st, (void)flag, (void)f;
-    return remove(path);
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    int rc = nftw(tmp, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-    free(tmp);
-    return rc;
-}
-
-static const char *at(const char *name)
-{
-    static char ring[8][512];
-    static unsigned next;
-    char *s = ring[next++ % 8];
-    snprintf(s, sizeof ring[0], "%s/%s", tmp, name);
-    return s;
-}
-
-static void put(const char *name, const char *text)
-{
-    int fd = open(at(name), O_WRONLY | O_CREAT | O_TRUNC, 0666);
-    assert_true(fd >= 0);
-    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
-    close(fd);
 }
 
 static void expect_file(const char *name, const char *text)
@@ -958,7 +917,7 @@ static void test_rng(void **state)
 
 int main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, tempdir_setup, tempdir_teardown)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_err_first_stays),
         cmocka_unit_test(test_err_sys),

@@ -1,8 +1,6 @@
 /* test_corpus.c - rows, files, folders, limits and order of src/corpus.
  *
- * Every test makes its own folder below TMPDIR, with a name that holds a space and a letter outside ASCII,
- * and removes it at the end. Expected orders are written down as numbers: they must be the same on every
- * machine. */
+ * Expected orders are written down as numbers: they must be the same on every machine. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,59 +14,11 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "corpus/corpus.h"
+#include "tempdir.h"
 
-#include <ftw.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-static char *tmp; /* the folder of the running test */
-
-static int setup(void **state)
-{
-    (void)state;
-    const char *base = getenv("TMPDIR");
-    tmp = xasprintf("%s/reap corpus \xc3\xa4 XXXXXX", base && *base ? base : "/tmp");
-    return mkdtemp(tmp) ? 0 : -1;
-}
-
-static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *f)
-{
-    (void)st, (void)flag, (void)f;
-    return remove(path);
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    int rc = nftw(tmp, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-    free(tmp);
-    return rc;
-}
-
-/* The path of a name in the test's folder; up to 16 are alive at once. */
-static const char *at(const char *name)
-{
-    static char ring[16][512];
-    static unsigned next;
-    char *s = ring[next++ % 16];
-    snprintf(s, sizeof ring[0], "%s/%s", tmp, name);
-    return s;
-}
-
-static void put_bytes(const char *name, const void *p, size_t n)
-{
-    struct err e = {0};
-    char *dir = path_dir(at(name));
-    assert_true(dir_make(dir, &e));
-    free(dir);
-    assert_true(file_write_atomic(at(name), p, n, true, &e));
-}
-
-static void put(const char *name, const char *text)
-{
-    put_bytes(name, text, strlen(text));
-}
 
 /* Rows {"text":"0"} ... {"text":"n-1"}, each with a prefix. */
 static void put_rows(const char *name, const char *prefix, unsigned n)
@@ -675,7 +625,7 @@ static void test_same_category_name(void **state)
 
 int main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, tempdir_setup, tempdir_teardown)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows_accepted),
         cmocka_unit_test(test_rows_refused),

@@ -1,0 +1,116 @@
+#!/usr/bin/env bash
+# The layers of docs/ARCHITECTURE.md hold in src/: who includes whom, who may know the engine and jansson, which variables of the
+# environment are read (those that man/reap.1 names), and no global name of ours that the linker would give to the engine's library.
+# SRC is the repository; with BIN, the build folder, and nm the names are checked too.
+set -u
+export LC_ALL=C
+: "${SRC:?}"
+bad=0
+fail() {
+    printf 'FAIL %s\n' "$*"
+    bad=$((bad + 1))
+}
+cd "$SRC" || exit 1
+
+# What each folder may include besides itself and base/. The table in docs/ARCHITECTURE.md says the same, checked below.
+declare -A may=(
+    [base]=''
+    [gguf]=''
+    [engine]=''
+    [model]='gguf'
+    [stats]='engine'
+    [corpus]='engine'
+    [profile]='corpus engine model stats'
+    [plan]='model stats'
+    [prune]='model'
+    [eval]='corpus engine'
+    [cmd]='corpus engine eval gguf model plan profile prune stats'
+    [main.c]='cmd'
+)
+# The one header of a folder that may be included where the rest of it may not.
+declare -A only=([stats/engine]=routed.h)
+
+part_of() { # src/X/file -> X, src/main.c -> main.c
+    local p=${1#src/}
+    echo "${p%%/*}"
+}
+
+# ---- the table says what is checked here ----
+for dir in src/*/; do
+    part=$(part_of "$dir")
+    if [[ ! -v may[$part] ]]; then
+        fail "src/$part/ is not in this script: say in docs/ARCHITECTURE.md and here what it may include"
+        continue
+    fi
+    row=$(grep -F "| \`src/$part/\` |" docs/ARCHITECTURE.md)
+    [ -n "$row" ] || { fail "docs/ARCHITECTURE.md: the table of folders lacks src/$part/"; continue; }
+    column=${row%|*} column=${column##*|}
+    [[ $column != *'everything below'* ]] || continue
+    want=$(tr ' ' '\n' <<<"${may[$part]}" | sort)
+    got=$(grep -oE '[a-z]+' <<<"$column" | grep -xE "$(IFS='|' && echo "${!may[*]}")" | sort -u)
+    [ "$want" = "$got" ] || fail "docs/ARCHITECTURE.md: src/$part/ includes '${got//$'\n'/ }' by the table, '${may[$part]}' by this script"
+done
+
+# ---- includes ----
+include='^[[:space:]]*#[[:space:]]*include[[:space:]]*(["<])([^">]+)[">]'
+n=0
+while IFS=: read -r file line text; do
+    n=$((n + 1))
+    from=$(part_of "$file")
+    if [[ ! $text =~ $include ]]; then
+        fail "$file:$line: cannot tell what this includes: $text"
+        continue
+    fi
+    kind=${BASH_REMATCH[1]} header=${BASH_REMATCH[2]}
+    case ${header##*/} in
+    llama*.h | ggml*.h | gguf.h)
+        [ "$from" = engine ] || fail "$file:$line: includes $header; only src/engine/ knows the engine's library"
+        continue
+        ;;
+    jansson*.h)
+        [ "$file" = src/base/json.h ] || fail "$file:$line: includes $header; jansson comes through base/json.h"
+        continue
+        ;;
+    esac
+    [ "$kind" = '"' ] || continue
+    to=${header%%/*}
+    if [[ $header != */* || ! -f src/$header ]]; then
+        fail "$file:$line: includes \"$header\", which is no path of a file from src/"
+    elif [[ $to != "$from" && $to != base && " ${may[$from]-} " != *" $to "* ]]; then
+        fail "$file:$line: includes $header; $from may include: itself base ${may[$from]-}"
+    elif [[ -v only[$from/$to] && ${header#*/} != "${only[$from/$to]}" ]]; then
+        fail "$file:$line: includes $header; of $to/, $from may include ${only[$from/$to]} alone"
+    fi
+done < <(grep -rnE --include='*.c' --include='*.h' --include='*.cpp' '^[[:space:]]*#[[:space:]]*include' src)
+[ "$n" -gt 0 ] || fail "no includes found in $SRC/src"
+
+# ---- the environment ----
+documented=$(sed -n '/^\.SH ENVIRONMENT/,/^\.SH FILES/p' man/reap.1)
+while IFS=: read -r file line text; do
+    while read -r call; do
+        if [[ ! $call =~ \"([A-Za-z0-9_]+)\"$ ]]; then
+            fail "$file:$line: $call...: a variable without a literal name"
+        elif ! grep -qw -- "${BASH_REMATCH[1]}" <<<"$documented"; then
+            fail "$file:$line: reads the variable ${BASH_REMATCH[1]}, which ENVIRONMENT of man/reap.1 does not name"
+        fi
+    done < <(grep -oE '\bgetenv *\([^)]*|\bsecure_getenv *\([^)]*' <<<"$text")
+done < <(grep -rnE --include='*.[ch]' --include='*.cpp' '\bgetenv *\(|\bsecure_getenv *\(' src)
+while IFS=: read -r file line _; do
+    fail "$file:$line: reads the environment other than by getenv"
+done < <(grep -rnE --include='*.[ch]' --include='*.cpp' '\benviron *(\[|\+\+|;)|\benvp\b' src)
+
+# ---- global names ----
+lib=${BIN:-/nonexistent}/libreapcore.a
+if [ -f "$lib" ] && command -v nm >/dev/null; then
+    names=$(nm -A -g --defined-only "$lib") || fail "nm cannot read $lib"
+    [ -n "$names" ] || fail "nm finds no names in $lib"
+    while read -r symbol; do
+        object=${symbol##*libreapcore.a:}
+        fail "${object%%:*}: defines ${symbol##* }; names that begin with gguf_, ggml_ or llama_ are the library's"
+    done < <(grep -E ' [A-Z] _?(gguf|ggml|llama)_' <<<"$names")
+else
+    echo "global names not checked: no $lib or no nm"
+fi
+
+echo "$n includes"
+[ "$bad" = 0 ]

@@ -1,0 +1,115 @@
+/* fuzz_stats.c - any bytes as a stats file.
+ *
+ * Loading succeeds exactly when no error is set. What was loaded holds the invariants, has its layers in
+ * order, and gives scores or an error that names one; saved again it loads equal, to the last bit of the
+ * sums. */
+#include "stats/stats.h"
+
+#include <math.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define MUST(cond)                  \
+    do {                            \
+        if (!(cond))                \
+            BUG("fuzz: %s", #cond); \
+    } while (0)
+
+static struct stats *load(const char *path)
+{
+    struct err e = {0};
+    struct stats *s = stats_load(path, &e);
+    MUST((s != NULL) == (e.code == ERR_NONE));
+    MUST((s != NULL) == (e.msg[0] == 0));
+    MUST(s || e.code == ERR_INPUT);
+    return s;
+}
+
+/* An output is renamed into place, so it needs a folder: one in memory, where there is one. */
+static char dir[64], saved[80];
+
+static void remove_dir(void)
+{
+    rmdir(dir);
+}
+
+static void make_dir(void)
+{
+    if (dir[0])
+        return;
+    static const char *const bases[] = {"/dev/shm", "/tmp"};
+    for (size_t i = 0; i < sizeof bases / sizeof *bases; i++) {
+        snprintf(dir, sizeof dir, "%s/reap-fuzz.XXXXXX", bases[i]);
+        if (mkdtemp(dir)) {
+            snprintf(saved, sizeof saved, "%s/stats.json", dir);
+            atexit(remove_dir);
+            return;
+        }
+    }
+    BUG("fuzz: no folder for the output");
+}
+
+static bool same_json(const json_t *a, const json_t *b)
+{
+    return a == b || json_equal(a, b); /* which does not take NULL for equal to NULL */
+}
+
+static void must_be_same(const struct stats *a, const struct stats *b)
+{
+    MUST(a->n_experts == b->n_experts && a->n_layers == b->n_layers);
+    MUST(same_json(a->model, b->model) && same_json(a->calibration, b->calibration));
+    MUST(same_json(a->progress, b->progress));
+    for (uint32_t i = 0; i < a->n_layers; i++) {
+        const struct stats_layer *x = &a->layers[i], *y = &b->layers[i];
+        MUST(x->il == y->il && x->n_used == y->n_used);
+        for (int h = 0; h < 2; h++) {
+            MUST(x->tokens[h] == y->tokens[h]);
+            MUST(memcmp(x->half[h], y->half[h], a->n_experts * sizeof(struct sums)) == 0);
+        }
+    }
+}
+
+static void check(const struct stats *s)
+{
+    struct err e = {0};
+    double *score = calloc(s->n_experts, sizeof *score);
+    MUST(score && stats_check(s, &e));
+    for (uint32_t i = 0; i < s->n_layers; i++) {
+        MUST(i == 0 || s->layers[i].il > s->layers[i - 1].il);
+        for (int c = 0; c < N_CRITERIA; c++)
+            for (int which = -1; which < 2; which++) {
+                bool ok = criterion_scores(s, i, (enum criterion)c, 1, which, score, &e);
+                MUST(ok == (e.code == ERR_NONE));
+                for (uint32_t j = 0; ok && j < s->n_experts; j++)
+                    MUST(isfinite(score[j]));
+                err_clear(&e);
+            }
+    }
+    free(score);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    char path[64];
+    int fd = memfd_create("fuzz", MFD_CLOEXEC);
+    MUST(fd >= 0 && write(fd, data, size) == (ssize_t)size);
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    struct stats *s = load(path);
+    close(fd);
+    if (!s)
+        return 0;
+    check(s);
+    make_dir();
+    struct err e = {0};
+    MUST(stats_save(s, saved, true, &e) && e.code == ERR_NONE);
+    struct stats *t = load(saved);
+    unlink(saved);
+    MUST(t);
+    must_be_same(s, t);
+    stats_free(t);
+    stats_free(s);
+    return 0;
+}
