@@ -46,7 +46,7 @@ complete -c reap -n '__reap_is run profile eval' -l seed -x -d 'of the shuffle a
 complete -c reap -n '__reap_is run profile eval' -l no-shuffle -d 'keep the order of files and lines'
 complete -c reap -n '__reap_is run profile eval' -l skip-bad -d 'leave malformed rows out instead of stopping'
 complete -c reap -n '__reap_is run profile eval' -l threads -s t -x -d 'threads (default: one per physical core)'
-complete -c reap -n '__reap_is run profile eval' -l ubatch-size -o ub -x -d 'tokens per compute step (default 512)'
+complete -c reap -n '__reap_is run profile eval' -l ubatch-size -o ub -x -d 'tokens per compute step (default 512; a profile of a model with many experts up to 2048)'
 complete -c reap -n '__reap_is run profile eval' -l ubatch -x -d 'the same'
 complete -c reap -n '__reap_is run profile eval' -l n-gpu-layers -o ngl -x -d 'layers on the GPU (default: all that fit)'
 complete -c reap -n '__reap_is run profile eval' -l gpu-layers -x -d 'the same'

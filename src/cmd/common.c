@@ -24,7 +24,7 @@ static bool no_mmap, mlock_model;
 const struct opt engine_opt_table[] = {
     { OPT_HEAD, "Engine (as in llama.cpp)", NULL, NULL, NULL, NULL, 0, 0, NULL },
     ENGINE(OPT_INT, "threads", "-t", threads, "N", "threads (default: one per physical core)", 0, 1024),
-    ENGINE(OPT_INT, "ubatch-size", "-ub", ubatch, "N", "tokens per compute step (default 512)", 1, 65536),
+    ENGINE(OPT_INT, "ubatch-size", "-ub", ubatch, "N", "tokens per compute step (default 512; a profile of a model with many experts up to 2048)", 1, 65536),
     ENGINE(OPT_INT, "ubatch", NULL, ubatch, "N", "the same", 1, 65536),
     ENGINE(OPT_INT, "n-gpu-layers", "-ngl", n_gpu_layers, "N", "layers on the GPU (default: all that fit)", -1, 100000),
     ENGINE(OPT_INT, "gpu-layers", NULL, n_gpu_layers, "N", "the same", -1, 100000),

@@ -12,7 +12,7 @@
 /* Options that are passed on to the engine; names as in llama.cpp's tools. Zeroed by engine_opts_default. */
 struct engine_opts {
     int64_t threads;            /* 0: one per physical core that we may use */
-    int64_t ubatch;             /* tokens per compute step */
+    int64_t ubatch;             /* tokens per compute step; 0: 512 */
     int64_t n_gpu_layers;       /* -1: as many as the engine likes */
     const char *device;         /* comma-separated device names, "none": no offload; NULL: all */
     const char *split_mode;     /* none, layer, row; NULL: layer */

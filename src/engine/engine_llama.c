@@ -100,7 +100,7 @@ const char *engine_version(void)
 
 void engine_opts_default(struct engine_opts *o)
 {
-    *o = (struct engine_opts){ .ubatch = 512, .n_gpu_layers = -1, .flash_attn = "auto", .cache_type_k = "f16", .cache_type_v = "f16" };
+    *o = (struct engine_opts){ .n_gpu_layers = -1, .flash_attn = "auto", .cache_type_k = "f16", .cache_type_v = "f16" };
 }
 
 /* Physical cores among the CPUs that we may run on: two threads of one core share its arithmetic units. */
@@ -291,6 +291,8 @@ struct engine *engine_open(const char *path, const struct engine_opts *o, struct
     g->o = *o;
     if (g->o.threads <= 0)
         g->o.threads = n_cores();
+    if (g->o.ubatch <= 0)
+        g->o.ubatch = 512;
     if (!cache_type(o->cache_type_k, &unused, e) || !cache_type(o->cache_type_v, &unused, e) || !set_devices(&l, o, e) ||
         !set_split(&l, o, e))
         goto fail;
@@ -468,7 +470,7 @@ bool engine_start(struct engine *g, const struct engine_run *r, struct err *e)
     llama_free(g->ctx);
     g->ctx = NULL;
     observer_free(g->observer);
-    g->observer = r->observe ? observer_new(r, g->o.device_norms) : NULL;
+    g->observer = r->observe ? observer_new(r, g->o.device_norms, (int)g->o.threads) : NULL;
     struct llama_context_params p = llama_context_default_params();
     g->n_batch = (uint32_t)g->o.ubatch;
     p.n_ctx = r->n_ctx < g->n_batch ? g->n_batch : r->n_ctx;

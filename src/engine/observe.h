@@ -8,7 +8,7 @@
 
 struct observer;
 
-struct observer *observer_new(const struct engine_run *r, bool device_norms);
+struct observer *observer_new(const struct engine_run *r, bool device_norms, int n_threads);
 void observer_free(struct observer *o);
 
 /* The callback for llama_context_params.cb_eval, with the observer as user data. */

@@ -22,6 +22,7 @@ struct job {
     struct windows win;
     struct stats *stats;
     enum half half;         /* of the batch that runs now */
+    int64_t ubatch;         /* tokens per compute step */
     int32_t *index;         /* block number -> layer of the stats, -1 */
     uint32_t n_index;
 };
@@ -59,7 +60,7 @@ static json_t *calibration_json(const struct job *j)
     json_object_set_new(c, "ctx", json_integer(o->n_ctx));
     json_object_set_new(c, "seed", json_integer((json_int_t)o->corpus.seed));
     json_object_set_new(c, "shuffle", json_boolean(o->corpus.shuffle));
-    json_object_set_new(c, "ubatch", json_integer((json_int_t)o->engine.ubatch));
+    json_object_set_new(c, "ubatch", json_integer(j->ubatch));
     json_object_set_new(c, "max_sequences", json_integer(o->n_seqs));
     json_object_set_new(c, "separate_streams", json_boolean(o->separate_streams));
     json_object_set_new(c, "flash_attn", json_text(o->engine.flash_attn));
@@ -233,6 +234,17 @@ static bool start_engine(struct job *j, struct err *e)
     return engine_start(j->engine, &run, e);
 }
 
+/* In a compute step each expert's weights are read once, for all its tokens together: about 32 of them should share that. So a model with
+ * many experts and few per token gets larger steps. Not above 2048: attention looks at the whole step, and the engine keeps room
+ * for the logits of all its tokens. */
+static int64_t default_ubatch(const struct shape *s)
+{
+    int64_t n = 512;
+    while (n < 2048 && n * s->n_used < 32 * (int64_t)s->n_experts)
+        n *= 2;
+    return n;
+}
+
 static bool prepare(struct job *j, struct err *e)
 {
     const struct profile_opts *o = j->o;
@@ -244,7 +256,9 @@ static bool prepare(struct job *j, struct err *e)
     if (!view_check_output(j->view, o->out, e) || !file_check_output(o->out, o->force || o->resume, e) ||
         !corpus_load(&o->corpus, &j->corpus, e) || !corpus_check_output(&j->corpus, o->out, e) || !view_hash(j->view, e))
         return false;
-    j->engine = engine_open(o->model, &o->engine, e);
+    struct engine_opts eo = o->engine;
+    eo.ubatch = j->ubatch = eo.ubatch ? eo.ubatch : default_ubatch(&j->view->shape);
+    j->engine = engine_open(o->model, &eo, e);
     if (!j->engine || !windows_tokenize(&j->win, &j->corpus, j->engine, e) || !windows_cut(&j->win, o->n_ctx, e))
         return false;
     uint32_t seqs = o->n_seqs ? o->n_seqs : engine_has_state(j->engine) ? MAX_SEQS_STATE : MAX_SEQS;
