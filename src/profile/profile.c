@@ -261,6 +261,10 @@ static bool prepare(struct job *j, struct err *e)
     j->engine = engine_open(o->model, &eo, e);
     if (!j->engine || !windows_tokenize(&j->win, &j->corpus, j->engine, e) || !windows_cut(&j->win, o->n_ctx, e))
         return false;
+    uint32_t trained = engine_n_ctx_train(j->engine);
+    if (trained && j->win.longest > trained)
+        log_warn("samples run in windows of up to %u tokens, but the model was trained for %u; --ctx %u cuts them there", j->win.longest,
+                 trained, trained);
     uint32_t seqs = o->n_seqs ? o->n_seqs : engine_has_state(j->engine) ? MAX_SEQS_STATE : MAX_SEQS;
     windows_pack(&j->win, engine_ubatch(j->engine), seqs, 2);
     set_index(j);
