@@ -1,7 +1,8 @@
-/* decode.c - the decode calls that `reap profile` would make, and nothing else: nobody observes, and logits are wanted for the last
- * token of each call only. The yardstick for what observing costs.
+/* decode.c - the decode calls that `reap profile` would make, and nothing else: nobody observes, and logits
+ * are wanted for the last token of each call only. The yardstick for what observing costs.
  *
- *   decode MODEL.gguf CORPUS [--ctx N] [--ubatch N] [--threads N] [--sequences N] [--separate-streams] [--all-logits]
+ *   decode MODEL.gguf CORPUS [--ctx N] [--ubatch N] [--threads N] [--sequences N] [--separate-streams]
+ * [--all-logits]
  *
  * Prints tokens, seconds and tokens per second. */
 #include "base/log.h"
@@ -20,11 +21,13 @@ struct opts {
 static uint32_t max_tokens;
 
 /* windows_decode without its observer's needs. */
-static bool decode_batch(const struct windows *w, uint32_t batch, struct engine *g, bool *logits, struct err *e)
+static bool decode_batch(const struct windows *w, uint32_t batch, struct engine *g, bool *logits,
+                         struct err *e)
 {
     const struct window_batch *b = &w->batches[batch];
     uint32_t max = max_tokens, n = 0;
-    int32_t *mem = xcalloc(3 * (size_t)max, sizeof *mem), *token = mem, *pos = mem + max, *seq = mem + 2 * (size_t)max;
+    int32_t *mem = xcalloc(3 * (size_t)max, sizeof *mem), *token = mem, *pos = mem + max,
+            *seq = mem + 2 * (size_t)max;
     bool ok = true;
     engine_clear(g);
     for (uint32_t i = 0; ok && i < b->n; i++) {
@@ -37,7 +40,7 @@ static bool decode_batch(const struct windows *w, uint32_t batch, struct engine 
                 continue;
             if (logits)
                 logits[n - 1] = true;
-            ok = engine_decode(g, &(struct engine_batch){ n, token, pos, seq, logits }, e);
+            ok = engine_decode(g, &(struct engine_batch){n, token, pos, seq, logits}, e);
             if (logits)
                 logits[n - 1] = false;
             n = 0;
@@ -49,16 +52,18 @@ static bool decode_batch(const struct windows *w, uint32_t batch, struct engine 
 
 static bool run(const char *model, const char *corpus, const struct opts *o, struct err *e)
 {
-    struct corpus c = { 0 };
-    struct windows w = { 0 };
+    struct corpus c = {0};
+    struct windows w = {0};
     struct engine *g = NULL;
     bool *logits = NULL;
-    bool ok = corpus_load(&(struct corpus_opts){ .specs = &corpus, .n_specs = 1, .seed = 42, .shuffle = true }, &c, e) &&
-              (g = engine_open(model, &o->engine, e)) && windows_tokenize(&w, &c, g, e) && windows_cut(&w, o->ctx, e);
+    bool ok = corpus_load(&(struct corpus_opts){.specs = &corpus, .n_specs = 1, .seed = 42, .shuffle = true},
+                          &c, e) &&
+              (g = engine_open(model, &o->engine, e)) && windows_tokenize(&w, &c, g, e) &&
+              windows_cut(&w, o->ctx, e);
     if (ok) {
         max_tokens = engine_ubatch(g);
         windows_pack(&w, max_tokens, o->seqs, 2);
-        struct engine_run r = { .n_ctx = w.longest, .n_seq_max = w.max_seqs, .separate_streams = o->separate };
+        struct engine_run r = {.n_ctx = w.longest, .n_seq_max = w.max_seqs, .separate_streams = o->separate};
         if (r.separate_streams)
             r.n_ctx *= r.n_seq_max;
         ok = engine_start(g, &r, e);
@@ -66,7 +71,8 @@ static bool run(const char *model, const char *corpus, const struct opts *o, str
     if (ok && !o->all_logits)
         logits = xcalloc(max_tokens, sizeof *logits);
     /* the first decode allocates: outside of the time, as in a profile */
-    ok = ok && engine_decode(g, &(struct engine_batch){ 1, &(int32_t){ 0 }, &(int32_t){ 0 }, &(int32_t){ 0 }, NULL }, e);
+    ok = ok &&
+         engine_decode(g, &(struct engine_batch){1, &(int32_t){0}, &(int32_t){0}, &(int32_t){0}, NULL}, e);
     double t = now_secs();
     for (uint32_t i = 0; ok && i < w.n_batches; i++)
         ok = decode_batch(&w, i, g, logits, e);
@@ -82,8 +88,8 @@ static bool run(const char *model, const char *corpus, const struct opts *o, str
 
 int main(int argc, char **argv)
 {
-    struct opts o = { .ctx = 2048, .seqs = 64 };
-    struct err e = { 0 };
+    struct opts o = {.ctx = 2048, .seqs = 64};
+    struct err e = {0};
     bool ok = argc >= 3;
     engine_tame_threads(argv);
     engine_opts_default(&o.engine);
@@ -111,8 +117,10 @@ int main(int argc, char **argv)
         i++;
     }
     if (!ok) {
-        fputs("usage: decode MODEL.gguf CORPUS [--ctx N] [--ubatch N] [--threads N] [--sequences N] [--separate-streams] "
-              "[--all-logits]\n", stderr);
+        fputs(
+            "usage: decode MODEL.gguf CORPUS [--ctx N] [--ubatch N] [--threads N] [--sequences N] [--separate-streams] "
+            "[--all-logits]\n",
+            stderr);
         return 2;
     }
     if (!run(argv[1], argv[2], &o, &e)) {

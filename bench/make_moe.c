@@ -1,7 +1,9 @@
-/* make_moe.c - writes a synthetic MoE model (qwen3moe, no tokenizer) of any size, quickly and in little memory: random quantised
- * blocks with scales that keep activations around 1, so that the engine computes with it as with a real one.
+/* make_moe.c - writes a synthetic MoE model (qwen3moe, no tokenizer) of any size, quickly and in little
+ * memory: random quantised blocks with scales that keep activations around 1, so that the engine computes
+ * with it as with a real one.
  *
- *   make_moe OUT.gguf [layers=8] [experts=128] [used=8] [embd=1024] [ffn=512] [vocab=4096] [type=q8_0|q4_0|f16|f32] */
+ *   make_moe OUT.gguf [layers=8] [experts=128] [used=8] [embd=1024] [ffn=512] [vocab=4096]
+ * [type=q8_0|q4_0|f16|f32] */
 #include "base/err.h"
 #include "gguf/gguf_file.h"
 
@@ -10,8 +12,8 @@
 #include <string.h>
 
 #define ALIGNMENT 32
-#define TYPE_F32 0
-#define TYPE_F16 1
+#define TYPE_F32  0
+#define TYPE_F16  1
 #define TYPE_Q4_0 2
 #define TYPE_Q8_0 8
 
@@ -30,7 +32,7 @@ static size_t n_tensors;
 static void add(uint32_t t, uint64_t a, uint64_t b, uint64_t c, const char *name)
 {
     struct tensor *x = &tensors[n_tensors++];
-    *x = (struct tensor){ .type = t, .n_dims = c ? 3 : b ? 2 : 1, .ne = { a, b ? b : 1, c ? c : 1 } };
+    *x = (struct tensor){.type = t, .n_dims = c ? 3 : b ? 2 : 1, .ne = {a, b ? b : 1, c ? c : 1}};
     snprintf(x->name, sizeof x->name, "%s", name);
 }
 
@@ -106,7 +108,7 @@ static void fill(const struct tensor *t, size_t n)
         for (size_t i = 0; i < n; i += 2) { /* uniform, away from 0, where half() has no numbers */
             float v = 1.7f / sqrtf((float)t->ne[0]) * ((float)(rng() >> 40 | 0x8000) / 8388608.0f - 1);
             uint16_t h = (uint16_t)(half(v < 0 ? -v : v) | (v < 0 ? 0x8000 : 0));
-            memcpy(chunk + i, v > -1e-4f && v < 1e-4f ? (uint16_t[]){ 0 } : &h, 2);
+            memcpy(chunk + i, v > -1e-4f && v < 1e-4f ? (uint16_t[]){0} : &h, 2);
         }
         return;
     }
@@ -120,7 +122,8 @@ static void fill(const struct tensor *t, size_t n)
     if (t->type == TYPE_Q8_0)
         for (size_t i = 0; i < n; i++)
             chunk[i] = chunk[i] == 0x80 ? 0 : chunk[i];
-    /* deviation: 73 of -127..127, 4.3 of -7..7; embeddings have 1, so that tokens stay different through all layers */
+    /* deviation: 73 of -127..127, 4.3 of -7..7; embeddings have 1, so that tokens stay different through all
+     * layers */
     float gain = strcmp(t->name, "token_embd.weight") ? 1 / sqrtf((float)t->ne[0]) : 1;
     uint16_t d = half(gain / (t->type == TYPE_Q8_0 ? 73 : 4.3f));
     for (size_t i = 0; i < n; i += g->bytes)
@@ -193,7 +196,7 @@ static void keys(struct buf *b)
 
 static void write_header(FILE *f)
 {
-    struct buf k = { 0 }, b = { 0 };
+    struct buf k = {0}, b = {0};
     uint64_t off = 0;
     keys(&k);
     gg_put_start(&b, 3, n_tensors, n_keys);
@@ -213,12 +216,13 @@ static bool option(const char *s)
     static const struct {
         const char *name;
         uint64_t *v;
-    } names[] = { { "layers=", &layers }, { "experts=", &experts }, { "used=", &used },
-                  { "embd=", &embd },     { "ffn=", &ffn },         { "vocab=", &vocab } };
+    } names[] = {{"layers=", &layers}, {"experts=", &experts}, {"used=", &used},
+                 {"embd=", &embd},     {"ffn=", &ffn},         {"vocab=", &vocab}};
     static const struct {
         const char *name;
         uint32_t type;
-    } types[] = { { "type=q8_0", TYPE_Q8_0 }, { "type=q4_0", TYPE_Q4_0 }, { "type=f16", TYPE_F16 }, { "type=f32", TYPE_F32 } };
+    } types[] = {
+        {"type=q8_0", TYPE_Q8_0}, {"type=q4_0", TYPE_Q4_0}, {"type=f16", TYPE_F16}, {"type=f32", TYPE_F32}};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (!strcmp(s, types[i].name)) {
             type = types[i].type;
@@ -236,8 +240,10 @@ int main(int argc, char **argv)
     for (int i = 2; ok && i < argc; i++)
         ok = option(argv[i]);
     if (!ok || embd % 256 || ffn % 32) {
-        fputs("usage: make_moe OUT.gguf [layers=N] [experts=N] [used=N] [embd=N, of 256] [ffn=N, of 32] [vocab=N] "
-              "[type=q8_0|q4_0|f16|f32]\n", stderr);
+        fputs(
+            "usage: make_moe OUT.gguf [layers=N] [experts=N] [used=N] [embd=N, of 256] [ffn=N, of 32] [vocab=N] "
+            "[type=q8_0|q4_0|f16|f32]\n",
+            stderr);
         return 2;
     }
     FILE *f = fopen(argv[1], "wb");

@@ -1,4 +1,5 @@
-/* main.c - finds the command, parses its options, prints an error, gives the exit status. The only place that exits. */
+/* main.c - finds the command, parses its options, prints an error, gives the exit status. The only place that
+ * exits. */
 #include "base/log.h"
 #include "base/sig.h"
 #include "cmd/cmd.h"
@@ -9,18 +10,21 @@
 
 static void usage(struct buf *b)
 {
-    buf_str(b, "reap " REAP_VERSION ": expert pruning for Mixture-of-Experts models (REAP)\n\nusage: reap COMMAND [OPTIONS]\n\n");
+    buf_str(b, "reap " REAP_VERSION
+               ": expert pruning for Mixture-of-Experts models (REAP)\n\nusage: reap COMMAND [OPTIONS]\n\n");
     for (size_t i = 0; cmds[i]; i++)
         buf_fmt(b, "  %-10s %s\n", cmds[i]->name, cmds[i]->summary);
-    buf_str(b, "\nreap COMMAND --help shows a command's options. Exit status: 0 done, 1 failed, 2 bad input or usage,\n"
-               "3 a check did not hold, 130 interrupted.\n");
+    buf_str(
+        b,
+        "\nreap COMMAND --help shows a command's options. Exit status: 0 done, 1 failed, 2 bad input or usage,\n"
+        "3 a check did not hold, 130 interrupted.\n");
 }
 
 static void command_help(struct buf *b, const struct cmd *c)
 {
     buf_fmt(b, "usage: reap %s %s\n\n%s\n", c->name, c->usage, c->summary);
     opt_help(b, c->opts);
-    opt_help(b, (const struct opt *const[]){ common_opts, NULL });
+    opt_help(b, (const struct opt *const[]){common_opts, NULL});
     buf_fmt(b, "\nExample:\n%s", c->example);
 }
 
@@ -43,7 +47,7 @@ static bool wants_help(int argc, char **argv)
 static bool run(const struct cmd *c, int argc, char **argv, struct err *e)
 {
     const struct opt *tables[8];
-    struct opt_list args = { 0 };
+    struct opt_list args = {0};
     size_t n = 0;
     for (; c->opts[n]; n++)
         tables[n] = c->opts[n];
@@ -52,16 +56,18 @@ static bool run(const struct cmd *c, int argc, char **argv, struct err *e)
     engine_opts_default(&cmd_engine);
     bool ok = opt_parse(argc, argv, tables, &args, e);
     if (ok && (args.n < c->min_args || args.n > c->max_args))
-        ok = err_set(e, ERR_INPUT, "%s operand%s%s%s; usage: reap %s %s", args.n < c->min_args ? "missing" : "unexpected",
-                     args.n > c->max_args ? " '" : "", args.n > c->max_args ? args.v[c->max_args] : "", args.n > c->max_args ? "'" : "",
+        ok = err_set(e, ERR_INPUT, "%s operand%s%s%s; usage: reap %s %s",
+                     args.n < c->min_args ? "missing" : "unexpected", args.n > c->max_args ? " '" : "",
+                     args.n > c->max_args ? args.v[c->max_args] : "", args.n > c->max_args ? "'" : "",
                      c->name, c->usage);
     ok = ok && c->run(args.v, args.n, e);
     opt_list_clear(&args);
     return ok;
 }
 
-/* Started with closed standard streams, the next file that is opened would become one of them, and a message would be written into a
- * model. A read-only /dev/null takes their places: writing to it fails, as writing to a closed stream should. */
+/* Started with closed standard streams, the next file that is opened would become one of them, and a message
+ * would be written into a model. A read-only /dev/null takes their places: writing to it fails, as writing to
+ * a closed stream should. */
 static void hold_descriptors(void)
 {
     int fd;
@@ -74,8 +80,8 @@ static void hold_descriptors(void)
 
 int main(int argc, char **argv)
 {
-    struct err e = { 0 };
-    struct buf b = { 0 };
+    struct err e = {0};
+    struct buf b = {0};
     engine_tame_threads(argv);
     hold_descriptors();
     sig_install();

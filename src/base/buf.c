@@ -60,7 +60,8 @@ void buf_fmt(struct buf *b, const char *fmt, ...)
 
 void buf_u32le(struct buf *b, uint32_t v)
 {
-    unsigned char x[4] = { (unsigned char)v, (unsigned char)(v >> 8), (unsigned char)(v >> 16), (unsigned char)(v >> 24) };
+    unsigned char x[4] = {(unsigned char)v, (unsigned char)(v >> 8), (unsigned char)(v >> 16),
+                          (unsigned char)(v >> 24)};
     buf_add(b, x, 4);
 }
 
@@ -73,5 +74,5 @@ void buf_u64le(struct buf *b, uint64_t v)
 void buf_clear(struct buf *b)
 {
     free(b->s);
-    *b = (struct buf){ 0 };
+    *b = (struct buf){0};
 }

@@ -6,11 +6,12 @@
 #include <stdarg.h>
 #include <string.h>
 
-/* A message is one line of valid UTF-8 whatever an input holds: control characters would let a file name or a key move the
- * cursor, and a broken sequence (also one that was cut at the end of the buffer) could not be put into a --json result. */
+/* A message is one line of valid UTF-8 whatever an input holds: control characters would let a file name or a
+ * key move the cursor, and a broken sequence (also one that was cut at the end of the buffer) could not be
+ * put into a --json result. */
 static void sanitize(char *msg)
 {
-    struct buf b = { 0 };
+    struct buf b = {0};
     buf_safe(&b, msg, strlen(msg));
     if (b.n) /* never longer than before */
         memcpy(msg, b.s, b.n + 1);
@@ -54,7 +55,9 @@ bool err_sys(struct err *e, const char *fmt, ...)
     int no = errno;
     if (e->code != ERR_NONE)
         return false;
-    e->code = no == ENOENT || no == ENOTDIR || no == EISDIR || no == EACCES || no == ENAMETOOLONG ? ERR_INPUT : ERR_FAILED;
+    e->code = no == ENOENT || no == ENOTDIR || no == EISDIR || no == EACCES || no == ENAMETOOLONG
+                  ? ERR_INPUT
+                  : ERR_FAILED;
     char what[512];
     va_list ap;
     va_start(ap, fmt);

@@ -1,9 +1,10 @@
 /* err.h - how a function says what went wrong.
  *
- * What can fail returns bool (or a pointer) and takes `struct err *e` as its last argument. The first error stays: later
- * err_set() calls on the same struct change nothing, so that cleanup code cannot hide the cause. Context is added on the way
- * up with err_ctx(). The code is the exit status of the program (design: 0 done, 1 failed, 2 bad input, 3 a check did not
- * hold, 130 interrupted). Messages are one line: the thing, what was found, what was expected; no capital, no full stop. */
+ * What can fail returns bool (or a pointer) and takes `struct err *e` as its last argument. The first error
+ * stays: later err_set() calls on the same struct change nothing, so that cleanup code cannot hide the cause.
+ * Context is added on the way up with err_ctx(). The code is the exit status of the program (design: 0 done,
+ * 1 failed, 2 bad input, 3 a check did not hold, 130 interrupted). Messages are one line: the thing, what was
+ * found, what was expected; no capital, no full stop. */
 #ifndef REAP_BASE_ERR_H
 #define REAP_BASE_ERR_H
 
@@ -22,17 +23,18 @@ struct err {
  * err_ctx puts "CONTEXT: " in front of the message. */
 bool err_set(struct err *e, enum err_code code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 bool err_ctx(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* ERR_FAILED with ": strerror(errno)" behind the message (ERR_INPUT when the file does not exist, is a folder or may not be read). */
+/* ERR_FAILED with ": strerror(errno)" behind the message (ERR_INPUT when the file does not exist, is a folder
+ * or may not be read). */
 bool err_sys(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void err_clear(struct err *e);
 
 /* A broken invariant of ours, never the fault of an input. */
-#define BUG(...)                                                                                                   \
-    do {                                                                                                           \
-        fprintf(stderr, "reap: bug at %s:%d: ", __FILE__, __LINE__);                                               \
-        fprintf(stderr, __VA_ARGS__);                                                                              \
-        fputc('\n', stderr);                                                                                       \
-        abort();                                                                                                   \
+#define BUG(...)                                                     \
+    do {                                                             \
+        fprintf(stderr, "reap: bug at %s:%d: ", __FILE__, __LINE__); \
+        fprintf(stderr, __VA_ARGS__);                                \
+        fputc('\n', stderr);                                         \
+        abort();                                                     \
     } while (0)
 
 #endif

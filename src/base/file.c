@@ -13,8 +13,8 @@
 #include <unistd.h>
 
 #define WRITE_BEHIND (32u << 20)
-#define WINDOW (1u << 20)       /* of file_read_all */
-#define BOUNCE (256u << 10)     /* of out_copy: small enough to stay in the cache */
+#define WINDOW       (1u << 20)   /* of file_read_all */
+#define BOUNCE       (256u << 10) /* of out_copy: small enough to stay in the cache */
 
 int file_open_read(const char *path, uint64_t *size, struct err *e)
 {
@@ -31,7 +31,8 @@ int file_open_read(const char *path, uint64_t *size, struct err *e)
         return -1;
     }
     if (!S_ISREG(st.st_mode)) {
-        err_set(e, ERR_INPUT, "'%s' is %s, expected a file", path, S_ISDIR(st.st_mode) ? "a folder" : "not a regular file");
+        err_set(e, ERR_INPUT, "'%s' is %s, expected a file", path,
+                S_ISDIR(st.st_mode) ? "a folder" : "not a regular file");
         close(fd);
         return -1;
     }
@@ -51,8 +52,8 @@ bool file_pread(int fd, void *dst, uint64_t n, uint64_t off, struct err *e)
         if (r < 0)
             return err_sys(e, "cannot read at byte %llu", (unsigned long long)off);
         if (r == 0)
-            return err_set(e, ERR_INPUT, "file ends at byte %llu, %llu more bytes expected", (unsigned long long)off,
-                           (unsigned long long)n);
+            return err_set(e, ERR_INPUT, "file ends at byte %llu, %llu more bytes expected",
+                           (unsigned long long)off, (unsigned long long)n);
         p += r;
         off += (uint64_t)r;
         n -= (uint64_t)r;
@@ -167,8 +168,8 @@ bool file_check_output(const char *path, bool force, struct err *e)
     return ok;
 }
 
-/* The .part file, empty and locked. One that a killed run left is taken over; one that another program is writing is not; a link
- * planted under that name is removed, never followed. */
+/* The .part file, empty and locked. One that a killed run left is taken over; one that another program is
+ * writing is not; a link planted under that name is removed, never followed. */
 static int open_part(const char *part, const char *path, struct err *e)
 {
     for (int tries = 0; tries < 8; tries++) {
@@ -191,7 +192,8 @@ static int open_part(const char *part, const char *path, struct err *e)
             return -1;
         }
         /* between open and lock the other writer may have renamed it away */
-        if (lstat(part, &now) == 0 && now.st_ino == st.st_ino && now.st_dev == st.st_dev && ftruncate(fd, 0) == 0)
+        if (lstat(part, &now) == 0 && now.st_ino == st.st_ino && now.st_dev == st.st_dev &&
+            ftruncate(fd, 0) == 0)
             return fd;
         close(fd);
     }
@@ -201,7 +203,7 @@ static int open_part(const char *part, const char *path, struct err *e)
 
 bool out_open(struct out *o, const char *path, bool force, struct err *e)
 {
-    *o = (struct out){ .fd = -1 };
+    *o = (struct out){.fd = -1};
     if (!file_check_output(path, force, e))
         return false;
     char *part = xasprintf("%s.part", path);
@@ -252,7 +254,8 @@ static void write_behind(struct out *o)
 #ifdef SYNC_FILE_RANGE_WRITE
     if (o->pos - o->sent < WRITE_BEHIND)
         return;
-    (void)sync_file_range(o->fd, (off_t)o->sent, (off_t)(o->pos - o->sent), SYNC_FILE_RANGE_WRITE); /* only a hint */
+    (void)sync_file_range(o->fd, (off_t)o->sent, (off_t)(o->pos - o->sent),
+                          SYNC_FILE_RANGE_WRITE); /* only a hint */
     o->sent = o->pos;
 #else
     (void)o;
@@ -286,7 +289,7 @@ static void out_free(struct out *o)
     free(o->path);
     free(o->part);
     free(o->bounce);
-    *o = (struct out){ .fd = -1 };
+    *o = (struct out){.fd = -1};
 }
 
 bool out_commit(struct out *o, struct err *e)
@@ -338,7 +341,8 @@ bool file_check_space(const char *path, uint64_t n, struct err *e)
             avail = UINT64_MAX;
         char a[32], b[32];
         if (avail < n)
-            ok = err_set(e, ERR_FAILED, "'%s' has %s free, the output needs %s", dir, human_bytes(avail, a), human_bytes(n, b));
+            ok = err_set(e, ERR_FAILED, "'%s' has %s free, the output needs %s", dir, human_bytes(avail, a),
+                         human_bytes(n, b));
     }
     free(dir);
     return ok;

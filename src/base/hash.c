@@ -87,7 +87,7 @@ bool hash128_range(int fd, uint64_t off, uint64_t n, struct hash128 *out, struct
         n -= k;
     }
     XXH128_hash_t r = XXH3_128bits_digest(st);
-    *out = (struct hash128){ r.low64, r.high64 };
+    *out = (struct hash128){r.low64, r.high64};
     XXH3_freeState(st);
     free(b);
     return ok;

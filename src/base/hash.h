@@ -1,4 +1,5 @@
-/* hash.h - SHA-256 (in files: anybody can check it with sha256sum) and XXH3-128 (inside one run, to find equal bytes fast). */
+/* hash.h - SHA-256 (in files: anybody can check it with sha256sum) and XXH3-128 (inside one run, to find
+ * equal bytes fast). */
 #ifndef REAP_BASE_HASH_H
 #define REAP_BASE_HASH_H
 

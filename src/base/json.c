@@ -20,7 +20,7 @@ json_t *json_parse(const char *s, size_t n, struct err *e)
 
 json_t *json_read(const char *path, struct err *e)
 {
-    struct buf b = { 0 };
+    struct buf b = {0};
     json_t *v = NULL;
     if (file_read_all(path, JSON_MAX_FILE, &b, e)) {
         v = json_parse(b.s, b.n, e);
@@ -49,7 +49,8 @@ static int dump_cb(const char *s, size_t n, void *ud)
     return 0;
 }
 
-/* Shortest of 15, 16 and 17 digits that reads back equal, always with a point or an exponent (it is a real, not an integer). */
+/* Shortest of 15, 16 and 17 digits that reads back equal, always with a point or an exponent (it is a real,
+ * not an integer). */
 static void print_real(struct buf *b, double d)
 {
     char s[40];
@@ -72,8 +73,7 @@ static void print_at(struct buf *b, const json_t *v, int depth)
         json_t *x;
         bool first = true;
         buf_char(b, '{');
-        json_object_foreach((json_t *)(uintptr_t)v, key, x)
-        {
+        json_object_foreach ((json_t *)(uintptr_t)v, key, x) {
             buf_str(b, first ? "\n" : ",\n");
             first = false;
             buf_fmt(b, "%*s", depth + 1, "");
@@ -111,7 +111,7 @@ void json_print(struct buf *b, const json_t *v)
 
 bool json_write(const char *path, const json_t *v, bool force, struct err *e)
 {
-    struct buf b = { 0 };
+    struct buf b = {0};
     json_print(&b, v);
     bool ok = file_write_atomic(path, b.s, b.n, force, e);
     buf_clear(&b);
@@ -120,7 +120,8 @@ bool json_write(const char *path, const json_t *v, bool force, struct err *e)
 
 const char *json_type_name(const json_t *v)
 {
-    static const char *const names[] = { "an object", "a list", "a string", "an integer", "a number", "true", "false", "null" };
+    static const char *const names[] = {"an object", "a list", "a string", "an integer",
+                                        "a number",  "true",   "false",    "null"};
     return v ? names[json_typeof(v)] : "missing";
 }
 
@@ -163,11 +164,13 @@ bool json_need_f64s(const json_t *o, const char *key, const char *where, double 
     if (!json_need_arr(o, key, where, &v, e))
         return false;
     if (json_array_size(v) != n)
-        return err_set(e, ERR_INPUT, "%s: '%s' has %zu entries, expected %zu", where, key, json_array_size(v), n);
+        return err_set(e, ERR_INPUT, "%s: '%s' has %zu entries, expected %zu", where, key, json_array_size(v),
+                       n);
     for (size_t i = 0; i < n; i++) {
         json_t *x = json_array_get(v, i);
         if (!json_is_number(x) || !isfinite(json_number_value(x)))
-            return err_set(e, ERR_INPUT, "%s: '%s' entry %zu is %s, expected a finite number", where, key, i, json_type_name(x));
+            return err_set(e, ERR_INPUT, "%s: '%s' entry %zu is %s, expected a finite number", where, key, i,
+                           json_type_name(x));
         out[i] = json_number_value(x);
     }
     return true;
@@ -177,7 +180,7 @@ json_t *json_text(const char *s)
 {
     if (utf8_valid(s, strlen(s)))
         return json_string(s);
-    struct buf b = { 0 };
+    struct buf b = {0};
     buf_safe(&b, s, strlen(s));
     json_t *v = json_string(b.s);
     buf_clear(&b);

@@ -1,6 +1,7 @@
-/* json.h - reading and writing our JSON files; the only user of jansson. Values are jansson's json_t (borrowed unless said).
- * Reading is strict (duplicate keys refused) and says line and column. Writing keeps the order of keys, prints doubles so that they
- * come back equal, and puts arrays of scalars on one line: readable, and a diff shows which layer changed. */
+/* json.h - reading and writing our JSON files; the only user of jansson. Values are jansson's json_t
+ * (borrowed unless said). Reading is strict (duplicate keys refused) and says line and column. Writing keeps
+ * the order of keys, prints doubles so that they come back equal, and puts arrays of scalars on one line:
+ * readable, and a diff shows which layer changed. */
 #ifndef REAP_BASE_JSON_H
 #define REAP_BASE_JSON_H
 
@@ -9,18 +10,23 @@
 #include <jansson.h>
 #include <stdint.h>
 
-json_t *json_parse(const char *s, size_t n, struct err *e);      /* new reference, or NULL with "line L, column C: ..." */
-json_t *json_read(const char *path, struct err *e);              /* the same of a file (at most 1 GiB); the message names the file */
-void json_print(struct buf *b, const json_t *v);                 /* ends with a newline */
+json_t *json_parse(const char *s, size_t n,
+                   struct err *e); /* new reference, or NULL with "line L, column C: ..." */
+json_t *json_read(const char *path,
+                  struct err *e); /* the same of a file (at most 1 GiB); the message names the file */
+void json_print(struct buf *b, const json_t *v);                               /* ends with a newline */
 bool json_write(const char *path, const json_t *v, bool force, struct err *e); /* atomically */
 
-/* Member access with a check of the type; `where` names the object in the message. Missing or wrong: false, *e set. */
+/* Member access with a check of the type; `where` names the object in the message. Missing or wrong: false,
+ * *e set. */
 bool json_need_obj(const json_t *o, const char *key, const char *where, json_t **out, struct err *e);
 bool json_need_arr(const json_t *o, const char *key, const char *where, json_t **out, struct err *e);
 bool json_need_str(const json_t *o, const char *key, const char *where, const char **out, struct err *e);
-bool json_need_u64(const json_t *o, const char *key, const char *where, uint64_t *out, struct err *e); /* 0..2^63-1 */
+bool json_need_u64(const json_t *o, const char *key, const char *where, uint64_t *out,
+                   struct err *e); /* 0..2^63-1 */
 /* An array of exactly n numbers, finite. out holds n doubles. */
-bool json_need_f64s(const json_t *o, const char *key, const char *where, double *out, size_t n, struct err *e);
+bool json_need_f64s(const json_t *o, const char *key, const char *where, double *out, size_t n,
+                    struct err *e);
 const char *json_type_name(const json_t *v); /* "an object", ... for messages; NULL is "missing" */
 /* A string value of any bytes: what is not valid UTF-8 (a path may be) becomes '?'. New reference. */
 json_t *json_text(const char *s);

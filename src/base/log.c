@@ -32,7 +32,7 @@ static void __attribute__((format(printf, 2, 0))) say(const char *prefix, const 
 {
     char s[2048];
     vsnprintf(s, sizeof s, fmt, ap);
-    struct buf b = { 0 };
+    struct buf b = {0};
     buf_safe(&b, s, strlen(s));
     clear_line();
     fprintf(stderr, "%s%s\n", prefix, b.s ? b.s : "");
@@ -71,7 +71,7 @@ size_t log_warnings(char ***list)
 
 void progress_start(struct progress *p, const char *what, const char *unit, uint64_t total, uint64_t first)
 {
-    *p = (struct progress){ .what = what, .unit = unit, .total = total, .done = first, .first = first };
+    *p = (struct progress){.what = what, .unit = unit, .total = total, .done = first, .first = first};
     p->start = p->last = now_secs();
     p->tty = isatty(STDERR_FILENO) == 1;
 }

@@ -12,15 +12,16 @@ extern bool log_verbose; /* --verbose: the engine's own lines too */
 
 void log_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /* "reap: warning: ..." */
-size_t log_warnings(char ***list); /* those given so far; borrowed */
+size_t log_warnings(char ***list);                                         /* those given so far; borrowed */
 
-/* A progress line: on a terminal rewritten at most 4 times a second, elsewhere a plain line every 10 s; nothing in the first
- * second. `unit` is what `done` counts ("tokens"; "bytes" are shown as sizes). total 0: unknown. */
+/* A progress line: on a terminal rewritten at most 4 times a second, elsewhere a plain line every 10 s;
+ * nothing in the first second. `unit` is what `done` counts ("tokens"; "bytes" are shown as sizes). total 0:
+ * unknown. */
 struct progress {
     const char *what, *unit;
     uint64_t total, done;
-    uint64_t first;      /* what was there at the start (a resumed run): not counted in the rate */
-    double start, last;  /* seconds */
+    uint64_t first;     /* what was there at the start (a resumed run): not counted in the rate */
+    double start, last; /* seconds */
     bool shown, tty;
 };
 void progress_start(struct progress *p, const char *what, const char *unit, uint64_t total, uint64_t first);

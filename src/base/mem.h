@@ -1,7 +1,8 @@
 /* mem.h - allocation and size arithmetic.
  *
- * x...: small things; the program ends when memory for them is gone. mem_try: sizes that come from a model or a file; fails with a
- * message that says how much was wanted. Products of untrusted numbers go through mul_u64/add_u64 first. */
+ * x...: small things; the program ends when memory for them is gone. mem_try: sizes that come from a model or
+ * a file; fails with a message that says how much was wanted. Products of untrusted numbers go through
+ * mul_u64/add_u64 first. */
 #ifndef REAP_BASE_MEM_H
 #define REAP_BASE_MEM_H
 
@@ -16,7 +17,8 @@ char *xstrdup(const char *s);
 char *xstrndup(const char *s, size_t n);
 char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* Zeroed array of n items; NULL with *e set ("cannot allocate 3.2 GiB for WHAT"). n == 0 gives a valid pointer. */
+/* Zeroed array of n items; NULL with *e set ("cannot allocate 3.2 GiB for WHAT"). n == 0 gives a valid
+ * pointer. */
 void *mem_try(uint64_t n, uint64_t size, const char *what, struct err *e);
 
 static inline bool mul_u64(uint64_t a, uint64_t b, uint64_t *out)
@@ -29,12 +31,12 @@ static inline bool add_u64(uint64_t a, uint64_t b, uint64_t *out)
 }
 
 /* Makes room for one more item in a growing array: GROW(list, n, cap). */
-#define GROW(list, n, cap)                                                                                         \
-    do {                                                                                                           \
-        if ((n) == (cap)) {                                                                                        \
-            (cap) = (cap) ? (cap)*2 : 16;                                                                          \
-            (list) = xrealloc((list), (cap), sizeof *(list));                                                      \
-        }                                                                                                          \
+#define GROW(list, n, cap)                                    \
+    do {                                                      \
+        if ((n) == (cap)) {                                   \
+            (cap) = (cap) ? (cap)*2 : 16;                     \
+            (list) = xrealloc((list), (cap), sizeof *(list)); \
+        }                                                     \
     } while (0)
 
 #endif

@@ -14,10 +14,11 @@ void opt_list_add(struct opt_list *l, const char *s)
 void opt_list_clear(struct opt_list *l)
 {
     free(l->v);
-    *l = (struct opt_list){ 0 };
+    *l = (struct opt_list){0};
 }
 
-/* The option that `arg` (with its dashes) names, and the value that is glued to it ("--a=v", "-ov"), if any. */
+/* The option that `arg` (with its dashes) names, and the value that is glued to it ("--a=v", "-ov"), if any.
+ */
 static const struct opt *find(const char *arg, const struct opt *const *tables, const char **glued)
 {
     const struct opt *prefix = NULL;
@@ -27,7 +28,8 @@ static const struct opt *find(const char *arg, const struct opt *const *tables, 
             size_t n = strlen(o->name);
             if (o->kind == OPT_HEAD)
                 continue;
-            if (!strncmp(arg, "--", 2) && !strncmp(arg + 2, o->name, n) && (!arg[2 + n] || arg[2 + n] == '=')) {
+            if (!strncmp(arg, "--", 2) && !strncmp(arg + 2, o->name, n) &&
+                (!arg[2 + n] || arg[2 + n] == '=')) {
                 *glued = arg[2 + n] ? arg + 3 + n : NULL;
                 return o;
             }
@@ -49,11 +51,13 @@ static bool set_number(const struct opt *o, const char *v, struct err *e)
     int64_t i;
     bool ok = o->kind == OPT_INT ? parse_i64(v, &i) : parse_f64(v, &d);
     if (!ok)
-        return err_set(e, ERR_INPUT, "--%s: '%s' is not %s", o->name, v, o->kind == OPT_INT ? "a whole number" : "a number");
+        return err_set(e, ERR_INPUT, "--%s: '%s' is not %s", o->name, v,
+                       o->kind == OPT_INT ? "a whole number" : "a number");
     if (o->kind == OPT_INT)
         d = (double)i;
     if (d < o->min || d > o->max)
-        return err_set(e, ERR_INPUT, "--%s: %s is out of range, expected %.15g to %.15g", o->name, v, o->min, o->max);
+        return err_set(e, ERR_INPUT, "--%s: %s is out of range, expected %.15g to %.15g", o->name, v, o->min,
+                       o->max);
     if (o->kind == OPT_INT)
         *(int64_t *)o->to = i;
     else
@@ -118,8 +122,9 @@ void opt_help(struct buf *b, const struct opt *const *tables)
                 continue;
             }
             char left[80];
-            snprintf(left, sizeof left, "%s%s--%s%s%s", o->alias ? o->alias : "", o->alias ? ", " : "", o->name, o->arg ? " " : "",
-                     o->arg ? o->arg : "");
-            buf_fmt(b, "  %-32s%s%s\n", left, strlen(left) > 31 ? "\n                                  " : "", o->help);
+            snprintf(left, sizeof left, "%s%s--%s%s%s", o->alias ? o->alias : "", o->alias ? ", " : "",
+                     o->name, o->arg ? " " : "", o->arg ? o->arg : "");
+            buf_fmt(b, "  %-32s%s%s\n", left, strlen(left) > 31 ? "\n                                  " : "",
+                    o->help);
         }
 }

@@ -1,4 +1,5 @@
-/* rng.h - a seeded generator (SplitMix64, Steele, Lea, Flood 2014), the same numbers on every machine. Not for secrets. */
+/* rng.h - a seeded generator (SplitMix64, Steele, Lea, Flood 2014), the same numbers on every machine. Not
+ * for secrets. */
 #ifndef REAP_BASE_RNG_H
 #define REAP_BASE_RNG_H
 

@@ -8,7 +8,7 @@
 
 const char *human_bytes(uint64_t n, char dst[32])
 {
-    static const char *const unit[] = { "B", "kB", "MB", "GB", "TB", "PB", "EB" };
+    static const char *const unit[] = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};
     double v = (double)n;
     int u = 0;
     while (v >= 999.95 && u < 6) {
@@ -132,7 +132,10 @@ size_t utf8_len(const char *p, size_t n)
     const unsigned char *s = (const unsigned char *)p;
     if (s[0] < 0x80)
         return 1;
-    size_t k = s[0] >= 0xf0 && s[0] < 0xf5 ? 4 : s[0] >= 0xe0 && s[0] < 0xf0 ? 3 : s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : 0;
+    size_t k = s[0] >= 0xf0 && s[0] < 0xf5   ? 4
+               : s[0] >= 0xe0 && s[0] < 0xf0 ? 3
+               : s[0] >= 0xc2 && s[0] < 0xe0 ? 2
+                                             : 0;
     if (!k || k > n)
         return 0;
     for (size_t i = 1; i < k; i++)

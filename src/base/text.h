@@ -9,17 +9,21 @@
 
 /* "13.1 GB" (decimal, as disks and the hub count). dst holds at least 32 bytes; returns dst. */
 const char *human_bytes(uint64_t n, char dst[32]);
-const char *human_secs(double s, char dst[32]);   /* "42 s", "3 min 07 s", "2 h 05 min" */
+const char *human_secs(double s, char dst[32]);    /* "42 s", "3 min 07 s", "2 h 05 min" */
 const char *human_count(uint64_t n, char dst[32]); /* 1234567 -> "1,234,567" */
 
 /* The whole string is one number, or false. */
 bool parse_u64(const char *s, uint64_t *out);
 bool parse_i64(const char *s, int64_t *out);
-bool parse_f64(const char *s, double *out); /* finite */
-bool parse_size(const char *s, uint64_t *bytes); /* "9.75G", "800MiB", "1200": K M G T = powers of 1000, Ki.. = powers of 1024, optional B */
+bool parse_f64(const char *s, double *out);      /* finite */
+bool parse_size(const char *s, uint64_t *bytes); /* "9.75G", "800MiB", "1200": K M G T = powers of 1000, Ki..
+                                                    = powers of 1024, optional B */
 
-size_t utf8_len(const char *s, size_t n);  /* of the sequence that s begins with: 1..4, 0 if it is not valid UTF-8 (n > 0) */
-size_t utf8_good(const char *s, size_t n); /* how many bytes at the start are valid UTF-8: n, or the place of the first fault */
+size_t utf8_len(const char *s,
+                size_t n); /* of the sequence that s begins with: 1..4, 0 if it is not valid UTF-8 (n > 0) */
+size_t utf8_good(
+    const char *s,
+    size_t n); /* how many bytes at the start are valid UTF-8: n, or the place of the first fault */
 bool utf8_valid(const char *s, size_t n);
 /* Adds s with control characters and bad UTF-8 replaced, so that a file cannot drive the terminal. */
 void buf_safe(struct buf *b, const char *s, size_t n);

@@ -1,7 +1,8 @@
 /* cmd.h - a command is a record: what --help says, which options it takes, the function that runs it.
  *
- * To add one: write cmd_NAME.c with its record, name it in cmds.c, write docs/commands/NAME.md, and add a case to tests/cli. The function gets the
- * operands, calls a feature, and prints; results go to standard output (text, or one JSON object with --json), all else to standard error. */
+ * To add one: write cmd_NAME.c with its record, name it in cmds.c, write docs/commands/NAME.md, and add a
+ * case to tests/cli. The function gets the operands, calls a feature, and prints; results go to standard
+ * output (text, or one JSON object with --json), all else to standard error. */
 #ifndef REAP_CMD_CMD_H
 #define REAP_CMD_CMD_H
 
@@ -12,17 +13,18 @@
 
 struct cmd {
     const char *name, *usage, *summary;
-    const char *example;          /* one or more lines for --help */
+    const char *example;           /* one or more lines for --help */
     const struct opt *const *opts; /* NULL-terminated tables, without the common ones */
-    uint32_t min_args, max_args;  /* operands */
+    uint32_t min_args, max_args;   /* operands */
     bool (*run)(char const *const *args, uint32_t n, struct err *e);
 };
 extern const struct cmd *const cmds[]; /* NULL-terminated, in the order of --help */
-extern const struct cmd cmd_inspect, cmd_profile, cmd_stats, cmd_plan, cmd_prune, cmd_verify, cmd_eval, cmd_run;
+extern const struct cmd cmd_inspect, cmd_profile, cmd_stats, cmd_plan, cmd_prune, cmd_verify, cmd_eval,
+    cmd_run;
 
 /* Options that every command has: --json --quiet --verbose --help. */
 extern const struct opt common_opts[];
-extern bool cmd_json;             /* --json */
+extern bool cmd_json; /* --json */
 
 /* Engine options, passed through, spelled as in llama.cpp. */
 extern const struct opt engine_opt_table[];
@@ -34,7 +36,8 @@ extern bool cmd_force;
 
 /* Prints the object with "reap" (version), "command" and "warnings" added; takes the reference. */
 bool cmd_print_json(const char *command, json_t *o, struct err *e);
-/* Prints text to standard output, names from files made safe for a terminal, and clears it; a failed write (closed pipe, full disk) is an error. */
+/* Prints text to standard output, names from files made safe for a terminal, and clears it; a failed write
+ * (closed pipe, full disk) is an error. */
 bool cmd_print(struct buf *b, struct err *e);
 
 #endif

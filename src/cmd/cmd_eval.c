@@ -12,19 +12,23 @@ static const char *logprobs, *out;
 static int64_t ctx;
 
 static const struct opt opts[] = {
-    { OPT_HEAD, "Options", NULL, NULL, NULL, NULL, 0, 0, NULL },
-    { OPT_LIST, "text", NULL, &texts, "FILE", "perplexity in llama-perplexity's windows (several times)", 0, 0, NULL },
-    { OPT_INT, "ctx", NULL, &ctx, "N", "window in tokens (default 512 for --text, the longest sample for --calib)", 4, 1 << 24, NULL },
-    { OPT_STR, "logprobs", NULL, &logprobs, "FILE", "with --calib: log-probability of every token, one JSON row per sample", 0, 0, NULL },
-    { OPT_STR, "output", "-o", &out, "FILE", "write the result as reap.eval/1", 0, 0, NULL },
-    { OPT_FLAG, "force", "-f", &cmd_force, NULL, "replace output files", 0, 0, NULL },
-    { .kind = OPT_END },
+    {OPT_HEAD, "Options", NULL, NULL, NULL, NULL, 0, 0, NULL},
+    {OPT_LIST, "text", NULL, &texts, "FILE", "perplexity in llama-perplexity's windows (several times)", 0, 0,
+     NULL},
+    {OPT_INT, "ctx", NULL, &ctx, "N",
+     "window in tokens (default 512 for --text, the longest sample for --calib)", 4, 1 << 24, NULL},
+    {OPT_STR, "logprobs", NULL, &logprobs, "FILE",
+     "with --calib: log-probability of every token, one JSON row per sample", 0, 0, NULL},
+    {OPT_STR, "output", "-o", &out, "FILE", "write the result as reap.eval/1", 0, 0, NULL},
+    {OPT_FLAG, "force", "-f", &cmd_force, NULL, "replace output files", 0, 0, NULL},
+    {.kind = OPT_END},
 };
 
 static void row(struct buf *b, const char *name, const struct eval_score *s)
 {
     char n[32];
-    buf_fmt(b, "%-28s %10.4f +/- %.4f   nll %.6f   %s tokens scored\n", name, s->ppl, s->ppl_stderr, s->nll, human_count(s->n_scored, n));
+    buf_fmt(b, "%-28s %10.4f +/- %.4f   nll %.6f   %s tokens scored\n", name, s->ppl, s->ppl_stderr, s->nll,
+            human_count(s->n_scored, n));
 }
 
 struct result {
@@ -52,9 +56,10 @@ static bool evaluate(struct engine *g, const struct corpus_opts *co, struct resu
     }
     if (!co->n_specs)
         return true;
-    struct corpus c = { 0 };
+    struct corpus c = {0};
     bool ok = corpus_load(co, &c, e) && (!out || corpus_check_output(&c, out, e)) &&
-              (!logprobs || corpus_check_output(&c, logprobs, e)) && eval_samples(g, &c, (uint32_t)ctx, logprobs, cmd_force, &s, e);
+              (!logprobs || corpus_check_output(&c, logprobs, e)) &&
+              eval_samples(g, &c, (uint32_t)ctx, logprobs, cmd_force, &s, e);
     if (ok)
         note(r, c.n_sources == 1 ? path_base(c.sources[0].path) : "samples", &s);
     corpus_free(&c);
@@ -85,7 +90,7 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
 {
     (void)n;
     struct corpus_opts co;
-    struct result r = { 0 };
+    struct result r = {0};
     cmd_corpus(&co);
     co.shuffle = false; /* rows of --logprobs stand in the order of the file */
     if (!texts.n && !co.n_specs)
@@ -95,7 +100,8 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     if (out && logprobs && !strcmp(out, logprobs))
         return err_set(e, ERR_INPUT, "--output and --logprobs are both '%s'", out);
     struct view *v = view_open(args[0], e);
-    bool ready = v && (!out || check_output(v, out, e)) && (!logprobs || check_output(v, logprobs, e)) && view_hash(v, e);
+    bool ready = v && (!out || check_output(v, out, e)) && (!logprobs || check_output(v, logprobs, e)) &&
+                 view_hash(v, e);
     struct engine *g = ready ? engine_open(args[0], &cmd_engine, e) : NULL;
     r.texts = json_array();
     bool ok = g && evaluate(g, &co, &r, e) && print(v, &r, e);
@@ -112,7 +118,7 @@ const struct cmd cmd_eval = {
     .summary = "perplexity of a model on texts, or the likelihood of each sample",
     .example = "  reap eval pruned.gguf --text heldout.txt\n"
                "  reap eval model.gguf --calib samples.jsonl --logprobs logprobs.jsonl\n",
-    .opts = (const struct opt *const[]){ opts, corpus_opt_table, engine_opt_table, NULL },
+    .opts = (const struct opt *const[]){opts, corpus_opt_table, engine_opt_table, NULL},
     .min_args = 1,
     .max_args = 1,
     .run = run,

@@ -10,9 +10,9 @@
 static bool show_tensors;
 
 static const struct opt opts[] = {
-    { OPT_HEAD, "Options", NULL, NULL, NULL, NULL, 0, 0, NULL },
-    { OPT_FLAG, "tensors", NULL, &show_tensors, NULL, "list all tensors, with their expert axis", 0, 0, NULL },
-    { .kind = OPT_END },
+    {OPT_HEAD, "Options", NULL, NULL, NULL, NULL, 0, 0, NULL},
+    {OPT_FLAG, "tensors", NULL, &show_tensors, NULL, "list all tensors, with their expert axis", 0, 0, NULL},
+    {.kind = OPT_END},
 };
 
 /* Smallest possible count that prunes at most `ratio`. */
@@ -24,7 +24,7 @@ static uint32_t count_at(const struct view *v, double ratio)
     return n;
 }
 
-static const double ratios[] = { 0.125, 0.25, 0.375, 0.5, 0.75 };
+static const double ratios[] = {0.125, 0.25, 0.375, 0.5, 0.75};
 #define N_RATIOS (sizeof ratios / sizeof *ratios)
 
 static json_t *types_json(const struct view *v, bool experts)
@@ -78,8 +78,7 @@ static void types_text(struct buf *b, const char *what, json_t *types)
     char s[32];
     buf_fmt(b, "%-14s", what);
     const char *sep = "";
-    json_object_foreach(types, key, n)
-    {
+    json_object_foreach (types, key, n) {
         buf_fmt(b, "%s%s %s", sep, key, human_bytes((uint64_t)json_integer_value(n), s));
         sep = ", ";
     }
@@ -109,19 +108,21 @@ static void to_text(struct buf *b, const struct view *v)
     layers_text(b, v);
     buf_str(b, ")\n");
     if (v->n_mtp)
-        buf_fmt(b, "%-14sthe last %u predict%s further tokens (MTP); follows the plan of the last layer\n", "", v->n_mtp,
-                v->n_mtp == 1 ? "s" : "");
+        buf_fmt(b, "%-14sthe last %u predict%s further tokens (MTP); follows the plan of the last layer\n",
+                "", v->n_mtp, v->n_mtp == 1 ? "s" : "");
     buf_fmt(b, "%-14s%u per layer, %u per token", "experts", v->shape.n_experts, v->shape.n_used);
     if (v->shape.n_groups > 1)
         buf_fmt(b, ", in %u groups of which %u are used", v->shape.n_groups, v->shape.n_groups_used);
     buf_fmt(b, "\n%-14s%s\n", "gate", v->family->gate);
-    buf_fmt(b, "%-14s%s in %u file%s; experts %s (%.1f %%)\n", "size", human_bytes(v->bytes, s), v->file->n_parts,
-            v->file->n_parts == 1 ? "" : "s", human_bytes(v->expert_bytes, t), 100.0 * (double)v->expert_bytes / (double)v->bytes);
+    buf_fmt(b, "%-14s%s in %u file%s; experts %s (%.1f %%)\n", "size", human_bytes(v->bytes, s),
+            v->file->n_parts, v->file->n_parts == 1 ? "" : "s", human_bytes(v->expert_bytes, t),
+            100.0 * (double)v->expert_bytes / (double)v->bytes);
     buf_fmt(b, "%-14s%s", "parameters", human_count(v->n_params, s));
     buf_fmt(b, ", in experts %s\n", human_count(v->expert_params, s));
     types_text(b, "expert types", types_json(v, true));
     types_text(b, "other types", types_json(v, false));
-    buf_fmt(b, "%-14s%s\n", "router hash", v->router_hash[0] ? v->router_hash : "none (routers are quantised)");
+    buf_fmt(b, "%-14s%s\n", "router hash",
+            v->router_hash[0] ? v->router_hash : "none (routers are quantised)");
     if (no) {
         buf_fmt(b, "\nThis model cannot be pruned: %s.\n", no);
         return;
@@ -141,11 +142,12 @@ static void tensors_text(struct buf *b, const struct view *v)
     buf_char(b, '\n');
     for (uint64_t i = 0; i < v->n_tensors; i++) {
         const struct view_tensor *x = &v->tensors[i];
-        struct buf name = { 0 };
+        struct buf name = {0};
         buf_safe(&name, x->t->name, strlen(x->t->name));
         buf_fmt(b, "  %-40s %-8s [", name.s ? name.s : "", gg_type_get(x->t->type)->name);
         for (uint32_t d = 0; d < x->t->n_dims; d++)
-            buf_fmt(b, "%s%llu%s", d ? ", " : "", (unsigned long long)x->t->ne[d], (int)d == x->axis ? " experts" : "");
+            buf_fmt(b, "%s%llu%s", d ? ", " : "", (unsigned long long)x->t->ne[d],
+                    (int)d == x->axis ? " experts" : "");
         buf_str(b, "]\n");
         buf_clear(&name);
     }
@@ -159,7 +161,7 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
         view_free(v);
         return false;
     }
-    struct buf b = { 0 };
+    struct buf b = {0};
     bool ok;
     if (cmd_json) {
         ok = cmd_print_json("inspect", to_json(v), e);
@@ -178,7 +180,7 @@ const struct cmd cmd_inspect = {
     .usage = "MODEL.gguf [--tensors] [--json]",
     .summary = "what a model is: family, layers, experts, sizes, what a ratio would leave",
     .example = "  reap inspect qwen3-30b-a3b-q4_k_m.gguf\n",
-    .opts = (const struct opt *const[]){ opts, NULL },
+    .opts = (const struct opt *const[]){opts, NULL},
     .min_args = 1,
     .max_args = 1,
     .run = run,

@@ -12,20 +12,27 @@ static uint64_t fit;
 static bool has_keep, has_keep_ratio, has_prune_ratio, has_fit, has_seed;
 
 static const struct opt opts[] = {
-    { OPT_HEAD, "How many (one of)", NULL, NULL, NULL, NULL, 0, 0, NULL },
-    { OPT_INT, "keep", NULL, &keep, "N", "experts that stay in each layer", 1, 65536, &has_keep },
-    { OPT_REAL, "keep-ratio", NULL, &keep_ratio, "R", "share that stays, 0 to 1 (rounded up)", 0, 1, &has_keep_ratio },
-    { OPT_REAL, "prune-ratio", "-r", &prune_ratio, "R", "share that goes, 0 to 1 (rounded down)", 0, 1, &has_prune_ratio },
-    { OPT_SIZE, "fit", NULL, &fit, "SIZE", "as many as fit: tensor data of at most SIZE (9.5G, 12GiB); needs --model", 0, 0, &has_fit },
-    { OPT_INT, "round-to", NULL, &round_to, "M", "a multiple of M", 1, 65536, NULL },
-    { OPT_HEAD, "Which", NULL, NULL, NULL, NULL, 0, 0, NULL },
-    { OPT_STR, "criterion", NULL, &criterion, "NAME", "reap (default), reap_sum, ean_mean, ean_sum, frequency, gate_mean, gate_sum, reap_l2, max_activation, random", 0, 0, NULL },
-    { OPT_INT, "seed", NULL, &seed, "N", "of the criterion random (default 0)", 0, 9e15, &has_seed },
-    { OPT_HEAD, "Files", NULL, NULL, NULL, NULL, 0, 0, NULL },
-    { OPT_STR, "output", "-o", &out, "FILE", "the plan to write", 0, 0, NULL },
-    { OPT_STR, "model", "-m", &model, "FILE", "the model that will be pruned: checked now, and its sizes are shown", 0, 0, NULL },
-    { OPT_FLAG, "force", "-f", &cmd_force, NULL, "replace the output; accept statistics of another model", 0, 0, NULL },
-    { .kind = OPT_END },
+    {OPT_HEAD, "How many (one of)", NULL, NULL, NULL, NULL, 0, 0, NULL},
+    {OPT_INT, "keep", NULL, &keep, "N", "experts that stay in each layer", 1, 65536, &has_keep},
+    {OPT_REAL, "keep-ratio", NULL, &keep_ratio, "R", "share that stays, 0 to 1 (rounded up)", 0, 1,
+     &has_keep_ratio},
+    {OPT_REAL, "prune-ratio", "-r", &prune_ratio, "R", "share that goes, 0 to 1 (rounded down)", 0, 1,
+     &has_prune_ratio},
+    {OPT_SIZE, "fit", NULL, &fit, "SIZE",
+     "as many as fit: tensor data of at most SIZE (9.5G, 12GiB); needs --model", 0, 0, &has_fit},
+    {OPT_INT, "round-to", NULL, &round_to, "M", "a multiple of M", 1, 65536, NULL},
+    {OPT_HEAD, "Which", NULL, NULL, NULL, NULL, 0, 0, NULL},
+    {OPT_STR, "criterion", NULL, &criterion, "NAME",
+     "reap (default), reap_sum, ean_mean, ean_sum, frequency, gate_mean, gate_sum, reap_l2, max_activation, random",
+     0, 0, NULL},
+    {OPT_INT, "seed", NULL, &seed, "N", "of the criterion random (default 0)", 0, 9e15, &has_seed},
+    {OPT_HEAD, "Files", NULL, NULL, NULL, NULL, 0, 0, NULL},
+    {OPT_STR, "output", "-o", &out, "FILE", "the plan to write", 0, 0, NULL},
+    {OPT_STR, "model", "-m", &model, "FILE",
+     "the model that will be pruned: checked now, and its sizes are shown", 0, 0, NULL},
+    {OPT_FLAG, "force", "-f", &cmd_force, NULL, "replace the output; accept statistics of another model", 0,
+     0, NULL},
+    {.kind = OPT_END},
 };
 
 static bool set_count(struct plan_opts *o, struct err *e)
@@ -59,23 +66,25 @@ static bool print(const struct plan_opts *o, const struct plan_summary *s, struc
         }
         return cmd_print_json("plan", j, e);
     }
-    struct buf b = { 0 };
+    struct buf b = {0};
     char x[32], y[32];
-    buf_fmt(&b, "%s: %u of %u experts stay in each of %u layers (%.1f %% pruned), by %s\n", out, s->n_keep, s->n_experts, s->n_layers,
-            100 * ratio, criterion_info(o->criterion)->name);
-    buf_fmt(&b, "they hold %.1f %% of the score and were given %.1f %% of the routed tokens\n", 100 * s->score_kept, 100 * s->tokens_kept);
+    buf_fmt(&b, "%s: %u of %u experts stay in each of %u layers (%.1f %% pruned), by %s\n", out, s->n_keep,
+            s->n_experts, s->n_layers, 100 * ratio, criterion_info(o->criterion)->name);
+    buf_fmt(&b, "they hold %.1f %% of the score and were given %.1f %% of the routed tokens\n",
+            100 * s->score_kept, 100 * s->tokens_kept);
     if (s->bytes_before)
-        buf_fmt(&b, "tensor data: %s -> %s\n", human_bytes(s->bytes_before, x), human_bytes(s->bytes_after, y));
+        buf_fmt(&b, "tensor data: %s -> %s\n", human_bytes(s->bytes_before, x),
+                human_bytes(s->bytes_after, y));
     if (s->n_never)
-        buf_fmt(&b, "%u expert%s never routed to, %u of them stay; the plan names them (never_routed)\n", s->n_never,
-                s->n_never == 1 ? " was" : "s were", s->n_never_kept);
+        buf_fmt(&b, "%u expert%s never routed to, %u of them stay; the plan names them (never_routed)\n",
+                s->n_never, s->n_never == 1 ? " was" : "s were", s->n_never_kept);
     return cmd_print(&b, e);
 }
 
 static bool run(char const *const *args, uint32_t n, struct err *e)
 {
     (void)n;
-    struct plan_opts o = { .stats_path = args[0], .seed = (uint64_t)seed, .force = cmd_force };
+    struct plan_opts o = {.stats_path = args[0], .seed = (uint64_t)seed, .force = cmd_force};
     struct plan_summary sum;
     if (!out)
         return err_set(e, ERR_INPUT, "--output is missing: where shall the plan go?");
@@ -105,7 +114,7 @@ const struct cmd cmd_plan = {
     .summary = "choose which experts stay, from a stats file",
     .example = "  reap plan stats.json --prune-ratio 0.25 -o plan.json\n"
                "  reap plan stats.json --fit 12GiB --model model.gguf --round-to 8 -o plan.json\n",
-    .opts = (const struct opt *const[]){ opts, NULL },
+    .opts = (const struct opt *const[]){opts, NULL},
     .min_args = 1,
     .max_args = 1,
     .run = run,

@@ -9,23 +9,34 @@ static double save_every = 300;
 static bool resume, separate;
 
 static const struct opt opts[] = {
-    { OPT_HEAD, "Options", NULL, NULL, NULL, NULL, 0, 0, NULL },
-    { OPT_STR, "output", "-o", &out, "FILE", "the stats file to write", 0, 0, NULL },
-    { OPT_INT, "ctx", NULL, &ctx, "N", "window size in tokens; longer samples go on in a next window (default 2048)", 1, 1 << 24, NULL },
-    { OPT_REAL, "save-every", NULL, &save_every, "SECONDS", "save the unfinished file this often; 0: only when interrupted (default 300)", 0, 1e9, NULL },
-    { OPT_FLAG, "resume", NULL, &resume, NULL, "go on from the unfinished output file of the same run", 0, 0, NULL },
-    { OPT_FLAG, "force", "-f", &cmd_force, NULL, "replace the output", 0, 0, NULL },
-    { OPT_INT, "sequences", NULL, &seqs, "N", "samples packed into a batch, at most (default: chosen)", 1, 256, NULL },
-    { OPT_FLAG, "separate-streams", NULL, &separate, NULL, "one KV memory per sequence instead of one for all", 0, 0, NULL },
-    { .kind = OPT_END },
+    {OPT_HEAD, "Options", NULL, NULL, NULL, NULL, 0, 0, NULL},
+    {OPT_STR, "output", "-o", &out, "FILE", "the stats file to write", 0, 0, NULL},
+    {OPT_INT, "ctx", NULL, &ctx, "N",
+     "window size in tokens; longer samples go on in a next window (default 2048)", 1, 1 << 24, NULL},
+    {OPT_REAL, "save-every", NULL, &save_every, "SECONDS",
+     "save the unfinished file this often; 0: only when interrupted (default 300)", 0, 1e9, NULL},
+    {OPT_FLAG, "resume", NULL, &resume, NULL, "go on from the unfinished output file of the same run", 0, 0,
+     NULL},
+    {OPT_FLAG, "force", "-f", &cmd_force, NULL, "replace the output", 0, 0, NULL},
+    {OPT_INT, "sequences", NULL, &seqs, "N", "samples packed into a batch, at most (default: chosen)", 1, 256,
+     NULL},
+    {OPT_FLAG, "separate-streams", NULL, &separate, NULL, "one KV memory per sequence instead of one for all",
+     0, 0, NULL},
+    {.kind = OPT_END},
 };
 
 static bool run(char const *const *args, uint32_t n, struct err *e)
 {
     (void)n;
     struct profile_opts o = {
-        .model = args[0], .out = out, .n_ctx = (uint32_t)ctx, .n_seqs = (uint32_t)seqs, .separate_streams = separate,
-        .force = cmd_force, .resume = resume, .save_every = save_every,
+        .model = args[0],
+        .out = out,
+        .n_ctx = (uint32_t)ctx,
+        .n_seqs = (uint32_t)seqs,
+        .separate_streams = separate,
+        .force = cmd_force,
+        .resume = resume,
+        .save_every = save_every,
     };
     cmd_corpus(&o.corpus);
     o.engine = cmd_engine;
@@ -52,15 +63,17 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
         json_object_set_new(j, "never_routed", json_integer(r.n_never));
         return cmd_print_json("profile", j, e);
     }
-    struct buf b = { 0 };
+    struct buf b = {0};
     char s[32], t[32], u[32];
     if (r.already_done)
-        buf_fmt(&b, "%s is complete: %s tokens of %llu samples\n", out, human_count(r.n_tokens, s), (unsigned long long)r.n_samples);
+        buf_fmt(&b, "%s is complete: %s tokens of %llu samples\n", out, human_count(r.n_tokens, s),
+                (unsigned long long)r.n_samples);
     else
-        buf_fmt(&b, "%s: %s tokens of %llu samples in %s, %s tokens/s\n", out, human_count(r.n_tokens, s), (unsigned long long)r.n_samples,
-                human_secs(r.secs, t), human_count((uint64_t)rate, u));
+        buf_fmt(&b, "%s: %s tokens of %llu samples in %s, %s tokens/s\n", out, human_count(r.n_tokens, s),
+                (unsigned long long)r.n_samples, human_secs(r.secs, t), human_count((uint64_t)rate, u));
     if (r.n_never)
-        buf_fmt(&b, "%u of %u experts were never routed to (reap stats %s names them)\n", r.n_never, r.n_layers * r.n_experts, out);
+        buf_fmt(&b, "%u of %u experts were never routed to (reap stats %s names them)\n", r.n_never,
+                r.n_layers * r.n_experts, out);
     return cmd_print(&b, e);
 }
 
@@ -70,7 +83,7 @@ const struct cmd cmd_profile = {
     .summary = "run calibration text through a model and measure every expert",
     .example = "  reap profile model.gguf --calib prompts/ --samples-per-category 75 -o stats.json\n"
                "  reap profile model.gguf --calib code.jsonl:2000 --calib chat.jsonl:500 -o stats.json\n",
-    .opts = (const struct opt *const[]){ opts, corpus_opt_table, engine_opt_table, NULL },
+    .opts = (const struct opt *const[]){opts, corpus_opt_table, engine_opt_table, NULL},
     .min_args = 1,
     .max_args = 1,
     .run = run,

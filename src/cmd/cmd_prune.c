@@ -8,14 +8,19 @@ static const char *out, *plan_path;
 static bool dry_run, merge, no_provenance;
 
 static const struct opt opts[] = {
-    { OPT_HEAD, "Options", NULL, NULL, NULL, NULL, 0, 0, NULL },
-    { OPT_STR, "plan", "-p", &plan_path, "FILE", "which experts stay (reap plan, or written by hand)", 0, 0, NULL },
-    { OPT_STR, "output", "-o", &out, "FILE", "the model to write; a split model gives files of the same number", 0, 0, NULL },
-    { OPT_FLAG, "dry-run", "-n", &dry_run, NULL, "check everything, say what would be written, write nothing", 0, 0, NULL },
-    { OPT_FLAG, "merge", NULL, &merge, NULL, "write a split model as one file", 0, 0, NULL },
-    { OPT_FLAG, "no-provenance", NULL, &no_provenance, NULL, "leave out the reap.* keys that say where the file comes from", 0, 0, NULL },
-    { OPT_FLAG, "force", "-f", &cmd_force, NULL, "replace the output; accept a plan of another model", 0, 0, NULL },
-    { .kind = OPT_END },
+    {OPT_HEAD, "Options", NULL, NULL, NULL, NULL, 0, 0, NULL},
+    {OPT_STR, "plan", "-p", &plan_path, "FILE", "which experts stay (reap plan, or written by hand)", 0, 0,
+     NULL},
+    {OPT_STR, "output", "-o", &out, "FILE",
+     "the model to write; a split model gives files of the same number", 0, 0, NULL},
+    {OPT_FLAG, "dry-run", "-n", &dry_run, NULL, "check everything, say what would be written, write nothing",
+     0, 0, NULL},
+    {OPT_FLAG, "merge", NULL, &merge, NULL, "write a split model as one file", 0, 0, NULL},
+    {OPT_FLAG, "no-provenance", NULL, &no_provenance, NULL,
+     "leave out the reap.* keys that say where the file comes from", 0, 0, NULL},
+    {OPT_FLAG, "force", "-f", &cmd_force, NULL, "replace the output; accept a plan of another model", 0, 0,
+     NULL},
+    {.kind = OPT_END},
 };
 
 static bool print(const struct view *v, const struct plan *p, const struct prune_result *r, struct err *e)
@@ -35,12 +40,13 @@ static bool print(const struct view *v, const struct plan *p, const struct prune
         json_object_set_new(j, "seconds", json_real(r->secs));
         return cmd_print_json("prune", j, e);
     }
-    struct buf b = { 0 };
+    struct buf b = {0};
     char x[32], y[32], s[32];
     buf_fmt(&b, "%s%s", dry_run ? "would write " : "", r->files[0]);
     if (r->n_files > 1)
         buf_fmt(&b, " and %u more", r->n_files - 1);
-    buf_fmt(&b, ": %u -> %u experts, %s -> %s", v->shape.n_experts, p->n_keep, human_bytes(r->bytes_in, x), human_bytes(r->bytes_out, y));
+    buf_fmt(&b, ": %u -> %u experts, %s -> %s", v->shape.n_experts, p->n_keep, human_bytes(r->bytes_in, x),
+            human_bytes(r->bytes_out, y));
     buf_fmt(&b, "%s%s\n", dry_run ? "" : " in ", dry_run ? "" : human_secs(r->secs, s));
     return cmd_print(&b, e);
 }
@@ -48,19 +54,22 @@ static bool print(const struct view *v, const struct plan *p, const struct prune
 static bool run(char const *const *args, uint32_t n, struct err *e)
 {
     (void)n;
-    struct prune_opts o = { .out = out, .force = cmd_force, .dry_run = dry_run, .merge = merge, .no_provenance = no_provenance };
+    struct prune_opts o = {
+        .out = out, .force = cmd_force, .dry_run = dry_run, .merge = merge, .no_provenance = no_provenance};
     if (!plan_path || !out)
-        return err_set(e, ERR_INPUT, "--%s is missing; usage: reap prune MODEL --plan FILE -o OUT", plan_path ? "output" : "plan");
+        return err_set(e, ERR_INPUT, "--%s is missing; usage: reap prune MODEL --plan FILE -o OUT",
+                       plan_path ? "output" : "plan");
     if (file_would_destroy(out, plan_path))
         return err_set(e, ERR_INPUT, "the output '%s' is the plan itself", out);
     struct view *v = view_open(args[0], e);
     struct plan *p = v ? plan_load(plan_path, e) : NULL;
-    struct prune_result r = { 0 };
+    struct prune_result r = {0};
     bool ok = p != NULL;
     const char *no = v ? view_refusal(v) : NULL;
     if (ok && no)
         ok = err_set(e, ERR_INPUT, "%s: cannot be pruned: %s", args[0], no);
-    ok = ok && view_hash(v, e) && plan_check(p, v, plan_path, cmd_force, e) && prune_run(v, p, &o, &r, e) && print(v, p, &r, e);
+    ok = ok && view_hash(v, e) && plan_check(p, v, plan_path, cmd_force, e) && prune_run(v, p, &o, &r, e) &&
+         print(v, p, &r, e);
     prune_result_clear(&r);
     plan_free(p);
     view_free(v);
@@ -72,7 +81,7 @@ const struct cmd cmd_prune = {
     .usage = "MODEL.gguf --plan PLAN -o OUT.gguf",
     .summary = "write the model without the experts that a plan drops, bytes unchanged",
     .example = "  reap prune model.gguf --plan plan.json -o pruned.gguf\n",
-    .opts = (const struct opt *const[]){ opts, NULL },
+    .opts = (const struct opt *const[]){opts, NULL},
     .min_args = 1,
     .max_args = 1,
     .run = run,

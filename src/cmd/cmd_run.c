@@ -1,8 +1,8 @@
 /* cmd_run.c - the whole job: profile, plan, prune, verify, evaluate, with a folder of its results.
  *
- * Restartable: the folder's run.json says for each step what it was made from (a hash over the options and inputs of the step and the
- * result of the one before) and what came out (size and time of the file). A step whose record still holds is not done again; an
- * interrupted profile goes on from its unfinished file. */
+ * Restartable: the folder's run.json says for each step what it was made from (a hash over the options and
+ * inputs of the step and the result of the one before) and what came out (size and time of the file). A step
+ * whose record still holds is not done again; an interrupted profile goes on from its unfinished file. */
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/log.h"
@@ -25,32 +25,35 @@ static uint64_t fit;
 static bool has_keep, has_keep_ratio, has_prune_ratio, has_fit, again;
 
 static const struct opt opts[] = {
-    { OPT_HEAD, "How many experts stay (default: --prune-ratio 0.25)", NULL, NULL, NULL, NULL, 0, 0, NULL },
-    { OPT_REAL, "prune-ratio", "-r", &prune_ratio, "R", "share that goes, 0 to 1", 0, 1, &has_prune_ratio },
-    { OPT_REAL, "keep-ratio", NULL, &keep_ratio, "R", "share that stays", 0, 1, &has_keep_ratio },
-    { OPT_INT, "keep", NULL, &keep, "N", "experts that stay in each layer", 1, 65536, &has_keep },
-    { OPT_SIZE, "fit", NULL, &fit, "SIZE", "as many as fit into SIZE of tensor data", 0, 0, &has_fit },
-    { OPT_INT, "round-to", NULL, &round_to, "M", "a multiple of M", 1, 65536, NULL },
-    { OPT_STR, "criterion", NULL, &criterion, "NAME", "how experts are ranked (default reap; see reap plan --help)", 0, 0, NULL },
-    { OPT_INT, "plan-seed", NULL, &plan_seed, "N", "seed of the criterion random", 0, 9e15, NULL },
-    { OPT_HEAD, "Options", NULL, NULL, NULL, NULL, 0, 0, NULL },
-    { OPT_STR, "output", "-o", &out, "FILE", "the pruned model", 0, 0, NULL },
-    { OPT_STR, "work", "-w", &work, "DIR", "folder of stats, plan and results (default: FILE.work)", 0, 0, NULL },
-    { OPT_LIST, "text", NULL, &texts, "FILE", "text to evaluate on, before and after (several times); not calibration text", 0, 0, NULL },
-    { OPT_INT, "ctx", NULL, &ctx, "N", "window of the profile in tokens (default 2048)", 1, 1 << 24, NULL },
-    { OPT_INT, "eval-ctx", NULL, &eval_ctx, "N", "window of the evaluation (default 512)", 4, 1 << 24, NULL },
-    { OPT_FLAG, "force", "-f", &cmd_force, NULL, "replace the output of another run", 0, 0, NULL },
-    { OPT_FLAG, "again", NULL, &again, NULL, "do all steps again", 0, 0, NULL },
-    { .kind = OPT_END },
+    {OPT_HEAD, "How many experts stay (default: --prune-ratio 0.25)", NULL, NULL, NULL, NULL, 0, 0, NULL},
+    {OPT_REAL, "prune-ratio", "-r", &prune_ratio, "R", "share that goes, 0 to 1", 0, 1, &has_prune_ratio},
+    {OPT_REAL, "keep-ratio", NULL, &keep_ratio, "R", "share that stays", 0, 1, &has_keep_ratio},
+    {OPT_INT, "keep", NULL, &keep, "N", "experts that stay in each layer", 1, 65536, &has_keep},
+    {OPT_SIZE, "fit", NULL, &fit, "SIZE", "as many as fit into SIZE of tensor data", 0, 0, &has_fit},
+    {OPT_INT, "round-to", NULL, &round_to, "M", "a multiple of M", 1, 65536, NULL},
+    {OPT_STR, "criterion", NULL, &criterion, "NAME",
+     "how experts are ranked (default reap; see reap plan --help)", 0, 0, NULL},
+    {OPT_INT, "plan-seed", NULL, &plan_seed, "N", "seed of the criterion random", 0, 9e15, NULL},
+    {OPT_HEAD, "Options", NULL, NULL, NULL, NULL, 0, 0, NULL},
+    {OPT_STR, "output", "-o", &out, "FILE", "the pruned model", 0, 0, NULL},
+    {OPT_STR, "work", "-w", &work, "DIR", "folder of stats, plan and results (default: FILE.work)", 0, 0,
+     NULL},
+    {OPT_LIST, "text", NULL, &texts, "FILE",
+     "text to evaluate on, before and after (several times); not calibration text", 0, 0, NULL},
+    {OPT_INT, "ctx", NULL, &ctx, "N", "window of the profile in tokens (default 2048)", 1, 1 << 24, NULL},
+    {OPT_INT, "eval-ctx", NULL, &eval_ctx, "N", "window of the evaluation (default 512)", 4, 1 << 24, NULL},
+    {OPT_FLAG, "force", "-f", &cmd_force, NULL, "replace the output of another run", 0, 0, NULL},
+    {OPT_FLAG, "again", NULL, &again, NULL, "do all steps again", 0, 0, NULL},
+    {.kind = OPT_END},
 };
 
 struct job {
     const char *model;
     char *dir, *stats, *plan, *record, *eval_base, *eval_pruned;
-    char **files;            /* the pruned model's */
+    char **files; /* the pruned model's */
     uint32_t n_files;
-    json_t *steps;           /* of run.json */
-    json_t *result;          /* for --json and the table */
+    json_t *steps;  /* of run.json */
+    json_t *result; /* for --json and the table */
     struct corpus_opts corpus;
     struct engine_opts engine;
 };
@@ -63,7 +66,8 @@ static void key_file(struct buf *b, const char *path)
     buf_str(b, "file ");
     buf_safe(b, path, strlen(path)); /* it stands in run.json */
     if (stat(path, &st) == 0)
-        buf_fmt(b, " %lld %lld.%09ld\n", (long long)st.st_size, (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
+        buf_fmt(b, " %lld %lld.%09ld\n", (long long)st.st_size, (long long)st.st_mtim.tv_sec,
+                st.st_mtim.tv_nsec);
     else
         buf_str(b, " missing\n");
 }
@@ -84,8 +88,9 @@ static void key_str(struct buf *b, const char *s)
 static bool is_done(const struct job *j, const char *step, const char *key, char *const *files, uint32_t n)
 {
     const json_t *r = json_object_get(j->steps, step);
-    const char *k = json_string_value(json_object_get(r, "key")), *was = json_string_value(json_object_get(r, "files"));
-    struct buf now = { 0 };
+    const char *k = json_string_value(json_object_get(r, "key")),
+               *was = json_string_value(json_object_get(r, "files"));
+    struct buf now = {0};
     key_files(&now, files, n);
     bool ok = !again && k && !strcmp(k, key) && was && !strcmp(was, now.s);
     for (uint32_t i = 0; ok && i < n; i++)
@@ -104,9 +109,10 @@ static bool write_record(const struct job *j, struct err *e)
     return ok;
 }
 
-static bool record(struct job *j, const char *step, const char *key, char *const *files, uint32_t n, struct err *e)
+static bool record(struct job *j, const char *step, const char *key, char *const *files, uint32_t n,
+                   struct err *e)
 {
-    struct buf now = { 0 };
+    struct buf now = {0};
     json_t *r = json_object();
     key_files(&now, files, n);
     json_object_set_new(r, "key", json_string(key));
@@ -119,10 +125,11 @@ static bool record(struct job *j, const char *step, const char *key, char *const
 /* The text itself, not the names or times of its files. */
 static bool key_corpus(struct buf *b, const struct job *j, struct err *e)
 {
-    struct corpus c = { 0 };
+    struct corpus c = {0};
     bool ok = corpus_load(&j->corpus, &c, e);
     for (uint32_t i = 0; ok && i < c.n_sources; i++)
-        buf_fmt(b, "text %s %s %llu\n", c.sources[i].path, c.sources[i].sha256, (unsigned long long)c.sources[i].n_used);
+        buf_fmt(b, "text %s %s %llu\n", c.sources[i].path, c.sources[i].sha256,
+                (unsigned long long)c.sources[i].n_used);
     corpus_free(&c);
     return ok;
 }
@@ -152,23 +159,28 @@ static void say_step(const char *what, bool done)
 
 static bool do_profile(struct job *j, char key[65], struct err *e)
 {
-    struct buf b = { 0 };
+    struct buf b = {0};
     key_str(&b, "profile");
     key_file(&b, j->model);
     if (!key_corpus(&b, j, e)) {
         buf_clear(&b);
         return false;
     }
-    buf_fmt(&b, "%llu %llu %llu %d %d %lld\n", (unsigned long long)j->corpus.per_category, (unsigned long long)j->corpus.max_samples,
-            (unsigned long long)j->corpus.seed, j->corpus.shuffle, j->corpus.skip_bad, (long long)ctx);
+    buf_fmt(&b, "%llu %llu %llu %d %d %lld\n", (unsigned long long)j->corpus.per_category,
+            (unsigned long long)j->corpus.max_samples, (unsigned long long)j->corpus.seed, j->corpus.shuffle,
+            j->corpus.skip_bad, (long long)ctx);
     engine_key(&b, j);
     finish_key(&b, key);
     bool done = is_done(j, "profile", key, &j->stats, 1);
     say_step("profile", done);
     if (done)
         return true;
-    struct profile_opts o = { .model = j->model, .corpus = j->corpus, .engine = j->engine, .n_ctx = (uint32_t)ctx, .out = j->stats,
-                              .save_every = 300 };
+    struct profile_opts o = {.model = j->model,
+                             .corpus = j->corpus,
+                             .engine = j->engine,
+                             .n_ctx = (uint32_t)ctx,
+                             .out = j->stats,
+                             .save_every = 300};
     /* an unfinished file of the same run is gone on with; of another one, replaced */
     struct profile_result r;
     o.resume = !again && file_exists(j->stats);
@@ -187,7 +199,8 @@ static bool do_profile(struct job *j, char key[65], struct err *e)
 
 static bool plan_options(const struct job *j, struct plan_opts *o, struct err *e)
 {
-    *o = (struct plan_opts){ .stats_path = j->stats, .fit = fit, .round_to = (uint32_t)round_to, .seed = (uint64_t)plan_seed };
+    *o = (struct plan_opts){
+        .stats_path = j->stats, .fit = fit, .round_to = (uint32_t)round_to, .seed = (uint64_t)plan_seed};
     o->kind = has_keep ? KEEP_COUNT : has_keep_ratio ? KEEP_RATIO : has_fit ? FIT_BYTES : PRUNE_RATIO;
     o->value = has_keep ? (double)keep : has_keep_ratio ? keep_ratio : has_prune_ratio ? prune_ratio : 0.25;
     return criterion_parse(criterion, &o->criterion) ||
@@ -199,9 +212,9 @@ static bool do_plan(struct job *j, struct view *v, char key[65], struct err *e)
     struct plan_opts o;
     if (!plan_options(j, &o, e))
         return false;
-    struct buf b = { 0 };
-    buf_fmt(&b, "plan %s %d %.17g %llu %u %d %llu\n", key, (int)o.kind, o.value, (unsigned long long)o.fit, o.round_to, (int)o.criterion,
-            (unsigned long long)o.seed);
+    struct buf b = {0};
+    buf_fmt(&b, "plan %s %d %.17g %llu %u %d %llu\n", key, (int)o.kind, o.value, (unsigned long long)o.fit,
+            o.round_to, (int)o.criterion, (unsigned long long)o.seed);
     finish_key(&b, key);
     bool done = is_done(j, "plan", key, &j->plan, 1);
     say_step("plan", done);
@@ -212,19 +225,21 @@ static bool do_plan(struct job *j, struct view *v, char key[65], struct err *e)
     struct plan *p = s ? plan_make(s, v, &o, &sum, e) : NULL;
     bool ok = p && json_write(j->plan, p->doc, true, e);
     if (ok)
-        log_note("          %u of %u experts stay in each of %u layers", sum.n_keep, sum.n_experts, sum.n_layers);
+        log_note("          %u of %u experts stay in each of %u layers", sum.n_keep, sum.n_experts,
+                 sum.n_layers);
     plan_free(p);
     stats_free(s);
     return ok && record(j, "plan", key, &j->plan, 1, e);
 }
 
-/* What an earlier call of this run wrote, or was about to write when it was killed, may be replaced; a file of somebody else's only
- * with --force. */
+/* What an earlier call of this run wrote, or was about to write when it was killed, may be replaced; a file
+ * of somebody else's only with --force. */
 static bool is_ours(const struct job *j, const char *path)
 {
     const json_t *r = json_object_get(j->steps, "prune");
-    const char *was = json_string_value(json_object_get(r, "files")), *writing = json_string_value(json_object_get(r, "writing"));
-    struct buf now = { 0 };
+    const char *was = json_string_value(json_object_get(r, "files")),
+               *writing = json_string_value(json_object_get(r, "writing"));
+    struct buf now = {0};
     key_file(&now, path);
     json_t *name = json_text(out);
     bool ours = (was && strstr(was, now.s)) || (writing && !strcmp(writing, json_string_value(name)));
@@ -236,18 +251,19 @@ static bool is_ours(const struct job *j, const char *path)
 static bool check_outputs(const struct job *j, const struct view *v, struct err *e)
 {
     for (uint32_t i = 0; i < j->n_files; i++)
-        if (!view_check_output(v, j->files[i], e) || !file_check_output(j->files[i], cmd_force || is_ours(j, j->files[i]), e))
+        if (!view_check_output(v, j->files[i], e) ||
+            !file_check_output(j->files[i], cmd_force || is_ours(j, j->files[i]), e))
             return false;
     return true;
 }
 
 static bool do_prune(struct job *j, struct view *v, const struct plan *p, char key[65], struct err *e)
 {
-    struct buf b = { 0 };
+    struct buf b = {0};
     buf_fmt(&b, "prune %s\n", key);
     key_str(&b, out);
     finish_key(&b, key);
-    struct prune_opts o = { .out = out, .dry_run = true, .force = true };
+    struct prune_opts o = {.out = out, .dry_run = true, .force = true};
     struct prune_result r;
     bool ok = prune_run(v, p, &o, &r, e); /* for the sizes */
     json_object_set_new(j->result, "bytes_before", json_integer((json_int_t)r.bytes_in));
@@ -270,10 +286,11 @@ static bool do_prune(struct job *j, struct view *v, const struct plan *p, char k
     return ok && record(j, "prune", key, j->files, j->n_files, e);
 }
 
-static bool do_verify(struct job *j, struct view *v, struct view *w, const struct plan *p, char key[65], struct err *e)
+static bool do_verify(struct job *j, struct view *v, struct view *w, const struct plan *p, char key[65],
+                      struct err *e)
 {
-    struct verify_result r = { 0 };
-    struct buf b = { 0 };
+    struct verify_result r = {0};
+    struct buf b = {0};
     buf_fmt(&b, "verify %s\n", key);
     key_files(&b, j->files, j->n_files);
     finish_key(&b, key);
@@ -283,7 +300,8 @@ static bool do_verify(struct job *j, struct view *v, struct view *w, const struc
         return true;
     bool ok = verify_run(v, w, p, &r, e);
     if (ok && r.n_diff)
-        ok = err_set(e, ERR_CHECK, "%s differs from its parent: %s", w->path, json_string_value(json_array_get(r.diff, 0)));
+        ok = err_set(e, ERR_CHECK, "%s differs from its parent: %s", w->path,
+                     json_string_value(json_array_get(r.diff, 0)));
     verify_result_clear(&r);
     return ok && record(j, "verify", key, NULL, 0, e);
 }
@@ -291,7 +309,7 @@ static bool do_verify(struct job *j, struct view *v, struct view *w, const struc
 /* Evaluates one model on all texts into `file` (reap.eval/1). */
 static bool do_eval(struct job *j, const char *step, struct view *v, char *file, struct err *e)
 {
-    struct buf b = { 0 };
+    struct buf b = {0};
     char key[65];
     key_str(&b, step);
     key_file(&b, v->path);
@@ -306,7 +324,7 @@ static bool do_eval(struct job *j, const char *step, struct view *v, char *file,
         return true;
     struct engine *g = engine_open(v->path, &j->engine, e);
     json_t *list = json_array();
-    struct eval_score total = { 0 };
+    struct eval_score total = {0};
     bool ok = g != NULL;
     for (uint32_t i = 0; ok && i < texts.n; i++) {
         struct eval_score s;
@@ -335,8 +353,8 @@ static bool add_results(struct job *j, struct err *e)
     for (uint32_t i = 0; i < texts.n; i++) {
         double x = json_real_value(json_object_get(json_array_get(json_object_get(a, "texts"), i), "ppl"));
         double y = json_real_value(json_object_get(json_array_get(json_object_get(b, "texts"), i), "ppl"));
-        json_array_append_new(list, json_pack("{s:s, s:f, s:f, s:f}", "name", path_base(texts.v[i]), "ppl_before", x, "ppl_after", y,
-                                              "ratio", x > 0 ? y / x : 0.0));
+        json_array_append_new(list, json_pack("{s:s, s:f, s:f, s:f}", "name", path_base(texts.v[i]),
+                                              "ppl_before", x, "ppl_after", y, "ratio", x > 0 ? y / x : 0.0));
     }
     json_object_set_new(j->result, "texts", list);
     json_decref(a);
@@ -358,20 +376,22 @@ static bool print(struct job *j, const struct view *v, const struct plan *p, con
     json_object_set_new(j->result, "n_keep", json_integer(p->n_keep));
     if (cmd_json)
         return cmd_print_json("run", json_incref(j->result), e);
-    struct buf b = { 0 };
+    struct buf b = {0};
     char s[32], t[32];
     buf_fmt(&b, "\n%-24s %12s %12s\n", "", "before", "after");
     buf_fmt(&b, "%-24s %12u %12u\n", "experts per layer", v->shape.n_experts, p->n_keep);
-    buf_fmt(&b, "%-24s %12s %12s\n", "file size", human_bytes(result_u64(j, "bytes_before"), s), human_bytes(result_u64(j, "bytes_after"), t));
+    buf_fmt(&b, "%-24s %12s %12s\n", "file size", human_bytes(result_u64(j, "bytes_before"), s),
+            human_bytes(result_u64(j, "bytes_after"), t));
     json_t *list = json_object_get(j->result, "texts"), *x;
     size_t i;
-    json_array_foreach(list, i, x)
-    {
-        buf_fmt(&b, "perplexity %-13.60s %12.4f %12.4f  x%.3f\n", json_string_value(json_object_get(x, "name")),
-                json_real_value(json_object_get(x, "ppl_before")), json_real_value(json_object_get(x, "ppl_after")),
-                json_real_value(json_object_get(x, "ratio")));
+    json_array_foreach (list, i, x) {
+        buf_fmt(
+            &b, "perplexity %-13.60s %12.4f %12.4f  x%.3f\n", json_string_value(json_object_get(x, "name")),
+            json_real_value(json_object_get(x, "ppl_before")),
+            json_real_value(json_object_get(x, "ppl_after")), json_real_value(json_object_get(x, "ratio")));
     }
-    buf_fmt(&b, "\n%s holds the parent's bytes (verified); stats, plan and results are in %s\n", first, j->dir);
+    buf_fmt(&b, "\n%s holds the parent's bytes (verified); stats, plan and results are in %s\n", first,
+            j->dir);
     if (!texts.n)
         buf_str(&b, "give --text FILE (not calibration text) to see what the pruning costs\n");
     return cmd_print(&b, e);
@@ -382,7 +402,8 @@ static bool preflight(const struct job *j, const struct view *v, struct err *e)
 {
     struct plan_opts o;
     uint32_t n;
-    return plan_options(j, &o, e) && (plan_count(&v->shape, v, &o, &n, e) || err_ctx(e, "%s", j->model)) && check_outputs(j, v, e);
+    return plan_options(j, &o, e) && (plan_count(&v->shape, v, &o, &n, e) || err_ctx(e, "%s", j->model)) &&
+           check_outputs(j, v, e);
 }
 
 static bool steps(struct job *j, struct view *v, struct err *e)
@@ -390,12 +411,13 @@ static bool steps(struct job *j, struct view *v, struct err *e)
     char key[65];
     struct plan *p = NULL;
     struct view *w = NULL;
-    bool ok = dir_make(j->dir, e) && do_profile(j, key, e) && do_plan(j, v, key, e) && (p = plan_load(j->plan, e)) &&
-              plan_check(p, v, j->plan, false, e) && do_prune(j, v, p, key, e) && (w = view_open(j->files[0], e)) && view_hash(w, e) &&
+    bool ok = dir_make(j->dir, e) && do_profile(j, key, e) && do_plan(j, v, key, e) &&
+              (p = plan_load(j->plan, e)) && plan_check(p, v, j->plan, false, e) &&
+              do_prune(j, v, p, key, e) && (w = view_open(j->files[0], e)) && view_hash(w, e) &&
               do_verify(j, v, w, p, key, e);
     if (ok && texts.n)
-        ok = do_eval(j, "evaluate the parent", v, j->eval_base, e) && do_eval(j, "evaluate the result", w, j->eval_pruned, e) &&
-             add_results(j, e);
+        ok = do_eval(j, "evaluate the parent", v, j->eval_base, e) &&
+             do_eval(j, "evaluate the result", w, j->eval_pruned, e) && add_results(j, e);
     ok = ok && print(j, v, p, j->files[0], e);
     plan_free(p);
     view_free(w);
@@ -422,7 +444,7 @@ static bool check_args(struct job *j, struct err *e)
 static bool run(char const *const *args, uint32_t n, struct err *e)
 {
     (void)n;
-    struct job j = { .model = args[0], .result = json_object() };
+    struct job j = {.model = args[0], .result = json_object()};
     cmd_corpus(&j.corpus);
     j.engine = cmd_engine;
     struct view *v = NULL;
@@ -468,8 +490,9 @@ const struct cmd cmd_run = {
     .name = "run",
     .usage = "MODEL.gguf --calib PATH... -o OUT.gguf [--prune-ratio R] [--text FILE]...",
     .summary = "the whole job: profile, plan, prune, verify, evaluate; restartable",
-    .example = "  reap run model.gguf --calib prompts/ --prune-ratio 0.25 --text heldout.txt -o pruned.gguf\n",
-    .opts = (const struct opt *const[]){ opts, corpus_opt_table, engine_opt_table, NULL },
+    .example =
+        "  reap run model.gguf --calib prompts/ --prune-ratio 0.25 --text heldout.txt -o pruned.gguf\n",
+    .opts = (const struct opt *const[]){opts, corpus_opt_table, engine_opt_table, NULL},
     .min_args = 1,
     .max_args = 1,
     .run = run,

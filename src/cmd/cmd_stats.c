@@ -1,4 +1,5 @@
-/* cmd_stats.c - a stats file in tables: per layer the spread of the load, what stays at each ratio, how stable the ranking is. */
+/* cmd_stats.c - a stats file in tables: per layer the spread of the load, what stays at each ratio, how
+ * stable the ranking is. */
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -10,18 +11,19 @@
 static const char *criterion = "reap";
 
 static const struct opt opts[] = {
-    { OPT_HEAD, "Options", NULL, NULL, NULL, NULL, 0, 0, NULL },
-    { OPT_STR, "criterion", NULL, &criterion, "NAME", "the score of the tables (default reap; see reap plan --help)", 0, 0, NULL },
-    { .kind = OPT_END },
+    {OPT_HEAD, "Options", NULL, NULL, NULL, NULL, 0, 0, NULL},
+    {OPT_STR, "criterion", NULL, &criterion, "NAME",
+     "the score of the tables (default reap; see reap plan --help)", 0, 0, NULL},
+    {.kind = OPT_END},
 };
 
-static const double ratios[] = { 0.125, 0.25, 0.375, 0.5, 0.75 };
+static const double ratios[] = {0.125, 0.25, 0.375, 0.5, 0.75};
 #define N_RATIOS (sizeof ratios / sizeof *ratios)
 
 struct row {
     uint32_t il;
     uint64_t tokens;
-    double least, mean, most;     /* share of routed assignments of an expert */
+    double least, mean, most; /* share of routed assignments of an expert */
     uint32_t n_never;
     double kept[N_RATIOS], agree[N_RATIOS];
 };
@@ -39,7 +41,7 @@ static bool fill(const struct stats *s, uint32_t i, enum criterion c, struct row
     double routed = (double)stats_tokens(l) * l->n_used;
     bool ok = criterion_scores(s, i, c, 0, -1, score, e) && criterion_scores(s, i, c, 0, EVEN, even, e) &&
               criterion_scores(s, i, c, 0, ODD, odd, e);
-    *r = (struct row){ .il = l->il, .tokens = stats_tokens(l), .least = 1, .mean = 1.0 / n };
+    *r = (struct row){.il = l->il, .tokens = stats_tokens(l), .least = 1, .mean = 1.0 / n};
     for (uint32_t j = 0; ok && j < n; j++) {
         double share = routed > 0 ? (double)stats_total(l, j).count / routed : 0;
         r->least = share < r->least ? share : r->least;
@@ -98,8 +100,9 @@ static void header(struct buf *b, const struct stats *s)
     const char *name = json_string_value(json_object_get(s->model, "name"));
     json_t *c = s->calibration;
     buf_fmt(b, "model        %s, %u layers with %u experts\n", name ? name : "?", s->n_layers, s->n_experts);
-    buf_fmt(b, "calibration  %s tokens of %lld samples, windows of %lld%s\n", human_count(stats_tokens(&s->layers[0]), n),
-            json_integer_value(json_object_get(c, "n_samples")), json_integer_value(json_object_get(c, "ctx")),
+    buf_fmt(b, "calibration  %s tokens of %lld samples, windows of %lld%s\n",
+            human_count(stats_tokens(&s->layers[0]), n), json_integer_value(json_object_get(c, "n_samples")),
+            json_integer_value(json_object_get(c, "ctx")),
             s->progress ? " (of a run that has not ended)" : "");
 }
 
@@ -126,11 +129,13 @@ static void print_never(struct buf *b, const struct stats *s)
 
 static void print_text(struct buf *b, const struct stats *s, const struct row *rows, enum criterion c)
 {
-    struct row mean = { 0 };
+    struct row mean = {0};
     header(b, s);
-    buf_fmt(b, "\nShare of %s that stays when this share of the experts goes (a random choice keeps 1 - ratio),\n"
-               "and in brackets how much the choices of the even and the odd samples agree:\n\n",
-            criterion_info(c)->name);
+    buf_fmt(
+        b,
+        "\nShare of %s that stays when this share of the experts goes (a random choice keeps 1 - ratio),\n"
+        "and in brackets how much the choices of the even and the odd samples agree:\n\n",
+        criterion_info(c)->name);
     buf_str(b, "  layer  least/most used ");
     for (size_t k = 0; k < N_RATIOS; k++)
         buf_fmt(b, "       %4.1f %%", 100 * ratios[k]);
@@ -158,7 +163,7 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
 {
     (void)n;
     enum criterion c;
-    struct buf b = { 0 };
+    struct buf b = {0};
     if (!criterion_parse(criterion, &c))
         return err_set(e, ERR_INPUT, "--criterion '%s' is not known; reap plan --help lists them", criterion);
     struct stats *s = stats_load(args[0], e);
@@ -184,7 +189,7 @@ const struct cmd cmd_stats = {
     .usage = "STATS [--criterion NAME] [--json]",
     .summary = "what a stats file says: load of the experts, share kept at each ratio, stability",
     .example = "  reap stats stats.json\n",
-    .opts = (const struct opt *const[]){ opts, NULL },
+    .opts = (const struct opt *const[]){opts, NULL},
     .min_args = 1,
     .max_args = 1,
     .run = run,

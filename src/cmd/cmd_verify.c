@@ -7,11 +7,14 @@
 static const char *plan_path, *found_path;
 
 static const struct opt opts[] = {
-    { OPT_HEAD, "Options", NULL, NULL, NULL, NULL, 0, 0, NULL },
-    { OPT_STR, "plan", "-p", &plan_path, "FILE", "the plan it was made with; without it the kept experts are found by their bytes", 0, 0, NULL },
-    { OPT_STR, "write-plan", NULL, &found_path, "FILE", "without --plan: write the plan that was found", 0, 0, NULL },
-    { OPT_FLAG, "force", "-f", &cmd_force, NULL, "replace the plan file; accept a plan of another model", 0, 0, NULL },
-    { .kind = OPT_END },
+    {OPT_HEAD, "Options", NULL, NULL, NULL, NULL, 0, 0, NULL},
+    {OPT_STR, "plan", "-p", &plan_path, "FILE",
+     "the plan it was made with; without it the kept experts are found by their bytes", 0, 0, NULL},
+    {OPT_STR, "write-plan", NULL, &found_path, "FILE", "without --plan: write the plan that was found", 0, 0,
+     NULL},
+    {OPT_FLAG, "force", "-f", &cmd_force, NULL, "replace the plan file; accept a plan of another model", 0, 0,
+     NULL},
+    {.kind = OPT_END},
 };
 
 static bool print(const char *pruned, const struct verify_result *r, struct err *e)
@@ -28,12 +31,14 @@ static bool print(const char *pruned, const struct verify_result *r, struct err 
         json_object_set(j, "differences", r->diff);
         return cmd_print_json("verify", j, e);
     }
-    struct buf b = { 0 };
+    struct buf b = {0};
     char s[32];
     if (!r->n_diff) {
-        buf_fmt(&b, "%s: every byte is the parent's: %llu tensors cut along their experts, %llu unchanged, %llu keys; %s compared\n", pruned,
-                (unsigned long long)r->tensors_cut, (unsigned long long)r->tensors_same, (unsigned long long)r->keys_same,
-                human_bytes(r->bytes, s));
+        buf_fmt(
+            &b,
+            "%s: every byte is the parent's: %llu tensors cut along their experts, %llu unchanged, %llu keys; %s compared\n",
+            pruned, (unsigned long long)r->tensors_cut, (unsigned long long)r->tensors_same,
+            (unsigned long long)r->keys_same, human_bytes(r->bytes, s));
         if (r->found)
             buf_fmt(&b, "the kept experts were found by their bytes: %u per layer\n", r->found->n_keep);
         return cmd_print(&b, e);
@@ -50,7 +55,7 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
 {
     (void)n;
     struct plan *p = NULL;
-    struct verify_result r = { 0 };
+    struct verify_result r = {0};
     if (plan_path && found_path)
         return err_set(e, ERR_INPUT, "--plan and --write-plan exclude each other");
     if (found_path && !file_check_output(found_path, cmd_force, e))
@@ -65,7 +70,8 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
         ok = json_write(found_path, r.found->doc, cmd_force, e);
     ok = ok && print(args[1], &r, e);
     if (ok && r.n_diff)
-        ok = err_set(e, ERR_CHECK, "%s: %llu difference%s from %s", args[1], (unsigned long long)r.n_diff, r.n_diff == 1 ? "" : "s", args[0]);
+        ok = err_set(e, ERR_CHECK, "%s: %llu difference%s from %s", args[1], (unsigned long long)r.n_diff,
+                     r.n_diff == 1 ? "" : "s", args[0]);
     verify_result_clear(&r);
     plan_free(p);
     view_free(a);
@@ -78,7 +84,7 @@ const struct cmd cmd_verify = {
     .usage = "PARENT.gguf PRUNED.gguf [--plan PLAN]",
     .summary = "prove that a pruned model holds its parent's bytes; exit status 3 if not",
     .example = "  reap verify model.gguf pruned.gguf --plan plan.json\n",
-    .opts = (const struct opt *const[]){ opts, NULL },
+    .opts = (const struct opt *const[]){opts, NULL},
     .min_args = 2,
     .max_args = 2,
     .run = run,

@@ -1,15 +1,15 @@
 /* corpus.h - calibration and evaluation text: files and folders in, a list of samples out.
  *
  * A source is PATH or PATH:LIMIT. PATH is
- *   a .jsonl / .ndjson / .json(l) file: one JSON object a line: {"text"}, {"prompt","response"}, {"messages":[{"role","content"},...]}
- *                  (content a string, or a list of {"type":"text","text"} parts), {"tokens":[ids]}; other keys are ignored,
- *                  an optional "id" names the row; empty lines are skipped;
- *   any other file: plain UTF-8 text, the whole file is one sample;
- *   a folder:      all such files in it (not hidden ones), recursively, in order of their names; the first level of sub-folders are
- *                  categories (files directly in it belong to the category of the folder's own name);
+ *   a .jsonl / .ndjson / .json(l) file: one JSON object a line: {"text"}, {"prompt","response"},
+ * {"messages":[{"role","content"},...]} (content a string, or a list of {"type":"text","text"} parts),
+ * {"tokens":[ids]}; other keys are ignored, an optional "id" names the row; empty lines are skipped; any
+ * other file: plain UTF-8 text, the whole file is one sample; a folder:      all such files in it (not hidden
+ * ones), recursively, in order of their names; the first level of sub-folders are categories (files directly
+ * in it belong to the category of the folder's own name);
  *   "-":           standard input, JSONL.
- * LIMIT takes at most that many samples of the source (chosen by the seed, not the first ones). Prompt + response and messages are kept
- * as messages: the engine renders them with the model's chat template. */
+ * LIMIT takes at most that many samples of the source (chosen by the seed, not the first ones). Prompt +
+ * response and messages are kept as messages: the engine renders them with the model's chat template. */
 #ifndef REAP_CORPUS_CORPUS_H
 #define REAP_CORPUS_CORPUS_H
 
@@ -24,28 +24,28 @@ struct message {
 
 struct sample {
     enum sample_kind kind;
-    char *text;                 /* SAMPLE_TEXT: n_text bytes, NUL-terminated, may not hold NUL inside */
+    char *text; /* SAMPLE_TEXT: n_text bytes, NUL-terminated, may not hold NUL inside */
     uint64_t n_text;
-    struct message *messages;   /* SAMPLE_MESSAGES: user + assistant for prompt/response */
+    struct message *messages; /* SAMPLE_MESSAGES: user + assistant for prompt/response */
     uint32_t n_messages;
-    int32_t *tokens;            /* SAMPLE_TOKENS */
+    int32_t *tokens; /* SAMPLE_TOKENS */
     uint32_t n_tokens;
-    char *id;                   /* of the row, or NULL */
-    uint32_t source;            /* index into corpus.sources */
-    uint32_t category;          /* index into corpus.categories */
-    uint32_t line;              /* 1-based line of a JSONL row, 0 for a text file */
+    char *id;          /* of the row, or NULL */
+    uint32_t source;   /* index into corpus.sources */
+    uint32_t category; /* index into corpus.categories */
+    uint32_t line;     /* 1-based line of a JSONL row, 0 for a text file */
 };
 
-struct corpus_source {          /* one file that samples came from */
+struct corpus_source { /* one file that samples came from */
     char *path;
-    char sha256[65];            /* of the file's bytes as read */
-    uint64_t n_rows;            /* samples found in it */
-    uint64_t n_used;            /* samples taken */
-    uint64_t n_bad;             /* rows skipped with skip_bad */
+    char sha256[65]; /* of the file's bytes as read */
+    uint64_t n_rows; /* samples found in it */
+    uint64_t n_used; /* samples taken */
+    uint64_t n_bad;  /* rows skipped with skip_bad */
 };
 
 struct corpus {
-    struct sample *samples;     /* in the order in which they are to be used */
+    struct sample *samples; /* in the order in which they are to be used */
     uint64_t n_samples;
     struct corpus_source *sources;
     uint32_t n_sources;
@@ -54,16 +54,18 @@ struct corpus {
 };
 
 struct corpus_opts {
-    const char *const *specs;   /* PATH or PATH:LIMIT */
+    const char *const *specs; /* PATH or PATH:LIMIT */
     uint32_t n_specs;
-    uint64_t per_category;      /* 0: all; else at most that many samples of each category */
-    uint64_t max_samples;       /* 0: all; after shuffling */
-    uint64_t seed;              /* of the shuffle and of every choice */
-    bool shuffle;               /* false: order of the files and lines */
-    bool skip_bad;              /* a malformed row is counted and left out with a warning (first one named); else it is an error */
+    uint64_t per_category; /* 0: all; else at most that many samples of each category */
+    uint64_t max_samples;  /* 0: all; after shuffling */
+    uint64_t seed;         /* of the shuffle and of every choice */
+    bool shuffle;          /* false: order of the files and lines */
+    bool skip_bad; /* a malformed row is counted and left out with a warning (first one named); else it is an
+                      error */
 };
 
-/* Reads all of it. Errors (ERR_INPUT) name file and line: "calib.jsonl:17: ...". An empty result is an error. */
+/* Reads all of it. Errors (ERR_INPUT) name file and line: "calib.jsonl:17: ...". An empty result is an error.
+ */
 bool corpus_load(const struct corpus_opts *o, struct corpus *c, struct err *e);
 /* Parses one JSONL row (n bytes, no newline); for tests and fuzzing. On false the sample is empty. */
 bool corpus_parse_row(const char *row, uint64_t n, struct sample *s, struct err *e);

@@ -6,16 +6,20 @@
 
 #include <string.h>
 
-#define PACK_BLOCK 512 /* windows packed together: enough to fill batches well, few enough that a partial run is a fair sample */
+#define PACK_BLOCK                                                                                       \
+    512 /* windows packed together: enough to fill batches well, few enough that a partial run is a fair \
+           sample */
 
-static bool tokenize_messages(const struct sample *s, const struct engine *g, int32_t **tok, uint32_t *n, struct err *e)
+static bool tokenize_messages(const struct sample *s, const struct engine *g, int32_t **tok, uint32_t *n,
+                              struct err *e)
 {
-    const char **roles = xcalloc(s->n_messages, sizeof *roles), **contents = xcalloc(s->n_messages, sizeof *contents);
+    const char **roles = xcalloc(s->n_messages, sizeof *roles),
+               **contents = xcalloc(s->n_messages, sizeof *contents);
     for (uint32_t i = 0; i < s->n_messages; i++) {
         roles[i] = s->messages[i].role;
         contents[i] = s->messages[i].content;
     }
-    struct buf text = { 0 };
+    struct buf text = {0};
     bool ok = engine_chat(g, roles, contents, s->n_messages, &text, e) &&
               engine_tokenize(g, text.s ? text.s : "", text.n, true, true, tok, n, e);
     buf_clear(&text);
@@ -24,7 +28,8 @@ static bool tokenize_messages(const struct sample *s, const struct engine *g, in
     return ok;
 }
 
-static bool tokenize_one(const struct sample *s, const struct engine *g, int32_t **tok, uint32_t *n, struct err *e)
+static bool tokenize_one(const struct sample *s, const struct engine *g, int32_t **tok, uint32_t *n,
+                         struct err *e)
 {
     if (s->kind == SAMPLE_MESSAGES)
         return tokenize_messages(s, g, tok, n, e);
@@ -33,7 +38,8 @@ static bool tokenize_one(const struct sample *s, const struct engine *g, int32_t
     uint32_t vocab = engine_n_vocab(g);
     for (uint32_t i = 0; i < s->n_tokens; i++)
         if ((uint32_t)s->tokens[i] >= vocab)
-            return err_set(e, ERR_INPUT, "token id %d is outside the model's vocabulary (0 to %u)", s->tokens[i], vocab - 1);
+            return err_set(e, ERR_INPUT, "token id %d is outside the model's vocabulary (0 to %u)",
+                           s->tokens[i], vocab - 1);
     *tok = xcalloc(s->n_tokens, sizeof **tok);
     memcpy(*tok, s->tokens, s->n_tokens * sizeof **tok);
     *n = s->n_tokens;
@@ -42,7 +48,7 @@ static bool tokenize_one(const struct sample *s, const struct engine *g, int32_t
 
 bool windows_tokenize(struct windows *w, const struct corpus *c, const struct engine *g, struct err *e)
 {
-    *w = (struct windows){ 0 };
+    *w = (struct windows){0};
     if (c->n_samples > INT32_MAX)
         return err_set(e, ERR_INPUT, "%llu samples are too many", (unsigned long long)c->n_samples);
     w->n_samples = (uint32_t)c->n_samples;
@@ -72,7 +78,7 @@ bool windows_tokenize(struct windows *w, const struct corpus *c, const struct en
 
 void windows_from_tokens(struct windows *w, int32_t *tok, uint32_t n)
 {
-    *w = (struct windows){ .n_samples = 1, .total = n };
+    *w = (struct windows){.n_samples = 1, .total = n};
     w->tokens = xcalloc(1, sizeof *w->tokens);
     w->n_tokens = xcalloc(1, sizeof *w->n_tokens);
     w->tokens[0] = tok;
@@ -91,7 +97,7 @@ bool windows_cut(struct windows *w, uint32_t n_ctx, struct err *e)
     for (uint32_t i = 0; i < w->n_samples; i++)
         for (uint32_t at = 0; at < w->n_tokens[i]; at += n_ctx) {
             uint32_t left = w->n_tokens[i] - at, k = left < n_ctx ? left : n_ctx;
-            w->list[w->n++] = (struct window){ w->tokens[i] + at, k, i, at };
+            w->list[w->n++] = (struct window){w->tokens[i] + at, k, i, at};
             if (k > w->longest)
                 w->longest = k;
         }
@@ -120,7 +126,8 @@ static int by_bin(const void *a, const void *b)
     return longer_first(a, b);
 }
 
-static void pack_block(struct windows *w, struct item *it, uint32_t n, uint32_t n_batch, uint32_t n_seqs, uint32_t *cap)
+static void pack_block(struct windows *w, struct item *it, uint32_t n, uint32_t n_batch, uint32_t n_seqs,
+                       uint32_t *cap)
 {
     uint32_t room[PACK_BLOCK], seqs[PACK_BLOCK], bins = 0;
     qsort(it, n, sizeof *it, longer_first);
@@ -141,7 +148,7 @@ static void pack_block(struct windows *w, struct item *it, uint32_t n, uint32_t 
     for (uint32_t i = 0; i < n; i++) {
         if (i == 0 || it[i].bin != it[i - 1].bin) {
             GROW(w->batches, w->n_batches, *cap);
-            w->batches[w->n_batches++] = (struct window_batch){ .first = at };
+            w->batches[w->n_batches++] = (struct window_batch){.first = at};
         }
         struct window_batch *b = &w->batches[w->n_batches - 1];
         b->n++;
@@ -155,7 +162,7 @@ static void pack_block(struct windows *w, struct item *it, uint32_t n, uint32_t 
 void windows_pack(struct windows *w, uint32_t n_batch, uint32_t n_seqs, uint32_t n_groups)
 {
     struct item block[2][PACK_BLOCK];
-    uint32_t n[2] = { 0 }, cap = 0;
+    uint32_t n[2] = {0}, cap = 0;
     free(w->order);
     free(w->batches);
     w->batches = NULL;
@@ -163,7 +170,7 @@ void windows_pack(struct windows *w, uint32_t n_batch, uint32_t n_seqs, uint32_t
     w->order = xcalloc(w->n, sizeof *w->order);
     for (uint32_t i = 0; i < w->n; i++) {
         uint32_t g = n_groups == 2 ? w->list[i].sample & 1 : 0;
-        block[g][n[g]++] = (struct item){ i, w->list[i].n, 0 };
+        block[g][n[g]++] = (struct item){i, w->list[i].n, 0};
         if (n[g] == PACK_BLOCK) {
             pack_block(w, block[g], n[g], n_batch, n_seqs, &cap);
             n[g] = 0;
@@ -181,22 +188,27 @@ struct step {
     uint32_t *win, *at, n;
 };
 
-static bool run_step(const struct windows *w, struct step *s, struct engine *g, windows_step *fn, void *ud, struct err *e)
+static bool run_step(const struct windows *w, struct step *s, struct engine *g, windows_step *fn, void *ud,
+                     struct err *e)
 {
-    struct engine_batch b = { s->n, s->token, s->pos, s->seq, NULL };
+    struct engine_batch b = {s->n, s->token, s->pos, s->seq, NULL};
     bool ok = engine_decode(g, &b, e) && (!fn || fn(ud, w, s->win, s->at, s->n, e));
     s->n = 0;
     return ok;
 }
 
-bool windows_decode(const struct windows *w, uint32_t batch, struct engine *g, windows_step *fn, void *ud, struct err *e)
+bool windows_decode(const struct windows *w, uint32_t batch, struct engine *g, windows_step *fn, void *ud,
+                    struct err *e)
 {
     const struct window_batch *b = &w->batches[batch];
     uint32_t max = engine_ubatch(g);
     uint32_t *mem = xcalloc(5 * (size_t)max, sizeof *mem);
     uint32_t left = b->n_tokens;
-    struct step s = { .token = (int32_t *)mem, .pos = (int32_t *)mem + max, .seq = (int32_t *)mem + 2 * (size_t)max,
-                      .win = mem + 3 * (size_t)max, .at = mem + 4 * (size_t)max };
+    struct step s = {.token = (int32_t *)mem,
+                     .pos = (int32_t *)mem + max,
+                     .seq = (int32_t *)mem + 2 * (size_t)max,
+                     .win = mem + 3 * (size_t)max,
+                     .at = mem + 4 * (size_t)max};
     bool ok = true;
     engine_clear(g);
     for (uint32_t i = 0; ok && i < b->n; i++) {
@@ -210,8 +222,8 @@ bool windows_decode(const struct windows *w, uint32_t batch, struct engine *g, w
             s.at[s.n] = t;
             s.n++;
             left--;
-            /* A step of one token is computed in another way, whose sums depend on the number of threads (flash attention splits the
-             * cells among them): leave two for the last step instead. */
+            /* A step of one token is computed in another way, whose sums depend on the number of threads
+             * (flash attention splits the cells among them): leave two for the last step instead. */
             if (s.n == max || (s.n + 1 == max && left == 2))
                 ok = run_step(w, &s, g, fn, ud, e);
         }
@@ -231,5 +243,5 @@ void windows_clear(struct windows *w)
     free(w->list);
     free(w->order);
     free(w->batches);
-    *w = (struct windows){ 0 };
+    *w = (struct windows){0};
 }

@@ -1,5 +1,6 @@
-/* engine.h - the engine (libllama) as the rest of the program sees it: open a model, tokenise, decode batches, read logits, observe
- * what the experts do. engine_llama.c and observe.c are the only files that know libllama; no type of its headers appears here. */
+/* engine.h - the engine (libllama) as the rest of the program sees it: open a model, tokenise, decode
+ * batches, read logits, observe what the experts do. engine_llama.c and observe.c are the only files that
+ * know libllama; no type of its headers appears here. */
 #ifndef REAP_ENGINE_ENGINE_H
 #define REAP_ENGINE_ENGINE_H
 
@@ -11,53 +12,58 @@
 
 /* Options that are passed on to the engine; names as in llama.cpp's tools. Zeroed by engine_opts_default. */
 struct engine_opts {
-    int64_t threads;            /* 0: one per physical core that we may use */
-    int64_t ubatch;             /* tokens per compute step; 0: 512 */
-    int64_t n_gpu_layers;       /* -1: as many as the engine likes */
-    const char *device;         /* comma-separated device names, "none": no offload; NULL: all */
-    const char *split_mode;     /* none, layer, row; NULL: layer */
-    const char *tensor_split;   /* "3,1" */
-    bool cpu_moe;               /* expert weights stay in host memory */
-    int64_t n_cpu_moe;          /* those of the first n blocks */
-    const char *flash_attn;     /* on, off, auto */
+    int64_t threads;                         /* 0: one per physical core that we may use */
+    int64_t ubatch;                          /* tokens per compute step; 0: 512 */
+    int64_t n_gpu_layers;                    /* -1: as many as the engine likes */
+    const char *device;                      /* comma-separated device names, "none": no offload; NULL: all */
+    const char *split_mode;                  /* none, layer, row; NULL: layer */
+    const char *tensor_split;                /* "3,1" */
+    bool cpu_moe;                            /* expert weights stay in host memory */
+    int64_t n_cpu_moe;                       /* those of the first n blocks */
+    const char *flash_attn;                  /* on, off, auto */
     const char *cache_type_k, *cache_type_v; /* f32, f16, bf16, q8_0, ... */
-    const char *rpc;            /* host:port,... */
-    const char *load_mode;      /* auto, none, mmap, mlock, ...; NULL: auto */
-    const char *chat_template;  /* name of a built-in template, or "none"; NULL: the model's own */
-    bool device_norms;          /* compute norms by the device even when the tensor is in host memory (tests) */
+    const char *rpc;                         /* host:port,... */
+    const char *load_mode;                   /* auto, none, mmap, mlock, ...; NULL: auto */
+    const char *chat_template; /* name of a built-in template, or "none"; NULL: the model's own */
+    bool device_norms; /* compute norms by the device even when the tensor is in host memory (tests) */
 };
 void engine_opts_default(struct engine_opts *o);
 
-/* Called first thing in main(): makes the engine's waiting threads sleep soon instead of spinning, which costs nothing on an idle machine and
- * saves a factor on a busy one. The OpenMP runtime reads its settings before main, so the program starts itself again, once. Does nothing
- * when the user has set GOMP_SPINCOUNT or OMP_WAIT_POLICY. */
+/* Called first thing in main(): makes the engine's waiting threads sleep soon instead of spinning, which
+ * costs nothing on an idle machine and saves a factor on a busy one. The OpenMP runtime reads its settings
+ * before main, so the program starts itself again, once. Does nothing when the user has set GOMP_SPINCOUNT or
+ * OMP_WAIT_POLICY. */
 void engine_tame_threads(char **argv);
 
 struct engine;
 
-/* What an observer gets: layer il, n_tokens x k rows in the order of the compute step (k rows per token). Returns false to end the
- * decode with *e set. The rows are valid during the call. */
-typedef bool engine_observer(void *ud, uint32_t il, uint32_t n_tokens, uint32_t k, const struct routed *rows, struct err *e);
+/* What an observer gets: layer il, n_tokens x k rows in the order of the compute step (k rows per token).
+ * Returns false to end the decode with *e set. The rows are valid during the call. */
+typedef bool engine_observer(void *ud, uint32_t il, uint32_t n_tokens, uint32_t k, const struct routed *rows,
+                             struct err *e);
 
-/* Loads the model. The file must have been checked (view_open): the engine aborts on some broken files. NULL with *e set. */
+/* Loads the model. The file must have been checked (view_open): the engine aborts on some broken files. NULL
+ * with *e set. */
 struct engine *engine_open(const char *path, const struct engine_opts *o, struct err *e);
 void engine_free(struct engine *g);
 
 uint32_t engine_n_vocab(const struct engine *g);
 uint32_t engine_n_ctx_train(const struct engine *g);
-bool engine_has_state(const struct engine *g); /* recurrent or hybrid: a sequence has a state besides the KV cache */
-int32_t engine_bos(const struct engine *g);    /* the token that the tokenizer puts first, -1: none */
-const char *engine_version(void);              /* "llama.cpp v0.5.0" */
+bool engine_has_state(
+    const struct engine *g); /* recurrent or hybrid: a sequence has a state besides the KV cache */
+int32_t engine_bos(const struct engine *g); /* the token that the tokenizer puts first, -1: none */
+const char *engine_version(void);           /* "llama.cpp v0.5.0" */
 void engine_describe(const struct engine *g, struct buf *out); /* devices and threads, one line */
 
-/* Token ids of n bytes of text, in a new array (caller frees). add_special: the tokens that the model's tokenizer adds (BOS, EOS);
- * parse_special: special tokens written in the text are recognised. */
-bool engine_tokenize(const struct engine *g, const char *text, uint64_t n, bool add_special, bool parse_special, int32_t **out,
-                     uint32_t *n_out, struct err *e);
+/* Token ids of n bytes of text, in a new array (caller frees). add_special: the tokens that the model's
+ * tokenizer adds (BOS, EOS); parse_special: special tokens written in the text are recognised. */
+bool engine_tokenize(const struct engine *g, const char *text, uint64_t n, bool add_special,
+                     bool parse_special, int32_t **out, uint32_t *n_out, struct err *e);
 
-/* The conversation as the model's own chat template writes it (the engine's templates; docs/commands/profile.md). roles/contents: n strings each. */
-bool engine_chat(const struct engine *g, const char *const *roles, const char *const *contents, uint32_t n, struct buf *out,
-                 struct err *e);
+/* The conversation as the model's own chat template writes it (the engine's templates;
+ * docs/commands/profile.md). roles/contents: n strings each. */
+bool engine_chat(const struct engine *g, const char *const *roles, const char *const *contents, uint32_t n,
+                 struct buf *out, struct err *e);
 
 struct engine_run {
     uint32_t n_ctx;        /* cells of memory for all sequences together */
@@ -65,22 +71,25 @@ struct engine_run {
     bool separate_streams; /* one memory per sequence instead of one for all */
     engine_observer *observe;
     void *ud;
-    bool c_is_f;           /* the contribution is the expert's output itself (llama4) */
-    bool want_logits;      /* false with an observer: the graph ends behind the last layer's experts where that is safe */
+    bool c_is_f;      /* the contribution is the expert's output itself (llama4) */
+    bool want_logits; /* false with an observer: the graph ends behind the last layer's experts where that is
+                         safe */
 };
-/* Makes the context for a kind of run; may be called again. With an observer a first short decode finds out what to observe, and fails when
- * the model has no experts that can be seen. */
+/* Makes the context for a kind of run; may be called again. With an observer a first short decode finds out
+ * what to observe, and fails when the model has no experts that can be seen. */
 bool engine_start(struct engine *g, const struct engine_run *r, struct err *e);
 
 struct engine_batch {
-    uint32_t n;                  /* tokens, at most ubatch */
+    uint32_t n; /* tokens, at most ubatch */
     const int32_t *token, *pos, *seq;
-    const bool *logits;          /* NULL: all */
+    const bool *logits; /* NULL: all */
 };
-/* Decodes. Logits of the tokens that asked for them follow by engine_logits. Observed: every layer must have seen n tokens. */
+/* Decodes. Logits of the tokens that asked for them follow by engine_logits. Observed: every layer must have
+ * seen n tokens. */
 bool engine_decode(struct engine *g, const struct engine_batch *b, struct err *e);
-const float *engine_logits(struct engine *g, uint32_t i); /* n_vocab floats of token i of the batch; valid until the next decode */
-void engine_clear(struct engine *g);                      /* forget all sequences */
+const float *engine_logits(
+    struct engine *g, uint32_t i);   /* n_vocab floats of token i of the batch; valid until the next decode */
+void engine_clear(struct engine *g); /* forget all sequences */
 uint32_t engine_ubatch(const struct engine *g);
 /* True when the graph ends early (see want_logits); for reports. */
 bool engine_stops_early(const struct engine *g);

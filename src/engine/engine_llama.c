@@ -54,7 +54,8 @@ static const char *engine_said(void)
     return s;
 }
 
-/* An assertion inside the engine: nothing can be saved, but the user gets a line, an exit status, and no half-written file. */
+/* An assertion inside the engine: nothing can be saved, but the user gets a line, an exit status, and no
+ * half-written file. */
 static void on_abort(const char *message)
 {
     fprintf(stderr, "\nreap: the engine gave up: %s\n", message);
@@ -75,13 +76,14 @@ static void init_once(void)
     llama_backend_init();
 }
 
-/* Measured with 2 threads while other programs kept both cores of a machine busy: 530 tokens/s with libgomp's default, 3,500 with 2,000
- * rounds, 4,300 with none. */
+/* Measured with 2 threads while other programs kept both cores of a machine busy: 530 tokens/s with libgomp's
+ * default, 3,500 with 2,000 rounds, 4,300 with none. */
 #define SPIN_ROUNDS "2000"
 
 void engine_tame_threads(char **argv)
 {
-    if (getenv("GOMP_SPINCOUNT") || getenv("OMP_WAIT_POLICY") || setenv("GOMP_SPINCOUNT", SPIN_ROUNDS, 1) != 0)
+    if (getenv("GOMP_SPINCOUNT") || getenv("OMP_WAIT_POLICY") ||
+        setenv("GOMP_SPINCOUNT", SPIN_ROUNDS, 1) != 0)
         return;
     char self[4096]; /* the real name, so that ps shows it */
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
@@ -100,7 +102,8 @@ const char *engine_version(void)
 
 void engine_opts_default(struct engine_opts *o)
 {
-    *o = (struct engine_opts){ .n_gpu_layers = -1, .flash_attn = "auto", .cache_type_k = "f16", .cache_type_v = "f16" };
+    *o = (struct engine_opts){
+        .n_gpu_layers = -1, .flash_attn = "auto", .cache_type_k = "f16", .cache_type_v = "f16"};
 }
 
 /* Physical cores among the CPUs that we may run on: two threads of one core share its arithmetic units. */
@@ -128,14 +131,17 @@ static int n_cores(void)
 
 static bool cache_type(const char *s, enum ggml_type *out, struct err *e)
 {
-    static const enum ggml_type types[] = { GGML_TYPE_F32, GGML_TYPE_F16, GGML_TYPE_BF16, GGML_TYPE_Q8_0, GGML_TYPE_Q4_0,
-                                            GGML_TYPE_Q4_1, GGML_TYPE_IQ4_NL, GGML_TYPE_Q5_0, GGML_TYPE_Q5_1 };
+    static const enum ggml_type types[] = {GGML_TYPE_F32,    GGML_TYPE_F16,  GGML_TYPE_BF16,
+                                           GGML_TYPE_Q8_0,   GGML_TYPE_Q4_0, GGML_TYPE_Q4_1,
+                                           GGML_TYPE_IQ4_NL, GGML_TYPE_Q5_0, GGML_TYPE_Q5_1};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (!strcmp(s, ggml_type_name(types[i]))) {
             *out = types[i];
             return true;
         }
-    return err_set(e, ERR_INPUT, "cache type '%s' is not known; use f32, f16, bf16, q8_0, q4_0, q4_1, iq4_nl, q5_0 or q5_1", s);
+    return err_set(e, ERR_INPUT,
+                   "cache type '%s' is not known; use f32, f16, bf16, q8_0, q4_0, q4_1, iq4_nl, q5_0 or q5_1",
+                   s);
 }
 
 static bool load_mode(const char *s, enum llama_load_mode *out, struct err *e)
@@ -145,7 +151,8 @@ static bool load_mode(const char *s, enum llama_load_mode *out, struct err *e)
             *out = (enum llama_load_mode)m;
             return true;
         }
-    return err_set(e, ERR_INPUT, "--load-mode '%s' is not known; use auto, none, mmap, mlock or mmap+mlock", s);
+    return err_set(e, ERR_INPUT, "--load-mode '%s' is not known; use auto, none, mmap, mlock or mmap+mlock",
+                   s);
 }
 
 struct load {
@@ -242,7 +249,8 @@ static bool set_split(struct load *l, const struct engine_opts *o, struct err *e
     for (char *p = strtok_r(s, ",/", &save); ok && p; p = strtok_r(NULL, ",/", &save)) {
         double v;
         if (n == max || !parse_f64(p, &v) || v < 0)
-            ok = err_set(e, ERR_INPUT, "--tensor-split '%s': expected up to %zu proportions", o->tensor_split, max);
+            ok = err_set(e, ERR_INPUT, "--tensor-split '%s': expected up to %zu proportions", o->tensor_split,
+                         max);
         else
             l->split[n++] = (float)v;
     }
@@ -260,7 +268,8 @@ static void set_cpu_moe(struct load *l, const struct engine_opts *o)
     l->patterns = xcalloc(n, sizeof *l->patterns);
     l->n_over = n;
     for (uint32_t i = 0; i < n; i++) {
-        l->patterns[i] = o->cpu_moe ? xstrdup("\\." EXPERTS_PATTERN) : xasprintf("blk\\.%u\\." EXPERTS_PATTERN, i);
+        l->patterns[i] =
+            o->cpu_moe ? xstrdup("\\." EXPERTS_PATTERN) : xasprintf("blk\\.%u\\." EXPERTS_PATTERN, i);
         l->over[i].pattern = l->patterns[i];
         l->over[i].buft = ggml_backend_cpu_buffer_type();
     }
@@ -285,7 +294,7 @@ static bool on_load(float part, void *ud)
 struct engine *engine_open(const char *path, const struct engine_opts *o, struct err *e)
 {
     init_once();
-    struct load l = { .p = llama_model_default_params() };
+    struct load l = {.p = llama_model_default_params()};
     struct engine *g = xcalloc(1, sizeof *g);
     enum ggml_type unused;
     g->o = *o;
@@ -293,8 +302,8 @@ struct engine *engine_open(const char *path, const struct engine_opts *o, struct
         g->o.threads = n_cores();
     if (g->o.ubatch <= 0)
         g->o.ubatch = 512;
-    if (!cache_type(o->cache_type_k, &unused, e) || !cache_type(o->cache_type_v, &unused, e) || !set_devices(&l, o, e) ||
-        !set_split(&l, o, e))
+    if (!cache_type(o->cache_type_k, &unused, e) || !cache_type(o->cache_type_v, &unused, e) ||
+        !set_devices(&l, o, e) || !set_split(&l, o, e))
         goto fail;
     set_cpu_moe(&l, o);
     l.p.n_gpu_layers = (int32_t)o->n_gpu_layers;
@@ -377,13 +386,15 @@ void engine_describe(const struct engine *g, struct buf *out)
 
 /* ---- text ---- */
 
-bool engine_tokenize(const struct engine *g, const char *text, uint64_t n, bool add_special, bool parse_special, int32_t **out,
-                     uint32_t *n_out, struct err *e)
+bool engine_tokenize(const struct engine *g, const char *text, uint64_t n, bool add_special,
+                     bool parse_special, int32_t **out, uint32_t *n_out, struct err *e)
 {
     if (llama_vocab_type(g->vocab) == LLAMA_VOCAB_TYPE_NONE)
-        return err_set(e, ERR_INPUT, "the model has no tokenizer; calibrate with rows of {\"tokens\": [...]}");
+        return err_set(e, ERR_INPUT,
+                       "the model has no tokenizer; calibrate with rows of {\"tokens\": [...]}");
     if (n > INT32_MAX - 64)
-        return err_set(e, ERR_INPUT, "a text of %llu bytes is too long for the tokenizer", (unsigned long long)n);
+        return err_set(e, ERR_INPUT, "a text of %llu bytes is too long for the tokenizer",
+                       (unsigned long long)n);
     int32_t cap = (int32_t)(n / 2 + 64);
     for (;;) {
         int32_t *t = mem_try((uint64_t)cap, sizeof *t, "tokens", e);
@@ -397,13 +408,14 @@ bool engine_tokenize(const struct engine *g, const char *text, uint64_t n, bool 
         }
         free(t);
         if (r == INT32_MIN || -r <= cap)
-            return err_set(e, ERR_FAILED, "the engine cannot tokenise a text of %llu bytes", (unsigned long long)n);
+            return err_set(e, ERR_FAILED, "the engine cannot tokenise a text of %llu bytes",
+                           (unsigned long long)n);
         cap = -r;
     }
 }
 
-bool engine_chat(const struct engine *g, const char *const *roles, const char *const *contents, uint32_t n, struct buf *out,
-                 struct err *e)
+bool engine_chat(const struct engine *g, const char *const *roles, const char *const *contents, uint32_t n,
+                 struct buf *out, struct err *e)
 {
     const char *tmpl = g->o.chat_template ? g->o.chat_template : llama_model_chat_template(g->model, NULL);
     if (tmpl && !strcmp(tmpl, "none")) {
@@ -412,11 +424,13 @@ bool engine_chat(const struct engine *g, const char *const *roles, const char *c
         return true;
     }
     if (!tmpl)
-        return err_set(e, ERR_INPUT, "the model has no chat template; give --chat-template chatml (or another name), or none");
+        return err_set(
+            e, ERR_INPUT,
+            "the model has no chat template; give --chat-template chatml (or another name), or none");
     struct llama_chat_message *m = xcalloc(n, sizeof *m);
     size_t total = 256;
     for (uint32_t i = 0; i < n; i++) {
-        m[i] = (struct llama_chat_message){ roles[i], contents[i] };
+        m[i] = (struct llama_chat_message){roles[i], contents[i]};
         total += 2 * (strlen(roles[i]) + strlen(contents[i])) + 64;
     }
     bool ok = total < INT32_MAX;
@@ -434,9 +448,11 @@ bool engine_chat(const struct engine *g, const char *const *roles, const char *c
     }
     free(m);
     if (r < 0)
-        return err_set(e, ERR_INPUT, "%s%s%s is not one that the engine knows; give --chat-template NAME (chatml, llama3, ...)",
-                       g->o.chat_template ? "the chat template '" : "the model's chat template",
-                       g->o.chat_template ? g->o.chat_template : "", g->o.chat_template ? "'" : "");
+        return err_set(
+            e, ERR_INPUT,
+            "%s%s%s is not one that the engine knows; give --chat-template NAME (chatml, llama3, ...)",
+            g->o.chat_template ? "the chat template '" : "the model's chat template",
+            g->o.chat_template ? g->o.chat_template : "", g->o.chat_template ? "'" : "");
     return true;
 }
 
@@ -451,14 +467,14 @@ static bool learn(struct engine *g, uint32_t n_ctx, struct err *e)
     if (n > n_ctx)
         n = n_ctx;
     observer_learn_begin(g->observer);
-    int32_t token[4], pos[4], seq[4] = { 0 };
+    int32_t token[4], pos[4], seq[4] = {0};
     for (uint32_t i = 0; i < n; i++) {
         token[i] = (int32_t)(i % vocab);
         pos[i] = (int32_t)i;
     }
     struct observer *o = g->observer;
     g->observer = NULL; /* engine_decode does not count this one */
-    bool ok = engine_decode(g, &(struct engine_batch){ n, token, pos, seq, NULL }, e);
+    bool ok = engine_decode(g, &(struct engine_batch){n, token, pos, seq, NULL}, e);
     g->observer = o;
     llama_synchronize(g->ctx);
     engine_clear(g);
@@ -494,7 +510,8 @@ bool engine_start(struct engine *g, const struct engine_run *r, struct err *e)
     first_error[0] = 0;
     g->ctx = llama_init_from_model(g->model, p);
     if (!g->ctx)
-        return err_set(e, ERR_FAILED, "the engine cannot make a context of %u tokens: %s", p.n_ctx, engine_said());
+        return err_set(e, ERR_FAILED, "the engine cannot make a context of %u tokens: %s", p.n_ctx,
+                       engine_said());
     if (g->has_batch)
         llama_batch_free(g->batch);
     g->batch = llama_batch_init((int32_t)g->n_batch, 0, 1);
@@ -516,7 +533,8 @@ bool engine_decode(struct engine *g, const struct engine_batch *b, struct err *e
     uint32_t vocab = engine_n_vocab(g);
     for (uint32_t i = 0; i < b->n; i++) {
         if (b->token[i] < 0 || (uint32_t)b->token[i] >= vocab)
-            return err_set(e, ERR_INPUT, "token id %d is outside the vocabulary (0 to %u)", b->token[i], vocab - 1);
+            return err_set(e, ERR_INPUT, "token id %d is outside the vocabulary (0 to %u)", b->token[i],
+                           vocab - 1);
         g->batch.token[i] = b->token[i];
         g->batch.pos[i] = b->pos[i];
         g->batch.n_seq_id[i] = 1;
@@ -532,7 +550,8 @@ bool engine_decode(struct engine *g, const struct engine_batch *b, struct err *e
     if (g->observer && !observer_end(g->observer, b->n, e))
         return false;
     if (r != 0)
-        return err_set(e, ERR_FAILED, "the engine cannot decode a batch of %u tokens (%d): %s", b->n, r, engine_said());
+        return err_set(e, ERR_FAILED, "the engine cannot decode a batch of %u tokens (%d): %s", b->n, r,
+                       engine_said());
     return true;
 }
 

@@ -1,16 +1,18 @@
 /* observe.c - see observe.h.
  *
- * The engine calls back for every node of its compute graph: first ask = true ("do you want it?"), then, for wanted nodes, ask = false once
- * it is computed. We want one node per layer: f, the output of the experts [H, K, T]. When it arrives, the ids (an input of the product
- * that made it) and the gate weights (consumed behind it) still lie untouched in their buffers, so both are read then. In graphs where
- * the weights are consumed before f (Llama-4), they are wanted as well and copied at their own time.
+ * The engine calls back for every node of its compute graph: first ask = true ("do you want it?"), then, for
+ * wanted nodes, ask = false once it is computed. We want one node per layer: f, the output of the experts [H,
+ * K, T]. When it arrives, the ids (an input of the product that made it) and the gate weights (consumed
+ * behind it) still lie untouched in their buffers, so both are read then. In graphs where the weights are
+ * consumed before f (Llama-4), they are wanted as well and copied at their own time.
  *
- *   f    the last of ffn_moe_down, ffn_moe_down_scaled, ffn_moe_down_biased of a layer (names carry "-<layer>")
- *   g    the last ffn_moe_weights* before it, except the intermediate ..._sum...; "(reshaped)" views of it are the same memory
- *   ids  src[2] of the MUL_MAT_ID or ADD_ID behind f; a strided view: row t starts at t * nb[1]
+ *   f    the last of ffn_moe_down, ffn_moe_down_scaled, ffn_moe_down_biased of a layer (names carry
+ * "-<layer>") g    the last ffn_moe_weights* before it, except the intermediate ..._sum...; "(reshaped)"
+ * views of it are the same memory ids  src[2] of the MUL_MAT_ID or ADD_ID behind f; a strided view: row t
+ * starts at t * nb[1]
  *
- * Which node is the last cannot be known when it is asked, so a first decode only notes names. Node names: src/llama-graph.cpp,
- * build_moe_ffn, of llama.cpp v0.5.0. */
+ * Which node is the last cannot be known when it is asked, so a first decode only notes names. Node names:
+ * src/llama-graph.cpp, build_moe_ffn, of llama.cpp v0.5.0. */
 #include "engine/observe.h"
 #include "base/mem.h"
 
@@ -19,17 +21,17 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MAX_BLOCKS 1024
+#define MAX_BLOCKS  1024
 #define MAX_DEVICES 32
 
 struct layer {
     char f_name[GGML_MAX_NAME], w_name[GGML_MAX_NAME]; /* "" : no experts in this block */
-    bool copy_w;                    /* the weights do not live until f: copy them at their own time */
-    const struct ggml_tensor *w;    /* of the graph that runs now */
+    bool copy_w;                 /* the weights do not live until f: copy them at their own time */
+    const struct ggml_tensor *w; /* of the graph that runs now */
     float *w_copy;
-    size_t n_w;                     /* floats in w_copy */
+    size_t n_w; /* floats in w_copy */
     size_t cap_w;
-    uint32_t seen;                  /* tokens in this decode */
+    uint32_t seen; /* tokens in this decode */
 };
 
 /* A device that computes norms where the tensor is. */
@@ -37,7 +39,7 @@ struct device {
     ggml_backend_dev_t dev;
     ggml_backend_t backend;
     ggml_gallocr_t alloc;
-    bool pools;                     /* it can find the largest component, too */
+    bool pools; /* it can find the largest component, too */
 };
 
 struct observer {
@@ -46,14 +48,14 @@ struct observer {
     bool c_is_f, stop, device_norms;
     int n_threads;
     bool learning, stopped, failed;
-    bool state_behind;              /* learning: memory is written behind the last f */
-    int32_t first_il, last_il;      /* the first and the last layer with experts */
-    int32_t open_il;                /* learning: the layer whose f was seen last */
+    bool state_behind;         /* learning: memory is written behind the last f */
+    int32_t first_il, last_il; /* the first and the last layer with experts */
+    int32_t open_il;           /* learning: the layer whose f was seen last */
     struct layer layers[MAX_BLOCKS];
     struct device devices[MAX_DEVICES];
     uint32_t n_devices;
     struct routed *rows;
-    float *host;                    /* f, norms, weights when they are not in host memory */
+    float *host; /* f, norms, weights when they are not in host memory */
     uint8_t *ids;
     size_t cap_rows, cap_host, cap_ids;
     struct err err;
@@ -112,13 +114,15 @@ static bool base_is(const char *name, size_t n, const char *base)
 
 static bool is_f(const char *name, size_t n)
 {
-    return base_is(name, n, "ffn_moe_down") || base_is(name, n, "ffn_moe_down_scaled") || base_is(name, n, "ffn_moe_down_biased");
+    return base_is(name, n, "ffn_moe_down") || base_is(name, n, "ffn_moe_down_scaled") ||
+           base_is(name, n, "ffn_moe_down_biased");
 }
 
 static bool is_w(const char *name, size_t n)
 {
     static const char weights[] = "ffn_moe_weights", sum[] = "ffn_moe_weights_sum";
-    return n >= sizeof weights - 1 && !strncmp(name, weights, sizeof weights - 1) && strncmp(name, sum, sizeof sum - 1) != 0;
+    return n >= sizeof weights - 1 && !strncmp(name, weights, sizeof weights - 1) &&
+           strncmp(name, sum, sizeof sum - 1) != 0;
 }
 
 /* ---- learning ---- */
@@ -189,11 +193,14 @@ bool observer_learn_end(struct observer *o, struct err *e)
         if (!l->f_name[0])
             continue;
         if (!l->w_name[0])
-            return err_set(e, ERR_FAILED, "layer %d: the engine computes experts without gate weights that could be observed", il);
+            return err_set(
+                e, ERR_FAILED,
+                "layer %d: the engine computes experts without gate weights that could be observed", il);
         n++;
     }
     if (!n)
-        return err_set(e, ERR_FAILED, "the engine's graph of this model has no experts that could be observed");
+        return err_set(e, ERR_FAILED,
+                       "the engine's graph of this model has no experts that could be observed");
     o->stop = o->stop && !o->state_behind;
     return true;
 }
@@ -243,18 +250,20 @@ static const struct ggml_tensor *ids_of(const struct ggml_tensor *f)
     return NULL;
 }
 
-/* Wider vectors where the CPU has them (chosen when the program starts). Not in instrumented builds, whose runtime starts too late. */
+/* Wider vectors where the CPU has them (chosen when the program starts). Not in instrumented builds, whose
+ * runtime starts too late. */
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
 #define WIDE __attribute__((target_clones("avx2", "default")))
 #else
 #define WIDE
 #endif
 
-/* ||x||2 and max |x| of n floats: 16 lanes, added up in a fixed order, so that the result does not depend on the machine's vector width
- * (the build forbids to contract a product and a sum into one rounding, which would). */
+/* ||x||2 and max |x| of n floats: 16 lanes, added up in a fixed order, so that the result does not depend on
+ * the machine's vector width (the build forbids to contract a product and a sum into one rounding, which
+ * would). */
 WIDE static void row_norm(const float *x, size_t n, float *norm, float *max)
 {
-    float s[16] = { 0 }, m[16] = { 0 };
+    float s[16] = {0}, m[16] = {0};
     size_t i = 0;
     for (; i + 16 <= n; i += 16)
         for (int j = 0; j < 16; j++) {
@@ -276,7 +285,8 @@ WIDE static void row_norm(const float *x, size_t n, float *norm, float *max)
     *max = m[0] > top ? m[0] : top;
 }
 
-/* The engine's threads wait meanwhile; where they are OpenMP's they do a share of it. Rows are independent: the result is the same. */
+/* The engine's threads wait meanwhile; where they are OpenMP's they do a share of it. Rows are independent:
+ * the result is the same. */
 static void host_norms(const float *x, size_t h, size_t rows, struct routed *out, int n_threads)
 {
 #ifdef _OPENMP
@@ -304,26 +314,31 @@ static struct device *device_for(struct observer *o, const struct ggml_tensor *t
     if (!b)
         return NULL;
     struct device *d = &o->devices[o->n_devices++];
-    *d = (struct device){ .dev = dev, .backend = b, .alloc = ggml_gallocr_new(ggml_backend_get_default_buffer_type(b)) };
+    *d = (struct device){
+        .dev = dev, .backend = b, .alloc = ggml_gallocr_new(ggml_backend_get_default_buffer_type(b))};
     return d;
 }
 
-/* Builds sum of squares and (where the device can) the largest |component| of each row of f, in a graph of our own: a leaf bound to
- * f's memory, never f itself, whose sources would pull in the model's graph. out: R sums, then R maxima. */
-static bool norms_on_device(struct observer *o, const struct ggml_tensor *f, int64_t rows, float *out, bool *have_max)
+/* Builds sum of squares and (where the device can) the largest |component| of each row of f, in a graph of
+ * our own: a leaf bound to f's memory, never f itself, whose sources would pull in the model's graph. out: R
+ * sums, then R maxima. */
+static bool norms_on_device(struct observer *o, const struct ggml_tensor *f, int64_t rows, float *out,
+                            bool *have_max)
 {
     struct device *d = device_for(o, f);
     if (!d)
         return false;
-    struct ggml_init_params ip = { ggml_tensor_overhead() * 16 + ggml_graph_overhead(), NULL, true };
+    struct ggml_init_params ip = {ggml_tensor_overhead() * 16 + ggml_graph_overhead(), NULL, true};
     struct ggml_context *c = ggml_init(ip);
     if (!c)
         return false;
     struct ggml_tensor *leaf = ggml_new_tensor_2d(c, GGML_TYPE_F32, f->ne[0], rows);
     bool ok = ggml_backend_tensor_alloc(buffer_of(f), leaf, f->data) == GGML_STATUS_SUCCESS;
     struct ggml_tensor *sum = ggml_sum_rows(c, ggml_sqr(c, leaf));
-    struct ggml_tensor *max = ggml_pool_1d(c, ggml_abs(c, leaf), GGML_OP_POOL_MAX, (int)f->ne[0], (int)f->ne[0], 0);
-    *have_max = ggml_backend_dev_supports_op(d->dev, max) && ggml_backend_dev_supports_op(d->dev, max->src[0]);
+    struct ggml_tensor *max =
+        ggml_pool_1d(c, ggml_abs(c, leaf), GGML_OP_POOL_MAX, (int)f->ne[0], (int)f->ne[0], 0);
+    *have_max =
+        ggml_backend_dev_supports_op(d->dev, max) && ggml_backend_dev_supports_op(d->dev, max->src[0]);
     struct ggml_cgraph *g = ggml_new_graph(c);
     ggml_set_output(sum);
     ggml_build_forward_expand(g, sum);
@@ -331,7 +346,8 @@ static bool norms_on_device(struct observer *o, const struct ggml_tensor *f, int
         ggml_set_output(max);
         ggml_build_forward_expand(g, max);
     }
-    ok = ok && ggml_gallocr_alloc_graph(d->alloc, g) && ggml_backend_graph_compute(d->backend, g) == GGML_STATUS_SUCCESS;
+    ok = ok && ggml_gallocr_alloc_graph(d->alloc, g) &&
+         ggml_backend_graph_compute(d->backend, g) == GGML_STATUS_SUCCESS;
     if (ok) {
         size_t bytes = (size_t)rows * sizeof(float);
         ggml_backend_tensor_get(sum, out, 0, bytes);
@@ -373,7 +389,8 @@ static bool fill_norms(struct observer *o, const struct ggml_tensor *f, size_t r
 
 static bool fill_ids(struct observer *o, const struct ggml_tensor *ids, uint32_t k, uint32_t n_tok)
 {
-    if (!ids || ids->type != GGML_TYPE_I32 || ids->ne[0] != (int64_t)k || ids->ne[1] != (int64_t)n_tok || ids->nb[0] != 4)
+    if (!ids || ids->type != GGML_TYPE_I32 || ids->ne[0] != (int64_t)k || ids->ne[1] != (int64_t)n_tok ||
+        ids->nb[0] != 4)
         return false;
     const uint8_t *p = bytes_of(ids, &o->ids, &o->cap_ids);
     for (uint32_t t = 0; t < n_tok; t++)
@@ -400,14 +417,16 @@ static bool observe(struct observer *o, struct layer *l, int il, const struct gg
     uint32_t k = (uint32_t)f->ne[1], n_tok = (uint32_t)f->ne[2];
     size_t rows = (size_t)k * n_tok;
     if (f->type != GGML_TYPE_F32 || !ggml_is_contiguous(f))
-        return err_set(&o->err, ERR_FAILED, "layer %d: the expert output is not a contiguous float32 tensor", il);
+        return err_set(&o->err, ERR_FAILED, "layer %d: the expert output is not a contiguous float32 tensor",
+                       il);
     o->rows = grow(o->rows, &o->cap_rows, rows, sizeof *o->rows);
     if (!fill_ids(o, ids_of(f), k, n_tok))
         return err_set(&o->err, ERR_FAILED, "layer %d: cannot find which experts the router chose", il);
     if (!l->copy_w && (!l->w || !copy_weights(l, l->w)))
         return err_set(&o->err, ERR_FAILED, "layer %d: cannot read the gate weights", il);
     if (l->n_w != rows)
-        return err_set(&o->err, ERR_FAILED, "layer %d: %zu gate weights for %zu expert outputs", il, l->n_w, rows);
+        return err_set(&o->err, ERR_FAILED, "layer %d: %zu gate weights for %zu expert outputs", il, l->n_w,
+                       rows);
     if (!fill_norms(o, f, rows))
         return err_set(&o->err, ERR_FAILED, "layer %d: cannot compute norms", il);
     for (size_t r = 0; r < rows; r++) {
@@ -451,12 +470,14 @@ bool observer_callback(struct ggml_tensor *t, bool ask, void *ud)
         return true;
     struct layer *l = &o->layers[il];
     if (!strcmp(t->name, l->w_name)) {
-        o->failed = !copy_weights(l, t) && !err_set(&o->err, ERR_FAILED, "layer %d: cannot read the gate weights", il);
+        o->failed = !copy_weights(l, t) &&
+                    !err_set(&o->err, ERR_FAILED, "layer %d: cannot read the gate weights", il);
         return !o->failed;
     }
     if (!observe(o, l, il, t))
         o->failed = true;
-    /* false ends this part of the graph: what follows the last experts is the output matrix, which nobody needs */
+    /* false ends this part of the graph: what follows the last experts is the output matrix, which nobody
+     * needs */
     o->stopped = o->stop && il == o->last_il;
     return !o->failed && !o->stopped;
 }
@@ -475,6 +496,7 @@ bool observer_end(struct observer *o, uint32_t n_tokens, struct err *e)
         return err_set(e, o->err.code ? o->err.code : ERR_FAILED, "%s", o->err.msg);
     for (int il = 0; il < MAX_BLOCKS; il++)
         if (o->layers[il].f_name[0] && o->layers[il].seen != n_tokens)
-            return err_set(e, ERR_FAILED, "layer %d saw %u of %u tokens: the engine left some out", il, o->layers[il].seen, n_tokens);
+            return err_set(e, ERR_FAILED, "layer %d saw %u of %u tokens: the engine left some out", il,
+                           o->layers[il].seen, n_tokens);
     return true;
 }

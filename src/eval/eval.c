@@ -58,7 +58,8 @@ void eval_add(struct eval_score *t, const struct eval_score *s)
     double n = (double)(t->n_scored + s->n_scored);
     t->nll = (t->nll * (double)t->n_scored + s->nll * (double)s->n_scored) / n;
     /* the squared error of a mean of means */
-    double a = t->ppl > 0 ? t->ppl_stderr / t->ppl * (double)t->n_scored : 0, c = s->ppl_stderr / s->ppl * (double)s->n_scored;
+    double a = t->ppl > 0 ? t->ppl_stderr / t->ppl * (double)t->n_scored : 0,
+           c = s->ppl_stderr / s->ppl * (double)s->n_scored;
     t->ppl = exp(t->nll);
     t->ppl_stderr = sqrt(a * a + c * c) / n * t->ppl;
     t->n_scored += s->n_scored;
@@ -81,11 +82,12 @@ json_t *eval_report(json_t *identity, json_t *texts, const struct eval_score *to
 
 struct text_job {
     struct engine *g;
-    uint32_t vocab, first;   /* first scored position of a window */
+    uint32_t vocab, first; /* first scored position of a window */
     struct sum sum;
 };
 
-static bool text_step(void *ud, const struct windows *w, const uint32_t *win, const uint32_t *at, uint32_t n, struct err *e)
+static bool text_step(void *ud, const struct windows *w, const uint32_t *win, const uint32_t *at, uint32_t n,
+                      struct err *e)
 {
     struct text_job *j = ud;
     for (uint32_t i = 0; i < n; i++) {
@@ -94,7 +96,9 @@ static bool text_step(void *ud, const struct windows *w, const uint32_t *win, co
             continue;
         double v = -logprob(engine_logits(j->g, i), j->vocab, x->tok[at[i] + 1]);
         if (!isfinite(v))
-            return err_set(e, ERR_FAILED, "the model gives a log-probability that is not finite at token %u of window %u", at[i] + 1, win[i]);
+            return err_set(e, ERR_FAILED,
+                           "the model gives a log-probability that is not finite at token %u of window %u",
+                           at[i] + 1, win[i]);
         j->sum.nll += v;
         j->sum.nll2 += v * v;
         j->sum.n++;
@@ -106,7 +110,7 @@ static bool run(struct windows *w, struct engine *g, windows_step *fn, void *ud,
 {
     struct progress p;
     uint64_t done = 0;
-    struct engine_run r = { .n_ctx = w->longest, .n_seq_max = w->max_seqs, .want_logits = true };
+    struct engine_run r = {.n_ctx = w->longest, .n_seq_max = w->max_seqs, .want_logits = true};
     if (!engine_start(g, &r, e))
         return false;
     bool ok = true;
@@ -121,7 +125,7 @@ static bool run(struct windows *w, struct engine *g, windows_step *fn, void *ud,
 
 static bool read_tokens(struct engine *g, const char *path, int32_t **tok, uint32_t *n, struct err *e)
 {
-    struct buf b = { 0 };
+    struct buf b = {0};
     bool ok = file_read_all(path, MAX_TEXT, &b, e);
     if (ok && b.n && b.s[b.n - 1] == '\n')
         b.n--;
@@ -132,18 +136,20 @@ static bool read_tokens(struct engine *g, const char *path, int32_t **tok, uint3
 
 bool eval_text(struct engine *g, const char *path, uint32_t n_ctx, struct eval_score *s, struct err *e)
 {
-    struct text_job j = { .g = g, .vocab = engine_n_vocab(g), .first = n_ctx / 2 };
-    struct windows w = { 0 };
+    struct text_job j = {.g = g, .vocab = engine_n_vocab(g), .first = n_ctx / 2};
+    struct windows w = {0};
     int32_t *tok = NULL, bos = engine_bos(g);
     uint32_t n = 0;
-    *s = (struct eval_score){ 0 };
+    *s = (struct eval_score){0};
     if (!read_tokens(g, path, &tok, &n, e))
         return false;
     s->n_tokens = n;
     bool ok = n_ctx >= 4 || err_set(e, ERR_INPUT, "--ctx %u is too short to score anything", n_ctx);
     if (ok && n < 2 * n_ctx)
-        ok = err_set(e, ERR_INPUT, "%s: has %u tokens, at least %u are needed (two windows of %u); use a longer text or a smaller --ctx", path,
-                     n, 2 * n_ctx, n_ctx);
+        ok = err_set(
+            e, ERR_INPUT,
+            "%s: has %u tokens, at least %u are needed (two windows of %u); use a longer text or a smaller --ctx",
+            path, n, 2 * n_ctx, n_ctx);
     windows_from_tokens(&w, tok, n / n_ctx * n_ctx);
     ok = ok && windows_cut(&w, n_ctx, e);
     for (uint32_t i = 0; ok && bos >= 0 && i < w.n; i++)
@@ -164,10 +170,12 @@ bool eval_text(struct engine *g, const char *path, uint32_t n_ctx, struct eval_s
 struct sample_job {
     struct engine *g;
     uint32_t vocab;
-    double **lp;             /* per sample: log-probability of token i + 1; NAN where it is not scored (first of a later window) */
+    double **lp; /* per sample: log-probability of token i + 1; NAN where it is not scored (first of a later
+                    window) */
 };
 
-static bool sample_step(void *ud, const struct windows *w, const uint32_t *win, const uint32_t *at, uint32_t n, struct err *e)
+static bool sample_step(void *ud, const struct windows *w, const uint32_t *win, const uint32_t *at,
+                        uint32_t n, struct err *e)
 {
     struct sample_job *j = ud;
     for (uint32_t i = 0; i < n; i++) {
@@ -176,7 +184,8 @@ static bool sample_step(void *ud, const struct windows *w, const uint32_t *win, 
             continue;
         double v = logprob(engine_logits(j->g, i), j->vocab, x->tok[at[i] + 1]);
         if (!isfinite(v))
-            return err_set(e, ERR_FAILED, "the model gives a log-probability that is not finite at token %u of sample %u",
+            return err_set(e, ERR_FAILED,
+                           "the model gives a log-probability that is not finite at token %u of sample %u",
                            x->at + at[i] + 1, x->sample + 1);
         j->lp[x->sample][x->at + at[i]] = v;
     }
@@ -208,7 +217,8 @@ static json_t *row_json(const struct corpus *c, const struct windows *w, uint32_
     return o;
 }
 
-static bool write_rows(const struct corpus *c, const struct windows *w, double *const *lp, const char *path, bool force, struct err *e)
+static bool write_rows(const struct corpus *c, const struct windows *w, double *const *lp, const char *path,
+                       bool force, struct err *e)
 {
     struct out out;
     if (!out_open(&out, path, force, e))
@@ -217,7 +227,8 @@ static bool write_rows(const struct corpus *c, const struct windows *w, double *
     for (uint32_t i = 0; ok && i < w->n_samples; i++) {
         json_t *o = row_json(c, w, i, lp[i]);
         char *s = json_dumps(o, JSON_COMPACT);
-        ok = s ? out_write(&out, s, strlen(s), e) && out_write(&out, "\n", 1, e) : err_set(e, ERR_FAILED, "cannot print a row");
+        ok = s ? out_write(&out, s, strlen(s), e) && out_write(&out, "\n", 1, e)
+               : err_set(e, ERR_FAILED, "cannot print a row");
         free(s);
         json_decref(o);
     }
@@ -258,13 +269,13 @@ static void add_up(const struct windows *w, double *const *lp, struct sum *sum)
             }
 }
 
-bool eval_samples(struct engine *g, const struct corpus *c, uint32_t n_ctx, const char *logprobs, bool force, struct eval_score *s,
-                  struct err *e)
+bool eval_samples(struct engine *g, const struct corpus *c, uint32_t n_ctx, const char *logprobs, bool force,
+                  struct eval_score *s, struct err *e)
 {
-    struct windows w = { 0 };
-    struct sample_job j = { .g = g, .vocab = engine_n_vocab(g) };
-    struct sum sum = { 0 };
-    *s = (struct eval_score){ 0 };
+    struct windows w = {0};
+    struct sample_job j = {.g = g, .vocab = engine_n_vocab(g)};
+    struct sum sum = {0};
+    *s = (struct eval_score){0};
     bool ok = (!logprobs || file_check_output(logprobs, force, e)) && windows_tokenize(&w, c, g, e);
     if (!ok) {
         windows_clear(&w);

@@ -1,9 +1,10 @@
 /* eval.h - how well a model predicts text: negative log-likelihood and perplexity.
  *
- * Text files (eval_text): the windows of llama.cpp's llama-perplexity, so that the numbers agree: the text is tokenised whole (special tokens in
- * it are text), cut into windows of n_ctx tokens, the rest dropped; the first token of each window is replaced by BOS where the model
- * adds one; each window runs alone, and the second half of it is scored. One newline at the end of the file is dropped.
- * Samples (eval_samples): each sample on its own, every next token scored. */
+ * Text files (eval_text): the windows of llama.cpp's llama-perplexity, so that the numbers agree: the text is
+ * tokenised whole (special tokens in it are text), cut into windows of n_ctx tokens, the rest dropped; the
+ * first token of each window is replaced by BOS where the model adds one; each window runs alone, and the
+ * second half of it is scored. One newline at the end of the file is dropped. Samples (eval_samples): each
+ * sample on its own, every next token scored. */
 #ifndef REAP_EVAL_EVAL_H
 #define REAP_EVAL_EVAL_H
 
@@ -13,7 +14,8 @@
 
 struct eval_score {
     uint64_t n_tokens, n_scored, n_windows;
-    double nll, ppl, ppl_stderr; /* mean NLL in nats; exp(nll); its standard error as llama-perplexity prints it */
+    double nll, ppl,
+        ppl_stderr; /* mean NLL in nats; exp(nll); its standard error as llama-perplexity prints it */
 };
 
 /* The fields of a text in reap.eval/1. New reference. */
@@ -25,9 +27,10 @@ json_t *eval_report(json_t *identity, json_t *texts, const struct eval_score *to
 
 bool eval_text(struct engine *g, const char *path, uint32_t n_ctx, struct eval_score *s, struct err *e);
 
-/* n_ctx 0: as long as the longest sample (at most the context that the model was trained for). logprobs: NULL, or a file that gets one JSON row
- * per sample: {"id", "n_tokens", "nll", "ids":[...], "logprobs":[...]} with logprobs[i] = log p(ids[i+1] | ids[0..i]). */
-bool eval_samples(struct engine *g, const struct corpus *c, uint32_t n_ctx, const char *logprobs, bool force, struct eval_score *s,
-                  struct err *e);
+/* n_ctx 0: as long as the longest sample (at most the context that the model was trained for). logprobs:
+ * NULL, or a file that gets one JSON row per sample: {"id", "n_tokens", "nll", "ids":[...], "logprobs":[...]}
+ * with logprobs[i] = log p(ids[i+1] | ids[0..i]). */
+bool eval_samples(struct engine *g, const struct corpus *c, uint32_t n_ctx, const char *logprobs, bool force,
+                  struct eval_score *s, struct err *e);
 
 #endif

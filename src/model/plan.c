@@ -18,8 +18,9 @@ static bool read_ids(const json_t *a, const char *key, struct plan *p, struct pl
     if (!json_is_array(a))
         return err_set(e, ERR_INPUT, "keep.%.20s: expected a list of expert ids", key);
     if (json_array_size(a) != p->n_keep)
-        return err_set(e, ERR_INPUT, "layer %.20s keeps %zu experts, but n_keep is %u: all layers keep the same number", key,
-                       json_array_size(a), p->n_keep);
+        return err_set(e, ERR_INPUT,
+                       "layer %.20s keeps %zu experts, but n_keep is %u: all layers keep the same number",
+                       key, json_array_size(a), p->n_keep);
     l->keep = xcalloc(p->n_keep, sizeof *l->keep);
     for (uint32_t i = 0; i < p->n_keep; i++) {
         const json_t *v = json_array_get(a, i);
@@ -29,8 +30,8 @@ static bool read_ids(const json_t *a, const char *key, struct plan *p, struct pl
         if (i && l->keep[i] == l->keep[i - 1])
             return err_set(e, ERR_INPUT, "layer %.20s: expert %u is listed twice", key, l->keep[i]);
         if (i && l->keep[i] < l->keep[i - 1])
-            return err_set(e, ERR_INPUT, "layer %.20s: expert %u stands behind %u, expected ascending ids", key, l->keep[i],
-                           l->keep[i - 1]);
+            return err_set(e, ERR_INPUT, "layer %.20s: expert %u stands behind %u, expected ascending ids",
+                           key, l->keep[i], l->keep[i - 1]);
     }
     return true;
 }
@@ -54,8 +55,7 @@ static bool read_plan(struct plan *p, struct err *e)
         return err_set(e, ERR_INPUT, "'keep' has no layers");
     p->n_keep = (uint32_t)n;
     p->layers = xcalloc(json_object_size(keep), sizeof *p->layers);
-    json_object_foreach(keep, key, ids)
-    {
+    json_object_foreach (keep, key, ids) {
         char *end;
         unsigned long il = strtoul(key, &end, 10);
         if (*end || end == key || key[0] < '0' || key[0] > '9' || (key[0] == '0' && key[1]) || il > INT32_MAX)
@@ -95,7 +95,8 @@ void plan_free(struct plan *p)
     free(p);
 }
 
-static bool check_groups(const struct plan_layer *l, const struct plan *p, const struct view *v, struct err *e)
+static bool check_groups(const struct plan_layer *l, const struct plan *p, const struct view *v,
+                         struct err *e)
 {
     uint32_t size = v->shape.n_experts / v->shape.n_groups, want = p->n_keep / v->shape.n_groups;
     for (uint32_t g = 0; v->shape.n_groups > 1 && g < v->shape.n_groups; g++) {
@@ -103,10 +104,11 @@ static bool check_groups(const struct plan_layer *l, const struct plan *p, const
         for (uint32_t i = 0; i < p->n_keep; i++)
             n += l->keep[i] / size == g;
         if (n != want)
-            return err_set(e, ERR_INPUT,
-                           "layer %u keeps %u experts of group %u (ids %u to %u), expected %u of each group: the router counts off "
-                           "groups by position",
-                           l->il, n, g, g * size, (g + 1) * size - 1, want);
+            return err_set(
+                e, ERR_INPUT,
+                "layer %u keeps %u experts of group %u (ids %u to %u), expected %u of each group: the router counts off "
+                "groups by position",
+                l->il, n, g, g * size, (g + 1) * size - 1, want);
     }
     return true;
 }
@@ -116,11 +118,14 @@ static bool check_layers(const struct plan *p, const struct view *v, struct err 
     for (uint32_t i = 0; i < p->n_layers; i++) {
         const struct plan_layer *l = &p->layers[i];
         if (view_layer_index(v, l->il) < 0)
-            return err_set(e, ERR_INPUT, "layer %u is not a layer with experts of this model (those are %u to %u%s)", l->il,
-                           v->layers[0].il, v->layers[v->n_layers - 1].il,
-                           v->n_layers == v->layers[v->n_layers - 1].il - v->layers[0].il + 1 ? "" : ", not all of them");
+            return err_set(
+                e, ERR_INPUT, "layer %u is not a layer with experts of this model (those are %u to %u%s)",
+                l->il, v->layers[0].il, v->layers[v->n_layers - 1].il,
+                v->n_layers == v->layers[v->n_layers - 1].il - v->layers[0].il + 1 ? ""
+                                                                                   : ", not all of them");
         if (l->keep[p->n_keep - 1] >= v->shape.n_experts)
-            return err_set(e, ERR_INPUT, "layer %u: expert %u is out of range, the model has %u experts (0 to %u)", l->il,
+            return err_set(e, ERR_INPUT,
+                           "layer %u: expert %u is out of range, the model has %u experts (0 to %u)", l->il,
                            l->keep[p->n_keep - 1], v->shape.n_experts, v->shape.n_experts - 1);
         if (!check_groups(l, p, v, e))
             return false;
@@ -135,7 +140,8 @@ bool plan_check(const struct plan *p, const struct view *v, const char *what, bo
 {
     json_t *id = json_object_get(p->doc, "model");
     if (!json_is_object(id)) {
-        log_note("note: %s does not say which model it was made for; only its layers and ids are checked", what);
+        log_note("note: %s does not say which model it was made for; only its layers and ids are checked",
+                 what);
     } else if (!view_match(v, id, what, e)) {
         if (!force)
             return err_ctx(e, "%s", v->path);

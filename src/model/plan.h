@@ -6,21 +6,22 @@
 
 struct plan_layer {
     uint32_t il;
-    uint32_t *keep;   /* n_keep ids, ascending */
+    uint32_t *keep; /* n_keep ids, ascending */
 };
 
 struct plan {
     uint32_t n_keep;
     struct plan_layer *layers; /* ascending il */
     uint32_t n_layers;
-    json_t *doc;      /* the whole file as read or as it will be written; owned */
+    json_t *doc; /* the whole file as read or as it will be written; owned */
 };
 
 struct plan *plan_load(const char *path, struct err *e); /* form checked; not yet against a model */
 void plan_free(struct plan *p);
 
-/* Every MoE layer of the trunk has an entry of n_keep ids in range, no other layer has; per group equal numbers; the count is possible
- * (shape_check_keep); the identity, if the plan has one, is this model's (force: a warning instead). what: how messages call the plan. */
+/* Every MoE layer of the trunk has an entry of n_keep ids in range, no other layer has; per group equal
+ * numbers; the count is possible (shape_check_keep); the identity, if the plan has one, is this model's
+ * (force: a warning instead). what: how messages call the plan. */
 bool plan_check(const struct plan *p, const struct view *v, const char *what, bool force, struct err *e);
 
 #endif

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define MAX_EXPERTS 1024 /* LLAMA_MAX_EXPERTS */
-#define MAX_BLOCKS 512   /* LLAMA_MAX_LAYERS */
+#define MAX_BLOCKS  512  /* LLAMA_MAX_LAYERS */
 
 /* A key of the architecture: "<arch>.<suffix>". */
 static const struct gg_key *arch_key(const struct view *v, const char *suffix)
@@ -20,7 +20,8 @@ static const struct gg_key *arch_key(const struct view *v, const char *suffix)
 }
 
 /* A count that must be there (or, with def >= 0, may be absent), 0..max. */
-static bool count_key(const struct view *v, const char *suffix, int64_t def, uint64_t max, uint32_t *out, struct err *e)
+static bool count_key(const struct view *v, const char *suffix, int64_t def, uint64_t max, uint32_t *out,
+                      struct err *e)
 {
     const struct gg_key *k = arch_key(v, suffix);
     uint64_t n;
@@ -31,8 +32,8 @@ static bool count_key(const struct view *v, const char *suffix, int64_t def, uin
         return true;
     }
     if (k->kind == GG_ARR || !gg_key_u64(k, &n))
-        return err_set(e, ERR_INPUT, "key '%s.%s' is of type %s, expected one unsigned integer", v->family->arch, suffix,
-                       gg_kind_name(k->kind));
+        return err_set(e, ERR_INPUT, "key '%s.%s' is of type %s, expected one unsigned integer",
+                       v->family->arch, suffix, gg_kind_name(k->kind));
     if (n > max)
         return err_set(e, ERR_INPUT, "key '%s.%s' is %llu, expected at most %llu", v->family->arch, suffix,
                        (unsigned long long)n, (unsigned long long)max);
@@ -47,7 +48,7 @@ static bool read_family(struct view *v, struct err *e)
     char arch[128];
     if (!gg_key_str(gg_find(v->file, "general.architecture"), &s, &n))
         return err_set(e, ERR_INPUT, "key 'general.architecture' is missing or not a string");
-    struct buf safe = { 0 };
+    struct buf safe = {0};
     buf_safe(&safe, s, n < sizeof arch - 1 ? n : sizeof arch - 1);
     snprintf(arch, sizeof arch, "%s", safe.s ? safe.s : "");
     buf_clear(&safe);
@@ -59,7 +60,9 @@ static bool read_family(struct view *v, struct err *e)
     uint64_t experts = 0;
     gg_key_u64(gg_find(v->file, key), &experts);
     if (!experts)
-        return err_set(e, ERR_INPUT, "is a dense model (architecture '%s' has no experts), there is nothing to prune", arch);
+        return err_set(e, ERR_INPUT,
+                       "is a dense model (architecture '%s' has no experts), there is nothing to prune",
+                       arch);
     return err_set(e, ERR_INPUT, "architecture '%s' is not supported (the nearest that is: '%s')", arch,
                    family_nearest(arch)->arch);
 }
@@ -70,16 +73,20 @@ static bool read_counts(struct view *v, struct err *e)
     if (!count_key(v, "expert_count", 0, UINT32_MAX, &v->shape.n_experts, e))
         return false;
     if (v->shape.n_experts == 0)
-        return err_set(e, ERR_INPUT, "is a dense model (key '%s.expert_count' is absent or 0), there is nothing to prune", a);
+        return err_set(e, ERR_INPUT,
+                       "is a dense model (key '%s.expert_count' is absent or 0), there is nothing to prune",
+                       a);
     if (v->shape.n_experts > MAX_EXPERTS)
-        return err_set(e, ERR_INPUT, "key '%s.expert_count' is %u, the engine knows at most %d", a, v->shape.n_experts, MAX_EXPERTS);
+        return err_set(e, ERR_INPUT, "key '%s.expert_count' is %u, the engine knows at most %d", a,
+                       v->shape.n_experts, MAX_EXPERTS);
     if (!count_key(v, "block_count", -1, MAX_BLOCKS, &v->n_blocks, e) ||
         !count_key(v, "nextn_predict_layers", 0, v->n_blocks, &v->n_mtp, e))
         return false;
     if (v->n_blocks == 0)
         return err_set(e, ERR_INPUT, "key '%s.block_count' is 0", a);
     if ((v->family->flags & FAM_MIN_4_LAYERS) && v->n_blocks < 4)
-        return err_set(e, ERR_INPUT, "key '%s.block_count' is %u, the engine needs at least 4 for this architecture", a,
+        return err_set(e, ERR_INPUT,
+                       "key '%s.block_count' is %u, the engine needs at least 4 for this architecture", a,
                        v->n_blocks);
     if (!count_key(v, "expert_group_count", 1, MAX_EXPERTS, &v->shape.n_groups, e) ||
         !count_key(v, "expert_group_used_count", 1, MAX_EXPERTS, &v->shape.n_groups_used, e))
@@ -88,12 +95,14 @@ static bool read_counts(struct view *v, struct err *e)
         v->shape.n_groups = 1;
     if (v->shape.n_groups == 1)
         v->shape.n_groups_used = 1;
-    if (v->shape.n_groups > 1 && (v->shape.n_experts % v->shape.n_groups || v->shape.n_groups >= v->shape.n_experts))
-        return err_set(e, ERR_INPUT, "key '%s.expert_group_count' is %u, which does not divide %u experts into groups", a,
+    if (v->shape.n_groups > 1 &&
+        (v->shape.n_experts % v->shape.n_groups || v->shape.n_groups >= v->shape.n_experts))
+        return err_set(e, ERR_INPUT,
+                       "key '%s.expert_group_count' is %u, which does not divide %u experts into groups", a,
                        v->shape.n_groups, v->shape.n_experts);
     if (v->shape.n_groups > 1 && (v->shape.n_groups_used == 0 || v->shape.n_groups_used >= v->shape.n_groups))
-        return err_set(e, ERR_INPUT, "key '%s.expert_group_used_count' is %u, expected 1 to %u", a, v->shape.n_groups_used,
-                       v->shape.n_groups - 1);
+        return err_set(e, ERR_INPUT, "key '%s.expert_group_used_count' is %u, expected 1 to %u", a,
+                       v->shape.n_groups_used, v->shape.n_groups - 1);
     return true;
 }
 
@@ -103,10 +112,13 @@ static bool used_of(const struct view *v, uint32_t il, uint32_t *out, struct err
     const struct gg_key *k = arch_key(v, "expert_used_count");
     uint64_t n;
     if (!k || !gg_key_u64_at(k, il, &n))
-        return err_set(e, ERR_INPUT, "key '%s.expert_used_count' is missing or has no integer for block %u", v->family->arch, il);
+        return err_set(e, ERR_INPUT, "key '%s.expert_used_count' is missing or has no integer for block %u",
+                       v->family->arch, il);
     if (n < 1 || n > v->shape.n_experts)
-        return err_set(e, ERR_INPUT, "key '%s.expert_used_count' is %llu in block %u, expected 1 to %u (the number of experts)",
-                       v->family->arch, (unsigned long long)n, il, v->shape.n_experts);
+        return err_set(
+            e, ERR_INPUT,
+            "key '%s.expert_used_count' is %llu in block %u, expected 1 to %u (the number of experts)",
+            v->family->arch, (unsigned long long)n, il, v->shape.n_experts);
     *out = (uint32_t)n;
     return true;
 }
@@ -122,23 +134,27 @@ static bool read_tensor(struct view *v, uint64_t i, struct err *e)
     v->bytes += t->bytes;
     v->n_params += elements;
     if (x->layer >= 0 && (uint32_t)x->layer >= v->n_blocks)
-        return err_set(e, ERR_INPUT, "tensor '%s' belongs to block %d, but the model has %u blocks", t->name, x->layer, v->n_blocks);
+        return err_set(e, ERR_INPUT, "tensor '%s' belongs to block %d, but the model has %u blocks", t->name,
+                       x->layer, v->n_blocks);
     if (suspect)
-        return err_set(e, ERR_INPUT,
-                       "tensor '%s' looks like part of the experts, but is not known to this version; nothing is pruned by guess",
-                       t->name);
+        return err_set(
+            e, ERR_INPUT,
+            "tensor '%s' looks like part of the experts, but is not known to this version; nothing is pruned by guess",
+            t->name);
     if (!r)
         return true;
     x->role = r->role;
     if (r->role == ROLE_REFUSE)
         return true;
     if (t->ne[r->axis] != v->shape.n_experts)
-        return err_set(e, ERR_INPUT, "tensor '%s': dimension %d is %llu, but the model has %u experts", t->name, r->axis + 1,
-                       (unsigned long long)t->ne[r->axis], v->shape.n_experts);
+        return err_set(e, ERR_INPUT, "tensor '%s': dimension %d is %llu, but the model has %u experts",
+                       t->name, r->axis + 1, (unsigned long long)t->ne[r->axis], v->shape.n_experts);
     for (int d = r->axis + 1; d < 4; d++)
-        if (t->ne[d] != 1) /* slices must be whole runs of rows; no known file has more (Ernie's bias is {E, 1}) */
-            return err_set(e, ERR_INPUT, "tensor '%s': dimension %d is %llu behind the expert axis, expected 1", t->name, d + 1,
-                           (unsigned long long)t->ne[d]);
+        if (t->ne[d] !=
+            1) /* slices must be whole runs of rows; no known file has more (Ernie's bias is {E, 1}) */
+            return err_set(e, ERR_INPUT,
+                           "tensor '%s': dimension %d is %llu behind the expert axis, expected 1", t->name,
+                           d + 1, (unsigned long long)t->ne[d]);
     if (r->axis == 0 && gg_type_get(t->type)->block != 1)
         return err_set(e, ERR_INPUT, "tensor '%s' is of type %s, expected one value per expert", t->name,
                        gg_type_get(t->type)->name);
@@ -148,7 +164,8 @@ static bool read_tensor(struct view *v, uint64_t i, struct err *e)
     return true;
 }
 
-/* What a MoE block must have: a router, a down projection and an up projection (alone or fused with the gate). */
+/* What a MoE block must have: a router, a down projection and an up projection (alone or fused with the
+ * gate). */
 struct block_seen {
     bool router, gate, up, gate_up, down;
     uint64_t router_at;
@@ -167,15 +184,22 @@ static void see(struct block_seen *s, const char *name, uint64_t i)
     s->down = s->down || !strcmp(rest, "ffn_down_exps.weight");
 }
 
-static bool block_complete(const struct block_seen *s, uint32_t il, const struct block_seen *first, struct err *e)
+static bool block_complete(const struct block_seen *s, uint32_t il, const struct block_seen *first,
+                           struct err *e)
 {
-    const char *missing = !s->router ? "ffn_gate_inp.weight" : !s->up && !s->gate_up ? "ffn_up_exps.weight"
-                          : !s->down ? "ffn_down_exps.weight" : NULL;
+    const char *missing = !s->router              ? "ffn_gate_inp.weight"
+                          : !s->up && !s->gate_up ? "ffn_up_exps.weight"
+                          : !s->down              ? "ffn_down_exps.weight"
+                                                  : NULL;
     if (missing)
         return err_set(e, ERR_INPUT, "block %u has experts but no '%s'", il, missing);
-    const char *odd = s->gate != first->gate ? "ffn_gate_exps.weight" : s->up != first->up ? "ffn_up_exps.weight"
-                      : s->gate_up != first->gate_up ? "ffn_gate_up_exps.weight" : NULL;
-    return !odd || err_set(e, ERR_INPUT, "'%s' is in block %u or in the first block with experts, but not in both", odd, il);
+    const char *odd = s->gate != first->gate         ? "ffn_gate_exps.weight"
+                      : s->up != first->up           ? "ffn_up_exps.weight"
+                      : s->gate_up != first->gate_up ? "ffn_gate_up_exps.weight"
+                                                     : NULL;
+    return !odd ||
+           err_set(e, ERR_INPUT, "'%s' is in block %u or in the first block with experts, but not in both",
+                   odd, il);
 }
 
 static bool read_layers(struct view *v, struct err *e)
@@ -200,11 +224,12 @@ static bool read_layers(struct view *v, struct err *e)
         if (used > v->shape.n_used)
             v->shape.n_used = used;
         if (il + v->n_mtp < v->n_blocks)
-            v->layers[v->n_layers++] = (struct view_layer){ il, used, s->router_at };
+            v->layers[v->n_layers++] = (struct view_layer){il, used, s->router_at};
     }
     free(b);
     if (ok && v->n_layers == 0)
-        ok = err_set(e, ERR_INPUT, "key '%s.expert_count' is %u, but no block outside the MTP blocks has experts",
+        ok = err_set(e, ERR_INPUT,
+                     "key '%s.expert_count' is %u, but no block outside the MTP blocks has experts",
                      v->family->arch, v->shape.n_experts);
     return ok;
 }
@@ -219,14 +244,18 @@ static bool fill(struct view *v, struct err *e)
     for (uint64_t i = 0; i < v->n_tensors; i++)
         if (!read_tensor(v, i, e))
             return false;
-    for (uint64_t i = 0; i < v->n_tensors; i++) /* the old form has no fused tensors: say that before "no block has experts" */
+    for (uint64_t i = 0; i < v->n_tensors;
+         i++) /* the old form has no fused tensors: say that before "no block has experts" */
         if (v->tensors[i].role == ROLE_REFUSE && strstr(v->tensors[i].t->name, "ffn_down."))
-            return err_set(e, ERR_INPUT, "tensor '%s' %s", v->tensors[i].t->name, family_rule(v->tensors[i].t->name, &(int32_t){ 0 }, &(bool){ 0 })->why);
+            return err_set(e, ERR_INPUT, "tensor '%s' %s", v->tensors[i].t->name,
+                           family_rule(v->tensors[i].t->name, &(int32_t){0}, &(bool){0})->why);
     if (!read_layers(v, e))
         return false;
-    if (v->shape.n_groups > 1 && (uint64_t)v->shape.n_groups_used * (v->shape.n_experts / v->shape.n_groups) < v->shape.n_used)
-        return err_set(e, ERR_INPUT, "%u of %u groups hold %u experts, fewer than the %u that a token needs", v->shape.n_groups_used,
-                       v->shape.n_groups, v->shape.n_groups_used * (v->shape.n_experts / v->shape.n_groups), v->shape.n_used);
+    if (v->shape.n_groups > 1 &&
+        (uint64_t)v->shape.n_groups_used * (v->shape.n_experts / v->shape.n_groups) < v->shape.n_used)
+        return err_set(e, ERR_INPUT, "%u of %u groups hold %u experts, fewer than the %u that a token needs",
+                       v->shape.n_groups_used, v->shape.n_groups,
+                       v->shape.n_groups_used * (v->shape.n_experts / v->shape.n_groups), v->shape.n_used);
     return true;
 }
 
@@ -246,7 +275,7 @@ struct view *view_open(const char *path, struct err *e)
     const char *s;
     uint64_t n;
     if (gg_key_str(gg_find(f, "general.name"), &s, &n) && n) {
-        struct buf b = { 0 };
+        struct buf b = {0};
         buf_safe(&b, s, n < 200 ? n : 200);
         v->name = b.s;
     } else {
@@ -271,7 +300,8 @@ bool view_check_output(const struct view *v, const char *path, struct err *e)
 {
     for (uint32_t i = 0; i < v->file->n_parts; i++)
         if (file_would_destroy(path, v->file->parts[i].path))
-            return err_set(e, ERR_INPUT, "the output '%s' is the model itself ('%s')", path, v->file->parts[i].path);
+            return err_set(e, ERR_INPUT, "the output '%s' is the model itself ('%s')", path,
+                           v->file->parts[i].path);
     return true;
 }
 
@@ -288,7 +318,8 @@ const char *view_refusal(const struct view *v)
                      family_rule(v->tensors[i].t->name, &il, &suspect)->why);
             return why;
         }
-    /* src/models/llama4.cpp: 128 experts mean Maverick, and Maverick has no QK norm; any other count switches it on. */
+    /* src/models/llama4.cpp: 128 experts mean Maverick, and Maverick has no QK norm; any other count switches
+     * it on. */
     if (!strcmp(v->family->arch, "llama4") && v->shape.n_experts == 128)
         return "the engine takes a Llama-4 model with another number of experts than 128 for one with QK norm, "
                "so a pruned Maverick would compute something else";
@@ -328,7 +359,8 @@ static void to_bf16(const uint8_t *p, uint64_t n, uint32_t type, uint8_t *out)
     for (uint64_t i = 0; i < n; i++) {
         uint16_t h;
         if (type == 0)
-            h = bf16_of_f32((uint32_t)p[4 * i] | (uint32_t)p[4 * i + 1] << 8 | (uint32_t)p[4 * i + 2] << 16 | (uint32_t)p[4 * i + 3] << 24);
+            h = bf16_of_f32((uint32_t)p[4 * i] | (uint32_t)p[4 * i + 1] << 8 | (uint32_t)p[4 * i + 2] << 16 |
+                            (uint32_t)p[4 * i + 3] << 24);
         else {
             h = (uint16_t)(p[2 * i] | p[2 * i + 1] << 8);
             if (type == 1)
@@ -344,8 +376,9 @@ bool view_hash(struct view *v, struct err *e)
     for (uint32_t i = 0; i < v->n_layers; i++) {
         const struct gg_tensor *t = v->tensors[v->layers[i].router].t;
         if (t->type != 0 && t->type != 1 && t->type != 30) {
-            log_warn("router '%s' is stored as %s, which is not exact: the model is identified by its shape only", t->name,
-                     gg_type_get(t->type)->name);
+            log_warn(
+                "router '%s' is stored as %s, which is not exact: the model is identified by its shape only",
+                t->name, gg_type_get(t->type)->name);
             return true;
         }
     }
@@ -419,14 +452,18 @@ bool shape_check_keep(const struct shape *s, uint32_t n, struct err *e)
     else
         snprintf(near, sizeof near, "the smallest possible is %u", above);
     if (n < s->n_used)
-        return err_set(e, ERR_INPUT, "keeping %u of %u experts: a token is routed to %u (top-k), so at least that many must stay; %s",
-                       n, s->n_experts, s->n_used, near);
+        return err_set(
+            e, ERR_INPUT,
+            "keeping %u of %u experts: a token is routed to %u (top-k), so at least that many must stay; %s",
+            n, s->n_experts, s->n_used, near);
     if (n % s->n_groups)
-        return err_set(e, ERR_INPUT, "keeping %u of %u experts: must be a multiple of the %u expert groups; %s", n, s->n_experts,
-                       s->n_groups, near);
-    return err_set(e, ERR_INPUT,
-                   "keeping %u of %u experts: each of the %u groups must keep at least 2, and %u groups must hold the top-k of %u; %s",
-                   n, s->n_experts, s->n_groups, s->n_groups_used, s->n_used, near);
+        return err_set(e, ERR_INPUT,
+                       "keeping %u of %u experts: must be a multiple of the %u expert groups; %s", n,
+                       s->n_experts, s->n_groups, near);
+    return err_set(
+        e, ERR_INPUT,
+        "keeping %u of %u experts: each of the %u groups must keep at least 2, and %u groups must hold the top-k of %u; %s",
+        n, s->n_experts, s->n_groups, s->n_groups_used, s->n_used, near);
 }
 
 /* ---- identity ---- */
@@ -457,8 +494,9 @@ static bool match_count(const json_t *id, const char *key, uint64_t have, const 
         return true;
     if (!json_need_u64(id, key, what, &n, e))
         return false;
-    return n == have || err_set(e, ERR_INPUT, "%s belongs to another model: its %s is %llu, the model's is %llu", what, key,
-                                (unsigned long long)n, (unsigned long long)have);
+    return n == have ||
+           err_set(e, ERR_INPUT, "%s belongs to another model: its %s is %llu, the model's is %llu", what,
+                   key, (unsigned long long)n, (unsigned long long)have);
 }
 
 bool view_match(const struct view *v, const json_t *id, const char *what, struct err *e)
@@ -466,14 +504,18 @@ bool view_match(const struct view *v, const json_t *id, const char *what, struct
     const char *arch = json_string_value(json_object_get(id, "architecture"));
     const char *hash = json_string_value(json_object_get(id, "router_hash"));
     if (arch && strcmp(arch, v->family->arch) != 0)
-        return err_set(e, ERR_INPUT, "%s belongs to another model: its architecture is '%s', the model's is '%s'", what, arch,
-                       v->family->arch);
-    if (!match_count(id, "n_experts", v->shape.n_experts, what, e) || !match_count(id, "n_experts_used", v->shape.n_used, what, e))
+        return err_set(e, ERR_INPUT,
+                       "%s belongs to another model: its architecture is '%s', the model's is '%s'", what,
+                       arch, v->family->arch);
+    if (!match_count(id, "n_experts", v->shape.n_experts, what, e) ||
+        !match_count(id, "n_experts_used", v->shape.n_used, what, e))
         return false;
     if (hash && v->router_hash[0])
         return !strcmp(hash, v->router_hash) ||
-               err_set(e, ERR_INPUT, "%s belongs to another model: its router_hash is %.12s..., the model's is %.12s...", what, hash,
-                       v->router_hash);
-    log_warn("%s has no router hash to compare with '%s': only architecture and counts were checked", what, path_base(v->path));
+               err_set(e, ERR_INPUT,
+                       "%s belongs to another model: its router_hash is %.12s..., the model's is %.12s...",
+                       what, hash, v->router_hash);
+    log_warn("%s has no router hash to compare with '%s': only architecture and counts were checked", what,
+             path_base(v->path));
     return true;
 }

@@ -19,10 +19,11 @@ bool shape_of_stats(const struct stats *s, struct shape *sh, struct err *e)
         (!json_need_u64(s->model, "n_expert_groups", "model", &groups, e) ||
          !json_need_u64(s->model, "n_expert_groups_used", "model", &groups_used, e)))
         return false;
-    if (groups < 1 || groups >= s->n_experts + (groups == 1) || s->n_experts % groups || groups_used < 1 || groups_used > groups)
-        return err_set(e, ERR_INPUT, "model: %llu of %llu expert groups do not fit %u experts", (unsigned long long)groups_used,
-                       (unsigned long long)groups, s->n_experts);
-    *sh = (struct shape){ s->n_experts, (uint32_t)used, (uint32_t)groups, (uint32_t)groups_used };
+    if (groups < 1 || groups >= s->n_experts + (groups == 1) || s->n_experts % groups || groups_used < 1 ||
+        groups_used > groups)
+        return err_set(e, ERR_INPUT, "model: %llu of %llu expert groups do not fit %u experts",
+                       (unsigned long long)groups_used, (unsigned long long)groups, s->n_experts);
+    *sh = (struct shape){s->n_experts, (uint32_t)used, (uint32_t)groups, (uint32_t)groups_used};
     return true;
 }
 
@@ -40,26 +41,31 @@ static uint32_t possible(const struct shape *s, uint32_t n, uint32_t m, int step
 /* What a ratio alone gives. Prunes no more than asked; 1e-9 forgives that 0.7 * 10 is not 7 in binary. */
 static uint32_t asked_count(const struct shape *s, const struct plan_opts *o)
 {
-    double n = o->kind == KEEP_COUNT ? o->value : ceil((o->kind == KEEP_RATIO ? o->value : 1 - o->value) * s->n_experts - 1e-9);
+    double n = o->kind == KEEP_COUNT
+                   ? o->value
+                   : ceil((o->kind == KEEP_RATIO ? o->value : 1 - o->value) * s->n_experts - 1e-9);
     return n < 1 ? 1 : n > s->n_experts ? s->n_experts : (uint32_t)n;
 }
 
-static bool fit_count(const struct shape *s, const struct view *v, const struct plan_opts *o, uint32_t m, uint32_t *out, struct err *e)
+static bool fit_count(const struct shape *s, const struct view *v, const struct plan_opts *o, uint32_t m,
+                      uint32_t *out, struct err *e)
 {
     char a[32], b[32];
     if (!v)
-        return err_set(e, ERR_INPUT, "--fit needs the model (--model FILE), whose tensors decide how large the result is");
+        return err_set(e, ERR_INPUT,
+                       "--fit needs the model (--model FILE), whose tensors decide how large the result is");
     for (uint32_t n = possible(s, s->n_experts, m, -1); n; n = n > 1 ? possible(s, n - 1, m, -1) : 0)
         if (view_bytes_kept(v, n) <= o->fit) {
             *out = n;
             return true;
         }
     uint32_t least = possible(s, 1, m, 1);
-    return err_set(e, ERR_INPUT, "--fit %s: even with %u of %u experts the model has %s", human_bytes(o->fit, a), least, s->n_experts,
-                   human_bytes(view_bytes_kept(v, least), b));
+    return err_set(e, ERR_INPUT, "--fit %s: even with %u of %u experts the model has %s",
+                   human_bytes(o->fit, a), least, s->n_experts, human_bytes(view_bytes_kept(v, least), b));
 }
 
-bool plan_count(const struct shape *s, const struct view *v, const struct plan_opts *o, uint32_t *out, struct err *e)
+bool plan_count(const struct shape *s, const struct view *v, const struct plan_opts *o, uint32_t *out,
+                struct err *e)
 {
     uint32_t m = o->round_to ? o->round_to : 1;
     if (m > s->n_experts)
@@ -73,11 +79,14 @@ bool plan_count(const struct shape *s, const struct view *v, const struct plan_o
     uint32_t n = asked_count(s, o);
     *out = possible(s, n, m, 1);
     if (!*out)
-        return err_set(e, ERR_INPUT, "no count of experts from %u to %u is a multiple of %u that the router allows", n, s->n_experts, m);
+        return err_set(e, ERR_INPUT,
+                       "no count of experts from %u to %u is a multiple of %u that the router allows", n,
+                       s->n_experts, m);
     return true;
 }
 
-/* llama.cpp's CUDA backend fuses the router for these counts (ggml-cuda/topk-moe.cu, v0.5.0); others run unfused, with the same result. */
+/* llama.cpp's CUDA backend fuses the router for these counts (ggml-cuda/topk-moe.cu, v0.5.0); others run
+ * unfused, with the same result. */
 static bool fused_count(uint32_t n)
 {
     return (n <= 512 && !(n & (n - 1))) || n == 288 || n == 576;
@@ -108,21 +117,22 @@ void plan_choose(const double *score, const struct shape *s, uint32_t n_keep, ui
 static bool same_layers(const struct stats *s, const struct view *v, const char *what, struct err *e)
 {
     if (s->n_experts != v->shape.n_experts || s->n_layers != v->n_layers)
-        return err_set(e, ERR_INPUT, "%s: has %u layers of %u experts, the model has %u of %u", what, s->n_layers, s->n_experts,
-                       v->n_layers, v->shape.n_experts);
+        return err_set(e, ERR_INPUT, "%s: has %u layers of %u experts, the model has %u of %u", what,
+                       s->n_layers, s->n_experts, v->n_layers, v->shape.n_experts);
     for (uint32_t i = 0; i < s->n_layers; i++)
         if (s->layers[i].il != v->layers[i].il)
-            return err_set(e, ERR_INPUT, "%s: has layer %u where the model's next layer with experts is %u", what, s->layers[i].il,
-                           v->layers[i].il);
+            return err_set(e, ERR_INPUT, "%s: has layer %u where the model's next layer with experts is %u",
+                           what, s->layers[i].il, v->layers[i].il);
     return true;
 }
 
 /* ---- the file ---- */
 
-static json_t *layer_loss(const struct stats *s, uint32_t i, const double *score, const struct plan_layer *l, uint32_t n_keep,
-                          struct plan_summary *sum)
+static json_t *layer_loss(const struct stats *s, uint32_t i, const double *score, const struct plan_layer *l,
+                          uint32_t n_keep, struct plan_summary *sum)
 {
-    double total = 0, kept = 0, routed = 0, routed_kept = 0, reap = 0, reap_kept = 0, least = INFINITY, most = 0;
+    double total = 0, kept = 0, routed = 0, routed_kept = 0, reap = 0, reap_kept = 0, least = INFINITY,
+           most = 0;
     json_t *never = json_array(), *o = json_object();
     uint32_t next = 0;
     for (uint32_t j = 0; j < s->n_experts; j++) {
@@ -160,7 +170,7 @@ static json_t *layer_loss(const struct stats *s, uint32_t i, const double *score
 static json_t *sources(const struct plan_opts *o, const struct stats *s)
 {
     char hex[65];
-    struct err ignore = { 0 };
+    struct err ignore = {0};
     json_t *a = json_array(), *x = json_object();
     json_object_set_new(x, "stats", json_text(path_base(o->stats_path)));
     if (sha256_file(o->stats_path, hex, &ignore))
@@ -172,8 +182,8 @@ static json_t *sources(const struct plan_opts *o, const struct stats *s)
     return a;
 }
 
-static struct plan *build(const struct stats *s, const struct shape *sh, const struct plan_opts *o, uint32_t n_keep,
-                          struct plan_summary *sum, struct err *e)
+static struct plan *build(const struct stats *s, const struct shape *sh, const struct plan_opts *o,
+                          uint32_t n_keep, struct plan_summary *sum, struct err *e)
 {
     struct plan *p = xcalloc(1, sizeof *p);
     json_t *keep = json_object(), *lost = json_object();
@@ -215,11 +225,12 @@ static struct plan *build(const struct stats *s, const struct shape *sh, const s
     return NULL;
 }
 
-struct plan *plan_make(const struct stats *s, const struct view *v, const struct plan_opts *o, struct plan_summary *sum, struct err *e)
+struct plan *plan_make(const struct stats *s, const struct view *v, const struct plan_opts *o,
+                       struct plan_summary *sum, struct err *e)
 {
     struct shape sh;
     uint32_t n = 0;
-    *sum = (struct plan_summary){ .n_experts = s->n_experts, .n_layers = s->n_layers };
+    *sum = (struct plan_summary){.n_experts = s->n_experts, .n_layers = s->n_layers};
     const char *no = v ? view_refusal(v) : NULL;
     if (no) {
         err_set(e, ERR_INPUT, "%s: cannot be pruned: %s", v->path, no);
@@ -250,8 +261,9 @@ struct plan *plan_make(const struct stats *s, const struct view *v, const struct
     sum->n_keep = n;
     sum->n_asked = o->kind == FIT_BYTES ? n : asked_count(v ? &v->shape : &sh, o);
     if (sum->n_asked != n && !o->round_to)
-        log_note("note: %u experts asked for, %u stay: the router needs at least %u, and equal numbers in %u group%s", sum->n_asked, n,
-                 sh.n_used, sh.n_groups, sh.n_groups == 1 ? "" : "s");
+        log_note(
+            "note: %u experts asked for, %u stay: the router needs at least %u, and equal numbers in %u group%s",
+            sum->n_asked, n, sh.n_used, sh.n_groups, sh.n_groups == 1 ? "" : "s");
     if (v) {
         sum->bytes_before = v->bytes;
         sum->bytes_after = view_bytes_kept(v, n);
@@ -260,8 +272,9 @@ struct plan *plan_make(const struct stats *s, const struct view *v, const struct
     if (!p)
         err_ctx(e, "%s", o->stats_path);
     else if (!fused_count(n) && fused_count(s->n_experts))
-        log_note("note: with %u experts the CUDA backend of llama.cpp routes unfused (same result, some speed); powers of two up to 512, "
-                 "288 and 576 are fused",
-                 n);
+        log_note(
+            "note: with %u experts the CUDA backend of llama.cpp routes unfused (same result, some speed); powers of two up to 512, "
+            "288 and 576 are fused",
+            n);
     return p;
 }

@@ -10,32 +10,36 @@ enum keep_kind { KEEP_COUNT, KEEP_RATIO, PRUNE_RATIO, FIT_BYTES };
 struct plan_opts {
     const char *stats_path;
     enum keep_kind kind;
-    double value;             /* count or ratio */
-    uint64_t fit;             /* FIT_BYTES: the largest tensor data that is allowed */
-    uint32_t round_to;        /* 0: no rounding */
+    double value;      /* count or ratio */
+    uint64_t fit;      /* FIT_BYTES: the largest tensor data that is allowed */
+    uint32_t round_to; /* 0: no rounding */
     enum criterion criterion;
-    uint64_t seed;            /* CRIT_RANDOM */
-    bool force;               /* statistics of another model are a warning */
+    uint64_t seed; /* CRIT_RANDOM */
+    bool force;    /* statistics of another model are a warning */
 };
 
 struct plan_summary {
     uint32_t n_keep, n_experts, n_layers;
-    uint32_t n_asked;         /* what the ratio alone gives; n_keep may be more for the router's sake, or for --round-to */
-    uint32_t n_never;         /* never routed, over all layers */
+    uint32_t
+        n_asked; /* what the ratio alone gives; n_keep may be more for the router's sake, or for --round-to */
+    uint32_t n_never; /* never routed, over all layers */
     uint32_t n_never_kept;
-    double score_kept;        /* mean over layers: share of the layer's score that stays; of the criterion */
-    double tokens_kept;       /* mean over layers: share of routed assignments that went to experts that stay */
+    double score_kept;  /* mean over layers: share of the layer's score that stays; of the criterion */
+    double tokens_kept; /* mean over layers: share of routed assignments that went to experts that stay */
     uint64_t bytes_before, bytes_after; /* of tensor data, 0 without a model */
 };
 
-/* Chooses the n experts of highest score in each layer (equal numbers per expert group where the router works by groups). Ties go to the
- * lower id. An expert that no token reached scores 0 and is named in the plan. v: the model that will be pruned, or NULL (then the
- * counts in the stats file decide and FIT_BYTES is an error). NULL with *e set. */
-struct plan *plan_make(const struct stats *s, const struct view *v, const struct plan_opts *o, struct plan_summary *sum, struct err *e);
+/* Chooses the n experts of highest score in each layer (equal numbers per expert group where the router works
+ * by groups). Ties go to the lower id. An expert that no token reached scores 0 and is named in the plan. v:
+ * the model that will be pruned, or NULL (then the counts in the stats file decide and FIT_BYTES is an
+ * error). NULL with *e set. */
+struct plan *plan_make(const struct stats *s, const struct view *v, const struct plan_opts *o,
+                       struct plan_summary *sum, struct err *e);
 
-/* How many experts stay in each layer by the options; v may be NULL (then FIT_BYTES is an error). Ratios are rounded so that no more is
- * pruned than asked, and up to a count that the router allows. */
-bool plan_count(const struct shape *s, const struct view *v, const struct plan_opts *o, uint32_t *out, struct err *e);
+/* How many experts stay in each layer by the options; v may be NULL (then FIT_BYTES is an error). Ratios are
+ * rounded so that no more is pruned than asked, and up to a count that the router allows. */
+bool plan_count(const struct shape *s, const struct view *v, const struct plan_opts *o, uint32_t *out,
+                struct err *e);
 
 /* Choosing alone, for one layer: keep[n_keep] ascending. Used by reports as well. */
 void plan_choose(const double *score, const struct shape *shape, uint32_t n_keep, uint32_t *keep);

@@ -11,7 +11,7 @@
 #include <string.h>
 
 /* More sequences than this gain nothing, and each costs a recurrent model a state of its own. */
-#define MAX_SEQS 64
+#define MAX_SEQS       64
 #define MAX_SEQS_STATE 16
 
 struct job {
@@ -21,9 +21,9 @@ struct job {
     struct engine *engine;
     struct windows win;
     struct stats *stats;
-    enum half half;         /* of the batch that runs now */
-    int64_t ubatch;         /* tokens per compute step */
-    int32_t *index;         /* block number -> layer of the stats, -1 */
+    enum half half; /* of the batch that runs now */
+    int64_t ubatch; /* tokens per compute step */
+    int32_t *index; /* block number -> layer of the stats, -1 */
     uint32_t n_index;
 };
 
@@ -77,8 +77,7 @@ static const char *first_difference(const json_t *a, const json_t *b)
 {
     const char *key;
     json_t *v;
-    json_object_foreach((json_t *)(uintptr_t)a, key, v)
-    {
+    json_object_foreach ((json_t *)(uintptr_t)a, key, v) {
         if (!json_equal(v, json_object_get(b, key)))
             return key;
     }
@@ -87,14 +86,17 @@ static const char *first_difference(const json_t *a, const json_t *b)
 
 /* ---- observing ---- */
 
-static bool on_rows(void *ud, uint32_t il, uint32_t n_tokens, uint32_t k, const struct routed *rows, struct err *e)
+static bool on_rows(void *ud, uint32_t il, uint32_t n_tokens, uint32_t k, const struct routed *rows,
+                    struct err *e)
 {
     struct job *j = ud;
     if (il >= j->n_index || j->index[il] < 0)
         return err_set(e, ERR_FAILED, "the engine runs experts in layer %u, where the file has none", il);
     struct stats_layer *l = &j->stats->layers[j->index[il]];
     if (k != l->n_used)
-        return err_set(e, ERR_FAILED, "layer %u: the engine routes each token to %u experts, the file says %u", il, k, l->n_used);
+        return err_set(e, ERR_FAILED,
+                       "layer %u: the engine routes each token to %u experts, the file says %u", il, k,
+                       l->n_used);
     for (uint32_t t = 0; t < n_tokens; t++)
         if (!stats_add(j->stats, (uint32_t)j->index[il], j->half, rows + (size_t)t * k, k, e))
             return false;
@@ -133,18 +135,19 @@ static bool load_progress(struct job *j, uint32_t *done, bool *finished, struct 
     uint64_t n = j->win.n_batches, of = n;
     bool ok = true;
     if (!json_equal(id, s->model))
-        ok = err_set(e, ERR_INPUT, "%s: cannot resume: it was made with another model ('%s' differs)", j->o->out,
-                     first_difference(id, s->model));
+        ok = err_set(e, ERR_INPUT, "%s: cannot resume: it was made with another model ('%s' differs)",
+                     j->o->out, first_difference(id, s->model));
     else if (!s->calibration || !json_equal(cal, s->calibration))
-        ok = err_set(e, ERR_INPUT, "%s: cannot resume: it was made with other calibration text or options ('%s' differs)", j->o->out,
-                     first_difference(cal, s->calibration));
+        ok = err_set(e, ERR_INPUT,
+                     "%s: cannot resume: it was made with other calibration text or options ('%s' differs)",
+                     j->o->out, first_difference(cal, s->calibration));
     else if (s->progress)
         ok = (json_need_u64(s->progress, "batches_done", "progress", &n, e) &&
               json_need_u64(s->progress, "batches", "progress", &of, e)) ||
              err_ctx(e, "%s", j->o->out);
     if (ok && (n > of || of != j->win.n_batches))
-        ok = err_set(e, ERR_INPUT, "%s: cannot resume: it says %llu of %llu batches, this run has %u", j->o->out, (unsigned long long)n,
-                     (unsigned long long)of, j->win.n_batches);
+        ok = err_set(e, ERR_INPUT, "%s: cannot resume: it says %llu of %llu batches, this run has %u",
+                     j->o->out, (unsigned long long)n, (unsigned long long)of, j->win.n_batches);
     json_decref(cal);
     json_decref(id);
     if (!ok) {
@@ -215,8 +218,8 @@ static bool decode_all(struct job *j, uint32_t done, struct err *e)
     if (done == w->n_batches)
         return true;
     char a[32], b[32];
-    return err_set(e, ERR_INTERRUPTED, "interrupted; '%s' holds %s of %s tokens, --resume goes on from there", j->o->out,
-                   human_count(tokens, a), human_count(w->total, b));
+    return err_set(e, ERR_INTERRUPTED, "interrupted; '%s' holds %s of %s tokens, --resume goes on from there",
+                   j->o->out, human_count(tokens, a), human_count(w->total, b));
 }
 
 static bool start_engine(struct job *j, struct err *e)
@@ -234,9 +237,9 @@ static bool start_engine(struct job *j, struct err *e)
     return engine_start(j->engine, &run, e);
 }
 
-/* In a compute step each expert's weights are read once, for all its tokens together: about 32 of them should share that. So a model with
- * many experts and few per token gets larger steps. Not above 2048: attention looks at the whole step, and the engine keeps room
- * for the logits of all its tokens. */
+/* In a compute step each expert's weights are read once, for all its tokens together: about 32 of them should
+ * share that. So a model with many experts and few per token gets larger steps. Not above 2048: attention
+ * looks at the whole step, and the engine keeps room for the logits of all its tokens. */
 static int64_t default_ubatch(const struct shape *s)
 {
     int64_t n = 512;
@@ -254,17 +257,20 @@ static bool prepare(struct job *j, struct err *e)
     if (no)
         return err_set(e, ERR_INPUT, "%s: cannot be pruned, so it is not profiled: %s", o->model, no);
     if (!view_check_output(j->view, o->out, e) || !file_check_output(o->out, o->force || o->resume, e) ||
-        !corpus_load(&o->corpus, &j->corpus, e) || !corpus_check_output(&j->corpus, o->out, e) || !view_hash(j->view, e))
+        !corpus_load(&o->corpus, &j->corpus, e) || !corpus_check_output(&j->corpus, o->out, e) ||
+        !view_hash(j->view, e))
         return false;
     struct engine_opts eo = o->engine;
     eo.ubatch = j->ubatch = eo.ubatch ? eo.ubatch : default_ubatch(&j->view->shape);
     j->engine = engine_open(o->model, &eo, e);
-    if (!j->engine || !windows_tokenize(&j->win, &j->corpus, j->engine, e) || !windows_cut(&j->win, o->n_ctx, e))
+    if (!j->engine || !windows_tokenize(&j->win, &j->corpus, j->engine, e) ||
+        !windows_cut(&j->win, o->n_ctx, e))
         return false;
     uint32_t trained = engine_n_ctx_train(j->engine);
     if (trained && j->win.longest > trained)
-        log_warn("samples run in windows of up to %u tokens, but the model was trained for %u; --ctx %u cuts them there", j->win.longest,
-                 trained, trained);
+        log_warn(
+            "samples run in windows of up to %u tokens, but the model was trained for %u; --ctx %u cuts them there",
+            j->win.longest, trained, trained);
     uint32_t seqs = o->n_seqs ? o->n_seqs : engine_has_state(j->engine) ? MAX_SEQS_STATE : MAX_SEQS;
     windows_pack(&j->win, engine_ubatch(j->engine), seqs, 2);
     set_index(j);
@@ -283,10 +289,10 @@ static uint32_t count_never(const struct stats *s)
 
 bool profile_run(const struct profile_opts *o, struct profile_result *r, struct err *e)
 {
-    struct job j = { .o = o };
+    struct job j = {.o = o};
     uint32_t done = 0;
     bool finished = false, ok = prepare(&j, e);
-    *r = (struct profile_result){ 0 };
+    *r = (struct profile_result){0};
     if (ok && o->resume && file_exists(o->out))
         ok = load_progress(&j, &done, &finished, e);
     if (ok && !finished)

@@ -10,24 +10,25 @@ struct profile_opts {
     const char *model;
     struct corpus_opts corpus;
     struct engine_opts engine;
-    uint32_t n_ctx;         /* window size */
-    uint32_t n_seqs;        /* windows in a batch, at most; 0: chosen */
+    uint32_t n_ctx;  /* window size */
+    uint32_t n_seqs; /* windows in a batch, at most; 0: chosen */
     bool separate_streams;
-    const char *out;        /* stats file */
+    const char *out; /* stats file */
     bool force, resume;
-    double save_every;      /* seconds between saves of the unfinished file; 0: only when interrupted */
+    double save_every; /* seconds between saves of the unfinished file; 0: only when interrupted */
 };
 
-struct profile_result {     /* for the last line and for --json */
+struct profile_result { /* for the last line and for --json */
     uint64_t n_samples, n_tokens, n_windows, n_batches;
-    uint64_t done_before;   /* tokens that a resumed file already held */
-    double secs;            /* of decoding */
+    uint64_t done_before; /* tokens that a resumed file already held */
+    double secs;          /* of decoding */
     bool already_done;
     uint32_t n_layers, n_experts, n_never; /* n_never: expert-layer pairs without a token */
 };
 
-/* The whole run: checks, loads, observes, writes o->out. An interrupted run leaves a usable o->out marked as unfinished, and returns
- * ERR_INTERRUPTED; the same call with resume goes on and ends with the same bytes as a run that was not interrupted. */
+/* The whole run: checks, loads, observes, writes o->out. An interrupted run leaves a usable o->out marked as
+ * unfinished, and returns ERR_INTERRUPTED; the same call with resume goes on and ends with the same bytes as
+ * a run that was not interrupted. */
 bool profile_run(const struct profile_opts *o, struct profile_result *r, struct err *e);
 
 #endif

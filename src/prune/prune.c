@@ -11,7 +11,7 @@ struct job {
     struct view *v;
     const struct plan *p;
     const struct prune_opts *o;
-    uint32_t n_parts;        /* files to write */
+    uint32_t n_parts; /* files to write */
     struct out *outs;
     struct progress progress;
     uint64_t done;
@@ -69,7 +69,8 @@ static void provenance(struct buf *b, const struct job *j, uint64_t *n)
     free(s);
 }
 
-/* Keys of output file i: as they were, but the expert count, the provenance of an earlier pruning, and the split keys of a merge. */
+/* Keys of output file i: as they were, but the expert count, the provenance of an earlier pruning, and the
+ * split keys of a merge. */
 static bool put_keys(struct buf *b, const struct job *j, uint32_t i, uint64_t *n, struct err *e)
 {
     const struct gg_part *g = &j->v->file->parts[i];
@@ -96,7 +97,7 @@ static bool put_keys(struct buf *b, const struct job *j, uint32_t i, uint64_t *n
 static bool put_header(struct buf *b, const struct job *j, uint32_t i, struct err *e)
 {
     uint64_t first, end, n_keys, off = 0, align = alignment(j, i);
-    struct buf keys = { 0 };
+    struct buf keys = {0};
     part_range(j, i, &first, &end);
     bool ok = put_keys(&keys, j, i, &n_keys, e);
     gg_put_start(b, j->v->file->parts[i].version, end - first, n_keys);
@@ -151,9 +152,9 @@ static bool copy_data(struct job *j, uint32_t i, struct err *e)
 
 static bool write_part(struct job *j, uint32_t i, const char *path, struct err *e)
 {
-    struct buf h = { 0 };
-    bool ok = put_header(&h, j, i, e) && out_open(&j->outs[i], path, j->o->force, e) && out_write(&j->outs[i], h.s, h.n, e) &&
-              copy_data(j, i, e) && out_sync(&j->outs[i], e);
+    struct buf h = {0};
+    bool ok = put_header(&h, j, i, e) && out_open(&j->outs[i], path, j->o->force, e) &&
+              out_write(&j->outs[i], h.s, h.n, e) && copy_data(j, i, e) && out_sync(&j->outs[i], e);
     buf_clear(&h);
     return ok;
 }
@@ -194,7 +195,7 @@ static bool measure(struct job *j, struct prune_result *r, struct err *e)
     for (uint32_t i = 0; i < j->v->file->n_parts; i++)
         r->bytes_in += j->v->file->parts[i].size;
     for (uint32_t i = 0; i < j->n_parts; i++) {
-        struct buf h = { 0 };
+        struct buf h = {0};
         uint64_t first, end;
         bool ok = put_header(&h, j, i, e);
         r->bytes_out += h.n;
@@ -211,10 +212,11 @@ static bool measure(struct job *j, struct prune_result *r, struct err *e)
     return true;
 }
 
-bool prune_run(struct view *v, const struct plan *p, const struct prune_opts *o, struct prune_result *r, struct err *e)
+bool prune_run(struct view *v, const struct plan *p, const struct prune_opts *o, struct prune_result *r,
+               struct err *e)
 {
-    struct job j = { .v = v, .p = p, .o = o, .n_parts = o->merge ? 1 : v->file->n_parts };
-    *r = (struct prune_result){ 0 };
+    struct job j = {.v = v, .p = p, .o = o, .n_parts = o->merge ? 1 : v->file->n_parts};
+    *r = (struct prune_result){0};
     r->files = prune_file_names(v, o->out, o->merge, &r->n_files);
     if (!measure(&j, r, e))
         return false;
@@ -245,5 +247,5 @@ void prune_result_clear(struct prune_result *r)
     for (uint32_t i = 0; i < r->n_files; i++)
         free(r->files[i]);
     free(r->files);
-    *r = (struct prune_result){ 0 };
+    *r = (struct prune_result){0};
 }

@@ -9,14 +9,14 @@
 #include <stdarg.h>
 #include <string.h>
 
-#define WINDOW (1u << 20)
+#define WINDOW    (1u << 20)
 #define MAX_SHOWN 20
 
 struct check {
-    struct view *a, *b;      /* parent, pruned */
+    struct view *a, *b; /* parent, pruned */
     const struct plan *p;
     struct verify_result *r;
-    uint8_t *buf;            /* two windows */
+    uint8_t *buf; /* two windows */
     struct progress progress;
     uint64_t done;
 };
@@ -58,7 +58,8 @@ static void check_keys(struct check *c)
         uint64_t n;
         if (!y)
             differ(c, "key '%s' is missing", x->name);
-        else if (!strcmp(x->name, count) && (x->kind != y->kind || !gg_key_u64(y, &n) || n != c->b->shape.n_experts))
+        else if (!strcmp(x->name, count) &&
+                 (x->kind != y->kind || !gg_key_u64(y, &n) || n != c->b->shape.n_experts))
             differ(c, "key '%s' does not hold the number of experts", x->name);
         else if (strcmp(x->name, count) != 0 && !same_raw(x, y))
             differ(c, "key '%s' has another type or value", x->name);
@@ -73,11 +74,13 @@ static void check_keys(struct check *c)
 /* ---- bytes ---- */
 
 /* Compares n bytes; *at: how many are equal from the start. */
-static bool same_bytes(struct check *c, int fa, uint64_t oa, int fb, uint64_t ob, uint64_t n, uint64_t *at, struct err *e)
+static bool same_bytes(struct check *c, int fa, uint64_t oa, int fb, uint64_t ob, uint64_t n, uint64_t *at,
+                       struct err *e)
 {
     for (*at = 0; *at < n;) {
         uint64_t k = n - *at < WINDOW ? n - *at : WINDOW;
-        if (!sig_check(e) || !file_pread(fa, c->buf, k, oa + *at, e) || !file_pread(fb, c->buf + WINDOW, k, ob + *at, e))
+        if (!sig_check(e) || !file_pread(fa, c->buf, k, oa + *at, e) ||
+            !file_pread(fb, c->buf + WINDOW, k, ob + *at, e))
             return false;
         if (memcmp(c->buf, c->buf + WINDOW, k) != 0) {
             for (uint64_t i = 0; i < k && c->buf[i] == c->buf[WINDOW + i]; i++)
@@ -98,7 +101,8 @@ static int fd_of(const struct view *v, const struct gg_tensor *t)
 static bool same_shape(struct check *c, const struct view_tensor *x, const struct gg_tensor *y)
 {
     if (x->t->type != y->type) {
-        differ(c, "tensor '%s' is of type %s, the parent's is %s", y->name, gg_type_get(y->type)->name, gg_type_get(x->t->type)->name);
+        differ(c, "tensor '%s' is of type %s, the parent's is %s", y->name, gg_type_get(y->type)->name,
+               gg_type_get(x->t->type)->name);
         return false;
     }
     bool ok = x->t->n_dims == y->n_dims;
@@ -109,7 +113,8 @@ static bool same_shape(struct check *c, const struct view_tensor *x, const struc
     return ok;
 }
 
-static bool check_tensor(struct check *c, const struct view_tensor *x, const struct gg_tensor *y, struct err *e)
+static bool check_tensor(struct check *c, const struct view_tensor *x, const struct gg_tensor *y,
+                         struct err *e)
 {
     uint64_t at;
     int fa = fd_of(c->a, x->t), fb = fd_of(c->b, y);
@@ -135,7 +140,8 @@ static bool check_tensor(struct check *c, const struct view_tensor *x, const str
         if (at == slice)
             continue;
         equal = false;
-        differ(c, "tensor '%s': expert %u (number %u of the parent) differs at byte %llu", y->name, k, keep[k], (unsigned long long)at);
+        differ(c, "tensor '%s': expert %u (number %u of the parent) differs at byte %llu", y->name, k,
+               keep[k], (unsigned long long)at);
     }
     c->r->tensors_cut += equal;
     return true;
@@ -185,7 +191,8 @@ static struct hash128 *hash_experts(struct check *c, const struct view *v, uint3
     return h;
 }
 
-/* The parent's expert for each of the pruned one's, ascending. Equal experts (all zero, say) are matched in order. */
+/* The parent's expert for each of the pruned one's, ascending. Equal experts (all zero, say) are matched in
+ * order. */
 static bool match_layer(struct check *c, uint32_t il, uint32_t *keep, struct err *e)
 {
     struct hash128 *ha = hash_experts(c, c->a, il, e), *hb = ha ? hash_experts(c, c->b, il, e) : NULL;
@@ -245,16 +252,19 @@ static bool find_plan(struct check *c, struct err *e)
     return ok;
 }
 
-bool verify_run(struct view *parent, struct view *pruned, const struct plan *p, struct verify_result *r, struct err *e)
+bool verify_run(struct view *parent, struct view *pruned, const struct plan *p, struct verify_result *r,
+                struct err *e)
 {
-    *r = (struct verify_result){ .diff = json_array() };
-    struct check c = { .a = parent, .b = pruned, .p = p, .r = r };
+    *r = (struct verify_result){.diff = json_array()};
+    struct check c = {.a = parent, .b = pruned, .p = p, .r = r};
     if (strcmp(parent->family->arch, pruned->family->arch) != 0) {
-        differ(&c, "its architecture is '%s', the parent's is '%s'", pruned->family->arch, parent->family->arch);
+        differ(&c, "its architecture is '%s', the parent's is '%s'", pruned->family->arch,
+               parent->family->arch);
         return true;
     }
     if (pruned->shape.n_experts > parent->shape.n_experts || (p && p->n_keep != pruned->shape.n_experts)) {
-        differ(&c, "it has %u experts, expected %u", pruned->shape.n_experts, p ? p->n_keep : parent->shape.n_experts);
+        differ(&c, "it has %u experts, expected %u", pruned->shape.n_experts,
+               p ? p->n_keep : parent->shape.n_experts);
         return true;
     }
     c.buf = xmalloc(2 * (size_t)WINDOW);
@@ -274,5 +284,5 @@ void verify_result_clear(struct verify_result *r)
 {
     json_decref(r->diff);
     plan_free(r->found);
-    *r = (struct verify_result){ 0 };
+    *r = (struct verify_result){0};
 }

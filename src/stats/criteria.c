@@ -1,4 +1,5 @@
-/* criteria.c - what makes an expert worth keeping: one number per expert from its sums. Formulas: docs/score.md. */
+/* criteria.c - what makes an expert worth keeping: one number per expert from its sums. Formulas:
+ * docs/score.md. */
 #include "base/mem.h"
 #include "base/rng.h"
 #include "stats/stats.h"
@@ -7,16 +8,18 @@
 #include <string.h>
 
 static const struct criterion_info infos[N_CRITERIA] = {
-    [CRIT_REAP] = { "reap", NULL, NULL, "mean of gate x ||output|| over the expert's tokens" },
-    [CRIT_REAP_SUM] = { "reap_sum", "weighted_ean_sum", NULL, "the same, summed: rarely used experts count less" },
-    [CRIT_EAN_MEAN] = { "ean_mean", NULL, NULL, "mean of ||output||, without the gate" },
-    [CRIT_EAN_SUM] = { "ean_sum", NULL, NULL, "sum of ||output||" },
-    [CRIT_FREQUENCY] = { "frequency", "expert_frequency", NULL, "number of tokens routed to it" },
-    [CRIT_GATE_MEAN] = { "gate_mean", NULL, NULL, "mean of the gate weight" },
-    [CRIT_GATE_SUM] = { "gate_sum", "weighted_frequency_sum", "weighted_expert_frequency_sum", "sum of the gate weight" },
-    [CRIT_REAP_L2] = { "reap_l2", NULL, NULL, "root mean square of gate x ||output||" },
-    [CRIT_MAX_ACTIVATION] = { "max_activation", "max_activations", NULL, "largest component of any output" },
-    [CRIT_RANDOM] = { "random", NULL, NULL, "a seeded random order: the control" },
+    [CRIT_REAP] = {"reap", NULL, NULL, "mean of gate x ||output|| over the expert's tokens"},
+    [CRIT_REAP_SUM] = {"reap_sum", "weighted_ean_sum", NULL,
+                       "the same, summed: rarely used experts count less"},
+    [CRIT_EAN_MEAN] = {"ean_mean", NULL, NULL, "mean of ||output||, without the gate"},
+    [CRIT_EAN_SUM] = {"ean_sum", NULL, NULL, "sum of ||output||"},
+    [CRIT_FREQUENCY] = {"frequency", "expert_frequency", NULL, "number of tokens routed to it"},
+    [CRIT_GATE_MEAN] = {"gate_mean", NULL, NULL, "mean of the gate weight"},
+    [CRIT_GATE_SUM] = {"gate_sum", "weighted_frequency_sum", "weighted_expert_frequency_sum",
+                       "sum of the gate weight"},
+    [CRIT_REAP_L2] = {"reap_l2", NULL, NULL, "root mean square of gate x ||output||"},
+    [CRIT_MAX_ACTIVATION] = {"max_activation", "max_activations", NULL, "largest component of any output"},
+    [CRIT_RANDOM] = {"random", NULL, NULL, "a seeded random order: the control"},
 };
 
 const struct criterion_info *criterion_info(enum criterion c)
@@ -60,11 +63,12 @@ static double score_of(const struct sums *x, enum criterion c)
     return NAN;
 }
 
-bool criterion_scores(const struct stats *s, uint32_t i, enum criterion c, uint64_t seed, int which, double *score, struct err *e)
+bool criterion_scores(const struct stats *s, uint32_t i, enum criterion c, uint64_t seed, int which,
+                      double *score, struct err *e)
 {
     const struct stats_layer *l = &s->layers[i];
     /* one stream per layer, so that a layer's draw does not depend on the others */
-    struct rng r = { seed * 0x100000001b3u + l->il + 1 };
+    struct rng r = {seed * 0x100000001b3u + l->il + 1};
     for (uint32_t j = 0; j < s->n_experts; j++) {
         if (c == CRIT_RANDOM) {
             score[j] = (double)(rng_next(&r) >> 11) * 0x1p-53;
@@ -95,7 +99,7 @@ void criterion_rank(const double *score, uint32_t n, uint32_t *ids)
 {
     struct ranked *r = xcalloc(n, sizeof *r);
     for (uint32_t i = 0; i < n; i++)
-        r[i] = (struct ranked){ score[i], i };
+        r[i] = (struct ranked){score[i], i};
     qsort(r, n, sizeof *r, best_first);
     for (uint32_t i = 0; i < n; i++)
         ids[i] = r[i].id;

@@ -35,13 +35,16 @@ static bool routed_ok(const struct stats *s, uint32_t il, const struct routed *r
 {
     for (uint32_t a = 0; a < k; a++) {
         if (r[a].expert < 0 || (uint32_t)r[a].expert >= s->n_experts)
-            return err_set(e, ERR_FAILED, "layer %u: a token was routed to expert %d of %u", il, r[a].expert, s->n_experts);
+            return err_set(e, ERR_FAILED, "layer %u: a token was routed to expert %d of %u", il, r[a].expert,
+                           s->n_experts);
         if (!isfinite(r[a].gate) || !isfinite(r[a].f_norm) || !isfinite(r[a].c_norm) || !isfinite(r[a].f_max))
-            return err_set(e, ERR_FAILED, "layer %u: the output or the weight of expert %d is not finite (%g, norm %g)", il,
+            return err_set(e, ERR_FAILED,
+                           "layer %u: the output or the weight of expert %d is not finite (%g, norm %g)", il,
                            r[a].expert, (double)r[a].gate, (double)r[a].f_norm);
         for (uint32_t b = 0; b < a; b++)
             if (r[b].expert == r[a].expert)
-                return err_set(e, ERR_FAILED, "layer %u: a token was routed to expert %d twice", il, r[a].expert);
+                return err_set(e, ERR_FAILED, "layer %u: a token was routed to expert %d twice", il,
+                               r[a].expert);
     }
     return true;
 }
@@ -93,12 +96,15 @@ static bool check_half(const struct stats *s, const struct stats_layer *l, int h
     uint64_t sum = 0;
     for (uint32_t j = 0; j < s->n_experts; j++) {
         const struct sums *x = &l->half[h][j];
-        const double v[] = { x->gate_sq_sum, x->ean_sum, x->ean_sq_sum, x->reap_sum, x->reap_sq_sum, x->max_activation };
+        const double v[] = {x->gate_sq_sum, x->ean_sum,     x->ean_sq_sum,
+                            x->reap_sum,    x->reap_sq_sum, x->max_activation};
         if (__builtin_add_overflow(sum, x->count, &sum))
             return err_set(e, ERR_INPUT, "layer %u: the counts are too large", l->il);
         for (size_t i = 0; i < sizeof v / sizeof *v; i++)
             if (!isfinite(v[i]) || v[i] < 0)
-                return err_set(e, ERR_INPUT, "layer %u, expert %u: a sum is %g, expected a finite number of 0 or more", l->il, j, v[i]);
+                return err_set(e, ERR_INPUT,
+                               "layer %u, expert %u: a sum is %g, expected a finite number of 0 or more",
+                               l->il, j, v[i]);
         if (!isfinite(x->gate_sum))
             return err_set(e, ERR_INPUT, "layer %u, expert %u: gate_sum is not finite", l->il, j);
         if (x->count == 0 && (x->ean_sum > 0 || x->reap_sum > 0))
@@ -109,9 +115,9 @@ static bool check_half(const struct stats *s, const struct stats_layer *l, int h
         return err_set(e, ERR_INPUT, "layer %u: %llu tokens are too many, the counts add up to %llu", l->il,
                        (unsigned long long)l->tokens[h], (unsigned long long)sum);
     if (sum != want)
-        return err_set(e, ERR_INPUT, "layer %u: the counts add up to %llu, expected %llu tokens x top-%u = %llu", l->il,
-                       (unsigned long long)sum, (unsigned long long)l->tokens[h], l->n_used,
-                       (unsigned long long)want);
+        return err_set(
+            e, ERR_INPUT, "layer %u: the counts add up to %llu, expected %llu tokens x top-%u = %llu", l->il,
+            (unsigned long long)sum, (unsigned long long)l->tokens[h], l->n_used, (unsigned long long)want);
     return true;
 }
 
@@ -121,8 +127,9 @@ bool stats_check(const struct stats *s, struct err *e)
         const struct stats_layer *l = &s->layers[i];
         for (int h = 0; h < 2; h++) {
             if (l->tokens[h] != s->layers[0].tokens[h])
-                return err_set(e, ERR_INPUT, "layer %u has seen %llu tokens, layer %u %llu", l->il, (unsigned long long)l->tokens[h],
-                               s->layers[0].il, (unsigned long long)s->layers[0].tokens[h]);
+                return err_set(e, ERR_INPUT, "layer %u has seen %llu tokens, layer %u %llu", l->il,
+                               (unsigned long long)l->tokens[h], s->layers[0].il,
+                               (unsigned long long)s->layers[0].tokens[h]);
             if (!check_half(s, l, h, e))
                 return false;
         }

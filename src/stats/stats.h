@@ -1,8 +1,10 @@
-/* stats.h - what a profile measures: sums per MoE layer and expert (docs/score.md), and the file reap.stats/1 that holds them.
+/* stats.h - what a profile measures: sums per MoE layer and expert (docs/score.md), and the file reap.stats/1
+ * that holds them.
  *
- * For expert j of a layer and the tokens t that the router sends to it: g the final gate weight, f the expert's output, c = g f what
- * it adds to the layer (llama4: c = f). All sums are float64, kept twice: over the even and over the odd samples. The total is the
- * even plus the odd half, by definition; all sums but the maximum add up, so partial runs merge. */
+ * For expert j of a layer and the tokens t that the router sends to it: g the final gate weight, f the
+ * expert's output, c = g f what it adds to the layer (llama4: c = f). All sums are float64, kept twice: over
+ * the even and over the odd samples. The total is the even plus the odd half, by definition; all sums but the
+ * maximum add up, so partial runs merge. */
 #ifndef REAP_STATS_STATS_H
 #define REAP_STATS_STATS_H
 
@@ -22,32 +24,34 @@ struct sums {
 enum half { EVEN, ODD };
 
 struct stats_layer {
-    uint32_t il;                  /* block number */
-    uint32_t n_used;              /* top-k of this layer */
-    uint64_t tokens[2];           /* seen, per half */
-    struct sums *half[2];         /* [n_experts] each */
+    uint32_t il;          /* block number */
+    uint32_t n_used;      /* top-k of this layer */
+    uint64_t tokens[2];   /* seen, per half */
+    struct sums *half[2]; /* [n_experts] each */
 };
 
 struct stats {
     uint32_t n_experts, n_layers;
-    struct stats_layer *layers;   /* ascending il */
-    json_t *model;                /* identity (view_identity); owned */
-    json_t *calibration;          /* how it was made; owned */
-    json_t *progress;             /* of a run that has not ended, else NULL; owned */
+    struct stats_layer *layers; /* ascending il */
+    json_t *model;              /* identity (view_identity); owned */
+    json_t *calibration;        /* how it was made; owned */
+    json_t *progress;           /* of a run that has not ended, else NULL; owned */
 };
 
 struct stats *stats_new(uint32_t n_layers, uint32_t n_experts);
 void stats_free(struct stats *s);
 
 /* Adds one token of layer index i: r[0..k-1] are the experts chosen for it, in any order, each at most once.
- * False with *e set if an expert is outside 0..n_experts-1 or given twice, or a number is not finite; the sums are then unchanged. */
+ * False with *e set if an expert is outside 0..n_experts-1 or given twice, or a number is not finite; the
+ * sums are then unchanged. */
 bool stats_add(struct stats *s, uint32_t i, enum half h, const struct routed *r, uint32_t k, struct err *e);
 
 /* Even plus odd. */
 struct sums stats_total(const struct stats_layer *l, uint32_t expert);
 uint64_t stats_tokens(const struct stats_layer *l);
 
-/* The invariants: sum of counts = tokens x top-k in every layer and half, every layer saw the same tokens, sums finite and not negative. */
+/* The invariants: sum of counts = tokens x top-k in every layer and half, every layer saw the same tokens,
+ * sums finite and not negative. */
 bool stats_check(const struct stats *s, struct err *e);
 
 bool stats_save(const struct stats *s, const char *path, bool force, struct err *e);
@@ -55,8 +59,17 @@ struct stats *stats_load(const char *path, struct err *e); /* checked; NULL with
 
 /* ---- criteria: sums -> one number per expert, higher = keep ---- */
 enum criterion {
-    CRIT_REAP, CRIT_REAP_SUM, CRIT_EAN_MEAN, CRIT_EAN_SUM, CRIT_FREQUENCY, CRIT_GATE_MEAN, CRIT_GATE_SUM, CRIT_REAP_L2,
-    CRIT_MAX_ACTIVATION, CRIT_RANDOM, N_CRITERIA
+    CRIT_REAP,
+    CRIT_REAP_SUM,
+    CRIT_EAN_MEAN,
+    CRIT_EAN_SUM,
+    CRIT_FREQUENCY,
+    CRIT_GATE_MEAN,
+    CRIT_GATE_SUM,
+    CRIT_REAP_L2,
+    CRIT_MAX_ACTIVATION,
+    CRIT_RANDOM,
+    N_CRITERIA
 };
 struct criterion_info {
     const char *name, *alias, *alias2; /* aliases: the names of the original implementation, or NULL */
@@ -64,9 +77,10 @@ struct criterion_info {
 };
 const struct criterion_info *criterion_info(enum criterion c);
 bool criterion_parse(const char *name, enum criterion *out); /* names and aliases */
-/* score[n_experts] of one layer from its totals. An expert never routed scores 0. A number that is not finite is an error naming layer and
- * expert. seed: CRIT_RANDOM only. which: EVEN, ODD, or -1 for both together. */
-bool criterion_scores(const struct stats *s, uint32_t i, enum criterion c, uint64_t seed, int which, double *score, struct err *e);
+/* score[n_experts] of one layer from its totals. An expert never routed scores 0. A number that is not finite
+ * is an error naming layer and expert. seed: CRIT_RANDOM only. which: EVEN, ODD, or -1 for both together. */
+bool criterion_scores(const struct stats *s, uint32_t i, enum criterion c, uint64_t seed, int which,
+                      double *score, struct err *e);
 /* The experts 0..n-1 by score, best first; a tie goes to the lower id. */
 void criterion_rank(const double *score, uint32_t n, uint32_t *ids);
 

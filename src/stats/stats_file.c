@@ -1,7 +1,8 @@
 /* stats_file.c - reap.stats/1, read and written; the fields are described in docs/formats.md.
  *
- * The file holds the sums of both halves exactly (numbers read back equal). The totals and means beside them are for readers and other
- * programs; when reading, they are checked against the halves, so that an edited file is noticed. */
+ * The file holds the sums of both halves exactly (numbers read back equal). The totals and means beside them
+ * are for readers and other programs; when reading, they are checked against the halves, so that an edited
+ * file is noticed. */
 #include "base/file.h"
 #include "base/mem.h"
 #include "stats/stats.h"
@@ -17,13 +18,13 @@ static const struct {
     const char *key;
     size_t off;
 } fields[] = {
-    { "gate_sum", offsetof(struct sums, gate_sum) },
-    { "gate_sq_sum", offsetof(struct sums, gate_sq_sum) },
-    { "ean_sum", offsetof(struct sums, ean_sum) },
-    { "ean_sq_sum", offsetof(struct sums, ean_sq_sum) },
-    { "reap_sum", offsetof(struct sums, reap_sum) },
-    { "reap_sq_sum", offsetof(struct sums, reap_sq_sum) },
-    { "max_activation", offsetof(struct sums, max_activation) },
+    {"gate_sum", offsetof(struct sums, gate_sum)},
+    {"gate_sq_sum", offsetof(struct sums, gate_sq_sum)},
+    {"ean_sum", offsetof(struct sums, ean_sum)},
+    {"ean_sq_sum", offsetof(struct sums, ean_sq_sum)},
+    {"reap_sum", offsetof(struct sums, reap_sum)},
+    {"reap_sq_sum", offsetof(struct sums, reap_sq_sum)},
+    {"max_activation", offsetof(struct sums, max_activation)},
 };
 #define N_FIELDS (sizeof fields / sizeof *fields)
 
@@ -66,7 +67,7 @@ static void put_mean(json_t *o, const char *key, const struct sums *x, uint32_t 
 
 static json_t *layer_json(const struct stats *s, const struct stats_layer *l)
 {
-    static const char *const names[] = { "even", "odd" };
+    static const char *const names[] = {"even", "odd"};
     json_t *o = json_object(), *halves = json_object();
     struct sums *total = xcalloc(s->n_experts, sizeof *total);
     for (uint32_t j = 0; j < s->n_experts; j++)
@@ -109,7 +110,8 @@ bool stats_save(const struct stats *s, const char *path, bool force, struct err 
 
 /* ---- reading ---- */
 
-/* n sums, caller frees; NULL with *e. Nothing is allocated that the file does not hold: the counts come first. */
+/* n sums, caller frees; NULL with *e. Nothing is allocated that the file does not hold: the counts come
+ * first. */
 static struct sums *read_sums(const json_t *o, const char *where, uint32_t n, struct err *e)
 {
     json_t *a;
@@ -141,25 +143,28 @@ static struct sums *read_sums(const json_t *o, const char *where, uint32_t n, st
 }
 
 /* The totals must be what the halves give, within the rounding of a reader that printed fewer digits. */
-static bool totals_agree(const struct stats_layer *l, struct sums *t, uint32_t n, const char *where, struct err *e)
+static bool totals_agree(const struct stats_layer *l, struct sums *t, uint32_t n, const char *where,
+                         struct err *e)
 {
     for (uint32_t j = 0; j < n; j++) {
         struct sums want = stats_total(l, j);
         if (t[j].count != want.count)
-            return err_set(e, ERR_INPUT, "%s: 'count' of expert %u is %llu, but the halves add up to %llu", where, j,
-                           (unsigned long long)t[j].count, (unsigned long long)want.count);
+            return err_set(e, ERR_INPUT, "%s: 'count' of expert %u is %llu, but the halves add up to %llu",
+                           where, j, (unsigned long long)t[j].count, (unsigned long long)want.count);
         for (size_t f = 0; f < N_FIELDS; f++) {
             double a = *field(&t[j], f), b = *field(&want, f);
             if (!isfinite(b) || !(fabs(a - b) <= 1e-6 * fabs(b)))
-                return err_set(e, ERR_INPUT, "%s: '%s' of expert %u is %g, but the halves give %g", where, fields[f].key, j, a, b);
+                return err_set(e, ERR_INPUT, "%s: '%s' of expert %u is %g, but the halves give %g", where,
+                               fields[f].key, j, a, b);
         }
     }
     return true;
 }
 
-static bool read_layer(struct stats *s, struct stats_layer *l, const char *key, const json_t *o, struct err *e)
+static bool read_layer(struct stats *s, struct stats_layer *l, const char *key, const json_t *o,
+                       struct err *e)
 {
-    static const char *const names[] = { "even", "odd" };
+    static const char *const names[] = {"even", "odd"};
     char where[64];
     uint64_t k, total;
     json_t *halves, *h;
@@ -171,24 +176,26 @@ static bool read_layer(struct stats *s, struct stats_layer *l, const char *key, 
     l->il = (uint32_t)il;
     if (!json_is_object(o))
         return err_set(e, ERR_INPUT, "%s: expected an object", where);
-    if (!json_need_u64(o, "total_tokens", where, &total, e) || !json_need_u64(o, "n_experts_used", where, &k, e) ||
-        !json_need_obj(o, "halves", where, &halves, e))
+    if (!json_need_u64(o, "total_tokens", where, &total, e) ||
+        !json_need_u64(o, "n_experts_used", where, &k, e) || !json_need_obj(o, "halves", where, &halves, e))
         return false;
     if (k < 1 || k > s->n_experts)
-        return err_set(e, ERR_INPUT, "%s: 'n_experts_used' is %llu, expected 1 to %u", where, (unsigned long long)k, s->n_experts);
+        return err_set(e, ERR_INPUT, "%s: 'n_experts_used' is %llu, expected 1 to %u", where,
+                       (unsigned long long)k, s->n_experts);
     l->n_used = (uint32_t)k;
     for (int i = 0; i < 2; i++) {
         char at[96];
         snprintf(at, sizeof at, "%s.halves.%s", where, names[i]);
-        if (!json_need_obj(halves, names[i], where, &h, e) || !json_need_u64(h, "total_tokens", at, &l->tokens[i], e))
+        if (!json_need_obj(halves, names[i], where, &h, e) ||
+            !json_need_u64(h, "total_tokens", at, &l->tokens[i], e))
             return false;
         free(l->half[i]); /* made for 0 experts */
         if (!(l->half[i] = read_sums(h, at, s->n_experts, e)))
             return false;
     }
     if (total != stats_tokens(l))
-        return err_set(e, ERR_INPUT, "%s: 'total_tokens' is %llu, but the halves add up to %llu", where, (unsigned long long)total,
-                       (unsigned long long)stats_tokens(l));
+        return err_set(e, ERR_INPUT, "%s: 'total_tokens' is %llu, but the halves add up to %llu", where,
+                       (unsigned long long)total, (unsigned long long)stats_tokens(l));
     struct sums *t = read_sums(o, where, s->n_experts, e);
     bool ok = t && totals_agree(l, t, s->n_experts, where, e);
     free(t);
@@ -219,9 +226,10 @@ static struct stats *read_stats(const json_t *o, struct err *e)
     if (!json_need_obj(o, "model", "stats", &model, e) || !json_need_obj(o, "layers", "stats", &layers, e) ||
         !json_need_u64(model, "n_experts", "model", &n_experts, e))
         return NULL;
-    if (n_experts < 1 || n_experts > 65536 || json_object_size(layers) < 1 || json_object_size(layers) > 4096) {
-        err_set(e, ERR_INPUT, "%llu experts in %zu layers: expected 1 to 65536 in 1 to 4096", (unsigned long long)n_experts,
-                json_object_size(layers));
+    if (n_experts < 1 || n_experts > 65536 || json_object_size(layers) < 1 ||
+        json_object_size(layers) > 4096) {
+        err_set(e, ERR_INPUT, "%llu experts in %zu layers: expected 1 to 65536 in 1 to 4096",
+                (unsigned long long)n_experts, json_object_size(layers));
         return NULL;
     }
     struct stats *s = stats_new((uint32_t)json_object_size(layers), 0);
@@ -230,8 +238,7 @@ static struct stats *read_stats(const json_t *o, struct err *e)
     s->calibration = json_incref(json_object_get(o, "calibration"));
     s->progress = json_incref(json_object_get(o, "progress"));
     uint32_t i = 0;
-    json_object_foreach(layers, key, x)
-    {
+    json_object_foreach (layers, key, x) {
         if (!read_layer(s, &s->layers[i++], key, x, e)) {
             stats_free(s);
             return NULL;

@@ -1,10 +1,9 @@
-/* gguf_edit.c - makes the odd files that the tests need: copies a GGUF while changing it, splits one, or writes a large sparse one.
+/* gguf_edit.c - makes the odd files that the tests need: copies a GGUF while changing it, splits one, or
+ * writes a large sparse one.
  *
  *   gguf_edit IN OUT [EDIT...]
- *       set KEY KIND VALUE     KIND: u16 u32 i32 u64 bool str, or u32s / i32s with VALUE 1,2,3; added if absent
- *       del KEY                drop a key
- *       rename OLD NEW         a tensor
- *       drop NAME              a tensor
+ *       set KEY KIND VALUE     KIND: u16 u32 i32 u64 bool str, or u32s / i32s with VALUE 1,2,3; added if
+ * absent del KEY                drop a key rename OLD NEW         a tensor drop NAME              a tensor
  *       add NAME TYPE N,N,..   a tensor of zeros, TYPE by name ("f32", "q4_0")
  *       dim NAME D N           dimension D (from 1) becomes N: data cut, or filled up with zeros
  *       flip NAME BYTE         inverts one byte of the data
@@ -90,7 +89,7 @@ static uint64_t bytes_of(const struct tensor *t)
 
 static void load(struct model *m, const char *path)
 {
-    struct err e = { 0 };
+    struct err e = {0};
     struct gg_file *f = gg_open(path, &e);
     if (!f)
         die("%s", e.msg);
@@ -100,14 +99,15 @@ static void load(struct model *m, const char *path)
         const struct gg_key *k = &f->parts[0].keys[i];
         GROW(m->keys, m->n_keys, m->cap_keys);
         struct key *x = &m->keys[m->n_keys++];
-        *x = (struct key){ .name = xstrdup(k->name) };
+        *x = (struct key){.name = xstrdup(k->name)};
         buf_add(&x->raw, k->raw, k->raw_bytes);
     }
     for (uint64_t i = 0; i < f->n_tensors; i++) {
         const struct gg_tensor *t = &f->tensors[i];
         GROW(m->tensors, m->n_tensors, m->cap_tensors);
         struct tensor *x = &m->tensors[m->n_tensors++];
-        *x = (struct tensor){ .name = xstrdup(t->name), .type = t->type, .n_dims = t->n_dims, .bytes = t->bytes };
+        *x = (struct tensor){
+            .name = xstrdup(t->name), .type = t->type, .n_dims = t->n_dims, .bytes = t->bytes};
         memcpy(x->ne, t->ne, sizeof x->ne);
         x->data = xmalloc(t->bytes);
         if (pread(f->parts[t->part].fd, x->data, t->bytes, (off_t)t->off) != (ssize_t)t->bytes)
@@ -141,7 +141,7 @@ static void put_le(struct buf *b, uint64_t v, int n)
 
 static void put_list(struct buf *b, const char *list)
 {
-    struct buf items = { 0 };
+    struct buf items = {0};
     uint64_t n = 0;
     char *copy = xstrdup(list), *save = NULL;
     for (char *p = strtok_r(copy, ",", &save); p; p = strtok_r(NULL, ",", &save), n++)
@@ -159,11 +159,12 @@ static void set_key(struct model *m, const char *name, const char *kind, const c
         const char *name;
         enum gg_kind kind;
         int bytes;
-    } kinds[] = { { "u16", GG_U16, 2 }, { "u32", GG_U32, 4 }, { "i32", GG_I32, 4 }, { "u64", GG_U64, 8 }, { "bool", GG_BOOL, 1 } };
+    } kinds[] = {
+        {"u16", GG_U16, 2}, {"u32", GG_U32, 4}, {"i32", GG_I32, 4}, {"u64", GG_U64, 8}, {"bool", GG_BOOL, 1}};
     size_t i = key_at(m, name);
     if (i == m->n_keys) {
         GROW(m->keys, m->n_keys, m->cap_keys);
-        m->keys[m->n_keys++] = (struct key){ .name = xstrdup(name) };
+        m->keys[m->n_keys++] = (struct key){.name = xstrdup(name)};
     }
     struct buf *b = &m->keys[i].raw;
     buf_clear(b);
@@ -218,7 +219,7 @@ static void resize(struct tensor *t)
 
 static void add_tensor(struct model *m, const char *name, const char *type, const char *shape)
 {
-    struct tensor t = { .name = xstrdup(name), .ne = { 1, 1, 1, 1 } };
+    struct tensor t = {.name = xstrdup(name), .ne = {1, 1, 1, 1}};
     while (t.type < GG_N_TYPES && (!gg_type_get(t.type) || strcmp(gg_type_get(t.type)->name, type) != 0))
         t.type++;
     if (t.type == GG_N_TYPES)
@@ -309,7 +310,7 @@ static int edit(struct model *m, int n, char **v)
 /* sparse: no data is written, the file just gets its size. */
 static void save(const struct model *m, size_t first, size_t end, const char *path, bool sparse)
 {
-    struct buf b = { 0 };
+    struct buf b = {0};
     uint64_t off = 0;
     gg_put_start(&b, m->version, end - first, m->n_keys);
     for (size_t i = 0; i < m->n_keys; i++)
@@ -340,7 +341,8 @@ static void split(struct model *m, uint32_t n, const char *prefix)
 {
     char text[32];
     size_t first = 0;
-    struct model rest = { .version = m->version, .align = m->align, .tensors = m->tensors, .n_tensors = m->n_tensors };
+    struct model rest = {
+        .version = m->version, .align = m->align, .tensors = m->tensors, .n_tensors = m->n_tensors};
     for (uint32_t i = 0; i < n; i++) {
         struct model *x = i ? &rest : m;
         char *path = gg_split_path(prefix, i, n);
@@ -359,7 +361,7 @@ static void split(struct model *m, uint32_t n, const char *prefix)
 
 static void big(const char *path, const char *blocks, const char *experts, const char *bytes)
 {
-    struct model m = { .version = 3, .align = 32 };
+    struct model m = {.version = 3, .align = 32};
     uint64_t n = number(blocks), e = number(experts), width = 1024;
     uint64_t f = (number(bytes) / (n * e * 3 * 2 * width) + 31) / 32 * 32;
     set_key(&m, "general.architecture", "str", "qwen3moe");
@@ -368,9 +370,15 @@ static void big(const char *path, const char *blocks, const char *experts, const
     set_key(&m, "qwen3moe.expert_count", "u32", experts);
     set_key(&m, "qwen3moe.expert_used_count", "u32", "2");
     for (uint64_t il = 0; il < n; il++) {
-        static const char *const names[] = { "ffn_gate_inp", "ffn_gate_exps", "ffn_up_exps", "ffn_down_exps" };
+        static const char *const names[] = {"ffn_gate_inp", "ffn_gate_exps", "ffn_up_exps", "ffn_down_exps"};
         for (int k = 0; k < 4; k++) {
-            struct tensor t = { .type = k ? 1 : 0, .n_dims = k ? 3 : 2, .ne = { k == 3 ? f : width, k == 0 ? e : k == 3 ? width : f, k ? e : 1, 1 } };
+            struct tensor t = {.type = k ? 1 : 0,
+                               .n_dims = k ? 3 : 2,
+                               .ne = {k == 3 ? f : width,
+                                      k == 0   ? e
+                                      : k == 3 ? width
+                                               : f,
+                                      k ? e : 1, 1}};
             t.name = xasprintf("blk.%llu.%s.weight", (unsigned long long)il, names[k]);
             t.bytes = bytes_of(&t);
             GROW(m.tensors, m.n_tensors, m.cap_tensors);
@@ -389,7 +397,7 @@ const char *__asan_default_options(void)
 
 int main(int argc, char **argv)
 {
-    struct model m = { 0 };
+    struct model m = {0};
     if (argc == 5 && !strcmp(argv[1], "--split")) {
         load(&m, argv[3]);
         split(&m, (uint32_t)number(argv[2]), argv[4]);
@@ -401,7 +409,8 @@ int main(int argc, char **argv)
             i += edit(&m, argc - i, argv + i);
         save(&m, 0, m.n_tensors, argv[2], false);
     } else {
-        fputs("usage: gguf_edit IN OUT [EDIT...] | --split N IN PREFIX | --big OUT BLOCKS EXPERTS BYTES\n", stderr);
+        fputs("usage: gguf_edit IN OUT [EDIT...] | --split N IN PREFIX | --big OUT BLOCKS EXPERTS BYTES\n",
+              stderr);
         return 2;
     }
     return 0; /* memory goes with the process */

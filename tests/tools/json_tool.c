@@ -4,9 +4,11 @@
  *   json_tool get FILE PATH                      the value, compact; a string without its quotes
  *   json_tool set FILE [PATH JSON]...            prints the file changed; JSON "-" deletes
  *   json_tool same A B [PATH]...                 equal, without the members PATH
- *   json_tool near A B TOLERANCE PATH...         the numbers under PATH, relative to the largest of their list
+ *   json_tool near A B TOLERANCE PATH...         the numbers under PATH, relative to the largest of their
+ * list
  *
- * PATH: members and list positions with a slash between them: layers/0/count/3. FILE "-" is standard input. */
+ * PATH: members and list positions with a slash between them: layers/0/count/3. FILE "-" is standard input.
+ */
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
@@ -66,7 +68,8 @@ static void change(json_t *root, const char *path, const char *text)
     json_t *at = find(root, copy, &last);
     int rc;
     if (!strcmp(text, "-"))
-        rc = json_is_array(at) ? json_array_remove(at, (size_t)strtoul(last, NULL, 10)) : json_object_del(at, last);
+        rc = json_is_array(at) ? json_array_remove(at, (size_t)strtoul(last, NULL, 10))
+                               : json_object_del(at, last);
     else if (json_is_array(at))
         rc = json_array_set_new(at, (size_t)strtoul(last, NULL, 10), value(text));
     else
