@@ -60,6 +60,7 @@ static bool run(const struct cmd *c, int argc, char **argv, struct err *e)
                      args.n < c->min_args ? "missing" : "unexpected", args.n > c->max_args ? " '" : "",
                      args.n > c->max_args ? args.v[c->max_args] : "", args.n > c->max_args ? "'" : "",
                      c->name, c->usage);
+    cmd_finish_options();
     ok = ok && c->run(args.v, args.n, e);
     opt_list_clear(&args);
     return ok;

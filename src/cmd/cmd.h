@@ -29,6 +29,7 @@ extern bool cmd_json; /* --json */
 /* Engine options, passed through, spelled as in llama.cpp. */
 extern const struct opt engine_opt_table[];
 extern struct engine_opts cmd_engine;
+void cmd_finish_options(void); /* behind the parser: what one option means for another */
 /* Calibration text. */
 extern const struct opt corpus_opt_table[];
 void cmd_corpus(struct corpus_opts *o); /* from the options given */

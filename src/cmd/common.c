@@ -72,6 +72,14 @@ const struct opt corpus_opt_table[] = {
     {.kind = OPT_END},
 };
 
+void cmd_finish_options(void)
+{
+    if (no_mmap)
+        cmd_engine.load_mode = "none";
+    if (mlock_model)
+        cmd_engine.load_mode = "mlock";
+}
+
 void cmd_corpus(struct corpus_opts *o)
 {
     *o = (struct corpus_opts){
@@ -83,10 +91,6 @@ void cmd_corpus(struct corpus_opts *o)
         .shuffle = !no_shuffle,
         .skip_bad = skip_bad,
     };
-    if (no_mmap)
-        cmd_engine.load_mode = "none";
-    if (mlock_model)
-        cmd_engine.load_mode = "mlock";
 }
 
 static bool print_raw(struct buf *b, struct err *e)

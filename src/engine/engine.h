@@ -53,7 +53,6 @@ bool engine_has_state(
     const struct engine *g); /* recurrent or hybrid: a sequence has a state besides the KV cache */
 int32_t engine_bos(const struct engine *g); /* the token that the tokenizer puts first, -1: none */
 const char *engine_version(void);           /* "llama.cpp v0.5.0" */
-void engine_describe(const struct engine *g, struct buf *out); /* devices and threads, one line */
 
 /* Token ids of n bytes of text, in a new array (caller frees). add_special: the tokens that the model's
  * tokenizer adds (BOS, EOS); parse_special: special tokens written in the text are recognised. */
@@ -91,7 +90,5 @@ const float *engine_logits(
     struct engine *g, uint32_t i);   /* n_vocab floats of token i of the batch; valid until the next decode */
 void engine_clear(struct engine *g); /* forget all sequences */
 uint32_t engine_ubatch(const struct engine *g);
-/* True when the graph ends early (see want_logits); for reports. */
-bool engine_stops_early(const struct engine *g);
 
 #endif

@@ -369,21 +369,6 @@ uint32_t engine_ubatch(const struct engine *g)
     return (uint32_t)g->o.ubatch;
 }
 
-bool engine_stops_early(const struct engine *g)
-{
-    return g->observer && observer_stops_early(g->observer);
-}
-
-void engine_describe(const struct engine *g, struct buf *out)
-{
-    buf_fmt(out, "%s, %lld threads", engine_version(), (long long)g->o.threads);
-    for (size_t i = 0; i < ggml_backend_dev_count(); i++) {
-        ggml_backend_dev_t d = ggml_backend_dev_get(i);
-        if (ggml_backend_dev_type(d) != GGML_BACKEND_DEVICE_TYPE_CPU)
-            buf_fmt(out, ", %s", ggml_backend_dev_name(d));
-    }
-}
-
 /* ---- text ---- */
 
 bool engine_tokenize(const struct engine *g, const char *text, uint64_t n, bool add_special,

@@ -205,11 +205,6 @@ bool observer_learn_end(struct observer *o, struct err *e)
     return true;
 }
 
-bool observer_stops_early(const struct observer *o)
-{
-    return o->stop;
-}
-
 /* ---- reading tensors ---- */
 
 static ggml_backend_buffer_t buffer_of(const struct ggml_tensor *t)

@@ -19,7 +19,6 @@ bool observer_callback(struct ggml_tensor *t, bool ask, void *ud);
  * holds g. */
 void observer_learn_begin(struct observer *o);
 bool observer_learn_end(struct observer *o, struct err *e);
-bool observer_stops_early(const struct observer *o);
 
 /* Before a decode; behind it observer_end says whether all layers saw n tokens, or gives the error of the
  * user's function. */

@@ -7,50 +7,32 @@
 #include <cmocka.h>
 
 #include "golden.h"
+#include "tempdir.h"
 
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 
-#include <ftw.h>
 #include <math.h>
 #include <string.h>
 #include <unistd.h>
 
 /* ---- a folder of the running test ---- */
 
-static char *tmp;
-
 int golden_setup(void **state)
 {
-    (void)state;
-    const char *base = getenv("TMPDIR");
     log_quiet = true;
-    tmp = xasprintf("%s/reap golden XXXXXX", base && *base ? base : "/tmp");
-    return mkdtemp(tmp) ? 0 : -1;
-}
-
-static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *f)
-{
-    (void)st, (void)flag, (void)f;
-    return remove(path);
+    return tempdir_setup(state);
 }
 
 int golden_teardown(void **state)
 {
-    (void)state;
-    int rc = nftw(tmp, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-    free(tmp);
-    return rc;
+    return tempdir_teardown(state);
 }
 
 const char *golden_tmp(const char *name)
 {
-    static char ring[64][512];
-    static unsigned next;
-    char *s = ring[next++ % 64];
-    snprintf(s, sizeof ring[0], "%s/%s", tmp, name);
-    return s;
+    return at(name);
 }
 
 /* ---- running ---- */

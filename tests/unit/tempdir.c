@@ -43,9 +43,9 @@ int tempdir_teardown(void **state)
 
 const char *at(const char *name)
 {
-    static char ring[16][512];
+    static char ring[64][512];
     static unsigned next;
-    char *s = ring[next++ % 16];
+    char *s = ring[next++ % 64];
     int n = snprintf(s, sizeof ring[0], "%s/%s", tmp, name);
     assert_in_range(n, 1, sizeof ring[0] - 1);
     return s;

@@ -12,7 +12,7 @@ int tempdir_teardown(void **state);
 
 extern char *tmp; /* the folder of the running test */
 
-const char *at(const char *name); /* path of a name in it; the last 16 results are valid */
+const char *at(const char *name); /* path of a name in it; the last 64 results are valid */
 /* Writes a file of that name, with the folders above it; not through src/base/file.c, which is tested so. */
 void put(const char *name, const char *text);
 void put_bytes(const char *name, const void *p, size_t n);
