@@ -1,0 +1,388 @@
+/* checkpoint.c - see checkpoint.h: the folder, its JSON files, the index against the files. */
+#include "hf/checkpoint.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "hf/index.h"
+#include "hf/members.h"
+
+#include <dirent.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MAX_CONFIG (64u << 20)
+#define MAX_INDEX  (256u << 20) /* bytes; 100,000 tensors need 10 MB */
+#define FIRST_STEP (1u << 20)   /* of a header */
+#define ONE_FILE   "model.safetensors"
+
+/* ---- JSON files ---- */
+
+/* The text is kept; *there may be NULL: then the file must exist. */
+static bool read_json(const char *dir, const char *name, bool optional, struct hf_json *j, struct err *e)
+{
+    char *path = path_join(dir, name);
+    struct buf b = {0};
+    bool ok = true;
+    if (optional && !file_exists(path))
+        goto done;
+    ok = file_read_all(path, MAX_CONFIG, &b, e);
+    if (!ok) {
+        buf_clear(&b);
+        goto done;
+    }
+    j->text = b.s;
+    j->n = b.n;
+    ok = jdoc_parse(&j->doc, j->text, j->n, 0, NULL, true, e);
+    if (ok && j->doc.nodes[0].kind != J_OBJECT)
+        ok = err_set(e, ERR_INPUT, "it is %s, expected an object", jdoc_kind_name(&j->doc, 0));
+    if (!ok)
+        err_ctx(e, "%s", path);
+done:
+    free(path);
+    return ok;
+}
+
+static void clear_json(struct hf_json *j)
+{
+    free(j->text);
+    jdoc_clear(&j->doc);
+    *j = (struct hf_json){0};
+}
+
+/* ---- one file ---- */
+
+static bool read_start(struct hf_file *f, uint64_t *header_bytes, struct err *e)
+{
+    static const char lfs[] = "version https://git-lfs.github.com/spec/v1";
+    unsigned char s[sizeof lfs - 1];
+    uint64_t have = f->size < sizeof s ? f->size : sizeof s, n = 0;
+    if (!file_pread(f->fd, s, have, 0, e))
+        return false;
+    if (have == sizeof s && !memcmp(s, lfs, sizeof s))
+        return err_set(e, ERR_INPUT,
+                       "this is a pointer of Git LFS, not the weights: run 'git lfs pull' in the folder");
+    if (f->size == 0)
+        return err_set(e, ERR_INPUT, "the file is empty");
+    if (f->size < 8)
+        return err_set(e, ERR_INPUT,
+                       "the file has %llu bytes, expected at least the 8 of the header's length",
+                       (unsigned long long)f->size);
+    for (int i = 7; i >= 0; i--)
+        n = n << 8 | s[i];
+    if (n > f->size - 8)
+        return err_set(e, ERR_INPUT,
+                       "the header's length is %llu bytes, %llu follow: no safetensors file, or incomplete",
+                       (unsigned long long)n, (unsigned long long)(f->size - 8));
+    if (n > HF_MAX_HEADER)
+        return err_set(e, ERR_INPUT, "the header's length is %llu bytes, expected at most %u",
+                       (unsigned long long)n, HF_MAX_HEADER);
+    if (n == 0)
+        return err_set(e, ERR_INPUT, "the header's length is 0");
+    *header_bytes = n;
+    return true;
+}
+
+/* In steps, up to the first NUL, which no JSON holds: a sparse file claims any length and holds nothing. */
+static bool read_header(struct hf_file *f, uint64_t n, struct err *e)
+{
+    for (uint64_t have = 0, step = FIRST_STEP; have < n; step *= 4) {
+        uint64_t end = n - have < step ? n : have + step;
+        char *p = realloc(f->header, end);
+        if (!p)
+            return err_set(e, ERR_FAILED, "cannot allocate %llu bytes for the header",
+                           (unsigned long long)end);
+        f->header = p;
+        if (!file_pread(f->fd, p + have, end - have, 8 + have, e))
+            return false;
+        const char *nul = memchr(p + have, 0, end - have);
+        if (nul)
+            return err_set(e, ERR_INPUT, "header: byte %llu is NUL, expected JSON",
+                           (unsigned long long)(nul - p));
+        have = end;
+    }
+    return true;
+}
+
+static bool add_tensors(struct hf_checkpoint *c, struct hf_tensor *list, uint64_t n, struct err *e)
+{
+    if (c->n_tensors == 0) {
+        free(c->tensors);
+        c->tensors = list;
+    } else {
+        struct hf_tensor *all = realloc(c->tensors, (c->n_tensors + n) * sizeof *all);
+        if (!all) {
+            free(list);
+            return err_set(e, ERR_FAILED, "cannot allocate the entries of %llu tensors",
+                           (unsigned long long)(c->n_tensors + n));
+        }
+        memcpy(all + c->n_tensors, list, n * sizeof *all);
+        free(list);
+        c->tensors = all;
+    }
+    c->n_tensors += n;
+    return true;
+}
+
+static bool read_file(struct hf_checkpoint *c, struct hf_file *f, struct err *e)
+{
+    struct hf_tensor *list;
+    uint64_t n;
+    f->path = path_join(c->dir, f->name);
+    f->fd = file_open_read(f->path, &f->size, e);
+    if (f->fd < 0)
+        return false;
+    if (!read_start(f, &n, e) || !read_header(f, n, e) ||
+        !st_parse(f->header, n, n + 8, f->size - n - 8, &list, &n, &f->metadata, e))
+        return err_ctx(e, "%s", f->path);
+    for (uint64_t i = 0; i < n; i++)
+        list[i].file = (uint32_t)(f - c->files);
+    f->first_tensor = c->n_tensors;
+    f->n_tensors = n;
+    return add_tensors(c, list, n, e);
+}
+
+/* ---- the files of a checkpoint ---- */
+
+static void add_file(struct hf_checkpoint *c, const char *name, uint32_t *cap)
+{
+    GROW(c->files, c->n_files, *cap);
+    c->files[c->n_files++] = (struct hf_file){.name = xstrdup(name), .fd = -1};
+}
+
+static int cmp_strings(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* The files that the index names, each once; all must be there. */
+static bool list_files(struct hf_checkpoint *c, const struct hf_index *x, struct err *e)
+{
+    const char **names = mem_try(x->n, sizeof *names, "the files of the index", e);
+    if (!names)
+        return false;
+    for (uint64_t i = 0; i < x->n; i++)
+        names[i] = x->map[i].file;
+    qsort(names, x->n, sizeof *names, cmp_strings);
+    bool ok = true;
+    uint32_t cap = 0;
+    for (uint64_t i = 0, next; ok && i < x->n; i = next) {
+        for (next = i + 1; next < x->n && !strcmp(names[next], names[i]);)
+            next++;
+        char *path = path_join(c->dir, names[i]);
+        if (file_exists(path))
+            add_file(c, names[i], &cap);
+        else
+            ok = err_set(e, ERR_INPUT, "%s: file '%s' is missing (the index names it for %llu tensors)",
+                         c->dir, names[i], (unsigned long long)(next - i));
+        free(path);
+    }
+    free(names);
+    return ok;
+}
+
+static const char *file_of(const struct hf_checkpoint *c, const struct hf_tensor *t)
+{
+    return c->files[t->file].name;
+}
+
+static int cmp_tensors(const void *a, const void *b)
+{
+    const struct hf_tensor *x = *(const struct hf_tensor *const *)a, *y = *(const struct hf_tensor *const *)b;
+    int r = strcmp(x->name, y->name);
+    return r ? r : (x > y) - (x < y);
+}
+
+static bool sort_tensors(struct hf_checkpoint *c, struct err *e)
+{
+    c->by_name = mem_try(c->n_tensors, sizeof *c->by_name, "the index of tensors", e);
+    if (!c->by_name)
+        return false;
+    for (uint64_t i = 0; i < c->n_tensors; i++)
+        c->by_name[i] = c->tensors + i;
+    qsort(c->by_name, c->n_tensors, sizeof *c->by_name, cmp_tensors);
+    for (uint64_t i = 1; i < c->n_tensors; i++) {
+        const struct hf_tensor *a = c->by_name[i - 1], *b = c->by_name[i];
+        char shown[HF_SHOWN];
+        if (!strcmp(a->name, b->name))
+            return err_set(e, ERR_INPUT, "%s: tensor '%s' is in two files, '%s' and '%s'", c->dir,
+                           hf_shown(shown, a->name, strlen(a->name)), file_of(c, a), file_of(c, b));
+    }
+    return true;
+}
+
+/* Both are sorted by name: one pass finds what is in one only, and what is in another file. */
+static bool check_index(const struct hf_checkpoint *c, const struct hf_index *x, struct err *e)
+{
+    char shown[HF_SHOWN];
+    for (uint64_t i = 0, k = 0; i < x->n || k < c->n_tensors; i++, k++) {
+        const struct hf_index_entry *want = i < x->n ? &x->map[i] : NULL;
+        const struct hf_tensor *t = k < c->n_tensors ? c->by_name[k] : NULL;
+        int r = !want ? 1 : !t ? -1 : strcmp(want->name, t->name);
+        const char *name = r < 0 ? want->name : t->name;
+        if (r == 0 && !strcmp(want->file, file_of(c, t)))
+            continue;
+        hf_shown(shown, name, strlen(name));
+        if (r < 0)
+            return err_set(e, ERR_INPUT, "%s/%s: tensor '%s' is not in '%s', the file that the index names",
+                           c->dir, HF_INDEX_NAME, shown, want->file);
+        if (r > 0)
+            return err_set(e, ERR_INPUT, "%s/%s: tensor '%s' of '%s' is missing in the index", c->dir,
+                           HF_INDEX_NAME, shown, file_of(c, t));
+        return err_set(e, ERR_INPUT, "%s/%s: tensor '%s' is in '%s', the index says '%s'", c->dir,
+                       HF_INDEX_NAME, shown, file_of(c, t), want->file);
+    }
+    return true;
+}
+
+static bool read_files(struct hf_checkpoint *c, struct err *e)
+{
+    for (uint32_t i = 0; i < c->n_files; i++)
+        if (!read_file(c, &c->files[i], e))
+            return false;
+    return sort_tensors(c, e);
+}
+
+static bool open_indexed(struct hf_checkpoint *c, const char *path, struct err *e)
+{
+    struct buf text = {0};
+    struct hf_index x = {0};
+    bool ok = file_read_all(path, MAX_INDEX, &text, e);
+    if (ok && !hf_index_parse(text.s, text.n, &x, e))
+        ok = err_ctx(e, "%s", path);
+    ok = ok && list_files(c, &x, e) && read_files(c, e) && check_index(c, &x, e);
+    if (ok) {
+        c->has_index = true;
+        c->index_metadata = x.metadata;
+        x.metadata = NULL;
+    }
+    hf_index_clear(&x);
+    buf_clear(&text);
+    return ok;
+}
+
+/* ---- the folder ---- */
+
+/* What else may be meant, for a folder that is not what we expect: a name in it, NULL if there is none. */
+static char *find_other(const char *dir, const char *prefix, const char *suffix)
+{
+    DIR *d = opendir(dir);
+    char *found = NULL;
+    for (struct dirent *x; d && (x = readdir(d));) {
+        size_t n = strlen(x->d_name), k = strlen(suffix);
+        if (n < k || strncmp(x->d_name, prefix, strlen(prefix)) != 0 ||
+            strcmp(x->d_name + n - k, suffix) != 0)
+            continue;
+        if (found && strcmp(found, x->d_name) <= 0)
+            continue;
+        free(found);
+        found = xstrdup(x->d_name);
+    }
+    if (d)
+        closedir(d);
+    return found;
+}
+
+static bool fail_missing(const char *dir, const char *what, struct err *e)
+{
+    static const struct {
+        const char *prefix, *suffix, *advice;
+    } others[] = {
+        {"", ".gguf", "give that file instead of the folder"},
+        {"pytorch_model", ".bin", "pickled weights are not read, convert them to safetensors"},
+    };
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        char *name = find_other(dir, others[i].prefix, others[i].suffix);
+        if (!name)
+            continue;
+        err_set(e, ERR_INPUT, "%s: %s is missing; there is '%s': %s", dir, what, name, others[i].advice);
+        free(name);
+        return false;
+    }
+    return err_set(e, ERR_INPUT,
+                   "%s: %s is missing, expected a folder with config.json and safetensors files", dir, what);
+}
+
+static bool open_weights(struct hf_checkpoint *c, struct err *e)
+{
+    char *index = path_join(c->dir, HF_INDEX_NAME), *one = path_join(c->dir, ONE_FILE);
+    bool ok;
+    if (file_exists(index)) {
+        ok = open_indexed(c, index, e);
+    } else if (file_exists(one)) {
+        uint32_t cap = 0;
+        add_file(c, ONE_FILE, &cap);
+        ok = read_files(c, e);
+    } else {
+        char *part = find_other(c->dir, "", ".safetensors");
+        ok = part ? err_set(e, ERR_INPUT, "%s: " HF_INDEX_NAME " is missing; there is '%s'", c->dir, part)
+                  : fail_missing(c->dir, ONE_FILE, e);
+        free(part);
+    }
+    free(index);
+    free(one);
+    return ok;
+}
+
+static bool open_folder(struct hf_checkpoint *c, struct err *e)
+{
+    if (!file_is_dir(c->dir))
+        return err_set(e, ERR_INPUT, "'%s' %s, expected a folder with config.json and safetensors files",
+                       c->dir, file_exists(c->dir) ? "is a file" : "does not exist");
+    char *config = path_join(c->dir, "config.json");
+    bool there = file_exists(config);
+    free(config);
+    if (!there)
+        return fail_missing(c->dir, "config.json", e);
+    return read_json(c->dir, "config.json", false, &c->config, e) &&
+           read_json(c->dir, "hf_quant_config.json", true, &c->hf_quant_config, e) &&
+           read_json(c->dir, "quantize_config.json", true, &c->quantize_config, e) && open_weights(c, e);
+}
+
+struct hf_checkpoint *hf_open(const char *dir, struct err *e)
+{
+    struct hf_checkpoint *c = xcalloc(1, sizeof *c);
+    c->dir = xstrdup(dir);
+    if (open_folder(c, e))
+        return c;
+    hf_free(c);
+    return NULL;
+}
+
+void hf_free(struct hf_checkpoint *c)
+{
+    if (!c)
+        return;
+    for (uint32_t i = 0; i < c->n_files; i++) {
+        struct hf_file *f = &c->files[i];
+        if (f->fd >= 0)
+            close(f->fd);
+        free(f->name);
+        free(f->path);
+        free(f->metadata);
+        free(f->header);
+    }
+    free(c->files);
+    free(c->tensors);
+    free((void *)c->by_name);
+    free(c->index_metadata);
+    clear_json(&c->config);
+    clear_json(&c->hf_quant_config);
+    clear_json(&c->quantize_config);
+    free(c->dir);
+    free(c);
+}
+
+const struct hf_tensor *hf_find_tensor(const struct hf_checkpoint *c, const char *name)
+{
+    uint64_t lo = 0, hi = c->n_tensors;
+    while (lo < hi) {
+        uint64_t mid = lo + (hi - lo) / 2;
+        int r = strcmp(c->by_name[mid]->name, name);
+        if (r == 0)
+            return c->by_name[mid];
+        if (r < 0)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return NULL;
+}
