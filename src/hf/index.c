@@ -89,6 +89,7 @@ static bool read_other(struct parser *p)
 
 static bool read_index(struct parser *p)
 {
+    members_check_escapes(&p->m);
     while (members_next(&p->m))
         if (!(strcmp(p->m.key, "weight_map") ? read_other(p) : read_map(p)))
             return false;
@@ -122,7 +123,7 @@ bool hf_index_parse(char *text, size_t n, struct hf_index *out, struct err *e)
     struct parser p = {.x = out, .e = e};
     *out = (struct hf_index){0};
     members_open(&p.m, text, n, 0, &p.doc, &p.scratch, e);
-    bool ok = members_check_escapes(&p.m) && read_index(&p) && sort_entries(&p);
+    bool ok = read_index(&p) && sort_entries(&p);
     jdoc_clear(&p.doc);
     buf_clear(&p.scratch);
     if (!ok)

@@ -211,6 +211,7 @@ static bool read_metadata(struct parser *p)
 
 static bool read_members(struct parser *p)
 {
+    members_check_escapes(&p->m);
     while (members_next(&p->m))
         if (!(strcmp(p->m.key, "__metadata__") ? read_tensor(p) : read_metadata(p)))
             return false;
@@ -288,7 +289,7 @@ bool st_parse(char *header, size_t n, uint64_t data_off, uint64_t data_bytes, st
 {
     struct parser p = {.data_bytes = data_bytes, .e = e};
     members_open(&p.m, header, n, 0, &p.doc, &p.scratch, e);
-    bool ok = members_check_escapes(&p.m) && read_members(&p) && check_names(&p) && check_places(&p);
+    bool ok = read_members(&p) && check_names(&p) && check_places(&p);
     jdoc_clear(&p.doc);
     buf_clear(&p.scratch);
     if (!ok) {
