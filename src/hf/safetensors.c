@@ -256,7 +256,8 @@ static bool check_places(struct parser *p)
 {
     char shown[HF_SHOWN], before[HF_SHOWN];
     uint64_t end = 0;
-    qsort(p->tensors, p->n, sizeof *p->tensors, cmp_places);
+    if (p->n)
+        qsort(p->tensors, p->n, sizeof *p->tensors, cmp_places);
     for (uint64_t i = 0; i < p->n; i++) {
         const struct hf_tensor *t = &p->tensors[i];
         unsigned long long at = t->off, expected = end;
