@@ -28,7 +28,8 @@ _reap() {
     stats) own="--criterion" ;;
     plan)
         own="--keep --keep-ratio --prune-ratio --fit --round-to --criterion --seed --output --model --force" ;;
-    prune) own="--plan --output --dry-run --merge --no-provenance --force" ;;
+    prune) own="--plan --output --dry-run --merge --mtp --no-provenance --force --max-shard-size
+        --add-count-aliases --base-model --no-card" ;;
     verify) own="--plan --write-plan --force" ;;
     eval) own="--text --ctx --logprobs --output --force $calib $engine" ;;
     run)
@@ -39,6 +40,7 @@ _reap() {
     esac
     case $prev in
     --criterion) mapfile -t COMPREPLY < <(compgen -W "$criteria" -- "$cur"); return ;;
+    --mtp) mapfile -t COMPREPLY < <(compgen -W 'prune drop' -- "$cur"); return ;;
     --flash-attn | -fa) mapfile -t COMPREPLY < <(compgen -W 'on off auto' -- "$cur"); return ;;
     --split-mode | -sm) mapfile -t COMPREPLY < <(compgen -W 'none layer' -- "$cur"); return ;;
     --load-mode | -lm) mapfile -t COMPREPLY < <(compgen -W 'auto none mmap mlock' -- "$cur"); return ;;

@@ -27,16 +27,16 @@ static uint32_t count_at(const struct view *v, double ratio)
 static const double ratios[] = {0.125, 0.25, 0.375, 0.5, 0.75};
 #define N_RATIOS (sizeof ratios / sizeof *ratios)
 
+/* Bytes by type, the most first seen first. */
 static json_t *types_json(const struct view *v, bool experts)
 {
     json_t *o = json_object();
-    for (uint32_t id = 0; id < GG_N_TYPES; id++) {
-        uint64_t n = 0;
-        for (uint64_t i = 0; i < v->n_tensors; i++)
-            if (v->tensors[i].t->type == id && (v->tensors[i].axis >= 0) == experts)
-                n += v->tensors[i].t->bytes;
-        if (n)
-            json_object_set_new(o, gg_type_get(id)->name, json_integer((json_int_t)n));
+    for (uint64_t i = 0; i < v->n_tensors; i++) {
+        const struct view_tensor *x = &v->tensors[i];
+        if (view_has_experts(x) != experts)
+            continue;
+        json_int_t n = json_integer_value(json_object_get(o, x->type));
+        json_object_set_new(o, x->type, json_integer(n + (json_int_t)x->bytes));
     }
     return o;
 }
@@ -49,13 +49,14 @@ static json_t *to_json(const struct view *v)
     json_object_set_new(o, "model", view_identity(v));
     json_object_set_new(o, "family", json_string(v->family->models));
     json_object_set_new(o, "gate", json_string(v->family->gate));
-    json_object_set_new(o, "n_files", json_integer(v->file->n_parts));
+    json_object_set_new(o, "n_files", json_integer(v->n_files));
     json_object_set_new(o, "n_tensors", json_integer((json_int_t)v->n_tensors));
     json_object_set_new(o, "n_mtp_blocks", json_integer(v->n_mtp));
     json_object_set_new(o, "bytes", json_integer((json_int_t)v->bytes));
     json_object_set_new(o, "expert_bytes", json_integer((json_int_t)v->expert_bytes));
-    json_object_set_new(o, "parameters", json_integer((json_int_t)v->n_params));
-    json_object_set_new(o, "expert_parameters", json_integer((json_int_t)v->expert_params));
+    json_object_set_new(o, "parameters", v->n_params ? json_integer((json_int_t)v->n_params) : json_null());
+    json_object_set_new(o, "expert_parameters",
+                        v->n_params ? json_integer((json_int_t)v->expert_params) : json_null());
     json_object_set_new(o, "expert_types", types_json(v, true));
     json_object_set_new(o, "other_types", types_json(v, false));
     json_object_set_new(o, "refused", no ? json_text(no) : json_null());
@@ -114,11 +115,13 @@ static void to_text(struct buf *b, const struct view *v)
     if (v->shape.n_groups > 1)
         buf_fmt(b, ", in %u groups of which %u are used", v->shape.n_groups, v->shape.n_groups_used);
     buf_fmt(b, "\n%-14s%s\n", "gate", v->family->gate);
-    buf_fmt(b, "%-14s%s in %u file%s; experts %s (%.1f %%)\n", "size", human_bytes(v->bytes, s),
-            v->file->n_parts, v->file->n_parts == 1 ? "" : "s", human_bytes(v->expert_bytes, t),
-            100.0 * (double)v->expert_bytes / (double)v->bytes);
-    buf_fmt(b, "%-14s%s", "parameters", human_count(v->n_params, s));
-    buf_fmt(b, ", in experts %s\n", human_count(v->expert_params, s));
+    buf_fmt(b, "%-14s%s in %u file%s; experts %s (%.1f %%)\n", "size", human_bytes(v->bytes, s), v->n_files,
+            v->n_files == 1 ? "" : "s", human_bytes(v->expert_bytes, t),
+            v->bytes ? 100.0 * (double)v->expert_bytes / (double)v->bytes : 0.0);
+    if (v->n_params) {
+        buf_fmt(b, "%-14s%s", "parameters", human_count(v->n_params, s));
+        buf_fmt(b, ", in experts %s\n", human_count(v->expert_params, s));
+    }
     types_text(b, "expert types", types_json(v, true));
     types_text(b, "other types", types_json(v, false));
     buf_fmt(b, "%-14s%s\n", "router hash",
@@ -143,12 +146,15 @@ static void tensors_text(struct buf *b, const struct view *v)
     for (uint64_t i = 0; i < v->n_tensors; i++) {
         const struct view_tensor *x = &v->tensors[i];
         struct buf name = {0};
-        buf_safe(&name, x->t->name, strlen(x->t->name));
-        buf_fmt(b, "  %-40s %-8s [", name.s ? name.s : "", gg_type_get(x->t->type)->name);
-        for (uint32_t d = 0; d < x->t->n_dims; d++)
-            buf_fmt(b, "%s%llu%s", d ? ", " : "", (unsigned long long)x->t->ne[d],
-                    (int)d == x->axis ? " experts" : "");
-        buf_str(b, "]\n");
+        buf_safe(&name, x->name, strlen(x->name));
+        buf_fmt(b, "  %-40s %-8s [", name.s ? name.s : "", x->type);
+        for (uint32_t d = 0; d < x->n_dims; d++)
+            buf_fmt(b, "%s%llu%s", d ? ", " : "", (unsigned long long)x->dims[d],
+                    (int32_t)d == x->axis ? " experts" : "");
+        buf_str(b, "]");
+        if (x->expert >= 0)
+            buf_fmt(b, " of expert %d", x->expert);
+        buf_str(b, "\n");
         buf_clear(&name);
     }
 }
@@ -177,7 +183,7 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
 
 const struct cmd cmd_inspect = {
     .name = "inspect",
-    .usage = "MODEL.gguf [--tensors] [--json]",
+    .usage = "MODEL [--tensors] [--json]",
     .summary = "what a model is: family, layers, experts, sizes, what a ratio would leave",
     .example = "  reap inspect qwen3-30b-a3b-q4_k_m.gguf\n",
     .opts = (const struct opt *const[]){opts, NULL},

@@ -4,22 +4,36 @@
 #include "cmd/cmd.h"
 #include "prune/prune.h"
 
-static const char *out, *plan_path;
-static bool dry_run, merge, no_provenance;
+#include <string.h>
+
+static const char *out, *plan_path, *mtp, *base_model;
+static bool dry_run, merge, no_provenance, count_aliases, no_card;
+static uint64_t max_shard;
 
 static const struct opt opts[] = {
     {OPT_HEAD, "Options", NULL, NULL, NULL, NULL, 0, 0, NULL},
     {OPT_STR, "plan", "-p", &plan_path, "FILE", "which experts stay (reap plan, or written by hand)", 0, 0,
      NULL},
     {OPT_STR, "output", "-o", &out, "FILE",
-     "the model to write; a split model gives files of the same number", 0, 0, NULL},
+     "the model to write: a GGUF file, or a folder; a split model gives files of the same number", 0, 0,
+     NULL},
     {OPT_FLAG, "dry-run", "-n", &dry_run, NULL, "check everything, say what would be written, write nothing",
      0, 0, NULL},
     {OPT_FLAG, "merge", NULL, &merge, NULL, "write a split model as one file", 0, 0, NULL},
+    {OPT_STR, "mtp", NULL, &mtp, "prune|drop",
+     "blocks that predict further tokens: prune them by the plan of the last layer (default), or leave them out",
+     0, 0, NULL},
     {OPT_FLAG, "no-provenance", NULL, &no_provenance, NULL,
-     "leave out the reap.* keys that say where the file comes from", 0, 0, NULL},
+     "do not say where the model comes from (reap.* keys, reap.json)", 0, 0, NULL},
     {OPT_FLAG, "force", "-f", &cmd_force, NULL, "replace the output; accept a plan of another model", 0, 0,
      NULL},
+    {OPT_HEAD, "Options for checkpoint folders", NULL, NULL, NULL, NULL, 0, 0, NULL},
+    {OPT_SIZE, "max-shard-size", NULL, &max_shard, "SIZE", "largest file of weights, e.g. 5G", 0, 0, NULL},
+    {OPT_FLAG, "add-count-aliases", NULL, &count_aliases, NULL,
+     "add num_experts and n_experts to config.json, for loaders that look for them", 0, 0, NULL},
+    {OPT_STR, "base-model", NULL, &base_model, "ID",
+     "the model's name on the hub, for the card (default: told from a path in the hub's cache)", 0, 0, NULL},
+    {OPT_FLAG, "no-card", NULL, &no_card, NULL, "leave README.md as it is", 0, 0, NULL},
     {.kind = OPT_END},
 };
 
@@ -35,6 +49,7 @@ static bool print(const struct view *v, const struct plan *p, const struct prune
         json_object_set_new(j, "n_keep", json_integer(p->n_keep));
         json_object_set_new(j, "tensors_cut", json_integer((json_int_t)r->tensors_cut));
         json_object_set_new(j, "tensors_kept", json_integer((json_int_t)r->tensors_kept));
+        json_object_set_new(j, "tensors_left_out", json_integer((json_int_t)r->tensors_gone));
         json_object_set_new(j, "bytes_in", json_integer((json_int_t)r->bytes_in));
         json_object_set_new(j, "bytes_out", json_integer((json_int_t)r->bytes_out));
         json_object_set_new(j, "seconds", json_real(r->secs));
@@ -54,11 +69,21 @@ static bool print(const struct view *v, const struct plan *p, const struct prune
 static bool run(char const *const *args, uint32_t n, struct err *e)
 {
     (void)n;
-    struct prune_opts o = {
-        .out = out, .force = cmd_force, .dry_run = dry_run, .merge = merge, .no_provenance = no_provenance};
+    struct prune_opts o = {.out = out,
+                           .force = cmd_force,
+                           .dry_run = dry_run,
+                           .merge = merge,
+                           .no_provenance = no_provenance,
+                           .drop_mtp = mtp && !strcmp(mtp, "drop"),
+                           .max_shard = max_shard,
+                           .count_aliases = count_aliases,
+                           .no_card = no_card,
+                           .base_model = base_model};
     if (!plan_path || !out)
         return err_set(e, ERR_INPUT, "--%s is missing; usage: reap prune MODEL --plan FILE -o OUT",
                        plan_path ? "output" : "plan");
+    if (mtp && strcmp(mtp, "drop") != 0 && strcmp(mtp, "prune") != 0)
+        return err_set(e, ERR_INPUT, "--mtp is '%s', expected prune or drop", mtp);
     if (file_would_destroy(out, plan_path))
         return err_set(e, ERR_INPUT, "the output '%s' is the plan itself", out);
     struct view *v = view_open(args[0], e);
@@ -78,9 +103,10 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
 
 const struct cmd cmd_prune = {
     .name = "prune",
-    .usage = "MODEL.gguf --plan PLAN -o OUT.gguf",
+    .usage = "MODEL --plan PLAN -o OUT",
     .summary = "write the model without the experts that a plan drops, bytes unchanged",
-    .example = "  reap prune model.gguf --plan plan.json -o pruned.gguf\n",
+    .example = "  reap prune model.gguf --plan plan.json -o pruned.gguf\n"
+               "  reap prune gpt-oss-20b/ --plan plan.json -o gpt-oss-15b/\n",
     .opts = (const struct opt *const[]){opts, NULL},
     .min_args = 1,
     .max_args = 1,

@@ -81,7 +81,7 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
 
 const struct cmd cmd_verify = {
     .name = "verify",
-    .usage = "PARENT.gguf PRUNED.gguf [--plan PLAN]",
+    .usage = "PARENT PRUNED [--plan PLAN]",
     .summary = "prove that a pruned model holds its parent's bytes; exit status 3 if not",
     .example = "  reap verify model.gguf pruned.gguf --plan plan.json\n",
     .opts = (const struct opt *const[]){opts, NULL},

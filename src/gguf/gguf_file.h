@@ -118,6 +118,8 @@ void gg_put_raw(struct buf *b, const struct gg_key *k); /* unchanged */
 /* Same name and integer kind, another value. If that does not fit or k is no integer: *e set, nothing added.
  */
 void gg_put_uint(struct buf *b, const struct gg_key *k, uint64_t v, struct err *e);
+/* The first n elements of a list of numbers. If k is none, or is shorter: *e set, nothing added. */
+void gg_put_first(struct buf *b, const struct gg_key *k, uint64_t n, struct err *e);
 void gg_put_u32(struct buf *b, const char *name, uint32_t v);
 void gg_put_str(struct buf *b, const char *name, const char *s);
 void gg_put_i32s(struct buf *b, const char *name, const int32_t *v, uint64_t n);

@@ -24,8 +24,13 @@ static bool read_ids(const json_t *a, const char *key, struct plan *p, struct pl
     l->keep = xcalloc(p->n_keep, sizeof *l->keep);
     for (uint32_t i = 0; i < p->n_keep; i++) {
         const json_t *v = json_array_get(a, i);
-        if (!json_is_integer(v) || json_integer_value(v) < 0 || json_integer_value(v) >= UINT32_MAX)
-            return err_set(e, ERR_INPUT, "layer %.20s: entry %u is not an expert id", key, i);
+        if (!json_is_integer(v) || json_integer_value(v) < 0 || json_integer_value(v) >= UINT32_MAX) {
+            char *found = json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(15));
+            err_set(e, ERR_INPUT, "layer %.20s: entry %u is %.60s, expected an expert id", key, i,
+                    found ? found : "too large");
+            free(found);
+            return false;
+        }
         l->keep[i] = (uint32_t)json_integer_value(v);
         if (i && l->keep[i] == l->keep[i - 1])
             return err_set(e, ERR_INPUT, "layer %.20s: expert %u is listed twice", key, l->keep[i]);
@@ -51,10 +56,8 @@ static bool read_plan(struct plan *p, struct err *e)
         return false;
     if (n < 1 || n > 65536)
         return err_set(e, ERR_INPUT, "n_keep is %llu, expected 1 to 65536", (unsigned long long)n);
-    if (json_object_size(keep) == 0)
-        return err_set(e, ERR_INPUT, "'keep' has no layers");
     p->n_keep = (uint32_t)n;
-    p->layers = xcalloc(json_object_size(keep), sizeof *p->layers);
+    p->layers = xcalloc(json_object_size(keep) + 1, sizeof *p->layers);
     json_object_foreach (keep, key, ids) {
         char *end;
         unsigned long il = strtoul(key, &end, 10);
@@ -149,4 +152,41 @@ bool plan_check(const struct plan *p, const struct view *v, const char *what, bo
         err_clear(e);
     }
     return (shape_check_keep(&v->shape, p->n_keep, e) && check_layers(p, v, e)) || err_ctx(e, "%s", what);
+}
+
+const uint32_t *plan_keep(const struct plan *p, const struct view *v, const struct view_tensor *x)
+{
+    return p->layers[view_plan_layer(v, x->layer)].keep;
+}
+
+int64_t plan_number(const struct plan *p, const struct view *v, const struct view_tensor *x)
+{
+    const uint32_t *keep = plan_keep(p, v, x);
+    for (uint32_t i = 0; i < p->n_keep; i++)
+        if (keep[i] == (uint32_t)x->expert)
+            return i;
+    return -1;
+}
+
+uint64_t plan_bytes(const struct plan *p, const struct view *v, const struct view_tensor *x)
+{
+    if (x->axis >= 0)
+        return x->bytes / v->shape.n_experts * p->n_keep;
+    return x->expert >= 0 && plan_number(p, v, x) < 0 ? 0 : x->bytes;
+}
+
+void plan_name(const struct plan *p, const struct view *v, const struct view_tensor *x, struct buf *b)
+{
+    if (x->expert < 0) {
+        buf_str(b, x->name);
+        return;
+    }
+    const char *rest = x->name + x->number;
+    rest += strspn(rest, "0123456789");
+    buf_fmt(b, "%.*s%lld%s", (int)x->number, x->name, (long long)plan_number(p, v, x), rest);
+}
+
+uint64_t plan_dim(const struct view *v, const struct view_tensor *x, uint32_t d, uint32_t n_keep)
+{
+    return (int32_t)d == x->axis ? x->dims[d] / v->shape.n_experts * n_keep : x->dims[d];
 }

@@ -1,22 +1,43 @@
-/* view.h - one view of a model, whatever its files: layers x experts, over tensors that know their expert
- * axis.
+/* view.h - one view of a model, whatever its files: layers x experts, over tensors that know their experts.
  *
- * A view is made from the headers alone and checked completely before it is handed out: the architecture is
- * known, the counts agree with the shapes of all tensors in all layers, the groups are consistent. So whoever
- * holds a view may slice it. Limits that the engine enforces by aborting are checked here as well (llama.cpp
- * v0.5.0, src/llama-model.cpp). */
+ * A model is a GGUF file (or the first of several) or a Hugging Face checkpoint folder. A view is made from
+ * the headers alone and checked completely before it is handed out: the counts agree with the shapes of all
+ * tensors in all layers, every layer has all its parts, the groups are consistent. So whoever holds a view
+ * may cut it. Limits that the engine enforces by aborting are checked here as well (llama.cpp v0.5.0,
+ * src/llama-model.cpp). How each format is read: view_gguf.c, view_hf.c. */
 #ifndef REAP_MODEL_VIEW_H
 #define REAP_MODEL_VIEW_H
 
 #include "base/json.h"
 #include "gguf/gguf_file.h"
+#include "hf/checkpoint.h"
 #include "model/family.h"
 
+#define VIEW_MAX_DIMS HF_MAX_DIMS
+
+struct view_file { /* borrowed from the reader */
+    const char *path;
+    int fd;
+    uint64_t size;
+};
+
+/* A tensor with experts is of one of two kinds. Stacked: one of its dimensions (axis) is the expert, or holds
+ * the experts' rows one expert after the other; the experts are equal runs of its bytes, in order (no
+ * dimension but those of length 1 lies outside of the axis). Single: it belongs to one expert, whose number
+ * is in its name. */
 struct view_tensor {
-    const struct gg_tensor *t; /* name, type, shape, place of the bytes */
-    int32_t layer;             /* block number, -1: none */
+    const char *name, *type; /* as in the file */
+    uint32_t n_dims;
+    uint64_t dims[VIEW_MAX_DIMS]; /* in the file's order: GGUF fastest first, safetensors slowest first */
+    uint64_t n_elements, bytes, off;
+    uint32_t file;   /* index into view.files; off is from the start of that file */
+    int32_t layer;   /* block number, -1: none */
+    int32_t axis;    /* stacked: the dimension of the experts; -1: not stacked */
+    int32_t expert;  /* single: the expert it belongs to; -1: not single */
+    uint32_t number; /* single: where the expert's number begins in the name */
     enum role role;
-    int axis; /* dimension that is the expert; -1: none */
+    const char *why; /* ROLE_REFUSE: why it cannot be cut */
+    bool mtp;        /* part of a block that predicts further tokens */
 };
 
 struct view_layer {  /* one MoE layer of the trunk */
@@ -30,30 +51,36 @@ struct shape { /* the counts that decide what may be kept */
 };
 
 struct view {
-    struct gg_file *file; /* owned */
+    struct gg_file *gguf;     /* owned; one of these two is set */
+    struct hf_checkpoint *hf; /* owned */
     const struct family *family;
-    char *path, *name; /* general.name or the file's name */
-    uint32_t n_blocks; /* block_count, MTP blocks included */
+    const struct hf_family *hf_family; /* checkpoints only */
+    struct family unknown;             /* family points here when a checkpoint's architecture is not known */
+    struct hf_counts *counts;          /* checkpoints only: what config.json says; owned */
+    char *path, *name;                 /* name: general.name, or that of the file or folder */
+    struct view_file *files;
+    uint32_t n_files;
+    uint32_t n_blocks; /* MTP blocks included */
     uint32_t n_mtp; /* the last n_mtp blocks predict further tokens; they have no statistics of their own */
     struct shape shape;
     struct view_layer *layers; /* trunk MoE layers, ascending il */
     uint32_t n_layers;
-    struct view_tensor *tensors; /* as file->tensors */
+    struct view_tensor *tensors; /* file by file, in the order of the reader */
     uint64_t n_tensors;
-    uint64_t bytes;        /* of all tensor data */
-    uint64_t expert_bytes; /* of what is cut: tensors with an expert axis, MTP blocks included */
-    uint64_t n_params, expert_params;
-    char router_hash[65]; /* "" when routers are stored in a type that is not exact (see view_router_note) */
+    uint64_t bytes;                   /* of all tensor data */
+    uint64_t expert_bytes;            /* of what is cut: all tensors with experts, MTP blocks included */
+    uint64_t n_params, expert_params; /* 0: not known, because weights are packed */
+    char router_hash[65]; /* "" until view_hash, and when routers are stored in a type that is not exact */
 };
 
 /* Opens and checks a model. NULL with *e set. */
 struct view *view_open(const char *path, struct err *e);
 void view_free(struct view *v);
 
-/* Refuses an output that is one of the model's own files. */
+/* Refuses an output that is one of the model's own files, or its folder. */
 bool view_check_output(const struct view *v, const char *path, struct err *e);
 
-/* Why this file cannot be pruned although it can be read (and inspected); NULL: it can. */
+/* Why this model cannot be pruned although it can be read (and inspected); NULL: it can. */
 const char *view_refusal(const struct view *v);
 
 /* SHA-256 over all router weights of the trunk in layer order, rounded to bfloat16 (nearest even,
@@ -61,13 +88,22 @@ const char *view_refusal(const struct view *v);
  * types: the hash stays "" and a warning is given. Reads the routers. */
 bool view_hash(struct view *v, struct err *e);
 
+/* A tensor by its name; NULL if there is none. */
+const struct view_tensor *view_find(const struct view *v, const char *name);
+int view_fd(const struct view *v, const struct view_tensor *x);
 /* Index into v->layers, or -1. */
 int view_layer_index(const struct view *v, uint32_t il);
 /* The trunk layer whose choice of experts a block follows: itself, or for an MTP block the last trunk layer.
  * Index into layers, -1: not a MoE block. */
 int view_plan_layer(const struct view *v, int32_t il);
 
-/* Bytes of the tensor data when n_keep experts stay in every layer (padding between tensors not counted). */
+static inline bool view_has_experts(const struct view_tensor *x)
+{
+    return x->axis >= 0 || x->expert >= 0;
+}
+
+/* Bytes of the tensor data when n_keep experts stay in every layer (padding between tensors not counted;
+ * single experts of unequal size, which mixed quantisation has, are counted by their mean). */
 uint64_t view_bytes_kept(const struct view *v, uint32_t n_keep);
 
 /* Whether n_keep experts per layer can be routed by the engines; shape_check_keep says why not, and the
@@ -82,5 +118,12 @@ json_t *view_identity(const struct view *v);
  * differs. Without a hash on one side only shapes are compared, and a warning says so. what: "stats file
  * 'x'". */
 bool view_match(const struct view *v, const json_t *identity, const char *what, struct err *e);
+
+/* ---- between the files of view ---- */
+/* Fills a view whose reader is open and whose path is set. */
+bool view_fill_gguf(struct view *v, struct err *e);
+bool view_fill_hf(struct view *v, struct err *e);
+/* The groups hold enough experts for the top-k; the keys are named by the caller's context. */
+bool shape_check_groups(const struct shape *s, struct err *e);
 
 #endif

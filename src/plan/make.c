@@ -167,6 +167,19 @@ static json_t *layer_loss(const struct stats *s, uint32_t i, const double *score
     return o;
 }
 
+/* What a profile was made from, to be published with the plan: names of files, not where they lay. */
+static json_t *without_paths(const json_t *calibration)
+{
+    json_t *c = json_deep_copy(calibration), *file;
+    size_t i;
+    json_array_foreach (json_object_get(c, "files"), i, file) {
+        const char *path = json_string_value(json_object_get(file, "file"));
+        if (path)
+            json_object_set_new(file, "file", json_text(path_base(path)));
+    }
+    return c;
+}
+
 static json_t *sources(const struct plan_opts *o, const struct stats *s)
 {
     char hex[65];
@@ -178,6 +191,8 @@ static json_t *sources(const struct plan_opts *o, const struct stats *s)
     json_t *n = json_object_get(s->calibration, "n_tokens");
     if (n)
         json_object_set(x, "n_tokens", n);
+    if (s->calibration)
+        json_object_set_new(x, "calibration", without_paths(s->calibration));
     json_array_append_new(a, x);
     return a;
 }

@@ -5,18 +5,27 @@
 #ifndef REAP_PRUNE_PRUNE_H
 #define REAP_PRUNE_PRUNE_H
 
+#include "base/file.h"
+#include "base/log.h"
 #include "model/plan.h"
 
 struct prune_opts {
     const char *out;
     bool force, dry_run;
-    bool merge;         /* a split input becomes one file */
-    bool no_provenance; /* leave the reap.* keys out */
+    bool merge;         /* several files become one */
+    bool no_provenance; /* GGUF: leave the reap.* keys out; checkpoints: no reap.json */
+    bool drop_mtp;      /* leave out the blocks that predict further tokens, instead of cutting them */
+    /* checkpoints only */
+    uint64_t max_shard; /* bytes of tensor data in a file; 0: files like the input's */
+    bool count_aliases; /* add num_experts and n_experts to config.json */
+    bool no_card;       /* leave README.md as it is */
+    const char
+        *base_model; /* for the card: the hub's name of the model; NULL: told from the path, if it can be */
 };
 
 struct prune_result {
-    uint64_t bytes_in, bytes_out;       /* of all files */
-    uint64_t tensors_cut, tensors_kept; /* with an expert axis; the others */
+    uint64_t bytes_in, bytes_out;                     /* of all files that hold weights */
+    uint64_t tensors_cut, tensors_kept, tensors_gone; /* cut along the experts; unchanged; left out */
     uint32_t n_files;
     char **files; /* written, or to be written; owned by the caller: prune_result_clear */
     double secs;
@@ -24,8 +33,10 @@ struct prune_result {
 
 bool prune_run(struct view *v, const struct plan *p, const struct prune_opts *o, struct prune_result *r,
                struct err *e);
+/* The options fit the model's format, and it has MTP blocks if they are to be dropped. */
+bool prune_check_opts(const struct view *v, const struct prune_opts *o, struct err *e);
 /* The names of the files that prune_run writes for `out`: n of them, in an array of strings that the caller
- * frees; one, unless the model is split and not merged. */
+ * frees; one, unless a GGUF model is split and not merged. Of a checkpoint it is the folder. */
 char **prune_file_names(const struct view *v, const char *out, bool merge, uint32_t *n);
 void prune_result_clear(struct prune_result *r);
 
@@ -36,11 +47,30 @@ struct verify_result {
     struct plan *found; /* without a plan: which experts were kept; owned, NULL if they could not be told */
 };
 
-/* Compares a pruned file with its parent: every tensor, every kept expert, every key. p NULL: finds the kept
- * experts by their bytes. True when the check could be made (n_diff says what it gave); false with *e set
- * when a file cannot be read. */
+/* Compares a pruned model with its parent: every tensor, every kept expert, every key, or what is in the JSON
+ * files of a checkpoint. p NULL: finds the kept experts by their bytes. True when the check could be made
+ * (n_diff says what it gave); false with *e set when a file cannot be read. */
 bool verify_run(struct view *parent, struct view *pruned, const struct plan *p, struct verify_result *r,
                 struct err *e);
 void verify_result_clear(struct verify_result *r);
+
+/* ---- between the files of prune ---- */
+bool prune_gguf(struct view *v, const struct plan *p, const struct prune_opts *o, struct prune_result *r,
+                struct err *e);
+bool prune_hf(struct view *v, const struct plan *p, const struct prune_opts *o, struct prune_result *r,
+              struct err *e);
+/* Copies what stays of a tensor behind what was written. Shows progress from *done on. */
+bool prune_copy(struct out *out, const struct view *v, const struct plan *p, const struct view_tensor *x,
+                struct progress *progress, uint64_t done, struct err *e);
+/* The text of one of a checkpoint's JSON files as pruning changes it, added to *out. config: it is
+ * config.json. */
+bool prune_edit_json(const struct view *v, const struct plan *p, const struct hf_json *json, bool config,
+                     bool drop_mtp, struct buf *out, struct err *e);
+/* Compares the JSON files of two checkpoints, as far as pruning concerns them. p NULL: not known. dropped:
+ * the MTP blocks are gone. */
+void verify_hf(const struct view *parent, const struct view *pruned, const struct plan *p, bool dropped,
+               struct verify_result *r);
+void verify_differ(struct verify_result *r, const char *s); /* one more difference */
+void prune_count(struct prune_result *r, const struct view_tensor *x, bool gone);
 
 #endif

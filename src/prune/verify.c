@@ -1,4 +1,4 @@
-/* verify.c - see prune.h. Reads both files anew: what is compared is what lies on the disk. */
+/* verify.c - see prune.h. Reads both models anew: what is compared is what lies on the disk. */
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/log.h"
@@ -16,6 +16,7 @@ struct check {
     struct view *a, *b; /* parent, pruned */
     const struct plan *p;
     struct verify_result *r;
+    bool dropped; /* the pruned model has no MTP blocks any more */
     uint8_t *buf; /* two windows */
     struct progress progress;
     uint64_t done;
@@ -29,9 +30,14 @@ static void differ(struct check *c, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(s, sizeof s, fmt, ap);
     va_end(ap);
-    c->r->n_diff++;
-    if (json_array_size(c->r->diff) < MAX_SHOWN)
-        json_array_append_new(c->r->diff, json_text(s));
+    verify_differ(c->r, s);
+}
+
+void verify_differ(struct verify_result *r, const char *s)
+{
+    r->n_diff++;
+    if (json_array_size(r->diff) < MAX_SHOWN)
+        json_array_append_new(r->diff, json_text(s));
 }
 
 /* ---- keys ---- */
@@ -46,28 +52,51 @@ static bool skip_key(const struct gg_key *k)
     return !strncmp(k->name, "reap.", 5) || !strncmp(k->name, "split.", 6);
 }
 
+static bool is_number(const struct gg_key *x, const struct gg_key *y, uint64_t want)
+{
+    uint64_t n;
+    return x->kind == y->kind && gg_key_u64(y, &n) && n == want;
+}
+
+/* A list with a value per block has lost those of the MTP blocks. */
+static bool is_shorter(const struct gg_key *x, const struct gg_key *y, uint64_t n)
+{
+    uint64_t bytes = y->raw_bytes - (uint64_t)(y->value - y->raw);
+    return x->kind == GG_ARR && y->kind == GG_ARR && x->elem == y->elem && y->n == n &&
+           !memcmp(x->value, y->value, bytes);
+}
+
+/* Whether y is what pruning makes of the parent's key x. */
+static bool key_ok(const struct check *c, const struct gg_key *x, const struct gg_key *y)
+{
+    size_t arch = strlen(c->a->family->arch);
+    const char *suffix =
+        !strncmp(x->name, c->a->family->arch, arch) && x->name[arch] == '.' ? x->name + arch + 1 : "";
+    if (!strcmp(suffix, "expert_count"))
+        return is_number(x, y, c->b->shape.n_experts);
+    if (c->dropped && !strcmp(suffix, "block_count"))
+        return is_number(x, y, c->b->n_blocks);
+    if (c->dropped && !strcmp(suffix, "nextn_predict_layers"))
+        return is_number(x, y, 0);
+    return same_raw(x, y) || (c->dropped && *suffix && is_shorter(x, y, c->b->n_blocks));
+}
+
 static void check_keys(struct check *c)
 {
-    char count[160];
-    snprintf(count, sizeof count, "%s.expert_count", c->a->family->arch);
-    const struct gg_part *a = &c->a->file->parts[0], *b = &c->b->file->parts[0];
+    const struct gg_part *a = &c->a->gguf->parts[0], *b = &c->b->gguf->parts[0];
     for (uint64_t i = 0; i < a->n_keys; i++) {
-        const struct gg_key *x = &a->keys[i], *y = gg_find(c->b->file, x->name);
+        const struct gg_key *x = &a->keys[i], *y = gg_find(c->b->gguf, x->name);
         if (skip_key(x))
             continue;
-        uint64_t n;
         if (!y)
             differ(c, "key '%s' is missing", x->name);
-        else if (!strcmp(x->name, count) &&
-                 (x->kind != y->kind || !gg_key_u64(y, &n) || n != c->b->shape.n_experts))
-            differ(c, "key '%s' does not hold the number of experts", x->name);
-        else if (strcmp(x->name, count) != 0 && !same_raw(x, y))
+        else if (!key_ok(c, x, y))
             differ(c, "key '%s' has another type or value", x->name);
         else
             c->r->keys_same++;
     }
     for (uint64_t i = 0; i < b->n_keys; i++)
-        if (!skip_key(&b->keys[i]) && !gg_find(c->a->file, b->keys[i].name))
+        if (!skip_key(&b->keys[i]) && !gg_find(c->a->gguf, b->keys[i].name))
             differ(c, "key '%s' is not in the parent", b->keys[i].name);
 }
 
@@ -93,48 +122,46 @@ static bool same_bytes(struct check *c, int fa, uint64_t oa, int fb, uint64_t ob
     return true;
 }
 
-static int fd_of(const struct view *v, const struct gg_tensor *t)
+static bool same_shape(struct check *c, const struct view_tensor *x, const struct view_tensor *y)
 {
-    return v->file->parts[t->part].fd;
-}
-
-static bool same_shape(struct check *c, const struct view_tensor *x, const struct gg_tensor *y)
-{
-    if (x->t->type != y->type) {
-        differ(c, "tensor '%s' is of type %s, the parent's is %s", y->name, gg_type_get(y->type)->name,
-               gg_type_get(x->t->type)->name);
+    if (strcmp(x->type, y->type) != 0) {
+        differ(c, "tensor '%s' is of type %s, the parent's is %s", y->name, y->type, x->type);
         return false;
     }
-    bool ok = x->t->n_dims == y->n_dims;
-    for (int d = 0; d < 4; d++)
-        ok = ok && y->ne[d] == (d == x->axis ? c->b->shape.n_experts : x->t->ne[d]);
+    bool ok = x->n_dims == y->n_dims;
+    for (uint32_t d = 0; ok && d < x->n_dims; d++)
+        ok = y->dims[d] == plan_dim(c->a, x, d, c->b->shape.n_experts);
     if (!ok)
         differ(c, "tensor '%s' has another shape", y->name);
     return ok;
 }
 
-static bool check_tensor(struct check *c, const struct view_tensor *x, const struct gg_tensor *y,
-                         struct err *e)
+static bool check_whole(struct check *c, const struct view_tensor *x, const struct view_tensor *y,
+                        struct err *e)
 {
     uint64_t at;
-    int fa = fd_of(c->a, x->t), fb = fd_of(c->b, y);
-    if (!same_shape(c, x, y))
-        return true;
-    if (x->axis < 0) {
-        if (!same_bytes(c, fa, x->t->off, fb, y->off, y->bytes, &at, e))
-            return false;
-        if (at < y->bytes)
-            differ(c, "tensor '%s' differs at byte %llu", y->name, (unsigned long long)at);
-        else
-            c->r->tensors_same++;
-        c->r->bytes += at;
-        return true;
-    }
-    const uint32_t *keep = c->p->layers[view_plan_layer(c->a, x->layer)].keep;
-    uint64_t slice = y->bytes / c->p->n_keep;
+    if (!same_bytes(c, view_fd(c->a, x), x->off, view_fd(c->b, y), y->off, y->bytes, &at, e))
+        return false;
+    c->r->bytes += at;
+    if (at == y->bytes)
+        c->r->tensors_same++;
+    else if (x->expert >= 0)
+        differ(c, "tensor '%s' (expert %d of the parent) differs at byte %llu", y->name, x->expert,
+               (unsigned long long)at);
+    else
+        differ(c, "tensor '%s' differs at byte %llu", y->name, (unsigned long long)at);
+    return true;
+}
+
+static bool check_stacked(struct check *c, const struct view_tensor *x, const struct view_tensor *y,
+                          struct err *e)
+{
+    const uint32_t *keep = plan_keep(c->p, c->a, x);
+    uint64_t at, slice = y->bytes / c->p->n_keep;
     bool equal = true;
     for (uint32_t k = 0; k < c->p->n_keep; k++) {
-        if (!same_bytes(c, fa, x->t->off + keep[k] * slice, fb, y->off + k * slice, slice, &at, e))
+        if (!same_bytes(c, view_fd(c->a, x), x->off + keep[k] * slice, view_fd(c->b, y), y->off + k * slice,
+                        slice, &at, e))
             return false;
         c->r->bytes += at;
         if (at == slice)
@@ -147,48 +174,101 @@ static bool check_tensor(struct check *c, const struct view_tensor *x, const str
     return true;
 }
 
+/* A tensor of the parent against what became of it. */
+static bool check_tensor(struct check *c, const struct view_tensor *x, struct err *e)
+{
+    if (x->mtp && c->dropped)
+        return true;
+    if (view_has_experts(x) && (!c->p || (x->expert >= 0 && plan_number(c->p, c->a, x) < 0)))
+        return true; /* nobody knows which experts to compare, which was said before; or it has to be gone */
+    struct buf name = {0};
+    if (c->p)
+        plan_name(c->p, c->a, x, &name);
+    else
+        buf_str(&name, x->name);
+    const struct view_tensor *y = view_find(c->b, name.s);
+    bool ok = true;
+    if (!y)
+        differ(c, "tensor '%s' is missing", name.s);
+    else if (same_shape(c, x, y))
+        ok = x->axis < 0 ? check_whole(c, x, y, e) : check_stacked(c, x, y, e);
+    buf_clear(&name);
+    return ok || err_ctx(e, "tensor '%s'", x->name);
+}
+
+/* Whether a tensor of the pruned model comes from one of the parent. */
+static bool has_parent(const struct check *c, const struct view_tensor *y)
+{
+    if (y->expert < 0)
+        return view_find(c->a, y->name) != NULL;
+    if (!c->p)
+        return true;
+    if ((uint32_t)y->expert >= c->p->n_keep || view_plan_layer(c->a, y->layer) < 0)
+        return false;
+    const char *rest = y->name + y->number;
+    char *name = xasprintf("%.*s%u%s", (int)y->number, y->name, plan_keep(c->p, c->a, y)[y->expert],
+                           rest + strspn(rest, "0123456789"));
+    bool found = view_find(c->a, name) != NULL;
+    free(name);
+    return found;
+}
+
 static bool check_tensors(struct check *c, struct err *e)
 {
-    for (uint64_t i = 0; i < c->a->n_tensors; i++) {
-        const struct view_tensor *x = &c->a->tensors[i];
-        const struct gg_tensor *y = gg_find_tensor(c->b->file, x->t->name);
-        if (!y)
-            differ(c, "tensor '%s' is missing", x->t->name);
-        else if (x->axis >= 0 && !c->p)
-            continue; /* nobody knows which experts to compare; said before */
-        else if (!check_tensor(c, x, y, e))
-            return err_ctx(e, "tensor '%s'", x->t->name);
-    }
+    for (uint64_t i = 0; i < c->a->n_tensors; i++)
+        if (!check_tensor(c, &c->a->tensors[i], e))
+            return false;
     for (uint64_t i = 0; i < c->b->n_tensors; i++)
-        if (!gg_find_tensor(c->a->file, c->b->tensors[i].t->name))
-            differ(c, "tensor '%s' is not in the parent", c->b->tensors[i].t->name);
+        if (!has_parent(c, &c->b->tensors[i]))
+            differ(c, "tensor '%s' is not in the parent", c->b->tensors[i].name);
     return true;
 }
 
 /* ---- finding out which experts were kept ---- */
 
-/* One hash per expert over all its slices in a block. */
+static uint64_t hash_name(const char *s)
+{
+    uint64_t h = 0xcbf29ce484222325u; /* FNV-1a */
+    for (; *s; s++)
+        h = (h ^ (uint8_t)*s) * 0x100000001b3u;
+    return h | 1;
+}
+
+static bool hash_slice(struct check *c, const struct view *v, const struct view_tensor *x, uint64_t off,
+                       uint64_t n, const char *part, struct hash128 *h, struct err *e)
+{
+    struct hash128 one;
+    if (!hash128_range(view_fd(v, x), off, n, &one, e))
+        return false;
+    /* a sum, because files hold their tensors in any order */
+    h->lo += (one.lo ^ hash_name(part)) * 0x9e3779b97f4a7c15u;
+    h->hi += (one.hi ^ hash_name(part)) * 0xc2b2ae3d27d4eb4fu;
+    progress_set(&c->progress, c->done += n);
+    return true;
+}
+
+/* One hash per expert over all that it has in a block. */
 static struct hash128 *hash_experts(struct check *c, const struct view *v, uint32_t il, struct err *e)
 {
     struct hash128 *h = xcalloc(v->shape.n_experts, sizeof *h);
-    for (uint64_t i = 0; i < c->a->n_tensors; i++) { /* in the parent's order, so that both sides mix alike */
-        const struct view_tensor *x = &c->a->tensors[i];
-        const struct gg_tensor *t = v == c->a ? x->t : gg_find_tensor(v->file, x->t->name);
-        if (x->axis < 0 || (uint32_t)x->layer != il || !t)
+    bool ok = true;
+    for (uint64_t i = 0; ok && i < v->n_tensors; i++) {
+        const struct view_tensor *x = &v->tensors[i];
+        if (!view_has_experts(x) || (uint32_t)x->layer != il)
             continue;
-        uint64_t slice = t->bytes / v->shape.n_experts;
-        for (uint32_t j = 0; j < v->shape.n_experts; j++) {
-            struct hash128 one;
-            if (!hash128_range(fd_of(v, t), t->off + j * slice, slice, &one, e)) {
-                free(h);
-                return NULL;
-            }
-            h[j].lo = h[j].lo * 0x9e3779b97f4a7c15u + one.lo;
-            h[j].hi = h[j].hi * 0xc2b2ae3d27d4eb4fu + one.hi;
-            progress_set(&c->progress, c->done += slice);
+        if (x->expert >= 0) {
+            const char *rest = x->name + x->number;
+            ok = hash_slice(c, v, x, x->off, x->bytes, rest + strspn(rest, "0123456789"), &h[x->expert], e);
+            continue;
         }
+        uint64_t slice = x->bytes / v->shape.n_experts;
+        for (uint32_t j = 0; ok && j < v->shape.n_experts; j++)
+            ok = hash_slice(c, v, x, x->off + j * slice, slice, x->name, &h[j], e);
     }
-    return h;
+    if (ok)
+        return h;
+    free(h);
+    return NULL;
 }
 
 /* The parent's expert for each of the pruned one's, ascending. Equal experts (all zero, say) are matched in
@@ -256,7 +336,11 @@ bool verify_run(struct view *parent, struct view *pruned, const struct plan *p, 
                 struct err *e)
 {
     *r = (struct verify_result){.diff = json_array()};
-    struct check c = {.a = parent, .b = pruned, .p = p, .r = r};
+    struct check c = {
+        .a = parent, .b = pruned, .p = p, .r = r, .dropped = parent->n_mtp > 0 && pruned->n_mtp == 0};
+    if (!parent->gguf != !pruned->gguf)
+        return err_set(e, ERR_INPUT, "one of '%s' and '%s' is a GGUF file, the other a checkpoint folder",
+                       parent->path, pruned->path);
     if (strcmp(parent->family->arch, pruned->family->arch) != 0) {
         differ(&c, "its architecture is '%s', the parent's is '%s'", pruned->family->arch,
                parent->family->arch);
@@ -272,7 +356,10 @@ bool verify_run(struct view *parent, struct view *pruned, const struct plan *p, 
     progress_start(&c.progress, "verifying", "bytes", pruned->bytes + hashed, 0);
     bool ok = p || find_plan(&c, e);
     if (ok) {
-        check_keys(&c);
+        if (parent->gguf)
+            check_keys(&c);
+        else
+            verify_hf(parent, pruned, c.p, c.dropped, r);
         ok = check_tensors(&c, e);
     }
     progress_end(&c.progress);

@@ -29,7 +29,7 @@ reads() {
 # ---- not a GGUF file
 everywhere missing.gguf 'No such file'
 mkdir folder.gguf
-everywhere folder.gguf 'a folder, expected a file'
+everywhere folder.gguf 'config.json is missing, expected a folder with config.json and safetensors files'
 : >empty.gguf
 everywhere empty.gguf
 cp "$texts" text.gguf

@@ -252,8 +252,10 @@ static void check_index(struct folder *d, const char *dir)
         if (i && !strcmp(t->name, d->v[i - 1].name))
             differ("%s is in %s and in %s", t->name, d->v[i - 1].file, t->file);
         const char *file = map ? json_string_value(json_object_get(map, t->name)) : t->file;
-        if (!file || strcmp(file, t->file) != 0)
-            differ("%s is in %s, the index says %s", t->name, t->file, file ? file : "nothing");
+        if (!file)
+            differ("%s is in %s, the index does not know it", t->name, t->file);
+        else if (strcmp(file, t->file) != 0)
+            differ("%s is in %s, the index says %s", t->name, t->file, file);
     }
     const char *name;
     json_t *file;

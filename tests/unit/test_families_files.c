@@ -259,8 +259,8 @@ static void check_flip(const struct pair *p, const struct view_tensor *x, uint64
 {
     struct verify_result r;
     char name[80];
-    snprintf(name, sizeof name, "'%s'", x->t->name);
-    change_byte(p, x->t->off + byte);
+    snprintf(name, sizeof name, "'%s'", x->name);
+    change_byte(p, x->off + byte);
     verify(p, true, &r);
     if (r.n_diff != 1 || !strstr(json_string_value(json_array_get(r.diff, 0)), name))
         fail_msg("byte %llu of %s was changed, %llu differences found", (unsigned long long)byte, name,
@@ -273,20 +273,20 @@ static void check_flip(const struct pair *p, const struct view_tensor *x, uint64
                      name);
         verify_result_clear(&r);
     }
-    change_byte(p, x->t->off + byte);
+    change_byte(p, x->off + byte);
 }
 
 static void check_flips(const struct pair *p)
 {
     for (uint64_t i = 0; i < p->pruned->n_tensors; i++) {
         const struct view_tensor *x = &p->pruned->tensors[i];
-        check_flip(p, x, x->t->bytes - 1, i == 0);
+        check_flip(p, x, x->bytes - 1, i == 0);
         if (x->axis >= 0)
             check_flip(p, x, 0, true);
     }
 }
 
-static void swap_slices(const struct pair *p, const struct gg_tensor *t, uint32_t a, uint32_t b)
+static void swap_slices(const struct pair *p, const struct view_tensor *t, uint32_t a, uint32_t b)
 {
     struct err e = {0};
     uint64_t n = t->bytes / p->plan->n_keep;
@@ -306,7 +306,7 @@ static uint32_t swap_experts(const struct pair *p, uint32_t il, uint32_t a, uint
     for (uint64_t i = 0; i < p->pruned->n_tensors; i++) {
         const struct view_tensor *x = &p->pruned->tensors[i];
         if (x->axis >= 0 && x->layer == (int32_t)il && (all || n == 0)) {
-            swap_slices(p, x->t, a, b);
+            swap_slices(p, x, a, b);
             n++;
         }
     }

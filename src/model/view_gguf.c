@@ -1,0 +1,279 @@
+/* view_gguf.c - a view of GGUF files: block_count, expert_count and the rest are keys, tensor names are the
+ * same in all families (rules in family.c). */
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "model/view.h"
+
+#include <string.h>
+
+#define MAX_EXPERTS 1024 /* LLAMA_MAX_EXPERTS */
+#define MAX_BLOCKS  512  /* LLAMA_MAX_LAYERS */
+
+/* A key of the architecture: "<arch>.<suffix>". */
+static const struct gg_key *arch_key(const struct view *v, const char *suffix)
+{
+    char name[160];
+    snprintf(name, sizeof name, "%s.%s", v->family->arch, suffix);
+    return gg_find(v->gguf, name);
+}
+
+/* A count that must be there (or, with def >= 0, may be absent), 0..max. */
+static bool count_key(const struct view *v, const char *suffix, int64_t def, uint64_t max, uint32_t *out,
+                      struct err *e)
+{
+    const struct gg_key *k = arch_key(v, suffix);
+    uint64_t n;
+    if (!k) {
+        if (def < 0)
+            return err_set(e, ERR_INPUT, "key '%s.%s' is missing", v->family->arch, suffix);
+        *out = (uint32_t)def;
+        return true;
+    }
+    if (k->kind == GG_ARR || !gg_key_u64(k, &n))
+        return err_set(e, ERR_INPUT, "key '%s.%s' is of type %s, expected one unsigned integer",
+                       v->family->arch, suffix, gg_kind_name(k->kind));
+    if (n > max)
+        return err_set(e, ERR_INPUT, "key '%s.%s' is %llu, expected at most %llu", v->family->arch, suffix,
+                       (unsigned long long)n, (unsigned long long)max);
+    *out = (uint32_t)n;
+    return true;
+}
+
+static bool read_family(struct view *v, struct err *e)
+{
+    const char *s;
+    uint64_t n;
+    char arch[128];
+    if (!gg_key_str(gg_find(v->gguf, "general.architecture"), &s, &n))
+        return err_set(e, ERR_INPUT, "key 'general.architecture' is missing or not a string");
+    struct buf safe = {0};
+    buf_safe(&safe, s, n < sizeof arch - 1 ? n : sizeof arch - 1);
+    snprintf(arch, sizeof arch, "%s", safe.s ? safe.s : "");
+    buf_clear(&safe);
+    v->family = family_find(arch);
+    if (v->family)
+        return true;
+    char key[160];
+    snprintf(key, sizeof key, "%s.expert_count", arch);
+    uint64_t experts = 0;
+    gg_key_u64(gg_find(v->gguf, key), &experts);
+    if (!experts)
+        return err_set(e, ERR_INPUT,
+                       "is a dense model (architecture '%s' has no experts), there is nothing to prune",
+                       arch);
+    return err_set(e, ERR_INPUT, "architecture '%s' is not supported (the nearest that is: '%s')", arch,
+                   family_nearest(arch)->arch);
+}
+
+static bool read_counts(struct view *v, struct err *e)
+{
+    const char *a = v->family->arch;
+    if (!count_key(v, "expert_count", 0, UINT32_MAX, &v->shape.n_experts, e))
+        return false;
+    if (v->shape.n_experts == 0)
+        return err_set(e, ERR_INPUT,
+                       "is a dense model (key '%s.expert_count' is absent or 0), there is nothing to prune",
+                       a);
+    if (v->shape.n_experts > MAX_EXPERTS)
+        return err_set(e, ERR_INPUT, "key '%s.expert_count' is %u, the engine knows at most %d", a,
+                       v->shape.n_experts, MAX_EXPERTS);
+    if (!count_key(v, "block_count", -1, MAX_BLOCKS, &v->n_blocks, e) ||
+        !count_key(v, "nextn_predict_layers", 0, v->n_blocks, &v->n_mtp, e))
+        return false;
+    if (v->n_blocks == 0)
+        return err_set(e, ERR_INPUT, "key '%s.block_count' is 0", a);
+    if ((v->family->flags & FAM_MIN_4_LAYERS) && v->n_blocks < 4)
+        return err_set(e, ERR_INPUT,
+                       "key '%s.block_count' is %u, the engine needs at least 4 for this architecture", a,
+                       v->n_blocks);
+    if (!count_key(v, "expert_group_count", 1, MAX_EXPERTS, &v->shape.n_groups, e) ||
+        !count_key(v, "expert_group_used_count", 1, MAX_EXPERTS, &v->shape.n_groups_used, e))
+        return false;
+    if (v->shape.n_groups == 0)
+        v->shape.n_groups = 1;
+    if (v->shape.n_groups == 1)
+        v->shape.n_groups_used = 1;
+    if (v->shape.n_groups > 1 &&
+        (v->shape.n_experts % v->shape.n_groups || v->shape.n_groups >= v->shape.n_experts))
+        return err_set(e, ERR_INPUT,
+                       "key '%s.expert_group_count' is %u, which does not divide %u experts into groups", a,
+                       v->shape.n_groups, v->shape.n_experts);
+    if (v->shape.n_groups > 1 && (v->shape.n_groups_used == 0 || v->shape.n_groups_used >= v->shape.n_groups))
+        return err_set(e, ERR_INPUT, "key '%s.expert_group_used_count' is %u, expected 1 to %u", a,
+                       v->shape.n_groups_used, v->shape.n_groups - 1);
+    return true;
+}
+
+/* top-k of block il: one number, or a list per block (Nemotron Puzzle). */
+static bool used_of(const struct view *v, uint32_t il, uint32_t *out, struct err *e)
+{
+    const struct gg_key *k = arch_key(v, "expert_used_count");
+    uint64_t n;
+    if (!k || !gg_key_u64_at(k, il, &n))
+        return err_set(e, ERR_INPUT, "key '%s.expert_used_count' is missing or has no integer for block %u",
+                       v->family->arch, il);
+    if (n < 1 || n > v->shape.n_experts)
+        return err_set(
+            e, ERR_INPUT,
+            "key '%s.expert_used_count' is %llu in block %u, expected 1 to %u (the number of experts)",
+            v->family->arch, (unsigned long long)n, il, v->shape.n_experts);
+    *out = (uint32_t)n;
+    return true;
+}
+
+static bool read_tensor(struct view *v, uint64_t i, struct err *e)
+{
+    struct view_tensor *x = &v->tensors[i];
+    const struct gg_tensor *t = &v->gguf->tensors[i];
+    bool suspect;
+    const struct tensor_rule *r = family_rule(t->name, &x->layer, &suspect);
+    *x = (struct view_tensor){.name = t->name,
+                              .type = gg_type_get(t->type)->name,
+                              .n_dims = t->n_dims,
+                              .dims = {t->ne[0], t->ne[1], t->ne[2], t->ne[3]},
+                              .n_elements = t->ne[0] * t->ne[1] * t->ne[2] * t->ne[3],
+                              .bytes = t->bytes,
+                              .off = t->off,
+                              .file = t->part,
+                              .layer = x->layer,
+                              .axis = -1,
+                              .expert = -1};
+    v->bytes += t->bytes;
+    v->n_params += x->n_elements;
+    if (x->layer >= 0 && (uint32_t)x->layer >= v->n_blocks)
+        return err_set(e, ERR_INPUT, "tensor '%s' belongs to block %d, but the model has %u blocks", t->name,
+                       x->layer, v->n_blocks);
+    x->mtp = x->layer >= 0 && (uint32_t)x->layer + v->n_mtp >= v->n_blocks;
+    if (suspect)
+        return err_set(
+            e, ERR_INPUT,
+            "tensor '%s' looks like part of the experts, but is not known to this version; nothing is pruned by guess",
+            t->name);
+    if (!r)
+        return true;
+    x->role = r->role;
+    x->why = r->why;
+    if (r->role == ROLE_REFUSE)
+        return true;
+    if (t->ne[r->axis] != v->shape.n_experts)
+        return err_set(e, ERR_INPUT, "tensor '%s': dimension %d is %llu, but the model has %u experts",
+                       t->name, r->axis + 1, (unsigned long long)t->ne[r->axis], v->shape.n_experts);
+    for (int d = r->axis + 1; d < 4; d++)
+        if (t->ne[d] !=
+            1) /* slices must be whole runs of rows; no known file has more (Ernie's bias is {E, 1}) */
+            return err_set(e, ERR_INPUT,
+                           "tensor '%s': dimension %d is %llu behind the expert axis, expected 1", t->name,
+                           d + 1, (unsigned long long)t->ne[d]);
+    if (r->axis == 0 && gg_type_get(t->type)->block != 1)
+        return err_set(e, ERR_INPUT, "tensor '%s' is of type %s, expected one value per expert", t->name,
+                       x->type);
+    x->axis = r->axis;
+    v->expert_bytes += t->bytes;
+    v->expert_params += x->n_elements;
+    return true;
+}
+
+/* What a MoE block must have: a router, a down projection and an up projection (alone or fused with the
+ * gate). */
+struct block_seen {
+    bool router, gate, up, gate_up, down;
+    uint64_t router_at;
+};
+
+static void see(struct block_seen *s, const char *name, uint64_t i)
+{
+    const char *rest = strchr(name + 4, '.') + 1; /* behind "blk.N." */
+    if (!strcmp(rest, "ffn_gate_inp.weight")) {
+        s->router = true;
+        s->router_at = i;
+    }
+    s->gate = s->gate || !strcmp(rest, "ffn_gate_exps.weight");
+    s->up = s->up || !strcmp(rest, "ffn_up_exps.weight");
+    s->gate_up = s->gate_up || !strcmp(rest, "ffn_gate_up_exps.weight");
+    s->down = s->down || !strcmp(rest, "ffn_down_exps.weight");
+}
+
+static bool block_complete(const struct block_seen *s, uint32_t il, const struct block_seen *first,
+                           struct err *e)
+{
+    const char *missing = !s->router              ? "ffn_gate_inp.weight"
+                          : !s->up && !s->gate_up ? "ffn_up_exps.weight"
+                          : !s->down              ? "ffn_down_exps.weight"
+                                                  : NULL;
+    if (missing)
+        return err_set(e, ERR_INPUT, "block %u has experts but no '%s'", il, missing);
+    const char *odd = s->gate != first->gate         ? "ffn_gate_exps.weight"
+                      : s->up != first->up           ? "ffn_up_exps.weight"
+                      : s->gate_up != first->gate_up ? "ffn_gate_up_exps.weight"
+                                                     : NULL;
+    return !odd ||
+           err_set(e, ERR_INPUT, "'%s' is in block %u or in the first block with experts, but not in both",
+                   odd, il);
+}
+
+static bool read_layers(struct view *v, struct err *e)
+{
+    struct block_seen *b = xcalloc(v->n_blocks, sizeof *b);
+    for (uint64_t i = 0; i < v->n_tensors; i++) {
+        const struct view_tensor *x = &v->tensors[i];
+        if (x->axis >= 0)
+            see(&b[x->layer], x->name, i);
+    }
+    const struct block_seen *first = NULL;
+    bool ok = true;
+    for (uint32_t il = 0; ok && il < v->n_blocks; il++) {
+        const struct block_seen *s = &b[il];
+        uint32_t used = 0;
+        if (!s->router && !s->gate && !s->up && !s->gate_up && !s->down)
+            continue;
+        if (!first)
+            first = s;
+        if (!(ok = block_complete(s, il, first, e) && used_of(v, il, &used, e)))
+            break;
+        if (used > v->shape.n_used)
+            v->shape.n_used = used;
+        if (il + v->n_mtp < v->n_blocks)
+            v->layers[v->n_layers++] = (struct view_layer){il, used, s->router_at};
+    }
+    free(b);
+    if (ok && v->n_layers == 0)
+        ok = err_set(e, ERR_INPUT,
+                     "key '%s.expert_count' is %u, but no block outside the MTP blocks has experts",
+                     v->family->arch, v->shape.n_experts);
+    return ok;
+}
+
+bool view_fill_gguf(struct view *v, struct err *e)
+{
+    if (!read_family(v, e) || !read_counts(v, e))
+        return false;
+    v->n_files = v->gguf->n_parts;
+    v->files = xcalloc(v->n_files, sizeof *v->files);
+    for (uint32_t i = 0; i < v->n_files; i++) {
+        const struct gg_part *g = &v->gguf->parts[i];
+        v->files[i] = (struct view_file){g->path, g->fd, g->size};
+    }
+    v->n_tensors = v->gguf->n_tensors;
+    v->tensors = xcalloc(v->n_tensors, sizeof *v->tensors);
+    v->layers = xcalloc(v->n_blocks, sizeof *v->layers);
+    for (uint64_t i = 0; i < v->n_tensors; i++)
+        if (!read_tensor(v, i, e))
+            return false;
+    for (uint64_t i = 0; i < v->n_tensors;
+         i++) /* the old form has no fused tensors: say that before "no block has experts" */
+        if (v->tensors[i].role == ROLE_REFUSE && strstr(v->tensors[i].name, "ffn_down."))
+            return err_set(e, ERR_INPUT, "tensor '%s' %s", v->tensors[i].name, v->tensors[i].why);
+    if (!read_layers(v, e))
+        return false;
+    const char *s;
+    uint64_t n;
+    if (gg_key_str(gg_find(v->gguf, "general.name"), &s, &n) && n) {
+        struct buf b = {0};
+        buf_safe(&b, s, n < 200 ? n : 200);
+        v->name = b.s;
+    } else {
+        v->name = xstrdup(path_base(v->path));
+    }
+    return shape_check_groups(&v->shape, e);
+}

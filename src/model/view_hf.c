@@ -1,0 +1,451 @@
+/* view_hf.c - a view of a Hugging Face checkpoint. The counts come from config.json, names are given their
+ * meaning by the family's record (hf_family.c), and then everything is held against everything else: an
+ * expert that is missing in one layer, a router with another number of rows or a count that a file does not
+ * share is an error here and never a surprise in a pruned model. */
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "hf/config.h"
+#include "model/hf_family.h"
+#include "model/view.h"
+
+#include <string.h>
+
+#define MAX_EXPERTS 65536 /* no engine knows more than 1024; a bound for our tables */
+#define MAX_BLOCKS  4096
+
+struct part { /* a tensor of a single expert */
+    const struct view_tensor *x;
+    const char *part; /* "up_proj.weight" */
+};
+
+struct block { /* what a block has */
+    const struct view_tensor *router;
+    const char *stem; /* its name up to "layers.N.", of some tensor; stem_n bytes */
+    int stem_n;
+    bool experts;
+};
+
+struct reading {
+    struct view *v;
+    struct part *parts;
+    size_t n_parts, cap;
+    struct block *blocks; /* MAX_BLOCKS */
+    uint32_t n_trunk;     /* blocks of the trunk */
+    bool packed;          /* some weights hold more than one value per element */
+};
+
+/* ---- the family ---- */
+
+/* A record whose pattern finds single experts and a router. */
+static const struct hf_family *guess(const struct view *v)
+{
+    const struct hf_family *f;
+    for (uint32_t k = 0; (f = hf_family_usual(k)); k++) {
+        bool experts = false, router = false;
+        for (uint64_t i = 0; i < v->hf->n_tensors; i++) {
+            struct hf_place p = hf_place(v->hf->tensors[i].name);
+            struct hf_role r = {0};
+            if (p.rest)
+                r = hf_family_role(f, p.rest);
+            experts = experts || r.role == ROLE_EXPERT;
+            router = router || r.role == ROLE_ROUTER;
+        }
+        if (experts && router)
+            return f;
+    }
+    return NULL;
+}
+
+static bool guessed(const struct view *v)
+{
+    return !*v->hf_family->classes;
+}
+
+static bool any_experts(const struct hf_checkpoint *c)
+{
+    for (uint64_t i = 0; i < c->n_tensors; i++)
+        if (strstr(c->tensors[i].name, ".experts."))
+            return true;
+    return false;
+}
+
+static bool read_family(struct view *v, struct err *e)
+{
+    const char *class_name = v->counts->architecture ? v->counts->architecture : "";
+    v->hf_family = hf_family_find(class_name);
+    if (!v->hf_family)
+        v->hf_family = guess(v);
+    if (!v->counts->n_experts) {
+        if (v->hf_family || any_experts(v->hf))
+            return err_set(e, ERR_INPUT,
+                           "config.json: the number of experts is missing (num_experts, num_local_experts, "
+                           "n_routed_experts or another name for it)");
+        return err_set(e, ERR_INPUT,
+                       "is a dense model (architecture '%s' without routed experts), there is "
+                       "nothing to prune",
+                       class_name);
+    }
+    if (!v->hf_family)
+        return err_set(
+            e, ERR_INPUT,
+            "architecture '%s' is not known, and its tensors do not follow a usual pattern of names",
+            class_name);
+    if (v->hf_family->arch)
+        v->family = family_find(v->hf_family->arch);
+    if (!v->family) {
+        v->unknown = (struct family){.arch = class_name, .models = class_name, .gate = "not known"};
+        v->family = &v->unknown;
+    }
+    return true;
+}
+
+static bool read_counts(struct view *v, struct err *e)
+{
+    const struct hf_counts *c = v->counts;
+    if (c->n_experts > MAX_EXPERTS)
+        return err_set(e, ERR_INPUT, "config.json: %llu experts, expected at most %d",
+                       (unsigned long long)c->n_experts, MAX_EXPERTS);
+    if (!c->n_used)
+        return err_set(e, ERR_INPUT,
+                       "config.json: the number of experts per token is missing "
+                       "(num_experts_per_tok or another name for it)");
+    v->shape = (struct shape){(uint32_t)c->n_experts, (uint32_t)c->n_used, 1, 1};
+    if (c->n_groups <= 1 || c->groups_ignored)
+        return true;
+    if (c->n_experts % c->n_groups || c->n_groups >= c->n_experts)
+        return err_set(e, ERR_INPUT,
+                       "config.json: n_group is %llu, which does not divide %llu experts into groups",
+                       (unsigned long long)c->n_groups, (unsigned long long)c->n_experts);
+    if (c->n_groups_used < 1 || c->n_groups_used > c->n_groups)
+        return err_set(e, ERR_INPUT, "config.json: topk_group is %llu, expected 1 to %llu",
+                       (unsigned long long)c->n_groups_used, (unsigned long long)c->n_groups);
+    v->shape.n_groups = (uint32_t)c->n_groups;
+    v->shape.n_groups_used = (uint32_t)c->n_groups_used;
+    return shape_check_groups(&v->shape, e) || err_ctx(e, "config.json");
+}
+
+/* ---- the tensors ---- */
+
+static const char *dims_text(const struct view_tensor *x, char dst[128])
+{
+    size_t n = 0;
+    dst[0] = 0;
+    for (uint32_t d = 0; d < x->n_dims && n < 100; d++)
+        n += (size_t)snprintf(dst + n, 128 - n, "%s%llu", d ? "," : "", (unsigned long long)x->dims[d]);
+    return dst;
+}
+
+/* The dimension that is the expert, of a stacked tensor. An unknown family's tensor must leave no doubt. */
+static bool find_axis(struct reading *r, struct view_tensor *x, struct err *e)
+{
+    const struct view *v = r->v;
+    uint64_t n = v->shape.n_experts;
+    char s[128];
+    if (x->n_elements == 1 && n > 1) { /* one value for all experts */
+        x->axis = -1;
+        return true;
+    }
+    uint32_t same = 0;
+    for (uint32_t d = 0; d < x->n_dims; d++)
+        same += x->dims[d] == n;
+    if (guessed(v) && (x->n_dims == 0 || x->dims[0] != n || same > 1))
+        return err_set(
+            e, ERR_INPUT,
+            "tensor '%s' (shape %s): its expert axis cannot be known, because the architecture is not "
+            "and %s; nothing is pruned by guess",
+            x->name, dims_text(x, s),
+            same > 1 ? "several axes have the length of the expert count"
+                     : "the first axis has not the length of the expert count");
+    if (x->n_dims == 2 && x->dims[0] == 1 && x->dims[1] == n && n > 1) /* Ernie's [1, E] */
+        x->axis = 1;
+    else if (x->n_dims >= 1 && x->dims[0] == n)
+        x->axis = 0;
+    else if ((v->hf_family->flags & HF_ROWS) && x->role == ROLE_EXPERT && x->n_dims == 2 &&
+             x->dims[0] % n == 0)
+        x->axis = 0;
+    else
+        return err_set(
+            e, ERR_INPUT,
+            "tensor '%s': its shape is [%s], but config.json says %llu experts (expected in the first "
+            "dimension)",
+            x->name, dims_text(x, s), (unsigned long long)n);
+    return true;
+}
+
+static bool is_float(const char *type)
+{
+    return strchr("BF", type[0]) && type[1] != '4' && type[1] != '6' && type[1] != 'O'; /* not F4, F6, BOOL */
+}
+
+/* The router: rows of numbers are cut; one value for all stays; what quantisation made of the rows is not
+ * touched, and then the model cannot be pruned. */
+static bool read_router(struct reading *r, struct view_tensor *x, struct block *b, const char *part,
+                        struct err *e)
+{
+    size_t n = strlen(part);
+    bool weight = x->n_dims == 2 && n >= 6 && !strcmp(part + n - 6, "weight");
+    if (weight)
+        b->router = x;
+    else
+        x->role = ROLE_SELECT;
+    bool rows = x->n_dims >= 1 && x->dims[0] == r->v->shape.n_experts;
+    if (x->n_elements == 1 && !rows) {
+        x->axis = -1;
+        x->role = ROLE_NONE;
+        return true;
+    }
+    if (!rows && (!is_float(x->type) || !weight) && !(n >= 4 && !strcmp(part + n - 4, "bias"))) {
+        x->axis = -1;
+        x->role = ROLE_REFUSE;
+        x->why = "is a router stored so that its rows cannot be cut apart";
+        return true;
+    }
+    return find_axis(r, x, e);
+}
+
+static bool read_tensor(struct reading *r, uint64_t i, struct err *e)
+{
+    struct view *v = r->v;
+    const struct hf_tensor *t = &v->hf->tensors[i];
+    struct view_tensor *x = &v->tensors[i];
+    struct hf_place p = hf_place(t->name);
+    *x = (struct view_tensor){.name = t->name,
+                              .type = t->dtype->name,
+                              .n_dims = t->n_dims,
+                              .n_elements = 1,
+                              .bytes = t->bytes,
+                              .off = t->off,
+                              .file = t->file,
+                              .layer = -1,
+                              .axis = -1,
+                              .expert = -1,
+                              .mtp = p.mtp};
+    memcpy(x->dims, t->dims, sizeof x->dims);
+    for (uint32_t d = 0; d < x->n_dims; d++)
+        x->n_elements *= x->dims[d]; /* the reader has checked the product */
+    v->bytes += x->bytes;
+    v->n_params += x->n_elements;
+    if (!p.rest) {
+        if (!p.other && strstr(x->name, ".experts."))
+            return err_set(e, ERR_INPUT,
+                           "tensor '%s' looks like part of the experts, but stands in no known "
+                           "place; nothing is pruned by guess",
+                           x->name);
+        return true;
+    }
+    uint32_t il = p.layer + (p.mtp ? r->n_trunk : 0);
+    if (p.layer >= MAX_BLOCKS || il >= MAX_BLOCKS)
+        return err_set(e, ERR_INPUT, "tensor '%s': layer %u is out of range", x->name, p.layer);
+    x->layer = (int32_t)il;
+    x->mtp = il >= r->n_trunk;
+    if (il >= v->n_blocks)
+        v->n_blocks = il + 1;
+    struct hf_role role = hf_family_role(v->hf_family, p.rest);
+    x->role = role.role;
+    if (role.role == ROLE_NONE) {
+        if (strstr(p.rest, ".experts.") || !strncmp(p.rest, "experts.", 8))
+            return err_set(e, ERR_INPUT,
+                           "tensor '%s' looks like part of the experts, but is not known to this "
+                           "version; nothing is pruned by guess",
+                           x->name);
+        return true;
+    }
+    struct block *b = &r->blocks[il];
+    b->stem = x->name;
+    b->stem_n = (int)(p.rest - x->name - 1);
+    x->axis = role.axis;
+    if (role.role == ROLE_ROUTER) {
+        if (!read_router(r, x, b, role.router, e))
+            return false;
+    } else if (role.number) {
+        x->number = (uint32_t)(role.number - x->name);
+        x->expert = (int32_t)strtoul(role.number, NULL, 10);
+        b->experts = true;
+        GROW(r->parts, r->n_parts, r->cap);
+        r->parts[r->n_parts++] = (struct part){x, role.part};
+    } else {
+        if (!find_axis(r, x, e))
+            return false;
+        b->experts = b->experts || (role.role == ROLE_EXPERT && x->axis >= 0 && x->n_dims >= 2);
+    }
+    if (view_has_experts(x)) {
+        v->expert_bytes += x->bytes;
+        v->expert_params += x->n_elements;
+        r->packed = r->packed || !is_float(x->type);
+    }
+    return true;
+}
+
+/* ---- single experts: all there, all alike ---- */
+
+static int by_place(const void *a, const void *b)
+{
+    const struct part *x = a, *y = b;
+    if (x->x->layer != y->x->layer)
+        return x->x->layer < y->x->layer ? -1 : 1;
+    int c = strcmp(x->part, y->part);
+    return c ? c : (x->x->expert > y->x->expert) - (x->x->expert < y->x->expert);
+}
+
+/* "model.layers.0.mlp.experts" of a single expert's tensor: up to the dot before the number. */
+static int stem_len(const struct view_tensor *x)
+{
+    return (int)x->number - 1;
+}
+
+/* Tensors of one matrix that are stored alike have one shape. (bitsandbytes writes the state as JSON text, of
+ * any length.) */
+static bool same_shape(const struct part *first, const struct part *p, struct err *e)
+{
+    const struct view_tensor *a = first->x, *b = p->x;
+    char s[128], t[128];
+    if (strcmp(a->type, b->type) != 0 || strstr(p->part, "quant_state"))
+        return true;
+    if (a->n_dims == b->n_dims && !memcmp(a->dims, b->dims, sizeof a->dims))
+        return true;
+    return err_set(e, ERR_INPUT, "tensor '%s' has the shape [%s], that of expert %d is [%s]", b->name,
+                   dims_text(b, s), a->expert, dims_text(a, t));
+}
+
+/* How many tensors hold a matrix may differ between experts (mixed quantisation), which matrices there are
+ * may not: parts[a, b) are the tensors of one matrix ("up_proj.") in one layer. */
+static bool all_there(const struct reading *r, size_t a, size_t b, bool *seen, struct err *e)
+{
+    uint32_t n = r->v->shape.n_experts, there = 0;
+    const struct view_tensor *x = r->parts[a].x;
+    uint32_t most = 0;
+    memset(seen, 0, n * sizeof *seen);
+    for (size_t i = a; i < b; i++) {
+        uint32_t j = (uint32_t)r->parts[i].x->expert;
+        most = j > most ? j : most;
+        if (j < n)
+            seen[j] = true;
+    }
+    for (uint32_t j = 0; j < n; j++)
+        there += seen[j];
+    if (most >= n || there == most + 1)
+        if (most + 1 != n)
+            return err_set(e, ERR_INPUT, "'%.*s' holds %u experts, but config.json says %u", stem_len(x),
+                           x->name, most + 1, n);
+    for (uint32_t j = 0; j < n; j++)
+        if (!seen[j])
+            return err_set(e, ERR_INPUT, "'%.*s.%u' has no '%.*s', but other experts have", stem_len(x),
+                           x->name, j, (int)strcspn(r->parts[a].part, "."), r->parts[a].part);
+    return true;
+}
+
+static bool check_parts(struct reading *r, struct err *e)
+{
+    bool ok = true, *seen = xcalloc(r->v->shape.n_experts, sizeof *seen);
+    if (r->n_parts)
+        qsort(r->parts, r->n_parts, sizeof *r->parts, by_place);
+    /* first the shapes, then which are missing: a matrix is a run of parts, as '.' sorts before letters */
+    for (size_t i = 1, first = 0; ok && i < r->n_parts; i++) {
+        const struct part *p = &r->parts[i], *f = &r->parts[first];
+        if (p->x->layer != f->x->layer || strcmp(p->part, f->part) != 0)
+            first = i;
+        else
+            ok = same_shape(f, p, e);
+    }
+    for (size_t a = 0, b; ok && a < r->n_parts; a = b) {
+        size_t n = strcspn(r->parts[a].part, ".");
+        for (b = a + 1; b < r->n_parts && r->parts[b].x->layer == r->parts[a].x->layer &&
+                        strcspn(r->parts[b].part, ".") == n &&
+                        !strncmp(r->parts[a].part, r->parts[b].part, n);)
+            b++;
+        ok = all_there(r, a, b, seen, e);
+    }
+    free(seen);
+    return ok;
+}
+
+/* ---- the layers ---- */
+
+static bool read_layers(struct reading *r, struct err *e)
+{
+    struct view *v = r->v;
+    v->n_mtp = v->n_blocks > r->n_trunk ? v->n_blocks - r->n_trunk : 0;
+    v->layers = xcalloc(v->n_blocks ? v->n_blocks : 1, sizeof *v->layers);
+    for (uint32_t il = 0; il < v->n_blocks; il++) {
+        const struct block *b = &r->blocks[il];
+        if (!b->experts && !b->router)
+            continue;
+        if (!b->router || !b->experts)
+            return err_set(e, ERR_INPUT, "layer '%.*s' has %s (%s%s%s)", b->stem_n, b->stem,
+                           b->experts ? "experts but no router" : "a router but no experts",
+                           v->hf_family->block, *v->hf_family->block ? "." : "",
+                           b->experts ? v->hf_family->router : v->hf_family->experts);
+        if (il < r->n_trunk)
+            v->layers[v->n_layers++] =
+                (struct view_layer){il, v->shape.n_used, (uint64_t)(b->router - v->tensors)};
+    }
+    if (!v->n_layers)
+        return err_set(e, ERR_INPUT, "config.json says %u experts, but no tensor holds any",
+                       v->shape.n_experts);
+    return true;
+}
+
+/* Without the count in config.json: all layers are the trunk. */
+static uint32_t trunk_blocks(const struct view *v)
+{
+    uint32_t n = 0;
+    if (v->counts->n_layers)
+        return v->counts->n_layers < MAX_BLOCKS ? (uint32_t)v->counts->n_layers : MAX_BLOCKS;
+    for (uint64_t i = 0; i < v->hf->n_tensors; i++) {
+        struct hf_place p = hf_place(v->hf->tensors[i].name);
+        if (p.rest && !p.mtp && p.layer < MAX_BLOCKS && p.layer >= n)
+            n = p.layer + 1;
+    }
+    return n;
+}
+
+static bool fill(struct reading *r, struct err *e)
+{
+    struct view *v = r->v;
+    if (!read_family(v, e) || !read_counts(v, e))
+        return false;
+    v->n_blocks = r->n_trunk = trunk_blocks(v);
+    for (uint64_t i = 0; i < v->n_tensors; i++)
+        if (!read_tensor(r, i, e))
+            return false;
+    if (r->packed)
+        v->n_params = v->expert_params = 0;
+    return check_parts(r, e) && read_layers(r, e);
+}
+
+bool view_fill_hf(struct view *v, struct err *e)
+{
+    struct reading r = {.v = v};
+    v->counts = xcalloc(1, sizeof *v->counts);
+    if (!hf_counts(&v->hf->config.doc, v->counts, e))
+        return err_ctx(e, "config.json");
+    v->n_files = v->hf->n_files;
+    v->files = xcalloc(v->n_files, sizeof *v->files);
+    for (uint32_t i = 0; i < v->n_files; i++) {
+        const struct hf_file *f = &v->hf->files[i];
+        v->files[i] = (struct view_file){f->path, f->fd, f->size};
+    }
+    v->n_tensors = v->hf->n_tensors;
+    v->tensors = xcalloc(v->n_tensors ? v->n_tensors : 1, sizeof *v->tensors);
+    r.blocks = xcalloc(MAX_BLOCKS, sizeof *r.blocks);
+    bool ok = fill(&r, e);
+    free(r.blocks);
+    free(r.parts);
+    if (ok) { /* the folder's own name, also for "." and "dir/" */
+        char *real = realpath(v->path, NULL);
+        struct buf b = {0};
+        const char *base = path_base(real ? real : v->path);
+        buf_safe(&b, base, strlen(base));
+        v->name = b.s ? b.s : xstrdup("model");
+        free(real);
+        if (guessed(v))
+            log_note(
+                "note: architecture '%s' (%s) is not known; its names follow the usual pattern and are taken "
+                "as such (%s.%s, %s.%s)",
+                v->family->arch, v->counts->model_type ? v->counts->model_type : "no model_type",
+                v->hf_family->block, v->hf_family->experts, v->hf_family->block, v->hf_family->router);
+    }
+    return ok;
+}

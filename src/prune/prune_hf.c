@@ -1,0 +1,559 @@
+/* prune_hf.c - writing pruned checkpoint folders (see prune.h).
+ *
+ * The folder is filled under another name and appears complete. Tensors keep the order of the input's bytes,
+ * so that what was aligned stays so where it can. Everything that is not weights, index or one of the three
+ * JSON files that name experts is copied as it is; weights that the checkpoint does not name (another form of
+ * the same model) are not, because they would not be pruned. */
+#include "base/dir.h"
+#include "base/hash.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "hf/config.h"
+#include "prune/card.h"
+#include "prune/prune.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#define OURS       "reap.json" /* in every folder that we wrote */
+#define CARD       "README.md"
+#define INDEX      "model.safetensors.index.json"
+#define MAX_DEPTH  8
+#define MAX_README (16u << 20)
+
+struct tensor_out {
+    uint64_t x;    /* index of the view's tensor */
+    uint32_t file; /* index into the output files */
+};
+
+struct job {
+    struct view *v;
+    const struct plan *p;
+    const struct prune_opts *o;
+    struct prune_result *r;
+    struct tensor_out *tensors; /* in the order of writing, file by file */
+    uint64_t n_tensors;
+    char **files; /* names */
+    uint32_t n_files;
+    uint64_t data_bytes, n_elements; /* of all tensors */
+    struct out_dir dir;
+    struct progress progress;
+    uint64_t done;
+};
+
+static const struct view_tensor *source(const struct job *j, uint64_t i)
+{
+    return &j->v->tensors[j->tensors[i].x];
+}
+
+static uint64_t elements(const struct job *j, const struct view_tensor *x)
+{
+    return x->axis < 0 ? x->n_elements : x->n_elements / j->v->shape.n_experts * j->p->n_keep;
+}
+
+/* ---- which tensor goes into which file ---- */
+
+static void choose_tensors(struct job *j)
+{
+    j->tensors = xcalloc(j->v->n_tensors ? j->v->n_tensors : 1, sizeof *j->tensors);
+    for (uint64_t i = 0; i < j->v->n_tensors; i++) {
+        const struct view_tensor *x = &j->v->tensors[i];
+        bool gone = (x->mtp && j->o->drop_mtp) || (x->expert >= 0 && plan_number(j->p, j->v, x) < 0);
+        prune_count(j->r, x, gone);
+        if (gone)
+            continue;
+        j->tensors[j->n_tensors++] = (struct tensor_out){i, x->file};
+        j->data_bytes += plan_bytes(j->p, j->v, x);
+        j->n_elements += elements(j, x);
+    }
+}
+
+/* Files of at most max_shard bytes of data; a tensor is never divided. */
+static void cut_shards(struct job *j)
+{
+    uint64_t in_file = 0;
+    uint32_t file = 0;
+    for (uint64_t i = 0; i < j->n_tensors; i++) {
+        uint64_t n = plan_bytes(j->p, j->v, source(j, i));
+        if (in_file && (n > j->o->max_shard || in_file > j->o->max_shard - n)) {
+            file++;
+            in_file = 0;
+        }
+        in_file += n;
+        j->tensors[i].file = file;
+    }
+    j->n_files = file + 1;
+}
+
+/* The place of "00001-of-00003" in a name: two numbers; false if there is none. */
+static bool shard_pattern(const char *name, int *before, int *digits, int *of_digits, const char **after)
+{
+    const char *of = strstr(name, "-of-");
+    if (!of)
+        return false;
+    const char *a = of;
+    while (a > name && a[-1] >= '0' && a[-1] <= '9')
+        a--;
+    size_t n = strspn(of + 4, "0123456789");
+    *before = (int)(a - name);
+    *digits = (int)(of - a);
+    *of_digits = (int)n;
+    *after = of + 4 + n;
+    return a < of && n > 0;
+}
+
+/* Like the input's files, without those that hold nothing any more; then the others are counted anew, where
+ * their names count. */
+static void keep_shards(struct job *j)
+{
+    uint32_t n_in = j->v->n_files, *map = xcalloc(n_in, sizeof *map);
+    bool *used = xcalloc(n_in, sizeof *used);
+    for (uint64_t i = 0; i < j->n_tensors; i++)
+        used[j->tensors[i].file] = true;
+    for (uint32_t f = 0; f < n_in; f++)
+        if (used[f])
+            map[f] = j->n_files++;
+    for (uint64_t i = 0; i < j->n_tensors; i++)
+        j->tensors[i].file = map[j->tensors[i].file];
+    j->files = xcalloc(j->n_files ? j->n_files : 1, sizeof *j->files);
+    for (uint32_t f = 0; f < n_in; f++) {
+        const char *name = j->v->hf->files[f].name, *after;
+        int before, digits, of_digits;
+        if (!used[f])
+            continue;
+        if (j->n_files < n_in && shard_pattern(name, &before, &digits, &of_digits, &after))
+            j->files[map[f]] = xasprintf("%.*s%0*u-of-%0*u%s", before, name, digits, map[f] + 1, of_digits,
+                                         j->n_files, after);
+        else
+            j->files[map[f]] = xstrdup(name);
+    }
+    free(map);
+    free(used);
+}
+
+static void choose_files(struct job *j)
+{
+    if (!j->o->merge && !j->o->max_shard) {
+        keep_shards(j);
+        return;
+    }
+    if (j->o->merge) {
+        for (uint64_t i = 0; i < j->n_tensors; i++)
+            j->tensors[i].file = 0;
+        j->n_files = 1;
+    } else {
+        cut_shards(j);
+    }
+    j->files = xcalloc(j->n_files, sizeof *j->files);
+    for (uint32_t f = 0; f < j->n_files; f++)
+        j->files[f] = j->n_files == 1 ? xstrdup("model.safetensors")
+                                      : xasprintf("model-%05u-of-%05u.safetensors", f + 1, j->n_files);
+}
+
+static bool needs_index(const struct job *j)
+{
+    return j->n_files > 1 || strcmp(j->files[0], "model.safetensors") != 0 ||
+           (j->v->hf->has_index && !j->o->merge);
+}
+
+/* ---- the weights ---- */
+
+/* The headers' entries of tensors [first, end); names and all in one block each, freed by the caller. */
+static struct hf_tensor *entries(const struct job *j, uint64_t first, uint64_t end, struct buf *names)
+{
+    struct hf_tensor *t = xcalloc(end > first ? end - first : 1, sizeof *t);
+    size_t *at = xcalloc(end > first ? end - first : 1, sizeof *at);
+    for (uint64_t i = first; i < end; i++) {
+        const struct view_tensor *x = source(j, i);
+        struct hf_tensor *y = &t[i - first];
+        *y = j->v->hf->tensors[j->tensors[i].x];
+        for (uint32_t d = 0; d < x->n_dims; d++)
+            y->dims[d] = plan_dim(j->v, x, d, j->p->n_keep);
+        y->bytes = plan_bytes(j->p, j->v, x);
+        at[i - first] = names->n;
+        plan_name(j->p, j->v, x, names);
+        buf_char(names, 0);
+    }
+    for (uint64_t i = 0; i < end - first; i++) /* now that the text does not move any more */
+        t[i].name = names->s + at[i];
+    free(at);
+    return t;
+}
+
+static void put_header(struct buf *b, const struct job *j, uint64_t first, uint64_t end)
+{
+    struct buf names = {0};
+    struct hf_tensor *t = entries(j, first, end, &names);
+    const struct hf_tensor **list = xcalloc(end > first ? end - first : 1, sizeof *list);
+    for (uint64_t i = 0; i < end - first; i++)
+        list[i] = &t[i];
+    uint32_t from = end > first ? source(j, first)->file : 0;
+    st_put_header(b, list, end - first, j->v->hf->files[from].metadata);
+    free(list);
+    free(t);
+    buf_clear(&names);
+}
+
+/* Neighbours that stay whole are one range of bytes. */
+static bool copy_data(struct job *j, struct out *out, uint64_t first, uint64_t end, struct err *e)
+{
+    for (uint64_t i = first, k; i < end; i = k) {
+        const struct view_tensor *x = source(j, i);
+        uint64_t n = x->bytes;
+        k = i + 1;
+        if (x->axis >= 0) {
+            if (!prune_copy(out, j->v, j->p, x, &j->progress, j->done, e))
+                return err_ctx(e, "tensor '%s'", x->name);
+            n = plan_bytes(j->p, j->v, x);
+        } else {
+            for (; k < end && n < (64u << 20); k++) {
+                const struct view_tensor *y = source(j, k);
+                if (y->axis >= 0 || y->file != x->file || y->off != x->off + n)
+                    break;
+                n += y->bytes;
+            }
+            if (!out_copy(out, view_fd(j->v, x), x->off, n, e))
+                return err_ctx(e, "tensor '%s'", x->name);
+        }
+        progress_set(&j->progress, j->done += n);
+    }
+    return true;
+}
+
+static uint64_t end_of_file(const struct job *j, uint64_t first)
+{
+    uint64_t end = first;
+    while (end < j->n_tensors && j->tensors[end].file == j->tensors[first].file)
+        end++;
+    return end;
+}
+
+static bool write_file(struct job *j, uint64_t first, uint64_t end, struct err *e)
+{
+    char *path = path_join(j->dir.part, j->files[j->tensors[first].file]);
+    struct buf h = {0};
+    struct out out = {.fd = -1};
+    put_header(&h, j, first, end);
+    bool ok = out_open(&out, path, false, e) && out_write(&out, h.s, h.n, e);
+    buf_clear(&h);
+    ok = ok && copy_data(j, &out, first, end, e) && out_commit(&out, e);
+    out_abort(&out);
+    free(path);
+    return ok;
+}
+
+static bool write_weights(struct job *j, struct err *e)
+{
+    for (uint64_t first = 0, end; first < j->n_tensors; first = end) {
+        end = end_of_file(j, first);
+        if (!write_file(j, first, end, e))
+            return false;
+    }
+    return true;
+}
+
+static void put_index(struct buf *b, const struct job *j)
+{
+    struct buf names = {0};
+    struct hf_tensor *t = entries(j, 0, j->n_tensors, &names);
+    const struct hf_tensor **list = xcalloc(j->n_tensors ? j->n_tensors : 1, sizeof *list);
+    const char **file_of = xcalloc(j->n_tensors ? j->n_tensors : 1, sizeof *file_of);
+    for (uint64_t i = 0; i < j->n_tensors; i++) {
+        list[i] = &t[i];
+        file_of[i] = j->files[j->tensors[i].file];
+    }
+    hf_put_index(b, j->v->hf->index_metadata, j->data_bytes, j->n_elements, list, file_of, j->n_tensors);
+    free(file_of);
+    free(list);
+    free(t);
+    buf_clear(&names);
+}
+
+/* ---- the other files ---- */
+
+static bool put_text(const struct job *j, const char *name, const struct buf *b, struct err *e)
+{
+    char *path = path_join(j->dir.part, name);
+    bool ok = file_write_atomic(path, b->s ? b->s : "", b->n, false, e);
+    free(path);
+    return ok;
+}
+
+static const uint32_t *keep_of(void *ctx, int64_t layer)
+{
+    const struct job *j = ctx;
+    int i = layer < 0           ? (int)j->v->n_layers - 1
+            : layer > INT32_MAX ? -1
+                                : view_plan_layer(j->v, (int32_t)layer);
+    return i < 0 ? NULL : j->p->layers[i].keep;
+}
+
+bool prune_edit_json(const struct view *v, const struct plan *p, const struct hf_json *json, bool config,
+                     bool drop_mtp, struct buf *out, struct err *e)
+{
+    struct job j = {.v = (struct view *)(uintptr_t)v, .p = p};
+    struct hf_edit_plan plan = {.n_experts = v->shape.n_experts,
+                                .n_keep = p->n_keep,
+                                .n_layers = v->n_blocks - v->n_mtp,
+                                .keep = keep_of,
+                                .ctx = &j,
+                                .drop_mtp = drop_mtp};
+    return hf_edit_config(&json->doc, &plan, config, out, e);
+}
+
+/* num_experts and n_experts beside the key that states the count, for loaders that look for those names. */
+static bool add_count_aliases(const struct buf *text, uint32_t n_keep, struct buf *out, struct err *e)
+{
+    static const char *const names[] = {"num_experts", "n_experts"};
+    struct jdoc d = {0};
+    struct hf_counts c = {0};
+    struct jedits x = {0};
+    char count[16];
+    snprintf(count, sizeof count, "%u", n_keep);
+    bool ok = jdoc_parse(&d, text->s, text->n, 0, NULL, true, e) && hf_counts(&d, &c, e);
+    uint32_t node = 0, object = 0;
+    for (char *key = ok ? c.n_experts_path : NULL, *next; key; key = next) {
+        if ((next = strchr(key, '.')))
+            *next++ = 0;
+        object = node;
+        node = jdoc_get(&d, object, key);
+    }
+    for (size_t i = 0; ok && node != JSPAN_NONE && i < sizeof names / sizeof *names; i++)
+        if (jdoc_get(&d, object, names[i]) == JSPAN_NONE)
+            jedit_add_after(&x, &d, node, names[i], count);
+    if (ok)
+        jedits_apply(&x, &d, out);
+    jedits_clear(&x);
+    hf_counts_clear(&c);
+    jdoc_clear(&d);
+    return ok;
+}
+
+static bool write_json(const struct job *j, const struct hf_json *json, const char *name, bool config,
+                       struct err *e)
+{
+    struct buf b = {0}, aliased = {0};
+    if (!json->text)
+        return true;
+    bool ok = prune_edit_json(j->v, j->p, json, config, j->o->drop_mtp, &b, e);
+    if (ok && config && j->o->count_aliases)
+        ok = add_count_aliases(&b, j->p->n_keep, &aliased, e);
+    ok = (ok && put_text(j, name, aliased.n ? &aliased : &b, e)) || err_ctx(e, "%s", name);
+    buf_clear(&b);
+    buf_clear(&aliased);
+    return ok;
+}
+
+static bool ends_with(const char *s, const char *end)
+{
+    size_t n = strlen(s), k = strlen(end);
+    return n >= k && !strcasecmp(s + n - k, end);
+}
+
+/* Weights, in whatever form, and what goes with them. */
+static bool is_weights(const char *name)
+{
+    static const char *const ends[] = {".safetensors", ".gguf", ".ggml",       ".pt",
+                                       ".pth",         ".ckpt", ".h5",         ".msgpack",
+                                       ".onnx",        ".nemo", ".index.json", ".imatrix"};
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        if (ends_with(name, ends[i]))
+            return true;
+    return ends_with(name, ".bin") &&
+           (!strncmp(name, "pytorch_model", 13) || !strncmp(name, "model", 5) ||
+            !strncmp(name, "consolidated", 12) || !strncmp(name, "adapter_model", 13));
+}
+
+/* What the job writes itself. */
+static bool is_ours(const struct job *j, const char *name)
+{
+    const struct hf_checkpoint *c = j->v->hf;
+    for (uint32_t f = 0; f < c->n_files; f++)
+        if (!strcmp(name, c->files[f].name))
+            return true;
+    return !strcmp(name, INDEX) || !strcmp(name, "config.json") || !strcmp(name, OURS) ||
+           (!strcmp(name, "hf_quant_config.json") && c->hf_quant_config.text) ||
+           (!strcmp(name, "quantize_config.json") && c->quantize_config.text) ||
+           (!strcmp(name, CARD) && !j->o->no_card);
+}
+
+static bool holds_weights(const char *dir, int depth, struct err *e)
+{
+    struct dir_entry *list;
+    size_t n;
+    if (depth > MAX_DEPTH || !dir_list(dir, &list, &n, e))
+        return false;
+    bool found = false;
+    for (size_t i = 0; !found && i < n; i++) {
+        char *path = path_join(dir, list[i].name);
+        found = list[i].is_dir ? holds_weights(path, depth + 1, e) : is_weights(list[i].name);
+        free(path);
+    }
+    dir_list_free(list, n);
+    return found;
+}
+
+static bool copy_file(const char *from, const char *to, struct err *e)
+{
+    uint64_t size;
+    struct out out = {.fd = -1};
+    int fd = file_open_read(from, &size, e);
+    bool ok =
+        fd >= 0 && out_open(&out, to, false, e) && out_copy(&out, fd, 0, size, e) && out_commit(&out, e);
+    out_abort(&out);
+    if (fd >= 0)
+        close(fd);
+    return ok;
+}
+
+static bool copy_others(const struct job *j, const char *from, const char *to, int depth, struct err *e)
+{
+    struct dir_entry *list;
+    size_t n;
+    if (depth > MAX_DEPTH)
+        return err_set(e, ERR_INPUT, "'%s' is nested more than %d folders deep", from, MAX_DEPTH);
+    if (!dir_list(from, &list, &n, e))
+        return false;
+    bool ok = true;
+    for (size_t i = 0; ok && i < n; i++) {
+        const char *name = list[i].name;
+        char *a = path_join(from, name), *b = path_join(to, name);
+        if (depth == 0 && is_ours(j, name)) {
+            /* written by us */
+        } else if (list[i].is_dir && name[0] == '.') {
+            /* .git, .cache: of the folder's history, not of the model */
+        } else if (list[i].is_dir ? holds_weights(a, 0, e) : is_weights(name)) {
+            log_note(
+                "note: '%s' is not copied: %s weights that the checkpoint does not name, and that are not pruned",
+                name, list[i].is_dir ? "it holds" : "it has to do with");
+        } else if (list[i].is_dir) {
+            ok = dir_make(b, e) && copy_others(j, a, b, depth + 1, e);
+        } else {
+            ok = copy_file(a, b, e);
+        }
+        free(a);
+        free(b);
+    }
+    dir_list_free(list, n);
+    return ok && e->code == ERR_NONE;
+}
+
+/* reap.json: where the folder comes from. */
+static bool write_provenance(const struct job *j, struct err *e)
+{
+    char hex[65];
+    json_t *o = json_object(), *s = view_identity(j->v);
+    sha256_bytes(j->v->hf->config.text, j->v->hf->config.n, hex);
+    json_object_set_new(s, "config_sha256", json_string(hex));
+    json_object_set_new(s, "bytes", json_integer((json_int_t)j->v->bytes));
+    json_object_set_new(o, "schema", json_string("reap.provenance/1"));
+    json_object_set_new(o, "version", json_string(REAP_VERSION));
+    json_object_set_new(o, "source", s);
+    json_object_set_new(o, "n_keep", json_integer(j->p->n_keep));
+    json_object_set_new(o, "bytes", json_integer((json_int_t)j->data_bytes));
+    json_object_set_new(o, "mtp",
+                        json_string(!j->v->n_mtp     ? "none"
+                                    : j->o->drop_mtp ? "dropped"
+                                                     : "pruned with the plan of the last layer"));
+    json_object_set(o, "plan", j->p->doc);
+    char *path = path_join(j->dir.part, OURS);
+    bool ok = json_write(path, o, false, e);
+    free(path);
+    json_decref(o);
+    return ok;
+}
+
+static bool write_card(const struct job *j, struct err *e)
+{
+    char *path = path_join(j->v->path, CARD),
+         *id = j->o->base_model ? xstrdup(j->o->base_model) : card_hub_id(j->v->path);
+    struct buf old = {0}, b = {0};
+    bool ok = !file_exists(path) || file_read_all(path, MAX_README, &old, e);
+    if (ok) {
+        struct card_facts f = {.n_experts = j->v->shape.n_experts,
+                               .n_keep = j->p->n_keep,
+                               .n_moe_layers = j->v->n_layers,
+                               .source_name = j->v->name,
+                               .base_id = id,
+                               .bytes_before = j->v->bytes,
+                               .bytes_after = j->data_bytes,
+                               .plan = j->p->doc,
+                               .mtp = !j->v->n_mtp     ? NULL
+                                      : j->o->drop_mtp ? "dropped"
+                                                       : "pruned with the plan of the last layer"};
+        ok = card_write(&b, old.s, &f) && put_text(j, CARD, &b, e);
+    }
+    buf_clear(&old);
+    buf_clear(&b);
+    free(id);
+    free(path);
+    return ok;
+}
+
+/* ---- all of it ---- */
+
+static bool measure(struct job *j, struct err *e)
+{
+    for (uint32_t f = 0; f < j->v->n_files; f++)
+        j->r->bytes_in += j->v->files[f].size;
+    for (uint64_t first = 0, end; first < j->n_tensors; first = end) {
+        struct buf h = {0};
+        end = end_of_file(j, first);
+        put_header(&h, j, first, end);
+        j->r->bytes_out += h.n;
+        buf_clear(&h);
+    }
+    j->r->bytes_out += j->data_bytes;
+    /* the JSON files must be editable; better to know now than behind gigabytes */
+    const struct hf_json *json[] = {&j->v->hf->config, &j->v->hf->hf_quant_config,
+                                    &j->v->hf->quantize_config};
+    static const char *const names[] = {"config.json", "hf_quant_config.json", "quantize_config.json"};
+    for (int i = 0; i < 3; i++) {
+        struct buf b = {0};
+        bool ok = !json[i]->text || prune_edit_json(j->v, j->p, json[i], i == 0, j->o->drop_mtp, &b, e);
+        buf_clear(&b);
+        if (!ok)
+            return err_ctx(e, "%s", names[i]) || err_ctx(e, "%s", j->v->path);
+    }
+    return true;
+}
+
+static bool write_all(struct job *j, struct err *e)
+{
+    const struct hf_checkpoint *c = j->v->hf;
+    struct buf index = {0};
+    bool ok = write_weights(j, e);
+    if (ok && needs_index(j)) {
+        put_index(&index, j);
+        ok = put_text(j, INDEX, &index, e);
+        buf_clear(&index);
+    }
+    return ok && write_json(j, &c->config, "config.json", true, e) &&
+           write_json(j, &c->hf_quant_config, "hf_quant_config.json", false, e) &&
+           write_json(j, &c->quantize_config, "quantize_config.json", false, e) &&
+           copy_others(j, j->v->path, j->dir.part, 0, e) && (j->o->no_card || write_card(j, e)) &&
+           (j->o->no_provenance || write_provenance(j, e)) && out_dir_commit(&j->dir, e);
+}
+
+bool prune_hf(struct view *v, const struct plan *p, const struct prune_opts *o, struct prune_result *r,
+              struct err *e)
+{
+    struct job j = {.v = v, .p = p, .o = o, .r = r, .dir = {.fd = -1}};
+    choose_tensors(&j);
+    choose_files(&j);
+    bool ok = measure(&j, e) && view_check_output(v, o->out, e) && out_dir_check(o->out, OURS, o->force, e) &&
+              file_check_space(o->out, r->bytes_out, e);
+    if (ok && !o->dry_run) {
+        double start = now_secs();
+        progress_start(&j.progress, "pruning", "bytes", j.data_bytes, 0);
+        ok = out_dir_open(&j.dir, o->out, OURS, o->force, e) && write_all(&j, e);
+        progress_end(&j.progress);
+        out_dir_abort(&j.dir);
+        r->secs = now_secs() - start;
+    }
+    for (uint32_t f = 0; f < j.n_files; f++)
+        free(j.files[f]);
+    free(j.files);
+    free(j.tensors);
+    return ok;
+}
