@@ -129,8 +129,8 @@ char *members_str(struct members *m, const char *what)
     for (size_t i = 0; i < n; i++)
         if (control_len(s + i, n - i)) {
             char shown[HF_SHOWN];
-            err_set(m->e, ERR_INPUT, "'%s' holds control characters, expected %s", hf_shown(shown, s, n),
-                    what);
+            err_set(m->e, ERR_INPUT, "'%s' holds control characters, expected %s without any",
+                    hf_shown(shown, s, n), what);
             m->ok = false;
             return NULL;
         }
