@@ -1,14 +1,40 @@
+/* card.h - the model card: README.md of a pruned checkpoint folder, with its YAML front matter.
+ *
+ * The text of the original stays, but for what is said here. Format of the front matter:
+ * https://huggingface.co/docs/hub/model-cards (a YAML mapping between two lines of ---, at the top). */
 #ifndef REAP_PRUNE_CARD_H
 #define REAP_PRUNE_CARD_H
+
 #include "base/buf.h"
-#include "base/err.h"
 #include "base/json.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+/* All strings are borrowed and may come from files: they are escaped. NULL or 0: not known, not mentioned. */
 struct card_facts {
-    uint32_t n_experts, n_keep, n_moe_layers;
-    const char *source_name, *base_id, *mtp;
-    uint64_t bytes_before, bytes_after;
-    json_t *plan;
+    uint32_t n_experts, n_keep; /* per layer, before and after */
+    uint32_t n_moe_layers;      /* of the trunk */
+    const char *criterion;      /* NULL: the plan's, if it names one */
+    const char *source;         /* name of the original's folder; of a path only the last part is shown */
+    const char *base_id;        /* "org/name" on the hub */
+    uint64_t bytes_before, bytes_after; /* of the weights */
+    const json_t *calibration;          /* `calibration` of reap.stats/1 */
+    const json_t *plan;                 /* reap.plan/1 */
+    const char *mtp;                    /* what happened to the MTP layers, one sentence */
 };
+
+/* Adds to out: the text of the card. readme: README.md of the original, or NULL.
+ *   Front matter: base_model becomes base_id if that is known (in the place of one that is there); tags get
+ *   `reap` and `expert-pruning`. A text without front matter gets one. Front matter that does not end or that
+ *   is written in a way we do not know (anchors, block scalars, flow mappings at these keys) stays as it is:
+ *   then false is returned, and the caller should say so. The result is complete in both cases.
+ *   Section: "Expert pruning (reap)" between the comments <!-- reap:begin --> and <!-- reap:end -->, in the
+ *   place of an earlier one, else behind the first heading, else at the top (behind the front matter).
+ * Line ends are those of the text. Writing the card of a card changes nothing but the section. */
 bool card_write(struct buf *out, const char *readme, const struct card_facts *f);
+
+/* The model's id, if the folder is one of the hub's cache (.../models--ORG--NAME/snapshots/HASH, as given or
+ * with links resolved): "ORG/NAME". Caller frees. NULL if it is not. */
 char *card_hub_id(const char *model_dir);
+
 #endif

@@ -468,21 +468,25 @@ static bool write_card(const struct job *j, struct err *e)
     char *path = path_join(j->v->path, CARD),
          *id = j->o->base_model ? xstrdup(j->o->base_model) : card_hub_id(j->v->path);
     struct buf old = {0}, b = {0};
+    json_t *source = json_array_get(json_object_get(j->p->doc, "sources"), 0);
+    struct card_facts f = {.n_experts = j->v->shape.n_experts,
+                           .n_keep = j->p->n_keep,
+                           .n_moe_layers = j->v->n_layers,
+                           .source = j->v->name,
+                           .base_id = id,
+                           .bytes_before = j->v->bytes,
+                           .bytes_after = j->data_bytes,
+                           .calibration = json_object_get(source, "calibration"),
+                           .plan = j->p->doc,
+                           .mtp = !j->v->n_mtp ? NULL
+                                  : j->o->drop_mtp
+                                      ? "Its MTP layers were left out."
+                                      : "Its MTP layers were pruned with the plan of the last layer."};
     bool ok = !file_exists(path) || file_read_all(path, MAX_README, &old, e);
-    if (ok) {
-        struct card_facts f = {.n_experts = j->v->shape.n_experts,
-                               .n_keep = j->p->n_keep,
-                               .n_moe_layers = j->v->n_layers,
-                               .source_name = j->v->name,
-                               .base_id = id,
-                               .bytes_before = j->v->bytes,
-                               .bytes_after = j->data_bytes,
-                               .plan = j->p->doc,
-                               .mtp = !j->v->n_mtp     ? NULL
-                                      : j->o->drop_mtp ? "dropped"
-                                                       : "pruned with the plan of the last layer"};
-        ok = card_write(&b, old.s, &f) && put_text(j, CARD, &b, e);
-    }
+    if (ok && !card_write(&b, old.s, &f))
+        log_warn("the front matter of '%s' is written in a way that is not known, and is left as it is",
+                 path);
+    ok = ok && put_text(j, CARD, &b, e);
     buf_clear(&old);
     buf_clear(&b);
     free(id);
