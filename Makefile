@@ -5,6 +5,7 @@
 #   make test            build, then all tests
 #   make check-asan      the same tests under the address and undefined-behaviour sanitizers
 #   make test-archs      every architecture of the engine
+#   make interop         pruned checkpoints in Hugging Face transformers (root; the first time 2.5 GB)
 #   make bench           measurements
 #   make fuzz            each parser under libFuzzer for FUZZ_SECONDS
 #   make install         to PREFIX (DESTDIR is honoured)
@@ -44,7 +45,7 @@ $(Q)cmake --build $(call folder,$(1)) -j $(JOBS) -- $(ninja_mode)
 endef
 
 .NOTPARALLEL:
-.PHONY: all demo test check-asan test-archs bench fuzz install format clean
+.PHONY: all demo test check-asan test-archs interop bench fuzz install format clean
 
 all:
 	$(call build,release)
@@ -61,6 +62,9 @@ check-asan:
 
 test-archs: all
 	$(Q)REAP="$$PWD/build/reap" SRC="$$PWD" BIN="$$PWD/build" bash tests/archs.sh
+
+interop: all
+	$(Q)REAP="$$PWD/build/reap" SRC="$$PWD" sh scripts/interop.sh
 
 bench: all
 	$(Q)REAP="$$PWD/build/reap" SRC="$$PWD" BIN="$$PWD/build" bash bench/run.sh
