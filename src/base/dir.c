@@ -104,25 +104,53 @@ static bool holds(const char *dir, const char *name)
     return there;
 }
 
-bool out_dir_check(const char *path, const char *ours, bool force, struct err *e)
+static char *trimmed(const char *path)
 {
+    size_t n = strlen(path);
+    while (n > 1 && path[n - 1] == '/')
+        n--;
+    return xstrndup(path, n);
+}
+
+static bool check_parent(const char *path, struct err *e)
+{
+    struct stat st;
     char *parent = path_dir(path);
     bool ok = true;
-    if (!file_is_dir(parent))
-        ok = err_set(e, ERR_INPUT, "the folder '%s' for the output does not exist", parent);
-    else if (access(parent, W_OK) != 0)
-        ok = err_sys(e, "cannot write into '%s'", parent);
-    else if (file_exists(path) && !file_is_dir(path))
-        ok = err_set(e, ERR_INPUT, "the output '%s' exists and is not a folder", path);
-    else if (file_is_dir(path) && !dir_is_empty(path) && !force)
-        ok = err_set(e, ERR_INPUT, "the output '%s' exists%s", path,
-                     holds(path, ours) ? "; --force replaces it" : " and is not empty");
-    else if (file_is_dir(path) && !dir_is_empty(path) && !holds(path, ours))
-        ok = err_set(e, ERR_INPUT,
-                     "the output '%s' exists and was not written by reap (it holds no '%s'); it is not "
-                     "replaced, even with --force",
-                     path, ours);
+    if (stat(parent, &st) != 0)
+        ok = err_sys(e, "folder '%s' of the output", parent);
+    else if (!S_ISDIR(st.st_mode))
+        ok = err_set(e, ERR_INPUT, "'%s' is not a folder, cannot write '%s'", parent, path);
+    else if (access(parent, W_OK | X_OK) != 0)
+        ok = err_sys(e, "cannot write in folder '%s'", parent);
     free(parent);
+    return ok;
+}
+
+static bool check(const char *path, const char *ours, bool force, struct err *e)
+{
+    if (!*path)
+        return err_set(e, ERR_INPUT, "the output has an empty name");
+    if (!check_parent(path, e))
+        return false;
+    if (!file_exists(path) || dir_is_empty(path))
+        return true;
+    if (!file_is_dir(path))
+        return err_set(e, ERR_INPUT, "the output '%s' exists and is not a folder", path);
+    if (!holds(path, ours))
+        return err_set(
+            e, ERR_INPUT,
+            "the output '%s' exists, is not empty and was not written by reap (it holds no %s); it is not "
+            "replaced, not even with --force",
+            path, ours);
+    return force || err_set(e, ERR_INPUT, "the output '%s' exists; --force replaces it", path);
+}
+
+bool out_dir_check(const char *path, const char *ours, bool force, struct err *e)
+{
+    char *p = trimmed(path);
+    bool ok = check(p, ours, force, e);
+    free(p);
     return ok;
 }
 
@@ -144,10 +172,7 @@ bool out_dir_open(struct out_dir *o, const char *path, const char *ours, bool fo
     *o = (struct out_dir){.fd = -1};
     if (!out_dir_check(path, ours, force, e))
         return false;
-    size_t n = strlen(path);
-    while (n > 1 && path[n - 1] == '/')
-        n--;
-    char *part = xasprintf("%.*s.part", (int)n, path), *mark = path_join(part, MARK);
+    char *final = trimmed(path), *part = xasprintf("%s.part", final), *mark = path_join(part, MARK);
     bool ok = take_over(part, e);
     int fd = ok ? open(part, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
     if (ok && fd < 0)
@@ -164,11 +189,12 @@ bool out_dir_open(struct out_dir *o, const char *path, const char *ours, bool fo
         close(m);
     free(mark);
     if (ok) {
-        *o = (struct out_dir){xstrndup(path, n), part, fd};
+        *o = (struct out_dir){final, part, fd};
         return true;
     }
     if (fd >= 0)
         close(fd);
+    free(final);
     free(part);
     return false;
 }

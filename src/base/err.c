@@ -55,9 +55,10 @@ bool err_sys(struct err *e, const char *fmt, ...)
     int no = errno;
     if (e->code != ERR_NONE)
         return false;
-    e->code = no == ENOENT || no == ENOTDIR || no == EISDIR || no == EACCES || no == ENAMETOOLONG
-                  ? ERR_INPUT
-                  : ERR_FAILED;
+    e->code =
+        no == ENOENT || no == ENOTDIR || no == EISDIR || no == EACCES || no == ENAMETOOLONG || no == ELOOP
+            ? ERR_INPUT
+            : ERR_FAILED;
     char what[512];
     va_list ap;
     va_start(ap, fmt);

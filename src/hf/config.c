@@ -346,7 +346,7 @@ static void edit_counts(struct editor *x)
         if (key_in(x->d, i, count_keys))
             set_number(x, i, x->plan->n_keep, false);
         else if (jdoc_key_is(x->d, i, "moe_capacity"))
-            set_number(x, i, x->plan->n_keep, true);
+            set_number(x, i, x->plan->n_keep, false);
         else if (x->plan->drop_mtp && key_in(x->d, i, mtp_keys))
             set_number(x, i, 0, true);
     }

@@ -50,7 +50,10 @@ char **prune_file_names(const struct view *v, const char *out, bool merge, uint3
     *n = merge ? 1 : v->gguf ? v->gguf->n_parts : 1;
     char **files = xcalloc(*n, sizeof *files);
     if (*n == 1) {
-        files[0] = xstrdup(out);
+        size_t len = strlen(out);
+        while (v->hf && len > 1 && out[len - 1] == '/')
+            len--;
+        files[0] = xstrndup(out, len);
         return files;
     }
     /* OUT-00001-of-00003.gguf or OUT.gguf or OUT: the engine wants the pattern */

@@ -545,12 +545,12 @@ bool prune_hf(struct view *v, const struct plan *p, const struct prune_opts *o, 
     struct job j = {.v = v, .p = p, .o = o, .r = r, .dir = {.fd = -1}};
     choose_tensors(&j);
     choose_files(&j);
-    bool ok = measure(&j, e) && view_check_output(v, o->out, e) && out_dir_check(o->out, OURS, o->force, e) &&
-              file_check_space(o->out, r->bytes_out, e);
+    bool ok = measure(&j, e) && view_check_output(v, r->files[0], e) &&
+              out_dir_check(r->files[0], OURS, o->force, e) && file_check_space(r->files[0], r->bytes_out, e);
     if (ok && !o->dry_run) {
         double start = now_secs();
         progress_start(&j.progress, "pruning", "bytes", j.data_bytes, 0);
-        ok = out_dir_open(&j.dir, o->out, OURS, o->force, e) && write_all(&j, e);
+        ok = out_dir_open(&j.dir, r->files[0], OURS, o->force, e) && write_all(&j, e);
         progress_end(&j.progress);
         out_dir_abort(&j.dir);
         r->secs = now_secs() - start;

@@ -69,7 +69,7 @@ static void change(json_t *root, const char *path, const char *text)
     int rc;
     if (!strcmp(text, "-"))
         rc = json_is_array(at) ? json_array_remove(at, (size_t)strtoul(last, NULL, 10))
-                               : json_object_del(at, last);
+                               : (json_object_del(at, last), 0); /* it may be gone already */
     else if (json_is_array(at))
         rc = json_array_set_new(at, (size_t)strtoul(last, NULL, 10), value(text));
     else

@@ -224,7 +224,7 @@ static void test_edit_counts(void **state)
         " \"moe_num_experts\": [6, 1, 6, 0], \"moe_capacity\": [6, 12.0, \"6\", 6], \"num_shared_experts\": 6,"
         " \"vision_config\": {\"num_experts\": 6}, \"num_experts_per_tok\": 2, \"mtp_num_hidden_layers\": 2}\n",
         "{\"num_experts\" :3 , \"x\": 1e-06, \"text_config\": {\"num_local_experts\": 3, \"n_experts\": null},"
-        " \"moe_num_experts\": [3, 1, 3, 0], \"moe_capacity\": [3, 3, \"6\", 3], \"num_shared_experts\": 6,"
+        " \"moe_num_experts\": [3, 1, 3, 0], \"moe_capacity\": [3, 12.0, \"6\", 3], \"num_shared_experts\": 6,"
         " \"vision_config\": {\"num_experts\": 6}, \"num_experts_per_tok\": 2, \"mtp_num_hidden_layers\": 2}\n");
     struct jdoc d;
     struct buf out = {0};
