@@ -1,5 +1,5 @@
 #!/bin/sh
-# Prunes the checkpoint of every family and loads the result in Hugging Face transformers, which must give the
+# Prunes the checkpoint of every family (those with MTP layers once more without) and loads the result in Hugging Face transformers, which must give the
 # numbers of the reference. Not part of `make test`: it needs root and, the first time, 2.5 GB from Debian,
 # kept in $REAP_REFERENCE (default ~/.cache/reap/reference).
 #
@@ -15,9 +15,17 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/reap-interop.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM HUP
 
+prune() { # NAME CHECKPOINT PLAN prune|drop
+    out=$work/$1
+    # one that fails is reported below: an empty folder cannot be loaded
+    "$REAP" prune "$2" --plan "$3" -o "$out" --mtp "$4" --quiet >/dev/null || mkdir -p "$out"
+}
 for hf in "$families"/*/hf; do
     dir=${hf%/hf}
-    # one that fails is reported below, as a checkpoint that cannot be loaded
-    "$REAP" prune "$hf" --plan "$dir/plan.json" -o "$work/${dir##*/}" --quiet || true
+    name=${dir##*/}
+    prune "$name" "$hf" "$dir/plan.json" prune
+    if grep -q num_nextn_predict_layers "$hf/config.json"; then
+        prune "$name,no-mtp" "$hf" "$dir/plan.json" drop
+    fi
 done
 sh "$env" run "$reference" "/host$SRC/tests/interop/check_checkpoint.py" "/host$families" "/host$work"

@@ -20,13 +20,14 @@ rm -rf made
 
 # ---- an output that exists
 ok prune "$M" --plan "$plan" -o out
-hash=$(cd out && sha256sum ./* | sha256sum)
+sum_of() { (cd "$1" && find . -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum); }
+hash=$(sum_of out)
 fails 2 "out" 'exists' -- prune "$M" --plan "$plan" -o out --quiet
 fails 2 "out" 'exists' -- prune "$M" --plan "$plan" -o out --quiet --dry-run
 echo stale >out/model-00001-of-00009.safetensors
 ok prune "$M" --plan "$plan" -o out --force
 compare "$M/pruned" out                                 # the stale file is gone
-expect 'the same bytes again' test "$hash" = "$(cd out && sha256sum ./* | sha256sum)"
+expect 'the same bytes again' test "$hash" = "$(sum_of out)"
 mkdir mine
 echo precious >mine/thesis.txt
 fails 2 mine -- prune "$M" --plan "$plan" -o mine --quiet
@@ -34,7 +35,7 @@ fails 2 mine 'reap' -- prune "$M" --plan "$plan" -o mine --quiet --force     # n
 expect 'a folder of somebody else stays' grep -qx precious mine/thesis.txt
 echo precious >file
 fails 2 file -- prune "$M" --plan "$plan" -o file --quiet
-fails 2 "missing" 'No such file' -- prune "$M" --plan "$plan" -o missing/out --quiet
+fails 2 "missing" 'No such file|does not exist' -- prune "$M" --plan "$plan" -o missing/out --quiet
 fails 2 -- prune "$M" --plan "$plan" -o '' --quiet
 fails 2 "file" -- prune "$M" --plan "$plan" -o file/out --quiet
 
@@ -46,7 +47,7 @@ for name in model ./model model/ link link/ "$T/model" mine/../model; do
     fails 2 -- prune model --plan four.json -o "$name" --quiet
     fails 2 -- prune model --plan four.json -o "$name" --quiet --force
 done
-expect 'the model is what it was' test "$hash" = "$(cd model && sha256sum ./* | sha256sum)"
+expect 'the model is what it was' test "$hash" = "$(sum_of model)"
 fails 2 -- prune model --plan four.json -o model/config.json --quiet --force
 rm -rf link mine file
 
@@ -105,7 +106,8 @@ rm -rf shards whole merged
 # ---- --add-count-aliases
 ok prune "$M" --plan "$plan" -o aliases --add-count-aliases
 json aliases/config.json num_local_experts=6 num_experts=6 n_experts=6
-expect 'nothing else in config.json' "$JSON" same aliases/config.json "$M/pruned/config.json" num_experts n_experts
+"$JSON" set aliases/config.json num_experts - n_experts - >without.json
+expect 'nothing else in config.json' "$JSON" same without.json "$M/pruned/config.json"
 same_tensors aliases out aliases
 ok verify "$M" aliases --plan "$plan"
 rm -rf aliases
@@ -228,7 +230,7 @@ ok prune "$M/" --plan "$plan" -o slash
 compare "$M/pruned" slash
 ok prune "$M//" --plan "$plan" -o slash2/
 compare "$M/pruned" slash2
-(cd "$M" && "$REAP" prune . --plan "$plan" -o "$T/dot" --quiet)
+expect 'the folder one stands in' bash -c 'cd "$1" && "$2" prune . --plan "$3" -o "$4" --quiet' _ "$M" "$REAP" "$plan" "$T/dot"
 compare "$M/pruned" dot
 rm -rf slash slash2 dot
 # the hub's cache: links to files with other names
@@ -344,6 +346,10 @@ if ((free > 2000000)); then
     wait $pid 2>/dev/null
     if [[ $? = 130 ]]; then
         compare "$M/pruned" new
+    fi
+    rm -rf new
+    if command -v prlimit >/dev/null && ! grep -qs __asan_init "$REAP"; then # weights are not gathered in memory
+        expect '800 MB pruned with 64 MiB of memory' prlimit --data=67108864 "$REAP" prune big --plan half.json -o new
     fi
     rm -rf new big
 fi

@@ -3,7 +3,7 @@
 
     check_checkpoint.py FAMILIES PRUNED
 
-PRUNED/NAME is what `reap prune` made of FAMILIES/NAME/hf (tests/data/families). A checkpoint passes when
+PRUNED/NAME, or PRUNED/NAME,WHAT, is what `reap prune` made of FAMILIES/NAME/hf (tests/data/families). A checkpoint passes when
 transformers, in float32, finds every tensor that it wants, no other (MTP layers, which it does not build,
 apart), all of the right shape, and when no log-probability is off by more than 1e-4.
 """
@@ -99,9 +99,9 @@ def main():
     transformers.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     print(f"transformers {transformers.__version__}, torch {torch.__version__}, float32")
-    failed, names = 0, sorted(n for n in os.listdir(families) if os.path.isdir(os.path.join(families, n, "hf")))
+    failed, names = 0, sorted(os.listdir(pruned))
     for name in names:
-        data = os.path.join(families, name)
+        data = os.path.join(families, name.split(",")[0])
         try:
             worst, n = largest_difference(load(os.path.join(pruned, name)), read_json(data, "pruned_golden_logprobs.json"),
                                           read_json(data, "golden_tokens.json"))
@@ -109,7 +109,7 @@ def main():
         except Exception as e:  # whatever keeps it from loading is the result
             ok, said = False, f"{type(e).__name__}: {' '.join(str(e).split())[:300]}"
         failed += not ok
-        print(f"{'ok' if ok else 'FAIL':4} {name:18} {said}", flush=True)
+        print(f"{'ok' if ok else 'FAIL':4} {name:20} {said}", flush=True)
     print(f"{len(names) - failed} passed, {failed} failed")
     return 1 if failed or not names else 0
 
