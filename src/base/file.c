@@ -277,6 +277,16 @@ bool out_copy(struct out *o, int fd, uint64_t off, uint64_t n, struct err *e)
     return true;
 }
 
+void out_end(struct out *o)
+{
+    free(o->bounce);
+    o->bounce = NULL;
+#ifdef SYNC_FILE_RANGE_WRITE
+    (void)sync_file_range(o->fd, (off_t)o->sent, (off_t)(o->pos - o->sent), SYNC_FILE_RANGE_WRITE);
+    o->sent = o->pos;
+#endif
+}
+
 bool out_sync(struct out *o, struct err *e)
 {
     return fsync(o->fd) == 0 || err_sys(e, "cannot write '%s'", o->part);

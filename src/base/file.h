@@ -48,6 +48,9 @@ bool out_zero(struct out *o, uint64_t n, struct err *e);
  * the disk early. (copy_file_range was measured: 20 % slower where the kernel has to copy, and ranges that
  * start at any byte are never shared.) Checks for an interruption now and then. */
 bool out_copy(struct out *o, int fd, uint64_t off, uint64_t n, struct err *e);
+/* Nothing more will be written: what is left goes to the disk while the caller does other things, and the
+ * memory of out_copy is freed. */
+void out_end(struct out *o);
 /* fsync: the .part file is complete (and stays open and locked until it is renamed). For outputs of several
  * files: sync all, then rename all. */
 bool out_sync(struct out *o, struct err *e);

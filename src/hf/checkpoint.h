@@ -83,9 +83,5 @@ bool st_parse(char *header, size_t n, uint64_t data_off, uint64_t data_bytes, st
 /* The first bytes of a file: length field and header, padded with spaces to a multiple of 8. The tensors'
  * data must follow without gaps, in this order; names, dtypes, dims and bytes are taken, off is not. */
 void st_put_header(struct buf *b, const struct hf_tensor *const *tensors, uint64_t n, const char *metadata);
-/* model.safetensors.index.json: metadata as text (NULL: only total_size; total_size and, where it was there,
- * total_parameters get the new values, other keys stay), then weight_map sorted by tensor name. */
-void hf_put_index(struct buf *b, const char *metadata, uint64_t total_size, uint64_t total_parameters,
-                  const struct hf_tensor *const *tensors, const char *const *file_of, uint64_t n);
 
 #endif

@@ -1,4 +1,4 @@
-/* index.c - see index.h; and hf_put_index of checkpoint.h. */
+/* index.c - see index.h. */
 #include "hf/index.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -172,11 +172,8 @@ static void put_metadata(struct buf *b, const char *metadata, uint64_t total_siz
 }
 
 void hf_put_index(struct buf *b, const char *metadata, uint64_t total_size, uint64_t total_parameters,
-                  const struct hf_tensor *const *tensors, const char *const *file_of, uint64_t n)
+                  struct hf_index_entry *map, uint64_t n)
 {
-    struct hf_index_entry *map = xcalloc(n, sizeof *map);
-    for (uint64_t i = 0; i < n; i++)
-        map[i] = (struct hf_index_entry){tensors[i]->name, file_of[i]};
     qsort(map, n, sizeof *map, cmp_entries);
     buf_str(b, "{\n  \"metadata\": {");
     put_metadata(b, metadata ? metadata : "{}", total_size, total_parameters);
@@ -188,5 +185,4 @@ void hf_put_index(struct buf *b, const char *metadata, uint64_t total_size, uint
         buf_json_str(b, map[i].file);
     }
     buf_str(b, n ? "\n  }\n}\n" : "}\n}\n");
-    free(map);
 }

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "hf/config.h"
+#include "hf/index.h"
 #include "prune/card.h"
 #include "prune/prune.h"
 
@@ -17,7 +18,6 @@
 
 #define OURS       "reap.json" /* in every folder that we wrote */
 #define CARD       "README.md"
-#define INDEX      "model.safetensors.index.json"
 #define MAX_DEPTH  8
 #define MAX_README (16u << 20)
 
@@ -37,6 +37,7 @@ struct job {
     uint32_t n_files;
     uint64_t data_bytes, n_elements; /* of all tensors */
     struct out_dir dir;
+    struct out *outs; /* of the files */
     struct progress progress;
     uint64_t done;
 };
@@ -162,7 +163,6 @@ static bool needs_index(const struct job *j)
 static struct hf_tensor *entries(const struct job *j, uint64_t first, uint64_t end, struct buf *names)
 {
     struct hf_tensor *t = xcalloc(end > first ? end - first : 1, sizeof *t);
-    size_t *at = xcalloc(end > first ? end - first : 1, sizeof *at);
     for (uint64_t i = first; i < end; i++) {
         const struct view_tensor *x = source(j, i);
         struct hf_tensor *y = &t[i - first];
@@ -170,13 +170,14 @@ static struct hf_tensor *entries(const struct job *j, uint64_t first, uint64_t e
         for (uint32_t d = 0; d < x->n_dims; d++)
             y->dims[d] = plan_dim(j->v, x, d, j->p->n_keep);
         y->bytes = plan_bytes(j->p, j->v, x);
-        at[i - first] = names->n;
         plan_name(j->p, j->v, x, names);
         buf_char(names, 0);
     }
-    for (uint64_t i = 0; i < end - first; i++) /* now that the text does not move any more */
-        t[i].name = names->s + at[i];
-    free(at);
+    const char *name = names->s; /* now that the text does not move any more */
+    for (uint64_t i = 0; i < end - first; i++) {
+        t[i].name = name;
+        name += strlen(name) + 1;
+    }
     return t;
 }
 
@@ -230,42 +231,54 @@ static uint64_t end_of_file(const struct job *j, uint64_t first)
 
 static bool write_file(struct job *j, uint64_t first, uint64_t end, struct err *e)
 {
-    char *path = path_join(j->dir.part, j->files[j->tensors[first].file]);
+    uint32_t f = j->tensors[first].file;
+    struct out *out = &j->outs[f];
+    char *path = path_join(j->dir.part, j->files[f]);
     struct buf h = {0};
-    struct out out = {.fd = -1};
     put_header(&h, j, first, end);
-    bool ok = out_open(&out, path, false, e) && out_write(&out, h.s, h.n, e);
+    bool ok = out_open(out, path, false, e) && out_write(out, h.s, h.n, e);
     buf_clear(&h);
-    ok = ok && copy_data(j, &out, first, end, e) && out_commit(&out, e);
-    out_abort(&out);
     free(path);
+    ok = ok && copy_data(j, out, first, end, e);
+    if (ok)
+        out_end(out);
     return ok;
 }
 
+/* All are written before the first is waited for: the disk goes on meanwhile. */
 static bool write_weights(struct job *j, struct err *e)
 {
-    for (uint64_t first = 0, end; first < j->n_tensors; first = end) {
+    bool ok = true;
+    j->outs = xcalloc(j->n_files ? j->n_files : 1, sizeof *j->outs);
+    for (uint32_t f = 0; f < j->n_files; f++)
+        j->outs[f].fd = -1;
+    for (uint64_t first = 0, end; ok && first < j->n_tensors; first = end) {
         end = end_of_file(j, first);
-        if (!write_file(j, first, end, e))
-            return false;
+        ok = write_file(j, first, end, e);
     }
-    return true;
+    for (uint32_t f = 0; ok && f < j->n_files; f++)
+        ok = out_commit(&j->outs[f], e);
+    for (uint32_t f = 0; f < j->n_files; f++)
+        out_abort(&j->outs[f]);
+    free(j->outs);
+    return ok;
 }
 
 static void put_index(struct buf *b, const struct job *j)
 {
     struct buf names = {0};
-    struct hf_tensor *t = entries(j, 0, j->n_tensors, &names);
-    const struct hf_tensor **list = xcalloc(j->n_tensors ? j->n_tensors : 1, sizeof *list);
-    const char **file_of = xcalloc(j->n_tensors ? j->n_tensors : 1, sizeof *file_of);
+    struct hf_index_entry *map = xcalloc(j->n_tensors + 1, sizeof *map);
     for (uint64_t i = 0; i < j->n_tensors; i++) {
-        list[i] = &t[i];
-        file_of[i] = j->files[j->tensors[i].file];
+        plan_name(j->p, j->v, source(j, i), &names);
+        buf_char(&names, 0);
     }
-    hf_put_index(b, j->v->hf->index_metadata, j->data_bytes, j->n_elements, list, file_of, j->n_tensors);
-    free(file_of);
-    free(list);
-    free(t);
+    const char *name = names.s;
+    for (uint64_t i = 0; i < j->n_tensors; i++) {
+        map[i] = (struct hf_index_entry){name, j->files[j->tensors[i].file]};
+        name += strlen(name) + 1;
+    }
+    hf_put_index(b, j->v->hf->index_metadata, j->data_bytes, j->n_elements, map, j->n_tensors);
+    free(map);
     buf_clear(&names);
 }
 
@@ -371,7 +384,7 @@ static bool is_ours(const struct job *j, const char *name)
     for (uint32_t f = 0; f < c->n_files; f++)
         if (!strcmp(name, c->files[f].name))
             return true;
-    return !strcmp(name, INDEX) || !strcmp(name, "config.json") || !strcmp(name, OURS) ||
+    return !strcmp(name, HF_INDEX_NAME) || !strcmp(name, "config.json") || !strcmp(name, OURS) ||
            (!strcmp(name, "hf_quant_config.json") && c->hf_quant_config.text) ||
            (!strcmp(name, "quantize_config.json") && c->quantize_config.text) ||
            (!strcmp(name, CARD) && !j->o->no_card);
@@ -529,7 +542,7 @@ static bool write_all(struct job *j, struct err *e)
     bool ok = write_weights(j, e);
     if (ok && needs_index(j)) {
         put_index(&index, j);
-        ok = put_text(j, INDEX, &index, e);
+        ok = put_text(j, HF_INDEX_NAME, &index, e);
         buf_clear(&index);
     }
     return ok && write_json(j, &c->config, "config.json", true, e) &&

@@ -45,20 +45,12 @@ static void check(const struct hf_index *x)
 
 static void put(struct buf *b, const struct hf_index *x)
 {
-    struct hf_tensor *t = calloc(x->n, sizeof *t);
-    const struct hf_tensor **list = malloc(x->n * sizeof *list);
-    const char **files = malloc(x->n * sizeof *files);
-    MUST(t && list && files);
-    for (uint64_t i = 0; i < x->n; i++) {
-        uint64_t from = x->n - 1 - i; /* the writer sorts */
-        t[i].name = x->map[from].name;
-        files[i] = x->map[from].file;
-        list[i] = &t[i];
-    }
-    hf_put_index(b, x->metadata, 12345, 678, list, files, x->n);
-    free(files);
-    free((void *)list);
-    free(t);
+    struct hf_index_entry *map = malloc(x->n * sizeof *map);
+    MUST(map);
+    for (uint64_t i = 0; i < x->n; i++)
+        map[i] = x->map[x->n - 1 - i]; /* the writer sorts */
+    hf_put_index(b, x->metadata, 12345, 678, map, x->n);
+    free(map);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -411,11 +411,9 @@ static void index_texts(void **state)
 static void written_index(void **state)
 {
     (void)state;
-    struct hf_tensor t[2] = {{.name = "b\xc3\xa4\""}, {.name = "a"}};
-    const struct hf_tensor *list[] = {&t[0], &t[1]};
-    const char *files[] = {"2.safetensors", "1.safetensors"};
+    struct hf_index_entry map[] = {{"b\xc3\xa4\"", "2.safetensors"}, {"a", "1.safetensors"}};
     struct buf b = {0};
-    hf_put_index(&b, NULL, 12345678901234567890u, 7, list, files, 2);
+    hf_put_index(&b, NULL, 12345678901234567890u, 7, map, 2);
     assert_string_equal(b.s, "{\n"
                              "  \"metadata\": {\n"
                              "    \"total_size\": 12345678901234567890\n"
@@ -429,8 +427,8 @@ static void written_index(void **state)
     struct err e = {0};
     assert_true(hf_index_parse(b.s, b.n, &x, &e));
     assert_int_equal(x.n, 2);
-    assert_string_equal(x.map[1].name, t[0].name);
-    assert_string_equal(x.map[1].file, files[0]);
+    assert_string_equal(x.map[1].name, map[1].name);
+    assert_string_equal(x.map[1].file, "2.safetensors");
     assert_string_equal(x.metadata, "{\n    \"total_size\": 12345678901234567890\n  }");
     hf_index_clear(&x);
     buf_clear(&b);
@@ -438,7 +436,7 @@ static void written_index(void **state)
     /* other keys stay as they are spelled, totals get their values where they stand */
     hf_put_index(
         &b, "{\"\\u00e4\":[1,  1e-06],\"total_size\":1.0,\"total_parameters\":3,\"z\":{\"total_size\":4}}", 5,
-        6, list, files, 1);
+        6, map + 1, 1);
     assert_string_equal(b.s, "{\n"
                              "  \"metadata\": {\n"
                              "    \"\\u00e4\": [1,  1e-06],\n"
@@ -451,7 +449,7 @@ static void written_index(void **state)
                              "  }\n"
                              "}\n");
     buf_clear(&b);
-    hf_put_index(&b, "{\"k\": \"v\"}", 5, 6, list, files, 0); /* total_parameters was not there */
+    hf_put_index(&b, "{\"k\": \"v\"}", 5, 6, map, 0); /* total_parameters was not there */
     assert_string_equal(b.s, "{\n  \"metadata\": {\n    \"k\": \"v\",\n    \"total_size\": 5\n  },\n"
                              "  \"weight_map\": {}\n}\n");
     buf_clear(&b);
