@@ -228,7 +228,8 @@ struct hf_place hf_place(const char *name)
             if ((t = skip(s, lists[k])) && number(t, &x.layer, &x.rest))
                 return x;
     }
-    x.other = strstr(name, "vision") || strstr(name, "visual") || strstr(name, "audio");
+    x.other =
+        strstr(name, "vision") || strstr(name, "visual") || strstr(name, "audio") || strstr(name, "talker");
     return x;
 }
 
