@@ -83,19 +83,83 @@ void gg_put_u32(struct buf *b, const char *name, uint32_t v)
     buf_u32le(b, v);
 }
 
+void gg_put_i32(struct buf *b, const char *name, int32_t v)
+{
+    put_name(b, name, GG_I32);
+    buf_u32le(b, (uint32_t)v);
+}
+
+void gg_put_u64(struct buf *b, const char *name, uint64_t v)
+{
+    put_name(b, name, GG_U64);
+    buf_u64le(b, v);
+}
+
+static void put_f32(struct buf *b, float v)
+{
+    uint32_t bits;
+    memcpy(&bits, &v, sizeof bits);
+    buf_u32le(b, bits);
+}
+
+void gg_put_f32(struct buf *b, const char *name, float v)
+{
+    put_name(b, name, GG_F32);
+    put_f32(b, v);
+}
+
+void gg_put_bool(struct buf *b, const char *name, bool v)
+{
+    put_name(b, name, GG_BOOL);
+    buf_char(b, v ? 1 : 0);
+}
+
 void gg_put_str(struct buf *b, const char *name, const char *s)
 {
     put_name(b, name, GG_STR);
     put_str(b, s);
 }
 
-void gg_put_i32s(struct buf *b, const char *name, const int32_t *v, uint64_t n)
+static void put_array(struct buf *b, const char *name, enum gg_kind elem, uint64_t n)
 {
     put_name(b, name, GG_ARR);
-    buf_u32le(b, GG_I32);
+    buf_u32le(b, (uint32_t)elem);
     buf_u64le(b, n);
+}
+
+void gg_put_i32s(struct buf *b, const char *name, const int32_t *v, uint64_t n)
+{
+    put_array(b, name, GG_I32, n);
     for (uint64_t i = 0; i < n; i++)
         buf_u32le(b, (uint32_t)v[i]);
+}
+
+void gg_put_u32s(struct buf *b, const char *name, const uint32_t *v, uint64_t n)
+{
+    put_array(b, name, GG_U32, n);
+    for (uint64_t i = 0; i < n; i++)
+        buf_u32le(b, v[i]);
+}
+
+void gg_put_f32s(struct buf *b, const char *name, const float *v, uint64_t n)
+{
+    put_array(b, name, GG_F32, n);
+    for (uint64_t i = 0; i < n; i++)
+        put_f32(b, v[i]);
+}
+
+void gg_put_bools(struct buf *b, const char *name, const bool *v, uint64_t n)
+{
+    put_array(b, name, GG_BOOL, n);
+    for (uint64_t i = 0; i < n; i++)
+        buf_char(b, v[i] ? 1 : 0);
+}
+
+void gg_put_strs(struct buf *b, const char *name, const char *const *v, uint64_t n)
+{
+    put_array(b, name, GG_STR, n);
+    for (uint64_t i = 0; i < n; i++)
+        put_str(b, v[i]);
 }
 
 void gg_put_tensor(struct buf *b, const char *name, uint32_t n_dims, const uint64_t *ne, uint32_t type,

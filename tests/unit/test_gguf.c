@@ -800,6 +800,52 @@ static void test_put(void **state)
     assert_int_equal(gg_align(64, 32), 64);
 }
 
+/* Every value that the writer can write comes back from the reader with its kind. */
+static void test_put_kinds(void **state)
+{
+    (void)state;
+    static const uint32_t u32s[2] = {7, UINT32_MAX};
+    static const float f32s[3] = {0.5f, -1000.0f, 1e-6f};
+    static const bool bools[3] = {true, false, true};
+    static const char *const strs[3] = {"a b", "", "\xc4\xa0x"};
+    struct buf b = {0};
+    gg_put_start(&b, 3, 0, 8);
+    gg_put_i32(&b, "i32", -5);
+    gg_put_u64(&b, "u64", UINT64_MAX - 1);
+    gg_put_f32(&b, "f32", 0.1f);
+    gg_put_bool(&b, "bool", true);
+    gg_put_u32s(&b, "u32s", u32s, 2);
+    gg_put_f32s(&b, "f32s", f32s, 3);
+    gg_put_bools(&b, "bools", bools, 3);
+    gg_put_strs(&b, "strs", strs, 3);
+    gg_pad(&b, 32);
+    struct gg_file f;
+    struct err e = {0};
+    if (!gg_parse((const uint8_t *)b.s, b.n, b.n, &f, &e))
+        fail_msg("%s", e.msg);
+    double d;
+    uint64_t u;
+    bool yes;
+    assert_int_equal(gg_find(&f, "i32")->kind, GG_I32);
+    assert_true(gg_key_f64(gg_find(&f, "i32"), &d) && d == -5);
+    assert_int_equal(gg_find(&f, "u64")->kind, GG_U64);
+    assert_true(gg_key_u64(gg_find(&f, "u64"), &u) && u == UINT64_MAX - 1);
+    assert_int_equal(gg_find(&f, "f32")->kind, GG_F32);
+    assert_true(gg_key_f64(gg_find(&f, "f32"), &d) && (float)d == 0.1f);
+    assert_true(gg_key_bool(gg_find(&f, "bool"), &yes) && yes);
+    const struct gg_key *k = gg_find(&f, "u32s");
+    assert_true(k->elem == GG_U32 && k->n == 2 && !memcmp(k->value, u32s, sizeof u32s));
+    k = gg_find(&f, "f32s");
+    assert_true(k->elem == GG_F32 && k->n == 3 && !memcmp(k->value, f32s, sizeof f32s));
+    k = gg_find(&f, "bools");
+    assert_true(k->elem == GG_BOOL && k->n == 3 && !memcmp(k->value, "\1\0\1", 3));
+    k = gg_find(&f, "strs");
+    assert_true(k->elem == GG_STR && k->n == 3);
+    assert_memory_equal(k->value, "\3\0\0\0\0\0\0\0a b\0\0\0\0\0\0\0\0\3\0\0\0\0\0\0\0\xc4\xa0x", 30);
+    gg_clear(&f);
+    buf_clear(&b);
+}
+
 static void test_put_uint(void **state)
 {
     (void)state;
@@ -887,6 +933,7 @@ int main(void)
         cmocka_unit_test(test_split_names),
         cmocka_unit_test(test_not_a_file),
         cmocka_unit_test(test_put),
+        cmocka_unit_test(test_put_kinds),
         cmocka_unit_test(test_put_uint),
         cmocka_unit_test(test_types),
     };
