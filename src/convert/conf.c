@@ -1,0 +1,173 @@
+/* conf.c - what shapes and keys depend on, read from config.json. */
+#include "convert/map.h"
+
+#include "base/mem.h"
+
+#include <math.h>
+#include <string.h>
+
+#define FACT_MAX (1u << 28) /* so that products of two and sums of those stay far inside 64 bits */
+
+/* Copies the next of "a|b" into out; false at the end. */
+static bool next_of(const char **list, char out[96])
+{
+    size_t n = strcspn(*list, "|");
+    if (!**list)
+        return false;
+    if (n >= 96)
+        BUG("long name '%s'", *list);
+    memcpy(out, *list, n);
+    out[n] = 0;
+    *list += n + ((*list)[n] == '|');
+    return true;
+}
+
+uint32_t conf_get(const struct conf *c, const char *keys)
+{
+    char key[96];
+    while (next_of(&keys, key)) {
+        uint32_t in_text = c->text == JSPAN_NONE ? JSPAN_NONE : jdoc_get(c->d, c->text, key);
+        uint32_t n = in_text != JSPAN_NONE ? in_text : jdoc_get(c->d, 0, key);
+        if (n != JSPAN_NONE && c->d->nodes[n].kind != J_NULL)
+            return n;
+    }
+    return JSPAN_NONE;
+}
+
+static bool bad_value(const struct conf *c, uint32_t node, const char *want, struct err *e)
+{
+    struct buf path = {0};
+    jdoc_path(c->d, node, &path);
+    err_set(e, ERR_INPUT, "config.json: '%.100s' is %s, expected %s", path.s ? path.s : "",
+            jdoc_kind_name(c->d, node), want);
+    buf_clear(&path);
+    return false;
+}
+
+static bool load_fact(struct plan_in *in, const struct fact_rule *r, struct err *e)
+{
+    uint64_t *v = &in->f.v[(unsigned char)r->letter];
+    uint32_t node = conf_get(&in->conf, r->keys);
+    if (*v)
+        return true; /* the family's own rule came first */
+    if (node == JSPAN_NONE) {
+        if (!r->other)
+            return err_set(e, ERR_INPUT, "config.json: '%s' is missing", r->keys);
+        *v = r->other[0] == '=' ? in->f.v[(unsigned char)r->other[1]] : strtoull(r->other, NULL, 10);
+        return true;
+    }
+    if (!jdoc_u64(in->conf.d, node, v) || *v > FACT_MAX)
+        return bad_value(&in->conf, node, "a whole number below 2^28", e);
+    return true;
+}
+
+static const struct fact_rule common_facts[] = {
+    {'V', "vocab_size", NULL},
+    {'H', "hidden_size|n_embd", NULL},
+    {'L', "num_hidden_layers|n_layers|n_layer|num_layers", NULL},
+    {'N', "num_attention_heads|n_head", NULL},
+    {'M', "num_key_value_heads", "=N"},
+    {'D', "head_dim", "0"},
+    {'E', "num_experts|num_local_experts|n_routed_experts|moe_num_experts", NULL},
+    {'T', "num_experts_per_tok|num_experts_per_token|experts_per_token|moe_k", NULL},
+    {'F', "intermediate_size", NULL},
+    {'X', "moe_intermediate_size", NULL},
+    {0, NULL, NULL},
+};
+
+/* Those that must not be zero whatever the family. */
+static bool check_counts(const struct plan_in *in, struct err *e)
+{
+    static const struct {
+        char letter;
+        uint64_t max;
+        const char *what;
+    } need[] = {
+        {'V', FACT_MAX, "vocabulary"}, {'H', FACT_MAX, "hidden size"}, {'L', 4096, "number of layers"},
+        {'N', 65536, "number of heads"}, {'M', 65536, "number of KV heads"}, {'D', 65536, "head size"},
+        {'E', 65536, "number of experts"}, {'T', 65536, "number of chosen experts"},
+        {'X', FACT_MAX, "expert's size"},
+    };
+    for (size_t i = 0; i < sizeof need / sizeof *need; i++) {
+        uint64_t v = in->f.v[(unsigned char)need[i].letter];
+        if (!v || v > need[i].max)
+            return err_set(e, ERR_INPUT, "config.json: the %s is %llu, expected 1 to %llu", need[i].what,
+                           (unsigned long long)v, (unsigned long long)need[i].max);
+    }
+    const uint64_t *v = in->f.v;
+    if (v['T'] > v['E'])
+        return err_set(e, ERR_INPUT, "config.json: %llu experts are chosen of %llu", (unsigned long long)v['T'],
+                       (unsigned long long)v['E']);
+    if (v['N'] % v['M'])
+        return err_set(e, ERR_INPUT, "config.json: %llu heads do not share %llu KV heads",
+                       (unsigned long long)v['N'], (unsigned long long)v['M']);
+    return true;
+}
+
+bool facts_load(struct plan_in *in, struct err *e)
+{
+    uint64_t *v = in->f.v;
+    v['1'] = 1;
+    for (const struct fact_rule *r = in->map->facts; r && r->letter; r++)
+        if (!load_fact(in, r, e))
+            return false;
+    for (const struct fact_rule *r = common_facts; r->letter; r++)
+        if (!load_fact(in, r, e))
+            return false;
+    if (!v['D'] && v['N'])
+        v['D'] = v['H'] / v['N'];
+    if (!check_counts(in, e))
+        return false;
+    v['Q'] = v['N'] * v['D'];
+    v['K'] = v['M'] * v['D'];
+    v['G'] = 2 * v['X'];
+    in->n_blocks = v['L'];
+    in->kinds = xcalloc(v['L'] + 65536, 1); /* room for MTP blocks, see map_blocks */
+    for (uint64_t i = 0; i < v['L']; i++)
+        in->kinds[i] = B_ATTN | B_MOE;
+    return !in->map->derive || in->map->derive(in, e);
+}
+
+/* Whether a value is one of "true|7.0|null|silu"; words other than JSON's are strings. */
+static bool value_is(const struct conf *c, uint32_t node, const char *value)
+{
+    const struct jnode *n = &c->d->nodes[node];
+    double got, want;
+    char *end;
+    if (n->kind == J_TRUE || n->kind == J_FALSE)
+        return !strcmp(value, n->kind == J_TRUE ? "true" : "false");
+    if (n->kind == J_STRING)
+        return jdoc_str_is(c->d, node, value);
+    if (n->kind == J_ARRAY)
+        return !strcmp(value, "[]") && n->n == 0;
+    want = strtod(value, &end);
+    return !*end && end != value && jdoc_f64(c->d, node, &got) && got == want;
+}
+
+static bool must_holds(const struct plan_in *in, const struct must_rule *m, uint32_t node)
+{
+    char want[96];
+    for (const char *p = m->want; next_of(&p, want);)
+        if (node == JSPAN_NONE ? !strcmp(want, m->other) : value_is(&in->conf, node, want))
+            return true;
+    return false;
+}
+
+bool musts_check(const struct plan_in *in, struct err *e)
+{
+    for (const struct must_rule *m = in->map->musts; m && m->keys; m++) {
+        uint32_t node = conf_get(&in->conf, m->keys);
+        if (must_holds(in, m, node))
+            continue;
+        int n = 0;
+        const char *text = "";
+        if (node != JSPAN_NONE) {
+            const struct jnode *v = &in->conf.d->nodes[node];
+            n = v->end - v->at < 60 ? (int)(v->end - v->at) : 60;
+            text = in->conf.d->text + v->at;
+        }
+        return err_set(e, ERR_INPUT, "config.json: '%s' is %.*s, expected %s: %s", m->keys, n ? n : 7,
+                       n ? text : "missing", m->want, m->why);
+    }
+    return true;
+}

@@ -1,0 +1,381 @@
+/* image.c - makes the bytes of a planned GGUF file, window by window.
+ *
+ * A tensor whose bytes are a plain run of a source (most are) is read straight into the caller's memory.
+ * Everything else goes through a window: some rows of one matrix, for which one range of the source is read,
+ * gathered by strides, scaled, and stored in the output type. The plan (convert.c) has checked all shapes, so
+ * no index here can leave its source. */
+#include "convert/part.h"
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/sig.h"
+
+#include <math.h>
+#include <string.h>
+
+#define WINDOW     (1u << 20)
+#define MX_BLOCK   16u /* bytes of codes for 32 values in a checkpoint */
+#define MX_OUT     17u /* and in GGUF, with the scale in front */
+#define MX_VALUES  32u
+
+struct image_reader {
+    const struct hf_checkpoint *c;
+    convert_quantizer *quantize;
+    /* the window */
+    const struct image_tensor *t; /* NULL: none */
+    uint64_t slice, row, n_rows;
+    uint8_t *bytes;
+    uint64_t cap;
+    /* what it is made of */
+    uint8_t *raw;
+    uint64_t raw_cap;
+    float *line;
+    uint64_t line_cap;
+    const struct hf_tensor *scale_of; /* whose scales are in scales */
+    float *scales;
+    uint64_t scales_cap;
+};
+
+bool reader_init(struct image *im, const struct hf_checkpoint *c, convert_quantizer *q, struct err *e)
+{
+    (void)e;
+    im->reader = xcalloc(1, sizeof *im->reader);
+    im->reader->c = c;
+    im->reader->quantize = q;
+    return true;
+}
+
+void image_free(struct image *im)
+{
+    if (!im)
+        return;
+    for (uint64_t i = 0; i < im->n_tensors; i++)
+        if (im->tensors[i].made) {
+            free(im->tensors[i].made->sources);
+            free(im->tensors[i].made->values);
+            free(im->tensors[i].made);
+        }
+    free(im->tensors);
+    if (im->reader) {
+        free(im->reader->bytes);
+        free(im->reader->raw);
+        free(im->reader->line);
+        free(im->reader->scales);
+        free(im->reader);
+    }
+    buf_clear(&im->header);
+    free(im);
+}
+
+/* Room for n items of `size` bytes; the content is lost. */
+static bool room(void *pp, uint64_t *cap, uint64_t n, uint64_t size, struct err *e)
+{
+    void *p;
+    if (n <= *cap)
+        return true;
+    memcpy(&p, pp, sizeof p);
+    free(p);
+    p = NULL;
+    *cap = 0;
+    memcpy(pp, &p, sizeof p);
+    p = mem_try(n, size, "the conversion", e);
+    if (!p)
+        return false;
+    memcpy(pp, &p, sizeof p);
+    *cap = n;
+    return true;
+}
+
+static bool read_source(const struct image_reader *r, const struct hf_tensor *t, uint64_t off, uint64_t n,
+                        void *dst, struct err *e)
+{
+    if (off > t->bytes || n > t->bytes - off)
+        BUG("tensor '%s': bytes %llu + %llu of %llu", t->name, (unsigned long long)off,
+            (unsigned long long)n, (unsigned long long)t->bytes);
+    const struct hf_file *f = &r->c->files[t->file];
+    return file_pread(f->fd, dst, n, t->off + off, e) ||
+           err_ctx(e, "%s: tensor '%.200s'", f->name, t->name);
+}
+
+static const struct source *source_of(const struct made *m, uint64_t slice)
+{
+    return &m->sources[m->n_sources > 1 ? slice : 0];
+}
+
+static uint64_t first_of(const struct made *m, uint64_t slice)
+{
+    return m->base + slice * m->slice_step;
+}
+
+static uint64_t source_row(const struct made *m, uint64_t r)
+{
+    if (!m->head)
+        return r;
+    uint64_t in = r % m->head;
+    return r - in + (in & 1) * (m->head / 2) + in / 2;
+}
+
+static uint64_t row_bytes(const struct image_tensor *t)
+{
+    const struct gg_type *type = gg_type_get(t->type);
+    return t->ne[0] / type->block * type->bytes;
+}
+
+/* ---- FP8 scales ---- */
+
+static bool load_scales(struct image_reader *r, const struct source *s, struct err *e)
+{
+    if (r->scale_of == s->scale)
+        return true;
+    enum num num = num_of(s->scale->dtype);
+    uint64_t n = s->scale->bytes / num_bytes(num);
+    uint8_t *raw = mem_try(s->scale->bytes, 1, "scales", e);
+    r->scale_of = NULL;
+    bool ok = raw && room(&r->scales, &r->scales_cap, n, sizeof(float), e) &&
+              read_source(r, s->scale, 0, s->scale->bytes, raw, e);
+    if (ok) {
+        num_load(num, raw, 1, n, r->scales);
+        r->scale_of = s->scale;
+    }
+    free(raw);
+    return ok;
+}
+
+static void apply_scales(const struct image_reader *r, const struct made *m, const struct hf_tensor *w,
+                         uint64_t at, float *v)
+{
+    uint64_t cols = w->dims[w->n_dims - 1], rows = w->dims[w->n_dims - 2];
+    uint64_t per_row = (cols + m->scale_cols - 1) / m->scale_cols;
+    uint64_t per_matrix = (rows + m->scale_rows - 1) / m->scale_rows * per_row;
+    for (uint64_t c = 0; c < m->cols; c++, at += m->col_step) {
+        uint64_t row = at / cols, col = at % cols;
+        v[c] *= r->scales[row / rows * per_matrix + row % rows / m->scale_rows * per_row + col / m->scale_cols];
+    }
+}
+
+/* ---- windows ---- */
+
+/* How many rows are made at once: what fits a window, all of them where rows are columns of the source. */
+static uint64_t window_rows(const struct image_tensor *t)
+{
+    const struct made *m = t->made;
+    if (m->value != V_CONST && m->value != V_MXFP4 && m->col_step != 1)
+        return m->rows;
+    uint64_t bytes = row_bytes(t);
+    if (m->value == V_AS_IS && m->row_step * 4 > bytes)
+        bytes = m->row_step * 4;
+    uint64_t n = WINDOW / (bytes ? bytes : 1);
+    if (m->head)
+        n -= n % m->head;
+    if (!n)
+        n = m->head ? m->head : 1;
+    return n < m->rows ? n : m->rows;
+}
+
+static bool make_mxfp4(struct image_reader *r, const struct image_tensor *t, struct err *e)
+{
+    const struct made *m = t->made;
+    const struct source *s = source_of(m, r->slice);
+    uint64_t first = first_of(m, r->slice) + r->row * m->row_step;
+    uint64_t n = (r->n_rows - 1) * m->row_step + m->cols;
+    if (!room(&r->raw, &r->raw_cap, n * MX_OUT, 1, e) ||
+        !read_source(r, s->w, first * MX_BLOCK, n * MX_BLOCK, r->raw, e) ||
+        !read_source(r, s->scale, first, n, r->raw + n * MX_BLOCK, e))
+        return false;
+    uint8_t *out = r->bytes;
+    for (uint64_t row = 0; row < r->n_rows; row++)
+        for (uint64_t c = 0; c < m->cols; c++, out += MX_OUT) {
+            const uint8_t *in = r->raw + (row * m->row_step + c) * MX_BLOCK;
+            out[0] = r->raw[n * MX_BLOCK + row * m->row_step + c];
+            /* from values 2j and 2j+1 in byte j to values j and j+16 */
+            for (uint32_t j = 0; j < MX_BLOCK; j++) {
+                uint32_t lo = in[j / 2] >> (j % 2 * 4) & 15, hi = in[8 + j / 2] >> (j % 2 * 4) & 15;
+                out[1 + j] = (uint8_t)(lo | hi << 4);
+            }
+        }
+    return true;
+}
+
+static bool store_row(struct image_reader *r, const struct image_tensor *t, uint64_t row, struct err *e)
+{
+    const struct made *m = t->made;
+    uint8_t *dst = r->bytes + row * row_bytes(t);
+    if (m->value == V_NEG_EXP)
+        for (uint64_t c = 0; c < m->cols; c++)
+            r->line[c] = (float)-exp((double)r->line[c]); /* rounded once, whatever the C library */
+    if (t->type == T_F32 || t->type == T_F16 || t->type == T_BF16) {
+        num_store(t->type, r->line, m->cols, dst);
+        return true;
+    }
+    return r->quantize(t->type, r->line, 1, m->cols, dst, e) || err_ctx(e, "tensor '%s'", t->name);
+}
+
+static bool same_number(uint32_t type, enum num num)
+{
+    return (type == T_F32 && num == N_F32) || (type == T_F16 && num == N_F16) ||
+           (type == T_BF16 && num == N_BF16);
+}
+
+static bool make_numbers(struct image_reader *r, const struct image_tensor *t, struct err *e)
+{
+    const struct made *m = t->made;
+    const struct source *s = source_of(m, r->slice);
+    enum num num = num_of(s->w->dtype);
+    uint64_t size = num_bytes(num), start = first_of(m, r->slice);
+    /* the range of the source that holds all rows: whole heads where rows change places inside them */
+    uint64_t lo = r->row, hi = r->row + r->n_rows;
+    if (m->head) {
+        lo -= lo % m->head;
+        hi = (hi + m->head - 1) / m->head * m->head;
+    }
+    uint64_t first = start + lo * m->row_step;
+    uint64_t n = (hi - lo - 1) * m->row_step + (m->cols - 1) * m->col_step + 1;
+    if (!room(&r->raw, &r->raw_cap, n * size, 1, e) || !room(&r->line, &r->line_cap, m->cols, sizeof(float), e) ||
+        (s->scale && !load_scales(r, s, e)) || !read_source(r, s->w, first * size, n * size, r->raw, e))
+        return false;
+    bool copy = same_number(t->type, num) && m->col_step == 1 && m->value == V_AS_IS && !s->scale;
+    for (uint64_t i = 0; i < r->n_rows; i++) {
+        uint64_t at = start + source_row(m, r->row + i) * m->row_step;
+        const uint8_t *p = r->raw + (at - first) * size;
+        if (copy) {
+            memcpy(r->bytes + i * row_bytes(t), p, row_bytes(t));
+            continue;
+        }
+        num_load(num, p, m->col_step, m->cols, r->line);
+        if (s->scale)
+            apply_scales(r, m, s->w, at, r->line);
+        if (!store_row(r, t, i, e))
+            return false;
+    }
+    return true;
+}
+
+static bool make_window(struct image_reader *r, const struct image_tensor *t, uint64_t slice, uint64_t row,
+                        struct err *e)
+{
+    const struct made *m = t->made;
+    uint64_t per_window = window_rows(t);
+    row -= row % per_window;
+    if (r->t == t && r->slice == slice && r->row == row)
+        return true;
+    r->t = NULL;
+    r->slice = slice;
+    r->row = row;
+    r->n_rows = m->rows - row < per_window ? m->rows - row : per_window;
+    if (!room(&r->bytes, &r->cap, r->n_rows * row_bytes(t), 1, e))
+        return false;
+    bool ok = true;
+    if (m->value == V_CONST)
+        num_store(T_F32, m->values + row * m->cols, r->n_rows * m->cols, r->bytes);
+    else
+        ok = m->value == V_MXFP4 ? make_mxfp4(r, t, e) : make_numbers(r, t, e);
+    if (ok)
+        r->t = t;
+    return ok;
+}
+
+/* Whether a slice's bytes are one run of its source. */
+static bool is_run(const struct image_tensor *t)
+{
+    const struct made *m = t->made;
+    const struct source *s = m->sources;
+    return m->value == V_AS_IS && !m->head && m->col_step == 1 && m->row_step == m->cols && !s->scale &&
+           same_number(t->type, num_of(s->w->dtype));
+}
+
+static bool same_dtype(const struct made *m) /* a stack may be made of several */
+{
+    for (uint64_t i = 1; i < m->n_sources; i++)
+        if (m->sources[i].w->dtype != m->sources[0].w->dtype)
+            return false;
+    return true;
+}
+
+/* As many bytes of a tensor from `off` on as come from one place, at most n; their count in *done. */
+static bool read_some(struct image_reader *r, const struct image_tensor *t, uint64_t off, uint64_t n,
+                      void *dst, uint64_t *done, struct err *e)
+{
+    const struct made *m = t->made;
+    uint64_t row_n = row_bytes(t), slice_n = m->rows * row_n, slice = off / slice_n, in = off % slice_n;
+    if (is_run(t) && same_dtype(m)) {
+        *done = slice_n - in < n ? slice_n - in : n;
+        uint64_t size = num_bytes(num_of(m->sources->w->dtype));
+        return read_source(r, source_of(m, slice)->w, first_of(m, slice) * size + in, *done, dst, e);
+    }
+    if (!make_window(r, t, slice, in / row_n, e))
+        return false;
+    uint64_t at = in - r->row * row_n, left = r->n_rows * row_n - at;
+    *done = left < n ? left : n;
+    memcpy(dst, r->bytes + at, *done);
+    return true;
+}
+
+/* The last tensor that begins at or before off; NULL: none. */
+static const struct image_tensor *tensor_at(const struct image *im, uint64_t off)
+{
+    uint64_t lo = 0, hi = im->n_tensors;
+    while (lo < hi) {
+        uint64_t mid = lo + (hi - lo) / 2;
+        if (im->tensors[mid].off <= off)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo ? &im->tensors[lo - 1] : NULL;
+}
+
+bool image_read(struct image *im, uint64_t off, uint64_t n, void *dst, struct err *e)
+{
+    uint8_t *out = dst;
+    if (off > im->size || n > im->size - off)
+        return err_set(e, ERR_FAILED, "bytes %llu + %llu of a file of %llu", (unsigned long long)off,
+                       (unsigned long long)n, (unsigned long long)im->size);
+    while (n) {
+        uint64_t done;
+        const struct image_tensor *t = off < im->header.n ? NULL : tensor_at(im, off);
+        if (off < im->header.n) {
+            done = im->header.n - off < n ? im->header.n - off : n;
+            memcpy(out, im->header.s + off, done);
+        } else if (t && off - t->off < t->bytes) {
+            if (!read_some(im->reader, t, off - t->off, t->bytes - (off - t->off) < n ? t->bytes - (off - t->off) : n,
+                           out, &done, e))
+                return false;
+        } else { /* padding up to the next tensor or the end */
+            const struct image_tensor *next = t ? t + 1 : im->tensors;
+            uint64_t end = next < im->tensors + im->n_tensors ? next->off : im->size;
+            done = end - off < n ? end - off : n;
+            memset(out, 0, done);
+        }
+        off += done;
+        out += done;
+        n -= done;
+    }
+    return true;
+}
+
+bool convert_write(struct image *im, const char *path, bool force, struct err *e)
+{
+    struct out o;
+    for (uint32_t i = 0; i < im->reader->c->n_files; i++)
+        if (file_would_destroy(path, im->reader->c->files[i].path))
+            return err_set(e, ERR_INPUT, "the output '%s' is a file of the checkpoint", path);
+    if (!file_check_space(path, im->size, e) || !out_open(&o, path, force, e))
+        return false;
+    struct progress p;
+    uint8_t *buf = xmalloc(WINDOW);
+    bool ok = true;
+    progress_start(&p, "converting", "bytes", im->size, 0);
+    for (uint64_t at = 0; ok && at < im->size;) {
+        uint64_t n = im->size - at < WINDOW ? im->size - at : WINDOW;
+        ok = sig_check(e) && image_read(im, at, n, buf, e) && out_write(&o, buf, n, e);
+        at += n;
+        progress_set(&p, at);
+    }
+    progress_end(&p);
+    free(buf);
+    if (ok && out_commit(&o, e))
+        return true;
+    out_abort(&o);
+    return false;
+}

@@ -1,0 +1,157 @@
+/* number.c - the number formats of checkpoints, to and from float.
+ *
+ * Own code and not the engine's, so that a conversion gives the same bits whatever CPU and engine it runs on.
+ * Everything widens exactly; narrowing rounds to nearest, ties to even. FP8 is OCP E4M3 (no infinity, one
+ * NaN) and E5M2 (the upper half of an F16). */
+#include "convert/part.h"
+
+#include "base/err.h"
+
+#include <math.h>
+#include <string.h>
+
+enum num num_of(const struct hf_dtype *t)
+{
+    static const struct {
+        const char *name;
+        enum num num;
+    } known[] = {{"F32", N_F32},         {"F16", N_F16},         {"BF16", N_BF16},      {"F64", N_F64},
+                 {"F8_E4M3", N_F8_E4M3}, {"F8_E5M2", N_F8_E5M2}, {"F8_E8M0", N_E8M0}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (!strcmp(t->name, known[i].name))
+            return known[i].num;
+    return N_NONE;
+}
+
+uint32_t num_bytes(enum num t)
+{
+    static const uint8_t bytes[] = {[N_F32] = 4,     [N_F16] = 2,     [N_BF16] = 2, [N_F64] = 8,
+                                    [N_F8_E4M3] = 1, [N_F8_E5M2] = 1, [N_E8M0] = 1};
+    return bytes[t];
+}
+
+static float from_bits(uint32_t u)
+{
+    float f;
+    memcpy(&f, &u, sizeof f);
+    return f;
+}
+
+static uint32_t bits_of(float f)
+{
+    uint32_t u;
+    memcpy(&u, &f, sizeof u);
+    return u;
+}
+
+static uint16_t get16(const uint8_t *p)
+{
+    return (uint16_t)(p[0] | p[1] << 8);
+}
+
+static uint32_t get32(const uint8_t *p)
+{
+    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
+float num_f16(uint16_t h)
+{
+    uint32_t sign = (uint32_t)(h & 0x8000) << 16, exp = (h >> 10) & 31, man = h & 0x3ff;
+    if (exp == 31)
+        return from_bits(sign | 0x7f800000 | man << 13);
+    if (exp)
+        return from_bits(sign | (exp + 112) << 23 | man << 13);
+    float v = (float)man * 0x1p-24f; /* zero and the subnormals, exact */
+    return sign ? -v : v;
+}
+
+uint16_t num_to_f16(float v)
+{
+    uint32_t u = bits_of(v), abs = u & 0x7fffffff;
+    uint16_t sign = (uint16_t)((u >> 16) & 0x8000);
+    if (abs > 0x7f800000)
+        return (uint16_t)(sign | 0x7e00); /* NaN */
+    if (abs >= 0x47800000)
+        return (uint16_t)(sign | 0x7c00); /* 65536 and above, infinity */
+    if (abs < 0x38800000) {               /* below 2^-14: a multiple of 2^-24 */
+        float steps = from_bits(abs) * 0x1p24f;
+        uint32_t n = (uint32_t)steps;
+        float rest = steps - (float)n;
+        n += rest > 0.5f || (rest == 0.5f && (n & 1));
+        return (uint16_t)(sign | n);
+    }
+    abs += 0xfff + ((abs >> 13) & 1); /* may carry into the exponent, up to infinity */
+    return (uint16_t)(sign | ((abs - 0x38000000) >> 13));
+}
+
+uint16_t num_to_bf16(float v)
+{
+    uint32_t u = bits_of(v);
+    if ((u & 0x7fffffff) > 0x7f800000)
+        return (uint16_t)((u >> 16) | 64);
+    return (uint16_t)((u + 0x7fff + ((u >> 16) & 1)) >> 16);
+}
+
+static float from_e4m3(uint8_t b)
+{
+    uint32_t sign = (uint32_t)(b & 0x80) << 24, exp = (b >> 3) & 15, man = b & 7;
+    if (exp == 15 && man == 7)
+        return from_bits(sign | 0x7fc00000);
+    if (exp)
+        return from_bits(sign | (exp + 120) << 23 | man << 20);
+    float v = (float)man * 0x1p-9f;
+    return sign ? -v : v;
+}
+
+static float from_e8m0(uint8_t b) /* 2^(b - 127); 255 is NaN */
+{
+    return b == 255 ? NAN : b ? from_bits((uint32_t)b << 23) : 0x1p-127f;
+}
+
+static float from_f64(const uint8_t *p)
+{
+    uint64_t u = (uint64_t)get32(p) | (uint64_t)get32(p + 4) << 32;
+    double d;
+    memcpy(&d, &u, sizeof d);
+    return (float)d;
+}
+
+void num_load(enum num t, const uint8_t *p, uint64_t stride, uint64_t n, float *out)
+{
+    uint64_t step = stride * num_bytes(t);
+#define EACH(expr)                                       \
+    for (uint64_t i = 0; i < n; i++, p += step)          \
+        out[i] = (expr);                                 \
+    break
+    switch (t) {
+    case N_F32:
+        EACH(from_bits(get32(p)));
+    case N_F16:
+        EACH(num_f16(get16(p)));
+    case N_BF16:
+        EACH(from_bits((uint32_t)get16(p) << 16));
+    case N_F8_E4M3:
+        EACH(from_e4m3(*p));
+    case N_F8_E5M2:
+        EACH(num_f16((uint16_t)(*p << 8)));
+    case N_E8M0:
+        EACH(from_e8m0(*p));
+    case N_F64:
+        EACH(from_f64(p));
+    case N_NONE:
+        BUG("no number format");
+    }
+#undef EACH
+}
+
+void num_store(uint32_t type, const float *v, uint64_t n, uint8_t *out)
+{
+    for (uint64_t i = 0; i < n; i++) {
+        uint32_t u = type == T_F32   ? bits_of(v[i])
+                     : type == T_F16 ? num_to_f16(v[i])
+                                     : num_to_bf16(v[i]);
+        uint32_t bytes = type == T_F32 ? 4 : 2;
+        for (uint32_t k = 0; k < bytes; k++)
+            *out++ = (uint8_t)(u >> (8 * k));
+    }
+}

@@ -1,0 +1,47 @@
+/* part.h - what the files of convert/ share; not for others. */
+#ifndef REAP_CONVERT_PART_H
+#define REAP_CONVERT_PART_H
+
+#include "convert/convert.h"
+#include "gguf/gguf_file.h"
+
+enum { T_F32 = 0, T_F16 = 1, T_Q8_0 = 8, T_BF16 = 30, T_MXFP4 = 39 }; /* ggml type ids */
+
+/* ---- numbers (number.c) ---- */
+enum num { N_NONE, N_F32, N_F16, N_BF16, N_F8_E4M3, N_F8_E5M2, N_E8M0, N_F64 };
+enum num num_of(const struct hf_dtype *t); /* N_NONE: no number that a weight is made of */
+uint32_t num_bytes(enum num t);
+/* n numbers that lie `stride` numbers apart. */
+void num_load(enum num t, const uint8_t *p, uint64_t stride, uint64_t n, float *out);
+void num_store(uint32_t ggml_type, const float *v, uint64_t n, uint8_t *out); /* f32, f16, bf16 */
+float num_f16(uint16_t bits);
+uint16_t num_to_f16(float v); /* ties to even */
+uint16_t num_to_bf16(float v);
+
+/* ---- how a tensor's bytes are made (image.c) ---- */
+struct source {
+    const struct hf_tensor *w;
+    const struct hf_tensor *scale; /* of FP8 weights and MXFP4 blocks; NULL: none */
+};
+
+enum made_value { V_AS_IS, V_NEG_EXP, V_MXFP4, V_CONST };
+
+/* The tensor is n_slices matrices of rows x cols. Element (r, c) of slice s is element
+ *     base + s * slice_step + row(r) * row_step + c * col_step
+ * of its source: sources[s] when there are as many as slices (slice_step is 0 then), else sources[0]. With
+ * `head` set, row(r) undoes the halves-to-pairs order of rotary dimensions inside each head. MXFP4 counts in
+ * blocks of 32 values. */
+struct made {
+    struct source *sources;
+    uint64_t n_sources;
+    uint64_t n_slices, rows, cols;
+    uint64_t base, slice_step, row_step, col_step;
+    uint64_t head;
+    enum made_value value;
+    uint64_t scale_rows, scale_cols; /* block of one FP8 scale */
+    float *values;                   /* V_CONST */
+};
+
+bool reader_init(struct image *im, const struct hf_checkpoint *c, convert_quantizer *q, struct err *e);
+
+#endif
