@@ -34,6 +34,22 @@ uint32_t conf_get(const struct conf *c, const char *keys)
     return JSPAN_NONE;
 }
 
+uint32_t conf_rope(const struct conf *c, const char *keys)
+{
+    uint32_t obj = conf_get(c, "rope_parameters|rope_scaling");
+    if (obj != JSPAN_NONE && c->d->nodes[obj].kind == J_OBJECT) {
+        uint32_t full = jdoc_get(c->d, obj, "full_attention");
+        bool two = full != JSPAN_NONE && c->d->nodes[full].kind == J_OBJECT;
+        char key[96];
+        for (const char *p = keys; next_of(&p, key);) {
+            uint32_t n = jdoc_get(c->d, two ? full : obj, key);
+            if (n != JSPAN_NONE && c->d->nodes[n].kind != J_NULL)
+                return n;
+        }
+    }
+    return conf_get(c, keys);
+}
+
 static bool bad_value(const struct conf *c, uint32_t node, const char *want, struct err *e)
 {
     struct buf path = {0};
@@ -121,9 +137,19 @@ bool facts_load(struct plan_in *in, struct err *e)
     v['Q'] = v['N'] * v['D'];
     v['K'] = v['M'] * v['D'];
     v['G'] = 2 * v['X'];
-    in->n_blocks = v['L'];
-    in->kinds = xcalloc(v['L'] + 65536, 1); /* room for MTP blocks, see map_blocks */
-    for (uint64_t i = 0; i < v['L']; i++)
+    if ((in->map->flags & MAP_HEADS_FILL) && v['Q'] != v['H'])
+        return err_set(e, ERR_INPUT,
+                       "config.json: %llu heads of %llu; the engine expects them to make up the hidden size, %llu",
+                       (unsigned long long)v['N'], (unsigned long long)v['D'], (unsigned long long)v['H']);
+    static const struct fact_rule mtp = {'B', "num_nextn_predict_layers", "0"};
+    if (!load_fact(in, &mtp, e))
+        return false;
+    if (v['B'] > 64)
+        return err_set(e, ERR_INPUT, "config.json: %llu MTP layers, expected at most 64",
+                       (unsigned long long)v['B']);
+    in->n_blocks = v['L'] + (in->map->flags & MAP_MTP_KEPT ? v['B'] : 0);
+    in->kinds = xcalloc(in->n_blocks, 1);
+    for (uint64_t i = 0; i < in->n_blocks; i++)
         in->kinds[i] = B_ATTN | B_MOE;
     return !in->map->derive || in->map->derive(in, e);
 }

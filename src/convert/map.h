@@ -7,7 +7,7 @@
  *
  * Letters of all families: V vocabulary, H hidden size, L layers, N heads, M KV heads, D head size, Q = N D,
  * K = M D, F dense FFN, X one expert, G = 2 X (gate and up in one), S all shared experts, E experts, T chosen
- * experts, 1 one. */
+ * experts, B MTP layers behind the last, 1 one. */
 #ifndef REAP_CONVERT_MAP_H
 #define REAP_CONVERT_MAP_H
 
@@ -20,6 +20,9 @@ struct conf {
 };
 /* keys: "a|b|c", the first that is there and not null; JSPAN_NONE. */
 uint32_t conf_get(const struct conf *c, const char *keys);
+/* The same among the rotary parameters: rope_parameters (transformers 5; of full attention, where there are
+ * two kinds) or rope_scaling, then where conf_get looks. */
+uint32_t conf_rope(const struct conf *c, const char *keys);
 
 /* ---- facts ---- */
 struct facts {
@@ -32,7 +35,7 @@ struct fact_rule {
 };
 
 /* ---- blocks ---- */
-enum { B_ATTN = 1, B_DENSE = 2, B_MOE = 4, B_SSM = 8, B_MTP = 16 };
+enum { B_ATTN = 1, B_DENSE = 2, B_MOE = 4, B_SHARED = 8, B_SSM = 16, B_MTP = 32, B_Q_LORA = 64, B_Q_FULL = 128 };
 
 /* What is being converted. */
 struct plan_in {
@@ -42,6 +45,9 @@ struct plan_in {
     struct facts f;
     uint64_t n_blocks; /* those that are written: f.v['L'], and MTP blocks where the family keeps them */
     uint8_t *kinds;    /* per block, B_... */
+    const char *name;  /* general.name */
+    const char *size_label;
+    uint32_t file_type;
 };
 
 /* ---- tensors ---- */
@@ -72,12 +78,12 @@ struct name_rule {
 };
 
 /* ---- keys ---- */
-enum key_kind { KEY_U32, KEY_F32, KEY_BOOL };
+enum key_kind { KEY_U32, KEY_F32, KEY_BOOL, KEY_GATING /* softmax, sigmoid, .. */ };
 struct key_rule {
     const char *name; /* behind "ARCH." */
     enum key_kind kind;
     const char *from;  /* "=H" a fact; else config keys "a|b" */
-    const char *other; /* when the config has none: the value; NULL: the key is left out */
+    const char *other; /* when the config has none: the value; NULL: the key is left out; "!": an error */
 };
 
 /* What the engine's graph takes for granted. */
@@ -88,7 +94,13 @@ struct must_rule {
     const char *why;
 };
 
-enum { MAP_MTP_KEPT = 1, MAP_ROPE_FREQS = 2, MAP_NO_OUTPUT_CHECK = 4 };
+enum {
+    MAP_MTP_KEPT = 1,     /* blocks behind the last one are written (num_nextn_predict_layers of them) */
+    MAP_ROPE_FREQS = 2,   /* the graph reads rope_freqs.weight */
+    MAP_NEEDS_OUTPUT = 4, /* the graph has no tied embeddings */
+    MAP_HEADS_FILL = 8,   /* the graph takes heads x head size for the hidden size */
+    MAP_NO_ROPE = 16,     /* the graph does not rotate */
+};
 
 struct map {
     const char *const *classes; /* "architectures" of config.json */
@@ -99,7 +111,6 @@ struct map {
     const struct key_rule *keys;          /* before the common ones */
     const struct must_rule *musts;
     bool (*derive)(struct plan_in *in, struct err *e); /* further facts, kinds of blocks, checks; NULL */
-    uint32_t vocab_multiple; /* the vocabulary is padded to a multiple of this in the tokenizer; 0: not */
 };
 
 const struct map *map_find(const char *class_name);

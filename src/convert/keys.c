@@ -1,0 +1,323 @@
+/* keys.c - the keys of the converted file that describe the model; the tokenizer's are tokenizer.c's. */
+#include "convert/map.h"
+
+#include "base/mem.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Behind the family's own; a name that the family has is not written again. */
+static const struct key_rule common_keys[] = {
+    {"context_length", KEY_U32,
+     "max_position_embeddings|n_ctx|n_positions|max_length|max_sequence_length|model_max_length", "!"},
+    {"embedding_length", KEY_U32, "=H", NULL},
+    {"vocab_size", KEY_U32, "=V", NULL},
+    {"attention.head_count", KEY_U32, "=N", NULL},
+    {"attention.head_count_kv", KEY_U32, "=M", NULL},
+    {"attention.key_length", KEY_U32, "=D", NULL},
+    {"attention.value_length", KEY_U32, "=D", NULL},
+    {"attention.layer_norm_rms_epsilon", KEY_F32, "rms_norm_eps|norm_eps", "!"},
+    {"feed_forward_length", KEY_U32, "=F", NULL},
+    {"expert_count", KEY_U32, "=E", NULL},
+    {"expert_used_count", KEY_U32, "=T", NULL},
+    {"expert_group_count", KEY_U32, "n_group", NULL},
+    {"expert_group_used_count", KEY_U32, "topk_group", NULL},
+    {"expert_gating_func", KEY_GATING,
+     "score_function|scoring_func|score_func|moe_router_activation|moe_router_activation_func", NULL},
+    {NULL, KEY_U32, NULL, NULL},
+};
+
+/* In a model with layers of several kinds these are arrays, 0 where a layer has no such part. */
+static const struct {
+    const char *name;
+    unsigned kinds;
+} per_layer[] = {{"attention.head_count_kv", B_ATTN}, {"feed_forward_length", B_MOE | B_DENSE}};
+
+struct out_keys {
+    const struct plan_in *in;
+    struct buf *b;
+    uint64_t n;
+};
+
+static const char *full_name(const struct out_keys *k, const char *name, char dst[128])
+{
+    snprintf(dst, 128, "%s.%s", k->in->map->arch, name);
+    return dst;
+}
+
+static void put_u32(struct out_keys *k, const char *name, uint64_t v)
+{
+    char s[128];
+    gg_put_u32(k->b, full_name(k, name, s), (uint32_t)v);
+    k->n++;
+}
+
+static void put_f32(struct out_keys *k, const char *name, double v)
+{
+    char s[128];
+    gg_put_f32(k->b, full_name(k, name, s), (float)v);
+    k->n++;
+}
+
+static void put_bool(struct out_keys *k, const char *name, bool v)
+{
+    char s[128];
+    gg_put_bool(k->b, full_name(k, name, s), v);
+    k->n++;
+}
+
+static bool bad(const struct out_keys *k, uint32_t node, const char *want, struct err *e)
+{
+    struct buf path = {0};
+    jdoc_path(k->in->conf.d, node, &path);
+    err_set(e, ERR_INPUT, "config.json: '%.100s' is %s, expected %s", path.s ? path.s : "",
+            jdoc_kind_name(k->in->conf.d, node), want);
+    buf_clear(&path);
+    return false;
+}
+
+/* enum llama_expert_gating_func_type */
+static bool put_gating(struct out_keys *k, const char *name, const char *func, struct err *e)
+{
+    static const struct {
+        const char *func;
+        uint32_t id;
+    } known[] = {{"softmax", 1}, {"sigmoid", 2}, {"sqrtsoftplus", 4}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (!strcmp(func, known[i].func)) {
+            put_u32(k, name, known[i].id);
+            return true;
+        }
+    return err_set(e, ERR_INPUT, "config.json: the gate is '%.40s', expected softmax, sigmoid or sqrtsoftplus",
+                   func);
+}
+
+static bool put_text(struct out_keys *k, const struct key_rule *r, const char *text, struct err *e)
+{
+    switch (r->kind) {
+    case KEY_U32:
+        put_u32(k, r->name, strtoull(text, NULL, 10));
+        return true;
+    case KEY_F32:
+        put_f32(k, r->name, strtod(text, NULL));
+        return true;
+    case KEY_BOOL:
+        put_bool(k, r->name, !strcmp(text, "true"));
+        return true;
+    case KEY_GATING:
+        return put_gating(k, r->name, text, e);
+    }
+    return true;
+}
+
+static bool put_node(struct out_keys *k, const struct key_rule *r, uint32_t node, struct err *e)
+{
+    const struct jdoc *d = k->in->conf.d;
+    uint64_t u;
+    double f;
+    switch (r->kind) {
+    case KEY_U32:
+        if (!jdoc_u64(d, node, &u) || u > UINT32_MAX)
+            return bad(k, node, "a whole number below 2^32", e);
+        put_u32(k, r->name, u);
+        return true;
+    case KEY_F32:
+        if (!jdoc_f64(d, node, &f) || !isfinite((float)f))
+            return bad(k, node, "a number", e);
+        put_f32(k, r->name, f);
+        return true;
+    case KEY_BOOL:
+        if (d->nodes[node].kind != J_TRUE && d->nodes[node].kind != J_FALSE)
+            return bad(k, node, "true or false", e);
+        put_bool(k, r->name, d->nodes[node].kind == J_TRUE);
+        return true;
+    case KEY_GATING:
+        if (d->nodes[node].kind == J_STRING) {
+            struct buf s = {0};
+            jdoc_str(d, node, &s);
+            bool ok = put_gating(k, r->name, s.s ? s.s : "", e);
+            buf_clear(&s);
+            return ok;
+        }
+        return bad(k, node, "a string", e);
+    }
+    return true;
+}
+
+static bool put_per_layer(struct out_keys *k, const struct key_rule *r, bool *done)
+{
+    unsigned all = 0, some = 0;
+    for (uint64_t i = 0; i < k->in->n_blocks; i++)
+        some |= k->in->kinds[i] & B_SSM;
+    for (size_t i = 0; some && i < sizeof per_layer / sizeof *per_layer; i++)
+        if (!strcmp(r->name, per_layer[i].name))
+            all = per_layer[i].kinds;
+    *done = all != 0;
+    if (!all)
+        return true;
+    char s[128];
+    int32_t *v = xcalloc(k->in->n_blocks, sizeof *v);
+    for (uint64_t i = 0; i < k->in->n_blocks; i++)
+        v[i] = k->in->kinds[i] & all ? (int32_t)k->in->f.v[(unsigned char)r->from[1]] : 0;
+    gg_put_i32s(k->b, full_name(k, r->name, s), v, k->in->n_blocks);
+    k->n++;
+    free(v);
+    return true;
+}
+
+static bool put_key(struct out_keys *k, const struct key_rule *r, struct err *e)
+{
+    bool done;
+    put_per_layer(k, r, &done);
+    if (done)
+        return true;
+    if (r->from[0] == '=') {
+        uint64_t v = k->in->f.v[(unsigned char)r->from[1]];
+        if (v > UINT32_MAX)
+            return err_set(e, ERR_INPUT, "config.json: the sizes are too large for the key '%s'", r->name);
+        put_u32(k, r->name, v);
+        return true;
+    }
+    uint32_t node = *r->from ? conf_get(&k->in->conf, r->from) : JSPAN_NONE;
+    if (node != JSPAN_NONE)
+        return put_node(k, r, node, e);
+    if (!r->other)
+        return true;
+    if (!strcmp(r->other, "!"))
+        return err_set(e, ERR_INPUT, "config.json: '%s' is missing", r->from);
+    return put_text(k, r, r->other, e);
+}
+
+/* ---- rotary positions ---- */
+
+static bool rope_f64(const struct plan_in *in, const char *keys, double other, double *out)
+{
+    *out = other;
+    uint32_t n = conf_rope(&in->conf, keys);
+    return n != JSPAN_NONE && jdoc_f64(in->conf.d, n, out) && isfinite(*out);
+}
+
+/* "rope_type" or the older "type"; "default" when there is none. */
+static void rope_type(const struct plan_in *in, struct buf *b)
+{
+    uint32_t obj = conf_get(&in->conf, "rope_parameters|rope_scaling");
+    uint32_t n = obj == JSPAN_NONE ? JSPAN_NONE : conf_rope(&in->conf, "rope_type|type");
+    if (n != JSPAN_NONE && in->conf.d->nodes[n].kind == J_STRING)
+        jdoc_str(in->conf.d, n, b);
+    if (!b->n)
+        buf_str(b, "default");
+}
+
+static bool put_yarn(struct out_keys *k, double factor, struct err *e)
+{
+    static const struct {
+        const char *keys, *name;
+    } opt[] = {{"extrapolation_factor", "rope.scaling.yarn_ext_factor"},
+               {"attention_factor|attn_factor", "rope.scaling.yarn_attn_factor"},
+               {"beta_fast", "rope.scaling.yarn_beta_fast"},
+               {"beta_slow", "rope.scaling.yarn_beta_slow"}};
+    char s[128];
+    double v;
+    uint64_t ctx;
+    if (!jdoc_u64(k->in->conf.d, conf_rope(&k->in->conf, "original_max_position_embeddings"), &ctx) ||
+        ctx > UINT32_MAX)
+        return err_set(e, ERR_INPUT, "config.json: YaRN without a valid 'original_max_position_embeddings'");
+    gg_put_str(k->b, full_name(k, "rope.scaling.type", s), "yarn");
+    k->n++;
+    put_f32(k, "rope.scaling.factor", factor);
+    put_u32(k, "rope.scaling.original_context_length", ctx);
+    for (size_t i = 0; i < sizeof opt / sizeof *opt; i++)
+        if (rope_f64(k->in, opt[i].keys, 0, &v))
+            put_f32(k, opt[i].name, v);
+    /* the engine takes the factor of 0.1 out again (TAG_DEEPSEEK2_YARN_LOG_MUL_FIX) */
+    if (!strcmp(k->in->map->arch, "deepseek2") && rope_f64(k->in, "mscale_all_dim", 0, &v))
+        put_f32(k, "rope.scaling.yarn_log_multiplier", 0.1 * v);
+    return true;
+}
+
+static bool put_rope(struct out_keys *k, struct err *e)
+{
+    struct buf type = {0};
+    char s[128];
+    double theta, factor;
+    bool ok = true, has_factor = rope_f64(k->in, "factor", 1, &factor);
+    rope_type(k->in, &type);
+    if (!strcmp(type.s, "linear") && has_factor) {
+        gg_put_str(k->b, full_name(k, "rope.scaling.type", s), "linear");
+        k->n++;
+        put_f32(k, "rope.scaling.factor", factor);
+    } else if (!strcmp(type.s, "yarn") && has_factor)
+        ok = put_yarn(k, factor, e);
+    else if (strcmp(type.s, "default") != 0 &&
+             (strcmp(type.s, "llama3") != 0 || !(k->in->map->flags & MAP_ROPE_FREQS)))
+        ok = err_set(e, ERR_INPUT,
+                     "config.json: rotary scaling of type '%.40s' cannot be converted for this family (default, "
+                     "linear and yarn can)",
+                     type.s);
+    buf_clear(&type);
+    if (!ok)
+        return false;
+    if (!rope_f64(k->in, "rope_theta|rotary_emb_base", 10000, &theta) && !(k->in->map->flags & MAP_NO_ROPE))
+        return err_set(e, ERR_INPUT, "config.json: 'rope_theta' is missing or not a number");
+    put_f32(k, "rope.freq_base", theta);
+    return true;
+}
+
+bool rope_freqs(const struct plan_in *in, float **out, struct err *e)
+{
+    struct buf type = {0};
+    rope_type(in, &type);
+    bool has = (in->map->flags & MAP_ROPE_FREQS) && !strcmp(type.s, "llama3");
+    buf_clear(&type);
+    *out = NULL;
+    if (!has)
+        return true;
+    double theta, factor, low, high, old;
+    rope_f64(in, "rope_theta", 10000, &theta);
+    rope_f64(in, "factor", 8, &factor);
+    rope_f64(in, "low_freq_factor", 1, &low);
+    rope_f64(in, "high_freq_factor", 4, &high);
+    rope_f64(in, "original_max_position_embeddings", 8192, &old);
+    if (!(theta > 0 && factor > 0 && low > 0 && high > 0 && old > 0))
+        return err_set(e, ERR_INPUT, "config.json: a parameter of llama3's rotary scaling is not above 0");
+    uint64_t dim = in->f.v['D'], n = dim / 2;
+    *out = xcalloc(n ? n : 1, sizeof **out);
+    for (uint64_t i = 0; i < n; i++) { /* in float, as the models' own code does */
+        float freq = 1.0f / powf((float)theta, (float)(2 * i) / (float)dim);
+        float wave = (float)(2 * M_PI) / freq;
+        float smooth = ((float)old / wave - (float)low) / (float)(high - low);
+        (*out)[i] = wave < (float)(old / high)   ? 1
+                    : wave > (float)(old / low) ? (float)factor
+                                                 : 1 / ((1 - smooth) / (float)factor + smooth);
+    }
+    return true;
+}
+
+bool keys_put(const struct plan_in *in, struct buf *b, uint64_t *n, struct err *e)
+{
+    struct out_keys k = {in, b, 0};
+    gg_put_str(b, "general.architecture", in->map->arch);
+    gg_put_str(b, "general.type", "model");
+    gg_put_str(b, "general.name", in->name);
+    gg_put_str(b, "general.size_label", in->size_label);
+    gg_put_u32(b, "general.file_type", in->file_type);
+    gg_put_u32(b, "general.quantization_version", 2);
+    k.n = 6;
+    put_u32(&k, "block_count", in->n_blocks);
+    if (in->map->flags & MAP_MTP_KEPT)
+        put_u32(&k, "nextn_predict_layers", in->f.v['B']);
+    for (const struct key_rule *r = in->map->keys; r && r->name; r++)
+        if (!put_key(&k, r, e))
+            return false;
+    for (const struct key_rule *r = common_keys; r->name; r++) {
+        bool own = false;
+        for (const struct key_rule *f = in->map->keys; f && f->name; f++)
+            own = own || !strcmp(f->name, r->name);
+        if (!own && !put_key(&k, r, e))
+            return false;
+    }
+    if (!put_rope(&k, e))
+        return false;
+    *n += k.n;
+    return true;
+}
