@@ -1,0 +1,631 @@
+/* tokenizer.c - special tokens, and all keys in order; see tokenizer.h. */
+#include "convert/tokenizer.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "convert/chat_template.h"
+#include "convert/tokenizer_part.h"
+#include "gguf/gguf_file.h"
+
+#include <string.h>
+
+/* ---- special tokens ---- */
+
+enum special_kind { SP_BOS, SP_EOS, SP_UNK, SP_SEP, SP_PAD, SP_CLS, SP_MASK, SP_EOT, SP_EOM, N_SPECIAL };
+
+static const struct {
+    const char *name;    /* <name>_token of tokenizer_config.json, <name>_token_id of config.json */
+    const char *id_key;  /* NULL: GGUF has none */
+    const char *add_key; /* likewise */
+} specials[N_SPECIAL] = {
+    [SP_BOS] = {"bos", "tokenizer.ggml.bos_token_id", "tokenizer.ggml.add_bos_token"},
+    [SP_EOS] = {"eos", "tokenizer.ggml.eos_token_id", "tokenizer.ggml.add_eos_token"},
+    [SP_UNK] = {"unk", "tokenizer.ggml.unknown_token_id", NULL},
+    [SP_SEP] = {"sep", "tokenizer.ggml.seperator_token_id", "tokenizer.ggml.add_sep_token"},
+    [SP_PAD] = {"pad", "tokenizer.ggml.padding_token_id", NULL},
+    [SP_CLS] = {"cls", NULL, NULL},
+    [SP_MASK] = {"mask", "tokenizer.ggml.mask_token_id", NULL},
+    [SP_EOT] = {"eot", "tokenizer.ggml.eot_token_id", NULL},
+    [SP_EOM] = {"eom", "tokenizer.ggml.eom_token_id", NULL},
+};
+
+/* What is known, in the order in which it was found: that is the order of the keys. */
+struct special {
+    struct {
+        enum special_kind kind;
+        uint64_t id;
+    } ids[N_SPECIAL];
+    struct {
+        enum special_kind kind;
+        bool yes;
+    } adds[N_SPECIAL];
+    size_t n_ids, n_adds;
+    size_t n_kinds;   /* kinds that are looked for: up to cls and mask, then eot, then eom */
+    uint64_t n_vocab; /* ids from here on are no tokens */
+};
+
+static bool has_id(const struct special *s, enum special_kind kind)
+{
+    for (size_t i = 0; i < s->n_ids; i++)
+        if (s->ids[i].kind == kind)
+            return true;
+    return false;
+}
+
+/* The first id that is found for a kind stays. */
+static void set_id(struct special *s, enum special_kind kind, uint64_t id)
+{
+    if (id >= s->n_vocab)
+        log_warn("the %s token %llu is left out: the model has %llu tokens", specials[kind].name,
+                 (unsigned long long)id, (unsigned long long)s->n_vocab);
+    else if (!has_id(s, kind)) {
+        s->ids[s->n_ids].kind = kind;
+        s->ids[s->n_ids++].id = id;
+    }
+}
+
+/* The last answer counts, at the place of the first. */
+static void set_add(struct special *s, enum special_kind kind, bool yes)
+{
+    for (size_t i = 0; i < s->n_adds; i++)
+        if (s->adds[i].kind == kind) {
+            s->adds[i].yes = yes;
+            return;
+        }
+    s->adds[s->n_adds].kind = kind;
+    s->adds[s->n_adds++].yes = yes;
+}
+
+static bool says_add(const struct special *s, enum special_kind kind)
+{
+    for (size_t i = 0; i < s->n_adds; i++)
+        if (s->adds[i].kind == kind)
+            return true;
+    return false;
+}
+
+/* The text of <name>_token: a string, or an object with a content. */
+static const char *token_text(const json_t *v)
+{
+    const char *s = json_string_value(v);
+    return s ? s : json_string_value(json_object_get(v, "content"));
+}
+
+static bool is_set(const json_t *v)
+{
+    return v && !json_is_null(v) && !(json_is_string(v) && !*json_string_value(v));
+}
+
+static bool equals(const json_t *v, const char *s)
+{
+    return json_is_string(v) && !strcmp(json_string_value(v), s);
+}
+
+static const char *part_id(const json_t *list, size_t i, const char *what)
+{
+    const char *s = json_string_value(json_object_get(json_object_get(json_array_get(list, i), what), "id"));
+    return s && *s ? s : NULL;
+}
+
+/* ---- what a TemplateProcessing adds (single: one text, pair: two) ---- */
+
+/* The token before the text. Where tokenizer_config.json names no BOS or CLS it becomes that. */
+static void template_first(struct special *s, json_t *config, const char *first)
+{
+    json_t *bos = json_object_get(config, "bos_token"), *cls = json_object_get(config, "cls_token");
+    if (!config) {
+        set_add(s, SP_BOS, true);
+        return;
+    }
+    if (!equals(bos, first) && !equals(cls, first)) {
+        if (!is_set(bos))
+            json_object_set_new(config, "bos_token", json_string(first));
+        if (!is_set(cls))
+            json_object_set_new(config, "cls_token", json_string(first));
+    }
+    bos = json_object_get(config, "bos_token");
+    cls = json_object_get(config, "cls_token");
+    bool known = equals(bos, first) || equals(cls, first);
+    set_add(s, SP_BOS, known);
+    if (!known) {
+        char t[TOK_SAFE];
+        log_warn("tokenizer.json puts '%s' before a text, which is not the BOS token; the engine will not",
+                 tok_safe(t, first));
+    }
+}
+
+/* The token after the text becomes EOS; the EOS of tokenizer_config.json is then that of a turn. */
+static void template_last(struct special *s, json_t *config, const char *last)
+{
+    json_t *eos = json_object_get(config, "eos_token");
+    if (config && !equals(eos, last)) {
+        static const char *const key[] = {"eot_token", "eom_token"};
+        if (s->n_kinds < N_SPECIAL) {
+            if (eos)
+                json_object_set(config, key[s->n_kinds - SP_EOT], eos);
+            s->n_kinds++;
+        }
+        json_object_set_new(config, "eos_token", json_string(last));
+    }
+    set_add(s, SP_EOS, true);
+}
+
+/* A [first] A sep [sep] B [last]: whether a separator stands between two texts. */
+static void template_pair(struct special *s, json_t *config, const json_t *pair, const char *first,
+                          const char *last, const json_t *sep_token)
+{
+    size_t a = 0, b = json_array_size(pair);
+    if (b == 0)
+        return;
+    const char *x = part_id(pair, 0, "SpecialToken"), *y = part_id(pair, b - 1, "SpecialToken");
+    if (first && x && !strcmp(x, first))
+        a++;
+    if (last && y && !strcmp(y, last))
+        b--;
+    if (a + 2 >= b)
+        return;
+    const char *from = part_id(pair, a, "Sequence"), *to = part_id(pair, b - 1, "Sequence");
+    if (!from || !to || strcmp(from, "A") != 0 || strcmp(to, "B") != 0)
+        return;
+    const json_t *eos = json_object_get(config, "eos_token");
+    bool add = false;
+    const char *middle = part_id(pair, a + 1, "SpecialToken");
+    if (middle && (equals(sep_token, middle) || equals(eos, middle)) && !last)
+        add = true;
+    if (b - a == 4) {
+        middle = part_id(pair, a + 2, "SpecialToken");
+        if (middle && (equals(sep_token, middle) || equals(eos, middle)))
+            add = true;
+    }
+    set_add(s, SP_SEP, add);
+    if (add && !is_set(sep_token) && eos)
+        json_object_set(config, "sep_token", (json_t *)(uintptr_t)eos);
+}
+
+static void read_processor(struct special *s, json_t *config, const json_t *p)
+{
+    const char *type = json_string_value(json_object_get(p, "type"));
+    if (!type || strcmp(type, "TemplateProcessing") != 0)
+        return;
+    const json_t *single = json_object_get(p, "single");
+    const json_t *sep = json_object_get(config, "sep_token");
+    const char *first = NULL, *last = NULL;
+    size_t n = json_array_size(single);
+    if (n > 1) {
+        first = part_id(single, 0, "SpecialToken");
+        last = part_id(single, n - 1, "SpecialToken");
+        if (first)
+            template_first(s, config, first);
+        if (last)
+            template_last(s, config, last);
+    }
+    template_pair(s, config, json_object_get(p, "pair"), first, last, sep);
+}
+
+static void read_post_processor(struct special *s, json_t *config, const json_t *post)
+{
+    static const char *const same[][2] = {{"bos_token", "cls_token"}, {"eos_token", "sep_token"}};
+    for (size_t i = 0; config && i < 2; i++) { /* of encoders: CLS is what BOS is for others */
+        json_t *other = json_object_get(config, same[i][1]);
+        if (!is_set(json_object_get(config, same[i][0])) && is_set(other))
+            json_object_set(config, same[i][0], other);
+    }
+    const json_t *list = json_object_get(post, "processors");
+    if (!list)
+        read_processor(s, config, post);
+    for (size_t i = 0; i < json_array_size(list); i++)
+        read_processor(s, config, json_array_get(list, i));
+}
+
+/* ---- ids ---- */
+
+static void read_config_tokens(struct special *s, const struct tok_files *f)
+{
+    const json_t *added = json_object_get(f->tokenizer, "added_tokens");
+    for (size_t k = 0; k < s->n_kinds; k++) {
+        char key[32];
+        snprintf(key, sizeof key, "add_%s_token", specials[k].name);
+        const json_t *yes = json_object_get(f->config, key);
+        if (json_is_boolean(yes))
+            set_add(s, (enum special_kind)k, json_is_true(yes));
+        const char *text = token_text(json_object_get(f->config, key + 4));
+        for (size_t i = 0; text && i < json_array_size(added); i++) {
+            const json_t *t = json_array_get(added, i), *id = json_object_get(t, "id");
+            if (!equals(json_object_get(t, "content"), text))
+                continue;
+            if (json_is_integer(id) && json_integer_value(id) >= 0)
+                set_id(s, (enum special_kind)k, (uint64_t)json_integer_value(id));
+            break;
+        }
+    }
+}
+
+/* <name>_token_id of config.json: of the root, else of text_config. A list of ids (of EOS, mostly) gives
+ * none. */
+static void read_model_config(struct special *s, const struct jdoc *c)
+{
+    uint32_t text = jdoc_get(c, 0, "text_config");
+    for (size_t k = 0; k < s->n_kinds; k++) {
+        char key[32];
+        snprintf(key, sizeof key, "%s_token_id", specials[k].name);
+        uint32_t v = jdoc_get(c, 0, key);
+        if ((v == JSPAN_NONE || c->nodes[v].kind == J_NULL) && text != JSPAN_NONE &&
+            c->nodes[text].kind == J_OBJECT)
+            v = jdoc_get(c, text, key);
+        uint64_t id;
+        if (jdoc_u64(c, v, &id))
+            set_id(s, (enum special_kind)k, id);
+    }
+}
+
+static void find_special(struct special *s, const struct tok_files *f, const struct jdoc *config, uint64_t n)
+{
+    *s = (struct special){.n_kinds = SP_EOT, .n_vocab = n};
+    if (f->tokenizer)
+        read_post_processor(s, f->config, json_object_get(f->tokenizer, "post_processor"));
+    if (f->config)
+        read_config_tokens(s, f);
+    read_model_config(s, config);
+}
+
+/* GLM: the token that begins every prompt is BOS, that of the user's turn ends the model's. */
+static void set_glm(struct special *s, const struct tok_vocab *v)
+{
+    static const struct {
+        enum special_kind kind;
+        const char *text;
+    } rows[] = {
+        {SP_BOS, "[gMASK]"}, {SP_EOT, "<|user|>"}, {SP_UNK, "<|endoftext|>"}, {SP_EOM, "<|observation|>"}};
+    for (size_t r = 0; r < sizeof rows / sizeof *rows; r++)
+        for (uint64_t i = 0; i < v->n; i++)
+            if (v->type[i] != TOK_NORMAL && !strcmp(v->text[i], rows[r].text)) {
+                set_id(s, rows[r].kind, i);
+                break;
+            }
+}
+
+/* ---- families ---- */
+
+/* What a family's converter does beyond the common rules; by model_type of config.json. */
+enum {
+    FAM_PREFIX_FIRST = 1, /* add_space_prefix from tokenizer_config.json before all other keys */
+    FAM_PREFIX_LAST = 2,  /* behind them */
+    FAM_GLM = 4,
+    FAM_PAD_8 = 8,
+};
+static const struct {
+    const char *model_types;
+    unsigned flags;
+} families[] = {
+    {"llama mixtral mistral mistral3 ministral* granite granitemoe granitemoeshared afmoe arcee apertus "
+     "smollm3",
+     FAM_PREFIX_FIRST},
+    {"ernie4_5*", FAM_PREFIX_LAST},
+    {"glm4* glm_moe*", FAM_GLM},
+    {"nemotron_h*", FAM_PAD_8},
+};
+
+static unsigned family_flags(const char *model_type)
+{
+    for (size_t i = 0; i < sizeof families / sizeof *families; i++)
+        if (tok_type_in(model_type, families[i].model_types))
+            return families[i].flags;
+    return 0;
+}
+
+/* ---- files ---- */
+
+/* A file that may be absent (then *out stays NULL). It must hold an object. */
+static bool read_optional(const char *dir, const char *name, json_t **out, struct err *e)
+{
+    char *path = path_join(dir, name);
+    if (file_exists(path)) {
+        *out = json_read(path, e);
+        if (*out && !json_is_object(*out)) {
+            err_set(e, ERR_INPUT, "%s: holds %s, expected an object", path, json_type_name(*out));
+            json_decref(*out);
+            *out = NULL;
+        }
+    }
+    free(path);
+    return e->code == ERR_NONE;
+}
+
+static uint64_t config_vocab_size(const struct jdoc *c, unsigned flags)
+{
+    uint64_t n = 0;
+    uint32_t text = jdoc_get(c, 0, "text_config");
+    /* text_config counts more than the root */
+    if (!(text != JSPAN_NONE && c->nodes[text].kind == J_OBJECT &&
+          jdoc_u64(c, jdoc_get(c, text, "vocab_size"), &n)))
+        jdoc_u64(c, jdoc_get(c, 0, "vocab_size"), &n);
+    if (flags & FAM_PAD_8 && n <= TOK_MAX)
+        n = (n + 7) / 8 * 8;
+    return n;
+}
+
+static void files_clear(struct tok_files *f)
+{
+    json_decref(f->tokenizer);
+    json_decref(f->config);
+    json_decref(f->added);
+    free(f->model_type);
+}
+
+static bool files_open(struct tok_files *f, const char *dir, const struct jdoc *config, struct err *e)
+{
+    struct buf type = {0};
+    uint32_t v = jdoc_get(config, 0, "model_type");
+    if (v != JSPAN_NONE && config->nodes[v].kind == J_STRING)
+        jdoc_str(config, v, &type);
+    *f = (struct tok_files){.dir = dir, .model_type = type.s ? type.s : xstrdup("")};
+    return read_optional(dir, "tokenizer.json", &f->tokenizer, e) &&
+           read_optional(dir, "tokenizer_config.json", &f->config, e) &&
+           read_optional(dir, "added_tokens.json", &f->added, e);
+}
+
+/* ---- keys ---- */
+
+struct keys {
+    struct buf *b;
+    uint64_t n;
+};
+
+static void key_bool(struct keys *k, const char *name, bool v)
+{
+    gg_put_bool(k->b, name, v);
+    k->n++;
+}
+
+static void put_vocab(struct keys *k, const char *model, const char *pre, const struct tok_vocab *v,
+                      bool scores)
+{
+    gg_put_str(k->b, "tokenizer.ggml.model", model);
+    gg_put_str(k->b, "tokenizer.ggml.pre", pre);
+    gg_put_strs(k->b, "tokenizer.ggml.tokens", (const char *const *)v->text, v->n);
+    if (scores)
+        gg_put_f32s(k->b, "tokenizer.ggml.scores", v->score, v->n);
+    gg_put_i32s(k->b, "tokenizer.ggml.token_type", v->type, v->n);
+    if (v->n_merges)
+        gg_put_strs(k->b, "tokenizer.ggml.merges", (const char *const *)v->merge, v->n_merges);
+    k->n += 4u + (scores ? 1 : 0) + (v->n_merges ? 1 : 0);
+}
+
+static void put_special(struct keys *k, const struct special *s)
+{
+    for (size_t i = 0; i < s->n_ids; i++) {
+        const char *key = specials[s->ids[i].kind].id_key;
+        if (key) {
+            gg_put_u32(k->b, key, (uint32_t)s->ids[i].id);
+            k->n++;
+        }
+    }
+    for (size_t i = 0; i < s->n_adds; i++) {
+        const char *key = specials[s->adds[i].kind].add_key;
+        if (key)
+            key_bool(k, key, s->adds[i].yes);
+    }
+}
+
+/* Without the key some pre-tokenizers of the engine, and SentencePiece, put BOS first. A tokenizer of the
+ * general class does what tokenizer.json says, and nothing more; the converter leaves the key out. */
+static void settle_add_bos(struct special *s, const struct tok_files *f, bool engine_adds)
+{
+    const char *class = json_string_value(json_object_get(f->config, "tokenizer_class"));
+    if (engine_adds && !says_add(s, SP_BOS) && f->tokenizer && class &&
+        (!strcmp(class, "PreTrainedTokenizerFast") || !strcmp(class, "TokenizersBackend")))
+        set_add(s, SP_BOS, false);
+}
+
+/* The engine looks up whole words before it merges, or not, by the name alone; tokenizer.json has a switch.
+ * Where every token is reached by merging that is the same. */
+static bool check_ignore_merges(const struct tok_files *f, const struct tok_vocab *v,
+                                const struct tok_pre *pre, struct err *e)
+{
+    if (tok_bpe_ignores_merges(f->tokenizer) == pre->ignore_merges)
+        return true;
+    uint64_t n, first;
+    if (!tok_bpe_unreachable(f->tokenizer, v, &n, &first, e))
+        return false;
+    char t[TOK_SAFE];
+    if (n)
+        log_warn(
+            "tokenizer.json has ignore_merges %s, the engine's pre-tokenizer '%s' the opposite: %llu tokens "
+            "(the first is %llu, '%s') will be used differently",
+            pre->ignore_merges ? "false" : "true", pre->name, (unsigned long long)n,
+            (unsigned long long)first, tok_safe(t, v->text[first]));
+    return true;
+}
+
+static const struct tok_pre *find_pre(const struct tok_files *f, const char *asked, struct err *e)
+{
+    const struct tok_pre *found = tok_pre_recognise(f->tokenizer, f->model_type, e);
+    if (!asked) {
+        if (!found)
+            err_ctx(e, "tokenizer.json");
+        return found;
+    }
+    struct err why = *e;
+    err_clear(e);
+    const struct tok_pre *pre = tok_pre_find(asked);
+    char t[TOK_SAFE];
+    if (!pre)
+        err_set(e, ERR_INPUT, "--pretokenizer '%s': the engine has no pre-tokenizer of this name",
+                tok_safe(t, asked));
+    else if (!found)
+        log_warn("tokenizer.json: %s: '%s' is used as asked", why.msg, pre->name);
+    else if (found != pre)
+        log_warn("tokenizer.json has the pre-tokenizer '%s', '%s' is used as asked", found->name, pre->name);
+    return pre;
+}
+
+static bool put_bpe(struct tok_files *f, const struct jdoc *config, const struct tokenizer_opts *o,
+                    unsigned flags, struct keys *k, struct special *s, struct err *e)
+{
+    const struct tok_pre *pre = find_pre(f, o->pretokenizer, e);
+    struct tok_vocab v = {0};
+    bool ok = pre && tok_bpe_load(f, &v, e) && check_ignore_merges(f, &v, pre, e);
+    if (ok) {
+        find_special(s, f, config, v.n);
+        if (flags & FAM_GLM)
+            set_glm(s, &v);
+        if (flags & FAM_PREFIX_FIRST && v.n == 49152) /* the converter's mark of the small Granite models */
+            set_add(s, SP_BOS, false);
+        settle_add_bos(s, f, pre->add_bos);
+        put_vocab(k, "gpt2", pre->name, &v, false);
+        put_special(k, s);
+    }
+    tok_vocab_clear(&v);
+    return ok;
+}
+
+/* The engine's ids for a SentencePiece model without keys are 1, 2 and 0. */
+static void set_spm_ids(struct special *s, const struct spm *m)
+{
+    const struct {
+        enum special_kind kind;
+        int64_t id, engine;
+    } rows[] = {{SP_BOS, m->bos_id, 1}, {SP_EOS, m->eos_id, 2}, {SP_UNK, m->unk_id, 0}};
+    for (size_t i = 0; i < 3; i++)
+        if (rows[i].id >= 0 && rows[i].id != rows[i].engine && !has_id(s, rows[i].kind))
+            set_id(s, rows[i].kind, (uint64_t)rows[i].id);
+}
+
+static bool put_spm(struct tok_files *f, const struct jdoc *config, bool from_json, struct keys *k,
+                    struct special *s, struct spm *m, struct err *e)
+{
+    struct tok_vocab v = {0};
+    bool ok = from_json ? tok_spm_from_json(f, &v, m, e) : tok_spm_load(f, &v, m, e);
+    if (ok) {
+        find_special(s, f, config, v.n);
+        set_spm_ids(s, m);
+        settle_add_bos(s, f, true);
+        put_vocab(k, "llama", "default", &v, true);
+        put_special(k, s);
+    }
+    tok_vocab_clear(&v);
+    return ok;
+}
+
+/* ---- which tokenizer ---- */
+
+enum form { FORM_NONE, FORM_BPE, FORM_SPM, FORM_SPM_JSON };
+
+static bool has_file(const char *dir, const char *name)
+{
+    char *path = path_join(dir, name);
+    bool yes = file_exists(path);
+    free(path);
+    return yes;
+}
+
+/* A byte-level tokenizer.json is complete by itself. Otherwise tokenizer.model, which tokenizer.json was made
+ * from, says it better: it has scores. */
+static enum form find_form(const struct tok_files *f, struct err *e)
+{
+    const json_t *model = json_object_get(f->tokenizer, "model");
+    const char *type = json_string_value(json_object_get(model, "type"));
+    bool bpe =
+        f->tokenizer && (type ? !strcmp(type, "BPE") : json_is_array(json_object_get(model, "merges")));
+    char t[TOK_SAFE];
+    if (bpe && tok_bpe_is_byte_level(f->tokenizer))
+        return FORM_BPE;
+    if (has_file(f->dir, "tokenizer.model"))
+        return FORM_SPM;
+    if (bpe && json_is_true(json_object_get(model, "byte_fallback")))
+        return FORM_SPM_JSON;
+    if (bpe)
+        err_set(e, ERR_INPUT,
+                "%s/tokenizer.json: a BPE that is neither byte-level nor has a byte fallback, which "
+                "the engine does not have",
+                f->dir);
+    else if (f->tokenizer)
+        err_set(e, ERR_INPUT, "%s/tokenizer.json: model type '%s', expected BPE: others are not supported",
+                f->dir, tok_safe(t, type ? type : ""));
+    else if (has_file(f->dir, "tiktoken.model") || has_file(f->dir, "hy.tiktoken") ||
+             has_file(f->dir, "qwen.tiktoken"))
+        err_set(e, ERR_INPUT,
+                "%s: only a tiktoken file, which is not supported: expected tokenizer.json or "
+                "tokenizer.model",
+                f->dir);
+    else if (has_file(f->dir, "tekken.json"))
+        err_set(e, ERR_INPUT,
+                "%s: only tekken.json, which is not supported: expected tokenizer.json or "
+                "tokenizer.model",
+                f->dir);
+    else
+        err_set(e, ERR_INPUT, "%s: no tokenizer: expected tokenizer.json or tokenizer.model", f->dir);
+    return FORM_NONE;
+}
+
+/* Flags of a normalizer that GGUF has keys for. */
+static void find_normalizer(const json_t *n, int depth, bool set[2], bool value[2])
+{
+    const char *type = json_string_value(json_object_get(n, "type"));
+    static const char *const names[2] = {"Lowercase", "StripAccents"}, *const opts[2] = {"lowercase",
+                                                                                         "strip_accents"};
+    for (size_t i = 0; type && i < 2; i++) {
+        const json_t *v = json_object_get(n, opts[i]);
+        bool bert = !strcmp(type, "BertNormalizer") && json_is_boolean(v);
+        if (bert || !strcmp(type, names[i])) {
+            set[i] = true;
+            value[i] = !bert || json_is_true(v);
+        }
+    }
+    const json_t *list =
+        type && !strcmp(type, "Sequence") && depth < 4 ? json_object_get(n, "normalizers") : NULL;
+    for (size_t i = 0; i < json_array_size(list); i++)
+        find_normalizer(json_array_get(list, i), depth + 1, set, value);
+}
+
+static void put_normalizer(struct keys *k, const struct tok_files *f)
+{
+    bool set[2] = {false, false}, value[2] = {false, false};
+    find_normalizer(json_object_get(f->tokenizer, "normalizer"), 0, set, value);
+    if (set[0])
+        key_bool(k, "tokenizer.ggml.normalizer.lowercase", value[0]);
+    if (set[1])
+        key_bool(k, "tokenizer.ggml.normalizer.strip_accents", value[1]);
+}
+
+static bool put_all(struct tok_files *f, const struct jdoc *config, const struct tokenizer_opts *o,
+                    unsigned flags, struct keys *k, struct err *e)
+{
+    static const char prefix_key[] = "tokenizer.ggml.add_space_prefix";
+    const json_t *prefix = json_object_get(f->config, "add_prefix_space");
+    enum form form = find_form(f, e);
+    if (form == FORM_NONE)
+        return false;
+    bool say_prefix = flags & (FAM_PREFIX_FIRST | FAM_PREFIX_LAST) && json_is_boolean(prefix);
+    if (say_prefix && flags & FAM_PREFIX_FIRST)
+        key_bool(k, prefix_key, json_is_true(prefix));
+    struct special s;
+    struct spm m = {.dummy_prefix = true};
+    bool ok = form == FORM_BPE ? put_bpe(f, config, o, flags, k, &s, e)
+                               : put_spm(f, config, form == FORM_SPM_JSON, k, &s, &m, e);
+    if (!ok || !chat_template_put_keys(f->dir, f->config, k->b, &k->n, e))
+        return false;
+    put_normalizer(k, f);
+    if (say_prefix && flags & FAM_PREFIX_LAST)
+        key_bool(k, prefix_key, json_is_true(prefix));
+    else if (!say_prefix && !m.dummy_prefix)
+        key_bool(k, prefix_key, false); /* the engine's SentencePiece puts a space first unless told */
+    return true;
+}
+
+bool tokenizer_put_keys(const char *dir, const struct jdoc *config, const struct tokenizer_opts *o,
+                        struct buf *keys, uint64_t *n_keys, struct err *e)
+{
+    struct tok_files f;
+    struct keys k = {keys, 0};
+    bool ok = files_open(&f, dir, config, e);
+    if (ok) {
+        unsigned flags = family_flags(f.model_type);
+        f.vocab_size = o->vocab_size ? o->vocab_size : config_vocab_size(config, flags);
+        ok = put_all(&f, config, o, flags, &k, e);
+    }
+    files_clear(&f);
+    if (ok)
+        *n_keys += k.n;
+    return ok;
+}

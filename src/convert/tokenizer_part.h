@@ -1,0 +1,94 @@
+/* tokenizer_part.h - what the files tokenizer*.c share. */
+#ifndef REAP_CONVERT_TOKENIZER_PART_H
+#define REAP_CONVERT_TOKENIZER_PART_H
+
+#include "base/err.h"
+#include "base/json.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+/* tokenizer.ggml.token_type */
+enum tok_type { TOK_NORMAL = 1, TOK_UNKNOWN, TOK_CONTROL, TOK_USER_DEFINED, TOK_UNUSED, TOK_BYTE };
+
+/* The largest vocabulary that is believed; the largest published ones have a quarter of a million tokens. */
+#define TOK_MAX (1u << 22)
+
+/* The beginning of a text from a file, safe for a terminal; returns dst. */
+#define TOK_SAFE 256
+const char *tok_safe(char dst[TOK_SAFE], const char *s);
+
+struct tok_vocab {
+    char **text; /* n of them, owned; NULL: no token has this id yet */
+    int32_t *type;
+    float *score;
+    uint64_t n;
+    char **merge; /* "left right", owned */
+    uint64_t n_merges;
+};
+bool tok_vocab_init(struct tok_vocab *v, uint64_t n, struct err *e);
+void tok_vocab_clear(struct tok_vocab *v);
+void tok_vocab_set(struct tok_vocab *v, uint64_t id, const char *text, enum tok_type type, float score);
+/* A token that the tokenizer matches before it splits the text: the type that it gets, and its text as the
+ * engine expects it. */
+void tok_vocab_set_added(struct tok_vocab *v, uint64_t id, const char *text, bool special, float score);
+/* Ids without a token become [PAD<id>], unused. Then no text may stand twice: the engine would abort. */
+bool tok_vocab_finish(struct tok_vocab *v, float pad_score, struct err *e);
+
+/* The files of the folder; the documents may be changed, they are ours. */
+struct tok_files {
+    const char *dir;
+    json_t *tokenizer, *config,
+        *added;          /* tokenizer.json, tokenizer_config.json, added_tokens.json; NULL: absent */
+    char *model_type;    /* of config.json; "" if absent */
+    uint64_t vocab_size; /* wanted number of tokens; 0: not said */
+};
+
+/* ---- byte-level BPE (tokenizer_bpe.c) ---- */
+bool tok_bpe_is_byte_level(const json_t *tokenizer);
+bool tok_bpe_load(struct tok_files *f, struct tok_vocab *v, struct err *e);
+/* Scores under which merging by score is merging by rank: the first merge that makes a token has the highest
+ * one. The merges themselves are dropped from v. */
+void tok_bpe_scores_of_merges(const json_t *tokenizer, struct tok_vocab *v);
+bool tok_bpe_ignores_merges(const json_t *tokenizer);
+/* How many tokens of the vocabulary do not come out as themselves when their characters are merged. *first:
+ * the lowest such id. Where there is none it does not matter whether a tokenizer looks up whole words before
+ * it merges. */
+bool tok_bpe_unreachable(const json_t *tokenizer, const struct tok_vocab *v, uint64_t *count, uint64_t *first,
+                         struct err *e);
+
+/* ---- SentencePiece (tokenizer_spm.c) ---- */
+enum { SPM_UNIGRAM = 1, SPM_BPE = 2 };
+struct spm_piece {
+    char *text;
+    float score;
+    int type; /* as tok_type */
+};
+struct spm { /* what is needed of a ModelProto */
+    struct spm_piece *pieces;
+    uint32_t n, cap;
+    uint32_t model_type;
+    int64_t unk_id, bos_id, eos_id; /* -1: none */
+    bool dummy_prefix;              /* a space is put before the text */
+};
+/* Reads n bytes of tokenizer.model. *m is overwritten; spm_clear() it, also after an error. */
+bool spm_parse(const uint8_t *p, uint64_t n, struct spm *m, struct err *e);
+void spm_clear(struct spm *m);
+/* Fills v from tokenizer.model and the added tokens. *m says what else the file tells (pieces gone). */
+bool tok_spm_load(const struct tok_files *f, struct tok_vocab *v, struct spm *m, struct err *e);
+/* The same from a tokenizer.json with byte fallback, where there is no tokenizer.model. */
+bool tok_spm_from_json(struct tok_files *f, struct tok_vocab *v, struct spm *m, struct err *e);
+
+/* ---- pre-tokenizers (tokenizer_pre.c) ---- */
+struct tok_pre { /* what the engine does under a name of tokenizer.ggml.pre */
+    const char *name;
+    bool ignore_merges;
+    bool add_bos; /* unless a key says otherwise */
+};
+const struct tok_pre *tok_pre_find(const char *name); /* NULL: the engine does not know it */
+/* The name for the pre_tokenizer of a tokenizer.json. model_type decides between names for the same rule.
+ * NULL with *e set if it is not known. */
+const struct tok_pre *tok_pre_recognise(const json_t *tokenizer, const char *model_type, struct err *e);
+/* "mixtral" in "llama* mixtral"; a star at the end of a word stands for any ending. */
+bool tok_type_in(const char *model_type, const char *words);
+
+#endif
