@@ -4,6 +4,7 @@
  * left out, and every tensor that the engine needs must come out. A shape is compared with what the config
  * says before anything is derived from it. Refused: quantised forms other than FP8 and MXFP4. */
 #include "convert/map.h"
+#include "convert/tokenizer.h"
 
 #include "base/file.h"
 #include "base/log.h"
@@ -711,7 +712,9 @@ static bool build_header(struct planner *p, const char *dir, struct err *e)
     for (uint64_t i = 0; i < p->im->n_tensors; i++)
         if (p->im->tensors[i].type == T_MXFP4)
             p->in.file_type = 38; /* LLAMA_FTYPE_MOSTLY_MXFP4_MOE */
-    bool ok = keys_put(&p->in, &keys, &n_keys, e);
+    struct tokenizer_opts tok = {p->o->pretokenizer, p->in.f.v['V']};
+    bool ok = keys_put(&p->in, &keys, &n_keys, e) &&
+              tokenizer_put_keys(dir, p->in.conf.d, &tok, &keys, &n_keys, e);
     free(name);
     if (ok) {
         gg_put_start(&b, 3, p->im->n_tensors, n_keys);

@@ -68,10 +68,9 @@ enum how {
 };
 
 struct name_rule {
-    const char *hf;    /* behind "layers.N."; "@" is weight or bias, "#" an expert's number (stacked in its
-                          order, [E, ...]). With block false: the whole name without the prefix */
-    const char *gguf;  /* behind "blk.N.", "@" as found; NULL: dropped */
-    const char *shape; /* of the weight; a bias has the first dimension */
+    const char *hf;    /* behind "layers.N."; "#" is an expert's number: those are stacked in its order */
+    const char *gguf;  /* behind "blk.N." */
+    const char *shape; /* in letters */
     enum how how;
     uint32_t blocks;   /* kinds of block that have it; 0: every one */
     bool optional;     /* may be missing where it could be. Rules with the same gguf are alternatives */

@@ -45,7 +45,23 @@ typedef bool engine_observer(void *ud, uint32_t il, uint32_t n_tokens, uint32_t 
 /* Loads the model. The file must have been checked (view_open): the engine aborts on some broken files. NULL
  * with *e set. */
 struct engine *engine_open(const char *path, const struct engine_opts *o, struct err *e);
+/* A GGUF file that is not a file: bytes [off, off + n) of `size`, in any order, each tensor once from its
+ * start to its end. One thread at a time. Used only while it is loaded. */
+struct engine_source {
+    uint64_t size;
+    bool (*read)(void *ctx, uint64_t off, uint64_t n, void *dst, struct err *e);
+    void *ctx;
+};
+/* Loads a model from a source: the whole of it into memory, as load mode none does (or mlock). `name` stands
+ * for it in messages. */
+struct engine *engine_open_source(const struct engine_source *s, const char *name,
+                                  const struct engine_opts *o, struct err *e);
 void engine_free(struct engine *g);
+
+/* rows x cols floats in the blocks of a ggml type, without an importance matrix. False: the type needs one,
+ * or cols is no multiple of its block. */
+bool engine_quantize_rows(uint32_t type, const float *src, uint64_t rows, uint64_t cols, void *dst,
+                          struct err *e);
 
 uint32_t engine_n_vocab(const struct engine *g);
 uint32_t engine_n_ctx_train(const struct engine *g);

@@ -7,6 +7,7 @@
 #include "engine/observe.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <ggml-backend.h>
 #include <llama.h>
 #include <sched.h>
@@ -291,11 +292,79 @@ static bool on_load(float part, void *ud)
     return !sig_pending();
 }
 
-struct engine *engine_open(const char *path, const struct engine_opts *o, struct err *e)
+/* ---- a model that is read from a source ---- */
+
+#define STREAM_BUFFER (1u << 20)
+
+struct stream {
+    const struct engine_source *s;
+    uint64_t pos;
+    struct err err; /* of the first read that failed: the engine only sees a short file */
+};
+
+static ssize_t stream_read(void *ud, char *dst, size_t n)
+{
+    struct stream *st = ud;
+    uint64_t left = st->pos < st->s->size ? st->s->size - st->pos : 0;
+    if (n > left)
+        n = (size_t)left;
+    if (n && !st->s->read(st->s->ctx, st->pos, n, dst, &st->err)) {
+        errno = EIO;
+        return -1;
+    }
+    st->pos += n;
+    return (ssize_t)n;
+}
+
+static int stream_seek(void *ud, off64_t *off, int whence)
+{
+    struct stream *st = ud;
+    int64_t from = whence == SEEK_SET ? 0 : (int64_t)(whence == SEEK_CUR ? st->pos : st->s->size);
+    if (__builtin_add_overflow(from, *off, &from) || from < 0) {
+        errno = EINVAL;
+        return -1;
+    }
+    st->pos = (uint64_t)from;
+    *off = from;
+    return 0;
+}
+
+static struct llama_model *load_stream(struct stream *st, struct load *l, struct err *e)
+{
+    cookie_io_functions_t io = {.read = stream_read, .seek = stream_seek};
+    FILE *f = fopencookie(st, "rb", io);
+    if (!f) {
+        err_sys(e, "cannot open a stream");
+        return NULL;
+    }
+    char *buf = xmalloc(STREAM_BUFFER);
+    setvbuf(f, buf, _IOFBF, STREAM_BUFFER);
+    struct llama_model *m = llama_model_load_from_file_ptr(f, l->p);
+    fclose(f);
+    free(buf);
+    return m;
+}
+
+/* A stream cannot be mapped. */
+static bool stream_mode(struct load *l, const char *name, struct err *e)
+{
+    switch (l->p.load_mode) {
+    case LLAMA_LOAD_MODE_AUTO: l->p.load_mode = LLAMA_LOAD_MODE_NONE; return true;
+    case LLAMA_LOAD_MODE_NONE:
+    case LLAMA_LOAD_MODE_MLOCK: return true;
+    default:
+        return err_set(e, ERR_INPUT, "%s: is converted while it is loaded and cannot be mapped; use --load-mode none",
+                       name);
+    }
+}
+
+static struct engine *open_model(const char *path, const struct engine_source *s, const struct engine_opts *o,
+                                 struct err *e)
 {
     init_once();
     struct load l = {.p = llama_model_default_params()};
     struct engine *g = xcalloc(1, sizeof *g);
+    struct stream st = {.s = s};
     enum ggml_type unused;
     g->o = *o;
     if (g->o.threads <= 0)
@@ -307,15 +376,17 @@ struct engine *engine_open(const char *path, const struct engine_opts *o, struct
         goto fail;
     set_cpu_moe(&l, o);
     l.p.n_gpu_layers = (int32_t)o->n_gpu_layers;
-    if (o->load_mode && !load_mode(o->load_mode, &l.p.load_mode, e))
+    if ((o->load_mode && !load_mode(o->load_mode, &l.p.load_mode, e)) || (s && !stream_mode(&l, path, e)))
         goto fail;
     progress_start(&g->load, "loading the model", "permille", 1000, 0);
     l.p.progress_callback = on_load;
     l.p.progress_callback_user_data = g;
     first_error[0] = 0;
-    g->model = llama_model_load_from_file(path, l.p);
+    g->model = s ? load_stream(&st, &l, e) : llama_model_load_from_file(path, l.p);
     progress_end(&g->load);
     if (!g->model) {
+        if (st.err.code != ERR_NONE)
+            err_set(e, st.err.code, "%s", st.err.msg);
         if (sig_check(e))
             err_set(e, ERR_FAILED, "%s: the engine cannot load it: %s", path, engine_said());
         goto fail;
@@ -327,6 +398,30 @@ fail:
     load_clear(&l);
     engine_free(g);
     return NULL;
+}
+
+struct engine *engine_open(const char *path, const struct engine_opts *o, struct err *e)
+{
+    return open_model(path, NULL, o, e);
+}
+
+struct engine *engine_open_source(const struct engine_source *s, const char *name, const struct engine_opts *o,
+                                  struct err *e)
+{
+    return open_model(name, s, o, e);
+}
+
+bool engine_quantize_rows(uint32_t type, const float *src, uint64_t rows, uint64_t cols, void *dst,
+                          struct err *e)
+{
+    enum ggml_type t = (enum ggml_type)type;
+    if (type >= GGML_TYPE_COUNT || !ggml_type_name(t) || ggml_quantize_requires_imatrix(t))
+        return err_set(e, ERR_INPUT, "type %u cannot be made without an importance matrix", type);
+    if (cols % (uint64_t)ggml_blck_size(t) || rows > INT64_MAX || cols > INT64_MAX)
+        return err_set(e, ERR_INPUT, "rows of %llu do not fill blocks of %s", (unsigned long long)cols,
+                       ggml_type_name(t));
+    ggml_quantize_chunk(t, src, dst, 0, (int64_t)rows, (int64_t)cols, NULL);
+    return true;
 }
 
 void engine_free(struct engine *g)
