@@ -679,7 +679,7 @@ static void size_label(const struct planner *p, char dst[64])
     for (uint64_t i = 0; i < p->im->n_tensors; i++) {
         const struct image_tensor *t = &p->im->tensors[i];
         uint64_t k = t->ne[0] * t->ne[1] * t->ne[2];
-        n += strstr(t->name, "_exps.") ? k / p->in.f.v['E'] : k;
+        n += strstr(t->name, "_exps.") && t->n_dims == 3 ? k / p->in.f.v['E'] : k;
     }
     static const struct {
         double above, scale;
@@ -713,7 +713,7 @@ static bool build_header(struct planner *p, const char *dir, struct err *e)
         if (p->im->tensors[i].type == T_MXFP4)
             p->in.file_type = 38; /* LLAMA_FTYPE_MOSTLY_MXFP4_MOE */
     struct tokenizer_opts tok = {p->o->pretokenizer, p->in.f.v['V']};
-    bool ok = keys_put(&p->in, &keys, &n_keys, e) &&
+    bool ok = keys_put(&p->in, &keys, &n_keys, e) && sampling_put(dir, &keys, &n_keys, e) &&
               tokenizer_put_keys(dir, p->in.conf.d, &tok, &keys, &n_keys, e);
     free(name);
     if (ok) {

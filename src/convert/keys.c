@@ -1,6 +1,8 @@
 /* keys.c - the keys of the converted file that describe the model; the tokenizer's are tokenizer.c's. */
 #include "convert/map.h"
 
+#include "base/file.h"
+#include "base/json.h"
 #include "base/mem.h"
 
 #include <math.h>
@@ -320,4 +322,32 @@ bool keys_put(const struct plan_in *in, struct buf *b, uint64_t *n, struct err *
         return false;
     *n += k.n;
     return true;
+}
+
+bool sampling_put(const char *dir, struct buf *b, uint64_t *n, struct err *e)
+{
+    static const struct {
+        const char *from, *key;
+        bool integer;
+    } known[] = {{"temperature", "general.sampling.temp", false},
+                 {"top_k", "general.sampling.top_k", true},
+                 {"top_p", "general.sampling.top_p", false},
+                 {"min_p", "general.sampling.min_p", false},
+                 {"repetition_penalty", "general.sampling.penalty_repeat", false}};
+    char *path = path_join(dir, "generation_config.json");
+    json_t *j = file_exists(path) ? json_read(path, e) : NULL;
+    free(path);
+    for (size_t i = 0; j && i < sizeof known / sizeof *known; i++) {
+        const json_t *v = json_object_get(j, known[i].from);
+        json_int_t k = json_integer_value(v);
+        if (known[i].integer ? !json_is_integer(v) || k < 0 || k > INT32_MAX : !json_is_number(v))
+            continue;
+        if (known[i].integer)
+            gg_put_i32(b, known[i].key, (int32_t)k);
+        else
+            gg_put_f32(b, known[i].key, (float)json_number_value(v));
+        ++*n;
+    }
+    json_decref(j);
+    return e->code == ERR_NONE;
 }

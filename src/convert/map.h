@@ -122,6 +122,8 @@ bool musts_check(const struct plan_in *in, struct err *e);
 
 /* The header's model keys (general.* but the architecture, ARCH.*); counts them in *n. */
 bool keys_put(const struct plan_in *in, struct buf *b, uint64_t *n, struct err *e);
+/* general.sampling.*: what generation_config.json of the folder proposes; nothing when there is none. */
+bool sampling_put(const char *dir, struct buf *b, uint64_t *n, struct err *e);
 /* rope_freqs.weight of rope type llama3: D/2 factors in a new array; NULL: the model has none. */
 bool rope_freqs(const struct plan_in *in, float **out, struct err *e);
 
