@@ -99,9 +99,10 @@ static bool check_counts(const struct plan_in *in, struct err *e)
         uint64_t max;
         const char *what;
     } need[] = {
-        {'V', FACT_MAX, "vocabulary"}, {'H', FACT_MAX, "hidden size"}, {'L', 4096, "number of layers"},
-        {'N', 65536, "number of heads"}, {'M', 65536, "number of KV heads"}, {'D', 65536, "head size"},
-        {'E', 65536, "number of experts"}, {'T', 65536, "number of chosen experts"},
+        {'V', FACT_MAX, "vocabulary"},      {'H', FACT_MAX, "hidden size"},
+        {'L', 4096, "number of layers"},    {'N', 65536, "number of heads"},
+        {'M', 65536, "number of KV heads"}, {'D', 65536, "head size"},
+        {'E', 65536, "number of experts"},  {'T', 65536, "number of chosen experts"},
         {'X', FACT_MAX, "expert's size"},
     };
     for (size_t i = 0; i < sizeof need / sizeof *need; i++) {
@@ -112,8 +113,8 @@ static bool check_counts(const struct plan_in *in, struct err *e)
     }
     const uint64_t *v = in->f.v;
     if (v['T'] > v['E'])
-        return err_set(e, ERR_INPUT, "config.json: %llu experts are chosen of %llu", (unsigned long long)v['T'],
-                       (unsigned long long)v['E']);
+        return err_set(e, ERR_INPUT, "config.json: %llu experts are chosen of %llu",
+                       (unsigned long long)v['T'], (unsigned long long)v['E']);
     if (v['N'] % v['M'])
         return err_set(e, ERR_INPUT, "config.json: %llu heads do not share %llu KV heads",
                        (unsigned long long)v['N'], (unsigned long long)v['M']);
@@ -138,9 +139,10 @@ bool facts_load(struct plan_in *in, struct err *e)
     v['K'] = v['M'] * v['D'];
     v['G'] = 2 * v['X'];
     if ((in->map->flags & MAP_HEADS_FILL) && v['Q'] != v['H'])
-        return err_set(e, ERR_INPUT,
-                       "config.json: %llu heads of %llu; the engine expects them to make up the hidden size, %llu",
-                       (unsigned long long)v['N'], (unsigned long long)v['D'], (unsigned long long)v['H']);
+        return err_set(
+            e, ERR_INPUT,
+            "config.json: %llu heads of %llu; the engine expects them to make up the hidden size, %llu",
+            (unsigned long long)v['N'], (unsigned long long)v['D'], (unsigned long long)v['H']);
     static const struct fact_rule mtp = {'B', "num_nextn_predict_layers", "0"};
     if (!load_fact(in, &mtp, e))
         return false;

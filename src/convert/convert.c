@@ -41,8 +41,8 @@ struct planner {
     const struct convert_opts *o;
     const struct name_rule **rules; /* of the family, all lists */
     uint64_t n_rules, n_globals;
-    struct slot *slots;      /* n_globals, then n_rules per block */
-    bool *used;              /* per tensor of the checkpoint */
+    struct slot *slots; /* n_globals, then n_rules per block */
+    bool *used;         /* per tensor of the checkpoint */
     uint64_t fp8_rows, fp8_cols;
     uint64_t n_mtp_dropped;
     uint32_t type; /* of matrices */
@@ -84,8 +84,8 @@ static bool begins_with(const char *s, const char *start)
 /* What may stand before "layers.N." and the names outside of blocks. */
 static const char *strip_prefix(const char *name)
 {
-    static const char *const prefixes[] = {"model.language_model.", "language_model.model.", "language_model.",
-                                           "backbone.", "model."};
+    static const char *const prefixes[] = {"model.language_model.", "language_model.model.",
+                                           "language_model.", "backbone.", "model."};
     for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
         if (begins_with(name, prefixes[i]))
             return name + strlen(prefixes[i]);
@@ -131,9 +131,9 @@ static bool rule_matches(const char *rule, const char *name, uint64_t *expert, b
 /* Left out of every conversion: not part of the text model, or computed by the engine itself. */
 static bool is_dropped(const char *full, const char *name)
 {
-    static const char *const starts[] = {"vision_model.", "vision_tower.", "multi_modal_projector.", "visual.",
-                                         "audio_tower.", "mtp.", "mtp_block.", "mtp_emb_norm.",
-                                         "mtp_hidden_norm.", "mtp_linear_proj."};
+    static const char *const starts[] = {
+        "vision_model.", "vision_tower.", "multi_modal_projector.", "visual.",          "audio_tower.",
+        "mtp.",          "mtp_block.",    "mtp_emb_norm.",          "mtp_hidden_norm.", "mtp_linear_proj."};
     for (size_t i = 0; i < sizeof starts / sizeof *starts; i++)
         if (begins_with(full, starts[i]) || begins_with(name, starts[i]))
             return true;
@@ -144,9 +144,10 @@ static bool is_dropped(const char *full, const char *name)
 
 static bool refuse_form(const struct hf_tensor *t, const char *form, struct err *e)
 {
-    return err_set(e, ERR_INPUT,
-                   "tensor '%.200s': weights in the form of %s cannot be converted (FP8 and gpt-oss's MXFP4 can)",
-                   t->name, form);
+    return err_set(
+        e, ERR_INPUT,
+        "tensor '%.200s': weights in the form of %s cannot be converted (FP8 and gpt-oss's MXFP4 can)",
+        t->name, form);
 }
 
 static bool check_forms(const struct planner *p, struct err *e)
@@ -175,7 +176,8 @@ static void fp8_block(struct planner *p)
         return;
     list = jdoc_get(d, q, "weight_block_size");
     uint32_t groups = jdoc_get(d, q, "config_groups");
-    if (list == JSPAN_NONE && groups != JSPAN_NONE && d->nodes[groups].kind == J_OBJECT && d->nodes[groups].n) {
+    if (list == JSPAN_NONE && groups != JSPAN_NONE && d->nodes[groups].kind == J_OBJECT &&
+        d->nodes[groups].n) {
         uint32_t group = d->nodes[groups].first;
         uint32_t w = d->nodes[group].kind == J_OBJECT ? jdoc_get(d, group, "weights") : JSPAN_NONE;
         if (w != JSPAN_NONE && d->nodes[w].kind == J_OBJECT)
@@ -183,8 +185,8 @@ static void fp8_block(struct planner *p)
     }
     uint64_t a, b;
     if (list != JSPAN_NONE && d->nodes[list].kind == J_ARRAY && d->nodes[list].n == 2 &&
-        jdoc_u64(d, d->nodes[list].first, &a) && jdoc_u64(d, d->nodes[d->nodes[list].first].next, &b) && a && b &&
-        a <= 1u << 28 && b <= 1u << 28) {
+        jdoc_u64(d, d->nodes[list].first, &a) && jdoc_u64(d, d->nodes[d->nodes[list].first].next, &b) && a &&
+        b && a <= 1u << 28 && b <= 1u << 28) {
         p->fp8_rows = a;
         p->fp8_cols = b;
     }
@@ -199,7 +201,6 @@ static uint64_t blocks_of(uint64_t n, uint64_t block)
 static bool fp8_scale(struct planner *p, struct source *s, struct made *m, struct err *e)
 {
     const struct hf_tensor *w = s->w, *t = find2(p, w->name, "_scale_inv");
-    static const char *const unused[] = {".activation_scale", ".input_scale"};
     if (!t)
         t = find2(p, w->name, "_scale");
     if (!t || w->n_dims < 2)
@@ -224,22 +225,37 @@ static bool fp8_scale(struct planner *p, struct source *s, struct made *m, struc
         m->scale_cols = cols;
     } else if (n != blocks_of(rows, p->fp8_rows) * blocks_of(cols, p->fp8_cols) ||
                last != blocks_of(cols, p->fp8_cols))
-        return err_set(e, ERR_INPUT, "tensor '%.200s' has %llu scales, expected blocks of %llu x %llu", t->name,
-                       (unsigned long long)n, (unsigned long long)p->fp8_rows, (unsigned long long)p->fp8_cols);
+        return err_set(e, ERR_INPUT, "tensor '%.200s' has %llu scales, expected blocks of %llu x %llu",
+                       t->name, (unsigned long long)n, (unsigned long long)p->fp8_rows,
+                       (unsigned long long)p->fp8_cols);
     s->scale = t;
-    mark(p, t);
-    if (ends_with(w->name, ".weight"))
-        for (size_t i = 0; i < sizeof unused / sizeof *unused; i++) {
-            char *base = xstrndup(w->name, strlen(w->name) - strlen(".weight"));
-            const struct hf_tensor *u = find2(p, base, unused[i]);
-            if (u)
-                mark(p, u);
-            free(base);
-        }
     return true;
 }
 
 /* ---- from the checkpoint into slots ---- */
+
+/* What belongs to a weight that is stored with scales; those of activations are not needed. */
+static void mark_companions(struct planner *p, const struct hf_tensor *t)
+{
+    static const struct {
+        const char *end, *companion; /* what the name ends in, and what stands there instead */
+    } known[] = {{"", "_scale_inv"},
+                 {"", "_scale"},
+                 {".weight", ".activation_scale"},
+                 {".weight", ".input_scale"},
+                 {"_blocks", "_scales"}};
+    enum num num = num_of(t->dtype);
+    bool fp8 = num == N_F8_E4M3 || num == N_F8_E5M2;
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        if (!ends_with(t->name, known[i].end) || fp8 == !strcmp(known[i].end, "_blocks"))
+            continue;
+        char *base = xstrndup(t->name, strlen(t->name) - strlen(known[i].end));
+        const struct hf_tensor *other = find2(p, base, known[i].companion);
+        if (other)
+            mark(p, other);
+        free(base);
+    }
+}
 
 static bool check_shape(const struct planner *p, const struct name_rule *r, const struct hf_tensor *t,
                         struct err *e)
@@ -266,13 +282,13 @@ static struct slot *slot_at(const struct planner *p, int64_t block, uint64_t rul
     return &p->slots[block < 0 ? rule : p->n_globals + (uint64_t)block * p->n_rules + rule];
 }
 
-static bool put_source(struct planner *p, struct slot *s, const struct name_rule *r, const struct hf_tensor *t,
-                       uint64_t expert, bool stacked, struct err *e)
+static bool put_source(struct planner *p, struct slot *s, const struct name_rule *r,
+                       const struct hf_tensor *t, uint64_t expert, bool stacked, struct err *e)
 {
     uint64_t n = stacked ? p->in.f.v['E'] : 1;
     if (stacked && expert >= n)
-        return err_set(e, ERR_INPUT, "tensor '%.200s' is of expert %llu, but the config has %llu experts", t->name,
-                       (unsigned long long)expert, (unsigned long long)n);
+        return err_set(e, ERR_INPUT, "tensor '%.200s' is of expert %llu, but the config has %llu experts",
+                       t->name, (unsigned long long)expert, (unsigned long long)n);
     if (!check_shape(p, r, t, e))
         return false;
     if (!s->sources) {
@@ -288,6 +304,7 @@ static bool put_source(struct planner *p, struct slot *s, const struct name_rule
     s->sources[expert].w = t;
     s->n++;
     mark(p, t);
+    mark_companions(p, t);
     return true;
 }
 
@@ -324,15 +341,15 @@ static bool place_tensor(struct planner *p, const struct hf_tensor *t, struct er
         return place(p, t, -1, rest, &found, e);
     rest += strlen("layers.");
     if (!take_number(&rest, &il))
-        return true; /* unknown, reported later */
+        return true;                                                    /* unknown, reported later */
     if (il >= p->in.n_blocks && il - p->in.f.v['L'] < p->in.f.v['B']) { /* MTP that the engine cannot use */
         p->n_mtp_dropped++;
         mark(p, t);
         return true;
     }
     if (il >= p->in.n_blocks)
-        return err_set(e, ERR_INPUT, "tensor '%.200s' is of layer %llu, but the config has %llu layers", t->name,
-                       (unsigned long long)il, (unsigned long long)p->in.n_blocks);
+        return err_set(e, ERR_INPUT, "tensor '%.200s' is of layer %llu, but the config has %llu layers",
+                       t->name, (unsigned long long)il, (unsigned long long)p->in.n_blocks);
     return place(p, t, (int64_t)il, rest, &found, e);
 }
 
@@ -376,9 +393,9 @@ static bool check_stack(const struct planner *p, const struct slot *s, int64_t b
 {
     for (uint64_t i = 0; i < s->room; i++)
         if (!s->sources[i].w)
-            return err_set(e, ERR_INPUT, "layer %lld has no tensor '%s' of expert %llu; the config has %llu experts",
-                           (long long)block, s->rule->hf, (unsigned long long)i,
-                           (unsigned long long)p->in.f.v['E']);
+            return err_set(
+                e, ERR_INPUT, "layer %lld has no tensor '%s' of expert %llu; the config has %llu experts",
+                (long long)block, s->rule->hf, (unsigned long long)i, (unsigned long long)p->in.f.v['E']);
     return true;
 }
 
@@ -447,11 +464,14 @@ static bool geometry(const struct planner *p, const struct slot *s, struct made 
     const uint64_t *f = p->in.f.v;
     struct view3 v = view_of(t);
     uint32_t nd = t->n_dims ? t->n_dims : 1;
-    *m = (struct made){.n_slices = v.n, .rows = v.rows, .cols = v.cols, .slice_step = v.rows * v.cols,
-                       .row_step = v.cols, .col_step = 1};
+    *m = (struct made){.n_slices = v.n,
+                       .rows = v.rows,
+                       .cols = v.cols,
+                       .slice_step = v.rows * v.cols,
+                       .row_step = v.cols,
+                       .col_step = 1};
     switch (s->rule->how) {
-    case HOW_COPY:
-        break;
+    case HOW_COPY: break;
     case HOW_PERM_Q:
     case HOW_PERM_K:
         m->head = f['D'];
@@ -485,9 +505,14 @@ static bool geometry(const struct planner *p, const struct slot *s, struct made 
     case HOW_MXFP4_EVEN:
     case HOW_MXFP4_ODD: { /* [E, rows, blocks, 16], counted in blocks */
         uint64_t rows = t->dims[1], blocks = t->dims[2], skip = s->rule->how == HOW_MXFP4 ? 1 : 2;
-        *m = (struct made){.n_slices = t->dims[0], .rows = rows / skip, .cols = blocks,
-                           .slice_step = rows * blocks, .row_step = skip * blocks, .col_step = 1,
-                           .base = s->rule->how == HOW_MXFP4_ODD ? blocks : 0, .value = V_MXFP4};
+        *m = (struct made){.n_slices = t->dims[0],
+                           .rows = rows / skip,
+                           .cols = blocks,
+                           .slice_step = rows * blocks,
+                           .row_step = skip * blocks,
+                           .col_step = 1,
+                           .base = s->rule->how == HOW_MXFP4_ODD ? blocks : 0,
+                           .value = V_MXFP4};
         nd = 3;
         break;
     }
@@ -507,13 +532,17 @@ static bool geometry(const struct planner *p, const struct slot *s, struct made 
         }
         break;
     case HOW_SQUEEZE:
-        *m = (struct made){.n_slices = 1, .rows = t->dims[0], .cols = t->dims[2], .row_step = t->dims[2],
-                           .col_step = 1};
+        *m = (struct made){
+            .n_slices = 1, .rows = t->dims[0], .cols = t->dims[2], .row_step = t->dims[2], .col_step = 1};
         nd = 2;
         break;
     case HOW_COLUMN:
     case HOW_NEG_EXP:
-        *m = (struct made){.n_slices = 1, .rows = v.cols, .cols = 1, .row_step = 1, .col_step = 1,
+        *m = (struct made){.n_slices = 1,
+                           .rows = v.cols,
+                           .cols = 1,
+                           .row_step = 1,
+                           .col_step = 1,
                            .value = s->rule->how == HOW_NEG_EXP ? V_NEG_EXP : V_AS_IS};
         nd = 2;
         break;
@@ -585,7 +614,6 @@ static bool add_scales(struct planner *p, struct slot *s, struct made *m, struct
                 t->dtype->bits != 8 || src->w->dtype->bits != 8)
                 return err_set(e, ERR_INPUT, "tensor '%.200s': no '_scales' of the same shape beside it",
                                src->w->name);
-            mark(p, t);
             continue;
         }
         if (num == N_NONE || num == N_E8M0)
@@ -596,7 +624,8 @@ static bool add_scales(struct planner *p, struct slot *s, struct made *m, struct
         if (!fp8_scale(p, src, m, e))
             return false;
         if (i && (rows != m->scale_rows || cols != m->scale_cols) && rows)
-            return err_set(e, ERR_INPUT, "tensor '%.200s' is scaled in another way than the experts before it",
+            return err_set(e, ERR_INPUT,
+                           "tensor '%.200s' is scaled in another way than the experts before it",
                            src->w->name);
     }
     return true;
@@ -627,7 +656,8 @@ static bool add_rope_freqs(struct planner *p, struct err *e)
     if (!v)
         return true;
     struct image_tensor *t = new_tensor(p, -1, "rope_freqs.weight");
-    *t->made = (struct made){.n_slices = 1, .rows = 1, .cols = p->in.f.v['D'] / 2, .value = V_CONST, .values = v};
+    *t->made =
+        (struct made){.n_slices = 1, .rows = 1, .cols = p->in.f.v['D'] / 2, .value = V_CONST, .values = v};
     t->ne[0] = t->made->cols;
     t->type = T_F32;
     return set_size(t, e);
@@ -783,7 +813,7 @@ static bool plan(struct planner *p, const char *dir, struct err *e)
         if (!place_tensor(p, &p->in.c->tensors[i], e))
             return false;
     drop_tied_output(p);
-    if (!check_outputs(p, e))
+    if (!check_used(p, e) || !check_outputs(p, e))
         return false;
     for (uint64_t i = 0; i < p->n_globals; i++)
         if (!add_output(p, -1, i, e))
@@ -794,8 +824,6 @@ static bool plan(struct planner *p, const char *dir, struct err *e)
         for (uint64_t i = 0; i < p->n_rules; i++)
             if (!add_output(p, (int64_t)b, i, e))
                 return false;
-    if (!check_used(p, e)) /* scales were found on the way */
-        return false;
     if (p->n_mtp_dropped)
         log_note("%llu tensors of MTP layers are left out: the engine cannot use them in this family",
                  (unsigned long long)p->n_mtp_dropped);
@@ -807,10 +835,12 @@ struct image *convert_open(const struct hf_checkpoint *c, const char *dir, const
 {
     struct planner p = {.in = {.c = c}, .o = o, .im = xcalloc(1, sizeof *p.im)};
     p.used = xcalloc(c->n_tensors ? c->n_tensors : 1, sizeof *p.used);
-    bool ok = plan(&p, dir, e) && reader_init(p.im, c, o->quantize, e);
-    if (ok)
+    bool ok = plan(&p, dir, e);
+    if (ok) {
         p.im->arch = p.in.map->arch;
-    else
+        reader_init(p.im, c, o->quantize);
+    }
+    if (!ok)
         err_ctx(e, "%s", dir);
     for (uint64_t i = 0; p.slots && i < p.n_globals + p.in.n_blocks * p.n_rules; i++)
         free(p.slots[i].sources);

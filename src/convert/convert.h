@@ -19,26 +19,27 @@ typedef bool convert_quantizer(uint32_t type, const float *src, uint64_t rows, u
                                struct err *e);
 
 struct convert_opts {
-    const char *type;             /* "auto" (or NULL): as stored; f32, f16, bf16, q8_0, ...: of the matrices */
-    convert_quantizer *quantize;  /* NULL: only f32, f16 and bf16 are possible */
-    const char *pretokenizer;     /* tokenizer.ggml.pre; NULL: found out from the tokenizer */
-    const char *name;             /* general.name; NULL: the folder's name */
+    const char *type;            /* "auto" (or NULL): as stored; f32, f16, bf16, q8_0, ...: of the matrices */
+    convert_quantizer *quantize; /* NULL: only f32, f16 and bf16 are possible */
+    const char *pretokenizer;    /* tokenizer.ggml.pre; NULL: found out from the tokenizer */
+    const char *name;            /* general.name; NULL: the folder's name */
 };
 
 struct image_tensor {
     char name[64];
     uint32_t type, n_dims;
-    uint64_t ne[4]; /* ggml order; unused: 1 */
+    uint64_t ne[4];      /* ggml order; unused: 1 */
     uint64_t bytes, off; /* off: from the start of the file */
-    struct made *made; /* how the bytes come about */
+    struct made *made;   /* how the bytes come about */
 };
 
 struct image {
-    struct buf header; /* up to the first tensor's data, padding included */
-    uint64_t size;     /* of the whole file */
+    struct buf header;            /* up to the first tensor's data, padding included */
+    uint64_t size;                /* of the whole file */
     struct image_tensor *tensors; /* in the order of their bytes */
     uint64_t n_tensors;
     const char *arch; /* general.architecture */
+    uint64_t window;  /* bytes that are made at once, where rows allow it; 1 MiB (tests make it small) */
     struct image_reader *reader;
 };
 

@@ -14,14 +14,14 @@
 #include <math.h>
 #include <string.h>
 
-#define WINDOW     (1u << 20)
-#define MX_BLOCK   16u /* bytes of codes for 32 values in a checkpoint */
-#define MX_OUT     17u /* and in GGUF, with the scale in front */
-#define MX_VALUES  32u
+#define MX_BLOCK  16u /* bytes of codes for 32 values in a checkpoint */
+#define MX_OUT    17u /* and in GGUF, with the scale in front */
+#define MX_VALUES 32u
 
 struct image_reader {
     const struct hf_checkpoint *c;
     convert_quantizer *quantize;
+    const uint64_t *window;
     /* the window */
     const struct image_tensor *t; /* NULL: none */
     uint64_t slice, row, n_rows;
@@ -37,13 +37,13 @@ struct image_reader {
     uint64_t scales_cap;
 };
 
-bool reader_init(struct image *im, const struct hf_checkpoint *c, convert_quantizer *q, struct err *e)
+void reader_init(struct image *im, const struct hf_checkpoint *c, convert_quantizer *q)
 {
-    (void)e;
     im->reader = xcalloc(1, sizeof *im->reader);
     im->reader->c = c;
     im->reader->quantize = q;
-    return true;
+    im->window = 1u << 20;
+    im->reader->window = &im->window;
 }
 
 void image_free(struct image *im)
@@ -91,11 +91,10 @@ static bool read_source(const struct image_reader *r, const struct hf_tensor *t,
                         void *dst, struct err *e)
 {
     if (off > t->bytes || n > t->bytes - off)
-        BUG("tensor '%s': bytes %llu + %llu of %llu", t->name, (unsigned long long)off,
-            (unsigned long long)n, (unsigned long long)t->bytes);
+        BUG("tensor '%s': bytes %llu + %llu of %llu", t->name, (unsigned long long)off, (unsigned long long)n,
+            (unsigned long long)t->bytes);
     const struct hf_file *f = &r->c->files[t->file];
-    return file_pread(f->fd, dst, n, t->off + off, e) ||
-           err_ctx(e, "%s: tensor '%.200s'", f->name, t->name);
+    return file_pread(f->fd, dst, n, t->off + off, e) || err_ctx(e, "%s: tensor '%.200s'", f->name, t->name);
 }
 
 static const struct source *source_of(const struct made *m, uint64_t slice)
@@ -150,14 +149,15 @@ static void apply_scales(const struct image_reader *r, const struct made *m, con
     uint64_t per_matrix = (rows + m->scale_rows - 1) / m->scale_rows * per_row;
     for (uint64_t c = 0; c < m->cols; c++, at += m->col_step) {
         uint64_t row = at / cols, col = at % cols;
-        v[c] *= r->scales[row / rows * per_matrix + row % rows / m->scale_rows * per_row + col / m->scale_cols];
+        v[c] *=
+            r->scales[row / rows * per_matrix + row % rows / m->scale_rows * per_row + col / m->scale_cols];
     }
 }
 
 /* ---- windows ---- */
 
 /* How many rows are made at once: what fits a window, all of them where rows are columns of the source. */
-static uint64_t window_rows(const struct image_tensor *t)
+static uint64_t window_rows(const struct image_reader *r, const struct image_tensor *t)
 {
     const struct made *m = t->made;
     if (m->value != V_CONST && m->value != V_MXFP4 && m->col_step != 1)
@@ -165,7 +165,7 @@ static uint64_t window_rows(const struct image_tensor *t)
     uint64_t bytes = row_bytes(t);
     if (m->value == V_AS_IS && m->row_step * 4 > bytes)
         bytes = m->row_step * 4;
-    uint64_t n = WINDOW / (bytes ? bytes : 1);
+    uint64_t n = *r->window / (bytes ? bytes : 1);
     if (m->head)
         n -= n % m->head;
     if (!n)
@@ -231,8 +231,9 @@ static bool make_numbers(struct image_reader *r, const struct image_tensor *t, s
     }
     uint64_t first = start + lo * m->row_step;
     uint64_t n = (hi - lo - 1) * m->row_step + (m->cols - 1) * m->col_step + 1;
-    if (!room(&r->raw, &r->raw_cap, n * size, 1, e) || !room(&r->line, &r->line_cap, m->cols, sizeof(float), e) ||
-        (s->scale && !load_scales(r, s, e)) || !read_source(r, s->w, first * size, n * size, r->raw, e))
+    if (!room(&r->raw, &r->raw_cap, n * size, 1, e) ||
+        !room(&r->line, &r->line_cap, m->cols, sizeof(float), e) || (s->scale && !load_scales(r, s, e)) ||
+        !read_source(r, s->w, first * size, n * size, r->raw, e))
         return false;
     bool copy = same_number(t->type, num) && m->col_step == 1 && m->value == V_AS_IS && !s->scale;
     for (uint64_t i = 0; i < r->n_rows; i++) {
@@ -255,7 +256,7 @@ static bool make_window(struct image_reader *r, const struct image_tensor *t, ui
                         struct err *e)
 {
     const struct made *m = t->made;
-    uint64_t per_window = window_rows(t);
+    uint64_t per_window = window_rows(r, t);
     row -= row % per_window;
     if (r->t == t && r->slice == slice && r->row == row)
         return true;
@@ -338,8 +339,8 @@ bool image_read(struct image *im, uint64_t off, uint64_t n, void *dst, struct er
             done = im->header.n - off < n ? im->header.n - off : n;
             memcpy(out, im->header.s + off, done);
         } else if (t && off - t->off < t->bytes) {
-            if (!read_some(im->reader, t, off - t->off, t->bytes - (off - t->off) < n ? t->bytes - (off - t->off) : n,
-                           out, &done, e))
+            if (!read_some(im->reader, t, off - t->off,
+                           t->bytes - (off - t->off) < n ? t->bytes - (off - t->off) : n, out, &done, e))
                 return false;
         } else { /* padding up to the next tensor or the end */
             const struct image_tensor *next = t ? t + 1 : im->tensors;
@@ -363,11 +364,11 @@ bool convert_write(struct image *im, const char *path, bool force, struct err *e
     if (!file_check_space(path, im->size, e) || !out_open(&o, path, force, e))
         return false;
     struct progress p;
-    uint8_t *buf = xmalloc(WINDOW);
+    uint8_t *buf = xmalloc(im->window);
     bool ok = true;
     progress_start(&p, "converting", "bytes", im->size, 0);
     for (uint64_t at = 0; ok && at < im->size;) {
-        uint64_t n = im->size - at < WINDOW ? im->size - at : WINDOW;
+        uint64_t n = im->size - at < im->window ? im->size - at : im->window;
         ok = sig_check(e) && image_read(im, at, n, buf, e) && out_write(&o, buf, n, e);
         at += n;
         progress_set(&p, at);

@@ -90,24 +90,17 @@ static bool put_gating(struct out_keys *k, const char *name, const char *func, s
             put_u32(k, name, known[i].id);
             return true;
         }
-    return err_set(e, ERR_INPUT, "config.json: the gate is '%.40s', expected softmax, sigmoid or sqrtsoftplus",
-                   func);
+    return err_set(e, ERR_INPUT,
+                   "config.json: the gate is '%.40s', expected softmax, sigmoid or sqrtsoftplus", func);
 }
 
 static bool put_text(struct out_keys *k, const struct key_rule *r, const char *text, struct err *e)
 {
     switch (r->kind) {
-    case KEY_U32:
-        put_u32(k, r->name, strtoull(text, NULL, 10));
-        return true;
-    case KEY_F32:
-        put_f32(k, r->name, strtod(text, NULL));
-        return true;
-    case KEY_BOOL:
-        put_bool(k, r->name, !strcmp(text, "true"));
-        return true;
-    case KEY_GATING:
-        return put_gating(k, r->name, text, e);
+    case KEY_U32: put_u32(k, r->name, strtoull(text, NULL, 10)); return true;
+    case KEY_F32: put_f32(k, r->name, strtod(text, NULL)); return true;
+    case KEY_BOOL: put_bool(k, r->name, !strcmp(text, "true")); return true;
+    case KEY_GATING: return put_gating(k, r->name, text, e);
     }
     return true;
 }
@@ -252,10 +245,11 @@ static bool put_rope(struct out_keys *k, struct err *e)
         ok = put_yarn(k, factor, e);
     else if (strcmp(type.s, "default") != 0 &&
              (strcmp(type.s, "llama3") != 0 || !(k->in->map->flags & MAP_ROPE_FREQS)))
-        ok = err_set(e, ERR_INPUT,
-                     "config.json: rotary scaling of type '%.40s' cannot be converted for this family (default, "
-                     "linear and yarn can)",
-                     type.s);
+        ok = err_set(
+            e, ERR_INPUT,
+            "config.json: rotary scaling of type '%.40s' cannot be converted for this family (default, "
+            "linear and yarn can)",
+            type.s);
     buf_clear(&type);
     if (!ok)
         return false;
@@ -288,9 +282,9 @@ bool rope_freqs(const struct plan_in *in, float **out, struct err *e)
         float freq = 1.0f / powf((float)theta, (float)(2 * i) / (float)dim);
         float wave = (float)(2 * M_PI) / freq;
         float smooth = ((float)old / wave - (float)low) / (float)(high - low);
-        (*out)[i] = wave < (float)(old / high)   ? 1
+        (*out)[i] = wave < (float)(old / high)  ? 1
                     : wave > (float)(old / low) ? (float)factor
-                                                 : 1 / ((1 - smooth) / (float)factor + smooth);
+                                                : 1 / ((1 - smooth) / (float)factor + smooth);
     }
     return true;
 }

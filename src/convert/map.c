@@ -20,7 +20,10 @@ const struct name_rule map_globals[] = {
     {NULL, NULL, NULL, HOW_COPY, 0, false},
 };
 
-#define END       {NULL, NULL, NULL, HOW_COPY, 0, false}
+#define END                                  \
+    {                                        \
+        NULL, NULL, NULL, HOW_COPY, 0, false \
+    }
 
 static const struct name_rule pre_norm[] = {
     {"input_layernorm.weight", "attn_norm.weight", "H", HOW_COPY, 0, false},
@@ -78,7 +81,8 @@ static const struct name_rule moe[] = {
     {"mlp.experts.#.down_proj.weight", "ffn_down_exps.weight", "HX", HOW_COPY, B_MOE, false},
     END,
 };
-static const struct name_rule moe_fused[] = { /* as transformers holds them in memory */
+static const struct name_rule moe_fused[] = {
+    /* as transformers holds them in memory */
     {"mlp.experts.gate_up_proj", "ffn_gate_exps.weight", "EGH", HOW_FIRST, B_MOE, false},
     {"mlp.experts.gate_up_proj", "ffn_up_exps.weight", "EGH", HOW_SECOND, B_MOE, false},
     {"mlp.experts.down_proj", "ffn_down_exps.weight", "EHX", HOW_COPY, B_MOE, false},
@@ -268,7 +272,7 @@ static bool gpt_oss_derive(struct plan_in *in, struct err *e)
 {
     uint32_t types = conf_get(&in->conf, "layer_types");
     const struct jdoc *d = in->conf.d;
-    in->f.v['m'] = 16; /* bytes of 32 codes */
+    in->f.v['m'] = 16;                                          /* bytes of 32 codes */
     in->f.v['w'] = fact(in, 'H') % 32 ? 0 : fact(in, 'H') / 32; /* 0 is the size of no tensor */
     in->f.v['u'] = fact(in, 'X') % 32 ? 0 : fact(in, 'X') / 32;
     if (types == JSPAN_NONE || d->nodes[types].kind != J_ARRAY)
@@ -276,10 +280,11 @@ static bool gpt_oss_derive(struct plan_in *in, struct err *e)
     uint64_t i = 0;
     for (uint32_t n = d->nodes[types].first; n != JSPAN_NONE; n = d->nodes[n].next, i++)
         if (!jdoc_str_is(d, n, i % 2 ? "full_attention" : "sliding_attention"))
-            return err_set(e, ERR_INPUT,
-                           "config.json: 'layer_types[%llu]' does not alternate; the engine expects every second "
-                           "layer, from the first on, to be 'sliding_attention', the others 'full_attention'",
-                           (unsigned long long)i);
+            return err_set(
+                e, ERR_INPUT,
+                "config.json: 'layer_types[%llu]' does not alternate; the engine expects every second "
+                "layer, from the first on, to be 'sliding_attention', the others 'full_attention'",
+                (unsigned long long)i);
     return true;
 }
 
@@ -353,10 +358,11 @@ static bool llama4_derive(struct plan_in *in, struct err *e)
     uint32_t norm = conf_get(&in->conf, "use_qk_norm");
     bool has_norm = norm == JSPAN_NONE || in->conf.d->nodes[norm].kind == J_TRUE;
     if (has_norm != (fact(in, 'E') != 128))
-        return err_set(e, ERR_INPUT,
-                       "config.json: 'use_qk_norm' is %s with %llu experts; the engine normalises q and k unless "
-                       "there are 128 experts",
-                       has_norm ? "true" : "false", (unsigned long long)fact(in, 'E'));
+        return err_set(
+            e, ERR_INPUT,
+            "config.json: 'use_qk_norm' is %s with %llu experts; the engine normalises q and k unless "
+            "there are 128 experts",
+            has_norm ? "true" : "false", (unsigned long long)fact(in, 'E'));
     if (fact(in, 'L') < 4)
         return err_set(e, ERR_INPUT, "config.json: %llu layers; the engine ends on fewer than 4",
                        (unsigned long long)fact(in, 'L'));
@@ -368,9 +374,9 @@ static const struct map llama4 = {
     .arch = "llama4",
     .flags = MAP_ROPE_FREQS,
     .names = (const struct name_rule *const[]){pre_norm, ffn_norm, attn, llama4_names, NULL},
-    .facts =
-        (const struct fact_rule[]){
-            {'X', "intermediate_size", NULL}, {'F', "intermediate_size_mlp", NULL}, {0, NULL, NULL}},
+    .facts = (const struct fact_rule[]){{'X', "intermediate_size", NULL},
+                                        {'F', "intermediate_size_mlp", NULL},
+                                        {0, NULL, NULL}},
     .keys =
         (const struct key_rule[]){
             {"rope.dimension_count", KEY_U32, "=D", NULL},
@@ -419,13 +425,15 @@ static bool deepseek_derive(struct plan_in *in, struct err *e)
     if (!f['n'] || !f['p'] || !f['v'] || !f['c'])
         return err_set(e, ERR_INPUT, "config.json: a head size or 'kv_lora_rank' is 0");
     if (!f['S'])
-        return err_set(e, ERR_INPUT, "config.json: no shared experts; the engine expects them in this family");
+        return err_set(e, ERR_INPUT,
+                       "config.json: no shared experts; the engine expects them in this family");
     bool lite = f['L'] == 26 || f['L'] == 27 || (f['L'] == 48 && f['V'] == 128256);
     if (lite && f['r'])
-        return err_set(e, ERR_INPUT,
-                       "config.json: %llu layers with a 'q_lora_rank'; the engine takes them for a Lite model, "
-                       "which has none",
-                       (unsigned long long)f['L']);
+        return err_set(
+            e, ERR_INPUT,
+            "config.json: %llu layers with a 'q_lora_rank'; the engine takes them for a Lite model, "
+            "which has none",
+            (unsigned long long)f['L']);
     if (lead > f['L'])
         return too_large("first_k_dense_replace", e);
     dense_first(in, lead);
@@ -434,15 +442,20 @@ static bool deepseek_derive(struct plan_in *in, struct err *e)
     if (conf_number(in, "n_group", 1) > 1) {
         uint32_t method = conf_get(&in->conf, "topk_method");
         if (method != JSPAN_NONE && jdoc_str_is(in->conf.d, method, "group_limited_greedy"))
-            log_warn("the engine ranks groups of experts by their two best, this model by the best one; some tokens "
-                     "will take other experts");
+            log_warn(
+                "the engine ranks groups of experts by their two best, this model by the best one; some tokens "
+                "will take other experts");
     }
     return true;
 }
 
 static const struct fact_rule deepseek_facts[] = {
-    {'r', "q_lora_rank", "0"},        {'c', "kv_lora_rank", "512"}, {'n', "qk_nope_head_dim", NULL},
-    {'p', "qk_rope_head_dim", NULL}, {'v', "v_head_dim", NULL},    {'s', "n_shared_experts", "0"},
+    {'r', "q_lora_rank", "0"},
+    {'c', "kv_lora_rank", "512"},
+    {'n', "qk_nope_head_dim", NULL},
+    {'p', "qk_rope_head_dim", NULL},
+    {'v', "v_head_dim", NULL},
+    {'s', "n_shared_experts", "0"},
     {0, NULL, NULL},
 };
 static const struct must_rule deepseek_musts[] = {
@@ -451,23 +464,22 @@ static const struct must_rule deepseek_musts[] = {
     {"hidden_act", "silu", "silu", silu_only},
     {NULL, NULL, NULL, NULL},
 };
-#define DEEPSEEK_KEYS                                                                                      \
-    {"attention.head_count_kv", KEY_U32, "=1", NULL},                                                      \
-        {"attention.key_length", KEY_U32, "=a", NULL}, {"attention.value_length", KEY_U32, "=c", NULL},    \
-        {"attention.key_length_mla", KEY_U32, "=W", NULL},                                                 \
-        {"attention.value_length_mla", KEY_U32, "=v", NULL},                                               \
-        {"attention.q_lora_rank", KEY_U32, "=r", NULL}, {"attention.kv_lora_rank", KEY_U32, "=c", NULL},   \
-        {"attention.layer_norm_rms_epsilon", KEY_F32, "rms_norm_eps", "1e-6"},                             \
-        {"leading_dense_block_count", KEY_U32, "first_k_dense_replace", "0"},                              \
-        {"expert_feed_forward_length", KEY_U32, "=X", NULL},                                               \
-        {"expert_shared_count", KEY_U32, "=s", NULL},                                                      \
-        {"expert_weights_scale", KEY_F32, "routed_scaling_factor", NULL},                                  \
-        {"expert_weights_norm", KEY_BOOL, "norm_topk_prob", NULL},                                         \
-        {"rope.dimension_count", KEY_U32, "=p", NULL}
+#define DEEPSEEK_KEYS                                                                                        \
+    {"attention.head_count_kv", KEY_U32, "=1", NULL}, {"attention.key_length", KEY_U32, "=a", NULL},         \
+        {"attention.value_length", KEY_U32, "=c", NULL}, {"attention.key_length_mla", KEY_U32, "=W", NULL},  \
+        {"attention.value_length_mla", KEY_U32, "=v", NULL}, {"attention.q_lora_rank", KEY_U32, "=r", NULL}, \
+        {"attention.kv_lora_rank", KEY_U32, "=c", NULL},                                                     \
+        {"attention.layer_norm_rms_epsilon", KEY_F32, "rms_norm_eps", "1e-6"},                               \
+        {"leading_dense_block_count", KEY_U32, "first_k_dense_replace", "0"},                                \
+        {"expert_feed_forward_length", KEY_U32, "=X", NULL}, {"expert_shared_count", KEY_U32, "=s", NULL},   \
+        {"expert_weights_scale", KEY_F32, "routed_scaling_factor", NULL},                                    \
+        {"expert_weights_norm", KEY_BOOL, "norm_topk_prob", NULL},                                           \
+    {                                                                                                        \
+        "rope.dimension_count", KEY_U32, "=p", NULL                                                          \
+    }
 
-static const struct name_rule *const deepseek_names[] = {pre_norm, ffn_norm, mla,
-                                                         dense,    moe,      select_bias_optional,
-                                                         shared,   NULL};
+static const struct name_rule *const deepseek_names[] = {
+    pre_norm, ffn_norm, mla, dense, moe, select_bias_optional, shared, NULL};
 
 static const struct map deepseek_v2 = {
     .classes = (const char *const[]){"DeepseekV2ForCausalLM", NULL},
@@ -509,10 +521,11 @@ static bool ernie_derive(struct plan_in *in, struct err *e)
         return too_large("moe_layer_start_index", e);
     /* -1, or the number of the last layer */
     if (end != JSPAN_NONE && jdoc_u64(in->conf.d, end, &last) && last != f['L'] - 1)
-        return err_set(e, ERR_INPUT,
-                       "config.json: 'moe_layer_end_index' is %llu; the engine expects experts up to the last of "
-                       "%llu layers",
-                       (unsigned long long)last, (unsigned long long)f['L']);
+        return err_set(
+            e, ERR_INPUT,
+            "config.json: 'moe_layer_end_index' is %llu; the engine expects experts up to the last of "
+            "%llu layers",
+            (unsigned long long)last, (unsigned long long)f['L']);
     dense_first(in, lead);
     return true;
 }
@@ -520,7 +533,8 @@ static bool ernie_derive(struct plan_in *in, struct err *e)
 static const struct map ernie4_5_moe = {
     .classes = (const char *const[]){"Ernie4_5_MoeForCausalLM", "Ernie4_5_MoEForCausalLM", NULL},
     .arch = "ernie4_5-moe",
-    .names = (const struct name_rule *const[]){pre_norm, ffn_norm, attn, dense, moe, ernie_select, shared, NULL},
+    .names =
+        (const struct name_rule *const[]){pre_norm, ffn_norm, attn, dense, moe, ernie_select, shared, NULL},
     .facts = (const struct fact_rule[]){{'s', "moe_num_shared_experts", "0"},
                                         {'E', "moe_num_experts", NULL},
                                         {'T', "moe_k|num_experts_per_tok", NULL},
@@ -536,7 +550,8 @@ static const struct map ernie4_5_moe = {
         },
     .musts =
         (const struct must_rule[]){
-            {"moe_layer_interval", "1", "1", "the engine expects experts in every block behind the dense ones"},
+            {"moe_layer_interval", "1", "1",
+             "the engine expects experts in every block behind the dense ones"},
             {"use_bias", "false", "false", "the engine has no biases here"},
             {"hidden_act", "silu", "silu", silu_only},
             {NULL, NULL, NULL, NULL},
@@ -600,9 +615,9 @@ static const struct map glm4_moe = {
 
 /* ---- Nemotron-H ---- */
 
-/* h, d: Mamba heads and their size, g groups, s state, k kernel; i = h d, z = i + 2 g s, y = i + z + h. l: width of
- * the experts' input. q and k are permuted as llama.cpp's converter does, though the graph does not rotate:
- * permuting both changes nothing, and files of both programs are equal. */
+/* h, d: Mamba heads and their size, g groups, s state, k kernel; i = h d, z = i + 2 g s, y = i + z + h. l:
+ * width of the experts' input. q and k are permuted as llama.cpp's converter does, though the graph does not
+ * rotate: permuting both changes nothing, and files of both programs are equal. */
 static const struct name_rule nemotron_names[] = {
     {"norm.weight", "attn_norm.weight", "H", HOW_COPY, 0, false},
     {"mixer.in_proj.weight", "ssm_in.weight", "yH", HOW_COPY, B_SSM, false},
@@ -642,7 +657,8 @@ static bool nemotron_kind(uint64_t il, const char *word, uint8_t *kind, struct e
                 *kind = known[i].kind;
                 return true;
             }
-    return err_set(e, ERR_INPUT, "config.json: layer %llu is of kind '%.20s', expected M (mamba), * (attention) or E (moe)",
+    return err_set(e, ERR_INPUT,
+                   "config.json: layer %llu is of kind '%.20s', expected M (mamba), * (attention) or E (moe)",
                    (unsigned long long)il, word);
 }
 

@@ -35,7 +35,16 @@ struct fact_rule {
 };
 
 /* ---- blocks ---- */
-enum { B_ATTN = 1, B_DENSE = 2, B_MOE = 4, B_SHARED = 8, B_SSM = 16, B_MTP = 32, B_Q_LORA = 64, B_Q_FULL = 128 };
+enum {
+    B_ATTN = 1,
+    B_DENSE = 2,
+    B_MOE = 4,
+    B_SHARED = 8,
+    B_SSM = 16,
+    B_MTP = 32,
+    B_Q_LORA = 64,
+    B_Q_FULL = 128
+};
 
 /* What is being converted. */
 struct plan_in {
@@ -53,18 +62,26 @@ struct plan_in {
 /* ---- tensors ---- */
 enum how {
     HOW_COPY,
-    HOW_PERM_Q, HOW_PERM_K, /* rows of each head from halves to pairs (rotary order of ggml's NORM) */
-    HOW_FIRST, HOW_SECOND,  /* half of the rows */
-    HOW_EVEN, HOW_ODD,      /* every other column: [E, 2X] -> [E, X] */
-    HOW_SWAP,               /* [E, a, b] -> [E, b, a] */
-    HOW_SWAP_FIRST, HOW_SWAP_SECOND, /* [E, H, 2X] -> [E, X, H], the first or second half of the columns */
-    HOW_SWAP_EVEN, HOW_SWAP_ODD,     /* the same, every other column */
-    HOW_MXFP4, HOW_MXFP4_EVEN, HOW_MXFP4_ODD, /* blocks [E, rows, n, 16]; scales in *_scales [E, rows, n] */
-    HOW_K_B, HOW_V_B,       /* kv_b_proj [N (n + v), c] -> [N, c, n] and [N, v, c] */
-    HOW_SQUEEZE,            /* [a, 1, b] -> [a, b] */
-    HOW_COLUMN,             /* [a] -> [a, 1] */
-    HOW_NEG_EXP,            /* the same of -exp(x) */
-    HOW_GROUPS,             /* [i] -> [g, i / g] */
+    HOW_PERM_Q,
+    HOW_PERM_K, /* rows of each head from halves to pairs (rotary order of ggml's NORM) */
+    HOW_FIRST,
+    HOW_SECOND, /* half of the rows */
+    HOW_EVEN,
+    HOW_ODD,  /* every other column: [E, 2X] -> [E, X] */
+    HOW_SWAP, /* [E, a, b] -> [E, b, a] */
+    HOW_SWAP_FIRST,
+    HOW_SWAP_SECOND, /* [E, H, 2X] -> [E, X, H], the first or second half of the columns */
+    HOW_SWAP_EVEN,
+    HOW_SWAP_ODD, /* the same, every other column */
+    HOW_MXFP4,
+    HOW_MXFP4_EVEN,
+    HOW_MXFP4_ODD, /* blocks [E, rows, n, 16]; scales in *_scales [E, rows, n] */
+    HOW_K_B,
+    HOW_V_B,     /* kv_b_proj [N (n + v), c] -> [N, c, n] and [N, v, c] */
+    HOW_SQUEEZE, /* [a, 1, b] -> [a, b] */
+    HOW_COLUMN,  /* [a] -> [a, 1] */
+    HOW_NEG_EXP, /* the same of -exp(x) */
+    HOW_GROUPS,  /* [i] -> [g, i / g] */
 };
 
 struct name_rule {
@@ -72,8 +89,8 @@ struct name_rule {
     const char *gguf;  /* behind "blk.N." */
     const char *shape; /* in letters */
     enum how how;
-    uint32_t blocks;   /* kinds of block that have it; 0: every one */
-    bool optional;     /* may be missing where it could be. Rules with the same gguf are alternatives */
+    uint32_t blocks; /* kinds of block that have it; 0: every one */
+    bool optional;   /* may be missing where it could be. Rules with the same gguf are alternatives */
 };
 
 /* ---- keys ---- */

@@ -15,7 +15,7 @@ enum num num_of(const struct hf_dtype *t)
     static const struct {
         const char *name;
         enum num num;
-    } known[] = {{"F32", N_F32},         {"F16", N_F16},         {"BF16", N_BF16},      {"F64", N_F64},
+    } known[] = {{"F32", N_F32},         {"F16", N_F16},         {"BF16", N_BF16},   {"F64", N_F64},
                  {"F8_E4M3", N_F8_E4M3}, {"F8_E5M2", N_F8_E5M2}, {"F8_E8M0", N_E8M0}};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (!strcmp(t->name, known[i].name))
@@ -25,8 +25,8 @@ enum num num_of(const struct hf_dtype *t)
 
 uint32_t num_bytes(enum num t)
 {
-    static const uint8_t bytes[] = {[N_F32] = 4,     [N_F16] = 2,     [N_BF16] = 2, [N_F64] = 8,
-                                    [N_F8_E4M3] = 1, [N_F8_E5M2] = 1, [N_E8M0] = 1};
+    static const uint8_t bytes[] = {
+        [N_F32] = 4, [N_F16] = 2, [N_BF16] = 2, [N_F64] = 8, [N_F8_E4M3] = 1, [N_F8_E5M2] = 1, [N_E8M0] = 1};
     return bytes[t];
 }
 
@@ -119,27 +119,19 @@ static float from_f64(const uint8_t *p)
 void num_load(enum num t, const uint8_t *p, uint64_t stride, uint64_t n, float *out)
 {
     uint64_t step = stride * num_bytes(t);
-#define EACH(expr)                                       \
-    for (uint64_t i = 0; i < n; i++, p += step)          \
-        out[i] = (expr);                                 \
+#define EACH(expr)                              \
+    for (uint64_t i = 0; i < n; i++, p += step) \
+        out[i] = (expr);                        \
     break
     switch (t) {
-    case N_F32:
-        EACH(from_bits(get32(p)));
-    case N_F16:
-        EACH(num_f16(get16(p)));
-    case N_BF16:
-        EACH(from_bits((uint32_t)get16(p) << 16));
-    case N_F8_E4M3:
-        EACH(from_e4m3(*p));
-    case N_F8_E5M2:
-        EACH(num_f16((uint16_t)(*p << 8)));
-    case N_E8M0:
-        EACH(from_e8m0(*p));
-    case N_F64:
-        EACH(from_f64(p));
-    case N_NONE:
-        BUG("no number format");
+    case N_F32: EACH(from_bits(get32(p)));
+    case N_F16: EACH(num_f16(get16(p)));
+    case N_BF16: EACH(from_bits((uint32_t)get16(p) << 16));
+    case N_F8_E4M3: EACH(from_e4m3(*p));
+    case N_F8_E5M2: EACH(num_f16((uint16_t)(*p << 8)));
+    case N_E8M0: EACH(from_e8m0(*p));
+    case N_F64: EACH(from_f64(p));
+    case N_NONE: BUG("no number format");
     }
 #undef EACH
 }
@@ -147,9 +139,7 @@ void num_load(enum num t, const uint8_t *p, uint64_t stride, uint64_t n, float *
 void num_store(uint32_t type, const float *v, uint64_t n, uint8_t *out)
 {
     for (uint64_t i = 0; i < n; i++) {
-        uint32_t u = type == T_F32   ? bits_of(v[i])
-                     : type == T_F16 ? num_to_f16(v[i])
-                                     : num_to_bf16(v[i]);
+        uint32_t u = type == T_F32 ? bits_of(v[i]) : type == T_F16 ? num_to_f16(v[i]) : num_to_bf16(v[i]);
         uint32_t bytes = type == T_F32 ? 4 : 2;
         for (uint32_t k = 0; k < bytes; k++)
             *out++ = (uint8_t)(u >> (8 * k));

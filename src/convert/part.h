@@ -42,6 +42,6 @@ struct made {
     float *values;                   /* V_CONST */
 };
 
-bool reader_init(struct image *im, const struct hf_checkpoint *c, convert_quantizer *q, struct err *e);
+void reader_init(struct image *im, const struct hf_checkpoint *c, convert_quantizer *q);
 
 #endif

@@ -353,7 +353,8 @@ static bool stream_mode(struct load *l, const char *name, struct err *e)
     case LLAMA_LOAD_MODE_NONE:
     case LLAMA_LOAD_MODE_MLOCK: return true;
     default:
-        return err_set(e, ERR_INPUT, "%s: is converted while it is loaded and cannot be mapped; use --load-mode none",
+        return err_set(e, ERR_INPUT,
+                       "%s: is converted while it is loaded and cannot be mapped; use --load-mode none",
                        name);
     }
 }
@@ -405,8 +406,8 @@ struct engine *engine_open(const char *path, const struct engine_opts *o, struct
     return open_model(path, NULL, o, e);
 }
 
-struct engine *engine_open_source(const struct engine_source *s, const char *name, const struct engine_opts *o,
-                                  struct err *e)
+struct engine *engine_open_source(const struct engine_source *s, const char *name,
+                                  const struct engine_opts *o, struct err *e)
 {
     return open_model(name, s, o, e);
 }
