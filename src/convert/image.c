@@ -141,16 +141,24 @@ static bool load_scales(struct image_reader *r, const struct source *s, struct e
     return ok;
 }
 
+/* Multiplies a row of the output, whose first element is element `at` of w, by the scales of its blocks. */
 static void apply_scales(const struct image_reader *r, const struct made *m, const struct hf_tensor *w,
                          uint64_t at, float *v)
 {
     uint64_t cols = w->dims[w->n_dims - 1], rows = w->dims[w->n_dims - 2];
     uint64_t per_row = (cols + m->scale_cols - 1) / m->scale_cols;
     uint64_t per_matrix = (rows + m->scale_rows - 1) / m->scale_rows * per_row;
-    for (uint64_t c = 0; c < m->cols; c++, at += m->col_step) {
-        uint64_t row = at / cols, col = at % cols;
-        v[c] *=
-            r->scales[row / rows * per_matrix + row % rows / m->scale_rows * per_row + col / m->scale_cols];
+    for (uint64_t c = 0; c < m->cols;) {
+        uint64_t row = at / cols, col = at % cols, block = col / m->scale_cols, n = 1;
+        float scale = r->scales[row / rows * per_matrix + row % rows / m->scale_rows * per_row + block];
+        if (m->col_step == 1) { /* up to the end of the block, of the source's row, of ours */
+            uint64_t end = (block + 1) * m->scale_cols < cols ? (block + 1) * m->scale_cols : cols;
+            n = end - col < m->cols - c ? end - col : m->cols - c;
+        }
+        for (uint64_t i = 0; i < n; i++)
+            v[c + i] *= scale;
+        c += n;
+        at += n * m->col_step;
     }
 }
 

@@ -46,61 +46,52 @@ static uint32_t bits_of(float f)
 
 static uint16_t get16(const uint8_t *p)
 {
-    return (uint16_t)(p[0] | p[1] << 8);
+    uint16_t u;
+    memcpy(&u, p, sizeof u);
+    return u;
 }
 
 static uint32_t get32(const uint8_t *p)
 {
-    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+    uint32_t u;
+    memcpy(&u, p, sizeof u);
+    return u;
 }
 
+/* The small formats are widened by placing their bits in a float and moving its exponent with an exact
+ * product, which makes their subnormals right as well. */
 float num_f16(uint16_t h)
 {
-    uint32_t sign = (uint32_t)(h & 0x8000) << 16, exp = (h >> 10) & 31, man = h & 0x3ff;
-    if (exp == 31)
-        return from_bits(sign | 0x7f800000 | man << 13);
-    if (exp)
-        return from_bits(sign | (exp + 112) << 23 | man << 13);
-    float v = (float)man * 0x1p-24f; /* zero and the subnormals, exact */
-    return sign ? -v : v;
+    uint32_t abs = h & 0x7fff;
+    uint32_t u = bits_of(from_bits(abs << 13) * 0x1p112f) | (abs >= 0x7c00 ? 0x7f800000 : 0);
+    return from_bits(u | (uint32_t)(h & 0x8000) << 16);
+}
+
+static float from_e4m3(uint8_t b)
+{
+    uint32_t abs = b & 0x7f;
+    uint32_t u = abs == 0x7f ? 0x7fc00000 : bits_of(from_bits(abs << 20) * 0x1p120f);
+    return from_bits(u | (uint32_t)(b & 0x80) << 24);
 }
 
 uint16_t num_to_f16(float v)
 {
     uint32_t u = bits_of(v), abs = u & 0x7fffffff;
-    uint16_t sign = (uint16_t)((u >> 16) & 0x8000);
-    if (abs > 0x7f800000)
-        return (uint16_t)(sign | 0x7e00); /* NaN */
-    if (abs >= 0x47800000)
-        return (uint16_t)(sign | 0x7c00); /* 65536 and above, infinity */
-    if (abs < 0x38800000) {               /* below 2^-14: a multiple of 2^-24 */
-        float steps = from_bits(abs) * 0x1p24f;
-        uint32_t n = (uint32_t)steps;
-        float rest = steps - (float)n;
-        n += rest > 0.5f || (rest == 0.5f && (n & 1));
-        return (uint16_t)(sign | n);
-    }
-    abs += 0xfff + ((abs >> 13) & 1); /* may carry into the exponent, up to infinity */
-    return (uint16_t)(sign | ((abs - 0x38000000) >> 13));
+    /* A normal half; the carry may run into the exponent, up to infinity. */
+    uint32_t h = (abs + 0xfff + ((abs >> 13) & 1) - 0x38000000) >> 13;
+    /* Below 2^-14: beside 0.5 a float's last place is 2^-24, the subnormals' step. */
+    uint32_t small = bits_of(from_bits(abs) + 0.5f) - 0x3f000000;
+    h = abs < 0x38800000 ? small : h;
+    h = abs >= 0x47800000 ? 0x7c00 : h; /* 65536 and above */
+    h = abs > 0x7f800000 ? 0x7e00 : h;  /* NaN */
+    return (uint16_t)(h | ((u >> 16) & 0x8000));
 }
 
 uint16_t num_to_bf16(float v)
 {
     uint32_t u = bits_of(v);
-    if ((u & 0x7fffffff) > 0x7f800000)
-        return (uint16_t)((u >> 16) | 64);
-    return (uint16_t)((u + 0x7fff + ((u >> 16) & 1)) >> 16);
-}
-
-static float from_e4m3(uint8_t b)
-{
-    uint32_t sign = (uint32_t)(b & 0x80) << 24, exp = (b >> 3) & 15, man = b & 7;
-    if (exp == 15 && man == 7)
-        return from_bits(sign | 0x7fc00000);
-    if (exp)
-        return from_bits(sign | (exp + 120) << 23 | man << 20);
-    float v = (float)man * 0x1p-9f;
-    return sign ? -v : v;
+    uint32_t r = (u + 0x7fff + ((u >> 16) & 1)) >> 16;
+    return (uint16_t)((u & 0x7fffffff) > 0x7f800000 ? (u >> 16) | 64 : r);
 }
 
 static float from_e8m0(uint8_t b) /* 2^(b - 127); 255 is NaN */
@@ -110,9 +101,8 @@ static float from_e8m0(uint8_t b) /* 2^(b - 127); 255 is NaN */
 
 static float from_f64(const uint8_t *p)
 {
-    uint64_t u = (uint64_t)get32(p) | (uint64_t)get32(p + 4) << 32;
     double d;
-    memcpy(&d, &u, sizeof d);
+    memcpy(&d, p, sizeof d);
     return (float)d;
 }
 
@@ -138,10 +128,12 @@ void num_load(enum num t, const uint8_t *p, uint64_t stride, uint64_t n, float *
 
 void num_store(uint32_t type, const float *v, uint64_t n, uint8_t *out)
 {
+    if (type == T_F32) {
+        memcpy(out, v, n * sizeof *v); /* hosts are little-endian, as the engine's files are */
+        return;
+    }
     for (uint64_t i = 0; i < n; i++) {
-        uint32_t u = type == T_F32 ? bits_of(v[i]) : type == T_F16 ? num_to_f16(v[i]) : num_to_bf16(v[i]);
-        uint32_t bytes = type == T_F32 ? 4 : 2;
-        for (uint32_t k = 0; k < bytes; k++)
-            *out++ = (uint8_t)(u >> (8 * k));
+        uint16_t h = type == T_F16 ? num_to_f16(v[i]) : num_to_bf16(v[i]);
+        memcpy(out + 2 * i, &h, 2);
     }
 }
