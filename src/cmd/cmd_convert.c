@@ -6,16 +6,18 @@
 #include "convert/convert.h"
 
 static const char *out, *type, *pretokenizer, *name;
+static int64_t threads;
 
 static const struct opt opts[] = {
     {OPT_HEAD, "Options", NULL, NULL, NULL, NULL, 0, 0, NULL},
     {OPT_STR, "output", "-o", &out, "FILE", "the GGUF file to write", 0, 0, NULL},
-    {OPT_STR, "type", "-t", &type, "TYPE",
+    {OPT_STR, "type", NULL, &type, "TYPE",
      "of the matrices: auto (as stored), f32, f16, bf16, q8_0, q6_K, q5_K, q4_K, q4_0 (default auto)", 0, 0,
      NULL},
     {OPT_STR, "name", NULL, &name, "NAME", "general.name (default: the folder's name)", 0, 0, NULL},
     {OPT_STR, "pretokenizer", NULL, &pretokenizer, "NAME",
      "the engine's name of the pre-tokenizer (default: recognised)", 0, 0, NULL},
+    {OPT_INT, "threads", "-t", &threads, "N", "threads (default: one per physical core)", 0, 1024, NULL},
     {OPT_FLAG, "force", "-f", &cmd_force, NULL, "replace the output", 0, 0, NULL},
     {.kind = OPT_END},
 };
@@ -41,8 +43,12 @@ static bool print(const struct image *im, double secs, struct err *e)
 static bool run(char const *const *args, uint32_t n, struct err *e)
 {
     (void)n;
-    struct convert_opts o = {
-        .type = type, .quantize = engine_quantize_rows, .pretokenizer = pretokenizer, .name = name};
+    struct convert_opts o = {.threads = threads ? (uint32_t)threads : engine_cores(),
+
+                             .type = type,
+                             .quantize = engine_quantize_rows,
+                             .pretokenizer = pretokenizer,
+                             .name = name};
     if (!out)
         return err_set(e, ERR_INPUT, "--output is missing; usage: reap convert HF_DIR -o OUT.gguf");
     if (!file_check_output(out, cmd_force, e))

@@ -838,7 +838,7 @@ struct image *convert_open(const struct hf_checkpoint *c, const char *dir, const
     bool ok = plan(&p, dir, e);
     if (ok) {
         p.im->arch = p.in.map->arch;
-        reader_init(p.im, c, o->quantize);
+        reader_init(p.im, c, o);
     }
     if (!ok)
         err_ctx(e, "%s", dir);

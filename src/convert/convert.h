@@ -14,13 +14,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* rows x cols floats to the blocks of a ggml type (engine_quantize_rows). */
+/* rows x cols floats to the blocks of a ggml type (engine_quantize_rows); called by several threads. */
 typedef bool convert_quantizer(uint32_t type, const float *src, uint64_t rows, uint64_t cols, void *dst,
                                struct err *e);
 
 struct convert_opts {
     const char *type;            /* "auto" (or NULL): as stored; f32, f16, bf16, q8_0, ...: of the matrices */
     convert_quantizer *quantize; /* NULL: only f32, f16 and bf16 are possible */
+    uint32_t threads;            /* that make numbers; 0: 1 */
     const char *pretokenizer;    /* tokenizer.ggml.pre; NULL: found out from the tokenizer */
     const char *name;            /* general.name; NULL: the folder's name */
 };
@@ -39,7 +40,7 @@ struct image {
     struct image_tensor *tensors; /* in the order of their bytes */
     uint64_t n_tensors;
     const char *arch; /* general.architecture */
-    uint64_t window;  /* bytes that are made at once, where rows allow it; 1 MiB (tests make it small) */
+    uint64_t window;  /* bytes that are made at once, where rows allow it (tests make it small) */
     struct image_reader *reader;
 };
 
@@ -50,9 +51,9 @@ struct image *convert_open(const struct hf_checkpoint *c, const char *dir, const
 void image_free(struct image *im); /* NULL is fine */
 
 /* Bytes [off, off + n) of the file. Ranges may come in any order; cheap when a tensor is read from its start
- * to its end. Made in windows of about 1 MiB, or of one expert's matrix where that has to be transposed; the
- * last window is kept, so memory is bounded by the largest such matrix (as stored, and once more as made).
- * Not for several threads at once. */
+ * to its end. Bytes are made in windows of about 1 MiB per thread (at most 16 MiB), or of one expert's matrix
+ * where that has to be transposed; the last window is kept, so memory is bounded by the largest such matrix
+ * (as stored, and once more as made). Not for several threads at once. */
 bool image_read(struct image *im, uint64_t off, uint64_t n, void *dst, struct err *e);
 
 /* Writes the whole file, complete or not at all (file.h); shows progress. */

@@ -12,16 +12,20 @@
 #include "base/sig.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <string.h>
 
-#define MX_BLOCK  16u /* bytes of codes for 32 values in a checkpoint */
-#define MX_OUT    17u /* and in GGUF, with the scale in front */
-#define MX_VALUES 32u
+#define WINDOW          (1u << 20)
+#define THREAD_ELEMENTS 16384u /* the least that a thread is started for */
+#define MX_BLOCK        16u    /* bytes of codes for 32 values in a checkpoint */
+#define MX_OUT          17u    /* and in GGUF, with the scale in front */
+#define MX_VALUES       32u
 
 struct image_reader {
     const struct hf_checkpoint *c;
     convert_quantizer *quantize;
     const uint64_t *window;
+    uint64_t threads;
     /* the window */
     const struct image_tensor *t; /* NULL: none */
     uint64_t slice, row, n_rows;
@@ -30,19 +34,20 @@ struct image_reader {
     /* what it is made of */
     uint8_t *raw;
     uint64_t raw_cap;
-    float *line;
+    float *line; /* a row for each thread */
     uint64_t line_cap;
     const struct hf_tensor *scale_of; /* whose scales are in scales */
     float *scales;
     uint64_t scales_cap;
 };
 
-void reader_init(struct image *im, const struct hf_checkpoint *c, convert_quantizer *q)
+void reader_init(struct image *im, const struct hf_checkpoint *c, const struct convert_opts *o)
 {
     im->reader = xcalloc(1, sizeof *im->reader);
     im->reader->c = c;
-    im->reader->quantize = q;
-    im->window = 1u << 20;
+    im->reader->quantize = o->quantize;
+    im->reader->threads = o->threads ? o->threads : 1;
+    im->window = WINDOW * (o->threads > 16 ? 16 : im->reader->threads);
     im->reader->window = &im->window;
 }
 
@@ -205,59 +210,109 @@ static bool make_mxfp4(struct image_reader *r, const struct image_tensor *t, str
     return true;
 }
 
-static bool store_row(struct image_reader *r, const struct image_tensor *t, uint64_t row, struct err *e)
-{
-    const struct made *m = t->made;
-    uint8_t *dst = r->bytes + row * row_bytes(t);
-    if (m->value == V_NEG_EXP)
-        for (uint64_t c = 0; c < m->cols; c++)
-            r->line[c] = (float)-exp((double)r->line[c]); /* rounded once, whatever the C library */
-    if (t->type == T_F32 || t->type == T_F16 || t->type == T_BF16) {
-        num_store(t->type, r->line, m->cols, dst);
-        return true;
-    }
-    return r->quantize(t->type, r->line, 1, m->cols, dst, e) || err_ctx(e, "tensor '%s'", t->name);
-}
-
 static bool same_number(uint32_t type, enum num num)
 {
     return (type == T_F32 && num == N_F32) || (type == T_F16 && num == N_F16) ||
            (type == T_BF16 && num == N_BF16);
 }
 
+/* Rows [from, to) of the window, made by one thread. */
+struct job {
+    const struct image_reader *r;
+    const struct image_tensor *t;
+    const struct source *s;
+    enum num num;
+    uint64_t start, first; /* elements of the source: of the slice, of raw */
+    uint64_t from, to;
+    float *line; /* one row */
+    struct err err;
+    pthread_t thread;
+    bool started;
+};
+
+static bool store_row(struct job *j, uint8_t *dst)
+{
+    const struct made *m = j->t->made;
+    if (m->value == V_NEG_EXP)
+        for (uint64_t c = 0; c < m->cols; c++)
+            j->line[c] = (float)-exp((double)j->line[c]); /* rounded once, whatever the C library */
+    if (j->t->type == T_F32 || j->t->type == T_F16 || j->t->type == T_BF16) {
+        num_store(j->t->type, j->line, m->cols, dst);
+        return true;
+    }
+    return j->r->quantize(j->t->type, j->line, 1, m->cols, dst, &j->err) ||
+           err_ctx(&j->err, "tensor '%s'", j->t->name);
+}
+
+static void *make_rows(void *arg)
+{
+    struct job *j = arg;
+    const struct made *m = j->t->made;
+    uint64_t size = num_bytes(j->num), bytes = row_bytes(j->t);
+    bool copy = same_number(j->t->type, j->num) && m->col_step == 1 && m->value == V_AS_IS && !j->s->scale;
+    for (uint64_t i = j->from; i < j->to; i++) {
+        uint64_t at = j->start + source_row(m, j->r->row + i) * m->row_step;
+        const uint8_t *p = j->r->raw + (at - j->first) * size;
+        uint8_t *dst = j->r->bytes + i * bytes;
+        if (copy) {
+            memcpy(dst, p, bytes);
+            continue;
+        }
+        num_load(j->num, p, m->col_step, m->cols, j->line);
+        if (j->s->scale)
+            apply_scales(j->r, m, j->s->w, at, j->line);
+        if (!store_row(j, dst))
+            break;
+    }
+    return NULL;
+}
+
+/* The rows in equal parts, each large enough to be worth a thread. */
+static bool run_jobs(struct image_reader *r, const struct job *all, struct err *e)
+{
+    uint64_t cols = all->t->made->cols, n = r->n_rows * cols / THREAD_ELEMENTS;
+    n = n > r->threads ? r->threads : n;
+    n = n > r->n_rows ? r->n_rows : n;
+    n = n ? n : 1;
+    if (!room(&r->line, &r->line_cap, n * cols, sizeof(float), e))
+        return false;
+    struct job *jobs = xcalloc(n, sizeof *jobs);
+    for (uint64_t i = 0; i < n; i++) {
+        jobs[i] = *all;
+        jobs[i].from = r->n_rows * i / n;
+        jobs[i].to = r->n_rows * (i + 1) / n;
+        jobs[i].line = r->line + i * cols;
+        jobs[i].started = i && pthread_create(&jobs[i].thread, NULL, make_rows, &jobs[i]) == 0;
+    }
+    for (uint64_t i = 0; i < n; i++)
+        if (!jobs[i].started)
+            make_rows(&jobs[i]);
+    for (uint64_t i = 0; i < n; i++) {
+        if (jobs[i].started)
+            pthread_join(jobs[i].thread, NULL);
+        if (jobs[i].err.code != ERR_NONE)
+            err_set(e, jobs[i].err.code, "%s", jobs[i].err.msg);
+    }
+    free(jobs);
+    return e->code == ERR_NONE;
+}
+
 static bool make_numbers(struct image_reader *r, const struct image_tensor *t, struct err *e)
 {
     const struct made *m = t->made;
     const struct source *s = source_of(m, r->slice);
-    enum num num = num_of(s->w->dtype);
-    uint64_t size = num_bytes(num), start = first_of(m, r->slice);
+    struct job j = {.r = r, .t = t, .s = s, .num = num_of(s->w->dtype), .start = first_of(m, r->slice)};
+    uint64_t size = num_bytes(j.num);
     /* the range of the source that holds all rows: whole heads where rows change places inside them */
     uint64_t lo = r->row, hi = r->row + r->n_rows;
     if (m->head) {
         lo -= lo % m->head;
         hi = (hi + m->head - 1) / m->head * m->head;
     }
-    uint64_t first = start + lo * m->row_step;
+    j.first = j.start + lo * m->row_step;
     uint64_t n = (hi - lo - 1) * m->row_step + (m->cols - 1) * m->col_step + 1;
-    if (!room(&r->raw, &r->raw_cap, n * size, 1, e) ||
-        !room(&r->line, &r->line_cap, m->cols, sizeof(float), e) || (s->scale && !load_scales(r, s, e)) ||
-        !read_source(r, s->w, first * size, n * size, r->raw, e))
-        return false;
-    bool copy = same_number(t->type, num) && m->col_step == 1 && m->value == V_AS_IS && !s->scale;
-    for (uint64_t i = 0; i < r->n_rows; i++) {
-        uint64_t at = start + source_row(m, r->row + i) * m->row_step;
-        const uint8_t *p = r->raw + (at - first) * size;
-        if (copy) {
-            memcpy(r->bytes + i * row_bytes(t), p, row_bytes(t));
-            continue;
-        }
-        num_load(num, p, m->col_step, m->cols, r->line);
-        if (s->scale)
-            apply_scales(r, m, s->w, at, r->line);
-        if (!store_row(r, t, i, e))
-            return false;
-    }
-    return true;
+    return room(&r->raw, &r->raw_cap, n * size, 1, e) && (!s->scale || load_scales(r, s, e)) &&
+           read_source(r, s->w, j.first * size, n * size, r->raw, e) && run_jobs(r, &j, e);
 }
 
 static bool make_window(struct image_reader *r, const struct image_tensor *t, uint64_t slice, uint64_t row,
@@ -372,11 +427,11 @@ bool convert_write(struct image *im, const char *path, bool force, struct err *e
     if (!file_check_space(path, im->size, e) || !out_open(&o, path, force, e))
         return false;
     struct progress p;
-    uint8_t *buf = xmalloc(im->window);
+    uint8_t *buf = xmalloc(WINDOW);
     bool ok = true;
     progress_start(&p, "converting", "bytes", im->size, 0);
     for (uint64_t at = 0; ok && at < im->size;) {
-        uint64_t n = im->size - at < im->window ? im->size - at : im->window;
+        uint64_t n = im->size - at < WINDOW ? im->size - at : WINDOW;
         ok = sig_check(e) && image_read(im, at, n, buf, e) && out_write(&o, buf, n, e);
         at += n;
         progress_set(&p, at);

@@ -42,6 +42,6 @@ struct made {
     float *values;                   /* V_CONST */
 };
 
-void reader_init(struct image *im, const struct hf_checkpoint *c, convert_quantizer *q);
+void reader_init(struct image *im, const struct hf_checkpoint *c, const struct convert_opts *o);
 
 #endif

@@ -58,6 +58,8 @@ struct engine *engine_open_source(const struct engine_source *s, const char *nam
                                   const struct engine_opts *o, struct err *e);
 void engine_free(struct engine *g);
 
+uint32_t engine_cores(void); /* physical cores that we may run on */
+
 /* rows x cols floats in the blocks of a ggml type, without an importance matrix. False: the type needs one,
  * or cols is no multiple of its block. */
 bool engine_quantize_rows(uint32_t type, const float *src, uint64_t rows, uint64_t cols, void *dst,

@@ -130,6 +130,11 @@ static int n_cores(void)
     return n > 0 ? n : 1;
 }
 
+uint32_t engine_cores(void)
+{
+    return (uint32_t)n_cores();
+}
+
 static bool cache_type(const char *s, enum ggml_type *out, struct err *e)
 {
     static const enum ggml_type types[] = {GGML_TYPE_F32,    GGML_TYPE_F16,  GGML_TYPE_BF16,

@@ -28,7 +28,7 @@ struct opened {
 
 static struct opened open_dir(const char *dir, const char *type, struct err *e)
 {
-    struct convert_opts o = {.type = type, .quantize = engine_quantize_rows};
+    struct convert_opts o = {.type = type, .quantize = engine_quantize_rows, .threads = 3};
     struct opened x = {hf_open(dir, e), NULL};
     if (x.c)
         x.im = convert_open(x.c, dir, &o, e);
