@@ -439,21 +439,22 @@ static bool check_ignore_merges(const struct tok_files *f, const struct tok_voca
 
 static const struct tok_pre *find_pre(const struct tok_files *f, const char *asked, struct err *e)
 {
-    const struct tok_pre *found = tok_pre_recognise(f->tokenizer, f->model_type, e);
+    struct err why = {0};
+    char t[TOK_SAFE];
+    const struct tok_pre *found = tok_pre_recognise(f->tokenizer, f->model_type, &why);
     if (!asked) {
         if (!found)
-            err_ctx(e, "tokenizer.json");
+            err_set(e, why.code,
+                    "%s/tokenizer.json: %s; if the engine has it under a name give --pretokenizer NAME",
+                    f->dir, why.msg);
         return found;
     }
-    struct err why = *e;
-    err_clear(e);
     const struct tok_pre *pre = tok_pre_find(asked);
-    char t[TOK_SAFE];
     if (!pre)
         err_set(e, ERR_INPUT, "--pretokenizer '%s': the engine has no pre-tokenizer of this name",
                 tok_safe(t, asked));
     else if (!found)
-        log_warn("tokenizer.json: %s: '%s' is used as asked", why.msg, pre->name);
+        log_warn("tokenizer.json: %s; '%s' is used as asked", why.msg, pre->name);
     else if (found != pre)
         log_warn("tokenizer.json has the pre-tokenizer '%s', '%s' is used as asked", found->name, pre->name);
     return pre;

@@ -86,7 +86,7 @@ struct tok_pre { /* what the engine does under a name of tokenizer.ggml.pre */
 };
 const struct tok_pre *tok_pre_find(const char *name); /* NULL: the engine does not know it */
 /* The name for the pre_tokenizer of a tokenizer.json. model_type decides between names for the same rule.
- * NULL with *e set if it is not known. */
+ * NULL with *e set if it is not known (to be said then: --pretokenizer gives a name). */
 const struct tok_pre *tok_pre_recognise(const json_t *tokenizer, const char *model_type, struct err *e);
 /* "mixtral" in "llama* mixtral"; a star at the end of a word stands for any ending. */
 bool tok_type_in(const char *model_type, const char *words);

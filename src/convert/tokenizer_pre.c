@@ -324,7 +324,7 @@ static void add_steps(struct steps *s, const json_t *p, int depth)
     } else if (!strcmp(type, "Digits") && json_is_true(json_object_get(p, "individual_digits"))) {
         buf_str(&b, DIGITS1);
         add_step(s, &b);
-    } else if (!strcmp(type, "ByteLevel") && !json_is_true(json_object_get(p, "add_prefix_space"))) {
+    } else if (!strcmp(type, "ByteLevel") && json_is_false(json_object_get(p, "add_prefix_space"))) {
         s->byte_level = true;
         if (!json_is_false(json_object_get(p, "use_regex"))) { /* true if it is not said */
             buf_str(&b, GPT2);
@@ -333,6 +333,7 @@ static void add_steps(struct steps *s, const json_t *p, int depth)
     } else {
         buf_str(&b, STEP);
         canonical(&b, *type ? type : "(none)");
+        buf_str(&b, strcmp(type, "ByteLevel") ? "" : " with add_prefix_space");
         add_step(s, &b);
     }
 }
@@ -384,10 +385,9 @@ const struct tok_pre *tok_pre_recognise(const json_t *tokenizer, const char *mod
 {
     const char *bad = bad_normalizer(json_object_get(tokenizer, "normalizer"), 0);
     if (bad) {
-        err_set(e, ERR_INPUT,
-                "the normalizer '%.40s' is not one that the engine does (expected none or NFC); if that does "
-                "not matter give --pretokenizer NAME",
-                bad);
+        char t[TOK_SAFE];
+        err_set(e, ERR_INPUT, "the normalizer '%s' is none that the engine does (expected none, or NFC)",
+                tok_safe(t, bad));
         return NULL;
     }
     struct steps s = {0};
@@ -401,10 +401,7 @@ const struct tok_pre *tok_pre_recognise(const json_t *tokenizer, const char *mod
     if (!name) {
         struct buf b = {0};
         describe(&b, &s);
-        err_set(e, ERR_INPUT,
-                "the pre-tokenizer is none that is known here: %s; if the engine has it under a name give "
-                "--pretokenizer NAME",
-                b.s ? b.s : "");
+        err_set(e, ERR_INPUT, "the pre-tokenizer is none that is known here: %s", b.s ? b.s : "");
         buf_clear(&b);
     }
     steps_clear(&s);
