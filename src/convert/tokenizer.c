@@ -315,18 +315,56 @@ static unsigned family_flags(const char *model_type)
 
 /* ---- files ---- */
 
+#define MAX_JSON (512u << 20) /* the largest published tokenizer.json has 34 MB */
+
+/* Overwrites [at, end) with a value of the same length. */
+static void overwrite(char *s, size_t at, size_t end, const char *with)
+{
+    size_t n = strlen(with);
+    memset(s + at, ' ', end - at);
+    memcpy(s + at, with, n < end - at ? n : end - at);
+}
+
+/* What Python's json writes and reads but jansson does not: integers beyond 64 bits (model_max_length is
+ * 1000000000000000019884624838656 in half of all tokenizer_config.json) and NaN and Infinity. Nothing here
+ * needs such numbers: they become 0. */
+static void tame_numbers(char *s, size_t n)
+{
+    static const char word[] = "-+.0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    for (size_t i = 0; i < n; i++) {
+        if (s[i] == '"') { /* to the end of the string */
+            for (i++; i < n && s[i] != '"'; i++)
+                i += s[i] == '\\';
+        } else if (s[i] && strchr(word, s[i])) {
+            size_t end = i + strspn(s + i, word), first = i + (s[i] == '-');
+            size_t len = end - first;
+            bool digits = len >= 19 && s[first] != '0' && strspn(s + first, "0123456789") == len;
+            if (digits || (len == 3 && !memcmp(s + first, "NaN", 3)) ||
+                (len == 8 && !memcmp(s + first, "Infinity", 8)))
+                overwrite(s, i, end, "0");
+            i = end - 1;
+        }
+    }
+}
+
 /* A file that may be absent (then *out stays NULL). It must hold an object. */
 static bool read_optional(const char *dir, const char *name, json_t **out, struct err *e)
 {
     char *path = path_join(dir, name);
-    if (file_exists(path)) {
-        *out = json_read(path, e);
-        if (*out && !json_is_object(*out)) {
+    struct buf b = {0};
+    if (file_exists(path) && file_read_all(path, MAX_JSON, &b, e)) {
+        buf_str(&b, "");
+        tame_numbers(b.s, b.n);
+        *out = json_parse(b.s, b.n, e);
+        if (!*out) {
+            err_ctx(e, "%s", path);
+        } else if (!json_is_object(*out)) {
             err_set(e, ERR_INPUT, "%s: holds %s, expected an object", path, json_type_name(*out));
             json_decref(*out);
             *out = NULL;
         }
     }
+    buf_clear(&b);
     free(path);
     return e->code == ERR_NONE;
 }

@@ -591,6 +591,30 @@ static void test_add_bos(void **state)
     result_clear(&r);
 }
 
+/* Python's json writes numbers that JSON, or jansson, does not have. */
+static void test_numbers(void **state)
+{
+    (void)state;
+    struct result r;
+    bool v;
+    put_bpe_json(VOCAB, MERGES, "", "");
+    put("tokenizer_config.json",
+        "{\"model_max_length\":1000000000000000019884624838656,\"a\":-1000000000000000019884624838656,"
+        "\"b\":[NaN,-Infinity,Infinity,1e5,-0.5,123456789012345678,9223372036854775808],\"c\":null,"
+        "\"d\":\"\\\"1000000000000000019884624838656\",\"add_bos_token\":true,"
+        "\"chat_template\":\"1000000000000000019884624838656\"}");
+    ok(config_json, &r);
+    assert_true(gg_key_bool(gg_find(&r.f, "tokenizer.ggml.add_bos_token"), &v) && v);
+    const char *s;
+    uint64_t n;
+    assert_true(gg_key_str(gg_find(&r.f, "tokenizer.chat_template"), &s, &n) && n == 31 && s[0] == '1');
+    result_clear(&r);
+    put("tokenizer_config.json", "{\"a\":00000000000000000000001}");
+    refused(config_json, "not valid JSON");
+    put("tokenizer_config.json", "{\"a\":Infinit}");
+    refused(config_json, "not valid JSON");
+}
+
 /* A template that ends a text with another token than the EOS of tokenizer_config.json. */
 static void test_template_processing(void **state)
 {
@@ -821,6 +845,7 @@ int main(void)
         IN_FOLDER(test_pretokenizer_option),
         IN_FOLDER(test_ignore_merges),
         IN_FOLDER(test_add_bos),
+        IN_FOLDER(test_numbers),
         IN_FOLDER(test_template_processing),
         IN_FOLDER(test_chat_template),
         cmocka_unit_test(test_spm_parse),
