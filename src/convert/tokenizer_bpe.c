@@ -52,7 +52,7 @@ void tok_vocab_set(struct tok_vocab *v, uint64_t id, const char *text, enum tok_
         BUG("token %llu of %llu", (unsigned long long)id, (unsigned long long)v->n);
     free(v->text[id]);
     v->text[id] = xstrdup(text);
-    v->type[id] = type;
+    v->type[id] = (int32_t)type;
     v->score[id] = score;
 }
 
