@@ -419,14 +419,15 @@ static void put_vocab(struct keys *k, const char *model, const char *pre, const 
                       bool scores)
 {
     gg_put_str(k->b, "tokenizer.ggml.model", model);
-    gg_put_str(k->b, "tokenizer.ggml.pre", pre);
+    if (pre)
+        gg_put_str(k->b, "tokenizer.ggml.pre", pre);
     gg_put_strs(k->b, "tokenizer.ggml.tokens", (const char *const *)v->text, v->n);
     if (scores)
         gg_put_f32s(k->b, "tokenizer.ggml.scores", v->score, v->n);
     gg_put_i32s(k->b, "tokenizer.ggml.token_type", v->type, v->n);
     if (v->n_merges)
         gg_put_strs(k->b, "tokenizer.ggml.merges", (const char *const *)v->merge, v->n_merges);
-    k->n += 4u + (scores ? 1 : 0) + (v->n_merges ? 1 : 0);
+    k->n += 3u + (pre ? 1 : 0) + (scores ? 1 : 0) + (v->n_merges ? 1 : 0);
 }
 
 static void put_special(struct keys *k, const struct special *s)
@@ -546,9 +547,26 @@ static bool put_spm(struct tok_files *f, const struct jdoc *config, bool from_js
     return ok;
 }
 
+/* The engine knows the pre-tokenizer from the model's name, and puts BOS first whatever the key says. */
+static bool put_gemma4(struct tok_files *f, const struct jdoc *config, struct keys *k, struct special *s,
+                       struct err *e)
+{
+    struct tok_vocab v = {0};
+    bool ok = tok_gemma4_load(f, &v, e);
+    if (ok) {
+        find_special(s, f, config, v.n);
+        if (says_add(s, SP_BOS))
+            set_add(s, SP_BOS, true);
+        put_vocab(k, "gemma4", NULL, &v, true);
+        put_special(k, s);
+    }
+    tok_vocab_clear(&v);
+    return ok;
+}
+
 /* ---- which tokenizer ---- */
 
-enum form { FORM_NONE, FORM_BPE, FORM_SPM, FORM_SPM_JSON };
+enum form { FORM_NONE, FORM_BPE, FORM_SPM, FORM_SPM_JSON, FORM_GEMMA4 };
 
 static bool has_file(const char *dir, const char *name)
 {
@@ -571,6 +589,8 @@ static enum form find_form(const struct tok_files *f, struct err *e)
         return FORM_BPE;
     if (has_file(f->dir, "tokenizer.model"))
         return FORM_SPM;
+    if (bpe && tok_is_gemma4(f->tokenizer) && tok_type_in(f->model_type, "gemma4*"))
+        return FORM_GEMMA4;
     if (bpe && json_is_true(json_object_get(model, "byte_fallback")))
         return FORM_SPM_JSON;
     if (bpe)
@@ -640,15 +660,18 @@ static bool put_all(struct tok_files *f, const struct jdoc *config, const struct
         key_bool(k, prefix_key, json_is_true(prefix));
     struct special s;
     struct spm m = {.dummy_prefix = true};
-    bool ok = form == FORM_BPE ? put_bpe(f, config, o, flags, k, &s, e)
-                               : put_spm(f, config, form == FORM_SPM_JSON, k, &s, &m, e);
+    bool ok = form == FORM_BPE      ? put_bpe(f, config, o, flags, k, &s, e)
+              : form == FORM_GEMMA4 ? put_gemma4(f, config, k, &s, e)
+                                    : put_spm(f, config, form == FORM_SPM_JSON, k, &s, &m, e);
     if (!ok || !chat_template_put_keys(f->dir, f->config, k->b, &k->n, e))
         return false;
     put_normalizer(k, f);
     if (say_prefix && flags & FAM_PREFIX_LAST)
         key_bool(k, prefix_key, json_is_true(prefix));
-    else if (!say_prefix && !m.dummy_prefix)
+    else if (!say_prefix && (!m.dummy_prefix || form == FORM_GEMMA4))
         key_bool(k, prefix_key, false); /* the engine's SentencePiece puts a space first unless told */
+    if (form == FORM_GEMMA4 && !says_add(&s, SP_BOS))
+        key_bool(k, specials[SP_BOS].add_key, true);
     return true;
 }
 

@@ -78,6 +78,10 @@ bool tok_spm_load(const struct tok_files *f, struct tok_vocab *v, struct spm *m,
 /* The same from a tokenizer.json with byte fallback, where there is no tokenizer.model. */
 bool tok_spm_from_json(struct tok_files *f, struct tok_vocab *v, struct spm *m, struct err *e);
 
+/* Gemma-4: a BPE over text in which a space is U+2581, with byte fallback; it has merges, no scores. */
+bool tok_is_gemma4(const json_t *tokenizer);
+bool tok_gemma4_load(struct tok_files *f, struct tok_vocab *v, struct err *e);
+
 /* ---- pre-tokenizers (tokenizer_pre.c) ---- */
 struct tok_pre { /* what the engine does under a name of tokenizer.ggml.pre */
     const char *name;

@@ -395,3 +395,68 @@ bool tok_spm_from_json(struct tok_files *f, struct tok_vocab *v, struct spm *m, 
     }
     return true;
 }
+
+/* ---- Gemma-4 ---- */
+
+bool tok_is_gemma4(const json_t *tokenizer)
+{
+    bool prefix = false, replaces = false;
+    const json_t *pre = json_object_get(tokenizer, "pre_tokenizer");
+    return json_is_true(json_object_get(json_object_get(tokenizer, "model"), "byte_fallback")) &&
+           plain_normalizer(json_object_get(tokenizer, "normalizer"), 0, &prefix, &replaces) && replaces &&
+           !prefix && !strcmp(str_of(pre, "type"), "Split") &&
+           !strcmp(str_of(json_object_get(pre, "pattern"), "String"), " ") &&
+           !strcmp(str_of(pre, "behavior"), "MergedWithPrevious") &&
+           !json_is_true(json_object_get(pre, "invert"));
+}
+
+/* The texts that tokenizer_config.json names: its members NAME_token, and the two lists. New reference. */
+static json_t *named_tokens(const json_t *config)
+{
+    json_t *set = json_object(), *v;
+    const char *key;
+    json_object_foreach ((json_t *)(uintptr_t)config, key, v) {
+        size_t n = strlen(key), i;
+        const char *s = json_is_object(v) ? str_of(v, "content") : json_string_value(v);
+        if (n > 6 && !strcmp(key + n - 6, "_token") && s)
+            json_object_set_new(set, s, json_true());
+        if (strcmp(key, "additional_special_tokens") != 0 && strcmp(key, "extra_special_tokens") != 0)
+            continue;
+        const char *name;
+        json_t *x;
+        json_array_foreach (v, i, x) {
+            s = json_is_object(x) ? str_of(x, "content") : json_string_value(x);
+            if (s)
+                json_object_set_new(set, s, json_true());
+        }
+        json_object_foreach (v, name, x)
+            if (json_is_string(x))
+                json_object_set_new(set, json_string_value(x), json_true());
+    }
+    return set;
+}
+
+/* Types as the converter gives them: what has a name is special, other added tokens are text like any other.
+ * The tokens of a tool call are special for the tokenizer, but to be seen in the model's answer. */
+bool tok_gemma4_load(struct tok_files *f, struct tok_vocab *v, struct err *e)
+{
+    static const char *const visible[] = {"<|channel>",   "<channel|>",       "<|tool_call>",
+                                          "<tool_call|>", "<|tool_response>", "<tool_response|>",
+                                          "<|\"|>"};
+    if (!tok_bpe_load(f, v, e))
+        return false;
+    const json_t *vocab = json_object_get(json_object_get(f->tokenizer, "model"), "vocab");
+    json_t *named = named_tokens(f->config);
+    for (uint64_t i = 0; i < v->n; i++) {
+        v->score[i] = v->type[i] == TOK_UNUSED ? PAD_SCORE : ADDED_SCORE;
+        if (json_object_get(vocab, v->text[i]))
+            v->type[i] = is_byte(v->text[i])                  ? TOK_BYTE
+                         : json_object_get(named, v->text[i]) ? TOK_CONTROL
+                                                              : TOK_NORMAL;
+        for (size_t k = 0; k < sizeof visible / sizeof *visible; k++)
+            if (!strcmp(v->text[i], visible[k]))
+                v->type[i] = TOK_USER_DEFINED;
+    }
+    json_decref(named);
+    return true;
+}

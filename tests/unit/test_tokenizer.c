@@ -638,6 +638,49 @@ static void test_template_processing(void **state)
     result_clear(&r);
 }
 
+/* Tokens, types and keys as in llama.cpp's models/ggml-vocab-gemma-4.gguf, of which these are some. */
+static void test_gemma4(void **state)
+{
+    (void)state;
+    static const char json[] =
+        "{\"added_tokens\":[{\"id\":0,\"content\":\"<pad>\",\"special\":true},{\"id\":1,\"content\":\"<bos>\","
+        "\"special\":true},{\"id\":2,\"content\":\"<unused0>\",\"special\":false},{\"id\":3,\"content\":"
+        "\"<|turn>\",\"special\":true},{\"id\":4,\"content\":\"<|channel>\",\"special\":true}],"
+        "\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"String\":\" \"},\"content\":\"▁\"},"
+        "\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"String\":\" \"},\"behavior\":\"MergedWithPrevious\","
+        "\"invert\":false},\"model\":{\"type\":\"BPE\",\"byte_fallback\":true,\"vocab\":{\"<pad>\":0,\"<bos>\":1,"
+        "\"<unused0>\":2,\"<|turn>\":3,\"<|channel>\":4,\"<0x00>\":5,\"\\n\":6,\"\\n\\n\":7},"
+        "\"merges\":[[\"\\n\",\"\\n\"]]}}";
+    static const char config[] = "{\"model_type\":\"gemma4\",\"text_config\":{\"vocab_size\":8}}";
+    static const int types[8] = {3, 3, 1, 3, 4, 6, 1, 1};
+    struct result r;
+    const char *s;
+    uint64_t n;
+    bool v;
+    put("tokenizer.json", json);
+    put("tokenizer_config.json", "{\"bos_token\":\"<bos>\",\"pad_token\":\"<pad>\",\"sot_token\":\"<|turn>\","
+                                 "\"extra_special_tokens\":[\"<|channel>\"],\"chat_template\":\"t\"}");
+    ok(config, &r);
+    assert_true(gg_key_str(gg_find(&r.f, "tokenizer.ggml.model"), &s, &n) && n == 6 &&
+                !memcmp(s, "gemma4", 6));
+    assert_null(gg_find(&r.f, "tokenizer.ggml.pre"));
+    for (uint64_t i = 0; i < 8; i++)
+        assert_int_equal(u64_at(&r.f, "tokenizer.ggml.token_type", i), types[i]);
+    float score[8];
+    memcpy(score, gg_find(&r.f, "tokenizer.ggml.scores")->value, sizeof score);
+    assert_true(score[0] == -1000 && score[7] == -1000);
+    assert_string_equal(str_at(&r.f, "tokenizer.ggml.merges", 0), "\n \n");
+    assert_int_equal(u64_at(&r.f, "tokenizer.ggml.bos_token_id", 0), 1);
+    const struct gg_part *p = &r.f.parts[0];
+    assert_string_equal(p->keys[p->n_keys - 3].name, "tokenizer.chat_template");
+    assert_string_equal(p->keys[p->n_keys - 2].name, "tokenizer.ggml.add_space_prefix");
+    assert_true(gg_key_bool(&p->keys[p->n_keys - 2], &v) && !v);
+    assert_string_equal(p->keys[p->n_keys - 1].name, "tokenizer.ggml.add_bos_token");
+    assert_true(gg_key_bool(&p->keys[p->n_keys - 1], &v) && v);
+    result_clear(&r);
+    refused("{\"model_type\":\"other\",\"vocab_size\":8}", "is not that of a SentencePiece model");
+}
+
 /* ---- chat templates ---- */
 
 static void expect_template(const char *config, const char *key, const char *want, uint64_t n_keys)
@@ -846,6 +889,7 @@ int main(void)
         IN_FOLDER(test_ignore_merges),
         IN_FOLDER(test_add_bos),
         IN_FOLDER(test_numbers),
+        IN_FOLDER(test_gemma4),
         IN_FOLDER(test_template_processing),
         IN_FOLDER(test_chat_template),
         cmocka_unit_test(test_spm_parse),
