@@ -660,6 +660,8 @@ static bool put_all(struct tok_files *f, const struct jdoc *config, const struct
         key_bool(k, prefix_key, json_is_true(prefix));
     struct special s;
     struct spm m = {.dummy_prefix = true};
+    if (o->pretokenizer && form != FORM_BPE)
+        log_warn("--pretokenizer is not used: this tokenizer is no byte-level BPE");
     bool ok = form == FORM_BPE      ? put_bpe(f, config, o, flags, k, &s, e)
               : form == FORM_GEMMA4 ? put_gemma4(f, config, k, &s, e)
                                     : put_spm(f, config, form == FORM_SPM_JSON, k, &s, &m, e);
