@@ -25,7 +25,8 @@ declare -A may=(
     [plan]='model stats'
     [prune]='hf model'
     [eval]='corpus engine'
-    [cmd]='corpus engine eval gguf model plan profile prune stats'
+    [convert]='gguf hf'
+    [cmd]='convert corpus engine eval gguf hf model plan profile prune stats'
     [main.c]='cmd'
 )
 # The one header of a folder that may be included where the rest of it may not.
