@@ -239,10 +239,8 @@ static void mark_companions(struct planner *p, const struct hf_tensor *t)
 {
     static const struct {
         const char *end, *companion; /* what the name ends in, and what stands there instead */
-    } known[] = {{"", "_scale_inv"},
-                 {"", "_scale"},
-                 {".weight", ".activation_scale"},
-                 {".weight", ".input_scale"},
+    } known[] = {{"", "_scale_inv"},          {"", "_scale"},          {".weight", ".activation_scale"},
+                 {".weight", ".input_scale"}, {".weight", ".k_scale"}, {".weight", ".v_scale"},
                  {"_blocks", "_scales"}};
     enum num num = num_of(t->dtype);
     bool fp8 = num == N_F8_E4M3 || num == N_F8_E5M2;
@@ -353,11 +351,17 @@ static bool place_tensor(struct planner *p, const struct hf_tensor *t, struct er
     return place(p, t, (int64_t)il, rest, &found, e);
 }
 
-/* A config that ties input and output embeddings makes lm_head a copy that nobody reads. */
+/* A config that ties input and output embeddings makes lm_head a copy that nobody reads. Not said: tied when
+ * there is none. */
 static bool is_tied(const struct planner *p)
 {
     uint32_t n = conf_get(&p->in.conf, "tie_word_embeddings");
-    return n != JSPAN_NONE && p->in.conf.d->nodes[n].kind == J_TRUE;
+    if (n != JSPAN_NONE)
+        return p->in.conf.d->nodes[n].kind == J_TRUE;
+    for (uint64_t i = 0; i < p->n_globals; i++)
+        if (!strcmp(map_globals[i].gguf, "output.weight") && slot_at(p, -1, i)->n)
+            return false;
+    return true;
 }
 
 static void drop_tied_output(struct planner *p)

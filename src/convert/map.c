@@ -478,13 +478,15 @@ static const struct must_rule deepseek_musts[] = {
         "rope.dimension_count", KEY_U32, "=p", NULL                                                          \
     }
 
-static const struct name_rule *const deepseek_names[] = {
-    pre_norm, ffn_norm, mla, dense, moe, select_bias_optional, shared, NULL};
+static const struct name_rule *const v2_names[] = {pre_norm, ffn_norm, mla, dense, moe, select_bias_optional,
+                                                   shared,   NULL};
+static const struct name_rule *const v3_names[] = {pre_norm, ffn_norm,    mla,    dense,
+                                                   moe,      select_bias, shared, NULL};
 
 static const struct map deepseek_v2 = {
     .classes = (const char *const[]){"DeepseekV2ForCausalLM", NULL},
     .arch = "deepseek2",
-    .names = deepseek_names,
+    .names = v2_names,
     .facts = deepseek_facts,
     .keys = (const struct key_rule[]){DEEPSEEK_KEYS, {NULL, KEY_U32, NULL, NULL}},
     .musts = deepseek_musts,
@@ -495,7 +497,7 @@ static const struct map deepseek_v2 = {
 static const struct map deepseek_v3 = {
     .classes = (const char *const[]){"DeepseekV3ForCausalLM", NULL},
     .arch = "deepseek2",
-    .names = deepseek_names,
+    .names = v3_names,
     .facts = deepseek_facts,
     .keys = (const struct key_rule[]){DEEPSEEK_KEYS,
                                       {"expert_gating_func", KEY_GATING, "scoring_func", "sigmoid"},

@@ -589,6 +589,8 @@ static void wrong_tensors_are_refused(void **state)
         {"deepseek_v2", L1 "self_attn.q_a_proj.weight", NULL, "no tensor for 'blk.1.attn_q_a.weight'"},
         {"deepseek_v2", "model.layers.0.mlp.gate_proj.weight", "model.layers.0.mlp.gate.weight",
          "has no place in a deepseek2 model (or not in this layer)"},
+        {"deepseek_v3", L1 "mlp.gate.e_score_correction_bias", NULL,
+         "has no tensor for 'blk.1.exp_probs_b.bias'"},
         {"nemotron_h", "backbone.layers.0.mixer.A_log", NULL, "has no tensor for 'blk.0.ssm_a'"},
         {"gpt_oss_mxfp4", L1 "mlp.experts.down_proj_scales", NULL, "no '_scales' of the same shape"},
     };
@@ -726,6 +728,11 @@ static void tied_embeddings_have_no_output(void **state)
     struct opened x = must_open(make("qwen3_moe", edits, NULL, 0), "f32");
     assert_false(has(x.im, "output.weight"));
     close_image(&x);
+    static const struct edit unsaid[] = {
+        {NULL, "\"tie_word_embeddings\": false,", ""}, {"lm_head.weight", NULL, NULL}, {NULL, NULL, NULL}};
+    struct opened y = must_open(make("qwen3_moe", unsaid, NULL, 0), "f32");
+    assert_false(has(y.im, "output.weight"));
+    close_image(&y);
     refused("qwen2_moe", edits, "no tied embeddings in this family");
 }
 
