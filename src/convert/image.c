@@ -418,13 +418,30 @@ bool image_read(struct image *im, uint64_t off, uint64_t n, void *dst, struct er
     return true;
 }
 
+/* Nothing that a conversion reads may be what it writes. */
+static bool check_not_input(const struct hf_checkpoint *c, const char *path, struct err *e)
+{
+    static const char *const others[] = {"config.json",           "model.safetensors.index.json",
+                                         "tokenizer.json",        "tokenizer_config.json",
+                                         "tokenizer.model",       "chat_template.jinja",
+                                         "chat_template.json",    "added_tokens.json",
+                                         "generation_config.json"};
+    bool hit = false;
+    for (uint32_t i = 0; i < c->n_files; i++)
+        hit = hit || file_would_destroy(path, c->files[i].path);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        char *name = path_join(c->dir, others[i]);
+        hit = hit || file_would_destroy(path, name);
+        free(name);
+    }
+    return !hit || err_set(e, ERR_INPUT, "the output '%s' is a file of the checkpoint", path);
+}
+
 bool convert_write(struct image *im, const char *path, bool force, struct err *e)
 {
     struct out o;
-    for (uint32_t i = 0; i < im->reader->c->n_files; i++)
-        if (file_would_destroy(path, im->reader->c->files[i].path))
-            return err_set(e, ERR_INPUT, "the output '%s' is a file of the checkpoint", path);
-    if (!file_check_space(path, im->size, e) || !out_open(&o, path, force, e))
+    if (!check_not_input(im->reader->c, path, e) || !file_check_space(path, im->size, e) ||
+        !out_open(&o, path, force, e))
         return false;
     struct progress p;
     uint8_t *buf = xmalloc(WINDOW);

@@ -1,0 +1,51 @@
+# reap convert: a checkpoint becomes a file that the other commands take; what cannot be is refused, and nothing is left behind.
+. "$(dirname "$0")/lib.bash"
+cd "$T" || exit 1
+
+# The pruned GGUF of a converted checkpoint is what pruning the reference's file gives, but for its name.
+cp -r "$MODELS/qwen3_moe/hf" 'qwen3 ü'
+ok convert 'qwen3 ü' -o c.gguf --type f32 -t 4
+has .out '^c\.gguf: qwen3moe, 39 tensors'
+ok convert 'qwen3 ü/' -o same.gguf --type F32 -t 1
+expect 'the same with one thread' cmp c.gguf same.gguf
+cp "$MODELS/qwen3_moe/model.gguf" ref.gguf
+hand_plan ref.gguf 6 plan.json
+ok prune c.gguf --plan plan.json -o pruned.gguf
+ok verify c.gguf pruned.gguf --plan plan.json
+cp "$MODELS/qwen3_moe/texts.jsonl" texts.jsonl
+ok eval c.gguf --calib texts.jsonl -t 1 --json
+cp .out a.json
+ok eval ref.gguf --calib texts.jsonl -t 1 --json
+expect 'the same likelihood as the reference' \
+    test "$(grep -o '"nll": [0-9.]*' a.json | head -n 1)" = "$(grep -o '"nll": [0-9.]*' .out | head -n 1)"
+
+# Types, names, and --json.
+ok convert 'qwen3 ü' -o q8.gguf --type q8_0 --name 'My model' --json
+has .out '"architecture": "qwen3moe"' '"tensors": 39' '"file": "q8.gguf"'
+expect 'q8_0 is smaller' test "$(stat -c %s q8.gguf)" -lt "$(($(stat -c %s c.gguf) / 2))"
+has q8.gguf 'My model'
+has c.gguf 'qwen3 ü'
+ok inspect q8.gguf
+
+# Refused, in one line, with nothing written.
+fails 2 'output is missing' -- convert 'qwen3 ü'
+fails 2 "c.gguf' exists" -- convert 'qwen3 ü' -o c.gguf
+fails 2 "type 'q9' is not one of" -- convert 'qwen3 ü' -o x.gguf --type q9
+fails 2 'nosuch' -- convert nosuch -o x.gguf
+fails 2 -- convert ref.gguf -o x.gguf
+fails 2 'is a file of the checkpoint' -- convert 'qwen3 ü' -o 'qwen3 ü/config.json' --force
+fails 2 'is a file of the checkpoint' -- convert 'qwen3 ü' -o 'qwen3 ü/tokenizer.json' --force
+fails 2 'is a file of the checkpoint' -- convert 'qwen3 ü' -o 'qwen3 ü/model-00001-of-00003.safetensors' --force
+cp -r 'qwen3 ü' broken
+sed -i 's/"norm_topk_prob": true/"norm_topk_prob": false/' broken/config.json
+fails 2 'broken' 'norm_topk_prob' 'always makes the weights' -- convert broken -o x.gguf
+sed -i 's/Qwen3MoeForCausalLM/BertModel/' broken/config.json
+fails 2 "class 'BertModel' cannot be converted; known are: Qwen3Moe" -- convert broken -o x.gguf
+cp 'qwen3 ü/config.json' broken/config.json
+rm broken/tokenizer.json
+fails 2 'tokenizer' -- convert broken -o x.gguf
+fails 2 'broken' -- convert broken -o x.gguf --pretokenizer nosuch
+rm broken/model-00002-of-00003.safetensors
+fails 2 'model-00002-of-00003' -- convert broken -o x.gguf
+ok convert 'qwen3 ü' -o c.gguf --force
+finish
