@@ -476,8 +476,7 @@ static bool geometry(const struct planner *p, const struct slot *s, struct made 
                        .col_step = 1};
     switch (s->rule->how) {
     case HOW_COPY: break;
-    case HOW_PERM_Q:
-    case HOW_PERM_K:
+    case HOW_PERM:
         m->head = f['D'];
         if (m->head % 2 || v.rows % m->head)
             return err_set(e, ERR_INPUT, "tensor '%.200s': heads of %llu rows cannot be rotated", t->name,

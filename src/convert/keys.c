@@ -139,7 +139,8 @@ static bool put_node(struct out_keys *k, const struct key_rule *r, uint32_t node
     return true;
 }
 
-static bool put_per_layer(struct out_keys *k, const struct key_rule *r, bool *done)
+/* False: the key is one number in this model. */
+static bool put_per_layer(struct out_keys *k, const struct key_rule *r)
 {
     unsigned all = 0, some = 0;
     for (uint64_t i = 0; i < k->in->n_blocks; i++)
@@ -147,9 +148,8 @@ static bool put_per_layer(struct out_keys *k, const struct key_rule *r, bool *do
     for (size_t i = 0; some && i < sizeof per_layer / sizeof *per_layer; i++)
         if (!strcmp(r->name, per_layer[i].name))
             all = per_layer[i].kinds;
-    *done = all != 0;
     if (!all)
-        return true;
+        return false;
     char s[128];
     int32_t *v = xcalloc(k->in->n_blocks, sizeof *v);
     for (uint64_t i = 0; i < k->in->n_blocks; i++)
@@ -162,9 +162,7 @@ static bool put_per_layer(struct out_keys *k, const struct key_rule *r, bool *do
 
 static bool put_key(struct out_keys *k, const struct key_rule *r, struct err *e)
 {
-    bool done;
-    put_per_layer(k, r, &done);
-    if (done)
+    if (put_per_layer(k, r))
         return true;
     if (r->from[0] == '=') {
         uint64_t v = k->in->f.v[(unsigned char)r->from[1]];

@@ -45,8 +45,8 @@ static const struct name_rule attn[] = {
     END,
 };
 static const struct name_rule attn_permuted[] = {
-    {"self_attn.q_proj.weight", "attn_q.weight", "QH", HOW_PERM_Q, 0, false},
-    {"self_attn.k_proj.weight", "attn_k.weight", "KH", HOW_PERM_K, 0, false},
+    {"self_attn.q_proj.weight", "attn_q.weight", "QH", HOW_PERM, 0, false},
+    {"self_attn.k_proj.weight", "attn_k.weight", "KH", HOW_PERM, 0, false},
     {"self_attn.v_proj.weight", "attn_v.weight", "KH", HOW_COPY, 0, false},
     {"self_attn.o_proj.weight", "attn_output.weight", "HQ", HOW_COPY, 0, false},
     END,
@@ -630,8 +630,8 @@ static const struct name_rule nemotron_names[] = {
     {"mixer.D", "ssm_d", "h", HOW_COLUMN, B_SSM, false},
     {"mixer.norm.weight", "ssm_norm.weight", "i", HOW_GROUPS, B_SSM, false},
     {"mixer.out_proj.weight", "ssm_out.weight", "Hi", HOW_COPY, B_SSM, false},
-    {"mixer.q_proj.weight", "attn_q.weight", "QH", HOW_PERM_Q, B_ATTN, false},
-    {"mixer.k_proj.weight", "attn_k.weight", "KH", HOW_PERM_K, B_ATTN, false},
+    {"mixer.q_proj.weight", "attn_q.weight", "QH", HOW_PERM, B_ATTN, false},
+    {"mixer.k_proj.weight", "attn_k.weight", "KH", HOW_PERM, B_ATTN, false},
     {"mixer.v_proj.weight", "attn_v.weight", "KH", HOW_COPY, B_ATTN, false},
     {"mixer.o_proj.weight", "attn_output.weight", "HQ", HOW_COPY, B_ATTN, false},
     {"mixer.gate.weight", "ffn_gate_inp.weight", "EH", HOW_COPY, B_MOE, false},

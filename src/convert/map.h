@@ -35,15 +35,16 @@ struct fact_rule {
 };
 
 /* ---- blocks ---- */
+/* What a block has. */
 enum {
     B_ATTN = 1,
     B_DENSE = 2,
     B_MOE = 4,
-    B_SHARED = 8,
+    B_SHARED = 8, /* shared experts, in families where there may be none */
     B_SSM = 16,
     B_MTP = 32,
-    B_Q_LORA = 64,
-    B_Q_FULL = 128
+    B_Q_LORA = 64, /* q through a rank, or directly */
+    B_Q_FULL = 128,
 };
 
 /* What is being converted. */
@@ -62,22 +63,26 @@ struct plan_in {
 /* ---- tensors ---- */
 enum how {
     HOW_COPY,
-    HOW_PERM_Q,
-    HOW_PERM_K, /* rows of each head from halves to pairs (rotary order of ggml's NORM) */
+    HOW_PERM, /* rows of each head from halves to pairs (rotary order of ggml's NORM) */
+    /* half of the rows */
     HOW_FIRST,
-    HOW_SECOND, /* half of the rows */
+    HOW_SECOND,
+    /* every other column: [E, 2X] -> [E, X] */
     HOW_EVEN,
-    HOW_ODD,  /* every other column: [E, 2X] -> [E, X] */
-    HOW_SWAP, /* [E, a, b] -> [E, b, a] */
+    HOW_ODD,
+    /* [E, a, b] -> [E, b, a]; of [E, H, 2X] half of the columns, or every other one: [E, X, H] */
+    HOW_SWAP,
     HOW_SWAP_FIRST,
-    HOW_SWAP_SECOND, /* [E, H, 2X] -> [E, X, H], the first or second half of the columns */
+    HOW_SWAP_SECOND,
     HOW_SWAP_EVEN,
-    HOW_SWAP_ODD, /* the same, every other column */
+    HOW_SWAP_ODD,
+    /* blocks [E, rows, n, 16] with *_scales [E, rows, n]: all rows, or every other one */
     HOW_MXFP4,
     HOW_MXFP4_EVEN,
-    HOW_MXFP4_ODD, /* blocks [E, rows, n, 16]; scales in *_scales [E, rows, n] */
+    HOW_MXFP4_ODD,
+    /* kv_b_proj [N (n + v), c] -> [N, c, n] and [N, v, c] */
     HOW_K_B,
-    HOW_V_B,     /* kv_b_proj [N (n + v), c] -> [N, c, n] and [N, v, c] */
+    HOW_V_B,
     HOW_SQUEEZE, /* [a, 1, b] -> [a, b] */
     HOW_COLUMN,  /* [a] -> [a, 1] */
     HOW_NEG_EXP, /* the same of -exp(x) */
@@ -137,7 +142,7 @@ extern const struct name_rule map_globals[]; /* of all families, outside of bloc
 bool facts_load(struct plan_in *in, struct err *e);
 bool musts_check(const struct plan_in *in, struct err *e);
 
-/* The header's model keys (general.* but the architecture, ARCH.*); counts them in *n. */
+/* The keys general.* and ARCH.*; their number is added to *n. */
 bool keys_put(const struct plan_in *in, struct buf *b, uint64_t *n, struct err *e);
 /* general.sampling.*: what generation_config.json of the folder proposes; nothing when there is none. */
 bool sampling_put(const char *dir, struct buf *b, uint64_t *n, struct err *e);
