@@ -306,8 +306,8 @@ static bool put_source(struct planner *p, struct slot *s, const struct name_rule
     return true;
 }
 
-/* Uses a tensor by all rules that match; *found says whether there was one. */
-static bool place(struct planner *p, const struct hf_tensor *t, int64_t block, const char *rest, bool *found,
+/* Uses a tensor by all rules that match; by none, it stays unused (check_used). */
+static bool place(struct planner *p, const struct hf_tensor *t, int64_t block, const char *rest,
                   struct err *e)
 {
     uint64_t n = block < 0 ? p->n_globals : p->n_rules;
@@ -319,7 +319,6 @@ static bool place(struct planner *p, const struct hf_tensor *t, int64_t block, c
             continue;
         if (block >= 0 && r->blocks && !(r->blocks & p->in.kinds[block]))
             continue;
-        *found = true;
         if (!put_source(p, slot_at(p, block, i), r, t, stacked ? expert : 0, stacked, e))
             return false;
     }
@@ -330,16 +329,15 @@ static bool place_tensor(struct planner *p, const struct hf_tensor *t, struct er
 {
     const char *name = strip_prefix(t->name), *rest = name;
     uint64_t il;
-    bool found = false;
     if (is_dropped(t->name, name)) {
         mark(p, t);
         return true;
     }
     if (!begins_with(name, "layers."))
-        return place(p, t, -1, rest, &found, e);
+        return place(p, t, -1, rest, e);
     rest += strlen("layers.");
     if (!take_number(&rest, &il))
-        return true;                                                    /* unknown, reported later */
+        return true;
     if (il >= p->in.n_blocks && il - p->in.f.v['L'] < p->in.f.v['B']) { /* MTP that the engine cannot use */
         p->n_mtp_dropped++;
         mark(p, t);
@@ -348,7 +346,7 @@ static bool place_tensor(struct planner *p, const struct hf_tensor *t, struct er
     if (il >= p->in.n_blocks)
         return err_set(e, ERR_INPUT, "tensor '%.200s' is of layer %llu, but the config has %llu layers",
                        t->name, (unsigned long long)il, (unsigned long long)p->in.n_blocks);
-    return place(p, t, (int64_t)il, rest, &found, e);
+    return place(p, t, (int64_t)il, rest, e);
 }
 
 /* A config that ties input and output embeddings makes lm_head a copy that nobody reads. Not said: tied when
@@ -366,8 +364,9 @@ static bool is_tied(const struct planner *p)
 
 static void drop_tied_output(struct planner *p)
 {
+    bool drop = is_tied(p) && !(p->in.map->flags & MAP_NEEDS_OUTPUT);
     for (uint64_t i = 0; i < p->n_globals; i++)
-        if (!strcmp(map_globals[i].gguf, "output.weight") && is_tied(p))
+        if (!strcmp(map_globals[i].gguf, "output.weight") && drop)
             slot_at(p, -1, i)->n = 0;
 }
 
