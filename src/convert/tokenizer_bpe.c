@@ -258,7 +258,7 @@ static bool put_plain(struct tok_vocab *v, json_t *vocab, struct err *e)
     const char *text;
     json_t *id_value;
     json_object_foreach (vocab, text, id_value) {
-        uint64_t id;
+        uint64_t id = 0;
         if (!id_of(id_value, text, &id, e))
             return false;
         if (id >= v->n)
