@@ -64,6 +64,8 @@ complete -c reap -n '__reap_is run profile eval' -l load-mode -o lm -x -a 'auto 
 complete -c reap -n '__reap_is run profile eval' -l no-mmap -d 'read the model into memory (load mode none)'
 complete -c reap -n '__reap_is run profile eval' -l mlock -d 'keep the model in memory (load mode mlock)'
 complete -c reap -n '__reap_is run profile eval' -l chat-template -x -d 'a built-in template, or none (default: the model\'s own)'
+complete -c reap -n '__reap_is run profile eval' -l type -x -a 'auto f32 f16 bf16 q8_0 q6_K q5_K q4_K q4_0' -d 'of a checkpoint\'s matrices in memory: auto (as stored), bf16, q8_0, ... (see reap convert)'
+complete -c reap -n '__reap_is run profile eval' -l pretokenizer -x -d 'of a checkpoint: the engine\'s name of its pre-tokenizer (default: recognised)'
 complete -c reap -n '__reap_is run profile eval' -l device-norms -d 'compute norms as on a GPU, even on the CPU (for tests)'
 complete -c reap -n '__reap_is run inspect profile stats plan prune verify eval convert' -l json -d 'print the result as one JSON object'
 complete -c reap -n '__reap_is run inspect profile stats plan prune verify eval convert' -l quiet -s q -d 'no notes and no progress'

@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "cmd/cmd.h"
+#include "convert/load.h"
 #include "eval/eval.h"
 #include "model/view.h"
 
@@ -102,7 +103,7 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     struct view *v = view_open(args[0], e);
     bool ready = v && (!out || check_output(v, out, e)) && (!logprobs || check_output(v, logprobs, e)) &&
                  view_hash(v, e);
-    struct engine *g = ready ? engine_open(args[0], &cmd_engine, e) : NULL;
+    struct engine *g = ready ? load_engine(v, &cmd_engine, e) : NULL;
     r.texts = json_array();
     bool ok = g && evaluate(g, &co, &r, e) && print(v, &r, e);
     json_decref(r.texts);
@@ -114,7 +115,7 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
 
 const struct cmd cmd_eval = {
     .name = "eval",
-    .usage = "MODEL.gguf (--text FILE | --calib FILE)...",
+    .usage = "MODEL (--text FILE | --calib FILE)...",
     .summary = "perplexity of a model on texts, or the likelihood of each sample",
     .example = "  reap eval pruned.gguf --text heldout.txt\n"
                "  reap eval model.gguf --calib samples.jsonl --logprobs logprobs.jsonl\n",

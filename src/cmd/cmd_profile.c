@@ -79,7 +79,7 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
 
 const struct cmd cmd_profile = {
     .name = "profile",
-    .usage = "MODEL.gguf --calib PATH[:N]... -o STATS",
+    .usage = "MODEL --calib PATH[:N]... -o STATS",
     .summary = "run calibration text through a model and measure every expert",
     .example = "  reap profile model.gguf --calib prompts/ --samples-per-category 75 -o stats.json\n"
                "  reap profile model.gguf --calib code.jsonl:2000 --calib chat.jsonl:500 -o stats.json\n",

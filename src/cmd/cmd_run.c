@@ -3,12 +3,14 @@
  * Restartable: the folder's run.json says for each step what it was made from (a hash over the options and
  * inputs of the step and the result of the one before) and what came out (size and time of the file). A step
  * whose record still holds is not done again; an interrupted profile goes on from its unfinished file. */
+#include "base/dir.h"
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "cmd/cmd.h"
+#include "convert/load.h"
 #include "eval/eval.h"
 #include "plan/make.h"
 #include "profile/profile.h"
@@ -77,6 +79,21 @@ static void key_files(struct buf *b, char *const *files, uint32_t n)
     buf_str(b, ""); /* none is an empty string */
     for (uint32_t i = 0; i < n; i++)
         key_file(b, files[i]);
+}
+
+/* A checkpoint is its config and its files of weights; the tokenizer is small and may be told by the config's
+ * time. */
+static void key_model(struct buf *b, const struct view *v)
+{
+    if (v->hf) {
+        char *config = path_join(v->path, "config.json"), *tokenizer = path_join(v->path, "tokenizer.json");
+        key_file(b, config);
+        key_file(b, tokenizer);
+        free(config);
+        free(tokenizer);
+    }
+    for (uint32_t i = 0; i < v->n_files; i++)
+        key_file(b, v->files[i].path);
 }
 
 static void key_str(struct buf *b, const char *s)
@@ -148,6 +165,8 @@ static void engine_key(struct buf *b, const struct job *j)
     key_str(b, o->cache_type_k);
     key_str(b, o->cache_type_v);
     key_str(b, o->chat_template);
+    key_str(b, o->type);
+    key_str(b, o->pretokenizer);
 }
 
 /* ---- steps ---- */
@@ -157,11 +176,11 @@ static void say_step(const char *what, bool done)
     log_note("%-9s %s", what, done ? "already done" : "...");
 }
 
-static bool do_profile(struct job *j, char key[65], struct err *e)
+static bool do_profile(struct job *j, const struct view *v, char key[65], struct err *e)
 {
     struct buf b = {0};
     key_str(&b, "profile");
-    key_file(&b, j->model);
+    key_model(&b, v);
     if (!key_corpus(&b, j, e)) {
         buf_clear(&b);
         return false;
@@ -252,7 +271,8 @@ static bool check_outputs(const struct job *j, const struct view *v, struct err 
 {
     for (uint32_t i = 0; i < j->n_files; i++)
         if (!view_check_output(v, j->files[i], e) ||
-            !file_check_output(j->files[i], cmd_force || is_ours(j, j->files[i]), e))
+            !(v->hf ? out_dir_check(j->files[i], PRUNE_OURS, cmd_force || is_ours(j, j->files[i]), e)
+                    : file_check_output(j->files[i], cmd_force || is_ours(j, j->files[i]), e)))
             return false;
     return true;
 }
@@ -312,7 +332,7 @@ static bool do_eval(struct job *j, const char *step, struct view *v, char *file,
     struct buf b = {0};
     char key[65];
     key_str(&b, step);
-    key_file(&b, v->path);
+    key_model(&b, v);
     for (uint32_t i = 0; i < texts.n; i++)
         key_file(&b, texts.v[i]);
     buf_fmt(&b, "%lld\n", (long long)eval_ctx);
@@ -322,7 +342,7 @@ static bool do_eval(struct job *j, const char *step, struct view *v, char *file,
     say_step(step, done);
     if (done)
         return true;
-    struct engine *g = engine_open(v->path, &j->engine, e);
+    struct engine *g = load_engine(v, &j->engine, e);
     json_t *list = json_array();
     struct eval_score total = {0};
     bool ok = g != NULL;
@@ -411,7 +431,7 @@ static bool steps(struct job *j, struct view *v, struct err *e)
     char key[65];
     struct plan *p = NULL;
     struct view *w = NULL;
-    bool ok = dir_make(j->dir, e) && do_profile(j, key, e) && do_plan(j, v, key, e) &&
+    bool ok = dir_make(j->dir, e) && do_profile(j, v, key, e) && do_plan(j, v, key, e) &&
               (p = plan_load(j->plan, e)) && plan_check(p, v, j->plan, false, e) &&
               do_prune(j, v, p, key, e) && (w = view_open(j->files[0], e)) && view_hash(w, e) &&
               do_verify(j, v, w, p, key, e);
@@ -454,13 +474,13 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
         ok = err_set(e, ERR_INPUT, "%s: cannot be pruned: %s", args[0], no);
     ok = ok && view_hash(v, e);
     if (ok) {
-        j.dir = work ? xstrdup(work) : xasprintf("%s.work", out);
+        j.files = prune_file_names(v, out, false, &j.n_files);
+        j.dir = work ? xstrdup(work) : xasprintf("%s.work", v->hf ? j.files[0] : out);
         j.stats = path_join(j.dir, "stats.json");
         j.plan = path_join(j.dir, "plan.json");
         j.record = path_join(j.dir, "run.json");
         j.eval_base = path_join(j.dir, "eval-before.json");
         j.eval_pruned = path_join(j.dir, "eval-after.json");
-        j.files = prune_file_names(v, out, false, &j.n_files);
         json_t *doc = file_exists(j.record) ? json_read(j.record, e) : NULL;
         if (e->code != ERR_NONE) {
             log_warn("%s; all steps are done again", e->msg);
@@ -488,7 +508,7 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
 
 const struct cmd cmd_run = {
     .name = "run",
-    .usage = "MODEL.gguf --calib PATH... -o OUT.gguf [--prune-ratio R] [--text FILE]...",
+    .usage = "MODEL --calib PATH... -o OUT [--prune-ratio R] [--text FILE]...",
     .summary = "the whole job: profile, plan, prune, verify, evaluate; restartable",
     .example =
         "  reap run model.gguf --calib prompts/ --prune-ratio 0.25 --text heldout.txt -o pruned.gguf\n",

@@ -25,6 +25,8 @@ struct engine_opts {
     const char *rpc;                         /* host:port,... */
     const char *load_mode;                   /* auto, none, mmap, mlock, ...; NULL: auto */
     const char *chat_template; /* name of a built-in template, or "none"; NULL: the model's own */
+    const char *type;          /* checkpoints: type of the matrices (convert/); NULL: as stored */
+    const char *pretokenizer;  /* checkpoints: the engine's name of the pre-tokenizer; NULL: recognised */
     bool device_norms; /* compute norms by the device even when the tensor is in host memory (tests) */
 };
 void engine_opts_default(struct engine_opts *o);

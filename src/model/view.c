@@ -35,6 +35,21 @@ struct view *view_open(const char *path, struct err *e)
     return NULL;
 }
 
+bool view_check_header(const uint8_t *p, uint64_t n, uint64_t file_size, const char *path, struct err *e)
+{
+    struct view *v = xcalloc(1, sizeof *v);
+    v->gguf = xcalloc(1, sizeof *v->gguf);
+    v->path = xstrdup(path);
+    bool parsed = gg_parse(p, n, file_size, v->gguf, e);
+    bool ok = (parsed && view_fill_gguf(v, e)) || err_ctx(e, "%s, converted", path);
+    if (parsed)
+        gg_clear(v->gguf);
+    free(v->gguf);
+    v->gguf = NULL;
+    view_free(v);
+    return ok;
+}
+
 void view_free(struct view *v)
 {
     if (!v)

@@ -76,6 +76,9 @@ struct view {
 /* Opens and checks a model. NULL with *e set. */
 struct view *view_open(const char *path, struct err *e);
 void view_free(struct view *v);
+/* Whether the header of a GGUF file in memory (n bytes of a file of file_size) is one that view_open would
+ * take. */
+bool view_check_header(const uint8_t *p, uint64_t n, uint64_t file_size, const char *path, struct err *e);
 
 /* Refuses an output that is one of the model's own files, or its folder. */
 bool view_check_output(const struct view *v, const char *path, struct err *e);

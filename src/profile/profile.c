@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/sig.h"
 #include "base/text.h"
+#include "convert/load.h"
 #include "corpus/windows.h"
 #include "model/view.h"
 
@@ -68,6 +69,8 @@ static json_t *calibration_json(const struct job *j)
     json_object_set_new(c, "cache_type_v", json_text(o->engine.cache_type_v));
     if (o->engine.chat_template)
         json_object_set_new(c, "chat_template", json_text(o->engine.chat_template));
+    if (o->engine.type)
+        json_object_set_new(c, "type", json_text(o->engine.type));
     json_object_set_new(c, "engine", json_string(engine_version()));
     return c;
 }
@@ -262,7 +265,7 @@ static bool prepare(struct job *j, struct err *e)
         return false;
     struct engine_opts eo = o->engine;
     eo.ubatch = j->ubatch = eo.ubatch ? eo.ubatch : default_ubatch(&j->view->shape);
-    j->engine = engine_open(o->model, &eo, e);
+    j->engine = load_engine(j->view, &eo, e);
     if (!j->engine || !windows_tokenize(&j->win, &j->corpus, j->engine, e) ||
         !windows_cut(&j->win, o->n_ctx, e))
         return false;

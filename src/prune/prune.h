@@ -9,6 +9,9 @@
 #include "base/log.h"
 #include "model/plan.h"
 
+/* The file in every checkpoint folder that we wrote. */
+#define PRUNE_OURS "reap.json"
+
 struct prune_opts {
     const char *out;
     bool force, dry_run;

@@ -16,7 +16,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define OURS       "reap.json" /* in every folder that we wrote */
 #define CARD       "README.md"
 #define MAX_DEPTH  8
 #define MAX_README (16u << 20)
@@ -384,7 +383,7 @@ static bool is_ours(const struct job *j, const char *name)
     for (uint32_t f = 0; f < c->n_files; f++)
         if (!strcmp(name, c->files[f].name))
             return true;
-    return !strcmp(name, HF_INDEX_NAME) || !strcmp(name, "config.json") || !strcmp(name, OURS) ||
+    return !strcmp(name, HF_INDEX_NAME) || !strcmp(name, "config.json") || !strcmp(name, PRUNE_OURS) ||
            (!strcmp(name, "hf_quant_config.json") && c->hf_quant_config.text) ||
            (!strcmp(name, "quantize_config.json") && c->quantize_config.text) ||
            (!strcmp(name, CARD) && !j->o->no_card);
@@ -469,7 +468,7 @@ static bool write_provenance(const struct job *j, struct err *e)
                                     : j->o->drop_mtp ? "dropped"
                                                      : "pruned with the plan of the last layer"));
     json_object_set(o, "plan", j->p->doc);
-    char *path = path_join(j->dir.part, OURS);
+    char *path = path_join(j->dir.part, PRUNE_OURS);
     bool ok = json_write(path, o, false, e);
     free(path);
     json_decref(o);
@@ -559,11 +558,12 @@ bool prune_hf(struct view *v, const struct plan *p, const struct prune_opts *o, 
     choose_tensors(&j);
     choose_files(&j);
     bool ok = measure(&j, e) && view_check_output(v, r->files[0], e) &&
-              out_dir_check(r->files[0], OURS, o->force, e) && file_check_space(r->files[0], r->bytes_out, e);
+              out_dir_check(r->files[0], PRUNE_OURS, o->force, e) &&
+              file_check_space(r->files[0], r->bytes_out, e);
     if (ok && !o->dry_run) {
         double start = now_secs();
         progress_start(&j.progress, "pruning", "bytes", j.data_bytes, 0);
-        ok = out_dir_open(&j.dir, r->files[0], OURS, o->force, e) && write_all(&j, e);
+        ok = out_dir_open(&j.dir, r->files[0], PRUNE_OURS, o->force, e) && write_all(&j, e);
         progress_end(&j.progress);
         out_dir_abort(&j.dir);
         r->secs = now_secs() - start;

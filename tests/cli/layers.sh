@@ -21,11 +21,11 @@ declare -A may=(
     [model]='gguf hf'
     [stats]='engine'
     [corpus]='engine'
-    [profile]='corpus engine model stats'
+    [profile]='convert corpus engine model stats'
     [plan]='model stats'
     [prune]='hf model'
     [eval]='corpus engine'
-    [convert]='gguf hf'
+    [convert]='engine gguf hf model'
     [cmd]='convert corpus engine eval gguf hf model plan profile prune stats'
     [main.c]='cmd'
 )

@@ -66,17 +66,17 @@ struct view *family_view(const char *path)
     return v;
 }
 
-void family_prune(const struct family_case *f, const char *out, bool no_provenance)
+void family_prune(const struct family_case *f, const char *model, const char *out, bool no_provenance)
 {
     struct err e = {0};
-    struct view *v = family_view(family_file(f, "model.gguf"));
+    struct view *v = family_view(family_file(f, model));
     struct plan *p = family_plan(f);
     struct prune_result r;
     struct prune_opts o = {.out = golden_tmp(out), .no_provenance = no_provenance};
     golden_ok(plan_check(p, v, "plan.json", false, &e), &e, f->name);
     golden_ok(prune_run(v, p, &o, &r, &e), &e, f->name);
     assert_int_equal(r.n_files, 1);
-    assert_int_equal(r.tensors_cut + r.tensors_kept, v->n_tensors);
+    assert_int_equal(r.tensors_cut + r.tensors_kept + r.tensors_gone, v->n_tensors);
     prune_result_clear(&r);
     plan_free(p);
     view_free(v);

@@ -24,9 +24,11 @@ const char *family_file(const struct family_case *f, const char *name);
 json_t *family_golden(const struct family_case *f, const char *name);
 struct plan *family_plan(const struct family_case *f); /* plan.json */
 struct view *family_view(const char *path);            /* with its router hash */
-/* golden_tmp(out): the model pruned by plan.json. */
-void family_prune(const struct family_case *f, const char *out, bool no_provenance);
+/* golden_tmp(out): the model (a file or folder of the family) pruned by plan.json. */
+void family_prune(const struct family_case *f, const char *model, const char *out, bool no_provenance);
 /* One cmocka test per family. */
 int family_run(const char *group, void (*test)(void **state));
+/* Everything that the engine computes with a model, against the goldens; model: its name in each folder. */
+int families_engine(const char *group, const char *model);
 
 #endif

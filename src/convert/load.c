@@ -1,0 +1,36 @@
+/* load.c - see load.h. */
+#include "convert/load.h"
+#include "convert/convert.h"
+
+static bool read_image(void *ctx, uint64_t off, uint64_t n, void *dst, struct err *e)
+{
+    return image_read(ctx, off, n, dst, e);
+}
+
+static struct engine *load_checkpoint(const struct view *v, const struct engine_opts *o, struct err *e)
+{
+    struct convert_opts co = {.type = o->type,
+                              .quantize = engine_quantize_rows,
+                              .threads = o->threads ? (uint32_t)o->threads : engine_cores(),
+                              .pretokenizer = o->pretokenizer};
+    struct image *im = convert_open(v->hf, v->path, &co, e);
+    struct engine *g = NULL;
+    if (im && view_check_header((const uint8_t *)im->header.s, im->header.n, im->size, v->path, e)) {
+        struct engine_source s = {im->size, read_image, im};
+        g = engine_open_source(&s, v->path, o, e);
+    }
+    image_free(im);
+    return g;
+}
+
+struct engine *load_engine(const struct view *v, const struct engine_opts *o, struct err *e)
+{
+    if (v->hf)
+        return load_checkpoint(v, o, e);
+    if (o->type || o->pretokenizer) {
+        err_set(e, ERR_INPUT, "%s: --%s is for checkpoint folders, this is a GGUF file", v->path,
+                o->type ? "type" : "pretokenizer");
+        return NULL;
+    }
+    return engine_open(v->path, o, e);
+}

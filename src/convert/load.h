@@ -1,0 +1,13 @@
+/* load.h - a model on its way into the engine, whatever its files. */
+#ifndef REAP_CONVERT_LOAD_H
+#define REAP_CONVERT_LOAD_H
+
+#include "engine/engine.h"
+#include "model/view.h"
+
+/* Loads the model of a view: a GGUF file by its path, a checkpoint folder by converting it while it is read
+ * (convert.h), without a file in between; o->type and o->pretokenizer say how. What the conversion makes is
+ * checked as a GGUF file is, because the engine aborts on some broken ones. NULL with *e set. */
+struct engine *load_engine(const struct view *v, const struct engine_opts *o, struct err *e);
+
+#endif

@@ -1,0 +1,302 @@
+/* families_engine.c - the tiny models run by the engine, from a GGUF file or from a checkpoint folder,
+ * against what transformers computes with the same weights: token ids, the statistics of every expert, the
+ * plan that follows from them, and log-probabilities; before and after pruning. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "convert/load.h"
+#include "eval/eval.h"
+#include "families.h"
+#include "plan/make.h"
+
+#include <math.h>
+#include <string.h>
+
+/* The table's log-probabilities were seen on one machine with a sample per batch; other kernels and other
+ * batches add up in another order. */
+#define TOKEN_ROOM 5
+
+static const char *model_name; /* in the family's folder */
+
+static const char *model_of(const struct family_case *f)
+{
+    return family_file(f, model_name);
+}
+
+static bool is_folder(const char *model)
+{
+    return file_is_dir(model);
+}
+
+static void load_texts(const struct family_case *f, struct corpus *c)
+{
+    struct err e = {0};
+    const char *spec = family_file(f, "texts.jsonl");
+    const struct corpus_opts o = {.specs = &spec, .n_specs = 1};
+    golden_ok(corpus_load(&o, c, &e), &e, f->name);
+}
+
+static struct engine *open_engine(const char *model)
+{
+    struct err e = {0};
+    struct engine_opts o = golden_engine();
+    struct view *v = family_view(model);
+    if (is_folder(model))
+        o.type = "f32";
+    struct engine *g = load_engine(v, &o, &e);
+    golden_ok(g != NULL, &e, model);
+    view_free(v);
+    return g;
+}
+
+/* ---- tokens ---- */
+
+static void same_ids(const json_t *have, const json_t *want, const char *what)
+{
+    assert_true(json_is_array(want));
+    for (size_t i = 0; i < json_array_size(have) && i < json_array_size(want); i++)
+        if (!json_equal(json_array_get(have, i), json_array_get(want, i)))
+            fail_msg("%s: token %zu is %lld, expected %lld", what, i,
+                     json_integer_value(json_array_get(have, i)),
+                     json_integer_value(json_array_get(want, i)));
+    if (json_array_size(have) != json_array_size(want))
+        fail_msg("%s: %zu tokens, expected %zu", what, json_array_size(have), json_array_size(want));
+}
+
+static void tokenize_as(const struct engine *g, const struct sample *s, bool add, bool parse,
+                        const json_t *want)
+{
+    struct err e = {0};
+    int32_t *tok;
+    uint32_t n;
+    char what[96];
+    json_t *have = json_array();
+    snprintf(what, sizeof what, "%s (add_special %d, parse_special %d)", s->id, add, parse);
+    golden_ok(engine_tokenize(g, s->text, s->n_text, add, parse, &tok, &n, &e), &e, what);
+    for (uint32_t i = 0; i < n; i++)
+        json_array_append_new(have, json_integer(tok[i]));
+    same_ids(have, want, what);
+    json_decref(have);
+    free(tok);
+}
+
+static void check_tokens(const struct family_case *f)
+{
+    struct corpus c;
+    struct engine *g = open_engine(model_of(f));
+    json_t *golden = golden_json(family_file(f, "golden_tokens.json")),
+           *rows = json_object_get(golden, "samples");
+    uint32_t n_text = 0;
+    load_texts(f, &c);
+    assert_int_equal(c.n_samples, json_array_size(rows));
+    assert_int_equal(engine_bos(g) >= 0, json_is_true(json_object_get(golden, "adds_bos")));
+    for (uint64_t i = 0; i < c.n_samples; i++) {
+        const json_t *row = json_array_get(rows, i), *as_text = json_object_get(row, "ids_special_as_text");
+        assert_string_equal(c.samples[i].id, json_string_value(json_object_get(row, "id")));
+        tokenize_as(g, &c.samples[i], true, true, json_object_get(row, "ids"));
+        tokenize_as(g, &c.samples[i], false, true, json_object_get(row, "ids_no_added"));
+        n_text += as_text != NULL;
+        if (as_text && !f->harmony)
+            tokenize_as(g, &c.samples[i], false, false, as_text);
+    }
+    assert_int_equal(n_text, 1);
+    json_decref(golden);
+    corpus_free(&c);
+    engine_free(g);
+}
+
+/* ---- statistics ---- */
+
+static void check_halves(const struct stats *s, const json_t *golden, const struct golden_tol *tol,
+                         const char *what)
+{
+    static const char *const keys[] = {"even_samples", "odd_samples"};
+    struct golden_tol half = *tol;
+    if (tol->moved) /* a moved token weighs twice as much among half of them */
+        half.sum *= 2;
+    for (int h = 0; h < 2; h++) {
+        uint32_t n_moved = 0;
+        const json_t *layers = json_object_get(golden, keys[h]);
+        assert_int_equal(json_object_size(layers), s->n_layers);
+        for (uint32_t i = 0; i < s->n_layers; i++) {
+            char key[16];
+            snprintf(key, sizeof key, "%u", s->layers[i].il);
+            golden_sums(s, i, h, json_object_get(layers, key), &half, &n_moved, what);
+        }
+    }
+}
+
+static void check_stats(const struct stats *s, const json_t *golden, const struct golden_tol *tol,
+                        const char *what)
+{
+    const json_t *layers = json_object_get(golden, "layers");
+    uint32_t n_moved = 0;
+    assert_int_equal(json_object_size(layers), s->n_layers);
+    assert_int_equal(json_integer_value(json_object_get(golden, "n_experts")), s->n_experts);
+    for (uint32_t i = 0; i < s->n_layers; i++) {
+        char key[16];
+        snprintf(key, sizeof key, "%u", s->layers[i].il);
+        const json_t *l = json_object_get(layers, key);
+        if (!l)
+            fail_msg("%s: layer %u is not in the reference", what, s->layers[i].il);
+        assert_int_equal(json_integer_value(json_object_get(golden, "n_tokens")),
+                         stats_tokens(&s->layers[i]));
+        assert_int_equal(json_integer_value(json_object_get(golden, "top_k")), s->layers[i].n_used);
+        golden_sums(s, i, -1, l, tol, &n_moved, what);
+    }
+    check_halves(s, golden, tol, what);
+}
+
+/* plan.json from the engine's own statistics. Where its routing is not the reference's, the plan must at
+ * least fit the model. */
+static void check_plan(const struct family_case *f, const struct stats *s, const char *stats_path)
+{
+    struct err e = {0};
+    struct plan_summary sum;
+    struct view *v = family_view(model_of(f));
+    struct plan *want = family_plan(f);
+    const struct plan_opts o = {.stats_path = stats_path, .value = want->n_keep, .criterion = CRIT_REAP};
+    struct plan *p = plan_make(s, v, &o, &sum, &e);
+    golden_ok(p && plan_check(p, v, "the plan", false, &e), &e, f->name);
+    assert_int_equal(p->n_keep, want->n_keep);
+    assert_int_equal(p->n_layers, want->n_layers);
+    if (!f->other_plan && !json_equal(json_object_get(p->doc, "keep"), json_object_get(want->doc, "keep")))
+        fail_msg("the plan keeps %s", json_dumps(json_object_get(p->doc, "keep"), JSON_COMPACT));
+    for (uint32_t i = 0; !f->other_plan && i < p->n_layers; i++)
+        assert_memory_equal(p->layers[i].keep, want->layers[i].keep, p->n_keep * sizeof *p->layers[i].keep);
+    plan_free(p);
+    plan_free(want);
+    view_free(v);
+}
+
+/* Packed as the program packs, and a sample at a time; with one and two threads, which must not change a bit.
+ */
+static void check_profile(const struct family_case *f)
+{
+    static const char *const out[2][2] = {{"packed-1.json", "packed-2.json"},
+                                          {"single-1.json", "single-2.json"}};
+    const char *texts = family_file(f, "texts.jsonl");
+    json_t *golden = family_golden(f, "golden_stats");
+    for (uint32_t single = 0; single < 2; single++) {
+        for (uint32_t t = 0; t < 2; t++) {
+            struct profile_opts o = golden_profile(model_of(f), &texts, out[single][t]);
+            struct profile_result r;
+            o.n_seqs = single;
+            o.engine.threads = 1 + t;
+            if (is_folder(o.model))
+                o.engine.type = "f32";
+            struct stats *s = golden_run(&o, &r);
+            assert_int_equal(r.n_batches, single ? r.n_samples : 2); /* the even samples and the odd ones */
+            check_stats(s, golden, f->tol, out[single][t]);
+            if (t == 0)
+                check_plan(f, s, o.out);
+            stats_free(s);
+        }
+        golden_same_file(golden_tmp(out[single][0]), golden_tmp(out[single][1]), "one thread and two");
+    }
+    json_decref(golden);
+}
+
+static void check_pruned_profile(const struct family_case *f, const char *model)
+{
+    const char *texts = family_file(f, "texts.jsonl");
+    json_t *golden = family_golden(f, "pruned_golden_stats");
+    struct profile_opts o = golden_profile(model, &texts, "pruned.json");
+    if (is_folder(model))
+        o.engine.type = "f32";
+    struct stats *s = golden_run(&o, NULL);
+    check_stats(s, golden, f->tol, "pruned");
+    stats_free(s);
+    json_decref(golden);
+}
+
+/* ---- log-probabilities ---- */
+
+static void check_row(const struct family_case *f, const json_t *have, const json_t *want, const json_t *ids)
+{
+    const char *id = json_string_value(json_object_get(want, "id"));
+    const json_t *lp = json_object_get(have, "logprobs"), *golden = json_object_get(want, "logprobs");
+    assert_string_equal(json_string_value(json_object_get(have, "id")), id);
+    same_ids(json_object_get(have, "ids"), ids, id);
+    assert_int_equal(json_integer_value(json_object_get(have, "n_tokens")), json_array_size(ids));
+    assert_int_equal(json_array_size(lp), json_array_size(ids) - 1);
+    assert_int_equal(json_array_size(golden), json_array_size(ids) - 1);
+    for (size_t i = 0; i < json_array_size(lp); i++) {
+        double a = json_number_value(json_array_get(lp, i)), b = json_number_value(json_array_get(golden, i));
+        if (!(fabs(a - b) <= TOKEN_ROOM * f->token))
+            fail_msg("%s: log-probability %zu is %.9g, expected %.9g", id, i, a, b);
+    }
+    double nll = json_number_value(json_object_get(have, "nll")), room = TOKEN_ROOM * f->token;
+    assert_true(fabs(nll - json_number_value(json_object_get(want, "nll"))) <= room);
+}
+
+/* The file of rows, against the golden and its token ids. */
+static void check_rows(const struct family_case *f, const char *path, const json_t *golden)
+{
+    struct err e = {0};
+    struct buf text = {0};
+    json_t *tokens = golden_json(family_file(f, "golden_tokens.json")),
+           *rows = json_object_get(golden, "samples");
+    size_t i = 0;
+    golden_ok(file_read_all(path, 1 << 24, &text, &e), &e, path);
+    for (char *line = text.s, *end; *line; line = end + 1, i++) {
+        end = strchr(line, '\n');
+        assert_non_null(end);
+        json_t *have = json_parse(line, (size_t)(end - line), &e);
+        golden_ok(have != NULL, &e, path);
+        check_row(f, have, json_array_get(rows, i),
+                  json_object_get(json_array_get(json_object_get(tokens, "samples"), i), "ids"));
+        json_decref(have);
+    }
+    assert_int_equal(i, json_array_size(rows));
+    json_decref(tokens);
+    buf_clear(&text);
+}
+
+static void check_eval(const struct family_case *f, const char *model, const char *golden_name)
+{
+    struct err e = {0};
+    struct corpus c;
+    struct eval_score s;
+    struct engine *g = open_engine(model);
+    json_t *golden = family_golden(f, golden_name);
+    const char *path = golden_tmp("logprobs.jsonl");
+    load_texts(f, &c);
+    golden_ok(eval_samples(g, &c, 0, path, true, &s, &e), &e, golden_name);
+    double want = json_number_value(json_object_get(golden, "mean_nll"));
+    if (!golden_near(s.nll, want, f->nll))
+        fail_msg("%s: the mean NLL is %.9g, expected %.9g", golden_name, s.nll, want);
+    assert_true(golden_near(s.ppl, exp(s.nll), 1e-12));
+    assert_int_equal(s.n_scored, json_integer_value(json_object_get(golden, "n_predicted")));
+    assert_int_equal(s.n_tokens, s.n_scored + c.n_samples);
+    check_rows(f, path, golden);
+    json_decref(golden);
+    corpus_free(&c);
+    engine_free(g);
+}
+
+/* ---- all of it ---- */
+
+static void test_family(void **state)
+{
+    const struct family_case *f = *state;
+    const char *pruned = golden_tmp("pruned");
+    check_tokens(f);
+    check_profile(f);
+    check_eval(f, model_of(f), "golden_logprobs");
+    family_prune(f, model_name, "pruned", false);
+    check_pruned_profile(f, pruned);
+    check_eval(f, pruned, "pruned_golden_logprobs");
+}
+
+int families_engine(const char *group, const char *model)
+{
+    model_name = model;
+    return family_run(group, test_family);
+}
