@@ -3,7 +3,7 @@
 
 _reap() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} cmd=${COMP_WORDS[1]-}
-    local commands='run inspect profile stats plan prune verify eval convert'
+    local commands='run inspect profile stats plan prune verify eval convert quantize'
     local common='--json --quiet --verbose --help'
     local calib='--calib --samples-per-category --max-samples --seed --no-shuffle --skip-bad'
     local engine='--threads --ubatch-size --ubatch --n-gpu-layers --gpu-layers --device --split-mode --tensor-split
@@ -32,6 +32,7 @@ _reap() {
         --add-count-aliases --base-model --no-card" ;;
     verify) own="--plan --write-plan --force" ;;
     eval) own="--text --ctx --logprobs --output --force $calib $engine" ;;
+    quantize) own="--output --allow-requantize --pure --threads --force" ;;
     convert) own="--output --type --name --pretokenizer --threads --force" ;;
     run)
         own="--prune-ratio --keep-ratio --keep --fit --round-to --criterion --plan-seed --output --work --text

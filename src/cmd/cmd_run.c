@@ -475,7 +475,9 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     ok = ok && view_hash(v, e);
     if (ok) {
         j.files = prune_file_names(v, out, false, &j.n_files);
-        j.dir = work ? xstrdup(work) : xasprintf("%s.work", v->hf ? j.files[0] : out);
+        if (v->hf)
+            out = j.files[0]; /* "dir/" is "dir" */
+        j.dir = work ? xstrdup(work) : xasprintf("%s.work", out);
         j.stats = path_join(j.dir, "stats.json");
         j.plan = path_join(j.dir, "plan.json");
         j.record = path_join(j.dir, "run.json");

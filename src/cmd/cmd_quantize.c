@@ -1,0 +1,86 @@
+/* cmd_quantize.c - a GGUF file in another type. */
+#include "base/file.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "cmd/cmd.h"
+#include "engine/quantize.h"
+#include "model/view.h"
+
+#include <sys/stat.h>
+
+static const char *out;
+static bool requantize, pure;
+static int64_t threads;
+
+static const struct opt opts[] = {
+    {OPT_HEAD, "Options", NULL, NULL, NULL, NULL, 0, 0, NULL},
+    {OPT_STR, "output", "-o", &out, "FILE", "the GGUF file to write", 0, 0, NULL},
+    {OPT_FLAG, "allow-requantize", NULL, &requantize, NULL,
+     "also tensors that are quantised already (worse than from the original)", 0, 0, NULL},
+    {OPT_FLAG, "pure", NULL, &pure, NULL,
+     "all matrices in this type, not in the mixture that the name stands for", 0, 0, NULL},
+    {OPT_INT, "threads", "-t", &threads, "N", "threads (default: one per physical core)", 0, 1024, NULL},
+    {OPT_FLAG, "force", "-f", &cmd_force, NULL, "replace the output", 0, 0, NULL},
+    {.kind = OPT_END},
+};
+
+static uint64_t size_of(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 ? (uint64_t)st.st_size : 0;
+}
+
+static bool print(const struct view *v, double secs, struct err *e)
+{
+    uint64_t before = 0, after = size_of(out);
+    for (uint32_t i = 0; i < v->n_files; i++)
+        before += v->files[i].size;
+    if (cmd_json) {
+        json_t *j = json_object();
+        json_object_set_new(j, "file", json_text(out));
+        json_object_set_new(j, "bytes_in", json_integer((json_int_t)before));
+        json_object_set_new(j, "bytes_out", json_integer((json_int_t)after));
+        json_object_set_new(j, "seconds", json_real(secs));
+        return cmd_print_json("quantize", j, e);
+    }
+    struct buf b = {0};
+    char x[32], y[32], s[32];
+    buf_fmt(&b, "%s: %s -> %s in %s\n", out, human_bytes(before, x), human_bytes(after, y),
+            human_secs(secs, s));
+    return cmd_print(&b, e);
+}
+
+static bool run(char const *const *args, uint32_t n, struct err *e)
+{
+    (void)n;
+    struct quantize_opts o = {.type = args[1],
+                              .threads = threads ? (uint32_t)threads : engine_cores(),
+                              .requantize = requantize,
+                              .pure = pure,
+                              .force = cmd_force};
+    if (!out)
+        return err_set(e, ERR_INPUT, "--output is missing; usage: reap quantize MODEL.gguf TYPE -o OUT.gguf");
+    if (!engine_quantize_type(o.type, e))
+        return false;
+    struct view *v = view_open(args[0], e);
+    bool ok = v != NULL;
+    if (ok && v->hf)
+        ok = err_set(e, ERR_INPUT, "%s: is a checkpoint folder; reap convert --type makes a GGUF file of it",
+                     args[0]);
+    double start = now_secs();
+    ok = ok && view_check_output(v, out, e) && engine_quantize(args[0], out, &o, e) &&
+         print(v, now_secs() - start, e);
+    view_free(v);
+    return ok;
+}
+
+const struct cmd cmd_quantize = {
+    .name = "quantize",
+    .usage = "MODEL.gguf TYPE -o OUT.gguf",
+    .summary = "write a GGUF file in another type (Q8_0, Q4_K_M, ...)",
+    .example = "  reap quantize qwen3-bf16.gguf Q4_K_M -o qwen3-q4_k_m.gguf\n",
+    .opts = (const struct opt *const[]){opts, NULL},
+    .min_args = 2,
+    .max_args = 2,
+    .run = run,
+};

@@ -1,0 +1,104 @@
+/* quantize.c - see quantize.h. */
+#include "engine/quantize.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/sig.h"
+
+#include <llama.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+static const struct {
+    const char *name;
+    enum llama_ftype ftype;
+} types[] = {
+    {"F32", LLAMA_FTYPE_ALL_F32},          {"F16", LLAMA_FTYPE_MOSTLY_F16},
+    {"BF16", LLAMA_FTYPE_MOSTLY_BF16},     {"Q8_0", LLAMA_FTYPE_MOSTLY_Q8_0},
+    {"Q6_K", LLAMA_FTYPE_MOSTLY_Q6_K},     {"Q5_K_M", LLAMA_FTYPE_MOSTLY_Q5_K_M},
+    {"Q5_K_S", LLAMA_FTYPE_MOSTLY_Q5_K_S}, {"Q5_1", LLAMA_FTYPE_MOSTLY_Q5_1},
+    {"Q5_0", LLAMA_FTYPE_MOSTLY_Q5_0},     {"Q4_K_M", LLAMA_FTYPE_MOSTLY_Q4_K_M},
+    {"Q4_K_S", LLAMA_FTYPE_MOSTLY_Q4_K_S}, {"Q4_1", LLAMA_FTYPE_MOSTLY_Q4_1},
+    {"Q4_0", LLAMA_FTYPE_MOSTLY_Q4_0},     {"IQ4_NL", LLAMA_FTYPE_MOSTLY_IQ4_NL},
+    {"IQ4_XS", LLAMA_FTYPE_MOSTLY_IQ4_XS}, {"MXFP4_MOE", LLAMA_FTYPE_MOSTLY_MXFP4_MOE},
+    {"Q3_K_L", LLAMA_FTYPE_MOSTLY_Q3_K_L}, {"Q3_K_M", LLAMA_FTYPE_MOSTLY_Q3_K_M},
+    {"Q3_K_S", LLAMA_FTYPE_MOSTLY_Q3_K_S}, {"IQ3_M", LLAMA_FTYPE_MOSTLY_IQ3_M},
+    {"IQ3_S", LLAMA_FTYPE_MOSTLY_IQ3_S},   {"Q2_K", LLAMA_FTYPE_MOSTLY_Q2_K},
+    {"TQ2_0", LLAMA_FTYPE_MOSTLY_TQ2_0},   {"TQ1_0", LLAMA_FTYPE_MOSTLY_TQ1_0},
+};
+#define N_TYPES (sizeof types / sizeof *types)
+
+static int find_type(const char *name)
+{
+    for (size_t i = 0; i < N_TYPES; i++)
+        if (!strcasecmp(types[i].name, name))
+            return (int)i;
+    return -1;
+}
+
+bool engine_quantize_type(const char *name, struct err *e)
+{
+    if (find_type(name) >= 0)
+        return true;
+    struct buf b = {0};
+    for (size_t i = 0; i < N_TYPES; i++)
+        buf_fmt(&b, "%s%s", i ? ", " : "", types[i].name);
+    err_set(e, ERR_INPUT, "type '%s' is not known, expected one of %s", name, b.s);
+    buf_clear(&b);
+    return false;
+}
+
+struct talk { /* what the engine says while it works */
+    struct progress progress;
+    char error[512];
+};
+
+/* "[  12/ 456] blk.0..." is progress; the last error line is the reason when it fails. Called between
+ * tensors, on the thread that called us. */
+static void on_log(enum ggml_log_level level, const char *text, void *ud)
+{
+    struct talk *t = ud;
+    unsigned i, n;
+    if (sig_pending()) { /* the engine cannot be stopped in another way; the unfinished file goes */
+        sig_remove_parts();
+        _exit(ERR_INTERRUPTED);
+    }
+    if (log_verbose)
+        fputs(text, stderr);
+    if (sscanf(text, "[%u/%u]", &i, &n) == 2) {
+        t->progress.total = n;
+        progress_set(&t->progress, i);
+    }
+    if (level == GGML_LOG_LEVEL_ERROR && strncmp(text, "\n", 1) != 0 && strncmp(text, "===", 3) != 0) {
+        const char *reason = strstr(text, "failed to quantize: ");
+        snprintf(t->error, sizeof t->error, "%s", reason ? reason + strlen("failed to quantize: ") : text);
+        t->error[strcspn(t->error, "\n")] = 0;
+    }
+}
+
+bool engine_quantize(const char *in, const char *out, const struct quantize_opts *o, struct err *e)
+{
+    if (!engine_quantize_type(o->type, e))
+        return false;
+    struct out file;
+    struct talk talk = {0};
+    if (!out_open(&file, out, o->force, e))
+        return false;
+    llama_log_set(on_log, &talk);
+    llama_backend_init();
+    struct llama_model_quantize_params p = llama_model_quantize_default_params();
+    p.ftype = types[find_type(o->type)].ftype;
+    p.nthread = (int32_t)o->threads;
+    p.allow_requantize = o->requantize;
+    p.pure = o->pure;
+    p.max_buf_size = 1u << 30;
+    progress_start(&talk.progress, "quantising", "tensors", 0, 0);
+    bool ok = llama_model_quantize(in, file.part, &p) == 0;
+    progress_end(&talk.progress);
+    llama_log_set(NULL, NULL);
+    if (!ok)
+        err_set(e, ERR_FAILED, "%s: %s", in, talk.error[0] ? talk.error : "the engine could not quantise it");
+    ok = ok && sig_check(e) && out_commit(&file, e);
+    out_abort(&file);
+    return ok;
+}

@@ -1,0 +1,24 @@
+/* quantize.h - a GGUF file in another type; the work is libllama's (llama_model_quantize). */
+#ifndef REAP_ENGINE_QUANTIZE_H
+#define REAP_ENGINE_QUANTIZE_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include <stdint.h>
+
+struct quantize_opts {
+    const char *type; /* "Q4_K_M", as llama.cpp's llama-quantize names it; any case */
+    uint32_t threads;
+    bool requantize; /* also what is quantised already */
+    bool pure;       /* all matrices in the one type, without the mixture that the name stands for */
+    bool force;      /* replace the output */
+};
+
+/* Writes `out`, complete or not at all. The input must have been checked: the engine aborts on some broken
+ * files. Errors: an unknown type; what the engine says (a type that wants an importance matrix, a disk that
+ * is full). An interruption ends the program between two tensors. */
+bool engine_quantize(const char *in, const char *out, const struct quantize_opts *o, struct err *e);
+/* Whether a name is known; the error lists those that are. */
+bool engine_quantize_type(const char *name, struct err *e);
+
+#endif
