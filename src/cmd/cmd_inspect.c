@@ -2,6 +2,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "cmd/cmd.h"
+#include "hf/config.h"
 #include "model/view.h"
 
 #include <math.h>
@@ -49,6 +50,11 @@ static json_t *to_json(const struct view *v)
     json_object_set_new(o, "model", view_identity(v));
     json_object_set_new(o, "family", json_string(v->family->models));
     json_object_set_new(o, "gate", json_string(v->family->gate));
+    if (v->hf) {
+        json_object_set_new(o, "class", json_text(v->counts->architecture ? v->counts->architecture : ""));
+        json_object_set_new(o, "quant_method",
+                            v->counts->quant_method ? json_text(v->counts->quant_method) : json_null());
+    }
     json_object_set_new(o, "n_files", json_integer(v->n_files));
     json_object_set_new(o, "n_tensors", json_integer((json_int_t)v->n_tensors));
     json_object_set_new(o, "n_mtp_blocks", json_integer(v->n_mtp));
@@ -105,6 +111,11 @@ static void to_text(struct buf *b, const struct view *v)
     const char *no = view_refusal(v);
     buf_fmt(b, "%-14s%s\n", "model", v->name);
     buf_fmt(b, "%-14s%s (%s)\n", "architecture", v->family->arch, v->family->models);
+    if (v->hf)
+        buf_fmt(b, "%-14s%s%s%s\n", "checkpoint",
+                v->counts->architecture ? v->counts->architecture : "no class named",
+                v->counts->quant_method ? ", quantised: " : "",
+                v->counts->quant_method ? v->counts->quant_method : "");
     buf_fmt(b, "%-14s%u, with experts: %u (", "blocks", v->n_blocks, v->n_layers);
     layers_text(b, v);
     buf_str(b, ")\n");

@@ -430,8 +430,8 @@ static bool copy_others(const struct job *j, const char *from, const char *to, i
     for (size_t i = 0; ok && i < n; i++) {
         const char *name = list[i].name;
         char *a = path_join(from, name), *b = path_join(to, name);
-        if (depth == 0 && is_ours(j, name)) {
-            /* written by us */
+        if ((depth == 0 && is_ours(j, name)) || file_same(a, j->dir.part) || file_same(a, j->dir.path)) {
+            /* written by us, or the output inside of the input */
         } else if (list[i].is_dir && name[0] == '.') {
             /* .git, .cache: of the folder's history, not of the model */
         } else if (list[i].is_dir ? holds_weights(a, 0, e) : is_weights(name)) {
