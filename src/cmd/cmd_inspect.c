@@ -5,7 +5,6 @@
 #include "hf/config.h"
 #include "model/view.h"
 
-#include <math.h>
 #include <string.h>
 
 static bool show_tensors;
@@ -19,10 +18,8 @@ static const struct opt opts[] = {
 /* Smallest possible count that prunes at most `ratio`. */
 static uint32_t count_at(const struct view *v, double ratio)
 {
-    uint32_t n = (uint32_t)ceil((1 - ratio) * v->shape.n_experts - 1e-9);
-    while (n <= v->shape.n_experts && !shape_keep_ok(&v->shape, n))
-        n++;
-    return n;
+    uint32_t n = shape_next_ok(&v->shape, shape_share(&v->shape, 1 - ratio));
+    return n ? n : v->shape.n_experts;
 }
 
 static const double ratios[] = {0.125, 0.25, 0.375, 0.5, 0.75};

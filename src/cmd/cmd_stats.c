@@ -4,9 +4,8 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "cmd/cmd.h"
+#include "model/view.h"
 #include "stats/summary.h"
-
-#include <math.h>
 
 static const char *criterion = "reap";
 
@@ -30,7 +29,8 @@ struct row {
 
 static uint32_t count_at(uint32_t n, double ratio)
 {
-    return (uint32_t)ceil((1 - ratio) * n - 1e-9);
+    const struct shape s = {n, 1, 1, 1};
+    return shape_share(&s, 1 - ratio);
 }
 
 static bool fill(const struct stats *s, uint32_t i, enum criterion c, struct row *r, struct err *e)

@@ -8,6 +8,7 @@
 #include "hf/config.h"
 #include "model/hf_family.h"
 
+#include <math.h>
 #include <string.h>
 
 bool shape_check_groups(const struct shape *s, struct err *e)
@@ -230,6 +231,20 @@ bool shape_keep_ok(const struct shape *s, uint64_t n)
     if (n < 1 || n < s->n_used || n > s->n_experts)
         return false;
     return g == 1 || (n % g == 0 && n / g >= 2 && s->n_groups_used * (n / g) >= s->n_used);
+}
+
+uint32_t shape_share(const struct shape *s, double keep)
+{
+    double n = ceil(keep * s->n_experts - 1e-9); /* 0.7 * 10 is a little more than 7 in binary */
+    return n < 1 ? 1 : n > s->n_experts ? s->n_experts : (uint32_t)n;
+}
+
+uint32_t shape_next_ok(const struct shape *s, uint32_t n)
+{
+    for (; n <= s->n_experts; n++)
+        if (shape_keep_ok(s, n))
+            return n;
+    return 0;
 }
 
 bool shape_check_keep(const struct shape *s, uint32_t n, struct err *e)

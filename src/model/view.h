@@ -113,6 +113,11 @@ uint64_t view_bytes_kept(const struct view *v, uint32_t n_keep);
  * nearest counts that can. */
 bool shape_keep_ok(const struct shape *s, uint64_t n_keep);
 bool shape_check_keep(const struct shape *s, uint32_t n_keep, struct err *e);
+/* How many experts a share of them (0 to 1) is: rounded up, so that no more is pruned than asked; 1 to
+ * n_experts. */
+uint32_t shape_share(const struct shape *s, double keep);
+/* The smallest count of at least n that can be routed; 0: none. */
+uint32_t shape_next_ok(const struct shape *s, uint32_t n);
 
 /* The identity that all our files carry: architecture, name, n_layers, n_experts, n_experts_used,
  * expert groups where there are any, moe_layers, router_hash. */

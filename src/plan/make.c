@@ -38,13 +38,12 @@ static uint32_t possible(const struct shape *s, uint32_t n, uint32_t m, int step
     return 0;
 }
 
-/* What a ratio alone gives. Prunes no more than asked; 1e-9 forgives that 0.7 * 10 is not 7 in binary. */
+/* What a ratio alone gives. */
 static uint32_t asked_count(const struct shape *s, const struct plan_opts *o)
 {
-    double n = o->kind == KEEP_COUNT
-                   ? o->value
-                   : ceil((o->kind == KEEP_RATIO ? o->value : 1 - o->value) * s->n_experts - 1e-9);
-    return n < 1 ? 1 : n > s->n_experts ? s->n_experts : (uint32_t)n;
+    if (o->kind != KEEP_COUNT)
+        return shape_share(s, o->kind == KEEP_RATIO ? o->value : 1 - o->value);
+    return o->value < 1 ? 1 : o->value > s->n_experts ? s->n_experts : (uint32_t)o->value;
 }
 
 static bool fit_count(const struct shape *s, const struct view *v, const struct plan_opts *o, uint32_t m,

@@ -254,6 +254,29 @@ static void test_count_all_ratios(void **state)
         }
 }
 
+/* The one place where a share becomes a count, and the next count that can be routed. */
+static void test_share(void **state)
+{
+    (void)state;
+    static const struct {
+        struct shape s;
+        double keep;
+        uint32_t share, next;
+    } cases[] = {
+        {{10, 2, 1, 1}, 0.7, 7, 7}, /* 0.7 * 10 is 7.000000000000001 as doubles multiply */
+        {{10, 2, 1, 1}, 1 - 0.3, 7, 7},  {{10, 2, 1, 1}, 0.71, 8, 8}, {{10, 2, 1, 1}, 0.1, 1, 2},
+        {{10, 2, 1, 1}, 0, 1, 2},        {{10, 2, 1, 1}, 1, 10, 10},  {{32, 4, 1, 1}, 1 - 0.125, 28, 28},
+        {{256, 8, 8, 4}, 0.7, 180, 184}, /* a multiple of 8 */
+        {{16, 2, 8, 4}, 0.5, 8, 16},     /* two in each group */
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        assert_int_equal(shape_share(&cases[i].s, cases[i].keep), cases[i].share);
+        assert_int_equal(shape_next_ok(&cases[i].s, cases[i].share), cases[i].next);
+    }
+    const struct shape s = {10, 2, 1, 1};
+    assert_int_equal(shape_next_ok(&s, 11), 0);
+}
+
 /* ---- counts of a stats file ---- */
 
 static void test_shape_of_stats(void **state)
@@ -401,6 +424,7 @@ int main(void)
         cmocka_unit_test(test_keep_messages),
         cmocka_unit_test(test_count),
         cmocka_unit_test(test_count_all_ratios),
+        cmocka_unit_test(test_share),
         cmocka_unit_test(test_shape_of_stats),
         T(test_load),
         T(test_load_refused),
