@@ -24,10 +24,10 @@ _reap() {
     fi
     case $cmd in
     inspect) own="--tensors" ;;
-    profile) own="--output --ctx --save-every --resume --force --sequences --separate-streams $calib $engine" ;;
-    stats) own="--criterion" ;;
-    plan)
-        own="--keep --keep-ratio --prune-ratio --fit --round-to --criterion --seed --output --model --force" ;;
+    profile) own="--output --ctx --save-every --resume --force --shard --sequences --separate-streams $calib
+        $engine" ;;
+    stats) own="--criterion --output --force" ;;
+    plan) own="--keep --keep-ratio --prune-ratio --fit --round-to --criterion --seed --output --model --force" ;;
     prune) own="--plan --output --dry-run --merge --mtp --no-provenance --force --max-shard-size
         --add-count-aliases --base-model --no-card" ;;
     verify) own="--plan --write-plan --force" ;;

@@ -3,7 +3,9 @@
 #include "cmd/cmd.h"
 #include "profile/profile.h"
 
-static const char *out;
+#include <string.h>
+
+static const char *out, *shard;
 static int64_t ctx = 2048, seqs;
 static double save_every = 300;
 static bool resume, separate;
@@ -18,12 +20,31 @@ static const struct opt opts[] = {
     {OPT_FLAG, "resume", NULL, &resume, NULL, "go on from the unfinished output file of the same run", 0, 0,
      NULL},
     {OPT_FLAG, "force", "-f", &cmd_force, NULL, "replace the output", 0, 0, NULL},
+    {OPT_STR, "shard", NULL, &shard, "I/N",
+     "only part I of N of the work, 1 to N; reap stats merge adds the parts up", 0, 0, NULL},
     {OPT_INT, "sequences", NULL, &seqs, "N", "samples packed into a batch, at most (default: chosen)", 1, 256,
      NULL},
     {OPT_FLAG, "separate-streams", NULL, &separate, NULL, "one KV memory per sequence instead of one for all",
      0, 0, NULL},
     {.kind = OPT_END},
 };
+
+/* "2/8" */
+static bool parse_shard(struct profile_opts *o, struct err *e)
+{
+    uint64_t i, n;
+    char first[24];
+    const char *slash = strchr(shard, '/');
+    if (slash && (size_t)(slash - shard) < sizeof first) {
+        snprintf(first, sizeof first, "%.*s", (int)(slash - shard), shard);
+        if (parse_u64(first, &i) && parse_u64(slash + 1, &n) && i >= 1 && i <= n && n <= 1000000) {
+            o->shard = (uint32_t)i;
+            o->n_shards = (uint32_t)n;
+            return true;
+        }
+    }
+    return err_set(e, ERR_INPUT, "--shard '%s' is not I/N with I from 1 to N, such as 2/8", shard);
+}
 
 static bool run(char const *const *args, uint32_t n, struct err *e)
 {
@@ -46,6 +67,8 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
         return err_set(e, ERR_INPUT, "--calib is missing: which text shall run through the model?");
     if (resume && cmd_force)
         return err_set(e, ERR_INPUT, "--resume and --force exclude each other");
+    if (shard && !parse_shard(&o, e))
+        return false;
     struct profile_result r;
     if (!profile_run(&o, &r, e))
         return false;
@@ -58,19 +81,23 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
         json_object_set_new(j, "n_windows", json_integer((json_int_t)r.n_windows));
         json_object_set_new(j, "n_batches", json_integer((json_int_t)r.n_batches));
         json_object_set_new(j, "tokens_resumed", json_integer((json_int_t)r.done_before));
+        if (shard)
+            json_object_set_new(j, "shard", json_string(shard));
         json_object_set_new(j, "seconds", json_real(r.secs));
         json_object_set_new(j, "tokens_per_second", json_real(rate));
         json_object_set_new(j, "never_routed", json_integer(r.n_never));
         return cmd_print_json("profile", j, e);
     }
     struct buf b = {0};
-    char s[32], t[32], u[32];
+    char s[32], t[32], u[32], part[64] = "";
+    if (shard)
+        snprintf(part, sizeof part, "shard %u of %u of ", o.shard, o.n_shards);
     if (r.already_done)
-        buf_fmt(&b, "%s is complete: %s tokens of %llu samples\n", out, human_count(r.n_tokens, s),
+        buf_fmt(&b, "%s is complete: %s tokens of %s%llu samples\n", out, human_count(r.n_tokens, s), part,
                 (unsigned long long)r.n_samples);
     else
-        buf_fmt(&b, "%s: %s tokens of %llu samples in %s, %s tokens/s\n", out, human_count(r.n_tokens, s),
-                (unsigned long long)r.n_samples, human_secs(r.secs, t), human_count((uint64_t)rate, u));
+        buf_fmt(&b, "%s: %s tokens of %s%llu samples in %s, %s tokens/s\n", out, human_count(r.n_tokens, s),
+                part, (unsigned long long)r.n_samples, human_secs(r.secs, t), human_count((uint64_t)rate, u));
     if (r.n_never)
         buf_fmt(&b, "%u of %u experts were never routed to (reap stats %s names them)\n", r.n_never,
                 r.n_layers * r.n_experts, out);
@@ -82,7 +109,8 @@ const struct cmd cmd_profile = {
     .usage = "MODEL --calib PATH[:N]... -o STATS",
     .summary = "run calibration text through a model and measure every expert",
     .example = "  reap profile model.gguf --calib prompts/ --samples-per-category 75 -o stats.json\n"
-               "  reap profile model.gguf --calib code.jsonl:2000 --calib chat.jsonl:500 -o stats.json\n",
+               "  reap profile model.gguf --calib code.jsonl:2000 --calib chat.jsonl:500 -o stats.json\n"
+               "  reap profile model.gguf --calib prompts/ --shard 2/8 -o part-2.json\n",
     .opts = (const struct opt *const[]){opts, corpus_opt_table, engine_opt_table, NULL},
     .min_args = 1,
     .max_args = 1,

@@ -1,196 +1,131 @@
-/* cmd_stats.c - a stats file in tables: per layer the spread of the load, what stays at each ratio, how
- * stable the ranking is. */
-#include "base/log.h"
+/* cmd_stats.c - stats files: what they say, and several made into one.
+ *
+ * The first operand may be the name of a sub-command (a row of `subs`); otherwise all operands are files to
+ * show. A file of such a name is given as ./merge. */
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "cmd/cmd.h"
-#include "model/view.h"
-#include "stats/summary.h"
+#include "cmd/stats_show.h"
+#include "stats/merge.h"
 
-static const char *criterion = "reap";
+#include <string.h>
+
+static const char *criterion = "reap", *out;
+static bool has_criterion, has_out, has_force;
 
 static const struct opt opts[] = {
-    {OPT_HEAD, "Options", NULL, NULL, NULL, NULL, 0, 0, NULL},
+    {OPT_HEAD, "Showing", NULL, NULL, NULL, NULL, 0, 0, NULL},
     {OPT_STR, "criterion", NULL, &criterion, "NAME",
-     "the score of the tables (default reap; see reap plan --help)", 0, 0, NULL},
+     "the score of the tables (default reap; see reap plan --help)", 0, 0, &has_criterion},
+    {OPT_HEAD, "merge", NULL, NULL, NULL, NULL, 0, 0, NULL},
+    {OPT_STR, "output", "-o", &out, "FILE", "the file to write", 0, 0, &has_out},
+    {OPT_FLAG, "force", "-f", &cmd_force, NULL,
+     "replace the output; merge although options differ that change last digits", 0, 0, &has_force},
     {.kind = OPT_END},
 };
 
-static const double ratios[] = {0.125, 0.25, 0.375, 0.5, 0.75};
-#define N_RATIOS (sizeof ratios / sizeof *ratios)
-
-struct row {
-    uint32_t il;
-    uint64_t tokens;
-    double least, mean, most; /* share of routed assignments of an expert */
-    uint32_t n_never;
-    double kept[N_RATIOS], agree[N_RATIOS];
-};
-
-static uint32_t count_at(uint32_t n, double ratio)
+static void free_all(struct stats **s, uint32_t n)
 {
-    const struct shape s = {n, 1, 1, 1};
-    return shape_share(&s, 1 - ratio);
+    for (uint32_t i = 0; i < n; i++)
+        stats_free(s[i]);
+    free(s);
 }
 
-static bool fill(const struct stats *s, uint32_t i, enum criterion c, struct row *r, struct err *e)
+/* All of them, or NULL with *e. */
+static struct stats **load_all(char const *const *paths, uint32_t n, struct err *e)
 {
-    const struct stats_layer *l = &s->layers[i];
-    uint32_t n = s->n_experts;
-    double *score = xcalloc(3 * (size_t)n, sizeof *score), *even = score + n, *odd = even + n;
-    double routed = (double)stats_tokens(l) * l->n_used;
-    bool ok = criterion_scores(s, i, c, 0, -1, score, e) && criterion_scores(s, i, c, 0, EVEN, even, e) &&
-              criterion_scores(s, i, c, 0, ODD, odd, e);
-    *r = (struct row){.il = l->il, .tokens = stats_tokens(l), .least = 1, .mean = 1.0 / n};
-    for (uint32_t j = 0; ok && j < n; j++) {
-        double share = routed > 0 ? (double)stats_total(l, j).count / routed : 0;
-        r->least = share < r->least ? share : r->least;
-        r->most = share > r->most ? share : r->most;
-        r->n_never += stats_total(l, j).count == 0;
-    }
-    for (size_t k = 0; ok && k < N_RATIOS; k++) {
-        r->kept[k] = summary_share(score, n, count_at(n, ratios[k]));
-        r->agree[k] = summary_agreement(even, odd, n, count_at(n, ratios[k]));
-    }
-    free(score);
+    struct stats **s = xcalloc(n, sizeof *s);
+    for (uint32_t i = 0; i < n; i++)
+        if (!(s[i] = stats_load(paths[i], e))) {
+            free_all(s, n);
+            return NULL;
+        }
+    return s;
+}
+
+static bool check_output(const char *input, struct err *e)
+{
+    return !file_would_destroy(out, input) || err_set(e, ERR_INPUT, "the output '%s' is an input", out);
+}
+
+static bool show(char const *const *args, uint32_t n, struct err *e)
+{
+    enum criterion c;
+    if (!criterion_parse(criterion, &c))
+        return err_set(e, ERR_INPUT, "--criterion '%s' is not known; reap plan --help lists them", criterion);
+    struct stats **s = load_all(args, n, e);
+    bool ok = s && stats_show(s, args, n, c, e);
+    if (s)
+        free_all(s, n);
     return ok;
 }
 
-static json_t *never_json(const struct stats *s, uint32_t i)
+static bool merge(char const *const *args, uint32_t n, struct err *e)
 {
-    json_t *a = json_array();
-    for (uint32_t j = 0; j < s->n_experts; j++)
-        if (!stats_total(&s->layers[i], j).count)
-            json_array_append_new(a, json_integer(j));
-    return a;
-}
-
-static json_t *reals(const double *v)
-{
-    return json_f64s(v, N_RATIOS);
-}
-
-static bool print_json(const struct stats *s, const struct row *rows, enum criterion c, struct err *e)
-{
-    json_t *o = json_object(), *layers = json_object();
-    json_object_set(o, "model", s->model);
-    json_object_set(o, "calibration", s->calibration);
-    json_object_set_new(o, "complete", json_boolean(!s->progress));
-    json_object_set_new(o, "criterion", json_string(criterion_info(c)->name));
-    json_object_set_new(o, "prune_ratios", reals(ratios));
-    for (uint32_t i = 0; i < s->n_layers; i++) {
-        json_t *l = json_object();
-        char key[16];
-        json_object_set_new(l, "total_tokens", json_integer((json_int_t)rows[i].tokens));
-        json_object_set_new(l, "smallest_share", json_real(rows[i].least));
-        json_object_set_new(l, "largest_share", json_real(rows[i].most));
-        json_object_set_new(l, "never_routed", never_json(s, i));
-        json_object_set_new(l, "score_kept", reals(rows[i].kept));
-        json_object_set_new(l, "halves_agree", reals(rows[i].agree));
-        snprintf(key, sizeof key, "%u", rows[i].il);
-        json_object_set_new(layers, key, l);
+    for (uint32_t i = 0; i < n; i++) {
+        if (!check_output(args[i], e))
+            return false;
+        for (uint32_t k = 0; k < i; k++)
+            if (file_same(args[i], args[k]))
+                return err_set(e, ERR_INPUT, "'%s' is given twice", args[i]);
     }
-    json_object_set_new(o, "layers", layers);
-    return cmd_print_json("stats", o, e);
-}
-
-static void header(struct buf *b, const struct stats *s)
-{
-    char n[32];
-    const char *name = json_string_value(json_object_get(s->model, "name"));
-    json_t *c = s->calibration;
-    buf_fmt(b, "model        %s, %u layers with %u experts\n", name ? name : "?", s->n_layers, s->n_experts);
-    buf_fmt(b, "calibration  %s tokens of %lld samples, windows of %lld%s\n",
-            human_count(stats_tokens(&s->layers[0]), n), json_integer_value(json_object_get(c, "n_samples")),
-            json_integer_value(json_object_get(c, "ctx")),
-            s->progress ? " (of a run that has not ended)" : "");
-}
-
-static void print_never(struct buf *b, const struct stats *s)
-{
-    uint32_t total = 0;
-    for (uint32_t i = 0; i < s->n_layers; i++) {
-        uint32_t n = 0;
-        for (uint32_t j = 0; j < s->n_experts; j++) {
-            if (stats_total(&s->layers[i], j).count)
-                continue;
-            if (!total++)
-                buf_str(b, "\nExperts that no token was routed to (they score 0 and go first):\n");
-            if (!n++)
-                buf_fmt(b, "  layer %u:", s->layers[i].il);
-            buf_fmt(b, " %u", j);
-        }
-        if (n)
-            buf_char(b, '\n');
+    struct stats **s = load_all(args, n, e);
+    struct stats *sum = s ? stats_merge(s, args, n, cmd_force, e) : NULL;
+    bool ok = sum && stats_save(sum, out, cmd_force, e);
+    if (ok && cmd_json) {
+        json_t *j = json_object();
+        json_object_set_new(j, "stats", json_text(out));
+        json_object_set_new(j, "n_files", json_integer(n));
+        json_object_set_new(j, "n_tokens", json_integer((json_int_t)stats_tokens(&sum->layers[0])));
+        ok = cmd_print_json("stats", j, e);
+    } else if (ok) {
+        struct buf b = {0};
+        char t[32];
+        buf_fmt(&b, "%s: %s tokens of %u files\n", out, human_count(stats_tokens(&sum->layers[0]), t), n);
+        ok = cmd_print(&b, e);
     }
-    if (!total)
-        buf_str(b, "\nEvery expert was routed to.\n");
+    stats_free(sum);
+    if (s)
+        free_all(s, n);
+    return ok;
 }
 
-static void print_text(struct buf *b, const struct stats *s, const struct row *rows, enum criterion c)
-{
-    struct row mean = {0};
-    header(b, s);
-    buf_fmt(
-        b,
-        "\nShare of %s that stays when this share of the experts goes (a random choice keeps 1 - ratio),\n"
-        "and in brackets how much the choices of the even and the odd samples agree:\n\n",
-        criterion_info(c)->name);
-    buf_str(b, "  layer  least/most used ");
-    for (size_t k = 0; k < N_RATIOS; k++)
-        buf_fmt(b, "       %4.1f %%", 100 * ratios[k]);
-    buf_char(b, '\n');
-    for (uint32_t i = 0; i < s->n_layers; i++) {
-        buf_fmt(b, "  %5u  %6.2f %% %6.2f %% ", rows[i].il, 100 * rows[i].least, 100 * rows[i].most);
-        for (size_t k = 0; k < N_RATIOS; k++) {
-            buf_fmt(b, "  %.3f (%.2f)", rows[i].kept[k], rows[i].agree[k]);
-            mean.kept[k] += rows[i].kept[k] / s->n_layers;
-            mean.agree[k] += rows[i].agree[k] / s->n_layers;
-        }
-        buf_char(b, '\n');
-    }
-    buf_fmt(b, "   mean  (uniform %5.2f %%)", 100 * rows[0].mean);
-    for (size_t k = 0; k < N_RATIOS; k++)
-        buf_fmt(b, "  %.3f (%.2f)", mean.kept[k], mean.agree[k]);
-    buf_str(b, "\n random                  ");
-    for (size_t k = 0; k < N_RATIOS; k++)
-        buf_fmt(b, "  %.3f       ", (double)count_at(s->n_experts, ratios[k]) / s->n_experts);
-    buf_char(b, '\n');
-    print_never(b, s);
-}
+static const struct sub {
+    const char *name;
+    uint32_t max_args;
+    bool (*run)(char const *const *args, uint32_t n, struct err *e);
+} subs[] = {
+    {"merge", UINT32_MAX, merge},
+};
 
 static bool run(char const *const *args, uint32_t n, struct err *e)
 {
-    (void)n;
-    enum criterion c;
-    struct buf b = {0};
-    if (!criterion_parse(criterion, &c))
-        return err_set(e, ERR_INPUT, "--criterion '%s' is not known; reap plan --help lists them", criterion);
-    struct stats *s = stats_load(args[0], e);
-    if (!s)
-        return false;
-    struct row *rows = xcalloc(s->n_layers, sizeof *rows);
-    bool ok = true;
-    for (uint32_t i = 0; ok && i < s->n_layers; i++)
-        ok = fill(s, i, c, &rows[i], e) || err_ctx(e, "%s", args[0]);
-    if (ok && cmd_json) {
-        ok = print_json(s, rows, c, e);
-    } else if (ok) {
-        print_text(&b, s, rows, c);
-        ok = cmd_print(&b, e);
+    for (size_t i = 0; i < sizeof subs / sizeof *subs; i++) {
+        if (strcmp(args[0], subs[i].name) != 0)
+            continue;
+        if (n < 2 || n - 1 > subs[i].max_args)
+            return err_set(e, ERR_INPUT, "stats %s: %s operand; usage: reap stats %s", args[0],
+                           n < 2 ? "missing" : "unexpected", cmd_stats.usage);
+        if (!out)
+            return err_set(e, ERR_INPUT, "--output is missing: where shall the file go?");
+        if (has_criterion)
+            return err_set(e, ERR_INPUT, "--criterion does not go with stats %s", args[0]);
+        return file_check_output(out, cmd_force, e) && subs[i].run(args + 1, n - 1, e);
     }
-    free(rows);
-    stats_free(s);
-    return ok;
+    if (has_out || has_force)
+        return err_set(e, ERR_INPUT, "--%s goes with merge, not with tables", has_out ? "output" : "force");
+    return show(args, n, e);
 }
 
 const struct cmd cmd_stats = {
     .name = "stats",
-    .usage = "STATS [--criterion NAME] [--json]",
+    .usage = "STATS [--criterion NAME] [--json] | merge STATS... -o STATS",
     .summary = "what a stats file says: load of the experts, share kept at each ratio, stability",
-    .example = "  reap stats stats.json\n",
+    .example = "  reap stats stats.json\n"
+               "  reap stats merge part-1.json part-2.json part-3.json -o stats.json\n",
     .opts = (const struct opt *const[]){opts, NULL},
     .min_args = 1,
-    .max_args = 1,
+    .max_args = 100000,
     .run = run,
 };

@@ -26,6 +26,7 @@ struct job {
     int64_t ubatch; /* tokens per compute step */
     int32_t *index; /* block number -> layer of the stats, -1 */
     uint32_t n_index;
+    uint32_t n_batches; /* that this process decodes: all, or those of its shard */
 };
 
 static void job_clear(struct job *j)
@@ -72,6 +73,12 @@ static json_t *calibration_json(const struct job *j)
     if (o->engine.type)
         json_object_set_new(c, "type", json_text(o->engine.type));
     json_object_set_new(c, "engine", json_string(engine_version()));
+    if (o->n_shards) {
+        json_t *s = json_object();
+        json_object_set_new(s, "index", json_integer(o->shard));
+        json_object_set_new(s, "of", json_integer(o->n_shards));
+        json_object_set_new(c, "shard", s);
+    }
     return c;
 }
 
@@ -85,6 +92,23 @@ static const char *first_difference(const json_t *a, const json_t *b)
             return key;
     }
     return "options";
+}
+
+/* ---- shards ---- */
+
+/* The packing is that of the whole run, so a batch gives the same numbers whichever shard it falls to. */
+static void set_shard(struct job *j)
+{
+    uint32_t all = j->win.n_batches, of = j->o->n_shards;
+    j->n_batches = !of ? all : all < j->o->shard ? 0 : (all - j->o->shard) / of + 1;
+    if (!j->n_batches)
+        log_warn("the text makes %u batches only: shard %u of %u is empty", all, j->o->shard, of);
+}
+
+/* The k-th batch of this process. */
+static uint32_t batch_at(const struct job *j, uint32_t k)
+{
+    return j->o->n_shards ? j->o->shard - 1 + k * j->o->n_shards : k;
 }
 
 /* ---- observing ---- */
@@ -135,7 +159,7 @@ static bool load_progress(struct job *j, uint32_t *done, bool *finished, struct 
     if (!s)
         return false;
     json_t *cal = calibration_json(j), *id = view_identity(j->view);
-    uint64_t n = j->win.n_batches, of = n;
+    uint64_t n = j->n_batches, of = n;
     bool ok = true;
     if (!json_equal(id, s->model))
         ok = err_set(e, ERR_INPUT, "%s: cannot resume: it was made with another model ('%s' differs)",
@@ -148,9 +172,9 @@ static bool load_progress(struct job *j, uint32_t *done, bool *finished, struct 
         ok = (json_need_u64(s->progress, "batches_done", "progress", &n, e) &&
               json_need_u64(s->progress, "batches", "progress", &of, e)) ||
              err_ctx(e, "%s", j->o->out);
-    if (ok && (n > of || of != j->win.n_batches))
+    if (ok && (n > of || of != j->n_batches))
         ok = err_set(e, ERR_INPUT, "%s: cannot resume: it says %llu of %llu batches, this run has %u",
-                     j->o->out, (unsigned long long)n, (unsigned long long)of, j->win.n_batches);
+                     j->o->out, (unsigned long long)n, (unsigned long long)of, j->n_batches);
     json_decref(cal);
     json_decref(id);
     if (!ok) {
@@ -171,21 +195,29 @@ static bool save(struct job *j, uint32_t done, struct err *e)
     struct stats *s = j->stats;
     json_decref(s->progress);
     s->progress = NULL;
-    if (done < j->win.n_batches) {
+    if (done < j->n_batches) {
         s->progress = json_object();
         json_object_set_new(s->progress, "batches_done", json_integer(done));
-        json_object_set_new(s->progress, "batches", json_integer(j->win.n_batches));
+        json_object_set_new(s->progress, "batches", json_integer(j->n_batches));
     }
     return stats_check(s, e) && stats_save(s, j->o->out, true, e);
 }
 
 /* ---- the run ---- */
 
-static uint64_t tokens_of(const struct windows *w, uint32_t n_batches)
+static uint64_t tokens_of(const struct job *j, uint32_t n_batches)
 {
     uint64_t n = 0;
-    for (uint32_t b = 0; b < n_batches; b++)
-        n += w->batches[b].n_tokens;
+    for (uint32_t k = 0; k < n_batches; k++)
+        n += j->win.batches[batch_at(j, k)].n_tokens;
+    return n;
+}
+
+static uint64_t windows_of(const struct job *j)
+{
+    uint64_t n = 0;
+    for (uint32_t k = 0; k < j->n_batches; k++)
+        n += j->win.batches[batch_at(j, k)].n;
     return n;
 }
 
@@ -194,21 +226,23 @@ static bool decode_all(struct job *j, uint32_t done, struct err *e)
 {
     struct windows *w = &j->win;
     struct progress p;
-    uint64_t tokens = tokens_of(w, done);
+    uint64_t tokens = tokens_of(j, done), total = tokens_of(j, j->n_batches);
     double saved = now_secs();
     bool ok = true;
-    progress_start(&p, "profiling", "tokens", w->total, tokens);
-    while (ok && done < w->n_batches) {
-        j->half = (enum half)(w->list[w->order[w->batches[done].first]].sample & 1);
+    progress_start(&p, "profiling", "tokens", total, tokens);
+    while (ok && done < j->n_batches) {
+        uint32_t b = batch_at(j, done);
+        j->half = (enum half)(w->list[w->order[w->batches[b].first]].sample & 1);
         if (sig_pending())
             break;
-        if (!windows_decode(w, done, j->engine, NULL, NULL, e)) {
+        if (!windows_decode(w, b, j->engine, NULL, NULL, e)) {
             ok = false;
             break;
         }
-        tokens += w->batches[done++].n_tokens;
+        tokens += w->batches[b].n_tokens;
+        done++;
         progress_set(&p, tokens);
-        if (j->o->save_every > 0 && now_secs() - saved >= j->o->save_every && done < w->n_batches) {
+        if (j->o->save_every > 0 && now_secs() - saved >= j->o->save_every && done < j->n_batches) {
             ok = save(j, done, e);
             saved = now_secs();
         }
@@ -218,11 +252,11 @@ static bool decode_all(struct job *j, uint32_t done, struct err *e)
         return false;
     if (!save(j, done, e))
         return false;
-    if (done == w->n_batches)
+    if (done == j->n_batches)
         return true;
-    char a[32], b[32];
+    char a[32], c[32];
     return err_set(e, ERR_INTERRUPTED, "interrupted; '%s' holds %s of %s tokens, --resume goes on from there",
-                   j->o->out, human_count(tokens, a), human_count(w->total, b));
+                   j->o->out, human_count(tokens, a), human_count(total, c));
 }
 
 static bool start_engine(struct job *j, struct err *e)
@@ -276,6 +310,7 @@ static bool prepare(struct job *j, struct err *e)
             j->win.longest, trained, trained);
     uint32_t seqs = o->n_seqs ? o->n_seqs : engine_has_state(j->engine) ? MAX_SEQS_STATE : MAX_SEQS;
     windows_pack(&j->win, engine_ubatch(j->engine), seqs, 2);
+    set_shard(j);
     set_index(j);
     new_stats(j);
     return true;
@@ -301,7 +336,7 @@ bool profile_run(const struct profile_opts *o, struct profile_result *r, struct 
     if (ok && !finished)
         ok = start_engine(&j, e);
     if (ok) {
-        r->done_before = tokens_of(&j.win, done);
+        r->done_before = tokens_of(&j, done);
         double t = now_secs();
         if (!finished)
             ok = decode_all(&j, done, e);
@@ -310,9 +345,9 @@ bool profile_run(const struct profile_opts *o, struct profile_result *r, struct 
     if (ok) {
         r->already_done = finished;
         r->n_samples = j.corpus.n_samples;
-        r->n_tokens = j.win.total;
-        r->n_windows = j.win.n;
-        r->n_batches = j.win.n_batches;
+        r->n_tokens = tokens_of(&j, j.n_batches);
+        r->n_windows = windows_of(&j);
+        r->n_batches = j.n_batches;
         r->n_layers = j.stats->n_layers;
         r->n_experts = j.stats->n_experts;
         r->n_never = count_never(j.stats);

@@ -13,13 +13,15 @@ struct profile_opts {
     uint32_t n_ctx;  /* window size */
     uint32_t n_seqs; /* windows in a batch, at most; 0: chosen */
     bool separate_streams;
-    const char *out; /* stats file */
+    uint32_t shard, n_shards; /* shard 1 to n_shards: every n_shards-th batch from there; n_shards 0: all */
+    const char *out;          /* stats file */
     bool force, resume;
     double save_every; /* seconds between saves of the unfinished file; 0: only when interrupted */
 };
 
 struct profile_result { /* for the last line and for --json */
-    uint64_t n_samples, n_tokens, n_windows, n_batches;
+    uint64_t n_samples; /* of the whole run; the others are of the shard, if it is one */
+    uint64_t n_tokens, n_windows, n_batches;
     uint64_t done_before; /* tokens that a resumed file already held */
     double secs;          /* of decoding */
     bool already_done;

@@ -1,0 +1,267 @@
+/* merge.c - see merge.h.
+ *
+ * Files whose calibration is equal but for `shard` are of one run. Each run must be whole: one file without
+ * shard, or all shards. Then the runs are added up. */
+#include "stats/merge.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+#include <string.h>
+
+/* Options of which a change moves the last digits (docs/score.md). */
+static const char *const digit_keys[] = {"ctx",        "ubatch",       "max_sequences", "separate_streams",
+                                         "flash_attn", "cache_type_k", "cache_type_v",  "chat_template",
+                                         "engine"};
+
+struct part {
+    struct stats *s;
+    const char *path;
+    json_t *run;         /* calibration without shard; owned */
+    uint64_t shard, of;  /* from 1; of 0: not a shard */
+    uint32_t run_number; /* index of the first part of its run */
+    uint32_t given;      /* place among the operands */
+};
+
+static bool read_shard(struct part *p, struct err *e)
+{
+    const json_t *shard = json_object_get(p->s->calibration, "shard");
+    p->run = p->s->calibration ? json_copy(p->s->calibration) : json_object();
+    json_object_del(p->run, "shard");
+    if (!shard)
+        return true;
+    if (!json_is_object(shard))
+        return err_set(e, ERR_INPUT, "%s: calibration.shard is %s, expected an object", p->path,
+                       json_type_name(shard));
+    if (!json_need_u64(shard, "index", "calibration.shard", &p->shard, e) ||
+        !json_need_u64(shard, "of", "calibration.shard", &p->of, e))
+        return err_ctx(e, "%s", p->path);
+    return (p->shard >= 1 && p->shard <= p->of) ||
+           err_set(e, ERR_INPUT, "%s: is shard %llu of %llu", p->path, (unsigned long long)p->shard,
+                   (unsigned long long)p->of);
+}
+
+/* ---- one model, one set of options ---- */
+
+static bool same_model(const struct part *a, const struct part *b, struct err *e)
+{
+    static const char *const keys[] = {"architecture",   "n_layers",        "n_experts",
+                                       "n_experts_used", "n_expert_groups", "n_expert_groups_used",
+                                       "moe_layers",     "router_hash"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        json_t *x = json_object_get(a->s->model, keys[i]), *y = json_object_get(b->s->model, keys[i]);
+        if (x != y && !(x && y && json_equal(x, y)))
+            return err_set(e, ERR_INPUT, "%s is of another model than %s: '%s' differs", b->path, a->path,
+                           keys[i]);
+    }
+    if (a->s->n_experts != b->s->n_experts || a->s->n_layers != b->s->n_layers)
+        return err_set(e, ERR_INPUT, "%s has %u layers of %u experts, %s %u of %u", b->path, b->s->n_layers,
+                       b->s->n_experts, a->path, a->s->n_layers, a->s->n_experts);
+    for (uint32_t i = 0; i < a->s->n_layers; i++)
+        if (a->s->layers[i].il != b->s->layers[i].il || a->s->layers[i].n_used != b->s->layers[i].n_used)
+            return err_set(e, ERR_INPUT, "%s has layer %u with top-%u, %s layer %u with top-%u", b->path,
+                           b->s->layers[i].il, b->s->layers[i].n_used, a->path, a->s->layers[i].il,
+                           a->s->layers[i].n_used);
+    return true;
+}
+
+static bool same_options(const struct part *a, const struct part *b, bool force, struct err *e)
+{
+    for (size_t i = 0; i < sizeof digit_keys / sizeof *digit_keys; i++) {
+        json_t *x = json_object_get(a->run, digit_keys[i]), *y = json_object_get(b->run, digit_keys[i]);
+        if (x == y || (x && y && json_equal(x, y)))
+            continue;
+        if (!force)
+            return err_set(e, ERR_INPUT,
+                           "%s was made with another '%s' than %s, which changes last digits; --force merges "
+                           "them nevertheless",
+                           b->path, digit_keys[i], a->path);
+        log_warn("%s was made with another '%s' than %s", b->path, digit_keys[i], a->path);
+    }
+    return true;
+}
+
+/* ---- whole runs ---- */
+
+static int by_run(const void *a, const void *b)
+{
+    const struct part *x = a, *y = b;
+    if (x->run_number != y->run_number)
+        return x->run_number < y->run_number ? -1 : 1;
+    if (x->shard != y->shard)
+        return x->shard < y->shard ? -1 : 1;
+    return (x->given > y->given) - (x->given < y->given);
+}
+
+/* p[0..n-1] are the files of one run, by shard. */
+static bool run_is_whole(const struct part *p, uint32_t n, struct err *e)
+{
+    uint64_t tokens = 0, want;
+    for (uint32_t i = 0; i < n; i++) {
+        if (p[i].of != p[0].of)
+            return err_set(e, ERR_INPUT, "%s and %s are of one run, cut differently (%llu and %llu shards)",
+                           p[0].path, p[i].path, (unsigned long long)p[0].of, (unsigned long long)p[i].of);
+        if (i && p[i].shard == p[i - 1].shard && p[i].of)
+            return err_set(e, ERR_INPUT, "shard %llu of %llu is there twice: %s and %s",
+                           (unsigned long long)p[i].shard, (unsigned long long)p[i].of, p[i - 1].path,
+                           p[i].path);
+        if (i && !p[i].of)
+            return err_set(e, ERR_INPUT, "%s and %s are of the same run, its text would count twice",
+                           p[i - 1].path, p[i].path);
+        tokens += stats_tokens(&p[i].s->layers[0]);
+    }
+    for (uint32_t i = 0; p[0].of && i < p[0].of; i++)
+        if (i >= n || p[i].shard != i + 1)
+            return err_set(e, ERR_INPUT, "shard %u of %llu is missing (of the run of %s)", i + 1,
+                           (unsigned long long)p[0].of, p[0].path);
+    if (!p[0].of || !json_object_get(p[0].run, "n_tokens"))
+        return true;
+    return (json_need_u64(p[0].run, "n_tokens", "calibration", &want, e) || err_ctx(e, "%s", p[0].path)) &&
+           (tokens == want ||
+            err_set(e, ERR_INPUT, "%s: the shards hold %llu tokens together, the run has %llu", p[0].path,
+                    (unsigned long long)tokens, (unsigned long long)want));
+}
+
+/* ---- adding up ---- */
+
+static bool add_counts(uint64_t *a, uint64_t b)
+{
+    return !__builtin_add_overflow(*a, b, a) && *a <= INT64_MAX;
+}
+
+static bool add_part(struct stats *sum, const struct part *p, struct err *e)
+{
+    bool ok = true;
+    for (uint32_t i = 0; i < sum->n_layers; i++)
+        for (int h = 0; h < 2; h++) {
+            const struct stats_layer *l = &p->s->layers[i];
+            ok = add_counts(&sum->layers[i].tokens[h], l->tokens[h]) && ok;
+            for (uint32_t j = 0; j < sum->n_experts; j++) {
+                struct sums *x = &sum->layers[i].half[h][j];
+                const struct sums *y = &l->half[h][j];
+                ok = add_counts(&x->count, y->count) && ok;
+                x->gate_sum += y->gate_sum;
+                x->gate_sq_sum += y->gate_sq_sum;
+                x->ean_sum += y->ean_sum;
+                x->ean_sq_sum += y->ean_sq_sum;
+                x->reap_sum += y->reap_sum;
+                x->reap_sq_sum += y->reap_sq_sum;
+                if (y->max_activation > x->max_activation)
+                    x->max_activation = y->max_activation;
+            }
+        }
+    return ok || err_set(e, ERR_INPUT, "%s: the counts are too large to be added up", p->path);
+}
+
+/* A text in two runs counts twice: possible (another choice of samples), but seldom meant. */
+static void warn_same_text(const struct part *a, const struct part *b)
+{
+    json_t *x, *y;
+    size_t i, k;
+    json_array_foreach (json_object_get(a->run, "files"), i, x)
+        json_array_foreach (json_object_get(b->run, "files"), k, y) {
+            const char *sx = json_string_value(json_object_get(x, "sha256"));
+            const char *sy = json_string_value(json_object_get(y, "sha256"));
+            const char *file = json_string_value(json_object_get(x, "file"));
+            if (sx && sy && !strcmp(sx, sy))
+                log_warn("%s and %s were both made with '%s': its samples may count twice", a->path, b->path,
+                         file ? file : "?");
+        }
+}
+
+static void add_number(json_t *o, const json_t *from, const char *key)
+{
+    json_int_t a = json_integer_value(json_object_get(o, key)),
+               b = json_integer_value(json_object_get(from, key));
+    if (json_object_get(from, key) && !__builtin_add_overflow(a, b, &a))
+        json_object_set_new(o, key, json_integer(a));
+}
+
+/* What several runs have in common stays; files are listed one after the other. */
+static void join_calibration(json_t *c, const json_t *run)
+{
+    json_t *files = json_array(), *v, *other;
+    const char *key;
+    void *next;
+    json_array_extend(files, json_object_get(c, "files"));
+    json_array_extend(files, json_object_get(run, "files"));
+    json_object_foreach_safe(c, next, key, v)
+    {
+        other = json_object_get(run, key);
+        if (strcmp(key, "n_samples") != 0 && strcmp(key, "n_tokens") != 0 && !(other && json_equal(v, other)))
+            json_object_set_new(c, key, json_null());
+    }
+    json_object_set_new(c, "files", files);
+    add_number(c, run, "n_samples");
+    add_number(c, run, "n_tokens");
+}
+
+static struct stats *sum_up(const struct part *p, uint32_t n, struct err *e)
+{
+    const struct stats *first = p[0].s;
+    struct stats *s = stats_new(first->n_layers, first->n_experts);
+    bool ok = true;
+    uint32_t last = 0; /* the first file of the run before */
+    s->model = json_incref(first->model);
+    s->calibration = json_deep_copy(p[0].run);
+    for (uint32_t i = 0; i < s->n_layers; i++) {
+        s->layers[i].il = first->layers[i].il;
+        s->layers[i].n_used = first->layers[i].n_used;
+    }
+    for (uint32_t i = 0; ok && i < n; i++) {
+        ok = add_part(s, &p[i], e);
+        if (p[i].run_number == p[last].run_number)
+            continue;
+        for (uint32_t k = 0; k < i; k++)
+            if (!k || p[k].run_number != p[k - 1].run_number)
+                warn_same_text(&p[k], &p[i]);
+        join_calibration(s->calibration, p[i].run);
+        last = i;
+    }
+    ok = ok && stats_check(s, e);
+    if (ok)
+        return s;
+    stats_free(s);
+    return NULL;
+}
+
+static bool prepare(struct part *p, uint32_t n, bool force, struct err *e)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        if (p[i].s->progress)
+            return err_set(e, ERR_INPUT, "%s is of a run that has not ended; profile --resume ends it",
+                           p[i].path);
+        if (!read_shard(&p[i], e))
+            return false;
+        if (!same_model(&p[0], &p[i], e))
+            return false;
+        p[i].run_number = i;
+        for (uint32_t k = 0; k < i; k++)
+            if (json_equal(p[k].run, p[i].run) && (json_object_size(p[k].run) || p[k].of)) {
+                p[i].run_number = p[k].run_number;
+                break;
+            }
+        if (p[i].run_number == i && !same_options(&p[0], &p[i], force, e))
+            return false;
+    }
+    qsort(p, n, sizeof *p, by_run);
+    for (uint32_t i = 0, k; i < n; i = k) {
+        for (k = i + 1; k < n && p[k].run_number == p[i].run_number;)
+            k++;
+        if (!run_is_whole(p + i, k - i, e))
+            return false;
+    }
+    return true;
+}
+
+struct stats *stats_merge(struct stats *const *s, const char *const *path, uint32_t n, bool force,
+                          struct err *e)
+{
+    struct part *p = xcalloc(n, sizeof *p);
+    for (uint32_t i = 0; i < n; i++)
+        p[i] = (struct part){.s = s[i], .path = path[i], .given = i};
+    struct stats *sum = prepare(p, n, force, e) ? sum_up(p, n, e) : NULL;
+    for (uint32_t i = 0; i < n; i++)
+        json_decref(p[i].run);
+    free(p);
+    return sum;
+}
