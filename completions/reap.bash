@@ -26,7 +26,7 @@ _reap() {
     inspect) own="--tensors" ;;
     profile) own="--output --ctx --save-every --resume --force --shard --sequences --separate-streams $calib
         $engine" ;;
-    stats) own="--criterion --output --force" ;;
+    stats) own="--criterion --model --output --force" ;;
     plan) own="--keep --keep-ratio --prune-ratio --fit --round-to --criterion --seed --output --model --force" ;;
     prune) own="--plan --output --dry-run --merge --mtp --no-provenance --force --max-shard-size
         --add-count-aliases --base-model --no-card" ;;

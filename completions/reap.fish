@@ -84,6 +84,7 @@ complete -c reap -n '__reap_is profile' -l shard -x -d 'only part I of N of the 
 complete -c reap -n '__reap_is stats' -l criterion -x -a 'reap reap_sum ean_mean ean_sum frequency gate_mean gate_sum reap_l2 max_activation random' -d 'the score of the tables (default reap; see reap plan --help)'
 complete -c reap -n '__reap_is stats' -l output -s o -r -F -d 'the file to write'
 complete -c reap -n '__reap_is stats' -l force -s f -d 'replace the output; merge although options differ that change last digits'
+complete -c reap -n '__reap_is stats' -l model -s m -r -F -d 'the model, for sizes at each ratio'
 complete -c reap -n '__reap_is plan' -l keep-ratio -x -d 'share that stays, 0 to 1 (rounded up)'
 complete -c reap -n '__reap_is plan' -l prune-ratio -s r -x -d 'share that goes, 0 to 1 (rounded down)'
 complete -c reap -n '__reap_is plan' -l fit -x -d 'as many as fit: tensor data of at most SIZE (9.5G, 12GiB); needs --model'

@@ -11,13 +11,14 @@
 
 #include <string.h>
 
-static const char *criterion = "reap", *out;
-static bool has_criterion, has_out, has_force;
+static const char *criterion = "reap", *out, *model;
+static bool has_criterion, has_out, has_force, has_model;
 
 static const struct opt opts[] = {
     {OPT_HEAD, "Showing", NULL, NULL, NULL, NULL, 0, 0, NULL},
     {OPT_STR, "criterion", NULL, &criterion, "NAME",
      "the score of the tables (default reap; see reap plan --help)", 0, 0, &has_criterion},
+    {OPT_STR, "model", "-m", &model, "MODEL", "the model, for sizes at each ratio", 0, 0, &has_model},
     {OPT_HEAD, "merge", NULL, NULL, NULL, NULL, 0, 0, NULL},
     {OPT_STR, "output", "-o", &out, "FILE", "the file to write", 0, 0, &has_out},
     {OPT_FLAG, "force", "-f", &cmd_force, NULL,
@@ -55,7 +56,13 @@ static bool show(char const *const *args, uint32_t n, struct err *e)
     if (!criterion_parse(criterion, &c))
         return err_set(e, ERR_INPUT, "--criterion '%s' is not known; reap plan --help lists them", criterion);
     struct stats **s = load_all(args, n, e);
-    bool ok = s && stats_show(s, args, n, c, e);
+    struct view *v = s && model ? view_open(model, e) : NULL;
+    bool ok = s && (!model || (v && view_hash(v, e)));
+    for (uint32_t i = 0; ok && v && i < n; i++)
+        ok = view_match(v, s[i]->model, args[i], e);
+    const struct stats_show o = {.s = s, .path = args, .n = n, .criterion = c, .view = v};
+    ok = ok && stats_show(&o, e);
+    view_free(v);
     if (s)
         free_all(s, n);
     return ok;
@@ -109,8 +116,9 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
                            n < 2 ? "missing" : "unexpected", cmd_stats.usage);
         if (!out)
             return err_set(e, ERR_INPUT, "--output is missing: where shall the file go?");
-        if (has_criterion)
-            return err_set(e, ERR_INPUT, "--criterion does not go with stats %s", args[0]);
+        if (has_criterion || has_model)
+            return err_set(e, ERR_INPUT, "--%s does not go with stats %s",
+                           has_criterion ? "criterion" : "model", args[0]);
         return file_check_output(out, cmd_force, e) && subs[i].run(args + 1, n - 1, e);
     }
     if (has_out || has_force)
@@ -120,9 +128,10 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
 
 const struct cmd cmd_stats = {
     .name = "stats",
-    .usage = "STATS [--criterion NAME] [--json] | merge STATS... -o STATS",
+    .usage = "STATS... [--criterion NAME] [--model MODEL] [--json] | merge STATS... -o STATS",
     .summary = "what a stats file says: load of the experts, share kept at each ratio, stability",
     .example = "  reap stats stats.json\n"
+               "  reap stats code.json chat.json prose.json --model model.gguf\n"
                "  reap stats merge part-1.json part-2.json part-3.json -o stats.json\n",
     .opts = (const struct opt *const[]){opts, NULL},
     .min_args = 1,

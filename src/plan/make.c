@@ -93,23 +93,15 @@ static bool fused_count(uint32_t n)
 
 /* ---- which ---- */
 
-static int by_id(const void *a, const void *b)
-{
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    return (x > y) - (x < y);
-}
-
 void plan_choose(const double *score, const struct shape *s, uint32_t n_keep, uint32_t *keep)
 {
-    uint32_t size = s->n_experts / s->n_groups, each = n_keep / s->n_groups, n = 0;
-    uint32_t *best = xcalloc(size, sizeof *best);
-    for (uint32_t g = 0; g < s->n_groups; g++) {
-        criterion_rank(score + g * size, size, best);
-        for (uint32_t i = 0; i < each; i++)
-            keep[n++] = g * size + best[i];
-    }
-    qsort(keep, n, sizeof *keep, by_id);
-    free(best);
+    uint8_t *in = xcalloc(s->n_experts, 1);
+    uint32_t n = 0;
+    criterion_choose(score, s->n_experts, s->n_groups, n_keep, in);
+    for (uint32_t j = 0; j < s->n_experts; j++)
+        if (in[j])
+            keep[n++] = j;
+    free(in);
 }
 
 /* What --force cannot help: other layers or another number of experts. */

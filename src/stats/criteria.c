@@ -105,3 +105,16 @@ void criterion_rank(const double *score, uint32_t n, uint32_t *ids)
         ids[i] = r[i].id;
     free(r);
 }
+
+void criterion_choose(const double *score, uint32_t n, uint32_t n_groups, uint32_t n_keep, uint8_t *in)
+{
+    uint32_t size = n / n_groups, each = n_keep / n_groups;
+    uint32_t *best = xcalloc(size, sizeof *best);
+    memset(in, 0, n);
+    for (uint32_t g = 0; g < n_groups; g++) {
+        criterion_rank(score + g * size, size, best);
+        for (uint32_t i = 0; i < each; i++)
+            in[g * size + best[i]] = 1;
+    }
+    free(best);
+}

@@ -42,25 +42,26 @@ static bool read_shard(struct part *p, struct err *e)
 
 /* ---- one model, one set of options ---- */
 
-static bool same_model(const struct part *a, const struct part *b, struct err *e)
+bool stats_same_model(const struct stats *a, const char *path_a, const struct stats *b, const char *path_b,
+                      struct err *e)
 {
     static const char *const keys[] = {"architecture",   "n_layers",        "n_experts",
                                        "n_experts_used", "n_expert_groups", "n_expert_groups_used",
                                        "moe_layers",     "router_hash"};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-        json_t *x = json_object_get(a->s->model, keys[i]), *y = json_object_get(b->s->model, keys[i]);
+        json_t *x = json_object_get(a->model, keys[i]), *y = json_object_get(b->model, keys[i]);
         if (x != y && !(x && y && json_equal(x, y)))
-            return err_set(e, ERR_INPUT, "%s is of another model than %s: '%s' differs", b->path, a->path,
+            return err_set(e, ERR_INPUT, "%s is of another model than %s: '%s' differs", path_b, path_a,
                            keys[i]);
     }
-    if (a->s->n_experts != b->s->n_experts || a->s->n_layers != b->s->n_layers)
-        return err_set(e, ERR_INPUT, "%s has %u layers of %u experts, %s %u of %u", b->path, b->s->n_layers,
-                       b->s->n_experts, a->path, a->s->n_layers, a->s->n_experts);
-    for (uint32_t i = 0; i < a->s->n_layers; i++)
-        if (a->s->layers[i].il != b->s->layers[i].il || a->s->layers[i].n_used != b->s->layers[i].n_used)
-            return err_set(e, ERR_INPUT, "%s has layer %u with top-%u, %s layer %u with top-%u", b->path,
-                           b->s->layers[i].il, b->s->layers[i].n_used, a->path, a->s->layers[i].il,
-                           a->s->layers[i].n_used);
+    if (a->n_experts != b->n_experts || a->n_layers != b->n_layers)
+        return err_set(e, ERR_INPUT, "%s has %u layers of %u experts, %s %u of %u", path_b, b->n_layers,
+                       b->n_experts, path_a, a->n_layers, a->n_experts);
+    for (uint32_t i = 0; i < a->n_layers; i++)
+        if (a->layers[i].il != b->layers[i].il || a->layers[i].n_used != b->layers[i].n_used)
+            return err_set(e, ERR_INPUT, "%s has layer %u with top-%u, %s layer %u with top-%u", path_b,
+                           b->layers[i].il, b->layers[i].n_used, path_a, a->layers[i].il,
+                           a->layers[i].n_used);
     return true;
 }
 
@@ -232,7 +233,7 @@ static bool prepare(struct part *p, uint32_t n, bool force, struct err *e)
                            p[i].path);
         if (!read_shard(&p[i], e))
             return false;
-        if (!same_model(&p[0], &p[i], e))
+        if (!stats_same_model(p[0].s, p[0].path, p[i].s, p[i].path, e))
             return false;
         p[i].run_number = i;
         for (uint32_t k = 0; k < i; k++)

@@ -14,4 +14,8 @@
 struct stats *stats_merge(struct stats *const *s, const char *const *path, uint32_t n, bool force,
                           struct err *e);
 
+/* Whether two files are of one model: identities (without the name), layers, counts. False with *e. */
+bool stats_same_model(const struct stats *a, const char *path_a, const struct stats *b, const char *path_b,
+                      struct err *e);
+
 #endif

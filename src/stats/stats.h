@@ -83,5 +83,8 @@ bool criterion_scores(const struct stats *s, uint32_t i, enum criterion c, uint6
                       double *score, struct err *e);
 /* The experts 0..n-1 by score, best first; a tie goes to the lower id. */
 void criterion_rank(const double *score, uint32_t n, uint32_t *ids);
+/* Chooses the n_keep best, n_keep / n_groups of each of n_groups equal runs of experts: in[n] becomes 1 for
+ * those. */
+void criterion_choose(const double *score, uint32_t n, uint32_t n_groups, uint32_t n_keep, uint8_t *in);
 
 #endif

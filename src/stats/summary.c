@@ -2,30 +2,153 @@
 #include "stats/summary.h"
 #include "base/mem.h"
 
-double summary_share(const double *score, uint32_t n_experts, uint32_t n)
+#include <math.h>
+#include <string.h>
+
+double summary_share(const double *score, uint32_t n_experts, uint32_t n_groups, uint32_t n)
 {
-    uint32_t *best = xcalloc(n_experts, sizeof *best);
+    uint8_t *in = xcalloc(n_experts, 1);
     double total = 0, kept = 0;
-    criterion_rank(score, n_experts, best);
-    for (uint32_t i = 0; i < n_experts; i++) {
-        total += score[best[i]];
-        kept += i < n ? score[best[i]] : 0;
+    criterion_choose(score, n_experts, n_groups, n, in);
+    for (uint32_t j = 0; j < n_experts; j++) {
+        total += score[j];
+        kept += in[j] ? score[j] : 0;
     }
-    free(best);
+    free(in);
     return total > 0 ? kept / total : 1;
 }
 
-double summary_agreement(const double *even, const double *odd, uint32_t n_experts, uint32_t n)
+double summary_agreement(const double *a, const double *b, uint32_t n_experts, uint32_t n_groups, uint32_t n)
 {
-    uint32_t *a = xcalloc(2 * (size_t)n_experts, sizeof *a), *b = a + n_experts, same = 0;
-    uint8_t *in = xcalloc(n_experts, 1);
-    criterion_rank(even, n_experts, a);
-    criterion_rank(odd, n_experts, b);
-    for (uint32_t i = 0; i < n; i++)
-        in[a[i]] = 1;
-    for (uint32_t i = 0; i < n; i++)
-        same += in[b[i]];
-    free(in);
-    free(a);
+    uint8_t *x = xcalloc(2, n_experts), *y = x + n_experts;
+    uint32_t same = 0;
+    criterion_choose(a, n_experts, n_groups, n, x);
+    criterion_choose(b, n_experts, n_groups, n, y);
+    for (uint32_t j = 0; j < n_experts; j++)
+        same += x[j] && y[j];
+    free(x);
     return n ? (double)same / n : 1;
+}
+
+double summary_gap(const double *score, uint32_t n_experts, uint32_t n_groups, uint32_t n)
+{
+    uint32_t size = n_experts / n_groups, each = n / n_groups;
+    uint32_t *best = xcalloc(size, sizeof *best);
+    double least = NAN;
+    for (uint32_t g = 0; g < n_groups && each && each < size; g++) {
+        criterion_rank(score + g * size, size, best);
+        double last = score[g * size + best[each - 1]], first = score[g * size + best[each]];
+        double gap = last > 0 ? (last - first) / last : 0;
+        least = isnan(least) || gap < least ? gap : least;
+    }
+    free(best);
+    return least;
+}
+
+static int ascending(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double *sorted(const double *v, size_t n)
+{
+    double *s = xcalloc(n, sizeof *s);
+    memcpy(s, v, n * sizeof *s);
+    qsort(s, n, sizeof *s, ascending);
+    return s;
+}
+
+double summary_gini(const double *v, uint32_t n)
+{
+    double *s = sorted(v, n), total = 0, weighted = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        total += s[i];
+        weighted += (2.0 * i + 1 - n) * s[i];
+    }
+    free(s);
+    return total > 0 ? weighted / (n * total) : NAN;
+}
+
+/* Rank from 0, the smallest first; equal values get their mean rank. */
+static double *mean_ranks(const double *v, uint32_t n)
+{
+    uint32_t *ids = xcalloc(n, sizeof *ids);
+    double *rank = xcalloc(n, sizeof *rank);
+    criterion_rank(v, n, ids);
+    for (uint32_t i = 0, k; i < n; i = k) {
+        for (k = i + 1; k < n && v[ids[k]] == v[ids[i]];)
+            k++;
+        for (uint32_t m = i; m < k; m++)
+            rank[ids[m]] = n - 1 - (i + k - 1) / 2.0;
+    }
+    free(ids);
+    return rank;
+}
+
+double summary_rank_correlation(const double *a, const double *b, uint32_t n)
+{
+    double *x = mean_ranks(a, n), *y = mean_ranks(b, n), mean = (n - 1) / 2.0, xx = 0, yy = 0, xy = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        xx += (x[i] - mean) * (x[i] - mean);
+        yy += (y[i] - mean) * (y[i] - mean);
+        xy += (x[i] - mean) * (y[i] - mean);
+    }
+    free(x);
+    free(y);
+    return xx > 0 && yy > 0 ? xy / sqrt(xx * yy) : NAN;
+}
+
+double summary_tokens_for(double agreement, double tokens, double goal)
+{
+    double factor = (1 - agreement) / (1 - goal);
+    return tokens * factor * factor;
+}
+
+bool summary_low(const struct stats *s, uint32_t i, enum criterion c, uint8_t *in, uint32_t *n, struct err *e)
+{
+    const struct stats_layer *l = &s->layers[i];
+    uint32_t quarter = s->n_experts >= 4 ? s->n_experts / 4 : 1;
+    double *score = xcalloc(s->n_experts, sizeof *score);
+    uint32_t *ids = xcalloc(s->n_experts, sizeof *ids);
+    bool ok = true, halves = l->tokens[EVEN] && l->tokens[ODD];
+    memset(in, 0, s->n_experts);
+    for (int h = halves ? EVEN : -1; ok && h <= (halves ? ODD : -1); h++) {
+        ok = criterion_scores(s, i, c, 0, h, score, e);
+        criterion_rank(score, s->n_experts, ids);
+        for (uint32_t k = 0; ok && k < quarter; k++)
+            in[ids[s->n_experts - 1 - k]]++;
+    }
+    *n = 0;
+    for (uint32_t j = 0; j < s->n_experts; j++) {
+        in[j] = in[j] == (halves ? 2 : 1);
+        *n += in[j];
+    }
+    free(ids);
+    free(score);
+    return ok;
+}
+
+bool summary_super(const struct stats *s, uint8_t *in, uint32_t *n, double *limit, struct err *e)
+{
+    size_t all = (size_t)s->n_layers * s->n_experts;
+    double *v = xcalloc(all, sizeof *v);
+    bool ok = true;
+    for (uint32_t i = 0; ok && i < s->n_layers; i++)
+        ok = criterion_scores(s, i, CRIT_MAX_ACTIVATION, 0, -1, v + (size_t)i * s->n_experts, e);
+    double *up = sorted(v, all);
+    double at = 0.995 * (double)(all - 1);
+    size_t below = (size_t)at;
+    double p = up[below];
+    if (below + 1 < all)
+        p += (at - (double)below) * (up[below + 1] - p);
+    *limit = p > up[all - 1] / 10 ? p : up[all - 1] / 10;
+    *n = 0;
+    for (size_t j = 0; j < all; j++) {
+        in[j] = v[j] > *limit;
+        *n += in[j];
+    }
+    free(up);
+    free(v);
+    return ok;
 }

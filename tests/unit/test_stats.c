@@ -681,9 +681,9 @@ static void test_summary_share(void **state)
     static const double want[9] = {0, 0.5, 0.75, 0.875, 0.9375, 1, 1, 1, 1};
     static const double none[4];
     for (uint32_t n = 0; n <= 8; n++)
-        expect_exact(summary_share(score, 8, n), want[n]);
+        expect_exact(summary_share(score, 8, 1, n), want[n]);
     for (uint32_t n = 0; n <= 4; n++)
-        expect_exact(summary_share(none, 4, n), 1); /* nothing can be lost */
+        expect_exact(summary_share(none, 4, 1, n), 1); /* nothing can be lost */
 }
 
 static void test_summary_agreement(void **state)
@@ -694,11 +694,99 @@ static void test_summary_agreement(void **state)
     static const double want[7] = {1, 0, 0.5, 2.0 / 3, 0.5, 0.8, 1};
     static const double tied[6];
     for (uint32_t n = 0; n <= 6; n++) {
-        expect_exact(summary_agreement(even, odd, 6, n), want[n]);
-        expect_exact(summary_agreement(odd, even, 6, n), want[n]);
-        expect_exact(summary_agreement(even, even, 6, n), 1);
-        expect_exact(summary_agreement(even, tied, 6, n), 1); /* ties go to the lower id on both sides */
+        expect_exact(summary_agreement(even, odd, 6, 1, n), want[n]);
+        expect_exact(summary_agreement(odd, even, 6, 1, n), want[n]);
+        expect_exact(summary_agreement(even, even, 6, 1, n), 1);
+        expect_exact(summary_agreement(even, tied, 6, 1, n), 1); /* ties go to the lower id on both sides */
     }
+}
+
+/* With groups of four of which two stay: the second group keeps its own best. */
+static void test_summary_groups(void **state)
+{
+    (void)state;
+    static const double a[8] = {8, 7, 6, 5, 4, 0, 3, 3}, b[8] = {8, 1, 6, 5, 1, 2, 3, 3};
+    expect_exact(summary_share(a, 8, 1, 4), 26.0 / 36);
+    expect_exact(summary_share(a, 8, 2, 4), 22.0 / 36);   /* 8 7 | 4 3 */
+    expect_exact(summary_agreement(a, b, 8, 1, 4), 0.75); /* 0 1 2 3, 0 2 3 6 */
+    expect_exact(summary_agreement(a, b, 8, 2, 4), 0.5);  /* 0 1 4 6, 0 2 6 7 */
+    expect_exact(summary_gap(a, 8, 1, 4), 0.2);           /* 5 stays, 4 goes */
+    expect_exact(summary_gap(a, 8, 2, 4), 0);             /* 7 and 6, but 3 and 3 */
+    expect_exact(summary_gap(a, 8, 1, 1), 0.125);
+    expect_exact(summary_gap(a, 8, 1, 7), 1); /* above nothing */
+    assert_true(isnan(summary_gap(a, 8, 1, 8)));
+}
+
+static void test_summary_gini(void **state)
+{
+    (void)state;
+    static const double equal[4] = {3, 3, 3, 3}, one[4] = {0, 7, 0, 0}, some[4] = {1, 3, 2, 2}, none[4];
+    expect_exact(summary_gini(equal, 4), 0);
+    expect_exact(summary_gini(one, 4), 0.75);
+    expect_exact(summary_gini(some, 4), 6.0 / 32); /* -3*1 - 1*2 + 1*2 + 3*3, over 4 * 8 */
+    assert_true(isnan(summary_gini(none, 4)));
+}
+
+static void test_rank_correlation(void **state)
+{
+    (void)state;
+    static const double a[4] = {1, 2, 3, 4}, up[4] = {10, 20, 30, 1e9}, down[4] = {4, 3, 2, 1};
+    static const double one[4] = {1, 3, 2, 4}, tied[4] = {5, 5, 6, 7}, same[4] = {1, 1, 1, 1};
+    expect_exact(summary_rank_correlation(a, up, 4), 1);
+    expect_exact(summary_rank_correlation(a, down, 4), -1);
+    expect_exact(summary_rank_correlation(a, one, 4), 0.8); /* 1 - 6 * 2 / (4 * 15) */
+    /* ranks .5 .5 2 3 against 0 1 2 3: 4.5 / sqrt(5 * 4.5) */
+    expect_exact(summary_rank_correlation(a, tied, 4), 4.5 / sqrt(22.5));
+    assert_true(isnan(summary_rank_correlation(a, same, 4)));
+    expect_exact(summary_tokens_for(0.75, 1000, 0.875),
+                 4000); /* half the disagreement: four times the text */
+    expect_exact(summary_tokens_for(1, 1000, 0.875), 0);
+}
+
+static void test_summary_low(void **state)
+{
+    (void)state;
+    struct stats *s = sample_stats(); /* reap: even 3.5 2 1 0, odd 0 14 0.5 0 */
+    uint8_t in[4];
+    uint32_t n = 9;
+    struct err e = {0};
+    assert_true(
+        summary_low(s, 0, CRIT_REAP, in, &n, &e)); /* both halves: 3 is last (of a tie the higher id) */
+    assert_int_equal(n, 1);
+    assert_memory_equal(in, ((uint8_t[]){0, 0, 0, 1}), 4);
+    stats_free(s);
+}
+
+static void test_summary_super(void **state)
+{
+    (void)state;
+    /* 2 layers of 201 experts: 402 values, P99.5 lies at 0.995 * 401 = 398.995, between the fourth and the
+     * third largest. */
+    struct stats *s = stats_new(2, 201);
+    uint8_t *in = calloc(402, 1);
+    uint32_t n;
+    double limit;
+    struct err e = {0};
+    assert_non_null(in);
+    for (uint32_t i = 0; i < 2; i++)
+        for (uint32_t j = 0; j < 201; j++) {
+            s->layers[i].half[EVEN][j].count = 1;
+            s->layers[i].half[EVEN][j].max_activation = 1;
+        }
+    s->layers[0].half[EVEN][7].max_activation = 100;
+    s->layers[1].half[ODD][0].max_activation = 50;
+    s->layers[1].half[EVEN][200].max_activation = 11;
+    s->layers[1].half[EVEN][100].max_activation = 3;
+    assert_true(summary_super(s, in, &n, &limit, &e));
+    assert_true(fabs(limit - (3 + 0.995 * 8)) < 1e-9); /* above 100 / 10 */
+    assert_int_equal(n, 3);
+    assert_true(in[7] && in[201] && in[201 + 200] && !in[201 + 100]);
+    s->layers[1].half[EVEN][200].max_activation = 9; /* the percentile falls below a tenth of the largest */
+    assert_true(summary_super(s, in, &n, &limit, &e));
+    expect_exact(limit, 10);
+    assert_int_equal(n, 2);
+    free(in);
+    stats_free(s);
 }
 
 int main(void)
@@ -722,6 +810,11 @@ int main(void)
         cmocka_unit_test(test_rank),
         cmocka_unit_test(test_summary_share),
         cmocka_unit_test(test_summary_agreement),
+        cmocka_unit_test(test_summary_groups),
+        cmocka_unit_test(test_summary_gini),
+        cmocka_unit_test(test_rank_correlation),
+        cmocka_unit_test(test_summary_low),
+        cmocka_unit_test(test_summary_super),
     };
     return cmocka_run_group_tests_name("stats", tests, NULL, NULL);
 }

@@ -1,0 +1,60 @@
+# The tables of stats: one file, several, sizes, expert groups, JSON.
+. "$(dirname "$0")/lib.bash"
+cd "$T" || exit 1
+S=$SRC/examples/stats.json
+
+ok stats "$S"
+has .out 'tinymoe, 6 layers with 32 experts' 'Gini' 'rank corr' 'Tokens of a text' 'Every expert was routed to'
+lacks .out 'Tensor data'
+ok stats "$S" --model "$TINY"
+# sizes are those that inspect gives, and that a pruned file has
+ok inspect "$TINY" --json
+cp .out i.json
+ok stats "$S" --model "$TINY" --json
+cp .out s.json
+for k in 0 1 2 3 4; do
+    expect 'the same count as inspect' test "$("$JSON" get s.json sizes/$((k + 1))/n_keep)" = "$("$JSON" get i.json ratios/$k/n_keep)"
+    expect 'the same size as inspect' test "$("$JSON" get s.json sizes/$((k + 1))/bytes)" = "$("$JSON" get i.json ratios/$k/bytes)"
+done
+json s.json 'n_keep=[28,24,20,16,8]' 'random_kept=[0.875,0.75,0.625,0.5,0.25]' layers/5/super_experts tokens_for_95_percent sizes/0/estimated/q8_0
+# the share kept is what plan says it keeps
+ok plan "$S" --prune-ratio 0.25 -o p.json
+lost=$("$JSON" get p.json lost/3/score_lost) kept=$("$JSON" get s.json layers/3/score_kept/1)
+expect 'share kept + share lost = 1' awk -v a="$lost" -v b="$kept" 'BEGIN { exit !(a + b > 1 - 1e-9 && a + b < 1 + 1e-9) }'
+fails 2 'another model' -- stats "$S" --model "$MODELS/qwen3_moe/model.gguf"
+fails 2 "criterion 'x'" -- stats "$S" --criterion x
+
+# ---- expert groups: equal numbers of each, the counts that the router allows
+G=$MODELS/deepseek_v3/model.gguf
+ok profile "$G" --calib "$MODELS/deepseek_v3/texts.jsonl" -t 1 -o g.json
+ok inspect "$G" --json
+cp .out i.json
+ok stats g.json --model "$G" --json
+cp .out s.json
+for k in 0 1 2 3 4; do
+    expect 'groups: the same count as inspect' test "$("$JSON" get s.json sizes/$((k + 1))/n_keep)" = "$("$JSON" get i.json ratios/$k/n_keep)"
+done
+ok plan g.json --prune-ratio 0.5 -o g.plan.json
+il=$("$JSON" get i.json model/moe_layers/0)
+lost=$("$JSON" get g.plan.json "lost/$il/score_lost") kept=$("$JSON" get s.json "layers/$il/score_kept/3")
+expect 'groups: share kept + share lost = 1' awk -v a="$lost" -v b="$kept" 'BEGIN { exit !(a + b > 1 - 1e-9 && a + b < 1 + 1e-9) }'
+
+# ---- several files
+for c in "$SRC"/examples/calibration/by-category/*; do
+    ok profile "$TINY" --calib "$c" -t 1 -o "$(basename "$c").json"
+    files+=("$(basename "$c").json")
+done
+ok stats "${files[@]}"
+has .out 'files +rank corr' '^   1  2 ' 'in every file'
+ok stats "${files[0]}" "${files[0]}" --json
+json .out 'pairs/0/overlap=[1.0,1.0,1.0,1.0,1.0]' pairs/0/rank_correlation=1.0 files/1/file
+fails 2 'another model' -- stats "${files[0]}" g.json
+# a single sample: no second half, nothing is said about stability
+printf '{"text":"one sample"}\n' >one.jsonl
+ok profile "$TINY" --calib one.jsonl -t 1 -o one.json
+ok stats one.json --json
+json .out 'tokens_for_95_percent=[null,null,null,null,null]' 'layers/0/halves_agree=[null,null,null,null,null]' layers/0/halves_rank_correlation=null
+ok stats one.json
+has .out '\( -  \)'
+lacks .out 'nan' 'Tokens of a text'
+finish
