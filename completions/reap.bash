@@ -10,6 +10,8 @@ _reap() {
         --cpu-moe --n-cpu-moe --flash-attn --cache-type-k --cache-type-v --rpc --load-mode --no-mmap --mlock
         --chat-template --type --pretokenizer --device-norms'
     local criteria='reap reap_sum ean_mean ean_sum frequency gate_mean gate_sum reap_l2 max_activation random'
+        --chat-template --device-norms'
+    local criteria='reap reap_sum ean_mean ean_sum frequency gate_mean gate_sum reap_l2 ean_l2 max_activation random'
     local own
 
     if [[ $COMP_CWORD -eq 1 ]]; then
@@ -26,7 +28,7 @@ _reap() {
     inspect) own="--tensors" ;;
     profile) own="--output --ctx --save-every --resume --force --shard --sequences --separate-streams $calib
         $engine" ;;
-    stats) own="--criterion --model --output --force" ;;
+    stats) own="--criterion --model --output --force --format --architecture --experts-used" ;;
     plan) own="--keep --keep-ratio --prune-ratio --fit --round-to --criterion --seed --output --model --force" ;;
     prune) own="--plan --output --dry-run --merge --mtp --no-provenance --force --max-shard-size
         --add-count-aliases --base-model --no-card" ;;

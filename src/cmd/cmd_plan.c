@@ -23,7 +23,7 @@ static const struct opt opts[] = {
     {OPT_INT, "round-to", NULL, &round_to, "M", "a multiple of M", 1, 65536, NULL},
     {OPT_HEAD, "Which", NULL, NULL, NULL, NULL, 0, 0, NULL},
     {OPT_STR, "criterion", NULL, &criterion, "NAME",
-     "reap (default), reap_sum, ean_mean, ean_sum, frequency, gate_mean, gate_sum, reap_l2, max_activation, random",
+     "reap (default), reap_sum, ean_mean, ean_sum, frequency, gate_mean, gate_sum, reap_l2, ean_l2, max_activation, random",
      0, 0, NULL},
     {OPT_INT, "seed", NULL, &seed, "N", "of the criterion random (default 0)", 0, 9e15, &has_seed},
     {OPT_HEAD, "Files", NULL, NULL, NULL, NULL, 0, 0, NULL},

@@ -3,26 +3,37 @@
  * The first operand may be the name of a sub-command (a row of `subs`); otherwise all operands are files to
  * show. A file of such a name is given as ./merge. */
 #include "base/file.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "cmd/cmd.h"
 #include "cmd/stats_show.h"
+#include "import/import.h"
 #include "stats/merge.h"
 
 #include <string.h>
 
-static const char *criterion = "reap", *out, *model;
-static bool has_criterion, has_out, has_force, has_model;
+static const char *criterion = "reap", *out, *model, *format, *architecture;
+static int64_t n_used;
+static bool has_criterion, has_out, has_force, has_model, has_format, has_architecture, has_used;
 
 static const struct opt opts[] = {
     {OPT_HEAD, "Showing", NULL, NULL, NULL, NULL, 0, 0, NULL},
     {OPT_STR, "criterion", NULL, &criterion, "NAME",
      "the score of the tables (default reap; see reap plan --help)", 0, 0, &has_criterion},
-    {OPT_STR, "model", "-m", &model, "MODEL", "the model, for sizes at each ratio", 0, 0, &has_model},
-    {OPT_HEAD, "merge", NULL, NULL, NULL, NULL, 0, 0, NULL},
+    {OPT_STR, "model", "-m", &model, "MODEL",
+     "the model, for sizes at each ratio; with import, the model that was measured", 0, 0, &has_model},
+    {OPT_HEAD, "merge, import, export", NULL, NULL, NULL, NULL, 0, 0, NULL},
     {OPT_STR, "output", "-o", &out, "FILE", "the file to write", 0, 0, &has_out},
     {OPT_FLAG, "force", "-f", &cmd_force, NULL,
-     "replace the output; merge although options differ that change last digits", 0, 0, &has_force},
+     "replace the output; merge although options differ that change last digits; import scrambled counts", 0,
+     0, &has_force},
+    {OPT_STR, "format", NULL, &format, "NAME", "llama-expert-profile or imatrix (import: told from the file)",
+     0, 0, &has_format},
+    {OPT_STR, "architecture", NULL, &architecture, "NAME",
+     "import without --model: general.architecture of the model", 0, 0, &has_architecture},
+    {OPT_INT, "experts-used", NULL, &n_used, "K", "import without --model: experts per token", 1, 65536,
+     &has_used},
     {.kind = OPT_END},
 };
 
@@ -98,41 +109,154 @@ static bool merge(char const *const *args, uint32_t n, struct err *e)
     return ok;
 }
 
+static bool format_is(const char *name)
+{
+    return format && !strcmp(format, name);
+}
+
+static struct stats *import_file(const char *path, const struct view *v, struct err *e)
+{
+    const struct import_opts o = {.path = path,
+                                  .view = v,
+                                  .architecture = architecture,
+                                  .n_used = (uint32_t)n_used,
+                                  .force = cmd_force};
+    return format_is("imatrix")                ? import_imatrix(&o, e)
+           : format_is("llama-expert-profile") ? import_expert_profile(&o, e)
+                                               : import_stats(&o, e);
+}
+
+/* Says what was found, and what it can be used for. */
+static bool print_import(const struct stats *s, struct err *e)
+{
+    json_t *can = json_array();
+    struct buf b = {0};
+    char t[32];
+    for (int c = 0; c < N_CRITERIA; c++)
+        if (!(criterion_info((enum criterion)c)->needs & s->unknown))
+            json_array_append_new(can, json_string(criterion_info((enum criterion)c)->name));
+    if (cmd_json) {
+        json_t *j = json_object();
+        json_object_set_new(j, "stats", json_text(out));
+        json_object_set(j, "format", json_object_get(s->import, "format"));
+        json_object_set(j, "n_tokens", json_object_get(s->calibration, "n_tokens"));
+        json_object_set_new(j, "criteria", can);
+        return cmd_print_json("stats", j, e);
+    }
+    uint64_t n = (uint64_t)json_integer_value(json_object_get(s->calibration, "n_tokens"));
+    buf_fmt(&b, "%s: %s tokens, from %s; can be ranked by", out, human_count(n, t),
+            json_string_value(json_object_get(s->import, "format")));
+    for (size_t i = 0; i < json_array_size(can); i++)
+        buf_fmt(&b, "%s %s", i ? "," : "", json_string_value(json_array_get(can, i)));
+    buf_char(&b, '\n');
+    json_decref(can);
+    return cmd_print(&b, e);
+}
+
+static bool import(char const *const *args, uint32_t n, struct err *e)
+{
+    (void)n;
+    if (!check_output(args[0], e))
+        return false;
+    if (!model && !architecture)
+        return err_set(e, ERR_INPUT, "of which model is '%s'? --model MODEL or --architecture NAME says so",
+                       args[0]);
+    if (model && (architecture || n_used))
+        return err_set(e, ERR_INPUT, "--architecture and --experts-used are for imports without --model");
+    struct view *v = model ? view_open(model, e) : NULL;
+    struct stats *s =
+        !model || (v && view_check_output(v, out, e) && view_hash(v, e)) ? import_file(args[0], v, e) : NULL;
+    bool ok = s && stats_save(s, out, cmd_force, e) && print_import(s, e);
+    stats_free(s);
+    view_free(v);
+    return ok;
+}
+
+static bool export(char const *const *args, uint32_t n, struct err *e)
+{
+    (void)n;
+    if (format && !format_is("llama-expert-profile"))
+        return err_set(e, ERR_INPUT, "--format %s cannot be written, only llama-expert-profile", format);
+    if (!check_output(args[0], e))
+        return false;
+    struct stats *s = stats_load(args[0], e);
+    json_t *o = s ? export_expert_profile(s, e) : NULL;
+    if (s && !o)
+        err_ctx(e, "%s", args[0]);
+    bool ok = o && json_write(out, o, cmd_force, e);
+    if (ok && s->progress)
+        log_warn("'%s' is of a profile that has not ended", args[0]);
+    if (ok && cmd_json) {
+        json_t *j = json_object();
+        json_object_set_new(j, "file", json_text(out));
+        json_object_set_new(j, "format", json_string("llama-expert-profile"));
+        ok = cmd_print_json("stats", j, e);
+    } else if (ok) {
+        struct buf b = {0};
+        buf_fmt(&b, "%s: %u layers of %u experts, as llama-expert-profile writes them\n", out, s->n_layers,
+                s->n_experts);
+        ok = cmd_print(&b, e);
+    }
+    json_decref(o);
+    stats_free(s);
+    return ok;
+}
+
 static const struct sub {
     const char *name;
     uint32_t max_args;
+    bool model, format; /* takes --model and its like, --format */
     bool (*run)(char const *const *args, uint32_t n, struct err *e);
 } subs[] = {
-    {"merge", UINT32_MAX, merge},
+    {"merge", UINT32_MAX, false, false, merge},
+    {"import", 1, true, true, import},
+    {"export", 1, false, true, export},
 };
+
+/* The first option given that a sub-command (NULL: the tables) does not take. */
+static const char *odd_option(const struct sub *sub)
+{
+    return sub && has_criterion                       ? "criterion"
+           : sub && has_model && !sub->model          ? "model"
+           : has_format && !(sub && sub->format)      ? "format"
+           : has_architecture && !(sub && sub->model) ? "architecture"
+           : has_used && !(sub && sub->model)         ? "experts-used"
+           : !sub && has_out                          ? "output"
+           : !sub && has_force                        ? "force"
+                                                      : NULL;
+}
 
 static bool run(char const *const *args, uint32_t n, struct err *e)
 {
-    for (size_t i = 0; i < sizeof subs / sizeof *subs; i++) {
-        if (strcmp(args[0], subs[i].name) != 0)
-            continue;
-        if (n < 2 || n - 1 > subs[i].max_args)
-            return err_set(e, ERR_INPUT, "stats %s: %s operand; usage: reap stats %s", args[0],
-                           n < 2 ? "missing" : "unexpected", cmd_stats.usage);
-        if (!out)
-            return err_set(e, ERR_INPUT, "--output is missing: where shall the file go?");
-        if (has_criterion || has_model)
-            return err_set(e, ERR_INPUT, "--%s does not go with stats %s",
-                           has_criterion ? "criterion" : "model", args[0]);
-        return file_check_output(out, cmd_force, e) && subs[i].run(args + 1, n - 1, e);
-    }
-    if (has_out || has_force)
-        return err_set(e, ERR_INPUT, "--%s goes with merge, not with tables", has_out ? "output" : "force");
-    return show(args, n, e);
+    const struct sub *sub = NULL;
+    for (size_t i = 0; i < sizeof subs / sizeof *subs; i++)
+        if (!strcmp(args[0], subs[i].name))
+            sub = &subs[i];
+    const char *odd = odd_option(sub);
+    if (odd)
+        return err_set(e, ERR_INPUT, "--%s does not go with stats%s%s", odd, sub ? " " : " FILE",
+                       sub ? sub->name : "");
+    if (!sub)
+        return show(args, n, e);
+    if (n < 2 || n - 1 > sub->max_args)
+        return err_set(e, ERR_INPUT, "stats %s: %s operand; usage: reap stats %s", args[0],
+                       n < 2 ? "missing" : "unexpected", cmd_stats.usage);
+    if (!out)
+        return err_set(e, ERR_INPUT, "--output is missing: where shall the file go?");
+    if (format && !format_is("imatrix") && !format_is("llama-expert-profile"))
+        return err_set(e, ERR_INPUT, "--format '%s' is not known: llama-expert-profile or imatrix", format);
+    return file_check_output(out, cmd_force, e) && sub->run(args + 1, n - 1, e);
 }
 
 const struct cmd cmd_stats = {
     .name = "stats",
-    .usage = "STATS... [--criterion NAME] [--model MODEL] [--json] | merge STATS... -o STATS",
+    .usage = "STATS... [--criterion NAME] [--model MODEL] | merge STATS... -o STATS | "
+             "import FILE (--model MODEL | --architecture NAME) -o STATS | export STATS -o FILE",
     .summary = "what a stats file says: load of the experts, share kept at each ratio, stability",
     .example = "  reap stats stats.json\n"
                "  reap stats code.json chat.json prose.json --model model.gguf\n"
-               "  reap stats merge part-1.json part-2.json part-3.json -o stats.json\n",
+               "  reap stats merge part-1.json part-2.json part-3.json -o stats.json\n"
+               "  reap stats import imatrix.gguf --model model-bf16.gguf -o stats.json\n",
     .opts = (const struct opt *const[]){opts, NULL},
     .min_args = 1,
     .max_args = 100000,

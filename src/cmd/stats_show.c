@@ -284,10 +284,20 @@ static void header(struct buf *b, const struct stats *s)
     const char *name = json_string_value(json_object_get(s->model, "name"));
     json_t *c = s->calibration;
     buf_fmt(b, "model        %s, %u layers with %u experts\n", name ? name : "?", s->n_layers, s->n_experts);
-    buf_fmt(b, "calibration  %s tokens of %lld samples, windows of %lld%s\n",
-            human_count(stats_tokens(&s->layers[0]), n), json_integer_value(json_object_get(c, "n_samples")),
-            json_integer_value(json_object_get(c, "ctx")),
-            s->progress ? " (of a run that has not ended)" : "");
+    buf_fmt(b, "calibration  %s tokens", human_count(stats_tokens(&s->layers[0]), n));
+    if (json_is_integer(json_object_get(c, "n_samples")))
+        buf_fmt(b, " of %lld samples", json_integer_value(json_object_get(c, "n_samples")));
+    if (json_is_integer(json_object_get(c, "ctx")))
+        buf_fmt(b, ", windows of %lld", json_integer_value(json_object_get(c, "ctx")));
+    if (json_is_object(json_object_get(c, "shard")))
+        buf_fmt(b, " (shard %lld of %lld)",
+                json_integer_value(json_object_get(json_object_get(c, "shard"), "index")),
+                json_integer_value(json_object_get(json_object_get(c, "shard"), "of")));
+    if (s->import) {
+        const char *from = json_string_value(json_object_get(s->import, "format"));
+        buf_fmt(b, ", imported from %s", from ? from : "another tool");
+    }
+    buf_fmt(b, "%s\n", s->progress ? " (of a run that has not ended)" : "");
 }
 
 static void print_never(struct buf *b, const struct stats *s)

@@ -147,7 +147,8 @@ static json_t *layer_loss(const struct stats *s, uint32_t i, const double *score
     double share = total > 0 ? kept / total : 1, tokens = routed > 0 ? routed_kept / routed : 1;
     json_object_set_new(o, "score_lost", json_real(1 - share));
     json_object_set_new(o, "tokens_lost", json_real(1 - tokens));
-    json_object_set_new(o, "reap_sum_lost", json_real(reap > 0 ? 1 - reap_kept / reap : 0));
+    if (!(s->unknown & SUM_REAP))
+        json_object_set_new(o, "reap_sum_lost", json_real(reap > 0 ? 1 - reap_kept / reap : 0));
     json_object_set_new(o, "lowest_kept", json_real(least));
     json_object_set_new(o, "highest_removed", n_keep < s->n_experts ? json_real(most) : json_null());
     if (json_array_size(never))

@@ -8,18 +8,20 @@
 #include <string.h>
 
 static const struct criterion_info infos[N_CRITERIA] = {
-    [CRIT_REAP] = {"reap", NULL, NULL, "mean of gate x ||output|| over the expert's tokens"},
+    [CRIT_REAP] = {"reap", NULL, NULL, "mean of gate x ||output|| over the expert's tokens", SUM_REAP},
     [CRIT_REAP_SUM] = {"reap_sum", "weighted_ean_sum", NULL,
-                       "the same, summed: rarely used experts count less"},
-    [CRIT_EAN_MEAN] = {"ean_mean", NULL, NULL, "mean of ||output||, without the gate"},
-    [CRIT_EAN_SUM] = {"ean_sum", NULL, NULL, "sum of ||output||"},
-    [CRIT_FREQUENCY] = {"frequency", "expert_frequency", NULL, "number of tokens routed to it"},
-    [CRIT_GATE_MEAN] = {"gate_mean", NULL, NULL, "mean of the gate weight"},
+                       "the same, summed: rarely used experts count less", SUM_REAP},
+    [CRIT_EAN_MEAN] = {"ean_mean", NULL, NULL, "mean of ||output||, without the gate", SUM_EAN},
+    [CRIT_EAN_SUM] = {"ean_sum", NULL, NULL, "sum of ||output||", SUM_EAN},
+    [CRIT_FREQUENCY] = {"frequency", "expert_frequency", NULL, "number of tokens routed to it", 0},
+    [CRIT_GATE_MEAN] = {"gate_mean", NULL, NULL, "mean of the gate weight", SUM_GATE},
     [CRIT_GATE_SUM] = {"gate_sum", "weighted_frequency_sum", "weighted_expert_frequency_sum",
-                       "sum of the gate weight"},
-    [CRIT_REAP_L2] = {"reap_l2", NULL, NULL, "root mean square of gate x ||output||"},
-    [CRIT_MAX_ACTIVATION] = {"max_activation", "max_activations", NULL, "largest component of any output"},
-    [CRIT_RANDOM] = {"random", NULL, NULL, "a seeded random order: the control"},
+                       "sum of the gate weight", SUM_GATE},
+    [CRIT_REAP_L2] = {"reap_l2", NULL, NULL, "root mean square of gate x ||output||", SUM_REAP_SQ},
+    [CRIT_EAN_L2] = {"ean_l2", NULL, NULL, "root mean square of ||output||", SUM_EAN_SQ},
+    [CRIT_MAX_ACTIVATION] = {"max_activation", "max_activations", NULL, "largest component of any output",
+                             SUM_MAX},
+    [CRIT_RANDOM] = {"random", NULL, NULL, "a seeded random order: the control", 0},
 };
 
 const struct criterion_info *criterion_info(enum criterion c)
@@ -56,6 +58,7 @@ static double score_of(const struct sums *x, enum criterion c)
     case CRIT_GATE_MEAN: return x->gate_sum / n;
     case CRIT_GATE_SUM: return x->gate_sum;
     case CRIT_REAP_L2: return sqrt(x->reap_sq_sum / n);
+    case CRIT_EAN_L2: return sqrt(x->ean_sq_sum / n);
     case CRIT_MAX_ACTIVATION: return x->max_activation;
     case CRIT_RANDOM:
     case N_CRITERIA: break;
@@ -63,10 +66,28 @@ static double score_of(const struct sums *x, enum criterion c)
     return NAN;
 }
 
+bool criterion_check(const struct stats *s, enum criterion c, struct err *e)
+{
+    if (!(infos[c].needs & s->unknown))
+        return true;
+    char list[256] = "";
+    for (int k = 0; k < N_CRITERIA; k++)
+        if (!(infos[k].needs & s->unknown))
+            snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", *list ? ", " : "",
+                     infos[k].name);
+    const char *from = json_string_value(json_object_get(s->import, "format"));
+    return err_set(
+        e, ERR_INPUT,
+        "the criterion %s needs sums that this file does not hold (imported from %.40s); possible are %s",
+        infos[c].name, from ? from : "another tool", list);
+}
+
 bool criterion_scores(const struct stats *s, uint32_t i, enum criterion c, uint64_t seed, int which,
                       double *score, struct err *e)
 {
     const struct stats_layer *l = &s->layers[i];
+    if (!criterion_check(s, c, e))
+        return false;
     /* one stream per layer, so that a layer's draw does not depend on the others */
     struct rng r = {seed * 0x100000001b3u + l->il + 1};
     for (uint32_t j = 0; j < s->n_experts; j++) {

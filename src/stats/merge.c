@@ -40,6 +40,11 @@ static bool read_shard(struct part *p, struct err *e)
                    (unsigned long long)p->of);
 }
 
+static bool json_equal_or_none(const json_t *a, const json_t *b)
+{
+    return a == b || (a && b && json_equal(a, b));
+}
+
 /* ---- one model, one set of options ---- */
 
 bool stats_same_model(const struct stats *a, const char *path_a, const struct stats *b, const char *path_b,
@@ -50,7 +55,7 @@ bool stats_same_model(const struct stats *a, const char *path_a, const struct st
                                        "moe_layers",     "router_hash"};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         json_t *x = json_object_get(a->model, keys[i]), *y = json_object_get(b->model, keys[i]);
-        if (x != y && !(x && y && json_equal(x, y)))
+        if (!json_equal_or_none(x, y))
             return err_set(e, ERR_INPUT, "%s is of another model than %s: '%s' differs", path_b, path_a,
                            keys[i]);
     }
@@ -69,7 +74,7 @@ static bool same_options(const struct part *a, const struct part *b, bool force,
 {
     for (size_t i = 0; i < sizeof digit_keys / sizeof *digit_keys; i++) {
         json_t *x = json_object_get(a->run, digit_keys[i]), *y = json_object_get(b->run, digit_keys[i]);
-        if (x == y || (x && y && json_equal(x, y)))
+        if (json_equal_or_none(x, y))
             continue;
         if (!force)
             return err_set(e, ERR_INPUT,
@@ -204,6 +209,8 @@ static struct stats *sum_up(const struct part *p, uint32_t n, struct err *e)
     uint32_t last = 0; /* the first file of the run before */
     s->model = json_incref(first->model);
     s->calibration = json_deep_copy(p[0].run);
+    s->import = json_incref(first->import);
+    s->unknown = first->unknown;
     for (uint32_t i = 0; i < s->n_layers; i++) {
         s->layers[i].il = first->layers[i].il;
         s->layers[i].n_used = first->layers[i].n_used;
@@ -235,6 +242,10 @@ static bool prepare(struct part *p, uint32_t n, bool force, struct err *e)
             return false;
         if (!stats_same_model(p[0].s, p[0].path, p[i].s, p[i].path, e))
             return false;
+        if (!json_equal_or_none(p[0].s->import, p[i].s->import))
+            return err_set(e, ERR_INPUT,
+                           "%s and %s were not measured by the same tool: their sums mean different things",
+                           p[0].path, p[i].path);
         p[i].run_number = i;
         for (uint32_t k = 0; k < i; k++)
             if (json_equal(p[k].run, p[i].run) && (json_object_size(p[k].run) || p[k].of)) {

@@ -28,6 +28,7 @@ void stats_free(struct stats *s)
     json_decref(s->model);
     json_decref(s->calibration);
     json_decref(s->progress);
+    json_decref(s->import);
     free(s);
 }
 
@@ -126,7 +127,7 @@ bool stats_check(const struct stats *s, struct err *e)
     for (uint32_t i = 0; i < s->n_layers; i++) {
         const struct stats_layer *l = &s->layers[i];
         for (int h = 0; h < 2; h++) {
-            if (l->tokens[h] != s->layers[0].tokens[h])
+            if (!s->import && l->tokens[h] != s->layers[0].tokens[h])
                 return err_set(e, ERR_INPUT, "layer %u has seen %llu tokens, layer %u %llu", l->il,
                                (unsigned long long)l->tokens[h], s->layers[0].il,
                                (unsigned long long)s->layers[0].tokens[h]);

@@ -21,6 +21,17 @@ struct sums {
     uint64_t count;               /* tokens */
 };
 
+/* The sums as bits, for files of other tools that do not hold all of them. The count is always there. */
+enum sum_bit {
+    SUM_GATE = 1,
+    SUM_GATE_SQ = 2,
+    SUM_EAN = 4,
+    SUM_EAN_SQ = 8,
+    SUM_REAP = 16,
+    SUM_REAP_SQ = 32,
+    SUM_MAX = 64,
+};
+
 enum half { EVEN, ODD };
 
 struct stats_layer {
@@ -36,6 +47,8 @@ struct stats {
     json_t *model;              /* identity (view_identity); owned */
     json_t *calibration;        /* how it was made; owned */
     json_t *progress;           /* of a run that has not ended, else NULL; owned */
+    json_t *import;             /* made from another tool's file, else NULL; owned */
+    unsigned unknown;           /* sum_bits: what such a file does not hold; those sums are 0 */
 };
 
 struct stats *stats_new(uint32_t n_layers, uint32_t n_experts);
@@ -50,8 +63,8 @@ bool stats_add(struct stats *s, uint32_t i, enum half h, const struct routed *r,
 struct sums stats_total(const struct stats_layer *l, uint32_t expert);
 uint64_t stats_tokens(const struct stats_layer *l);
 
-/* The invariants: sum of counts = tokens x top-k in every layer and half, every layer saw the same tokens,
- * sums finite and not negative. */
+/* The invariants: sum of counts = tokens x top-k in every layer and half, every layer saw the same tokens
+ * (imported files excepted), sums finite and not negative. */
 bool stats_check(const struct stats *s, struct err *e);
 
 bool stats_save(const struct stats *s, const char *path, bool force, struct err *e);
@@ -67,6 +80,7 @@ enum criterion {
     CRIT_GATE_MEAN,
     CRIT_GATE_SUM,
     CRIT_REAP_L2,
+    CRIT_EAN_L2,
     CRIT_MAX_ACTIVATION,
     CRIT_RANDOM,
     N_CRITERIA
@@ -74,11 +88,15 @@ enum criterion {
 struct criterion_info {
     const char *name, *alias, *alias2; /* aliases: the names of the original implementation, or NULL */
     const char *what;
+    unsigned needs; /* sum_bits */
 };
 const struct criterion_info *criterion_info(enum criterion c);
 bool criterion_parse(const char *name, enum criterion *out); /* names and aliases */
+/* Whether the file holds what a criterion needs; if not, the message says which criteria work. */
+bool criterion_check(const struct stats *s, enum criterion c, struct err *e);
 /* score[n_experts] of one layer from its totals. An expert never routed scores 0. A number that is not finite
- * is an error naming layer and expert. seed: CRIT_RANDOM only. which: EVEN, ODD, or -1 for both together. */
+ * is an error naming layer and expert; so is a criterion that the file cannot serve. seed: CRIT_RANDOM only.
+ * which: EVEN, ODD, or -1 for both together. */
 bool criterion_scores(const struct stats *s, uint32_t i, enum criterion c, uint64_t seed, int which,
                       double *score, struct err *e);
 /* The experts 0..n-1 by score, best first; a tie goes to the lower id. */

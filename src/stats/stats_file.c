@@ -17,14 +17,15 @@
 static const struct {
     const char *key;
     size_t off;
+    unsigned bit;
 } fields[] = {
-    {"gate_sum", offsetof(struct sums, gate_sum)},
-    {"gate_sq_sum", offsetof(struct sums, gate_sq_sum)},
-    {"ean_sum", offsetof(struct sums, ean_sum)},
-    {"ean_sq_sum", offsetof(struct sums, ean_sq_sum)},
-    {"reap_sum", offsetof(struct sums, reap_sum)},
-    {"reap_sq_sum", offsetof(struct sums, reap_sq_sum)},
-    {"max_activation", offsetof(struct sums, max_activation)},
+    {"gate_sum", offsetof(struct sums, gate_sum), SUM_GATE},
+    {"gate_sq_sum", offsetof(struct sums, gate_sq_sum), SUM_GATE_SQ},
+    {"ean_sum", offsetof(struct sums, ean_sum), SUM_EAN},
+    {"ean_sq_sum", offsetof(struct sums, ean_sq_sum), SUM_EAN_SQ},
+    {"reap_sum", offsetof(struct sums, reap_sum), SUM_REAP},
+    {"reap_sq_sum", offsetof(struct sums, reap_sq_sum), SUM_REAP_SQ},
+    {"max_activation", offsetof(struct sums, max_activation), SUM_MAX},
 };
 #define N_FIELDS (sizeof fields / sizeof *fields)
 
@@ -88,6 +89,16 @@ static json_t *layer_json(const struct stats *s, const struct stats_layer *l)
     return o;
 }
 
+static json_t *import_json(const struct stats *s)
+{
+    json_t *o = json_copy(s->import), *unknown = json_array();
+    for (size_t f = 0; f < N_FIELDS; f++)
+        if (s->unknown & fields[f].bit)
+            json_array_append_new(unknown, json_string(fields[f].key));
+    json_object_set_new(o, "unknown", unknown);
+    return o;
+}
+
 bool stats_save(const struct stats *s, const char *path, bool force, struct err *e)
 {
     json_t *o = json_object(), *layers = json_object();
@@ -97,6 +108,8 @@ bool stats_save(const struct stats *s, const char *path, bool force, struct err 
     json_object_set(o, "calibration", s->calibration);
     if (s->progress)
         json_object_set(o, "progress", s->progress);
+    if (s->import)
+        json_object_set_new(o, "import", import_json(s));
     for (uint32_t i = 0; i < s->n_layers; i++) {
         char key[16];
         snprintf(key, sizeof key, "%u", s->layers[i].il);
@@ -208,6 +221,24 @@ static int by_il(const void *a, const void *b)
     return (x->il > y->il) - (x->il < y->il);
 }
 
+static bool read_import(struct stats *s, const json_t *o, struct err *e)
+{
+    json_t *unknown, *v;
+    size_t i;
+    if (!json_object_get(o, "import"))
+        return true;
+    if (!json_need_obj(o, "import", "stats", &s->import, e))
+        return false;
+    json_incref(s->import);
+    if (!json_need_arr(s->import, "unknown", "import", &unknown, e))
+        return false;
+    json_array_foreach (unknown, i, v)
+        for (size_t f = 0; f < N_FIELDS; f++)
+            if (json_is_string(v) && !strcmp(json_string_value(v), fields[f].key))
+                s->unknown |= fields[f].bit;
+    return true;
+}
+
 static struct stats *read_stats(const json_t *o, struct err *e)
 {
     const char *schema, *key;
@@ -238,6 +269,10 @@ static struct stats *read_stats(const json_t *o, struct err *e)
     s->calibration = json_incref(json_object_get(o, "calibration"));
     s->progress = json_incref(json_object_get(o, "progress"));
     uint32_t i = 0;
+    if (!read_import(s, o, e)) {
+        stats_free(s);
+        return NULL;
+    }
     json_object_foreach (layers, key, x) {
         if (!read_layer(s, &s->layers[i++], key, x, e)) {
             stats_free(s);

@@ -23,10 +23,12 @@ declare -A may=(
     [corpus]='engine'
     [profile]='convert corpus engine model stats'
     [plan]='model stats'
+    [import]='model stats'
     [prune]='hf model'
     [eval]='corpus engine'
     [convert]='engine gguf hf model'
     [cmd]='convert corpus engine eval gguf hf model plan profile prune stats'
+    [cmd]='corpus engine eval gguf import model plan profile prune stats'
     [main.c]='cmd'
 )
 # The one header of a folder that may be included where the rest of it may not.

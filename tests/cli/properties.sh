@@ -167,7 +167,7 @@ ok verify z.gguf zp.gguf --plan p1.json --quiet
 ok profile "$m" --calib "$MODELS/qwen3_moe/texts.jsonl" -o s1.json -t 1
 ok profile "$m" --calib "$MODELS/qwen3_moe/texts.jsonl" -o s2.json -t 2
 expect 'one thread and two: the same statistics' cmp s1.json s2.json
-for c in reap reap_sum ean_mean ean_sum frequency gate_mean gate_sum reap_l2 max_activation random; do
+for c in reap reap_sum ean_mean ean_sum frequency gate_mean gate_sum reap_l2 ean_l2 max_activation random; do
     ok plan s1.json --keep 4 --criterion $c -o "c1-$c.json"
     ok plan s2.json --keep 4 --criterion $c -o "c2-$c.json"
     expect "$c: the same plan" "$JSON" same "c1-$c.json" "c2-$c.json" sources

@@ -59,7 +59,7 @@ fails 2 '--output is missing' -- stats merge all.json text.json
 fails 2 'missing operand' -- stats merge -o x2.json
 fails 2 'exists' -- stats merge all.json text.json -o both.json
 fails 2 'is an input' -- stats merge all.json text.json -o text.json --force
-fails 2 '--output goes with' -- stats all.json -o x2.json
+fails 2 '--output does not go with' -- stats all.json -o x2.json
 fails 2 '--criterion does not go with' -- stats merge all.json --criterion reap -o x2.json
 cp all.json merge
 ok stats ./merge

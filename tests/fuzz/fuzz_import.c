@@ -1,0 +1,56 @@
+/* fuzz_import.c - any bytes as another tool's statistics (JSON or GGUF, told by the first bytes).
+ *
+ * Importing succeeds exactly when no error is set, and what was imported holds the invariants, ranks by what
+ * it holds and refuses the rest. */
+#include "import/import.h"
+
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define MUST(cond)                  \
+    do {                            \
+        if (!(cond))                \
+            BUG("fuzz: %s", #cond); \
+    } while (0)
+
+static void check(const struct stats *s)
+{
+    struct err e = {0};
+    double *score = calloc(s->n_experts, sizeof *score);
+    MUST(score && stats_check(s, &e) && s->import);
+    for (int c = 0; c < N_CRITERIA; c++) {
+        bool can = !(criterion_info((enum criterion)c)->needs & s->unknown);
+        MUST(criterion_check(s, (enum criterion)c, &e) == can);
+        err_clear(&e);
+        bool ok = criterion_scores(s, 0, (enum criterion)c, 0, -1, score, &e);
+        MUST(can || !ok);
+        err_clear(&e);
+    }
+    json_t *o = export_expert_profile(s, &e);
+    MUST((o != NULL) == (e.code == ERR_NONE));
+    json_decref(o);
+    free(score);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    char path[64];
+    int fd = memfd_create("fuzz", MFD_CLOEXEC);
+    MUST(fd >= 0 && write(fd, data, size) == (ssize_t)size);
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    for (uint32_t used = 0; used < 3; used++) {
+        struct err e = {0};
+        const struct import_opts o = {
+            .path = path, .architecture = "test", .n_used = used, .force = used == 2};
+        struct stats *s = import_stats(&o, &e);
+        MUST((s != NULL) == (e.code == ERR_NONE));
+        if (s)
+            check(s);
+        stats_free(s);
+    }
+    close(fd);
+    return 0;
+}
