@@ -29,7 +29,8 @@ _reap() {
     profile) own="--output --ctx --save-every --resume --force --shard --sequences --separate-streams $calib
         $engine" ;;
     stats) own="--criterion --model --output --force --format --architecture --experts-used" ;;
-    plan) own="--keep --keep-ratio --prune-ratio --fit --round-to --criterion --seed --output --model --force" ;;
+    plan) own="--keep --keep-ratio --prune-ratio --fit --round-to --criterion --seed --stats --blend
+        --protect-super --protect --from --output --model --force" ;;
     prune) own="--plan --output --dry-run --merge --mtp --no-provenance --force --max-shard-size
         --add-count-aliases --base-model --no-card" ;;
     verify) own="--plan --write-plan --force" ;;

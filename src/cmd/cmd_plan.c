@@ -1,15 +1,20 @@
 /* cmd_plan.c - which experts stay. */
 #include "base/file.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/text.h"
 #include "cmd/cmd.h"
 #include "plan/make.h"
 
-static const char *out, *criterion = "reap", *model;
+#include <string.h>
+
+static const char *out, *criterion = "reap", *model, *blend, *protect, *from;
+static struct opt_list stats_list;
+static bool protect_super;
 static int64_t keep, round_to, seed;
 static double keep_ratio, prune_ratio;
 static uint64_t fit;
-static bool has_keep, has_keep_ratio, has_prune_ratio, has_fit, has_seed;
+static bool has_keep, has_keep_ratio, has_prune_ratio, has_fit, has_round, has_seed, has_criterion;
 
 static const struct opt opts[] = {
     {OPT_HEAD, "How many (one of)", NULL, NULL, NULL, NULL, 0, 0, NULL},
@@ -20,12 +25,22 @@ static const struct opt opts[] = {
      &has_prune_ratio},
     {OPT_SIZE, "fit", NULL, &fit, "SIZE",
      "as many as fit: tensor data of at most SIZE (9.5G, 12GiB); needs --model", 0, 0, &has_fit},
-    {OPT_INT, "round-to", NULL, &round_to, "M", "a multiple of M", 1, 65536, NULL},
+    {OPT_INT, "round-to", NULL, &round_to, "M", "a multiple of M", 1, 65536, &has_round},
     {OPT_HEAD, "Which", NULL, NULL, NULL, NULL, 0, 0, NULL},
     {OPT_STR, "criterion", NULL, &criterion, "NAME",
      "reap (default), reap_sum, ean_mean, ean_sum, frequency, gate_mean, gate_sum, reap_l2, ean_l2, max_activation, random",
-     0, 0, NULL},
+     0, 0, &has_criterion},
     {OPT_INT, "seed", NULL, &seed, "N", "of the criterion random (default 0)", 0, 9e15, &has_seed},
+    {OPT_LIST, "stats", NULL, &stats_list, "STATS[:W]",
+     "a further stats file, with weight W (default 1; several times)", 0, 0, NULL},
+    {OPT_STR, "blend", NULL, &blend, "HOW",
+     "several stats files: mean (default), or maxmin: the one that loses most loses least", 0, 0, NULL},
+    {OPT_FLAG, "protect-super", NULL, &protect_super, NULL, "super experts stay (reap stats lists them)", 0,
+     0, NULL},
+    {OPT_STR, "protect", NULL, &protect, "FILE",
+     "experts that stay: JSON {\"LAYER\": [IDS]}, or lines LAYER: IDS", 0, 0, NULL},
+    {OPT_STR, "from", NULL, &from, "FILE",
+     "no stats, but a keep-list or ranking of another tool, made into a plan", 0, 0, NULL},
     {OPT_HEAD, "Files", NULL, NULL, NULL, NULL, 0, 0, NULL},
     {OPT_STR, "output", "-o", &out, "FILE", "the plan to write", 0, 0, NULL},
     {OPT_STR, "model", "-m", &model, "FILE",
@@ -34,6 +49,11 @@ static const struct opt opts[] = {
      0, NULL},
     {.kind = OPT_END},
 };
+
+static bool has_count(void)
+{
+    return has_keep || has_keep_ratio || has_prune_ratio || has_fit;
+}
 
 static bool set_count(struct plan_opts *o, struct err *e)
 {
@@ -46,7 +66,97 @@ static bool set_count(struct plan_opts *o, struct err *e)
     return true;
 }
 
-static bool print(const struct plan_opts *o, const struct plan_summary *s, struct err *e)
+/* ---- the stats files ---- */
+
+struct source {
+    char *path;
+    double weight;
+    struct stats *stats;
+};
+
+/* "stats.json:2"; a colon with no number behind it belongs to the name. */
+static bool parse_source(const char *arg, struct source *s, struct err *e)
+{
+    const char *colon = strrchr(arg, ':');
+    s->weight = 1;
+    if (!colon || !parse_f64(colon + 1, &s->weight)) {
+        s->path = xstrdup(arg);
+        s->weight = 1;
+        return true;
+    }
+    s->path = xstrndup(arg, (size_t)(colon - arg));
+    return (s->weight > 0 && s->weight <= 1e9) ||
+           err_set(e, ERR_INPUT, "--stats '%s': the weight must be above 0 (and at most 1e9)", arg);
+}
+
+static void free_sources(struct source *s, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        free(s[i].path);
+        stats_free(s[i].stats);
+    }
+    free(s);
+}
+
+static bool load_source(struct source *all, uint32_t i, struct err *e)
+{
+    for (uint32_t k = 0; k < i; k++)
+        if (file_same(all[k].path, all[i].path))
+            return err_set(e, ERR_INPUT, "'%s' is given twice; --stats %s:2 gives it a weight", all[i].path,
+                           all[i].path);
+    if (file_would_destroy(out, all[i].path))
+        return err_set(e, ERR_INPUT, "the output '%s' is an input", out);
+    return (all[i].stats = stats_load(all[i].path, e)) != NULL;
+}
+
+/* The operand, if there is one, and all --stats; NULL with *e. */
+static struct source *load_sources(char const *const *args, uint32_t n_args, uint32_t *n, struct err *e)
+{
+    *n = n_args + stats_list.n;
+    struct source *s = xcalloc(*n, sizeof *s);
+    bool ok = true;
+    if (n_args)
+        s[0] = (struct source){.path = xstrdup(args[0]), .weight = 1};
+    for (uint32_t i = n_args; ok && i < *n; i++)
+        ok = parse_source(stats_list.v[i - n_args], &s[i], e);
+    for (uint32_t i = 0; ok && i < *n; i++)
+        ok = load_source(s, i, e);
+    if (ok)
+        return s;
+    free_sources(s, *n);
+    return NULL;
+}
+
+/* ---- printing ---- */
+
+/* What each of several files keeps of its score. */
+static void print_sources(struct buf *b, const struct plan *p)
+{
+    json_t *a = json_object_get(p->doc, "sources"), *x;
+    size_t i;
+    if (json_array_size(a) < 2)
+        return;
+    json_array_foreach (a, i, x)
+        buf_fmt(b, "  %5.1f %% of %s\n", 100 * json_real_value(json_object_get(x, "score_kept")),
+                json_string_value(json_object_get(x, "stats")));
+}
+
+static json_t *sources_json(const struct plan *p)
+{
+    json_t *all = json_array(), *x;
+    size_t i;
+    json_array_foreach (json_object_get(p->doc, "sources"), i, x) {
+        json_t *o = json_object();
+        static const char *const keys[] = {"stats", "weight", "score_kept"};
+        for (size_t k = 0; k < 3; k++)
+            json_object_set(o, keys[k], json_object_get(x, keys[k]));
+        json_array_append_new(all, o);
+    }
+    return all;
+}
+
+static bool print(const struct plan_opts *o, const struct plan *p, const struct plan_summary *s,
+                  struct err *e)
 {
     double ratio = 1 - (double)s->n_keep / s->n_experts;
     if (cmd_json) {
@@ -60,6 +170,11 @@ static bool print(const struct plan_opts *o, const struct plan_summary *s, struc
         json_object_set_new(j, "tokens_kept", json_real(s->tokens_kept));
         json_object_set_new(j, "never_routed", json_integer(s->n_never));
         json_object_set_new(j, "never_routed_kept", json_integer(s->n_never_kept));
+        json_object_set_new(j, "n_protected", json_integer(s->n_protected));
+        if (json_object_get(p->doc, "blend")) {
+            json_object_set(j, "blend", json_object_get(p->doc, "blend"));
+            json_object_set_new(j, "sources", sources_json(p));
+        }
         if (s->bytes_before) {
             json_object_set_new(j, "bytes_before", json_integer((json_int_t)s->bytes_before));
             json_object_set_new(j, "bytes_after", json_integer((json_int_t)s->bytes_after));
@@ -72,6 +187,10 @@ static bool print(const struct plan_opts *o, const struct plan_summary *s, struc
             s->n_experts, s->n_layers, 100 * ratio, criterion_info(o->criterion)->name);
     buf_fmt(&b, "they hold %.1f %% of the score and were given %.1f %% of the routed tokens\n",
             100 * s->score_kept, 100 * s->tokens_kept);
+    print_sources(&b, p);
+    if (s->n_protected)
+        buf_fmt(&b, "%u protected expert%s among them\n", s->n_protected,
+                s->n_protected == 1 ? " is" : "s are");
     if (s->bytes_before)
         buf_fmt(&b, "tensor data: %s -> %s\n", human_bytes(s->bytes_before, x),
                 human_bytes(s->bytes_after, y));
@@ -81,31 +200,96 @@ static bool print(const struct plan_opts *o, const struct plan_summary *s, struc
     return cmd_print(&b, e);
 }
 
-static bool run(char const *const *args, uint32_t n, struct err *e)
+/* ---- the two ways ---- */
+
+static bool plan_stats(char const *const *args, uint32_t n_args, struct plan_opts *o, struct err *e)
 {
-    (void)n;
-    struct plan_opts o = {.stats_path = args[0], .seed = (uint64_t)seed, .force = cmd_force};
+    struct id_lists lists = {0};
     struct plan_summary sum;
-    if (!out)
-        return err_set(e, ERR_INPUT, "--output is missing: where shall the plan go?");
-    if (!criterion_parse(criterion, &o.criterion))
-        return err_set(e, ERR_INPUT, "--criterion '%s' is not known; reap plan --help lists them", criterion);
-    if (!set_count(&o, e) || !file_check_output(out, cmd_force, e))
-        return false;
-    if (file_would_destroy(out, args[0]))
-        return err_set(e, ERR_INPUT, "the output '%s' is an input", out);
-    if (has_seed && o.criterion != CRIT_RANDOM)
-        log_note("note: --seed matters only to --criterion random");
-    struct stats *s = stats_load(args[0], e);
-    struct view *v = s && model ? view_open(model, e) : NULL;
     struct plan *p = NULL;
+    struct view *v = NULL;
+    uint32_t n = 0;
+    if (protect &&
+        (file_would_destroy(out, protect) ? !err_set(e, ERR_INPUT, "the output '%s' is an input", out)
+                                          : !lists_read(protect, &lists, e)))
+        return false;
+    o->protect = protect ? &lists : NULL;
+    struct source *s = load_sources(args, n_args, &n, e);
+    struct plan_source *src = xcalloc(n, sizeof *src);
+    for (uint32_t i = 0; s && i < n; i++)
+        src[i] = (struct plan_source){s[i].stats, s[i].path, s[i].weight};
+    if (s && model)
+        v = view_open(model, e);
     if (s && (!model || (v && view_check_output(v, out, e) && view_hash(v, e))))
-        p = plan_make(s, v, &o, &sum, e);
-    bool ok = p && json_write(out, p->doc, cmd_force, e) && print(&o, &sum, e);
+        p = plan_blend(src, n, v, o, &sum, e);
+    bool ok = p && json_write(out, p->doc, cmd_force, e) && print(o, p, &sum, e);
     plan_free(p);
     view_free(v);
-    stats_free(s);
+    free(src);
+    if (s)
+        free_sources(s, n);
+    lists_clear(&lists);
     return ok;
+}
+
+static bool plan_lists(const struct plan_opts *o, struct err *e)
+{
+    struct id_lists lists;
+    if (file_would_destroy(out, from))
+        return err_set(e, ERR_INPUT, "the output '%s' is an input", out);
+    if (!lists_read(from, &lists, e))
+        return false;
+    struct view *v = model ? view_open(model, e) : NULL;
+    struct plan *p = NULL;
+    if (!model || (v && view_check_output(v, out, e) && view_hash(v, e)))
+        p = plan_from_lists(&lists, from, has_count(), v, o, e);
+    bool ok = p && json_write(out, p->doc, cmd_force, e);
+    if (ok && cmd_json) {
+        json_t *j = json_object();
+        json_object_set_new(j, "plan", json_text(out));
+        json_object_set_new(j, "n_keep", json_integer(p->n_keep));
+        json_object_set_new(j, "n_layers", json_integer(p->n_layers));
+        ok = cmd_print_json("plan", j, e);
+    } else if (ok) {
+        struct buf b = {0};
+        buf_fmt(&b, "%s: %u experts stay in each of %u layers, as %s says%s\n", out, p->n_keep, p->n_layers,
+                from, v ? "" : " (not checked against a model: --model)");
+        ok = cmd_print(&b, e);
+    }
+    plan_free(p);
+    view_free(v);
+    lists_clear(&lists);
+    return ok;
+}
+
+static bool check_options(uint32_t n_args, struct plan_opts *o, struct err *e)
+{
+    if (!from && !n_args && !stats_list.n)
+        return err_set(e, ERR_INPUT, "missing operand; usage: reap plan %s", cmd_plan.usage);
+    if (from && (n_args || stats_list.n || blend || protect || protect_super || has_criterion || has_seed))
+        return err_set(e, ERR_INPUT, "--from takes no stats files, and no criterion, blend or protection");
+    if (!out)
+        return err_set(e, ERR_INPUT, "--output is missing: where shall the plan go?");
+    if (!criterion_parse(criterion, &o->criterion))
+        return err_set(e, ERR_INPUT, "--criterion '%s' is not known; reap plan --help lists them", criterion);
+    if (blend && strcmp(blend, "mean") != 0 && strcmp(blend, "maxmin") != 0)
+        return err_set(e, ERR_INPUT, "--blend '%s' is not known: mean or maxmin", blend);
+    if (from && has_round && !has_count())
+        return err_set(e, ERR_INPUT, "--round-to goes with --keep and its like");
+    o->blend = blend && !strcmp(blend, "maxmin") ? BLEND_MAXMIN : BLEND_MEAN;
+    if (blend && n_args + stats_list.n < 2)
+        log_note("note: --blend matters only with several stats files");
+    if (has_seed && o->criterion != CRIT_RANDOM)
+        log_note("note: --seed matters only to --criterion random");
+    return ((from && !has_count()) || set_count(o, e)) && file_check_output(out, cmd_force, e);
+}
+
+static bool run(char const *const *args, uint32_t n, struct err *e)
+{
+    struct plan_opts o = {.seed = (uint64_t)seed, .force = cmd_force, .protect_super = protect_super};
+    if (!check_options(n, &o, e))
+        return false;
+    return from ? plan_lists(&o, e) : plan_stats(args, n, &o, e);
 }
 
 const struct cmd cmd_plan = {
@@ -113,9 +297,11 @@ const struct cmd cmd_plan = {
     .usage = "STATS (--keep N | --keep-ratio R | --prune-ratio R | --fit SIZE) -o PLAN",
     .summary = "choose which experts stay, from a stats file",
     .example = "  reap plan stats.json --prune-ratio 0.25 -o plan.json\n"
-               "  reap plan stats.json --fit 12GiB --model model.gguf --round-to 8 -o plan.json\n",
+               "  reap plan stats.json --fit 12GiB --model model.gguf --round-to 8 -o plan.json\n"
+               "  reap plan --stats code.json:2 --stats chat.json --prune-ratio 0.5 -o plan.json\n"
+               "  reap plan --from keep-list.json --model model.gguf -o plan.json\n",
     .opts = (const struct opt *const[]){opts, NULL},
-    .min_args = 1,
+    .min_args = 0,
     .max_args = 1,
     .run = run,
 };

@@ -5,6 +5,9 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "plan/blend.h"
+#include "stats/merge.h"
+#include "stats/summary.h"
 
 #include <math.h>
 #include <string.h>
@@ -93,6 +96,12 @@ static bool fused_count(uint32_t n)
 
 /* ---- which ---- */
 
+static int by_id(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
 void plan_choose(const double *score, const struct shape *s, uint32_t n_keep, uint32_t *keep)
 {
     uint8_t *in = xcalloc(s->n_experts, 1);
@@ -117,45 +126,203 @@ static bool same_layers(const struct stats *s, const struct view *v, const char 
     return true;
 }
 
-/* ---- the file ---- */
+/* ---- several sources, protected experts ---- */
 
-static json_t *layer_loss(const struct stats *s, uint32_t i, const double *score, const struct plan_layer *l,
-                          uint32_t n_keep, struct plan_summary *sum)
+struct job {
+    const struct plan_source *src;
+    uint32_t n_src;
+    const struct plan_opts *o;
+    struct shape shape;
+    uint32_t n_keep;
+    uint8_t *fixed; /* [n_layers][n_experts] */
+    double *kept;   /* [n_src] mean over the layers: share of the source's score that stays */
+    struct plan_summary *sum;
+};
+
+/* share[n_src][n]: what each source gives; score[n]: what ranks, or for maxmin what reports. One source: its
+ * scores as they are. */
+static bool layer_scores(const struct job *j, uint32_t i, double *share, double *score, struct err *e)
 {
-    double total = 0, kept = 0, routed = 0, routed_kept = 0, reap = 0, reap_kept = 0, least = INFINITY,
-           most = 0;
-    json_t *never = json_array(), *o = json_object();
-    uint32_t next = 0;
-    for (uint32_t j = 0; j < s->n_experts; j++) {
-        struct sums t = stats_total(&s->layers[i], j);
-        bool stays = next < n_keep && l->keep[next] == j;
-        next += stays;
-        total += score[j];
-        kept += stays ? score[j] : 0;
-        routed += (double)t.count;
-        routed_kept += stays ? (double)t.count : 0;
-        reap += t.reap_sum;
-        reap_kept += stays ? t.reap_sum : 0;
-        least = stays && score[j] < least ? score[j] : least;
-        most = !stays && score[j] > most ? score[j] : most;
-        if (!t.count) {
-            json_array_append_new(never, json_integer(j));
-            sum->n_never++;
-            sum->n_never_kept += stays;
+    uint32_t n = j->shape.n_experts;
+    double weights = 0;
+    memset(score, 0, n * sizeof *score);
+    for (uint32_t d = 0; d < j->n_src; d++)
+        weights += j->src[d].weight;
+    for (uint32_t d = 0; d < j->n_src; d++) {
+        double *x = share + (size_t)d * n, total = 0;
+        if (!criterion_scores(j->src[d].stats, i, j->o->criterion, j->o->seed, -1, x, e))
+            return err_ctx(e, "%s", j->src[d].path);
+        for (uint32_t k = 0; k < n; k++)
+            total += x[k];
+        for (uint32_t k = 0; k < n; k++) {
+            if (j->n_src == 1)
+                score[k] = x[k];
+            x[k] = total > 0 ? x[k] / total : 0;
+            if (j->n_src > 1)
+                score[k] += x[k] * j->src[d].weight / weights;
         }
     }
-    double share = total > 0 ? kept / total : 1, tokens = routed > 0 ? routed_kept / routed : 1;
-    json_object_set_new(o, "score_lost", json_real(1 - share));
-    json_object_set_new(o, "tokens_lost", json_real(1 - tokens));
+    return true;
+}
+
+static void choose(const struct job *j, uint32_t i, const double *share, const double *score, uint32_t *keep)
+{
+    uint32_t n = j->shape.n_experts, at = 0;
+    const uint8_t *fixed = j->fixed + (size_t)i * n;
+    uint8_t *in = xcalloc(n, 1);
+    double *rank = xcalloc(n, sizeof *rank);
+    for (uint32_t k = 0; k < n; k++)
+        rank[k] = fixed[k] ? INFINITY : score[k];
+    if (j->n_src > 1 && j->o->blend == BLEND_MAXMIN)
+        blend_maxmin(share, j->n_src, fixed, &j->shape, j->n_keep, in);
+    else
+        criterion_choose(rank, n, j->shape.n_groups, j->n_keep, in);
+    for (uint32_t k = 0; k < n; k++)
+        if (in[k])
+            keep[at++] = k;
+    free(rank);
+    free(in);
+}
+
+static bool fix_super(struct job *j, struct err *e)
+{
+    const struct stats *s = j->src[0].stats;
+    size_t all = (size_t)s->n_layers * s->n_experts;
+    uint8_t *in = xcalloc(all, 1);
+    bool ok = true;
+    for (uint32_t d = 0; ok && d < j->n_src; d++) {
+        uint32_t n;
+        double limit;
+        ok = summary_super(j->src[d].stats, in, &n, &limit, e) || err_ctx(e, "%s", j->src[d].path);
+        for (size_t k = 0; ok && k < all; k++)
+            j->fixed[k] |= in[k];
+    }
+    free(in);
+    return ok;
+}
+
+static bool fix_lists(struct job *j, const struct id_lists *p, struct err *e)
+{
+    const struct stats *s = j->src[0].stats;
+    for (uint32_t a = 0; a < p->n; a++) {
+        uint32_t i = 0;
+        while (i < s->n_layers && s->layers[i].il != p->l[a].il)
+            i++;
+        if (i == s->n_layers)
+            return err_set(e, ERR_INPUT, "--protect: layer %u has no experts", p->l[a].il);
+        for (uint32_t k = 0; k < p->l[a].n; k++) {
+            if (p->l[a].ids[k] >= s->n_experts)
+                return err_set(e, ERR_INPUT, "--protect: layer %u: expert %u of %u", p->l[a].il,
+                               p->l[a].ids[k], s->n_experts);
+            j->fixed[(size_t)i * s->n_experts + p->l[a].ids[k]] = 1;
+        }
+    }
+    return true;
+}
+
+static bool check_fixed(struct job *j, struct err *e)
+{
+    const struct stats *s = j->src[0].stats;
+    uint32_t size = s->n_experts / j->shape.n_groups, each = j->n_keep / j->shape.n_groups;
+    for (uint32_t i = 0; i < s->n_layers; i++)
+        for (uint32_t g = 0; g < j->shape.n_groups; g++) {
+            uint32_t n = 0;
+            for (uint32_t k = 0; k < size; k++)
+                n += j->fixed[(size_t)i * s->n_experts + g * size + k];
+            j->sum->n_protected += n;
+            if (n > each && j->shape.n_groups > 1)
+                return err_set(e, ERR_INPUT,
+                               "layer %u: %u experts of group %u are protected, but only %u stay of each",
+                               s->layers[i].il, n, g, each);
+            if (n > each)
+                return err_set(e, ERR_INPUT, "layer %u: %u experts are protected, but only %u stay",
+                               s->layers[i].il, n, each);
+        }
+    return true;
+}
+
+/* ---- the file ---- */
+
+struct loss {
+    double score, score_kept, tokens_kept,
+        reap_kept; /* the last two: shares, means over the sources by weight */
+    double least, most;
+};
+
+static double part(double kept, double total, double otherwise)
+{
+    return total > 0 ? kept / total : otherwise;
+}
+
+/* The shares of one source that stay. */
+static void source_loss(struct job *j, uint32_t d, uint32_t i, const double *share, const uint8_t *in,
+                        json_t *kept, struct loss *l)
+{
+    const struct stats *s = j->src[d].stats;
+    double routed = 0, routed_kept = 0, reap = 0, reap_kept = 0, score = 0, all = 0, weights = 0;
+    for (uint32_t k = 0; k < s->n_experts; k++) {
+        struct sums t = stats_total(&s->layers[i], k);
+        routed += (double)t.count;
+        reap += t.reap_sum;
+        all += share[k];
+        if (in[k]) {
+            routed_kept += (double)t.count;
+            reap_kept += t.reap_sum;
+            score += share[k];
+        }
+    }
+    for (uint32_t k = 0; k < j->n_src; k++)
+        weights += j->src[k].weight;
+    double w = j->src[d].weight / weights;
+    l->tokens_kept += w * part(routed_kept, routed, 1);
+    l->reap_kept += w * part(reap_kept, reap, 1);
+    score = part(score, all, 1);
+    j->kept[d] += score / s->n_layers;
+    json_array_append_new(kept, json_real(score));
+}
+
+static json_t *layer_loss(struct job *j, uint32_t i, const double *share, const double *score,
+                          const struct plan_layer *l)
+{
+    const struct stats *s = j->src[0].stats;
+    uint32_t n = s->n_experts;
+    struct loss x = {.least = INFINITY};
+    uint8_t *in = xcalloc(n, 1);
+    json_t *never = json_array(), *o = json_object(), *kept = json_array();
+    for (uint32_t k = 0; k < j->n_keep; k++)
+        in[l->keep[k]] = 1;
+    for (uint32_t k = 0; k < n; k++) {
+        uint64_t count = 0;
+        for (uint32_t d = 0; d < j->n_src; d++)
+            count |= stats_total(&j->src[d].stats->layers[i], k).count;
+        x.score += score[k];
+        x.score_kept += in[k] ? score[k] : 0;
+        x.least = in[k] && score[k] < x.least ? score[k] : x.least;
+        x.most = !in[k] && score[k] > x.most ? score[k] : x.most;
+        if (!count) {
+            json_array_append_new(never, json_integer(k));
+            j->sum->n_never++;
+            j->sum->n_never_kept += in[k];
+        }
+    }
+    for (uint32_t d = 0; d < j->n_src; d++)
+        source_loss(j, d, i, share + (size_t)d * n, in, kept, &x);
+    double stays = part(x.score_kept, x.score, 1);
+    json_object_set_new(o, "score_lost", json_real(1 - stays));
+    json_object_set_new(o, "tokens_lost", json_real(1 - x.tokens_kept));
     if (!(s->unknown & SUM_REAP))
-        json_object_set_new(o, "reap_sum_lost", json_real(reap > 0 ? 1 - reap_kept / reap : 0));
-    json_object_set_new(o, "lowest_kept", json_real(least));
-    json_object_set_new(o, "highest_removed", n_keep < s->n_experts ? json_real(most) : json_null());
+        json_object_set_new(o, "reap_sum_lost", json_real(1 - x.reap_kept));
+    json_object_set_new(o, "lowest_kept", json_real(x.least));
+    json_object_set_new(o, "highest_removed", j->n_keep < n ? json_real(x.most) : json_null());
+    if (j->n_src > 1)
+        json_object_set(o, "score_kept_by_source", kept);
     if (json_array_size(never))
         json_object_set(o, "never_routed", never);
+    json_decref(kept);
     json_decref(never);
-    sum->score_kept += share / s->n_layers;
-    sum->tokens_kept += tokens / s->n_layers;
+    free(in);
+    j->sum->score_kept += stays / s->n_layers;
+    j->sum->tokens_kept += x.tokens_kept / s->n_layers;
     return o;
 }
 
@@ -172,58 +339,100 @@ static json_t *without_paths(const json_t *calibration)
     return c;
 }
 
-static json_t *sources(const struct plan_opts *o, const struct stats *s)
+static json_t *sources(const struct job *j)
 {
-    char hex[65];
-    struct err ignore = {0};
-    json_t *a = json_array(), *x = json_object();
-    json_object_set_new(x, "stats", json_text(path_base(o->stats_path)));
-    if (sha256_file(o->stats_path, hex, &ignore))
-        json_object_set_new(x, "sha256", json_string(hex));
-    json_t *n = json_object_get(s->calibration, "n_tokens");
-    if (n)
-        json_object_set(x, "n_tokens", n);
-    if (s->calibration)
-        json_object_set_new(x, "calibration", without_paths(s->calibration));
-    json_array_append_new(a, x);
+    json_t *a = json_array();
+    for (uint32_t d = 0; d < j->n_src; d++) {
+        char hex[65];
+        struct err ignore = {0};
+        json_t *x = json_object(), *cal = j->src[d].stats->calibration, *n = json_object_get(cal, "n_tokens");
+        json_object_set_new(x, "stats", json_text(path_base(j->src[d].path)));
+        if (sha256_file(j->src[d].path, hex, &ignore))
+            json_object_set_new(x, "sha256", json_string(hex));
+        if (j->n_src > 1) {
+            json_object_set_new(x, "weight", json_real(j->src[d].weight));
+            json_object_set_new(x, "score_kept", json_real(j->kept[d]));
+        }
+        if (n)
+            json_object_set(x, "n_tokens", n);
+        if (cal)
+            json_object_set_new(x, "calibration", without_paths(cal));
+        json_array_append_new(a, x);
+    }
     return a;
 }
 
-static struct plan *build(const struct stats *s, const struct shape *sh, const struct plan_opts *o,
-                          uint32_t n_keep, struct plan_summary *sum, struct err *e)
+static void put_ids(json_t *o, uint32_t il, const uint32_t *ids, uint32_t n)
 {
+    char key[16];
+    json_t *a = json_array();
+    for (uint32_t k = 0; k < n; k++)
+        json_array_append_new(a, json_integer(ids[k]));
+    snprintf(key, sizeof key, "%u", il);
+    json_object_set_new(o, key, a);
+}
+
+static json_t *fixed_json(const struct job *j)
+{
+    const struct stats *s = j->src[0].stats;
+    json_t *o = json_object();
+    uint32_t *ids = xcalloc(s->n_experts, sizeof *ids);
+    for (uint32_t i = 0; i < s->n_layers; i++) {
+        uint32_t n = 0;
+        for (uint32_t k = 0; k < s->n_experts; k++)
+            if (j->fixed[(size_t)i * s->n_experts + k])
+                ids[n++] = k;
+        if (n)
+            put_ids(o, s->layers[i].il, ids, n);
+    }
+    free(ids);
+    return o;
+}
+
+static json_t *doc_start(uint32_t n_keep, uint32_t n_experts)
+{
+    json_t *d = json_object();
+    json_object_set_new(d, "schema", json_string("reap.plan/1"));
+    json_object_set_new(d, "version", json_string(REAP_VERSION));
+    json_object_set_new(d, "n_keep", json_integer(n_keep));
+    if (n_experts)
+        json_object_set_new(d, "n_experts", json_integer(n_experts));
+    return d;
+}
+
+static struct plan *build(struct job *j, struct err *e)
+{
+    const struct stats *s = j->src[0].stats;
     struct plan *p = xcalloc(1, sizeof *p);
     json_t *keep = json_object(), *lost = json_object();
-    double *score = xcalloc(s->n_experts, sizeof *score);
+    double *share = xcalloc(((size_t)j->n_src + 1) * s->n_experts, sizeof *share);
+    double *score = share + (size_t)j->n_src * s->n_experts;
     bool ok = true;
-    p->n_keep = n_keep;
+    p->n_keep = j->n_keep;
     p->layers = xcalloc(s->n_layers, sizeof *p->layers);
     for (uint32_t i = 0; ok && i < s->n_layers; i++) {
         struct plan_layer *l = &p->layers[p->n_layers++];
         char key[16];
         l->il = s->layers[i].il;
-        l->keep = xcalloc(n_keep, sizeof *l->keep);
-        if (!(ok = criterion_scores(s, i, o->criterion, o->seed, -1, score, e)))
+        l->keep = xcalloc(j->n_keep, sizeof *l->keep);
+        if (!(ok = layer_scores(j, i, share, score, e)))
             break;
-        plan_choose(score, sh, n_keep, l->keep);
-        json_t *ids = json_array();
-        for (uint32_t k = 0; k < n_keep; k++)
-            json_array_append_new(ids, json_integer(l->keep[k]));
+        choose(j, i, share, score, l->keep);
+        put_ids(keep, l->il, l->keep, j->n_keep);
         snprintf(key, sizeof key, "%u", l->il);
-        json_object_set_new(keep, key, ids);
-        json_object_set_new(lost, key, layer_loss(s, i, score, l, n_keep, sum));
+        json_object_set_new(lost, key, layer_loss(j, i, share, score, l));
     }
-    free(score);
-    json_t *d = p->doc = json_object();
-    json_object_set_new(d, "schema", json_string("reap.plan/1"));
-    json_object_set_new(d, "version", json_string(REAP_VERSION));
-    json_object_set_new(d, "n_keep", json_integer(n_keep));
-    json_object_set_new(d, "n_experts", json_integer(s->n_experts));
-    json_object_set_new(d, "criterion", json_string(criterion_info(o->criterion)->name));
-    if (o->criterion == CRIT_RANDOM)
-        json_object_set_new(d, "seed", json_integer((json_int_t)o->seed));
+    free(share);
+    json_t *d = p->doc = doc_start(j->n_keep, s->n_experts);
+    json_object_set_new(d, "criterion", json_string(criterion_info(j->o->criterion)->name));
+    if (j->o->criterion == CRIT_RANDOM)
+        json_object_set_new(d, "seed", json_integer((json_int_t)j->o->seed));
+    if (j->n_src > 1)
+        json_object_set_new(d, "blend", json_string(j->o->blend == BLEND_MAXMIN ? "maxmin" : "mean"));
     json_object_set(d, "model", s->model);
-    json_object_set_new(d, "sources", sources(o, s));
+    json_object_set_new(d, "sources", sources(j));
+    if (j->sum->n_protected)
+        json_object_set_new(d, "protected", fixed_json(j));
     json_object_set_new(d, "keep", keep);
     json_object_set_new(d, "lost", lost);
     if (ok)
@@ -232,56 +441,180 @@ static struct plan *build(const struct stats *s, const struct shape *sh, const s
     return NULL;
 }
 
-struct plan *plan_make(const struct stats *s, const struct view *v, const struct plan_opts *o,
-                       struct plan_summary *sum, struct err *e)
+/* Each source alone, and against the model and the first one. */
+static bool check_sources(const struct plan_source *src, uint32_t n, const struct view *v,
+                          const struct plan_opts *o, struct err *e)
 {
-    struct shape sh;
-    uint32_t n = 0;
+    for (uint32_t d = 0; d < n; d++) {
+        const struct stats *s = src[d].stats;
+        if (stats_tokens(&s->layers[0]) == 0)
+            return err_set(e, ERR_INPUT, "%s: holds no token at all, nothing can be ranked", src[d].path);
+        if (s->progress)
+            log_warn("'%s' is of a profile that has not ended", src[d].path);
+        if (v) {
+            char what[300];
+            snprintf(what, sizeof what, "stats file '%.250s'", src[d].path);
+            if (!view_match(v, s->model, what, e)) {
+                if (!o->force)
+                    return false;
+                log_warn("%s (--force)", e->msg);
+                err_clear(e);
+            }
+            if (!same_layers(s, v, what, e))
+                return false;
+        }
+        if (d && !stats_same_model(src[0].stats, src[0].path, s, src[d].path, e))
+            return false;
+        if (o->blend == BLEND_MAXMIN && src[d].weight != src[0].weight)
+            return err_set(e, ERR_INPUT,
+                           "%s: weights mean nothing to --blend maxmin, where the worst source decides",
+                           src[d].path);
+    }
+    return true;
+}
+
+static void say_counts(const struct job *j, uint32_t n_experts, const struct plan_opts *o)
+{
+    uint32_t n = j->n_keep;
+    if (j->sum->n_asked != n && !o->round_to)
+        log_note(
+            "note: %u experts asked for, %u stay: the router needs at least %u, and equal numbers in %u group%s",
+            j->sum->n_asked, n, j->shape.n_used, j->shape.n_groups, j->shape.n_groups == 1 ? "" : "s");
+    if (!fused_count(n) && fused_count(n_experts))
+        log_note(
+            "note: with %u experts the CUDA backend of llama.cpp routes unfused (same result, some speed); powers of two up to 512, "
+            "288 and 576 are fused",
+            n);
+}
+
+struct plan *plan_blend(const struct plan_source *src, uint32_t n_src, const struct view *v,
+                        const struct plan_opts *o, struct plan_summary *sum, struct err *e)
+{
+    const struct stats *s = src[0].stats;
+    struct job j = {.src = src, .n_src = n_src, .o = o, .sum = sum};
     *sum = (struct plan_summary){.n_experts = s->n_experts, .n_layers = s->n_layers};
     const char *no = v ? view_refusal(v) : NULL;
     if (no) {
         err_set(e, ERR_INPUT, "%s: cannot be pruned: %s", v->path, no);
         return NULL;
     }
-    if (stats_tokens(&s->layers[0]) == 0) {
-        err_set(e, ERR_INPUT, "%s: holds no token at all, nothing can be ranked", o->stats_path);
+    if (!check_sources(src, n_src, v, o, e))
+        return NULL;
+    if (!shape_of_stats(s, &j.shape, e) || !plan_count(v ? &v->shape : &j.shape, v, o, &j.n_keep, e)) {
+        err_ctx(e, "%s", src[0].path);
         return NULL;
     }
-    if (s->progress)
-        log_warn("'%s' is of a profile that has not ended", o->stats_path);
-    if (v) {
-        char what[300];
-        snprintf(what, sizeof what, "stats file '%.250s'", o->stats_path);
-        if (!view_match(v, s->model, what, e)) {
-            if (!o->force)
-                return NULL;
-            log_warn("%s (--force)", e->msg);
-            err_clear(e);
-        }
-        if (!same_layers(s, v, what, e))
-            return NULL;
-    }
-    if (!shape_of_stats(s, &sh, e) || !plan_count(v ? &v->shape : &sh, v, o, &n, e)) {
-        err_ctx(e, "%s", o->stats_path);
-        return NULL;
-    }
-    sum->n_keep = n;
-    sum->n_asked = o->kind == FIT_BYTES ? n : asked_count(v ? &v->shape : &sh, o);
-    if (sum->n_asked != n && !o->round_to)
-        log_note(
-            "note: %u experts asked for, %u stay: the router needs at least %u, and equal numbers in %u group%s",
-            sum->n_asked, n, sh.n_used, sh.n_groups, sh.n_groups == 1 ? "" : "s");
+    j.shape = v ? v->shape : j.shape;
+    sum->n_keep = j.n_keep;
+    sum->n_asked = o->kind == FIT_BYTES ? j.n_keep : asked_count(&j.shape, o);
     if (v) {
         sum->bytes_before = v->bytes;
-        sum->bytes_after = view_bytes_kept(v, n);
+        sum->bytes_after = view_bytes_kept(v, j.n_keep);
     }
-    struct plan *p = build(s, v ? &v->shape : &sh, o, n, sum, e);
-    if (!p)
-        err_ctx(e, "%s", o->stats_path);
-    else if (!fused_count(n) && fused_count(s->n_experts))
-        log_note(
-            "note: with %u experts the CUDA backend of llama.cpp routes unfused (same result, some speed); powers of two up to 512, "
-            "288 and 576 are fused",
-            n);
+    j.fixed = xcalloc((size_t)s->n_layers, s->n_experts);
+    j.kept = xcalloc(n_src, sizeof *j.kept);
+    struct plan *p = NULL;
+    if ((!o->protect_super || fix_super(&j, e)) && (!o->protect || fix_lists(&j, o->protect, e)) &&
+        check_fixed(&j, e))
+        p = build(&j, e);
+    if (p)
+        say_counts(&j, s->n_experts, o);
+    free(j.kept);
+    free(j.fixed);
     return p;
+}
+
+struct plan *plan_make(const struct stats *s, const struct view *v, const struct plan_opts *o,
+                       struct plan_summary *sum, struct err *e)
+{
+    const struct plan_source src = {s, o->stats_path, 1};
+    return plan_blend(&src, 1, v, o, sum, e);
+}
+
+/* ---- from somebody else's lists ---- */
+
+/* Experts per layer: by the model, by the file, or by lists that rank all of them. 0: not known. */
+static uint32_t experts_of(const struct id_lists *l, const struct view *v)
+{
+    uint32_t n = l->l[0].n;
+    if (v)
+        return v->shape.n_experts;
+    if (l->n_experts || l->is_keep)
+        return l->n_experts;
+    for (uint32_t i = 0; i < l->n; i++) {
+        if (l->l[i].n != n)
+            return 0;
+        for (uint32_t k = 0; k < n; k++)
+            if (l->l[i].ids[k] >= n)
+                return 0;
+    }
+    return n;
+}
+
+static bool list_count(const struct id_lists *l, bool counted, const struct view *v, uint32_t n_experts,
+                       const struct plan_opts *o, uint32_t *out, struct err *e)
+{
+    const struct shape guess = {n_experts, 1, 1, 1};
+    *out = l->l[0].n;
+    if (counted && l->is_keep)
+        return err_set(e, ERR_INPUT, "already says who stays; --keep and its like are for rankings");
+    if (counted && !n_experts && o->kind != KEEP_COUNT)
+        return err_set(e, ERR_INPUT, "does not rank all experts, so a ratio says nothing without --model");
+    if (counted && n_experts)
+        return plan_count(v ? &v->shape : &guess, v, o, out, e);
+    if (counted)
+        *out = (uint32_t)o->value;
+    return *out > 0 || err_set(e, ERR_INPUT, "layer %u keeps no expert", l->l[0].il);
+}
+
+static bool take_list(const struct id_list *l, bool counted, uint32_t n_keep, uint32_t n_experts,
+                      struct plan_layer *out, struct err *e)
+{
+    if (counted ? l->n < n_keep : l->n != n_keep)
+        return err_set(e, ERR_INPUT, "layer %u lists %u experts, expected %s%u%s", l->il, l->n,
+                       counted ? "at least " : "", n_keep, counted ? "" : " as in the first layer");
+    out->il = l->il;
+    out->keep = xcalloc(n_keep, sizeof *out->keep);
+    for (uint32_t k = 0; k < n_keep; k++) {
+        out->keep[k] = l->ids[k];
+        if (n_experts && l->ids[k] >= n_experts)
+            return err_set(e, ERR_INPUT, "layer %u: expert %u of %u", l->il, l->ids[k], n_experts);
+    }
+    qsort(out->keep, n_keep, sizeof *out->keep, by_id);
+    return true;
+}
+
+struct plan *plan_from_lists(const struct id_lists *l, const char *path, bool counted, const struct view *v,
+                             const struct plan_opts *o, struct err *e)
+{
+    uint32_t n_experts = experts_of(l, v);
+    char hex[65];
+    struct plan *p = xcalloc(1, sizeof *p);
+    json_t *keep = json_object(), *source = json_object(), *list = json_array();
+    const char *no = v ? view_refusal(v) : NULL;
+    bool ok = no ? err_set(e, ERR_INPUT, "%s: cannot be pruned: %s", v->path, no)
+                 : list_count(l, counted, v, n_experts, o, &p->n_keep, e);
+    p->layers = xcalloc(l->n, sizeof *p->layers);
+    for (uint32_t i = 0; ok && i < l->n; i++) {
+        ok = take_list(&l->l[i], counted, p->n_keep, n_experts, &p->layers[p->n_layers++], e);
+        if (ok)
+            put_ids(keep, p->layers[i].il, p->layers[i].keep, p->n_keep);
+    }
+    ok = ok && sha256_file(path, hex, e);
+    p->doc = doc_start(p->n_keep, n_experts);
+    if (ok) {
+        json_object_set_new(source, "keep_list", json_text(path_base(path)));
+        json_object_set_new(source, "sha256", json_string(hex));
+    }
+    json_array_append_new(list, source);
+    if (v)
+        json_object_set_new(p->doc, "model", view_identity(v));
+    json_object_set_new(p->doc, "sources", list);
+    json_object_set_new(p->doc, "keep", keep);
+    if (ok && (!v || plan_check(p, v, path, false, e)))
+        return p;
+    if (!no && !strstr(e->msg, path))
+        err_ctx(e, "%s", path);
+    plan_free(p);
+    return NULL;
 }

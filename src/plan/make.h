@@ -3,19 +3,31 @@
 #define REAP_PLAN_MAKE_H
 
 #include "model/plan.h"
+#include "plan/lists.h"
 #include "stats/stats.h"
 
 enum keep_kind { KEEP_COUNT, KEEP_RATIO, PRUNE_RATIO, FIT_BYTES };
 
+enum blend { BLEND_MEAN, BLEND_MAXMIN };
+
+struct plan_source { /* a domain */
+    const struct stats *stats;
+    const char *path;
+    double weight; /* above 0 */
+};
+
 struct plan_opts {
-    const char *stats_path;
+    const char *stats_path; /* plan_make only */
     enum keep_kind kind;
     double value;      /* count or ratio */
     uint64_t fit;      /* FIT_BYTES: the largest tensor data that is allowed */
     uint32_t round_to; /* 0: no rounding */
     enum criterion criterion;
-    uint64_t seed; /* CRIT_RANDOM */
-    bool force;    /* statistics of another model are a warning */
+    uint64_t seed;                  /* CRIT_RANDOM */
+    bool force;                     /* statistics of another model are a warning */
+    enum blend blend;               /* of several sources */
+    bool protect_super;             /* super experts (summary_super) of any source stay */
+    const struct id_lists *protect; /* these stay; or NULL */
 };
 
 struct plan_summary {
@@ -24,8 +36,9 @@ struct plan_summary {
         n_asked; /* what the ratio alone gives; n_keep may be more for the router's sake, or for --round-to */
     uint32_t n_never; /* never routed, over all layers */
     uint32_t n_never_kept;
-    double score_kept;  /* mean over layers: share of the layer's score that stays; of the criterion */
-    double tokens_kept; /* mean over layers: share of routed assignments that went to experts that stay */
+    double score_kept;    /* mean over layers: share of the layer's score that stays; of the criterion */
+    double tokens_kept;   /* mean over layers: share of routed assignments that went to experts that stay */
+    uint32_t n_protected; /* over all layers */
     uint64_t bytes_before, bytes_after; /* of tensor data, 0 without a model */
 };
 
@@ -35,6 +48,18 @@ struct plan_summary {
  * error). NULL with *e set. */
 struct plan *plan_make(const struct stats *s, const struct view *v, const struct plan_opts *o,
                        struct plan_summary *sum, struct err *e);
+
+/* The same from several stats files of one model. Scores become shares of the layer's score, per source.
+ * BLEND_MEAN: their mean by weight decides. BLEND_MAXMIN: the set whose worst source keeps most (blend.h);
+ * weights must be equal then. One source is ranked by its scores as they are. */
+struct plan *plan_blend(const struct plan_source *src, uint32_t n, const struct view *v,
+                        const struct plan_opts *o, struct plan_summary *sum, struct err *e);
+
+/* A plan from somebody else's lists (path: where they came from). With counted, o says how many stay, and the
+ * lists are rankings, best first; else they are who stays. v may be NULL; then the lists or the file say how
+ * many experts there are, as far as that matters. NULL with *e. */
+struct plan *plan_from_lists(const struct id_lists *l, const char *path, bool counted, const struct view *v,
+                             const struct plan_opts *o, struct err *e);
 
 /* How many experts stay in each layer by the options; v may be NULL (then FIT_BYTES is an error). Ratios are
  * rounded so that no more is pruned than asked, and up to a count that the router allows. */

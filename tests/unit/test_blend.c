@@ -1,0 +1,370 @@
+/* test_blend.c - src/plan: several stats files in one plan, protected experts, lists of others. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/rng.h"
+#include "plan/blend.h"
+#include "plan/make.h"
+#include "tempdir.h"
+
+#include <math.h>
+#include <string.h>
+
+#define COUNT(a) (sizeof(a) / sizeof *(a))
+
+static void expect_err(struct err *e, enum err_code code, const char *part)
+{
+    if (e->code != code || !strstr(e->msg, part))
+        fail_msg("code %d with '%s' expected, got %d: %s", code, part, e->code, e->msg);
+    err_clear(e);
+}
+
+/* ---- maxmin ---- */
+
+static double worst_of(const double *share, uint32_t n_domains, uint32_t n, uint32_t set)
+{
+    double worst = INFINITY;
+    for (uint32_t d = 0; d < n_domains; d++) {
+        double k = 0;
+        for (uint32_t j = 0; j < n; j++)
+            k += set >> j & 1 ? share[d * n + j] : 0;
+        worst = k < worst ? k : worst;
+    }
+    return worst;
+}
+
+static uint32_t set_of(const uint8_t *in, uint32_t n)
+{
+    uint32_t set = 0;
+    for (uint32_t j = 0; j < n; j++)
+        set |= in[j] ? 1u << j : 0;
+    return set;
+}
+
+static void test_maxmin_by_hand(void **state)
+{
+    (void)state;
+    /* Domain 0 lives on expert 0 and 1, domain 1 on 2 and 3. By the mean 0 and 1 stay (.55, .4 against .3,
+     * .28) and domain 1 keeps .05; one of each keeps .6 and .55. */
+    static const double share[2][4] = {{0.6, 0.35, 0.05, 0}, {0.0, 0.0, 0.55, 0.45}};
+    static const uint8_t none[4], third[4] = {0, 0, 0, 1};
+    const struct shape s = {4, 1, 1, 1}, groups = {4, 1, 2, 2};
+    uint8_t in[4];
+    blend_maxmin(share[0], 2, none, &s, 2, in);
+    assert_memory_equal(in, ((uint8_t[]){1, 0, 1, 0}), 4);
+    blend_maxmin(share[0], 2, third, &s, 2, in); /* 3 stays in any case */
+    assert_memory_equal(in, ((uint8_t[]){1, 0, 0, 1}), 4);
+    blend_maxmin(share[0], 2, none, &s, 4, in);
+    assert_memory_equal(in, ((uint8_t[]){1, 1, 1, 1}), 4);
+    blend_maxmin(share[0], 2, none, &groups, 2, in);
+    assert_memory_equal(in, ((uint8_t[]){1, 0, 1, 0}), 4);
+    /* all the same: the lower ids */
+    static const double same[2][4] = {{0.25, 0.25, 0.25, 0.25}, {0.25, 0.25, 0.25, 0.25}};
+    blend_maxmin(same[0], 2, none, &s, 2, in);
+    assert_memory_equal(in, ((uint8_t[]){1, 1, 0, 0}), 4);
+}
+
+/* Against all subsets: mostly the best, never far from it; the right number, of each group; fixed
+ * ones are in. */
+static void test_maxmin_brute_force(void **state)
+{
+    (void)state;
+    enum { N = 10, D = 3 };
+    struct rng r = {11};
+    uint32_t best_found = 0, cases = 0;
+    for (int t = 0; t < 300; t++) {
+        double share[D * N];
+        uint8_t fixed[N] = {0}, in[N];
+        const uint32_t g = t % 2 ? 2 : 1, keep = 2 * (uint32_t)(1 + rng_below(&r, 4));
+        const struct shape s = {N, 1, g, g};
+        for (uint32_t d = 0; d < D; d++) {
+            double total = 0;
+            for (uint32_t j = 0; j < N; j++)
+                total += share[d * N + j] = pow((double)(1 + rng_below(&r, 1000)) / 1000, 3);
+            for (uint32_t j = 0; j < N; j++)
+                share[d * N + j] /= total;
+        }
+        if (t % 3 == 0)
+            fixed[rng_below(&r, N)] = 1;
+        blend_maxmin(share, D, fixed, &s, keep, in);
+        uint32_t got = set_of(in, N), must = set_of(fixed, N), low = got & 31, high = got >> 5;
+        assert_int_equal(__builtin_popcount(got), keep);
+        assert_int_equal(got & must, must);
+        if (g == 2)
+            assert_int_equal(__builtin_popcount(low), __builtin_popcount(high));
+        double best = 0;
+        for (uint32_t set = 0; set < 1u << N; set++)
+            if (__builtin_popcount(set) == (int)keep && (set & must) == must &&
+                (g == 1 || __builtin_popcount(set & 31) == __builtin_popcount(set >> 5))) {
+                double w = worst_of(share, D, N, set);
+                best = w > best ? w : best;
+            }
+        double have = worst_of(share, D, N, got);
+        assert_true(have <= best + 1e-12);
+        if (have < 0.9 * best)
+            fail_msg("case %d: %g of %g", t, have, best);
+        best_found += have > best - 1e-9;
+        cases++;
+    }
+    if (best_found * 100 < cases * 95)
+        fail_msg("only %u of %u are the best", best_found, cases);
+}
+
+/* ---- a plan from two files ---- */
+
+/* One layer (block 2) of 4 experts, top-1; reap[j] is the score, 1 token each. */
+static struct stats *make(const float *reap)
+{
+    struct stats *s = stats_new(1, 4);
+    struct err e = {0};
+    s->layers[0].il = 2;
+    s->layers[0].n_used = 1;
+    s->model = json_pack("{s:s, s:i}", "architecture", "test", "n_experts", 4);
+    for (int32_t j = 0; j < 4; j++)
+        assert_true(stats_add(s, 0, EVEN, &(struct routed){j, 1, reap[j], reap[j], reap[j]}, 1, &e));
+    return s;
+}
+
+static void expect_keep(const struct plan *p, const struct err *e, uint32_t a, uint32_t b)
+{
+    if (!p)
+        fail_msg("%s", e->msg);
+    assert_int_equal(p->n_keep, 2);
+    assert_int_equal(p->layers[0].il, 2);
+    if (p->layers[0].keep[0] != a || p->layers[0].keep[1] != b)
+        fail_msg("%u %u expected, got %u %u", a, b, p->layers[0].keep[0], p->layers[0].keep[1]);
+}
+
+static void test_blend(void **state)
+{
+    (void)state;
+    put("x", "x"); /* their hashes go into the plan */
+    put("y", "y");
+    /* x in shares: .5 .3 .15 .05; y, ten times as large: 0 .1 .3 .6 */
+    struct stats *x = make((float[]){10, 6, 3, 1}), *y = make((float[]){0, 20, 60, 120});
+    struct plan_source src[2] = {{x, at("x"), 1}, {y, at("y"), 1}};
+    struct plan_opts o = {.kind = KEEP_COUNT, .value = 2};
+    struct plan_summary sum;
+    struct err e = {0};
+    struct plan *p = plan_blend(src, 2, NULL, &o, &sum, &e);
+    expect_keep(p, &e, 0, 3); /* mean .25 .2 .225 .325 */
+    assert_true(fabs(sum.score_kept - 0.575) < 1e-12);
+    double kept[2];
+    json_t *lost = json_object_get(json_object_get(p->doc, "lost"), "2");
+    assert_true(json_need_f64s(lost, "score_kept_by_source", "lost", kept, 2, &e));
+    assert_true(fabs(kept[0] - 0.55) < 1e-12 && fabs(kept[1] - 0.6) < 1e-12);
+    assert_string_equal(json_string_value(json_object_get(p->doc, "blend")), "mean");
+    plan_free(p);
+
+    src[0].weight = 3; /* .375 .25 .1875 .1875 */
+    p = plan_blend(src, 2, NULL, &o, &sum, &e);
+    expect_keep(p, &e, 0, 1);
+    assert_true(fabs(sum.score_kept - 0.625) < 1e-12);
+    plan_free(p);
+
+    o.blend = BLEND_MAXMIN;
+    assert_null(plan_blend(src, 2, NULL, &o, &sum, &e));
+    expect_err(&e, ERR_INPUT, "weights mean nothing to --blend maxmin");
+    src[0].weight = 1;
+    p = plan_blend(src, 2, NULL, &o, &sum, &e); /* 0 3 keeps .55 and .6, no other pair more of the worse */
+    expect_keep(p, &e, 0, 3);
+    plan_free(p);
+    o.blend = BLEND_MEAN;
+
+    p = plan_blend(src + 1, 1, NULL, &o, &sum, &e); /* one: its own scores */
+    expect_keep(p, &e, 2, 3);
+    assert_null(json_object_get(p->doc, "blend"));
+    assert_true(json_real_value(json_object_get(json_object_get(json_object_get(p->doc, "lost"), "2"),
+                                                "lowest_kept")) == 60);
+    plan_free(p);
+
+    json_object_set_new(y->model, "architecture", json_string("other"));
+    assert_null(plan_blend(src, 2, NULL, &o, &sum, &e));
+    expect_err(&e, ERR_INPUT, "of another model");
+    stats_free(x);
+    stats_free(y);
+}
+
+static void test_protect(void **state)
+{
+    (void)state;
+    struct stats *x = make((float[]){10, 6, 3, 1});
+    put("x", "x");
+    const struct plan_source src = {x, at("x"), 1};
+    uint32_t three[] = {3}, all[] = {1, 2, 3}, four[] = {4};
+    struct id_list l = {2, 1, three};
+    const struct id_lists lists = {&l, 1, 0, false};
+    struct plan_opts o = {.kind = KEEP_COUNT, .value = 2, .protect = &lists};
+    struct plan_summary sum;
+    struct err e = {0};
+    struct plan *p = plan_blend(&src, 1, NULL, &o, &sum, &e);
+    expect_keep(p, &e, 0, 3);
+    assert_int_equal(sum.n_protected, 1);
+    assert_int_equal(
+        json_integer_value(json_array_get(json_object_get(json_object_get(p->doc, "protected"), "2"), 0)), 3);
+    plan_free(p);
+    l = (struct id_list){2, 3, all};
+    assert_null(plan_blend(&src, 1, NULL, &o, &sum, &e));
+    expect_err(&e, ERR_INPUT, "layer 2: 3 experts are protected, but only 2 stay");
+    l = (struct id_list){2, 1, four};
+    assert_null(plan_blend(&src, 1, NULL, &o, &sum, &e));
+    expect_err(&e, ERR_INPUT, "--protect: layer 2: expert 4 of 4");
+    l = (struct id_list){1, 1, three};
+    assert_null(plan_blend(&src, 1, NULL, &o, &sum, &e));
+    expect_err(&e, ERR_INPUT, "--protect: layer 1 has no experts");
+    /* groups: two of the second one, of which one stays */
+    json_object_set_new(x->model, "n_expert_groups", json_integer(2));
+    json_object_set_new(x->model, "n_expert_groups_used", json_integer(2));
+    uint32_t second[] = {2, 3};
+    l = (struct id_list){2, 2, second};
+    o.value = 4;
+    p = plan_blend(&src, 1, NULL, &o, &sum, &e);
+    assert_non_null(p);
+    plan_free(p);
+
+    /* super experts: 10 is the only one above P99.5 of 1 3 6 10 (9.94) */
+    json_object_del(x->model, "n_expert_groups");
+    o = (struct plan_opts){
+        .kind = KEEP_COUNT, .value = 2, .criterion = CRIT_FREQUENCY, .protect_super = true};
+    for (int j = 0; j < 4; j++) /* last by frequency, were it not for that */
+        x->layers[0].half[EVEN][j].max_activation = j == 3 ? 10 : 1;
+    p = plan_blend(&src, 1, NULL, &o, &sum, &e);
+    expect_keep(p, &e, 0, 3);
+    plan_free(p);
+    x->unknown = SUM_MAX;
+    assert_null(plan_blend(&src, 1, NULL, &o, &sum, &e));
+    expect_err(&e, ERR_INPUT, "max_activation needs sums");
+    stats_free(x);
+}
+
+/* ---- lists ---- */
+
+static void test_lists(void **state)
+{
+    (void)state;
+    static const char *const same[] = {
+        "{\"n_expert\": 8, \"keep\": {\"10\": [3], \"9\": [5, 0, 7]}}",
+        "{\"10\": [3], \"9\": [5, 0, 7]}",
+        "{\"10\": [3]}\n\n{\"9\": [5, 0, 7]}\n",
+        "# who stays\n10: 3\n 9 : 5,0  7 # three\r\n",
+        "9:5 0 7\n10:3",
+    };
+    for (size_t i = 0; i < COUNT(same); i++) {
+        struct id_lists l;
+        struct err e = {0};
+        put("l", same[i]);
+        if (!lists_read(at("l"), &l, &e))
+            fail_msg("case %zu: %s", i, e.msg);
+        assert_int_equal(l.n, 2);
+        assert_int_equal(l.l[0].il, 9);
+        assert_int_equal(l.l[0].n, 3);
+        assert_memory_equal(l.l[0].ids, ((uint32_t[]){5, 0, 7}), 12);
+        assert_int_equal(l.l[1].il, 10);
+        assert_int_equal(l.l[1].ids[0], 3);
+        assert_int_equal(l.is_keep, i == 0);
+        assert_int_equal(l.n_experts, i == 0 ? 8 : 0);
+        lists_clear(&l);
+    }
+    static const char *const bad[][2] = {
+        {"", "holds no layer"},
+        {"{}", "holds no layer"},
+        {"# nothing\n", "holds no layer"},
+        {"[1]", "expected an object of layers, found a list"},
+        {"{\"0\": [1", "not valid JSON"},
+        {"{\"0\": [1]}\n{\"1\": [1\n", "line 2: "},
+        {"{\"x\": [1]}", "'x' is not a layer number"},
+        {"{\"01\": [1]}", "'01' is not a layer number"},
+        {"{\"4294967296\": [1]}", "numbers below 2^31"},
+        {"{\"0\": 1}", "layer 0: expected a list of expert ids"},
+        {"{\"0\": [1, -1]}", "layer 0: entry 1 is not an expert id"},
+        {"{\"0\": [1, 1.0]}", "layer 0: entry 1 is not an expert id"},
+        {"{\"0\": [65536]}", "layer 0: entry 0 is not an expert id"},
+        {"{\"0\": [4, 3, 4]}", "layer 0: expert 4 is listed twice"},
+        {"{\"0\": [1]}\n{\"0\": [2]}\n", "layer 0 is there twice"},
+        {"{\"keep\": []}", "'keep' is a list"},
+        {"{\"n_expert\": 0, \"keep\": {\"0\": [1]}}", "n_expert is 0"},
+        {"{\"n_experts\": \"8\", \"keep\": {\"0\": [1]}}", "'n_experts' is a string"},
+        {"0 1 2\n", "line 1: expected 'LAYER: IDS', found '0 1 2'"},
+        {"0: 1\nx: 2\n", "line 2: expected 'LAYER: IDS'"},
+        {"0: 1 x\n", "'x' is not an expert id"},
+        {"0: 1 99999999999\n", "'99999999999' is not an expert id"},
+    };
+    for (size_t i = 0; i < COUNT(bad); i++) {
+        struct id_lists l;
+        struct err e = {0};
+        put("l", bad[i][0]);
+        if (lists_read(at("l"), &l, &e))
+            fail_msg("accepted: %s", bad[i][0]);
+        expect_err(&e, ERR_INPUT, bad[i][1]);
+    }
+}
+
+static void test_from_lists(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        enum keep_kind kind;
+        double value; /* 0: not counted */
+        uint32_t n_keep, first[2];
+        const char *part; /* or what is said */
+    } cases[] = {
+        {"{\"n_expert\": 8, \"keep\": {\"0\": [6, 1], \"3\": [0, 7]}}", KEEP_COUNT, 0, 2, {1, 6}, NULL},
+        {"{\"0\": [3, 0, 2, 1]}\n{\"1\": [0, 1, 2, 3]}", PRUNE_RATIO, 0.5, 2, {0, 3}, NULL},
+        {"{\"0\": [3, 0, 2, 1]}\n{\"1\": [0, 1, 2, 3]}", KEEP_COUNT, 2, 2, {0, 3}, NULL},
+        {"{\"0\": [9, 0, 2]}", KEEP_COUNT, 2, 2, {0, 9}, NULL}, /* only the best are listed */
+        {"{\"n_expert\": 8, \"keep\": {\"0\": [6, 1]}}", KEEP_COUNT, 1, 0, {0}, "already says who stays"},
+        {"{\"n_expert\": 6, \"keep\": {\"0\": [6, 1]}}", KEEP_COUNT, 0, 0, {0}, "layer 0: expert 6 of 6"},
+        {"{\"keep\": {\"0\": [6, 1], \"1\": [2]}}",
+         KEEP_COUNT,
+         0,
+         0,
+         {0},
+         "layer 1 lists 1 experts, expected 2 as in"},
+        {"{\"0\": [9, 0, 2]}", PRUNE_RATIO, 0.5, 0, {0}, "a ratio says nothing without --model"},
+        {"{\"0\": [9, 0, 2]}", KEEP_COUNT, 4, 0, {0}, "layer 0 lists 3 experts, expected at least 4"},
+        {"{\"0\": [1, 0, 2]}", KEEP_COUNT, 4, 0, {0}, "keeping 4 experts: the model has 3"},
+        {"{\"0\": []}", KEEP_COUNT, 0, 0, {0}, "layer 0 keeps no expert"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct id_lists l;
+        struct err e = {0};
+        const struct plan_opts o = {.kind = cases[i].kind, .value = cases[i].value};
+        put("l", cases[i].text);
+        assert_true(lists_read(at("l"), &l, &e));
+        struct plan *p = plan_from_lists(&l, at("l"), cases[i].value > 0, NULL, &o, &e);
+        if (!p != !!cases[i].part)
+            fail_msg("case %zu: %s", i, p ? "accepted" : e.msg);
+        if (p) {
+            assert_int_equal(p->n_keep, cases[i].n_keep);
+            assert_memory_equal(p->layers[0].keep, cases[i].first, sizeof cases[i].first);
+            assert_true(json_write(at("p.json"), p->doc, true, &e));
+            struct plan *q = plan_load(at("p.json"), &e); /* what prune reads */
+            if (!q)
+                fail_msg("%s", e.msg);
+            plan_free(q);
+        } else {
+            expect_err(&e, ERR_INPUT, cases[i].part);
+        }
+        plan_free(p);
+        lists_clear(&l);
+    }
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, tempdir_setup, tempdir_teardown)
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_maxmin_by_hand),
+        cmocka_unit_test(test_maxmin_brute_force),
+        T(test_blend),
+        T(test_protect),
+        T(test_lists),
+        T(test_from_lists),
+    };
+    return cmocka_run_group_tests_name("blend", tests, NULL, NULL);
+}
