@@ -9,8 +9,6 @@ _reap() {
     local engine='--threads --ubatch-size --ubatch --n-gpu-layers --gpu-layers --device --split-mode --tensor-split
         --cpu-moe --n-cpu-moe --flash-attn --cache-type-k --cache-type-v --rpc --load-mode --no-mmap --mlock
         --chat-template --type --pretokenizer --device-norms'
-    local criteria='reap reap_sum ean_mean ean_sum frequency gate_mean gate_sum reap_l2 max_activation random'
-        --chat-template --device-norms'
     local criteria='reap reap_sum ean_mean ean_sum frequency gate_mean gate_sum reap_l2 ean_l2 max_activation random'
     local own
 

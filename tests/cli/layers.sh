@@ -27,8 +27,7 @@ declare -A may=(
     [prune]='hf model'
     [eval]='corpus engine'
     [convert]='engine gguf hf model'
-    [cmd]='convert corpus engine eval gguf hf model plan profile prune stats'
-    [cmd]='corpus engine eval gguf import model plan profile prune stats'
+    [cmd]='convert corpus engine eval gguf hf import model plan profile prune stats'
     [main.c]='cmd'
 )
 # The one header of a folder that may be included where the rest of it may not.
