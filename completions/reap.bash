@@ -24,7 +24,7 @@ _reap() {
     fi
     case $cmd in
     inspect) own="--tensors" ;;
-    profile) own="--output --ctx --save-every --resume --force --shard --sequences --separate-streams $calib
+    profile) own="--output --ctx --save-every --until-stable --resume --force --shard --sequences --separate-streams $calib
         $engine" ;;
     stats) own="--criterion --model --output --force --format --architecture --experts-used" ;;
     plan) own="--keep --keep-ratio --prune-ratio --fit --round-to --criterion --seed --stats --blend

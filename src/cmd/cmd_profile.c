@@ -7,7 +7,7 @@
 
 static const char *out, *shard;
 static int64_t ctx = 2048, seqs;
-static double save_every = 300;
+static double save_every = 300, until_stable;
 static bool resume, separate;
 
 static const struct opt opts[] = {
@@ -17,6 +17,8 @@ static const struct opt opts[] = {
      "window size in tokens; longer samples go on in a next window (default 2048)", 1, 1 << 24, NULL},
     {OPT_REAL, "save-every", NULL, &save_every, "SECONDS",
      "save the unfinished file this often; 0: only when interrupted (default 300)", 0, 1e9, NULL},
+    {OPT_REAL, "until-stable", NULL, &until_stable, "RATIO",
+     "stop when the choice of experts has settled, this share of which will be pruned", 0, 0.99, NULL},
     {OPT_FLAG, "resume", NULL, &resume, NULL, "go on from the unfinished output file of the same run", 0, 0,
      NULL},
     {OPT_FLAG, "force", "-f", &cmd_force, NULL, "replace the output", 0, 0, NULL},
@@ -57,6 +59,7 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
         .separate_streams = separate,
         .force = cmd_force,
         .resume = resume,
+        .until_stable = until_stable,
         .save_every = save_every,
     };
     cmd_corpus(&o.corpus);
@@ -69,6 +72,9 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
         return err_set(e, ERR_INPUT, "--resume and --force exclude each other");
     if (shard && !parse_shard(&o, e))
         return false;
+    if (shard && until_stable > 0)
+        return err_set(e, ERR_INPUT,
+                       "--shard and --until-stable exclude each other: a shard does not know the others");
     struct profile_result r;
     if (!profile_run(&o, &r, e))
         return false;
@@ -85,6 +91,7 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
             json_object_set_new(j, "shard", json_string(shard));
         json_object_set_new(j, "seconds", json_real(r.secs));
         json_object_set_new(j, "tokens_per_second", json_real(rate));
+        json_object_set_new(j, "settled_at", r.settled > 0 ? json_real(r.settled) : json_null());
         json_object_set_new(j, "never_routed", json_integer(r.n_never));
         return cmd_print_json("profile", j, e);
     }
@@ -98,6 +105,11 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     else
         buf_fmt(&b, "%s: %s tokens of %s%llu samples in %s, %s tokens/s\n", out, human_count(r.n_tokens, s),
                 part, (unsigned long long)r.n_samples, human_secs(r.secs, t), human_count((uint64_t)rate, u));
+    if (r.settled > 0)
+        buf_fmt(
+            &b,
+            "stopped: the choices by the even and the odd samples agree by %.1f %% when %.1f %% are pruned\n",
+            100 * r.settled, 100 * until_stable);
     if (r.n_never)
         buf_fmt(&b, "%u of %u experts were never routed to (reap stats %s names them)\n", r.n_never,
                 r.n_layers * r.n_experts, out);

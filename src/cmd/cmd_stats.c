@@ -184,7 +184,7 @@ static bool export(char const *const *args, uint32_t n, struct err *e)
     if (s && !o)
         err_ctx(e, "%s", args[0]);
     bool ok = o && json_write(out, o, cmd_force, e);
-    if (ok && s->progress)
+    if (ok && stats_unfinished(s))
         log_warn("'%s' is of a profile that has not ended", args[0]);
     if (ok && cmd_json) {
         json_t *j = json_object();

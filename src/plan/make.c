@@ -354,7 +354,8 @@ static json_t *sources(const struct job *j)
             json_object_set_new(x, "score_kept", json_real(j->kept[d]));
         }
         if (n)
-            json_object_set(x, "n_tokens", n);
+            json_object_set_new(x, "n_tokens",
+                                json_integer((json_int_t)stats_tokens(&j->src[d].stats->layers[0])));
         if (cal)
             json_object_set_new(x, "calibration", without_paths(cal));
         json_array_append_new(a, x);
@@ -449,7 +450,7 @@ static bool check_sources(const struct plan_source *src, uint32_t n, const struc
         const struct stats *s = src[d].stats;
         if (stats_tokens(&s->layers[0]) == 0)
             return err_set(e, ERR_INPUT, "%s: holds no token at all, nothing can be ranked", src[d].path);
-        if (s->progress)
+        if (stats_unfinished(s))
             log_warn("'%s' is of a profile that has not ended", src[d].path);
         if (v) {
             char what[300];

@@ -8,6 +8,7 @@
 #include "convert/load.h"
 #include "corpus/windows.h"
 #include "model/view.h"
+#include "stats/summary.h"
 
 #include <string.h>
 
@@ -27,6 +28,8 @@ struct job {
     int32_t *index; /* block number -> layer of the stats, -1 */
     uint32_t n_index;
     uint32_t n_batches; /* that this process decodes: all, or those of its shard */
+    uint32_t *order;    /* of the batches: even and odd samples in turn */
+    double settled;     /* agreement of the halves at which the run was stopped; 0: it was not */
 };
 
 static void job_clear(struct job *j)
@@ -37,6 +40,7 @@ static void job_clear(struct job *j)
     corpus_free(&j->corpus);
     view_free(j->view);
     free(j->index);
+    free(j->order);
 }
 
 /* ---- how it was made: goes into the file, and decides whether a run may go on ---- */
@@ -105,10 +109,34 @@ static void set_shard(struct job *j)
         log_warn("the text makes %u batches only: shard %u of %u is empty", all, j->o->shard, of);
 }
 
+static uint32_t parity(const struct job *j, uint32_t batch)
+{
+    const struct windows *w = &j->win;
+    return w->list[w->order[w->batches[batch].first]].sample & 1;
+}
+
+/* Batches of even and of odd samples in turn, each kind in its order: so the halves grow alike, and the sums
+ * are the same as in any other turn, because a half is summed up by itself. */
+static void set_order(struct job *j)
+{
+    uint32_t n = j->win.n_batches, at[2] = {0};
+    j->order = xcalloc(n ? n : 1, sizeof *j->order);
+    for (uint32_t k = 0; k < n; k++) {
+        uint32_t want = k & 1;
+        for (int tries = 0; tries < 2; tries++, want ^= 1) {
+            while (at[want] < n && parity(j, at[want]) != want)
+                at[want]++;
+            if (at[want] < n)
+                break;
+        }
+        j->order[k] = at[want]++;
+    }
+}
+
 /* The k-th batch of this process. */
 static uint32_t batch_at(const struct job *j, uint32_t k)
 {
-    return j->o->n_shards ? j->o->shard - 1 + k * j->o->n_shards : k;
+    return j->order[j->o->n_shards ? j->o->shard - 1 + k * j->o->n_shards : k];
 }
 
 /* ---- observing ---- */
@@ -199,8 +227,58 @@ static bool save(struct job *j, uint32_t done, struct err *e)
         s->progress = json_object();
         json_object_set_new(s->progress, "batches_done", json_integer(done));
         json_object_set_new(s->progress, "batches", json_integer(j->n_batches));
+        if (j->settled > 0) {
+            json_object_set_new(s->progress, "settled_at", json_real(j->settled));
+            json_object_set_new(s->progress, "prune_ratio", json_real(j->o->until_stable));
+        }
     }
     return stats_check(s, e) && stats_save(s, j->o->out, true, e);
+}
+
+/* ---- when the choice has settled ---- */
+
+#define SETTLED    0.95 /* of the experts that stay by one half of the samples stay by the other too */
+#define MIN_TOKENS 4096 /* less says nothing */
+
+/* How much the choices by the even and by the odd samples agree, mean over the layers. Each half is half of
+ * the text, so the choice by all of it has settled more than that. */
+static bool agreement(const struct job *j, double *out, struct err *e)
+{
+    const struct stats *s = j->stats;
+    const struct shape *sh = &j->view->shape;
+    uint32_t n = shape_share(sh, 1 - j->o->until_stable);
+    double *a = xcalloc(2 * (size_t)s->n_experts, sizeof *a), sum = 0;
+    bool ok = true;
+    for (uint32_t i = 0; ok && i < s->n_layers; i++) {
+        ok = criterion_scores(s, i, CRIT_REAP, 0, 0, a, e) &&
+             criterion_scores(s, i, CRIT_REAP, 0, 1, a + s->n_experts, e);
+        if (ok)
+            sum += summary_agreement(a, a + s->n_experts, s->n_experts, sh->n_groups, n);
+    }
+    free(a);
+    *out = s->n_layers ? sum / s->n_layers : 0;
+    return ok;
+}
+
+/* Asked when a tenth more text has been seen since the last time; twice in a row must hold. */
+struct settling {
+    uint64_t next;
+    bool before;
+};
+
+static bool settled(struct job *j, struct settling *s, uint64_t tokens, bool *stop, struct err *e)
+{
+    double x;
+    if (j->o->until_stable <= 0 || tokens < s->next || tokens < MIN_TOKENS)
+        return true;
+    s->next = tokens + tokens / 10;
+    if (!agreement(j, &x, e))
+        return false;
+    *stop = x >= SETTLED && s->before;
+    s->before = x >= SETTLED;
+    if (*stop)
+        j->settled = x;
+    return true;
 }
 
 /* ---- the run ---- */
@@ -228,11 +306,12 @@ static bool decode_all(struct job *j, uint32_t done, struct err *e)
     struct progress p;
     uint64_t tokens = tokens_of(j, done), total = tokens_of(j, j->n_batches);
     double saved = now_secs();
-    bool ok = true;
+    bool ok = true, stop = false;
+    struct settling settling = {0};
     progress_start(&p, "profiling", "tokens", total, tokens);
-    while (ok && done < j->n_batches) {
+    while (ok && !stop && done < j->n_batches) {
         uint32_t b = batch_at(j, done);
-        j->half = (enum half)(w->list[w->order[w->batches[b].first]].sample & 1);
+        j->half = (enum half)parity(j, b);
         if (sig_pending())
             break;
         if (!windows_decode(w, b, j->engine, NULL, NULL, e)) {
@@ -242,7 +321,8 @@ static bool decode_all(struct job *j, uint32_t done, struct err *e)
         tokens += w->batches[b].n_tokens;
         done++;
         progress_set(&p, tokens);
-        if (j->o->save_every > 0 && now_secs() - saved >= j->o->save_every && done < j->n_batches) {
+        ok = done == j->n_batches || settled(j, &settling, tokens, &stop, e);
+        if (ok && j->o->save_every > 0 && now_secs() - saved >= j->o->save_every && done < j->n_batches) {
             ok = save(j, done, e);
             saved = now_secs();
         }
@@ -252,7 +332,7 @@ static bool decode_all(struct job *j, uint32_t done, struct err *e)
         return false;
     if (!save(j, done, e))
         return false;
-    if (done == j->n_batches)
+    if (done == j->n_batches || stop)
         return true;
     char a[32], c[32];
     return err_set(e, ERR_INTERRUPTED, "interrupted; '%s' holds %s of %s tokens, --resume goes on from there",
@@ -310,6 +390,10 @@ static bool prepare(struct job *j, struct err *e)
             j->win.longest, trained, trained);
     uint32_t seqs = o->n_seqs ? o->n_seqs : engine_has_state(j->engine) ? MAX_SEQS_STATE : MAX_SEQS;
     windows_pack(&j->win, engine_ubatch(j->engine), seqs, 2);
+    set_order(j);
+    if (o->until_stable > 0 && j->corpus.n_samples < 2)
+        log_warn(
+            "the text is a single sample: without a second half it cannot be seen when the choice settles");
     set_shard(j);
     set_index(j);
     new_stats(j);
@@ -344,8 +428,9 @@ bool profile_run(const struct profile_opts *o, struct profile_result *r, struct 
     }
     if (ok) {
         r->already_done = finished;
+        r->settled = j.settled;
         r->n_samples = j.corpus.n_samples;
-        r->n_tokens = tokens_of(&j, j.n_batches);
+        r->n_tokens = j.settled > 0 ? stats_tokens(&j.stats->layers[0]) : tokens_of(&j, j.n_batches);
         r->n_windows = windows_of(&j);
         r->n_batches = j.n_batches;
         r->n_layers = j.stats->n_layers;

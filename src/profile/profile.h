@@ -16,7 +16,9 @@ struct profile_opts {
     uint32_t shard, n_shards; /* shard 1 to n_shards: every n_shards-th batch from there; n_shards 0: all */
     const char *out;          /* stats file */
     bool force, resume;
-    double save_every; /* seconds between saves of the unfinished file; 0: only when interrupted */
+    double until_stable; /* share of the experts that will go: stop when the choice has settled; 0: run all
+                            text */
+    double save_every;   /* seconds between saves of the unfinished file; 0: only when interrupted */
 };
 
 struct profile_result { /* for the last line and for --json */
@@ -25,6 +27,7 @@ struct profile_result { /* for the last line and for --json */
     uint64_t done_before; /* tokens that a resumed file already held */
     double secs;          /* of decoding */
     bool already_done;
+    double settled; /* agreement of the two halves at which --until-stable stopped; 0: it did not */
     uint32_t n_layers, n_experts, n_never; /* n_never: expert-layer pairs without a token */
 };
 

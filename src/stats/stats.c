@@ -17,6 +17,11 @@ struct stats *stats_new(uint32_t n_layers, uint32_t n_experts)
     return s;
 }
 
+bool stats_unfinished(const struct stats *s)
+{
+    return s->progress && !json_object_get(s->progress, "settled_at");
+}
+
 void stats_free(struct stats *s)
 {
     if (!s)

@@ -68,6 +68,8 @@ uint64_t stats_tokens(const struct stats_layer *l);
 bool stats_check(const struct stats *s, struct err *e);
 
 bool stats_save(const struct stats *s, const char *path, bool force, struct err *e);
+/* The file is of a run that has not ended. (One that --until-stable stopped has.) */
+bool stats_unfinished(const struct stats *s);
 struct stats *stats_load(const char *path, struct err *e); /* checked; NULL with *e naming the file and key */
 
 /* ---- criteria: sums -> one number per expert, higher = keep ---- */
