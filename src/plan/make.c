@@ -452,6 +452,8 @@ static bool check_sources(const struct plan_source *src, uint32_t n, const struc
             return err_set(e, ERR_INPUT, "%s: holds no token at all, nothing can be ranked", src[d].path);
         if (stats_unfinished(s))
             log_warn("'%s' is of a profile that has not ended", src[d].path);
+        if (json_object_get(s->calibration, "shard"))
+            log_warn("'%s' is one shard of a run; reap stats merge adds them up", src[d].path);
         if (v) {
             char what[300];
             snprintf(what, sizeof what, "stats file '%.250s'", src[d].path);

@@ -21,6 +21,12 @@ for l in 0 3 5; do
 done
 P -o p9.json --shard 1000/1000
 has .err 'shard 1000 of 1000 is empty'
+ok plan p1.json --keep 8 -o p1.plan.json
+has .err 'warning: .p1.json. is one shard'
+ok stats p1.json
+has .out 'shard 1 of 3'
+ok plan sum.json --keep 8 -o sum.plan.json
+lacks .err 'shard'
 fails 2 'no token' -- plan p9.json --keep 8 -o p.json
 for bad in 0/3 4/3 1 1/ /3 a/3 1/3x -1/3 1/0; do
     fails 2 '--shard' -- profile "$TINY" --calib "$C" -o x.json --shard "$bad"
