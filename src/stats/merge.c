@@ -102,17 +102,17 @@ static int by_run(const void *a, const void *b)
 static bool run_is_whole(const struct part *p, uint32_t n, struct err *e)
 {
     uint64_t tokens = 0, want;
+    if (!p[0].of && n > 1)
+        return err_set(e, ERR_INPUT, "%s and %s are of the same run, its text would count twice", p[0].path,
+                       p[1].path);
     for (uint32_t i = 0; i < n; i++) {
         if (p[i].of != p[0].of)
             return err_set(e, ERR_INPUT, "%s and %s are of one run, cut differently (%llu and %llu shards)",
                            p[0].path, p[i].path, (unsigned long long)p[0].of, (unsigned long long)p[i].of);
-        if (i && p[i].shard == p[i - 1].shard && p[i].of)
+        if (i && p[i].shard == p[i - 1].shard)
             return err_set(e, ERR_INPUT, "shard %llu of %llu is there twice: %s and %s",
                            (unsigned long long)p[i].shard, (unsigned long long)p[i].of, p[i - 1].path,
                            p[i].path);
-        if (i && !p[i].of)
-            return err_set(e, ERR_INPUT, "%s and %s are of the same run, its text would count twice",
-                           p[i - 1].path, p[i].path);
         tokens += stats_tokens(&p[i].s->layers[0]);
     }
     for (uint32_t i = 0; p[0].of && i < p[0].of; i++)

@@ -28,8 +28,8 @@ has .out 'shard 1 of 3'
 ok plan sum.json --keep 8 -o sum.plan.json
 lacks .err 'shard'
 fails 2 'no token' -- plan p9.json --keep 8 -o p.json
-for bad in 0/3 4/3 1 1/ /3 a/3 1/3x -1/3 1/0; do
-    fails 2 '--shard' -- profile "$TINY" --calib "$C" -o x.json --shard "$bad"
+for shard in 0/3 4/3 1 1/ /3 a/3 1/3x -1/3 1/0; do
+    fails 2 '--shard' -- profile "$TINY" --calib "$C" -o x.json --shard "$shard"
 done
 # an unfinished shard, another shard, another run
 fails 2 "'shard' differs" -- profile "$TINY" --calib "$C" -t 1 -o p1.json --shard 2/3 --resume

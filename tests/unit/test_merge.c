@@ -119,6 +119,9 @@ static void test_refused(void **state)
         {{RUN(1, 8, "x"), RUN(1, 9, "y")}, false, "another 'ctx'"},
         {{RUN(1, 8, "x"), RUN(1, 9, "y")}, true, NULL},
         {{RUN(1, 8, "x"), RUN(1, 8, "y"), RUN(1, 8, "x")}, true, "would count twice"},
+        {{"{\"ctx\":8,\"n_tokens\":9,\"seed\":1}", SHARD(1, 3)},
+         true,
+         "of the same run, its text would count twice"},
         {{RUN(1, 8, "x")}, false, NULL},
     };
     static const char *const path[3] = {"a", "b", "c"};
