@@ -430,7 +430,7 @@ static bool read_tensors(struct cur *c, uint64_t n)
 static bool place_data(struct cur *c)
 {
     struct gg_part *p = c->part;
-    struct gg_tensor *t = c->f->tensors + p->first_tensor;
+    struct gg_tensor *t = c->f->tensors ? c->f->tensors + p->first_tensor : NULL; /* a file without tensors */
     p->data_off = p->n_tensors ? gg_align(c->pos, p->alignment) : c->pos;
     c->at = c->pos;
     if (p->data_off > c->file_size)
