@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Every architecture of the engine that routes tokens to experts: profile, plan, prune, verify and evaluate a tiny random
-# model of each. The models come from the engine's own test program, changed so that there is something to prune
-# (8 experts, 3 per token) and so that it writes some architectures that it leaves out.
+# model of each, and evaluate it masked instead of pruned. The models come from the engine's own test program, changed so that
+# there is something to prune (8 experts, 3 per token) and so that it writes some architectures that it leaves out.
 #
 #   make test-archs             ARCHS='qwen3moe|gemma4' make test-archs: only those (an extended regular expression)
 #
@@ -192,6 +192,20 @@ compare_stats() {
         }' "$1" "$2"
 }
 
+# The largest difference of a log-probability between two files of rows; nothing when they differ in form.
+compare_logprobs() {
+    awk '
+        { sub(/.*"logprobs": *\[/, ""); if (!/]/) exit 1; sub(/].*/, "") }
+        NR == FNR { a[FNR] = $0; rows = FNR; next }
+        {
+            n = split(a[FNR], x, ","); m = split($0, y, ",")
+            if (n != m || n == 0) bad = 1
+            for (i = 1; i <= n; i++) { d = x[i] - y[i]; if (d < 0) d = -d; if (d > worst) worst = d }
+            seen = FNR
+        }
+        END { if (!bad && rows && rows == seen) printf "%.1e\n", worst }' "$1" "$2"
+}
+
 check_model() { # check_model NAME FILE KEEP
     local name=$1 m=$2 keep=$3 diff all worst ppl_parent ppl_kept nan
     why=
@@ -225,6 +239,11 @@ check_model() { # check_model NAME FILE KEEP
     [ "$(number "$dir/out" n_scored)" = "$n_scored" ] || { why="expected $n_scored scored tokens"; return 1; }
     nan=$(grep -ciE 'nan|inf|null' "$dir/logprobs.jsonl")
     [ "$nan" = 0 ] && [ "$(grep -c '"logprobs"' "$dir/logprobs.jsonl")" = 6 ] || { why='log-probabilities are missing'; return 1; }
+    # Masked instead of cut: the router's product has another shape, so sums may be grouped otherwise.
+    run 0 eval "$m" --plan "$dir/plan.json" --calib "$calib" --logprobs "$dir/masked.jsonl" --json || return 1
+    worst=$(compare_logprobs "$dir/masked.jsonl" "$dir/logprobs.jsonl")
+    note="$note, masked within $worst"
+    awk -v w="$worst" 'BEGIN { exit !(w != "" && w <= 1e-4) }' || { why="masked and pruned model differ: $worst"; return 1; }
     awk -v a="$ppl_parent" -v b="$ppl_kept" 'BEGIN { exit !(a > 1 && a < 1e6 && b > 1 && b < 1e6 && a != b) }' ||
         { why="perplexity $ppl_parent, pruned $ppl_kept: expected two different numbers"; return 1; }
     : >"$dir/out"
@@ -246,7 +265,7 @@ one() { # one NAME FILE KEEP
     local words
     if [ -n "$only" ] && ! [[ $1 =~ ^($only)$ ]]; then return; fi
     words=$(refusal_of "$1")
-    rm -f "$dir"/*.json "$dir"/pruned.gguf "$dir"/logprobs.jsonl
+    rm -f "$dir"/*.json "$dir"/pruned.gguf "$dir"/logprobs.jsonl "$dir"/masked.jsonl
     if [ -n "$words" ]; then
         if check_refused "$1" "$2" "$words"; then pass "$1" "refused: $words"; else fail "$1" "$why"; fi
     elif check_model "$1" "$2" "$3"; then

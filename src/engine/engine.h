@@ -1,6 +1,6 @@
 /* engine.h - the engine (libllama) as the rest of the program sees it: open a model, tokenise, decode
- * batches, read logits, observe what the experts do. engine_llama.c and observe.c are the only files that
- * know libllama; no type of its headers appears here. */
+ * batches, read logits, observe what the experts do. engine_llama.c, mask.c and observe.c are the only
+ * files that know libllama; no type of its headers appears here. */
 #ifndef REAP_ENGINE_ENGINE_H
 #define REAP_ENGINE_ENGINE_H
 
@@ -109,6 +109,26 @@ bool engine_decode(struct engine *g, const struct engine_batch *b, struct err *e
 const float *engine_logits(
     struct engine *g, uint32_t i);   /* n_vocab floats of token i of the batch; valid until the next decode */
 void engine_clear(struct engine *g); /* forget all sequences */
+
+/* ---- a plan without cutting ---- */
+struct engine_mask_layer {
+    uint32_t il;
+    const uint32_t *keep; /* n_keep ids, ascending */
+    uint32_t n_keep;
+};
+struct engine_mask {
+    uint32_t n_experts; /* in every layer */
+    const struct engine_mask_layer *layers;
+    uint32_t n_layers;
+};
+/* From now on the router of these layers reaches only the experts in `keep`, as if the others were cut out of
+ * the model (what is computed is the same, but for the order of additions). NULL: all experts again. The mask
+ * is copied; it stays over engine_start, and may be changed between decodes (clear the sequences: what they
+ * remember was computed under the old one). The first call must come before engine_start, which then learns
+ * where the graph can be masked. An error of either names a layer that cannot; no mask is set then. The first
+ * decode under a mask checks that no other expert was chosen, and fails otherwise. */
+bool engine_mask(struct engine *g, const struct engine_mask *m, struct err *e);
+
 uint32_t engine_ubatch(const struct engine *g);
 
 #endif

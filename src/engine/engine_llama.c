@@ -4,6 +4,7 @@
 #include "base/sig.h"
 #include "base/text.h"
 #include "engine/engine.h"
+#include "engine/mask.h"
 #include "engine/observe.h"
 
 #include <ctype.h>
@@ -22,6 +23,9 @@ struct engine {
     struct llama_context *ctx;
     struct engine_opts o;
     struct observer *observer;
+    struct masker *masker;
+    bool learning;           /* a decode whose nodes are only looked at */
+    bool observing, masking; /* who wants the node that was asked for last */
     struct llama_batch batch;
     uint32_t n_batch;
     bool has_batch;
@@ -438,6 +442,7 @@ void engine_free(struct engine *g)
         llama_batch_free(g->batch);
     llama_free(g->ctx);
     observer_free(g->observer);
+    masker_free(g->masker);
     llama_model_free(g->model);
     free(g);
 }
@@ -544,7 +549,22 @@ bool engine_chat(const struct engine *g, const char *const *roles, const char *c
 
 /* ---- running ---- */
 
-/* A short decode during which the observer only notes names. */
+/* The evaluation callback: asks both, and remembers who wanted the node. */
+static bool on_node(struct ggml_tensor *t, bool ask, void *ud)
+{
+    struct engine *g = ud;
+    if (ask) {
+        if (g->learning && g->masker)
+            masker_learn(g->masker, t);
+        g->masking = !g->learning && g->masker && masker_wants(g->masker, t);
+        g->observing = g->observer && observer_callback(t, true, g->observer);
+        return g->masking || g->observing;
+    }
+    return (!g->masking || masker_node(g->masker, t)) &&
+           (!g->observing || observer_callback(t, false, g->observer));
+}
+
+/* A short decode during which names are noted. */
 static bool learn(struct engine *g, uint32_t n_ctx, struct err *e)
 {
     uint32_t n = 4, vocab = engine_n_vocab(g);
@@ -552,19 +572,30 @@ static bool learn(struct engine *g, uint32_t n_ctx, struct err *e)
         n = g->n_batch;
     if (n > n_ctx)
         n = n_ctx;
-    observer_learn_begin(g->observer);
     int32_t token[4], pos[4], seq[4] = {0};
     for (uint32_t i = 0; i < n; i++) {
         token[i] = (int32_t)(i % vocab);
         pos[i] = (int32_t)i;
     }
-    struct observer *o = g->observer;
-    g->observer = NULL; /* engine_decode does not count this one */
+    if (g->observer)
+        observer_learn_begin(g->observer);
+    g->learning = true;
     bool ok = engine_decode(g, &(struct engine_batch){n, token, pos, seq, NULL}, e);
-    g->observer = o;
+    g->learning = false;
     llama_synchronize(g->ctx);
     engine_clear(g);
-    return ok && observer_learn_end(o, e);
+    return ok && (!g->observer || observer_learn_end(g->observer, e)) &&
+           (!g->masker || masker_learned(g->masker) || masker_learn_end(g->masker, e));
+}
+
+bool engine_mask(struct engine *g, const struct engine_mask *m, struct err *e)
+{
+    if (!g->masker) {
+        if (g->ctx)
+            BUG("the first engine_mask comes behind engine_start");
+        g->masker = masker_new();
+    }
+    return masker_set(g->masker, m, e);
 }
 
 bool engine_start(struct engine *g, const struct engine_run *r, struct err *e)
@@ -589,9 +620,9 @@ bool engine_start(struct engine *g, const struct engine_run *r, struct err *e)
         return err_set(e, ERR_INPUT, "--flash-attn '%s': expected on, off or auto", g->o.flash_attn);
     if (!cache_type(g->o.cache_type_k, &p.type_k, e) || !cache_type(g->o.cache_type_v, &p.type_v, e))
         return false;
-    if (g->observer) {
-        p.cb_eval = observer_callback;
-        p.cb_eval_user_data = g->observer;
+    if (g->observer || g->masker) {
+        p.cb_eval = on_node;
+        p.cb_eval_user_data = g;
     }
     first_error[0] = 0;
     g->ctx = llama_init_from_model(g->model, p);
@@ -602,7 +633,8 @@ bool engine_start(struct engine *g, const struct engine_run *r, struct err *e)
         llama_batch_free(g->batch);
     g->batch = llama_batch_init((int32_t)g->n_batch, 0, 1);
     g->has_batch = true;
-    return !g->observer || learn(g, p.n_ctx, e);
+    bool known = !g->observer && (!g->masker || masker_learned(g->masker));
+    return known || learn(g, p.n_ctx, e);
 }
 
 void engine_clear(struct engine *g)
@@ -629,11 +661,15 @@ bool engine_decode(struct engine *g, const struct engine_batch *b, struct err *e
         g->batch.logits[i] = !b->logits || b->logits[i];
     }
     g->batch.n_tokens = (int32_t)b->n;
-    if (g->observer)
-        observer_begin(g->observer);
+    struct observer *o = g->learning ? NULL : g->observer;
+    struct masker *m = g->learning ? NULL : g->masker;
+    if (o)
+        observer_begin(o);
+    if (m)
+        masker_begin(m);
     first_error[0] = 0;
     int32_t r = llama_decode(g->ctx, g->batch);
-    if (g->observer && !observer_end(g->observer, b->n, e))
+    if ((m && r == 0 && !masker_end(m, e)) || (o && !observer_end(o, b->n, e)))
         return false;
     if (r != 0)
         return err_set(e, ERR_FAILED, "the engine cannot decode a batch of %u tokens (%d): %s", b->n, r,

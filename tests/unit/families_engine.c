@@ -1,6 +1,7 @@
 /* families_engine.c - the tiny models run by the engine, from a GGUF file or from a checkpoint folder,
  * against what transformers computes with the same weights: token ids, the statistics of every expert, the
- * plan that follows from them, and log-probabilities; before and after pruning. */
+ * plan that follows from them, and log-probabilities; before and after pruning, and
+ * masked instead of pruned. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,6 +13,7 @@
 #include "base/mem.h"
 #include "convert/load.h"
 #include "eval/eval.h"
+#include "eval/mask.h"
 #include "families.h"
 #include "plan/make.h"
 
@@ -259,12 +261,11 @@ static void check_rows(const struct family_case *f, const char *path, const json
     buf_clear(&text);
 }
 
-static void check_eval(const struct family_case *f, const char *model, const char *golden_name)
+static void check_scores(const struct family_case *f, struct engine *g, const char *golden_name)
 {
     struct err e = {0};
     struct corpus c;
     struct eval_score s;
-    struct engine *g = open_engine(model);
     json_t *golden = family_golden(f, golden_name);
     const char *path = golden_tmp("logprobs.jsonl");
     load_texts(f, &c);
@@ -278,7 +279,31 @@ static void check_eval(const struct family_case *f, const char *model, const cha
     check_rows(f, path, golden);
     json_decref(golden);
     corpus_free(&c);
+}
+
+static void check_eval(const struct family_case *f, const char *model, const char *golden_name)
+{
+    struct engine *g = open_engine(model);
+    check_scores(f, g, golden_name);
     engine_free(g);
+}
+
+/* The whole model under the plan's mask computes what the pruned one does; without the mask it is whole
+ * again. */
+static void check_masked(const struct family_case *f)
+{
+    struct err e = {0};
+    struct view *v = family_view(model_of(f));
+    struct plan *p = eval_plan(family_file(f, "plan.json"), v, false, &e);
+    golden_ok(p != NULL, &e, f->name);
+    struct engine *g = open_engine(model_of(f));
+    golden_ok(eval_mask(g, v, p, &e), &e, f->name);
+    check_scores(f, g, "pruned_golden_logprobs");
+    golden_ok(eval_mask(g, v, NULL, &e), &e, f->name);
+    check_scores(f, g, "golden_logprobs");
+    engine_free(g);
+    plan_free(p);
+    view_free(v);
 }
 
 /* ---- all of it ---- */
@@ -290,6 +315,7 @@ static void test_family(void **state)
     check_tokens(f);
     check_profile(f);
     check_eval(f, model_of(f), "golden_logprobs");
+    check_masked(f);
     family_prune(f, model_name, "pruned", false);
     check_pruned_profile(f, pruned);
     check_eval(f, pruned, "pruned_golden_logprobs");

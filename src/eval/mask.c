@@ -1,0 +1,29 @@
+/* mask.c - see mask.h. */
+#include "eval/mask.h"
+#include "base/mem.h"
+
+bool eval_mask(struct engine *g, const struct view *v, const struct plan *p, struct err *e)
+{
+    if (!p)
+        return engine_mask(g, NULL, e);
+    struct engine_mask_layer *l = xcalloc(p->n_layers, sizeof *l);
+    for (uint32_t i = 0; i < p->n_layers; i++)
+        l[i] = (struct engine_mask_layer){p->layers[i].il, p->layers[i].keep, p->n_keep};
+    bool ok = engine_mask(g, &(struct engine_mask){v->shape.n_experts, l, p->n_layers}, e);
+    free(l);
+    return ok || err_ctx(e, "%s", v->path);
+}
+
+struct plan *eval_plan(const char *path, const struct view *v, bool force, struct err *e)
+{
+    const char *no = view_refusal(v);
+    if (no) {
+        err_set(e, ERR_INPUT, "%s: cannot be pruned: %s", v->path, no);
+        return NULL;
+    }
+    struct plan *p = plan_load(path, e);
+    if (p && plan_check(p, v, path, force, e))
+        return p;
+    plan_free(p);
+    return NULL;
+}

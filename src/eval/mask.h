@@ -1,0 +1,16 @@
+/* mask.h - a plan applied to a loaded model, without writing the pruned one. */
+#ifndef REAP_EVAL_MASK_H
+#define REAP_EVAL_MASK_H
+
+#include "engine/engine.h"
+#include "model/plan.h"
+
+/* The model computes from now on as if it had been pruned by p; NULL: whole again. v: the view it was loaded
+ * from, p: checked against it (plan_check). As engine_mask: the first call comes before engine_start. MTP
+ * blocks do not run and need no mask. */
+bool eval_mask(struct engine *g, const struct view *v, const struct plan *p, struct err *e);
+
+/* Reads a plan for that: of this model, and of one that can be pruned. NULL with *e set. */
+struct plan *eval_plan(const char *path, const struct view *v, bool force, struct err *e);
+
+#endif
