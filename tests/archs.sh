@@ -154,6 +154,9 @@ make_corpus() {
 
 # ---- one model ----
 
+# Nothing rounded to 16 bits on the way, which would make a difference in the last bit a thousand times larger.
+float32=(-fa off -ctk f32 -ctv f32)
+
 run() { # run STATUS ARGUMENT...: its output, all of it, is in $dir/out
     local want=$1 got=0
     shift
@@ -207,7 +210,7 @@ compare_logprobs() {
 }
 
 check_model() { # check_model NAME FILE KEEP
-    local name=$1 m=$2 keep=$3 diff all worst ppl_parent ppl_kept nan
+    local name=$1 m=$2 keep=$3 diff all worst noise ppl_parent ppl_kept nan
     why=
     run 0 inspect "$m" --json || return 1
     says "$dir/out" '"refused": null' || return 1
@@ -217,8 +220,8 @@ check_model() { # check_model NAME FILE KEEP
     run 0 profile "$m" -c "$calib" -o "$dir/two.json" --threads 2 -q || return 1
     cmp -s "$dir/one.json" "$dir/two.json" || { why='statistics depend on the number of threads'; return 1; }
     # Without flash attention, whose rounding on the CPU depends on what else is in the cache.
-    run 0 profile "$m" -c "$calib" -o "$dir/packed.json" -fa off -ctk f32 -ctv f32 -q || return 1
-    run 0 profile "$m" -c "$calib" -o "$dir/single.json" -fa off -ctk f32 -ctv f32 --sequences 1 -q || return 1
+    run 0 profile "$m" -c "$calib" -o "$dir/packed.json" "${float32[@]}" -q || return 1
+    run 0 profile "$m" -c "$calib" -o "$dir/single.json" "${float32[@]}" --sequences 1 -q || return 1
     read -r diff all worst <<<"$(compare_stats "$dir/packed.json" "$dir/single.json")"
     note="$diff of $all routed otherwise when not packed, sums within $worst"
     # 1 in 50 is far above what near-ties give and far below what mixing up samples gives
@@ -234,16 +237,22 @@ check_model() { # check_model NAME FILE KEEP
 
     run 0 eval "$m" --calib "$calib" --json || return 1
     ppl_parent=$(number "$dir/out" ppl)
-    run 0 eval "$dir/pruned.gguf" --calib "$calib" --logprobs "$dir/logprobs.jsonl" --json || return 1
+    run 0 eval "$dir/pruned.gguf" --calib "$calib" --logprobs "$dir/logprobs.jsonl" "${float32[@]}" --json || return 1
     ppl_kept=$(number "$dir/out" ppl)
     [ "$(number "$dir/out" n_scored)" = "$n_scored" ] || { why="expected $n_scored scored tokens"; return 1; }
     nan=$(grep -ciE 'nan|inf|null' "$dir/logprobs.jsonl")
     [ "$nan" = 0 ] && [ "$(grep -c '"logprobs"' "$dir/logprobs.jsonl")" = 6 ] || { why='log-probabilities are missing'; return 1; }
     # Masked instead of cut: the router's product has another shape, so sums may be grouped otherwise.
-    run 0 eval "$m" --plan "$dir/plan.json" --calib "$calib" --logprobs "$dir/masked.jsonl" --json || return 1
-    worst=$(compare_logprobs "$dir/masked.jsonl" "$dir/logprobs.jsonl")
+    run 0 eval "$m" --plan "$dir/plan.json" --calib "$calib" --logprobs "$dir/masked.jsonl" "${float32[@]}" --json || return 1
+    worst=$(compare_logprobs "$dir/masked.jsonl" "$dir/logprobs.jsonl") noise=1e-5
+    # A random model may enlarge the last bit thousands of times: no more than a decode in other steps changes.
+    if ! awk -v w="$worst" 'BEGIN { exit !(w != "" && w <= 1e-5) }'; then
+        run 0 eval "$dir/pruned.gguf" --calib "$calib" --logprobs "$dir/steps.jsonl" "${float32[@]}" -ub 1 || return 1
+        noise=$(compare_logprobs "$dir/steps.jsonl" "$dir/logprobs.jsonl")
+    fi
     note="$note, masked within $worst"
-    awk -v w="$worst" 'BEGIN { exit !(w != "" && w <= 1e-4) }' || { why="masked and pruned model differ: $worst"; return 1; }
+    awk -v w="$worst" -v n="$noise" 'BEGIN { exit !(w != "" && n != "" && w <= 3 * n && w < 1e-2) }' ||
+        { why="masked and pruned model differ: $worst (in other steps: $noise)"; return 1; }
     awk -v a="$ppl_parent" -v b="$ppl_kept" 'BEGIN { exit !(a > 1 && a < 1e6 && b > 1 && b < 1e6 && a != b) }' ||
         { why="perplexity $ppl_parent, pruned $ppl_kept: expected two different numbers"; return 1; }
     : >"$dir/out"
@@ -265,7 +274,7 @@ one() { # one NAME FILE KEEP
     local words
     if [ -n "$only" ] && ! [[ $1 =~ ^($only)$ ]]; then return; fi
     words=$(refusal_of "$1")
-    rm -f "$dir"/*.json "$dir"/pruned.gguf "$dir"/logprobs.jsonl "$dir"/masked.jsonl
+    rm -f "$dir"/*.json "$dir"/pruned.gguf "$dir"/logprobs.jsonl "$dir"/masked.jsonl "$dir"/steps.jsonl
     if [ -n "$words" ]; then
         if check_refused "$1" "$2" "$words"; then pass "$1" "refused: $words"; else fail "$1" "$why"; fi
     elif check_model "$1" "$2" "$3"; then

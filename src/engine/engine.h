@@ -72,7 +72,8 @@ uint32_t engine_n_ctx_train(const struct engine *g);
 bool engine_has_state(
     const struct engine *g); /* recurrent or hybrid: a sequence has a state besides the KV cache */
 int32_t engine_bos(const struct engine *g); /* the token that the tokenizer puts first, -1: none */
-const char *engine_version(void);           /* "llama.cpp v0.5.0" */
+const char *engine_token(const struct engine *g, int32_t id); /* its text in the vocabulary; borrowed */
+const char *engine_version(void);                             /* "llama.cpp v0.5.0" */
 
 /* Token ids of n bytes of text, in a new array (caller frees). add_special: the tokens that the model's
  * tokenizer adds (BOS, EOS); parse_special: special tokens written in the text are recognised. */

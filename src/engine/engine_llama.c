@@ -470,6 +470,13 @@ int32_t engine_bos(const struct engine *g)
     return llama_vocab_get_add_bos(g->vocab) ? llama_vocab_bos(g->vocab) : -1;
 }
 
+const char *engine_token(const struct engine *g, int32_t id)
+{
+    const char *s =
+        llama_vocab_type(g->vocab) == LLAMA_VOCAB_TYPE_NONE ? NULL : llama_vocab_get_text(g->vocab, id);
+    return s ? s : "";
+}
+
 uint32_t engine_ubatch(const struct engine *g)
 {
     return (uint32_t)g->o.ubatch;

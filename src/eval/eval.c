@@ -4,7 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/sig.h"
-#include "corpus/windows.h"
+#include "eval/part.h"
 
 #include <math.h>
 #include <string.h>
@@ -12,16 +12,26 @@
 #define MAX_TEXT (1ull << 30)
 #define MAX_SEQS 64
 
-/* log p(next) under the logits, in float64. */
-static double logprob(const float *logit, uint32_t n, int32_t next)
+struct lse lse_of(const float *x, uint32_t n)
 {
-    float max = logit[0];
+    struct lse l = {.max = x[0]};
     for (uint32_t i = 1; i < n; i++)
-        max = logit[i] > max ? logit[i] : max;
+        if (x[i] > l.max) {
+            l.max = x[i];
+            l.top = i;
+        }
     double sum = 0;
     for (uint32_t i = 0; i < n; i++)
-        sum += (double)expf(logit[i] - max);
-    return (double)(logit[next] - max) - log(sum);
+        sum += (double)expf(x[i] - l.max);
+    l.log_sum = log(sum);
+    return l;
+}
+
+/* log p(next) under the logits of token i of the step. */
+static double next_logprob(struct engine *g, uint32_t i, int32_t next)
+{
+    const float *x = engine_logits(g, i);
+    return logprob(x, lse_of(x, engine_n_vocab(g)), next);
 }
 
 struct sum {
@@ -82,7 +92,7 @@ json_t *eval_report(json_t *identity, json_t *texts, const struct eval_score *to
 
 struct text_job {
     struct engine *g;
-    uint32_t vocab, first; /* first scored position of a window */
+    const struct text *text;
     struct sum sum;
 };
 
@@ -92,9 +102,9 @@ static bool text_step(void *ud, const struct windows *w, const uint32_t *win, co
     struct text_job *j = ud;
     for (uint32_t i = 0; i < n; i++) {
         const struct window *x = &w->list[win[i]];
-        if (at[i] < j->first || at[i] + 1 >= x->n)
+        if (!text_scores(j->text, x, at[i]))
             continue;
-        double v = -logprob(engine_logits(j->g, i), j->vocab, x->tok[at[i] + 1]);
+        double v = -next_logprob(j->g, i, x->tok[at[i] + 1]);
         if (!isfinite(v))
             return err_set(e, ERR_FAILED,
                            "the model gives a log-probability that is not finite at token %u of window %u",
@@ -123,45 +133,62 @@ static bool run(struct windows *w, struct engine *g, windows_step *fn, void *ud,
     return ok;
 }
 
-static bool read_tokens(struct engine *g, const char *path, int32_t **tok, uint32_t *n, struct err *e)
+static bool read_tokens(const struct engine *g, const char *path, int32_t **tok, uint32_t *n, struct err *e)
 {
     struct buf b = {0};
     bool ok = file_read_all(path, MAX_TEXT, &b, e);
     if (ok && b.n && b.s[b.n - 1] == '\n')
         b.n--;
-    ok = ok && engine_tokenize(g, b.s, b.n, true, false, tok, n, e);
+    ok = ok && engine_tokenize(g, b.s ? b.s : "", b.n, true, false, tok, n, e);
     buf_clear(&b);
     return ok;
 }
 
-bool eval_text(struct engine *g, const char *path, uint32_t n_ctx, struct eval_score *s, struct err *e)
+bool text_open(struct text *t, const struct engine *g, const char *path, uint32_t n_ctx, struct err *e)
 {
-    struct text_job j = {.g = g, .vocab = engine_n_vocab(g), .first = n_ctx / 2};
-    struct windows w = {0};
     int32_t *tok = NULL, bos = engine_bos(g);
     uint32_t n = 0;
-    *s = (struct eval_score){0};
+    *t = (struct text){.first = n_ctx / 2};
+    if (n_ctx < 4)
+        return err_set(e, ERR_INPUT, "--ctx %u is too short to score anything", n_ctx);
     if (!read_tokens(g, path, &tok, &n, e))
         return false;
-    s->n_tokens = n;
-    bool ok = n_ctx >= 4 || err_set(e, ERR_INPUT, "--ctx %u is too short to score anything", n_ctx);
-    if (ok && n < 2 * n_ctx)
-        ok = err_set(
+    windows_from_tokens(&t->w, tok, n / n_ctx * n_ctx);
+    t->n_tokens = n;
+    bool ok = n >= 2 * n_ctx;
+    if (!ok)
+        err_set(
             e, ERR_INPUT,
             "%s: has %u tokens, at least %u are needed (two windows of %u); use a longer text or a smaller --ctx",
             path, n, 2 * n_ctx, n_ctx);
-    windows_from_tokens(&w, tok, n / n_ctx * n_ctx);
-    ok = ok && windows_cut(&w, n_ctx, e);
-    for (uint32_t i = 0; ok && bos >= 0 && i < w.n; i++)
+    ok = ok && windows_cut(&t->w, n_ctx, e);
+    for (uint32_t i = 0; ok && bos >= 0 && i < t->w.n; i++)
         tok[(size_t)i * n_ctx] = bos;
-    if (ok) {
-        windows_pack(&w, engine_ubatch(g), MAX_SEQS, 1);
-        s->n_windows = w.n;
-        ok = run(&w, g, text_step, &j, e);
-    }
+    if (ok)
+        windows_pack(&t->w, engine_ubatch(g), MAX_SEQS, 1);
+    else
+        text_clear(t);
+    return ok;
+}
+
+void text_clear(struct text *t)
+{
+    windows_clear(&t->w);
+}
+
+bool eval_text(struct engine *g, const char *path, uint32_t n_ctx, struct eval_score *s, struct err *e)
+{
+    struct text t;
+    struct text_job j = {.g = g, .text = &t};
+    *s = (struct eval_score){0};
+    if (!text_open(&t, g, path, n_ctx, e))
+        return false;
+    bool ok = run(&t.w, g, text_step, &j, e);
+    s->n_tokens = t.n_tokens;
+    s->n_windows = t.w.n;
     if (ok)
         finish(&j.sum, s);
-    windows_clear(&w);
+    text_clear(&t);
     return ok;
 }
 
@@ -169,7 +196,6 @@ bool eval_text(struct engine *g, const char *path, uint32_t n_ctx, struct eval_s
 
 struct sample_job {
     struct engine *g;
-    uint32_t vocab;
     double **lp; /* per sample: log-probability of token i + 1; NAN where it is not scored (first of a later
                     window) */
 };
@@ -182,7 +208,7 @@ static bool sample_step(void *ud, const struct windows *w, const uint32_t *win, 
         const struct window *x = &w->list[win[i]];
         if (at[i] + 1 >= x->n)
             continue;
-        double v = logprob(engine_logits(j->g, i), j->vocab, x->tok[at[i] + 1]);
+        double v = next_logprob(j->g, i, x->tok[at[i] + 1]);
         if (!isfinite(v))
             return err_set(e, ERR_FAILED,
                            "the model gives a log-probability that is not finite at token %u of sample %u",
@@ -273,7 +299,7 @@ bool eval_samples(struct engine *g, const struct corpus *c, uint32_t n_ctx, cons
                   struct eval_score *s, struct err *e)
 {
     struct windows w = {0};
-    struct sample_job j = {.g = g, .vocab = engine_n_vocab(g)};
+    struct sample_job j = {.g = g};
     struct sum sum = {0};
     *s = (struct eval_score){0};
     bool ok = (!logprobs || file_check_output(logprobs, force, e)) && windows_tokenize(&w, c, g, e);

@@ -1,0 +1,33 @@
+/* part.h - between the files of eval/. */
+#ifndef REAP_EVAL_PART_H
+#define REAP_EVAL_PART_H
+
+#include "corpus/windows.h"
+
+/* What turns logits into probabilities: log p(i) = (x[i] - max) - log_sum. */
+struct lse {
+    float max;
+    double log_sum;
+    uint32_t top; /* the first of the largest */
+};
+struct lse lse_of(const float *x, uint32_t n);
+static inline double logprob(const float *x, struct lse l, int32_t i)
+{
+    return (double)(x[i] - l.max) - l.log_sum;
+}
+
+/* A text in llama-perplexity's windows, packed into batches (eval.h). */
+struct text {
+    struct windows w;
+    uint32_t n_tokens; /* of the whole text */
+    uint32_t first;    /* position of a window whose next token is the first that is scored */
+};
+bool text_open(struct text *t, const struct engine *g, const char *path, uint32_t n_ctx, struct err *e);
+void text_clear(struct text *t);
+/* Whether the token behind position `at` of a window is scored. */
+static inline bool text_scores(const struct text *t, const struct window *x, uint32_t at)
+{
+    return at >= t->first && at + 1 < x->n;
+}
+
+#endif
