@@ -35,6 +35,7 @@ _reap() {
     eval) own="--text --ctx --logprobs --output --force $calib $engine" ;;
     quantize) own="--output --allow-requantize --pure --threads --force" ;;
     eval) own="--text --ctx --plan --logprobs --output --force $calib $engine" ;;
+    eval) own="--text --ctx --plan --against --logprobs --output --force $calib $engine" ;;
     convert) own="--output --type --name --pretokenizer --threads --force" ;;
     run)
         own="--prune-ratio --keep-ratio --keep --fit --round-to --criterion --plan-seed --output --work --text

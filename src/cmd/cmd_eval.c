@@ -1,16 +1,20 @@
-/* cmd_eval.c - perplexity of texts and of samples. */
+/* cmd_eval.c - perplexity of texts and of samples, alone or against a base model. */
 #include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
 #include "base/text.h"
 #include "cmd/cmd.h"
 #include "convert/load.h"
-#include "eval/eval.h"
+#include "eval/compare.h"
 #include "eval/mask.h"
 #include "model/view.h"
 
+#include <math.h>
 #include <string.h>
+#include <unistd.h>
 
 static struct opt_list texts;
-static const char *logprobs, *out, *plan_path;
+static const char *logprobs, *out, *plan_path, *against;
 static int64_t ctx;
 
 static const struct opt opts[] = {
@@ -21,12 +25,95 @@ static const struct opt opts[] = {
      "window in tokens (default 512 for --text, the longest sample for --calib)", 4, 1 << 24, NULL},
     {OPT_STR, "plan", "-p", &plan_path, "FILE",
      "evaluate the model as this plan would leave it; nothing is written", 0, 0, NULL},
+    {OPT_STR, "against", NULL, &against, "BASE",
+     "with --text: how far the model is from this one, in KL divergence and agreement", 0, 0, NULL},
     {OPT_STR, "logprobs", NULL, &logprobs, "FILE",
      "with --calib: log-probability of every token, one JSON row per sample", 0, 0, NULL},
     {OPT_STR, "output", "-o", &out, "FILE", "write the result as reap.eval/1", 0, 0, NULL},
     {OPT_FLAG, "force", "-f", &cmd_force, NULL, "replace output files; accept a plan of another model", 0, 0,
      NULL},
     {.kind = OPT_END},
+};
+
+/* ---- what is loaded ---- */
+
+struct models {
+    struct view *v, *base; /* base NULL: nothing to compare with, or the model itself */
+    struct plan *plan;     /* of v; NULL: whole */
+    struct engine *g, *base_engine;
+    bool compare;
+};
+
+static void models_free(struct models *m)
+{
+    engine_free(m->g);
+    engine_free(m->base_engine);
+    plan_free(m->plan);
+    view_free(m->v);
+    view_free(m->base);
+}
+
+/* --type and --pretokenizer are for checkpoints; beside one, a GGUF file is no mistake. */
+static struct engine *load(const struct view *v, const struct view *other, struct err *e)
+{
+    struct engine_opts o = cmd_engine;
+    if (!v->hf && other && other->hf)
+        o.type = o.pretokenizer = NULL;
+    return load_engine(v, &o, e);
+}
+
+static bool check_output(const struct models *m, const char *path, struct err *e)
+{
+    for (uint32_t i = 0; i < texts.n; i++)
+        if (file_would_destroy(path, texts.v[i]))
+            return err_set(e, ERR_INPUT, "the output '%s' is the text '%s' itself", path, texts.v[i]);
+    if (plan_path && file_would_destroy(path, plan_path))
+        return err_set(e, ERR_INPUT, "the output '%s' is the plan", path);
+    return view_check_output(m->v, path, e) && (!m->base || view_check_output(m->base, path, e)) &&
+           file_check_output(path, cmd_force, e);
+}
+
+static bool check_texts(struct err *e)
+{
+    for (uint32_t i = 0; i < texts.n; i++) {
+        uint64_t size;
+        if (!strcmp(texts.v[i], "-"))
+            return !against || err_set(e, ERR_INPUT, "--text -: --against reads the text twice, give a file");
+        int fd = file_open_read(texts.v[i], &size, e);
+        if (fd < 0)
+            return false;
+        close(fd);
+        if (!size)
+            return err_set(e, ERR_INPUT, "%s: the text is empty", texts.v[i]);
+    }
+    return true;
+}
+
+static bool load_models(struct models *m, const char *path, struct err *e)
+{
+    m->compare = against != NULL;
+    if (!(m->v = view_open(path, e)) ||
+        (against && !file_same(path, against) && !(m->base = view_open(against, e))))
+        return false;
+    if ((out && !check_output(m, out, e)) || (logprobs && !check_output(m, logprobs, e)) || !check_texts(e) ||
+        !view_hash(m->v, e) || (m->base && !view_hash(m->base, e)))
+        return false;
+    if (plan_path && !(m->plan = eval_plan(plan_path, m->v, cmd_force, e)))
+        return false;
+    if (m->compare && !m->base && !m->plan)
+        log_warn("'%s' is compared with itself; --plan makes a difference", path);
+    return (m->g = load(m->v, m->base, e)) && (!m->base || (m->base_engine = load(m->base, m->v, e)));
+}
+
+/* ---- results ---- */
+
+struct result {
+    json_t *texts;
+    struct buf text;
+    struct eval_score score; /* over all texts */
+    struct compare_sums sums;
+    float *kl; /* of all texts, one behind the other */
+    uint32_t n;
 };
 
 static void row(struct buf *b, const char *name, const struct eval_score *s)
@@ -36,39 +123,109 @@ static void row(struct buf *b, const char *name, const struct eval_score *s)
             human_count(s->n_scored, n));
 }
 
-struct result {
-    json_t *texts;
-    struct buf text;
-    struct eval_score total;
-    uint32_t n;
-};
-
-static void note(struct result *r, const char *name, const struct eval_score *s)
+static void compare_rows(struct buf *b, const char *name, const struct compare_result *r)
 {
-    json_array_append_new(r->texts, eval_score_json(name, s));
-    row(&r->text, name, s);
-    eval_add(&r->total, s);
+    row(b, name, &r->score);
+    buf_fmt(b, "  base                       %10.4f +/- %.4f   ratio %.5f +/- %.5f\n", r->base.ppl,
+            r->base.ppl_stderr, exp(r->ln_ratio), exp(r->ln_ratio) * r->ln_ratio_stderr);
+    buf_fmt(b,
+            "  KL divergence (nats)       %10.6f +/- %.6f   median %.6f   p90 %.6f   p99 %.6f   max %.6f\n",
+            r->kl_mean, r->kl_stderr, r->kl_median, r->kl_p90, r->kl_p99, r->kl_max);
+    buf_fmt(b, "  same top token             %9.3f %% +/- %.3f %%\n", 100 * r->top1, 100 * r->top1_stderr);
+    buf_fmt(b, "  RMS of probability change  %9.3f %% +/- %.3f %%\n", 100 * r->dp_rms,
+            100 * r->dp_rms_stderr);
+}
+
+static void note(struct result *r, const char *name, const struct eval_score *s,
+                 const struct compare_result *c)
+{
+    json_t *o = eval_score_json(name, s);
+    if (c) {
+        compare_json(o, c);
+        compare_rows(&r->text, name, c);
+    } else {
+        row(&r->text, name, s);
+    }
+    json_array_append_new(r->texts, o);
+    eval_add(&r->score, s);
     r->n++;
 }
 
-static bool evaluate(struct engine *g, const struct corpus_opts *co, struct result *r, struct err *e)
+/* ---- evaluating ---- */
+
+static bool compare_all(struct compare *c, struct err *e)
+{
+    struct progress p;
+    uint64_t total = 0, done = 0;
+    bool ok = true;
+    for (uint32_t b = 0; b < c->n_batches; b++)
+        total += compare_tokens(c, b);
+    progress_start(&p, "comparing", "tokens", total, 0);
+    for (uint32_t b = 0; ok && b < c->n_batches; b++) {
+        ok = compare_batch(c, b, e);
+        progress_set(&p, done += compare_tokens(c, b));
+    }
+    progress_end(&p);
+    return ok;
+}
+
+static bool compare_text(const struct models *m, const char *path, uint32_t n_ctx, struct result *r,
+                         struct err *e)
+{
+    const struct compare_side sides[] = {
+        {m->base ? m->base->path : m->v->path, m->base ? m->base_engine : m->g, m->base ? m->base : m->v,
+         NULL},
+        {m->v->path, m->g, m->v, m->plan},
+    };
+    struct compare *c = compare_open(sides, 2, path, n_ctx, true, e);
+    bool ok = c && compare_all(c, e);
+    if (ok) {
+        uint64_t n = c->sums[0].n;
+        r->kl = xrealloc(r->kl, r->sums.n + n, sizeof *r->kl);
+        memcpy(r->kl + r->sums.n, c->kl[0], n * sizeof *r->kl);
+        struct compare_result x = compare_result(&c->sums[0], c->kl[0]);
+        x.score.n_tokens = c->n_tokens;
+        x.score.n_windows = c->n_windows;
+        compare_add(&r->sums, &c->sums[0]);
+        note(r, path_base(path), &x.score, &x);
+    }
+    compare_free(c);
+    return ok;
+}
+
+static bool score_text(const struct models *m, const char *path, uint32_t n_ctx, struct result *r,
+                       struct err *e)
 {
     struct eval_score s;
-    for (uint32_t i = 0; i < texts.n; i++) {
-        if (!eval_text(g, texts.v[i], ctx ? (uint32_t)ctx : 512, &s, e))
-            return false;
-        note(r, path_base(texts.v[i]), &s);
-    }
-    if (!co->n_specs)
-        return true;
+    if (!eval_text(m->g, path, n_ctx, &s, e))
+        return false;
+    note(r, path_base(path), &s, NULL);
+    return true;
+}
+
+static bool score_samples(const struct models *m, const struct corpus_opts *co, struct result *r,
+                          struct err *e)
+{
+    struct eval_score s;
     struct corpus c = {0};
     bool ok = corpus_load(co, &c, e) && (!out || corpus_check_output(&c, out, e)) &&
               (!logprobs || corpus_check_output(&c, logprobs, e)) &&
-              eval_samples(g, &c, (uint32_t)ctx, logprobs, cmd_force, &s, e);
+              eval_samples(m->g, &c, (uint32_t)ctx, logprobs, cmd_force, &s, e);
     if (ok)
-        note(r, c.n_sources == 1 ? path_base(c.sources[0].path) : "samples", &s);
+        note(r, c.n_sources == 1 ? path_base(c.sources[0].path) : "samples", &s, NULL);
     corpus_free(&c);
     return ok;
+}
+
+static bool evaluate(const struct models *m, const struct corpus_opts *co, struct result *r, struct err *e)
+{
+    uint32_t n_ctx = ctx ? (uint32_t)ctx : 512;
+    if (!m->compare && m->plan && !eval_mask(m->g, m->v, m->plan, e))
+        return false;
+    for (uint32_t i = 0; i < texts.n; i++)
+        if (!(m->compare ? compare_text : score_text)(m, texts.v[i], n_ctx, r, e))
+            return false;
+    return !co->n_specs || score_samples(m, co, r, e);
 }
 
 /* Which plan the model was evaluated under. */
@@ -82,32 +239,36 @@ static json_t *plan_json(const struct plan *p)
     return o;
 }
 
-static bool print(struct view *v, const struct plan *p, struct result *r, struct err *e)
+static bool print(const struct models *m, struct result *r, struct err *e)
 {
-    json_t *o = eval_report(view_identity(v), r->texts, &r->total);
-    if (p)
-        json_object_set_new(o, "plan", plan_json(p));
+    struct compare_result all;
+    if (m->compare) { /* over all tokens alike, not over the means of texts */
+        all = compare_result(&r->sums, r->kl);
+        r->score.ppl_stderr = all.score.ppl_stderr;
+    }
+    json_t *o = eval_report(view_identity(m->v), r->texts, &r->score);
+    if (m->plan)
+        json_object_set_new(o, "plan", plan_json(m->plan));
+    if (m->compare) {
+        json_object_set_new(o, "base", view_identity(m->base ? m->base : m->v));
+        compare_json(json_object_get(o, "total"), &all);
+        if (r->n > 1)
+            compare_rows(&r->text, "all", &all);
+    } else if (r->n > 1) {
+        row(&r->text, "all", &r->score);
+    }
     bool ok = !out || json_write(out, o, cmd_force, e);
     if (ok && cmd_json)
         return cmd_print_json("eval", o, e);
     json_decref(o);
-    if (r->n > 1)
-        row(&r->text, "all", &r->total);
     return ok && cmd_print(&r->text, e);
-}
-
-static bool check_output(const struct view *v, const char *path, struct err *e)
-{
-    for (uint32_t i = 0; i < texts.n; i++)
-        if (file_would_destroy(path, texts.v[i]))
-            return err_set(e, ERR_INPUT, "the output '%s' is the text '%s' itself", path, texts.v[i]);
-    return view_check_output(v, path, e) && file_check_output(path, cmd_force, e);
 }
 
 static bool run(char const *const *args, uint32_t n, struct err *e)
 {
     (void)n;
     struct corpus_opts co;
+    struct models m = {0};
     struct result r = {0};
     cmd_corpus(&co);
     co.shuffle = false; /* rows of --logprobs stand in the order of the file */
@@ -115,32 +276,25 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
         return err_set(e, ERR_INPUT, "nothing to evaluate: give --text FILE or --calib FILE");
     if (logprobs && !co.n_specs)
         return err_set(e, ERR_INPUT, "--logprobs needs --calib");
-    if (plan_path && out && file_would_destroy(out, plan_path))
-        return err_set(e, ERR_INPUT, "the output '%s' is the plan", out);
+    if (against && (co.n_specs || !texts.n))
+        return err_set(e, ERR_INPUT, "--against compares on --text FILE, not on --calib");
     if (out && logprobs && !strcmp(out, logprobs))
         return err_set(e, ERR_INPUT, "--output and --logprobs are both '%s'", out);
-    struct view *v = view_open(args[0], e);
-    bool ready = v && (!out || check_output(v, out, e)) && (!logprobs || check_output(v, logprobs, e)) &&
-                 view_hash(v, e);
-    struct plan *p = ready && plan_path ? eval_plan(plan_path, v, cmd_force, e) : NULL;
-    ready = ready && (p || !plan_path);
-    struct engine *g = ready ? load_engine(v, &cmd_engine, e) : NULL;
     r.texts = json_array();
-    bool ok = g && (!p || eval_mask(g, v, p, e)) && evaluate(g, &co, &r, e) && print(v, p, &r, e);
+    bool ok = load_models(&m, args[0], e) && evaluate(&m, &co, &r, e) && print(&m, &r, e);
     json_decref(r.texts);
     buf_clear(&r.text);
-    engine_free(g);
-    plan_free(p);
-    view_free(v);
+    free(r.kl);
+    models_free(&m);
     return ok;
 }
 
 const struct cmd cmd_eval = {
     .name = "eval",
-    .usage = "MODEL [--plan PLAN] (--text FILE | --calib FILE)...",
+    .usage = "MODEL [--plan PLAN] [--against BASE] (--text FILE | --calib FILE)...",
     .summary = "perplexity of a model on texts, or the likelihood of each sample",
-    .example = "  reap eval model.gguf --plan plan.json --text heldout.txt\n"
-               "  reap eval pruned.gguf --text heldout.txt\n"
+    .example = "  reap eval pruned.gguf --text heldout.txt\n"
+               "  reap eval model.gguf --plan plan.json --against model.gguf --text heldout.txt\n"
                "  reap eval model.gguf --calib samples.jsonl --logprobs logprobs.jsonl\n",
     .opts = (const struct opt *const[]){opts, corpus_opt_table, engine_opt_table, NULL},
     .min_args = 1,

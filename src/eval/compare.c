@@ -40,7 +40,8 @@ struct compare_job {
 static void compare_row(struct row *r, const struct base_row *b, uint32_t n)
 {
     struct lse l = lse_of(r->x, n);
-    double kl = 0, sum = exp(b->l.log_sum), shift = (double)b->l.max + b->l.log_sum - l.max - l.log_sum;
+    double kl = 0, sum = exp(b->l.log_sum);
+    double shift = ((double)b->l.max - (double)l.max) + (b->l.log_sum - l.log_sum);
     for (uint32_t i = 0; i < n; i++) {
         double p = (double)expf(b->x[i] - b->l.max);
         if (p > 0)
