@@ -4,6 +4,7 @@
 _reap() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} cmd=${COMP_WORDS[1]-}
     local commands='run inspect profile stats plan prune verify eval convert quantize'
+    local commands='run inspect profile stats plan prune verify eval sweep convert'
     local common='--json --quiet --verbose --help'
     local calib='--calib --samples-per-category --max-samples --seed --no-shuffle --skip-bad'
     local engine='--threads --ubatch-size --ubatch --n-gpu-layers --gpu-layers --device --split-mode --tensor-split
@@ -36,6 +37,7 @@ _reap() {
     quantize) own="--output --allow-requantize --pure --threads --force" ;;
     eval) own="--text --ctx --plan --logprobs --output --force $calib $engine" ;;
     eval) own="--text --ctx --plan --against --logprobs --output --force $calib $engine" ;;
+    sweep) own="--stats --text --ctx --ratios --criteria --round-to --seed --max-ppl-increase --max-kl --output --state --force $engine" ;;
     convert) own="--output --type --name --pretokenizer --threads --force" ;;
     run)
         own="--prune-ratio --keep-ratio --keep --fit --round-to --criterion --plan-seed --output --work --text
@@ -44,7 +46,7 @@ _reap() {
     *) return ;;
     esac
     case $prev in
-    --criterion) mapfile -t COMPREPLY < <(compgen -W "$criteria" -- "$cur"); return ;;
+    --criterion | --criteria) mapfile -t COMPREPLY < <(compgen -W "$criteria" -- "$cur"); return ;;
     --mtp) mapfile -t COMPREPLY < <(compgen -W 'prune drop' -- "$cur"); return ;;
     --flash-attn | -fa) mapfile -t COMPREPLY < <(compgen -W 'on off auto' -- "$cur"); return ;;
     --split-mode | -sm) mapfile -t COMPREPLY < <(compgen -W 'none layer' -- "$cur"); return ;;

@@ -1,0 +1,60 @@
+/* sweep.h - quality against size: many plans of one model, each evaluated as a mask (eval/mask.h) against the
+ * whole model on the same text, with one load and nothing written but a small file of sums to go on from. */
+#ifndef REAP_SWEEP_SWEEP_H
+#define REAP_SWEEP_SWEEP_H
+
+#include "eval/compare.h"
+#include "stats/stats.h"
+
+struct sweep_opts {
+    const char *model, *stats; /* stats: of a profile of this model */
+    const char *const *texts;
+    uint32_t n_texts;
+    uint32_t n_ctx;       /* window, as eval_text */
+    const double *ratios; /* shares that go */
+    uint32_t n_ratios;
+    const enum criterion *criteria;
+    uint32_t n_criteria;
+    uint32_t round_to; /* 0: no rounding */
+    uint64_t seed;     /* CRIT_RANDOM */
+    const char *state; /* sums so far: read if it is there, saved now and then; NULL: none */
+    struct engine_opts engine;
+};
+
+/* One plan and what it costs. */
+struct sweep_point {
+    enum criterion criterion;
+    double ratio;   /* asked for; plan->n_keep is what the router allows */
+    uint64_t bytes; /* of tensor data */
+    struct plan *plan;
+    struct compare_sums sums; /* over all texts */
+    struct compare_result r;
+};
+
+struct sweep_result {
+    struct view *view;
+    struct sweep_point *points; /* criterion by criterion, in the order given; equal counts once */
+    uint32_t n_points;
+    char (*text_hash)[65]; /* SHA-256, one per text */
+    char stats_hash[65];
+    uint64_t done_before; /* tokens that the state file held */
+    uint64_t n_tokens;    /* decoded by this call, over all plans */
+    double secs;
+};
+
+/* Makes the plans, decodes all texts, fills *r (to be cleared, on failure too). Interrupted: the state is
+ * saved and *e says so. A state file of another model, text, plan or option is an error. */
+bool sweep_run(const struct sweep_opts *o, struct sweep_result *r, struct err *e);
+void sweep_result_clear(struct sweep_result *r);
+
+/* The point with the smallest model within the limits (NAN: no limit): max_increase of perplexity, as a share
+ * of the base's; max_kl, mean, nats. Of equal sizes the one nearer to the base. -1: none. A point that keeps
+ * everything does not count. */
+int sweep_choose(const struct sweep_result *r, double max_increase, double max_kl);
+/* The plan of point i with what was measured added ("measured"). Borrowed. */
+json_t *sweep_plan(const struct sweep_opts *o, struct sweep_result *r, uint32_t i);
+/* reap.sweep/1. chosen: as sweep_choose, -1: none. New reference. */
+json_t *sweep_report(const struct sweep_opts *o, const struct sweep_result *r, double max_increase,
+                     double max_kl, int chosen);
+
+#endif
