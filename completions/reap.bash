@@ -3,8 +3,7 @@
 
 _reap() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} cmd=${COMP_WORDS[1]-}
-    local commands='run inspect profile stats plan prune verify eval convert quantize'
-    local commands='run inspect profile stats plan prune verify eval sweep convert'
+    local commands='run inspect profile stats plan prune verify eval sweep convert quantize'
     local common='--json --quiet --verbose --help'
     local calib='--calib --samples-per-category --max-samples --seed --no-shuffle --skip-bad'
     local engine='--threads --ubatch-size --ubatch --n-gpu-layers --gpu-layers --device --split-mode --tensor-split
@@ -24,6 +23,9 @@ _reap() {
         prev=${COMP_WORDS[COMP_CWORD - 2]}
     fi
     case $cmd in
+    run)
+        own="--prune-ratio --keep-ratio --keep --fit --round-to --criterion --plan-seed --output --work --text
+        --ctx --eval-ctx --force --again $calib $engine" ;;
     inspect) own="--tensors" ;;
     profile) own="--output --ctx --save-every --until-stable --resume --force --shard --sequences --separate-streams $calib
         $engine" ;;
@@ -33,15 +35,10 @@ _reap() {
     prune) own="--plan --output --dry-run --merge --mtp --no-provenance --force --max-shard-size
         --add-count-aliases --base-model --no-card" ;;
     verify) own="--plan --write-plan --force" ;;
-    eval) own="--text --ctx --logprobs --output --force $calib $engine" ;;
-    quantize) own="--output --allow-requantize --pure --threads --force" ;;
-    eval) own="--text --ctx --plan --logprobs --output --force $calib $engine" ;;
     eval) own="--text --ctx --plan --against --logprobs --output --force $calib $engine" ;;
     sweep) own="--stats --text --ctx --ratios --criteria --round-to --seed --max-ppl-increase --max-kl --output --state --force $engine" ;;
     convert) own="--output --type --name --pretokenizer --threads --force" ;;
-    run)
-        own="--prune-ratio --keep-ratio --keep --fit --round-to --criterion --plan-seed --output --work --text
-        --ctx --eval-ctx --force --again $calib $engine" ;;
+    quantize) own="--output --allow-requantize --pure --threads --force" ;;
     help) mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$cur"); return ;;
     *) return ;;
     esac

@@ -28,8 +28,7 @@ declare -A may=(
     [eval]='corpus engine model'
     [sweep]='convert engine eval model plan stats'
     [convert]='engine gguf hf model'
-    [cmd]='convert corpus engine eval gguf hf import model plan profile prune stats'
-    [cmd]='convert corpus engine eval gguf hf model plan profile prune stats sweep'
+    [cmd]='convert corpus engine eval gguf hf import model plan profile prune stats sweep'
     [main.c]='cmd'
 )
 # The one header of a folder that may be included where the rest of it may not.
