@@ -1,7 +1,11 @@
 # Finds libllama, the inference engine, and defines the target reap_engine and REAP_ENGINE_VERSION.
+# REAP_ENGINE_TOOLS is the folder of its programs (llama-server), which need not be there yet; where
+# scripts/engine.sh made the engine, REAP_ENGINE_SCRIPT and REAP_ENGINE_FLAGS build them.
 # Order: REAP_LLAMA_DIR; an installed one that is new enough; the one scripts/engine.sh builds into its cache.
 
 set(REAP_LLAMA_MIN 0.5.0)
+set(REAP_ENGINE_SCRIPT "")
+set(REAP_ENGINE_FLAGS "")
 
 # The answer of an earlier run must not win over changed options or another machine's cache.
 unset(llama_DIR CACHE)
@@ -47,21 +51,30 @@ else()
     if(NOT llama_FOUND)
         # Without CC and CXX, which CMake sets to the compilers of this build: the engine is the same one for
         # all presets (ENGINE_CC and ENGINE_CXX choose other compilers for it).
+        set(flags "")
+        foreach(name NATIVE AMX CUDA HIP VULKAN METAL)
+            list(APPEND flags -DREAP_${name}=${REAP_${name}})
+        endforeach()
         execute_process(
             COMMAND "${CMAKE_COMMAND}" -E env --unset=CC --unset=CXX --unset=CFLAGS --unset=CXXFLAGS
-                bash "${CMAKE_SOURCE_DIR}/scripts/engine.sh"
-                -DREAP_NATIVE=${REAP_NATIVE} -DREAP_AMX=${REAP_AMX} -DREAP_CUDA=${REAP_CUDA}
-                -DREAP_HIP=${REAP_HIP} -DREAP_VULKAN=${REAP_VULKAN} -DREAP_METAL=${REAP_METAL}
+                bash "${CMAKE_SOURCE_DIR}/scripts/engine.sh" ${flags}
             OUTPUT_VARIABLE prefix OUTPUT_STRIP_TRAILING_WHITESPACE RESULT_VARIABLE result)
         if(NOT result EQUAL 0)
             message(FATAL_ERROR "scripts/engine.sh could not provide libllama (see above)")
         endif()
         string(REGEX REPLACE ".*\n" "" prefix "${prefix}")
         find_package(llama ${REAP_LLAMA_MIN} CONFIG REQUIRED QUIET PATHS "${prefix}" NO_DEFAULT_PATH)
+        set(REAP_ENGINE_SCRIPT "${CMAKE_SOURCE_DIR}/scripts/engine.sh")
+        string(JOIN " " REAP_ENGINE_FLAGS ${flags})
     endif()
 endif()
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/scripts/engine.sh")
 
+if(REAP_ENGINE_SCRIPT)
+    get_filename_component(REAP_ENGINE_TOOLS "${prefix}/../tools" ABSOLUTE)
+else()
+    get_filename_component(REAP_ENGINE_TOOLS "${llama_DIR}/../../../bin" ABSOLUTE)
+endif()
 set(REAP_ENGINE_VERSION "${llama_VERSION}")
 add_library(reap_engine INTERFACE)
 target_link_libraries(reap_engine INTERFACE llama)

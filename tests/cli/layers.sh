@@ -29,6 +29,9 @@ declare -A may=(
     [sweep]='convert engine eval model plan stats'
     [convert]='engine gguf hf model'
     [cmd]='convert corpus engine eval gguf hf import model plan profile prune stats sweep'
+    [eval]='corpus engine'
+    [serve]=''
+    [cmd]='corpus engine eval gguf model plan profile prune serve stats'
     [main.c]='cmd'
 )
 # The one header of a folder that may be included where the rest of it may not.

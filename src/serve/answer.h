@@ -1,0 +1,35 @@
+/* answer.h - what a server says to a completion request, from the JSON of OpenAI's interface.
+ *
+ * Formats: the chunks and the whole bodies of POST /v1/chat/completions and POST /v1/completions as
+ * llama-server, vLLM and SGLang send them. Of the choices only the first is read (we ask for one). Text that
+ * models think aloud comes as reasoning_content (llama-server, SGLang, older vLLM) or reasoning (vLLM). All
+ * of it is input that is not trusted: sizes are bounded, types are checked. */
+#ifndef REAP_SERVE_ANSWER_H
+#define REAP_SERVE_ANSWER_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include <stdint.h>
+
+#define ANSWER_MAX_TEXT (16u << 20) /* bytes of text: 4 million tokens, more than any context holds */
+
+struct answer {
+    struct buf text, reasoning; /* UTF-8, no NUL inside; .s may be NULL */
+    char finish[32];            /* finish_reason: "stop", "length", ...; "" while it has not come */
+    bool done;                  /* [DONE] was seen, or the body was whole */
+    bool has_usage;
+    uint64_t prompt_tokens, completion_tokens; /* of usage, the last one that came */
+};
+
+/* One event of the stream ("[DONE]" included). False: *e says what is wrong with it, or what the server says
+ * went wrong. */
+bool answer_event(struct answer *a, const char *data, size_t n, struct err *e);
+/* A body that was not streamed. */
+bool answer_body(struct answer *a, const char *body, size_t n, struct err *e);
+void answer_clear(struct answer *a);
+
+/* The error of a body such as {"error":{"message":"..."}}, {"message":"..."}, {"detail":"..."} or plain text:
+ * added to b, one line safe for a terminal, at most 300 bytes. Nothing when the body is empty. */
+void answer_error_text(struct buf *b, const char *body, size_t n);
+
+#endif

@@ -1,0 +1,47 @@
+/* measure.h - how alike two texts are, and whether a text runs in circles.
+ *
+ * Words: maximal runs of characters that are not white space (ASCII); a character of a script that is written
+ * without spaces (Chinese, Japanese, Korean) is a word of its own. Texts are UTF-8; other bytes count as
+ * characters. Of each text the first MEASURE_MAX_WORDS words are looked at. */
+#ifndef REAP_SERVE_MEASURE_H
+#define REAP_SERVE_MEASURE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define MEASURE_MAX_WORDS 100000
+
+struct words {
+    uint64_t *hash; /* XXH3 of each word; two words of equal hash are taken for the same */
+    uint64_t n;
+    uint64_t n_all; /* n, or more when the text has more than MEASURE_MAX_WORDS */
+};
+void words_split(struct words *w, const char *text);
+void words_clear(struct words *w);
+
+/* Similarity: 2 L / (n_a + n_b) with L the length of the longest common subsequence of words. 1: the same
+ * words in the same order, 0: none in common. Two empty texts: 1. */
+double measure_similarity(const struct words *a, const struct words *b);
+uint64_t measure_common_prefix(const struct words *a, const struct words *b); /* words at the start */
+
+struct loops {
+    double repeat_share; /* words covered by the occurrences of the most frequent 4-gram that occurs at least
+                            twice (overlaps counted once), as a share of all words; 0 below 8 words */
+    uint64_t period;     /* the end repeats: a unit of this many words (or characters), else 0 */
+    uint64_t copies;     /* full copies of it at the end */
+    bool by_characters;
+};
+/* The end of a text repeats when its last 24 words or more consist of at least 3 full copies of a unit of at
+ * most 200 words; or, for text without spaces, its last 100 characters or more of at least 4 copies of a unit
+ * of at most 200 characters. cut: the text was stopped from outside, so its last word may be half a word,
+ * which need not fit. */
+struct loops measure_loops(const struct words *w, const char *text, bool cut);
+
+struct interval {
+    double rate, low, high;
+};
+/* k of n, with the 95 % interval of Wilson (1927): ( p + z^2/2n -+ z sqrt(p(1-p)/n + z^2/4n^2) ) / (1 +
+ * z^2/n), z = 1.959964. n = 0: 0, 0, 1. */
+struct interval wilson(uint64_t k, uint64_t n);
+
+#endif
