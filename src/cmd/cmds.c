@@ -3,4 +3,6 @@
 
 const struct cmd *const cmds[] = {
     &cmd_run, &cmd_inspect, &cmd_profile, &cmd_stats, &cmd_plan, &cmd_prune, &cmd_verify, &cmd_eval, &cmd_sweep, &cmd_convert, &cmd_quantize, NULL,
+    &cmd_run,    &cmd_inspect, &cmd_profile, &cmd_stats, &cmd_plan,    &cmd_prune,
+    &cmd_verify, &cmd_eval,    &cmd_serve,   &cmd_batch, &cmd_compare, NULL,
 };

@@ -1,0 +1,213 @@
+/* cmd_batch.c - prompts through a server, prompts and answers on the terminal and in a file. */
+#include "base/log.h"
+#include "base/text.h"
+#include "cmd/cmd.h"
+#include "serve/batch.h"
+
+#include <string.h>
+
+static const char *server, *out, *model, *system_text;
+static struct opt_list prompts;
+static int64_t repeat = 1, parallel = 1, retries = 4, max_tokens = 1024, seed = 42, top_k;
+static double temperature, top_p, timeout = 1800, connect_timeout = 10, retry_wait = 1;
+static bool completions, has_top_k, has_top_p, brief;
+
+static const struct opt opts[] = {
+    {OPT_HEAD, "Options", NULL, NULL, NULL, NULL, 0, 0, NULL},
+    {OPT_STR, "server", "-s", &server, "URL", "the server, for example http://127.0.0.1:8080", 0, 0, NULL},
+    {OPT_LIST, "prompts", "-p", &prompts, "PATH",
+     "a folder of text files, a .jsonl file, or a text file (several times)", 0, 0, NULL},
+    {OPT_STR, "output", "-o", &out, "FILE", "the answers; an unfinished file is gone on with", 0, 0, NULL},
+    {OPT_STR, "model", "-m", &model, "NAME", "the model's name in requests (default: the server's first)", 0,
+     0, NULL},
+    {OPT_FLAG, "completions", NULL, &completions, NULL,
+     "send the bare text to /v1/completions, without a chat template", 0, 0, NULL},
+    {OPT_INT, "parallel", NULL, &parallel, "N", "requests at a time (default 1)", 1, 1024, NULL},
+    {OPT_INT, "repeat", NULL, &repeat, "N", "ask each prompt N times, with seeds that follow each other", 1,
+     1e6, NULL},
+    {OPT_FLAG, "brief", NULL, &brief, NULL, "one line per prompt instead of its text", 0, 0, NULL},
+    {OPT_FLAG, "force", "-f", &cmd_force, NULL, "replace answers of another model, prompts or parameters", 0,
+     0, NULL},
+    {OPT_HEAD, "Sampling (a JSONL row may have its own)", NULL, NULL, NULL, NULL, 0, 0, NULL},
+    {OPT_STR, "system", NULL, &system_text, "TEXT", "message of the system for prompts that have none", 0, 0,
+     NULL},
+    {OPT_INT, "max-tokens", NULL, &max_tokens, "N", "an answer ends here at the latest (default 1024)", 1,
+     1e9, NULL},
+    {OPT_REAL, "temperature", NULL, &temperature, "T", "0: always the likeliest token (default 0)", 0, 100,
+     NULL},
+    {OPT_REAL, "top-p", NULL, &top_p, "P", "default: the server's", 0, 1, &has_top_p},
+    {OPT_INT, "top-k", NULL, &top_k, "K", "default: the server's", 0, 1e9, &has_top_k},
+    {OPT_INT, "seed", NULL, &seed, "N", "default 42", 0, 2e9, NULL},
+    {OPT_HEAD, "Waiting", NULL, NULL, NULL, NULL, 0, 0, NULL},
+    {OPT_REAL, "timeout", NULL, &timeout, "S", "seconds that one answer may take in all (default 1800)",
+     0.001, 1e6, NULL},
+    {OPT_REAL, "connect-timeout", NULL, &connect_timeout, "S",
+     "seconds that connecting may take (default 10)", 0.001, 1e6, NULL},
+    {OPT_INT, "retries", NULL, &retries, "N",
+     "further tries after status 429 or 5xx, or a broken connection (default 4)", 0, 1000, NULL},
+    {OPT_REAL, "retry-wait", NULL, &retry_wait, "S",
+     "seconds before the first of them, doubled each time, at most 60 (default 1)", 0, 3600, NULL},
+    {.kind = OPT_END},
+};
+
+/* Lines as they are, tabs as spaces; cmd_print makes all else safe. */
+static void add_text(struct buf *b, const char *s)
+{
+    for (; *s; s++) {
+        if (*s == '\t')
+            buf_str(b, "    ");
+        else if (*s != '\r' || s[1] != '\n')
+            buf_char(b, *s);
+    }
+    buf_char(b, '\n');
+}
+
+static const char *str(const json_t *o, const char *key)
+{
+    return json_string_value(json_object_get(o, key));
+}
+
+static void add_messages(struct buf *b, const json_t *list)
+{
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *m = json_array_get(list, i), *parts = json_object_get(m, "content");
+        const char *role = str(m, "role"), *text = json_string_value(parts);
+        buf_fmt(b, "[%s]\n", role ? role : "?");
+        if (text)
+            add_text(b, text);
+        for (size_t k = 0; k < json_array_size(parts); k++) {
+            text = str(json_array_get(parts, k), "text");
+            add_text(b, text ? text : "(a part that is no text)");
+        }
+    }
+}
+
+static void add_numbers(struct buf *b, const json_t *o)
+{
+    const json_t *p = json_object_get(o, "prompt_tokens"), *c = json_object_get(o, "completion_tokens"),
+                 *first = json_object_get(o, "first_token_seconds"),
+                 *rate = json_object_get(o, "tokens_per_second");
+    buf_fmt(b, "%s", str(o, "finish_reason"));
+    if (p)
+        buf_fmt(b, "; %lld tokens in, %lld out", (long long)json_integer_value(p),
+                (long long)json_integer_value(c));
+    if (first)
+        buf_fmt(b, "; first after %.2f s", json_real_value(first));
+    if (rate)
+        buf_fmt(b, "; %.1f tokens/s", json_real_value(rate));
+}
+
+static bool show(void *ctx, uint64_t done, uint64_t total, const json_t *o, struct err *e)
+{
+    (void)ctx;
+    struct buf b = {0};
+    const char *error = str(o, "error");
+    if (cmd_json) {
+        if (error)
+            log_note("%s: %s", str(o, "id"), error);
+        return true;
+    }
+    buf_fmt(&b, "%s[%llu/%llu] %s%s", brief ? "" : "==== ", (unsigned long long)done,
+            (unsigned long long)total, str(o, "id"), brief ? ": " : "\n");
+    if (!brief) {
+        add_messages(&b, json_object_get(o, "messages"));
+        if (!error) {
+            if (str(o, "reasoning")) {
+                buf_str(&b, "[reasoning]\n");
+                add_text(&b, str(o, "reasoning"));
+            }
+            buf_str(&b, "[answer]\n");
+            add_text(&b, str(o, "response"));
+        }
+        buf_str(&b, "---- ");
+    }
+    if (error)
+        buf_fmt(&b, "failed: %s", error);
+    else
+        add_numbers(&b, o);
+    buf_char(&b, '\n');
+    return cmd_print(&b, e);
+}
+
+static bool summary(const struct batch_summary *s, struct err *e)
+{
+    if (cmd_json) {
+        json_t *o = json_object();
+        json_object_set_new(o, "file", json_text(out));
+        json_object_set_new(o, "n_prompts", json_integer((json_int_t)s->n_prompts));
+        json_object_set_new(o, "n_kept", json_integer((json_int_t)s->n_kept));
+        json_object_set_new(o, "n_answered", json_integer((json_int_t)s->n_answered));
+        json_object_set_new(o, "n_failed", json_integer((json_int_t)s->n_failed));
+        json_object_set_new(o, "n_left", json_integer((json_int_t)s->n_left));
+        json_object_set_new(o, "completion_tokens", json_integer((json_int_t)s->completion_tokens));
+        json_object_set_new(o, "seconds", json_real(s->seconds));
+        return cmd_print_json("batch", o, e);
+    }
+    struct buf b = {0};
+    char t[32];
+    buf_fmt(&b, "%s: %llu of %llu prompts answered, %llu of them before", out,
+            (unsigned long long)(s->n_kept + s->n_answered), (unsigned long long)s->n_prompts,
+            (unsigned long long)s->n_kept);
+    if (s->n_failed)
+        buf_fmt(&b, ", %llu failed", (unsigned long long)s->n_failed);
+    buf_fmt(&b, "; %llu tokens in %s\n", (unsigned long long)s->completion_tokens, human_secs(s->seconds, t));
+    return cmd_print(&b, e);
+}
+
+static bool run(char const *const *args, uint32_t n, struct err *e)
+{
+    (void)args;
+    (void)n;
+    struct batch_opts o;
+    struct batch_summary s;
+    if (!server || !prompts.n || !out)
+        return err_set(e, ERR_INPUT, "--%s is missing; usage: reap batch %s",
+                       !server     ? "server"
+                       : prompts.n ? "output"
+                                   : "prompts",
+                       cmd_batch.usage);
+    batch_defaults(&o);
+    o.server = server;
+    o.out = out;
+    o.prompts = prompts.v;
+    o.n_prompts = prompts.n;
+    o.model = model;
+    o.system = system_text;
+    o.completions = completions;
+    o.max_tokens = max_tokens;
+    o.temperature = temperature;
+    o.seed = seed;
+    o.top_p = has_top_p ? top_p : -1;
+    o.top_k = has_top_k ? top_k : -1;
+    o.repeat = (uint32_t)repeat;
+    o.parallel = (uint32_t)parallel;
+    o.retries = (uint32_t)retries;
+    o.timeout = timeout;
+    o.connect_timeout = connect_timeout;
+    o.retry_wait = retry_wait;
+    o.force = cmd_force;
+    o.on_result = show;
+    if (system_text && !utf8_valid(system_text, strlen(system_text)))
+        return err_set(e, ERR_INPUT, "--system is not UTF-8 text");
+    if (model && (!*model || !utf8_valid(model, strlen(model))))
+        return err_set(e, ERR_INPUT, "--model is not a name in UTF-8");
+    bool ok = batch_run(&o, &s, e);
+    /* what was reached is told, too, when some failed */
+    struct err closed = {0};
+    if (s.n_prompts && !summary(&s, &closed))
+        ok = err_set(e, closed.code, "%s", closed.msg);
+    return ok;
+}
+
+const struct cmd cmd_batch = {
+    .name = "batch",
+    .usage = "--server URL --prompts PATH... -o RUN.json [OPTIONS]",
+    .summary = "ask a server all prompts of a folder or file, and keep the answers",
+    .example =
+        "  reap batch --server http://127.0.0.1:8080 --prompts prompts/ -o base.json\n"
+        "  reap batch --server http://127.0.0.1:8000/v1 --prompts coding.jsonl -o run.json --parallel 8\n",
+    .opts = (const struct opt *const[]){opts, NULL},
+    .min_args = 0,
+    .max_args = 0,
+    .run = run,
+};

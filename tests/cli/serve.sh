@@ -1,0 +1,170 @@
+#!/usr/bin/env bash
+# reap serve: llama-server as a child: found, started, healthy, stopped, never left behind; then batch and compare against the real thing.
+# llama-server comes from the engine's cache; where it is not built yet this builds it (about 6 minutes on two cores).
+. "$(dirname "$0")/lib.bash"
+cd "$T" || exit 1
+unset REAP_API_KEY OPENAI_API_KEY http_proxy HTTP_PROXY all_proxy ALL_PROXY
+[[ -f $TINY ]] || skip "no $TINY"
+
+# ---- what needs no llama-server: a stand-in, found by REAP_LLAMA_SERVER
+cat >fake <<'X'
+#!/bin/sh
+echo "$@" >"$FAKE_DIR/args"
+echo "$LLAMA_ARG_CORS_ORIGINS $LLAMA_ARG_OFFLINE" >"$FAKE_DIR/env"
+echo $$ >"$FAKE_DIR/pid"
+case $FAKE in
+die) echo 'loading'; echo 'error: the model is no good' >&2; printf 'cleaning \033[31mup\n'; exit 7 ;;
+kill) kill -9 $$ ;;
+silent) exit 1 ;;
+*) exec sleep 1000 ;;
+esac
+X
+chmod +x fake
+export FAKE_DIR=$T/fakes
+mkdir fakes
+REAP_LLAMA_SERVER=$T/nothere fails 2 "REAP_LLAMA_SERVER: '.*nothere' is no program" -- serve "$TINY" -q
+export REAP_LLAMA_SERVER=$T/fake
+dies() { # FAKE RC WORDS
+    local fake=$1
+    shift
+    FAKE=$fake rc "$1" serve "$TINY" -q -- --threads 1
+    shift
+    one_line "$@"
+}
+dies die 1 'llama-server ended with status 7: error: the model is no good$'
+dies kill 1 'llama-server was ended by signal 9: it printed nothing'
+dies silent 1 'ended with status 1: it printed nothing'
+has fakes/args "--model $TINY --alias tinymoe-Q8_0.gguf --host 127.0.0.1 --port [0-9]+ --threads 1\$"
+has fakes/env '^localhost 1$'
+FAKE=die rc 1 serve "$TINY" -v
+lacks .err $'\x1b'
+FAKE=hang rc 1 serve "$TINY" -q --load-timeout 1
+one_line 'not ready after 1 s'
+gone() { ! kill -0 "$1" 2>/dev/null; }
+expect 'nothing is left of it' wait_for 5 gone "$(cat fakes/pid)"
+fails 2 'checkpoint folder.*reap convert' -- serve "$MODELS/qwen3_moe"
+fails 2 'nothere.gguf' -- serve nothere.gguf
+fails 2 "unexpected operand 'b'" -- serve "$TINY" b
+fails 2 "'--port' is given to llama-server by reap" -- serve "$TINY" -- --port 8080
+fails 2 'out of range' -- serve "$TINY" --port 65536
+fails 2 "'no.such.host.invalid' is no address" -- serve "$TINY" -q --host no.such.host.invalid
+# killed while it waits: no child is left, not even after SIGKILL
+for s in INT TERM KILL; do
+    rm -f fakes/pid
+    FAKE=hang "$REAP" serve "$TINY" >.out 2>.err </dev/null &
+    pid=$!
+    wait_for 20 test -s fakes/pid || say_bad 'the stand-in does not start'
+    kill -$s $pid
+    wait $pid 2>/dev/null
+    got=$?
+    n_checks=$((n_checks + 1))
+    [[ $s = KILL && $got = 137 || $got = 130 ]] || say_bad "SIG$s while loading: exit status $got"
+    expect "SIG$s: the child is gone" wait_for 5 gone "$(cat fakes/pid)"
+done
+unset REAP_LLAMA_SERVER
+
+# ---- the real one
+if [[ $BIN = "$SRC"/* ]]; then
+    # an engine that was installed, or given by hand, has its programs elsewhere, or has none
+    if grep -q 'REAP_LLAMA_DIR:PATH=.' "$BIN/CMakeCache.txt" && ! command -v llama-server >/dev/null; then
+        skip 'the engine was given by REAP_LLAMA_DIR, and there is no llama-server'
+    fi
+fi
+bash "$SRC/scripts/engine.sh" --tools llama-server >tools 2>engine.err
+built=$?
+if ((built)) && grep -q 'no source of libllama' engine.err; then
+    skip 'no llama-server, and no source to build it from'
+fi
+expect 'scripts/engine.sh builds llama-server' test $built = 0
+((built == 0)) || { tail -20 engine.err; finish; }
+export REAP_LLAMA_SERVER="$(tail -1 tools)/llama-server"
+pid=
+trap '[[ $BASHPID != $$ ]] || { [[ -z $pid ]] || kill -9 $pid 2>/dev/null; cleanup; }' EXIT
+
+begin() { # ARGS: starts it and waits for the address
+    rm -f serve.out
+    "$REAP" serve "$@" >serve.out 2>serve.err </dev/null &
+    pid=$!
+    ended_or_ready() { grep -qE '^url |^ "url"' serve.out || ! kill -0 $pid; }
+    wait_for 120 ended_or_ready
+    url=$(sed -n 's/^url *//p; s/^ "url": "\(.*\)",$/\1/p' serve.out)
+    if [[ -z $url ]]; then
+        say_bad 'no address appears'
+        show serve.err
+        finish
+    fi
+    child=$(grep -lE "^PPid:[[:space:]]*$pid\$" /proc/[0-9]*/status 2>/dev/null | sed 's/[^0-9]//g')
+}
+end() { # SIGNAL: $got is the exit status
+    kill -"$1" $pid
+    wait $pid 2>/dev/null
+    got=$?
+    pid=
+    n_checks=$((n_checks + 1))
+}
+begin "$TINY"
+has serve.out '^url +http://127\.0\.0\.1:[0-9]+$' '^model +tinymoe \(qwen3moe, 13\.2 MB; 32 experts per layer, 4 used\)$'
+port=${url##*:}
+rc 1 serve "$TINY" --port "$port"
+has .err "^reap: port $port of 127\.0\.0\.1 is taken"
+
+mkdir -p prompts/a prompts/b
+echo 'int main(void)' >prompts/a/one.txt
+echo 'for (int i = 0; i < n; i++)' >prompts/a/two.txt
+echo '{"prompt":"hello","max_tokens":4}' >prompts/b/rows.jsonl
+batch=(batch --server "$url" --prompts prompts --max-tokens 8)
+ok "${batch[@]}" -o base.json
+json base.json model/id='"tinymoe-Q8_0.gguf"' model/n_params=12328128 n_prompts=3 results/0/finish_reason='"length"' \
+    results/0/completion_tokens=8 results/2/completion_tokens=4
+expect 'the server and its tokenizer count alike' \
+    test "$("$JSON" get base.json results/2/response_tokens)" -ge 1
+has .out '^int main\(void\)$' 'length; [0-9]+ tokens in, 8 out'
+# greedy decoding repeats itself; a text without a chat template is another request
+ok "${batch[@]}" -o again.json
+ok compare base.json again.json --json
+json .out total/n=3 total/exact/count=3 total/similarity_mean=1.0 total/base/endless/count=3
+ok "${batch[@]}" -o raw.json --completions --parallel 3
+json raw.json endpoint='"completions"' results/0/completion_tokens=8
+# too long for the context: the server's own words
+yes 'word' | head -5000 >long.txt
+rc 1 batch --server "$url" --prompts long.txt --prompts prompts -o mixed.json --max-tokens 4
+has .err '1 of 4 prompts failed'
+json mixed.json results/0/status='"failed"' results/1/status='"ok"' results/3/status='"ok"'
+"$JSON" get mixed.json results/0/error >error
+has error 'status 400: .*context'
+# the server goes away in the middle
+
+"$REAP" batch --server "$url" --prompts prompts -o dies.json --max-tokens 100000 --repeat 50 --force --retry-wait 0.01 --brief \
+    >.out 2>.err </dev/null &
+b=$!
+wait_for 60 grep -q '"status": "ok"' dies.json
+kill -9 "$child"
+wait $b
+got=$?
+expect "the batch ends with 1, not $got" test $got = 1
+has .err 'prompts are not answered, the same command goes on'
+expect 'what was answered is kept' grep -q '"status": "ok"' dies.json
+wait $pid
+got=$?
+pid=
+expect "reap serve gives the status of its child: 137, not $got" test $got = 137
+has serve.err 'llama-server ended with status 137'
+
+for s in INT TERM HUP KILL; do
+    begin "$TINY" --json -- -c 256 --no-warmup
+    json serve.out command='"serve"' pid="$child" n_experts=32 architecture='"qwen3moe"'
+    end $s
+    case $s in
+    KILL) expect "SIGKILL: $got" test $got = 137 ;;
+    HUP) expect "SIGHUP ends the server: $got" test $got = 0 -o $got = 129 ;;
+    *) expect "SIG$s: the server's own status 0, not $got" test $got = 0 ;;
+    esac
+    expect "SIG$s: no llama-server is left" wait_for 10 gone "$child"
+done
+# what does not load
+head -c 100000 "$TINY" >cut.gguf
+rc 1 serve cut.gguf
+has .err '^reap: llama-server ended with status [0-9]+: .*cut\.gguf|^reap: llama-server ended with status [0-9]+: .*fail'
+rc 1 serve "$TINY" -q -- --no-such-option
+one_line 'llama-server ended with status 1: .*no-such-option'
+finish
