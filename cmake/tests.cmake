@@ -74,6 +74,11 @@ foreach(script ${cli_scripts})
     reap_add_test(cli-${subject} bash "${script}")
 endforeach()
 
+# The first time it builds llama-server.
+if(TEST cli-serve)
+    set_tests_properties(cli-serve PROPERTIES TIMEOUT 3600)
+endif()
+
 # Programs that the scripts use: tests/tools/X.c becomes X in the build folder.
 file(GLOB tool_sources CONFIGURE_DEPENDS "${tests}/tools/*.c")
 foreach(source ${tool_sources})

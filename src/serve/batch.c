@@ -128,18 +128,24 @@ static bool wait_of(const struct run *r, const struct http_response *x, uint32_t
            err_ctx(e, "it asks to wait %llu s, longer than --timeout", (unsigned long long)x->retry_after);
 }
 
-/* what: for notes. reset: called before each attempt. */
+struct tries {
+    uint32_t n;
+    double began; /* the last one */
+};
+
+/* what: for notes. */
 static bool ask(struct run *r, struct http *h, const struct http_request *q, struct answer *a,
-                struct http_response *x, uint32_t *tries, const char *what, struct err *e)
+                struct http_response *x, struct tries *t, const char *what, struct err *e)
 {
-    for (*tries = 1;; ++*tries) {
+    for (t->n = 1;; t->n++) {
         struct err bad = {0};
         double wait;
         answer_clear(a);
+        t->began = now_secs();
         if (attempt(h, q, a, x, &bad))
             return true;
-        if (bad.code == ERR_INTERRUPTED || !may_try_again(x) || *tries > r->o->retries ||
-            !wait_of(r, x, *tries, &wait, &bad))
+        if (bad.code == ERR_INTERRUPTED || !may_try_again(x) || t->n > r->o->retries ||
+            !wait_of(r, x, t->n, &wait, &bad))
             return err_set(e, bad.code, "%s", bad.msg);
         pthread_mutex_lock(&r->lock);
         log_note("%s: %s; again in %.3g s", what, bad.msg, wait);
@@ -165,7 +171,7 @@ static json_t *get_json(struct run *r, struct http *h, const char *path, char *b
                              .max_bytes = MAX_BODY};
     struct http_response x;
     struct answer none = {0};
-    uint32_t tries;
+    struct tries tries;
     struct err bad = {0};
     json_t *v = NULL;
     if (ask(r, h, &q, &none, &x, &tries, r->base, &bad))
@@ -580,8 +586,7 @@ static json_t *do_job(struct run *r, struct http *h, const struct job *j, bool *
                              .ctx = &s};
     struct http_response x;
     struct err bad = {0};
-    uint32_t tries;
-    double start = now_secs();
+    struct tries tries;
     bool ok = ask(r, h, &q, &s.answer, &x, &tries, j->prompt->id, &bad);
     double end = now_secs();
     json_t *o = NULL;
@@ -591,12 +596,12 @@ static json_t *do_job(struct run *r, struct http *h, const struct job *j, bool *
     if (bad.code != ERR_INTERRUPTED) {
         o = new_result(j);
         if (ok) {
-            put_answer(r, h, o, &s, start, end);
+            put_answer(r, h, o, &s, tries.began, end);
         } else {
             json_object_set_new(o, "status", json_string("failed"));
             json_object_set_new(o, "error", json_text(bad.msg));
         }
-        json_object_set_new(o, "attempts", json_integer(tries));
+        json_object_set_new(o, "attempts", json_integer(tries.n));
     }
     http_response_clear(&x);
     answer_clear(&s.answer);

@@ -123,7 +123,7 @@ static bool build(struct err *e)
         return err_sys(e, "cannot start scripts/engine.sh");
     if (pid == 0) {
         die_with(parent, SIGTERM);
-        dup2(STDERR_FILENO, STDOUT_FILENO); /* our standard output is for results */
+        dup2(open("/dev/null", O_WRONLY), STDOUT_FILENO); /* its answer, the folder, is known */
         for (const char *const *v = (const char *const[]){"CC", "CXX", "CFLAGS", "CXXFLAGS", NULL}; *v; v++)
             unsetenv(*v); /* the engine is one for all builds, see cmake/engine.cmake */
         execlp("bash", "bash", "-c", "exec bash \"$0\" " REAP_ENGINE_FLAGS " --tools " NAME,
@@ -298,17 +298,25 @@ static bool spawn(struct server *s, const char *program, const struct server_opt
     return true;
 }
 
+static void show(const char *p, size_t n)
+{
+    struct buf b = {0};
+    for (size_t at = 0; at < n;) {
+        const char *end = memchr(p + at, '\n', n - at);
+        size_t k = end ? (size_t)(end - p) - at : n - at;
+        buf_safe(&b, p + at, k);
+        if (end)
+            buf_char(&b, '\n');
+        at += k + (end != NULL);
+    }
+    (void)!write(STDERR_FILENO, b.s, b.n);
+    buf_clear(&b);
+}
+
 static void keep(struct server *s, const char *p, size_t n)
 {
-    if (log_verbose) {
-        struct buf b = {0};
-        for (size_t i = 0; i < n; i++)
-            if (p[i] == '\n' || (unsigned char)p[i] >= 32)
-                buf_char(&b, p[i]);
-        if (b.n)
-            (void)!write(STDERR_FILENO, b.s, b.n);
-        buf_clear(&b);
-    }
+    if (log_verbose)
+        show(p, n);
     if (n > TAIL) {
         p += n - TAIL;
         n = TAIL;

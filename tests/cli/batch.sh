@@ -172,6 +172,20 @@ kill $other
 wait $other 2>/dev/null
 fails 1 'refused|connect' -- batch --server "http://127.0.0.1:$(cat "$D/port2")" --prompts one.jsonl -o x.json "${quick[@]}" -q
 
+# a certificate that nobody vouches for
+if command -v openssl >/dev/null &&
+    openssl req -x509 -newkey rsa:2048 -nodes -keyout "$D/key" -out "$D/cert" -days 2 -subj /CN=localhost 2>/dev/null; then
+    openssl s_server -accept "$(cat "$D/port2")" -key "$D/key" -cert "$D/cert" -www </dev/null >/dev/null 2>&1 & other=$!
+    up() { openssl s_client -connect "127.0.0.1:$(cat "$D/port2")" </dev/null >/dev/null 2>&1; }
+    if wait_for 5 up; then
+        fails 1 'SSL certificate|certificate' -- batch --server "https://localhost:$(cat "$D/port2")" --prompts one.jsonl -o x.json -q
+    else
+        echo 'openssl s_server does not start: certificates are not checked here'
+    fi
+    kill $other 2>/dev/null
+    wait $other 2>/dev/null
+fi
+
 # ---- folders, rows and their own parameters, repetitions
 ok batch --server "$url/good" --prompts three -o run3.json --repeat 2
 json run3.json n_prompts=6 results/0/id='"code/hello.md"' results/0/category='"code"' results/1/id='"math/add.txt"' \

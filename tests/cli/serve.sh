@@ -63,6 +63,16 @@ for s in INT TERM KILL; do
 done
 unset REAP_LLAMA_SERVER
 
+# the one beside the program comes first
+mkdir here
+cp "$REAP" here/reap
+printf '#!/bin/sh\necho beside; exit 9\n' >here/llama-server
+chmod +x here/llama-server
+n_checks=$((n_checks + 1))
+here/reap serve "$TINY" -q >.out 2>.err
+[[ $? = 1 ]] && grep -q 'status 9: beside$' .err || { say_bad 'the llama-server beside reap is not taken'; show .err; }
+rm -r here
+
 # ---- the real one
 if [[ $BIN = "$SRC"/* ]]; then
     # an engine that was installed, or given by hand, has its programs elsewhere, or has none
@@ -161,6 +171,19 @@ for s in INT TERM HUP KILL; do
     esac
     expect "SIG$s: no llama-server is left" wait_for 10 gone "$child"
 done
+# both at once, as other commands use it
+if [[ -x $BIN/serve_batch ]]; then
+    expect 'server and batch in one' "$BIN/serve_batch" "$TINY" prompts one.json
+    json one.json n_prompts=3 results/2/status='"ok"'
+    ok compare base.json one.json --json
+    json .out total/exact/count=3
+    head -c 100000 "$TINY" >cut.gguf
+    refuse 'with a model that does not load' "$BIN/serve_batch" cut.gguf prompts two.json
+    absent two.json
+    refuse 'with prompts that are not there' "$BIN/serve_batch" "$TINY" nothere two.json
+    no_child() { ! pgrep -f -- "--model $TINY|--model cut.gguf" >/dev/null; }
+    ! command -v pgrep >/dev/null || expect 'no server is left' no_child
+fi
 # what does not load
 head -c 100000 "$TINY" >cut.gguf
 rc 1 serve cut.gguf
