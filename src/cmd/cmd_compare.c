@@ -1,7 +1,7 @@
 /* cmd_compare.c - the answers of the pruned model beside those of its parent. */
 #include "base/file.h"
 #include "cmd/cmd.h"
-#include "serve/compare.h"
+#include "serve/runs.h"
 
 #include <string.h>
 
@@ -20,7 +20,7 @@ static const char *marks(const struct compare_side *s)
     return s->endless ? s->loops.period ? "LR" : "L-" : s->loops.period ? "-R" : "--";
 }
 
-static void row(struct buf *b, const struct compare_row *r)
+static void row(struct buf *b, const struct runs_row *r)
 {
     char tag[32] = "";
     if (r->repeat)
@@ -116,7 +116,7 @@ static bool check_output(const char *base, const char *pruned, struct err *e)
 
 static bool write_file(const struct compare *c, struct err *e)
 {
-    json_t *o = compare_json(c, true);
+    json_t *o = runs_json(c, true);
     bool ok = json_write(out, o, cmd_force, e);
     json_decref(o);
     return ok;
@@ -127,16 +127,16 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     (void)n;
     if (out && !check_output(args[0], args[1], e))
         return false;
-    struct compare *c = compare_open(args[0], args[1], e);
+    struct compare *c = runs_open(args[0], args[1], e);
     bool ok = c && (!out || write_file(c, e));
     if (ok && cmd_json) {
-        ok = cmd_print_json("compare", compare_json(c, false), e);
+        ok = cmd_print_json("compare", runs_json(c, false), e);
     } else if (ok) {
         struct buf b = {0};
         to_text(&b, c);
         ok = cmd_print(&b, e);
     }
-    compare_free(c);
+    runs_free(c);
     return ok;
 }
 

@@ -28,10 +28,8 @@ declare -A may=(
     [eval]='corpus engine model'
     [sweep]='convert engine eval model plan stats'
     [convert]='engine gguf hf model'
-    [cmd]='convert corpus engine eval gguf hf import model plan profile prune stats sweep'
-    [eval]='corpus engine'
     [serve]=''
-    [cmd]='corpus engine eval gguf model plan profile prune serve stats'
+    [cmd]='convert corpus engine eval gguf hf import model plan profile prune serve stats sweep'
     [main.c]='cmd'
 )
 # The one header of a folder that may be included where the rest of it may not.

@@ -1,10 +1,10 @@
-/* compare.h - the answers of two models to the same prompts, side by side.
+/* runs.h - the answers of two models to the same prompts, side by side.
  *
  * Pairs are the answers of equal id and repetition; both must have been given to the same messages. What is
  * compared is all that the model wrote: its reasoning, where there is any, and the response. The measures are
  * those of measure.h. */
-#ifndef REAP_SERVE_COMPARE_H
-#define REAP_SERVE_COMPARE_H
+#ifndef REAP_SERVE_RUNS_H
+#define REAP_SERVE_RUNS_H
 
 #include "base/err.h"
 #include "base/json.h"
@@ -18,7 +18,7 @@ struct compare_side {
     bool endless; /* stopped by the limit of tokens */
 };
 
-struct compare_row {                    /* one prompt, for a report with both answers side by side */
+struct runs_row {                       /* one prompt, for a report with both answers side by side */
     const char *id, *category, *prompt; /* borrowed; category may be NULL; prompt: the last message */
     uint64_t repeat;
     struct compare_side base, pruned;
@@ -47,7 +47,7 @@ struct compare_total {    /* of all rows, or of a category */
 struct compare {
     json_t *base_file, *pruned_file; /* owned; all texts are borrowed from them */
     char *base_path, *pruned_path;
-    struct compare_row *rows; /* in the order of the base */
+    struct runs_row *rows; /* in the order of the base */
     uint64_t n_rows;
     uint64_t n_only_base, n_only_pruned;     /* answers without a partner (failed ones, too) */
     struct compare_total total, *categories; /* in the order in which they appear */
@@ -56,10 +56,10 @@ struct compare {
 
 /* Reads two files of reap batch. NULL with *e (ERR_INPUT): a file is not right, a prompt is not the same in
  * both, or no prompt is answered in both. Warns when the parameters differ. */
-struct compare *compare_open(const char *base, const char *pruned, struct err *e);
-void compare_free(struct compare *c);
+struct compare *runs_open(const char *base, const char *pruned, struct err *e);
+void runs_free(struct compare *c);
 /* reap.compare/1; with texts: the rows hold prompts and answers. New reference. */
-json_t *compare_json(const struct compare *c, bool texts);
+json_t *runs_json(const struct compare *c, bool texts);
 double compare_mean_of(const struct compare_mean *m); /* -1 when there is none */
 
 #endif

@@ -1,5 +1,5 @@
-/* compare.c - see compare.h. */
-#include "serve/compare.h"
+/* runs.c - see runs.h. */
+#include "serve/runs.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/sig.h"
@@ -103,14 +103,14 @@ static const char *last_content(const json_t *o)
     return s ? s : "";
 }
 
-static void fill_row(struct compare_row *r, const json_t *base, const json_t *pruned)
+static void fill_row(struct runs_row *r, const json_t *base, const json_t *pruned)
 {
     struct words a, b;
     char *x, *y;
-    *r = (struct compare_row){.id = str(base, "id"),
-                              .category = str(base, "category"),
-                              .prompt = last_content(base),
-                              .repeat = (uint64_t)repeat_of(base)};
+    *r = (struct runs_row){.id = str(base, "id"),
+                           .category = str(base, "category"),
+                           .prompt = last_content(base),
+                           .repeat = (uint64_t)repeat_of(base)};
     fill_side(&r->base, base, &a, &x);
     fill_side(&r->pruned, pruned, &b, &y);
     r->exact = !strcmp(x, y);
@@ -164,7 +164,7 @@ static void fill_total(const struct compare *c, struct compare_total *t, bool al
 {
     double *v = xcalloc(c->n_rows + 1, sizeof *v), sum = 0;
     for (uint64_t i = 0; i < c->n_rows; i++) {
-        const struct compare_row *r = &c->rows[i];
+        const struct runs_row *r = &c->rows[i];
         if (!all && !same_category(r->category, t->category))
             continue;
         v[t->n++] = r->similarity;
@@ -235,7 +235,7 @@ static bool pair_up(struct compare *c, struct entry *v, uint64_t n, struct err *
     return ok;
 }
 
-struct compare *compare_open(const char *base, const char *pruned, struct err *e)
+struct compare *runs_open(const char *base, const char *pruned, struct err *e)
 {
     struct compare *c = xcalloc(1, sizeof *c);
     struct entry *a = NULL, *b = NULL;
@@ -255,11 +255,11 @@ struct compare *compare_open(const char *base, const char *pruned, struct err *e
     free(b);
     if (ok)
         return c;
-    compare_free(c);
+    runs_free(c);
     return NULL;
 }
 
-void compare_free(struct compare *c)
+void runs_free(struct compare *c)
 {
     if (!c)
         return;
@@ -336,7 +336,7 @@ static json_t *side_json(const struct compare_side *s, bool texts)
     return o;
 }
 
-static json_t *row_json(const struct compare_row *r, bool texts)
+static json_t *row_json(const struct runs_row *r, bool texts)
 {
     json_t *o = json_object();
     json_object_set_new(o, "id", json_string(r->id));
@@ -362,7 +362,7 @@ static json_t *file_json(const json_t *file, const char *path)
     return o;
 }
 
-json_t *compare_json(const struct compare *c, bool texts)
+json_t *runs_json(const struct compare *c, bool texts)
 {
     json_t *o = json_object(), *rows = json_array(), *categories = json_array();
     for (uint32_t i = 0; i < c->n_categories; i++) {
