@@ -1,0 +1,77 @@
+/* cmd_report.c - one HTML file for people, from the files of the other commands. */
+#include "base/file.h"
+#include "base/text.h"
+#include "cmd/cmd.h"
+#include "report/report.h"
+
+static const char *out, *stats, *plan, *against, *sweep, *model, *title;
+static struct opt_list evals, compares;
+
+static const struct opt opts[] = {
+    {OPT_HEAD, "Options", NULL, NULL, NULL, NULL, 0, 0, NULL},
+    {OPT_STR, "output", "-o", &out, "FILE", "the HTML file to write", 0, 0, NULL},
+    {OPT_STR, "stats", NULL, &stats, "FILE", "statistics (reap profile)", 0, 0, NULL},
+    {OPT_STR, "plan", "-p", &plan, "FILE", "which experts stay (reap plan)", 0, 0, NULL},
+    {OPT_LIST, "eval", NULL, &evals, "FILE",
+     "evaluation (reap eval -o): given twice, of the parent and of the result", 0, 0, NULL},
+    {OPT_STR, "against", NULL, &against, "FILE", "evaluation of the result that was compared with the parent",
+     0, 0, NULL},
+    {OPT_STR, "sweep", NULL, &sweep, "FILE", "quality at several sizes", 0, 0, NULL},
+    {OPT_LIST, "compare", NULL, &compares, "FILE",
+     "answers side by side: one file that compares, or twice, the answers of parent and result", 0, 0, NULL},
+    {OPT_STR, "model", "-m", &model, "FILE", "the parent: checked against the other files, gives the sizes",
+     0, 0, NULL},
+    {OPT_STR, "title", NULL, &title, "TEXT", "title of the page (default: from model and plan)", 0, 0, NULL},
+    {OPT_FLAG, "force", "-f", &cmd_force, NULL, "replace the output; accept files of different models", 0, 0,
+     NULL},
+    {.kind = OPT_END},
+};
+
+static bool run(char const *const *args, uint32_t n, struct err *e)
+{
+    if (!out)
+        return err_set(e, ERR_INPUT, "--output is missing: where shall the report go?");
+    if (evals.n > 2)
+        return err_set(e, ERR_INPUT, "--eval is given %u times, expected at most 2: parent, result", evals.n);
+    if (compares.n > 2)
+        return err_set(e, ERR_INPUT, "--compare is given %u times, expected at most 2: parent, result",
+                       compares.n);
+    struct report_opts o = {
+        .stats = stats,
+        .plan = plan,
+        .eval_base = evals.n > 0 ? evals.v[0] : NULL,
+        .eval_after = evals.n > 1 ? evals.v[1] : NULL,
+        .against = against,
+        .sweep = sweep,
+        .compare = {compares.n > 0 ? compares.v[0] : NULL, compares.n > 1 ? compares.v[1] : NULL},
+        .model = model,
+        .title = title,
+        .force = cmd_force};
+    struct report_result r;
+    if (n ? !report_work(args[0], &o, out, &r, e) : !report_write(&o, out, &r, e))
+        return false;
+    if (cmd_json) {
+        json_t *j = json_object();
+        json_object_set_new(j, "report", json_text(out));
+        json_object_set_new(j, "bytes", json_integer((json_int_t)r.bytes));
+        json_object_set_new(j, "n_sections", json_integer(r.n_sections));
+        return cmd_print_json("report", j, e);
+    }
+    struct buf b = {0};
+    char s[32];
+    buf_fmt(&b, "%s: %u sections, %s\n", out, r.n_sections, human_bytes(r.bytes, s));
+    return cmd_print(&b, e);
+}
+
+const struct cmd cmd_report = {
+    .name = "report",
+    .usage = "[WORKDIR] -o OUT.html [--stats S] [--plan P] [--eval BASE --eval AFTER]",
+    .summary = "one HTML page of what was pruned and what it cost, without network",
+    .example =
+        "  reap report pruned.gguf.work -o report.html\n"
+        "  reap report --stats stats.json --plan plan.json --eval before.json --eval after.json -o report.html\n",
+    .opts = (const struct opt *const[]){opts, NULL},
+    .min_args = 0,
+    .max_args = 1,
+    .run = run,
+};

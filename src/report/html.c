@@ -1,0 +1,159 @@
+/* html.c - see html.h. */
+#include "report/html.h"
+#include "base/text.h"
+
+#include <math.h>
+#include <string.h>
+
+/* U+200E, U+200F, U+202A..202E, U+2066..2069 (direction), U+2028, U+2029 (ends of lines in scripts). */
+static bool is_steering(const unsigned char *s, size_t k)
+{
+    if (k == 2)
+        return s[0] == 0xc2 && s[1] < 0xa0; /* C1 controls */
+    if (k != 3 || s[0] != 0xe2)
+        return false;
+    return (s[1] == 0x80 && (s[2] == 0x8e || s[2] == 0x8f || (s[2] >= 0xa8 && s[2] <= 0xae))) ||
+           (s[1] == 0x81 && s[2] >= 0xa6 && s[2] <= 0xa9);
+}
+
+static void add_text(struct buf *b, const char *s, size_t n)
+{
+    for (size_t i = 0, k; i < n; i += k ? k : 1) {
+        unsigned char c = (unsigned char)s[i];
+        k = utf8_len(s + i, n - i);
+        if (!k || (c < 0x20 && c != '\n' && c != '\t') || c == 0x7f || is_steering((const void *)(s + i), k))
+            buf_str(b, "\xef\xbf\xbd");
+        else if (c == '&')
+            buf_str(b, "&amp;");
+        else if (c == '<')
+            buf_str(b, "&lt;");
+        else if (c == '>')
+            buf_str(b, "&gt;");
+        else if (c == '"')
+            buf_str(b, "&quot;");
+        else if (c == '\'')
+            buf_str(b, "&#39;");
+        else
+            buf_add(b, s + i, k);
+    }
+}
+
+void html_text(struct buf *b, const char *s)
+{
+    if (s)
+        add_text(b, s, strlen(s));
+}
+
+void html_clip(struct buf *b, const char *s, size_t max)
+{
+    size_t n = s ? strlen(s) : 0, cut = n;
+    if (n > max)
+        for (cut = max; cut > 0 && ((unsigned char)s[cut] & 0xc0) == 0x80;)
+            cut--;
+    if (s)
+        add_text(b, s, cut);
+    if (cut < n)
+        buf_str(b, " \xe2\x80\xa6");
+}
+
+const char *num_text(double v, char dst[32])
+{
+    double a = fabs(v);
+    if (!isfinite(v))
+        snprintf(dst, 32, "-");
+    else if (a >= 1e15 || (a > 0 && a < 1e-4))
+        snprintf(dst, 32, "%.3g", v);
+    else if (a >= 9999.5)
+        human_count((uint64_t)llround(a), dst + (v < 0));
+    else
+        snprintf(dst, 32, "%.4g", v);
+    if (isfinite(v) && v < 0 && a >= 9999.5 && a < 1e15)
+        dst[0] = '-';
+    return dst;
+}
+
+const char *percent_text(double v, char dst[32])
+{
+    if (!isfinite(v))
+        snprintf(dst, 32, "-");
+    else
+        snprintf(dst, 32, "%.1f %%", 100 * v + 0.0); /* + 0.0: no "-0.0" */
+    return dst;
+}
+
+double tick_step(double lo, double hi, int n)
+{
+    double raw = (hi - lo) / n, base = pow(10, floor(log10(raw))), f = raw / base;
+    return base * (f <= 1 ? 1 : f <= 2 ? 2 : f <= 5 ? 5 : 10);
+}
+
+double quantile(const double *sorted, uint32_t n, double q)
+{
+    double at = q * (n - 1);
+    uint32_t i = (uint32_t)at;
+    if (i + 1 >= n)
+        return sorted[n - 1];
+    return sorted[i] + (at - i) * (sorted[i + 1] - sorted[i]);
+}
+
+void base64_add(struct buf *b, const void *p, size_t n)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const uint8_t *s = p;
+    for (size_t i = 0; i < n; i += 3) {
+        size_t left = n - i;
+        uint32_t v =
+            (uint32_t)s[i] << 16 | (left > 1 ? (uint32_t)s[i + 1] << 8 : 0) | (left > 2 ? s[i + 2] : 0);
+        char q[4] = {digits[v >> 18], digits[v >> 12 & 63], left > 1 ? digits[v >> 6 & 63] : '=',
+                     left > 2 ? digits[v & 63] : '='};
+        buf_add(b, q, 4);
+    }
+}
+
+const uint32_t colour_scale[N_SCALE] = {0x440154, 0x472d7b, 0x3b528b, 0x2c728e, 0x21918c,
+                                        0x28ae80, 0x5ec962, 0xaddc30, 0xfde725};
+
+static uint32_t mix(uint32_t a, uint32_t b, double t, int shift)
+{
+    double x = (double)(a >> shift & 255), y = (double)(b >> shift & 255);
+    return (uint32_t)lround(x + t * (y - x)) << shift;
+}
+
+uint32_t colour_at(double t)
+{
+    if (isnan(t))
+        return COLOUR_NONE;
+    t = (t < 0 ? 0 : t > 1 ? 1 : t) * (N_SCALE - 1);
+    int i = t >= N_SCALE - 1 ? N_SCALE - 2 : (int)t;
+    uint32_t a = colour_scale[i], c = colour_scale[i + 1];
+    return mix(a, c, t - i, 16) | mix(a, c, t - i, 8) | mix(a, c, t - i, 0);
+}
+
+static void u16le(struct buf *b, uint32_t v)
+{
+    buf_char(b, (char)(v & 255));
+    buf_char(b, (char)(v >> 8 & 255));
+}
+
+/* BITMAPFILEHEADER, BITMAPINFOHEADER, 256 entries of 4 bytes, rows of a multiple of 4 bytes. */
+void bmp_add(struct buf *b, const uint8_t *pixels, uint32_t w, uint32_t h)
+{
+    uint32_t row = (w + 3) / 4 * 4, start = 14 + 40 + 256 * 4;
+    buf_str(b, "BM");
+    buf_u32le(b, start + row * h);
+    buf_u32le(b, 0);
+    buf_u32le(b, start);
+    buf_u32le(b, 40);
+    buf_u32le(b, w);
+    buf_u32le(b, (uint32_t) - (int32_t)h); /* negative: the first row is the top one */
+    u16le(b, 1);
+    u16le(b, 8);
+    for (int i = 0; i < 6; i++)
+        buf_u32le(b, i == 4 ? 256 : 0); /* not compressed; 256 colours */
+    for (int i = 0; i < 256; i++)
+        buf_u32le(b, i ? colour_at((i - 1) / 254.0) : COLOUR_NONE); /* blue, green, red, 0 */
+    for (uint32_t y = 0; y < h; y++) {
+        buf_add(b, pixels + (size_t)y * w, w);
+        buf_zero(b, row - w);
+    }
+}

@@ -1,0 +1,346 @@
+/* load.c - the files of a report, read and joined.
+ *
+ * stats and plan are read by their own strict readers. Of the others only the schema must be right: their
+ * numbers are shown one by one, and one that is missing is left out. What contradicts is refused here, so
+ * that no section needs to ask again: same layers, ids in range, one model. */
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "report/part.h"
+#include "stats/summary.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <string.h>
+
+void page_remark(struct page *p, const char *fmt, ...)
+{
+    va_list ap;
+    char *s;
+    va_start(ap, fmt);
+    if (vasprintf(&s, fmt, ap) < 0)
+        abort();
+    va_end(ap);
+    GROW(p->remarks, p->n_remarks, p->cap_remarks);
+    p->remarks[p->n_remarks++] = s;
+}
+
+const char *text_of(const json_t *o, const char *key)
+{
+    return json_string_value(json_object_get(o, key));
+}
+
+double number_of(const json_t *o, const char *key)
+{
+    const json_t *v = json_object_get(o, key);
+    return json_is_number(v) ? json_number_value(v) : NAN;
+}
+
+uint64_t count_of(const json_t *o, const char *key)
+{
+    json_int_t v = json_integer_value(json_object_get(o, key));
+    return v > 0 ? (uint64_t)v : 0;
+}
+
+/* ---- reading ---- */
+
+static bool add_source(struct page *p, const char *what, const char *path, struct err *e)
+{
+    struct source *s = &p->sources[p->n_sources];
+    if (p->n_sources == MAX_SOURCES)
+        BUG("more than %d inputs", MAX_SOURCES);
+    *s = (struct source){.what = what, .path = path};
+    p->n_sources++;
+    return sha256_file(path, s->sha256, e);
+}
+
+/* A file of ours of one of two schemas. */
+static bool read_doc(struct page *p, const char *what, const char *path, const char *schema,
+                     const char *other, json_t **doc, struct err *e)
+{
+    if (!path)
+        return true;
+    if (!(*doc = json_read(path, e)))
+        return false;
+    const char *is = text_of(*doc, "schema");
+    if (!is || (strcmp(is, schema) != 0 && (!other || strcmp(is, other) != 0))) {
+        struct buf b = {0};
+        buf_str(&b, schema);
+        if (other)
+            buf_fmt(&b, "' or '%s", other);
+        err_set(e, ERR_INPUT, "%s: schema is %s%.60s%s, expected '%s'", path, is ? "'" : "",
+                is ? is : "missing", is ? "'" : "", b.s);
+        buf_clear(&b);
+        return false;
+    }
+    return add_source(p, what, path, e);
+}
+
+static bool read_stats_plan(struct page *p, struct err *e)
+{
+    const struct report_opts *o = p->o;
+    if (o->stats && (!(p->stats = stats_load(o->stats, e)) || !add_source(p, "statistics", o->stats, e)))
+        return false;
+    if (o->plan && (!(p->plan = plan_load(o->plan, e)) || !add_source(p, "plan", o->plan, e)))
+        return false;
+    const json_t *a = p->stats ? p->stats->model : NULL,
+                 *b = p->plan ? json_object_get(p->plan->doc, "model") : NULL;
+    p->model = json_is_object(a) ? a : json_is_object(b) ? b : NULL;
+    p->calibration = p->stats ? p->stats->calibration : NULL;
+    return true;
+}
+
+static bool read_others(struct page *p, struct err *e)
+{
+    const struct report_opts *o = p->o;
+    return read_doc(p, "evaluation of the parent", o->eval_base, "reap.eval/1", NULL, &p->before, e) &&
+           read_doc(p, "evaluation of the result", o->eval_after, "reap.eval/1", NULL, &p->after, e) &&
+           read_doc(p, "evaluation against the parent", o->against, "reap.eval/1", NULL, &p->against, e) &&
+           read_doc(p, "sweep", o->sweep, "reap.sweep/1", NULL, &p->sweep, e) &&
+           read_doc(p, o->compare[1] ? "answers of the parent" : "comparison of answers", o->compare[0],
+                    o->compare[1] ? "reap.batch/1" : "reap.compare/1", NULL, &p->compare[0], e) &&
+           read_doc(p, "answers of the result", o->compare[1], "reap.batch/1", NULL, &p->compare[1], e) &&
+           read_doc(p, "steps of the run", o->run, "reap.run/1", NULL, &p->run, e);
+}
+
+/* ---- do they belong together? ---- */
+
+/* false: two hashes that differ, and no force */
+static bool same_router(const struct page *p, const json_t *a, const json_t *b, const char *x, const char *y,
+                        struct err *e)
+{
+    const char *g = text_of(a, "router_hash"), *h = text_of(b, "router_hash");
+    if (!g || !h || !strcmp(g, h))
+        return true;
+    if (p->o->force) {
+        log_warn("%s and %s are of different models (--force)", x, y);
+        page_remark((struct page *)(uintptr_t)p,
+                    "%s and %s are of different models: their router hashes differ.", path_base(x),
+                    path_base(y));
+        return true;
+    }
+    return err_set(
+        e, ERR_INPUT,
+        "%s and %s are of different models: router_hash is %.16s... and %.16s...; --force takes them", x, y,
+        g, h);
+}
+
+static bool check_plan(struct page *p, struct err *e)
+{
+    const struct plan *q = p->plan;
+    const struct stats *s = p->stats;
+    uint64_t n = s ? s->n_experts : count_of(p->model, "n_experts");
+    uint32_t top = 0;
+    n = n ? n : count_of(q->doc, "n_experts");
+    for (uint32_t i = 0; i < q->n_layers; i++) {
+        const struct plan_layer *l = &q->layers[i];
+        if (s && (i >= s->n_layers || s->layers[i].il != l->il))
+            return err_set(e, ERR_INPUT, "%s: layer %u is not a layer of %s", p->o->plan, l->il, p->o->stats);
+        top = l->keep[q->n_keep - 1] > top ? l->keep[q->n_keep - 1] : top;
+    }
+    if (s && q->n_layers != s->n_layers)
+        return err_set(e, ERR_INPUT, "%s has %u layers, %s has %u", p->o->plan, q->n_layers, p->o->stats,
+                       s->n_layers);
+    if (!q->n_layers || q->n_layers > 4096)
+        return err_set(e, ERR_INPUT, "%s: keep has %u layers, expected 1 to 4096", p->o->plan, q->n_layers);
+    p->guessed = !n;
+    n = n ? n : (uint64_t)top + 1;
+    if (top >= n || n > 65536)
+        return err_set(e, ERR_INPUT, "%s: expert %u is out of range, there are %llu experts", p->o->plan, top,
+                       (unsigned long long)n);
+    p->n_experts = (uint32_t)n;
+    return !s || same_router(p, s->model, json_object_get(q->doc, "model"), p->o->stats, p->o->plan, e);
+}
+
+/* Evaluations name their model; the parent's must be this one. The result's router is another one by nature.
+ */
+static void check_eval(struct page *p, const json_t *doc, const char *path, bool result)
+{
+    const json_t *m = json_object_get(doc, "model");
+    const char *arch = text_of(m, "architecture"), *ours = text_of(p->model, "architecture");
+    uint64_t n = count_of(m, "n_experts"), want = result && p->plan ? p->plan->n_keep : p->n_experts;
+    if (!doc)
+        return;
+    if (arch && ours && strcmp(arch, ours) != 0)
+        page_remark(p, "%s evaluates a model of the architecture %s, the statistics are of %s.",
+                    path_base(path), arch, ours);
+    if (n && n != want && (p->plan || !result))
+        page_remark(p, "%s evaluates a model with %llu experts per layer, expected %llu.", path_base(path),
+                    (unsigned long long)n, (unsigned long long)want);
+    const char *h = text_of(m, "router_hash"), *g = text_of(p->model, "router_hash");
+    if (!result && h && g && n == want && strcmp(h, g) != 0)
+        page_remark(p, "%s evaluates another model: its router hash is not that of the parent.",
+                    path_base(path));
+}
+
+/* The plan names the statistics it was made from by their hash. */
+static void check_sources(struct page *p)
+{
+    const json_t *list = p->plan ? json_object_get(p->plan->doc, "sources") : NULL;
+    bool found = false, named = false;
+    size_t i;
+    json_t *x;
+    json_array_foreach ((json_t *)(uintptr_t)list, i, x) {
+        const char *h = text_of(x, "sha256");
+        named |= h != NULL;
+        found |= h && p->stats && !strcmp(h, p->sources[0].sha256);
+    }
+    if (p->stats && named && !found)
+        page_remark(p,
+                    "The plan was made from another file than %s: the hash that it names is a different one.",
+                    path_base(p->o->stats));
+}
+
+static bool check_model(struct page *p, struct err *e)
+{
+    if (!p->o->model)
+        return true;
+    if (!(p->view = view_open(p->o->model, e)) || !view_hash(p->view, e))
+        return false;
+    if (p->plan) {
+        if (!plan_check(p->plan, p->view, p->o->plan, p->o->force, e))
+            return false;
+        p->bytes_after = view_bytes_kept(p->view, p->plan->n_keep);
+    }
+    p->bytes_before = p->view->bytes;
+    if (p->stats && !view_match(p->view, p->stats->model, p->o->stats, e)) {
+        if (!p->o->force)
+            return false;
+        log_warn("%s (--force)", e->msg);
+        page_remark(p, "%s is of another model than %s.", path_base(p->o->stats), path_base(p->o->model));
+        err_clear(e);
+    }
+    return true;
+}
+
+/* ---- joining ---- */
+
+static bool score_row(struct page *p, uint32_t i, struct err *e)
+{
+    struct row *r = &p->rows[i];
+    uint32_t n = p->n_experts;
+    r->score = xcalloc(n, sizeof *r->score);
+    r->rank = xcalloc(n, sizeof *r->rank);
+    double *half = xcalloc(2 * (size_t)n, sizeof *half);
+    bool ok = criterion_scores(p->stats, i, p->criterion, 0, -1, r->score, e) &&
+              criterion_scores(p->stats, i, p->criterion, 0, EVEN, half, e) &&
+              criterion_scores(p->stats, i, p->criterion, 0, ODD, half + n, e);
+    if (ok) {
+        criterion_rank(r->score, n, r->rank);
+        r->agree = summary_agreement(half, half + n, n, r->n_keep);
+    }
+    free(half);
+    for (uint32_t j = 0; j < n; j++)
+        r->n_never += stats_total(&p->stats->layers[i], j).count == 0;
+    return ok;
+}
+
+/* What goes with the removed experts, from the statistics where there are some, else as the plan says it. */
+static void row_losses(const struct page *p, uint32_t i)
+{
+    struct row *r = &p->rows[i];
+    char key[16];
+    snprintf(key, sizeof key, "%u", r->il);
+    const json_t *lost = json_object_get(json_object_get(p->plan->doc, "lost"), key);
+    r->tokens_lost = number_of(lost, "tokens_lost");
+    r->score_lost = number_of(lost, "score_lost");
+    r->reap_lost = number_of(lost, "reap_sum_lost");
+    if (!p->stats) {
+        r->n_never = (uint32_t)json_array_size(json_object_get(lost, "never_routed"));
+        return;
+    }
+    double all[3] = {0}, gone[3] = {0};
+    for (uint32_t j = 0; j < p->n_experts; j++) {
+        struct sums x = stats_total(&p->stats->layers[i], j);
+        double v[3] = {(double)x.count, r->score[j], x.reap_sum};
+        for (int k = 0; k < 3; k++) {
+            all[k] += v[k];
+            gone[k] += r->kept[j] ? 0 : v[k];
+        }
+    }
+    r->tokens_lost = all[0] > 0 ? gone[0] / all[0] : 0;
+    r->score_lost = all[1] > 0 ? gone[1] / all[1] : 0;
+    r->reap_lost = all[2] > 0 ? gone[2] / all[2] : 0;
+}
+
+static void choose_criterion(struct page *p)
+{
+    const char *name = p->plan ? text_of(p->plan->doc, "criterion") : NULL;
+    p->criterion = CRIT_REAP;
+    if (name && (!criterion_parse(name, &p->criterion) || p->criterion == CRIT_RANDOM))
+        p->criterion = CRIT_REAP; /* one that we do not know, or that has no scores */
+}
+
+static bool join(struct page *p, struct err *e)
+{
+    p->n_rows = p->stats ? p->stats->n_layers : p->plan->n_layers;
+    p->rows = xcalloc(p->n_rows, sizeof *p->rows);
+    p->n_keep = p->plan ? p->plan->n_keep : (p->n_experts + 1) / 2;
+    for (uint32_t i = 0; i < p->n_rows; i++) {
+        struct row *r = &p->rows[i];
+        *r = (struct row){.il = p->stats ? p->stats->layers[i].il : p->plan->layers[i].il,
+                          .n_keep = p->n_keep,
+                          .tokens_lost = NAN,
+                          .score_lost = NAN,
+                          .reap_lost = NAN,
+                          .agree = NAN};
+        if (p->stats && !score_row(p, i, e))
+            return false;
+        if (!p->plan)
+            continue;
+        r->kept = xcalloc(p->n_experts, 1);
+        for (uint32_t k = 0; k < p->plan->n_keep; k++)
+            r->kept[p->plan->layers[i].keep[k]] = 1;
+        row_losses(p, i);
+    }
+    return true;
+}
+
+bool page_load(struct page *p, const struct report_opts *o, struct err *e)
+{
+    p->o = o;
+    p->bytes_before = o->bytes_before;
+    p->bytes_after = o->bytes_after;
+    if (!read_stats_plan(p, e) || !read_others(p, e))
+        return false;
+    choose_criterion(p);
+    p->n_experts = p->stats ? p->stats->n_experts : 0;
+    if ((p->plan && !check_plan(p, e)) || !check_model(p, e) || !join(p, e))
+        return false;
+    check_sources(p);
+    check_eval(p, p->before, o->eval_base, false);
+    check_eval(p, p->after, o->eval_after, true);
+    check_eval(p, p->against, o->against, true);
+    if (p->stats && p->stats->progress)
+        page_remark(p, "The statistics are of a run that has not ended.");
+    if (p->guessed)
+        page_remark(
+            p, "The plan does not say how many experts the model had; the highest id that stays is taken for "
+               "the last one.");
+    return true;
+}
+
+void page_clear(struct page *p)
+{
+    for (uint32_t i = 0; i < p->n_rows; i++) {
+        free(p->rows[i].kept);
+        free(p->rows[i].score);
+        free(p->rows[i].rank);
+    }
+    for (uint32_t i = 0; i < p->n_remarks; i++)
+        free(p->remarks[i]);
+    free(p->remarks);
+    free(p->rows);
+    json_decref(p->before);
+    json_decref(p->after);
+    json_decref(p->against);
+    json_decref(p->sweep);
+    json_decref(p->run);
+    json_decref(p->compare[0]);
+    json_decref(p->compare[1]);
+    view_free(p->view);
+    plan_free(p->plan);
+    stats_free(p->stats);
+    buf_clear(&p->b);
+}

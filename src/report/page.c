@@ -1,0 +1,216 @@
+/* page.c - the frame of the page, its sections in their order, and the pieces that sections share. */
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "report/part.h"
+
+#include <math.h>
+#include <string.h>
+
+extern const unsigned char embed_report_css[], embed_report_js[];
+extern const unsigned long embed_report_css_size, embed_report_js_size;
+
+static const struct section *const sections[] = {
+    &section_summary, &section_remarks, &section_made,      &section_quality, &section_sweep,   &section_map,
+    &section_layers,  &section_scores,  &section_stability, &section_low,     &section_answers,
+};
+#define N_SECTIONS (sizeof sections / sizeof *sections)
+
+/* ---- pieces ---- */
+
+void put_td(struct buf *b, double v)
+{
+    char s[32];
+    if (isfinite(v))
+        buf_fmt(b, "<td>%s</td>", num_text(v, s));
+    else
+        buf_str(b, "<td></td>");
+}
+
+void put_td_bar(struct buf *b, double v, double mark)
+{
+    char s[32];
+    if (!isfinite(v)) {
+        buf_str(b, "<td></td>");
+        return;
+    }
+    double w = v < 0 ? 0 : v > 1 ? 1 : v;
+    buf_fmt(b, "<td class=\"bar\"><span>%s</span><i style=\"--v:%.1f%%", percent_text(v, s), 100 * w);
+    if (isfinite(mark))
+        buf_fmt(b, ";--m:%.1f%%\" class=\"marked", 100 * (mark < 0 ? 0 : mark > 1 ? 1 : mark));
+    buf_str(b, "\"></i></td>");
+}
+
+void put_table_open(struct buf *b, const char *name, const char *head)
+{
+    buf_fmt(b, "<div class=\"scroll\" role=\"region\" aria-label=\"%s\" tabindex=\"0\"><table><thead><tr>",
+            name);
+    while (*head) {
+        size_t n = strcspn(head, "|");
+        bool left = *head == '<';
+        buf_fmt(b, "<th scope=\"col\"%s>%.*s</th>", left ? " class=\"left\"" : "", (int)(n - left),
+                head + left);
+        head += n + (head[n] == '|');
+    }
+    buf_str(b, "</tr></thead><tbody>\n");
+}
+
+void put_table_close(struct buf *b)
+{
+    buf_str(b, "</tbody></table></div>\n");
+}
+
+void put_ids(struct buf *b, const uint8_t *flags, uint32_t n, uint8_t want)
+{
+    const char *sep = "";
+    for (uint32_t j = 0; j < n; j++) {
+        uint32_t from = j;
+        if (flags[j] != want)
+            continue;
+        while (j + 1 < n && flags[j + 1] == want)
+            j++;
+        buf_fmt(b, j == from ? "%s%u" : j == from + 1 ? "%s%u, %u" : "%s%u\xe2\x80\x93%u", sep, from, j);
+        sep = ", ";
+    }
+}
+
+/* ---- the frame ---- */
+
+static void put_title(struct page *p)
+{
+    const char *name = text_of(p->model, "name");
+    if (p->o->title) {
+        html_clip(&p->b, p->o->title, 300);
+        return;
+    }
+    html_clip(&p->b, name ? name : "a model", 200);
+    if (p->plan)
+        buf_fmt(&p->b, ": %u of %u experts", p->n_keep, p->n_experts);
+    else
+        buf_str(&p->b, ": statistics of its experts");
+}
+
+/* Only the script of ours runs, told by its hash, and nothing is loaded: so even text that got through as
+ * markup could do nothing. Data in script elements of another type is not run and needs no permission. */
+static void put_policy(struct buf *b)
+{
+    char hex[65];
+    uint8_t raw[32];
+    sha256_bytes(embed_report_js, embed_report_js_size, hex);
+    for (int i = 0; i < 32; i++)
+        raw[i] = (uint8_t)strtoul((char[]){hex[2 * i], hex[2 * i + 1], 0}, NULL, 16);
+    buf_str(b, "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; "
+               "style-src 'unsafe-inline'; script-src 'sha256-");
+    base64_add(b, raw, sizeof raw);
+    buf_str(b, "'; base-uri 'none'; form-action 'none'\">\n");
+}
+
+static void put_head(struct page *p)
+{
+    struct buf *b = &p->b;
+    buf_str(b, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
+    put_policy(b);
+    buf_str(b, "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+               "<meta name=\"color-scheme\" content=\"light dark\">\n"
+               "<meta name=\"generator\" content=\"reap " REAP_VERSION
+               "\">\n<link rel=\"icon\" href=\"data:,\">\n<title>");
+    put_title(p);
+    buf_str(b, "</title>\n<style>\n");
+    buf_add(b, embed_report_css, embed_report_css_size);
+    buf_str(
+        b,
+        "</style>\n</head>\n<body>\n<a class=\"skip\" href=\"#main\">Skip to the content</a>\n<header>\n<h1><bdi>");
+    put_title(p);
+    buf_str(b, "</bdi></h1>\n");
+}
+
+static void put_contents(struct page *p)
+{
+    struct buf *b = &p->b;
+    buf_str(b, "<nav aria-label=\"Contents\"><ul>\n");
+    for (size_t i = 0; i < N_SECTIONS; i++)
+        if (sections[i]->has(p))
+            buf_fmt(b, "<li><a href=\"#%s\">%s</a></li>\n", sections[i]->id, sections[i]->title);
+    buf_str(b, "</ul></nav>\n</header>\n<main id=\"main\" tabindex=\"-1\">\n");
+}
+
+static uint32_t put_page(struct page *p)
+{
+    struct buf *b = &p->b;
+    uint32_t n = 0;
+    put_head(p);
+    put_contents(p);
+    for (size_t i = 0; i < N_SECTIONS; i++) {
+        const struct section *s = sections[i];
+        if (!s->has(p))
+            continue;
+        n++;
+        buf_fmt(b, "<section id=\"%s\" aria-labelledby=\"h-%s\">\n<h2 id=\"h-%s\">%s</h2>\n", s->id, s->id,
+                s->id, s->title);
+        s->put(p);
+        buf_str(b, "</section>\n");
+    }
+    buf_str(
+        b,
+        "</main>\n<footer><p>Made by reap " REAP_VERSION
+        " from the files named above. This page is complete in itself: it loads nothing.</p></footer>\n<script>");
+    buf_add(b, embed_report_js, embed_report_js_size);
+    buf_str(b, "</script>\n</body>\n</html>\n");
+    return n;
+}
+
+/* ---- writing ---- */
+
+static bool check_output(const struct report_opts *o, const char *out, struct err *e)
+{
+    const char *in[] = {o->stats, o->plan,       o->eval_base,  o->eval_after, o->against,
+                        o->sweep, o->compare[0], o->compare[1], o->run,        o->model};
+    if (!o->stats && !o->plan)
+        return err_set(e, ERR_INPUT, "a report needs --stats or --plan");
+    for (size_t i = 0; i < sizeof in / sizeof *in; i++)
+        if (in[i] && file_would_destroy(out, in[i]))
+            return err_set(e, ERR_INPUT, "the output '%s' is an input", out);
+    return file_check_output(out, o->force, e);
+}
+
+bool report_write(const struct report_opts *o, const char *out, struct report_result *r, struct err *e)
+{
+    struct page p = {0};
+    bool ok =
+        check_output(o, out, e) && page_load(&p, o, e) && (!p.view || view_check_output(p.view, out, e));
+    if (ok) {
+        r->n_sections = put_page(&p);
+        r->bytes = p.b.n;
+        ok = file_write_atomic(out, p.b.s, p.b.n, o->force, e);
+    }
+    page_clear(&p);
+    return ok;
+}
+
+bool report_work(const char *dir, const struct report_opts *o, const char *out, struct report_result *r,
+                 struct err *e)
+{
+    struct report_opts x = *o;
+    struct {
+        const char *name, **to;
+        char *path;
+    } files[] = {{"stats.json", &x.stats, NULL},           {"plan.json", &x.plan, NULL},
+                 {"eval-before.json", &x.eval_base, NULL}, {"eval-after.json", &x.eval_after, NULL},
+                 {"sweep.json", &x.sweep, NULL},           {"run.json", &x.run, NULL}};
+    const size_t n = sizeof files / sizeof *files;
+    if (!file_is_dir(dir))
+        return err_set(e, ERR_INPUT, "'%s' is not a folder of reap run", dir);
+    for (size_t i = 0; i < n; i++) {
+        files[i].path = path_join(dir, files[i].name);
+        /* evaluations go in pairs: one that was named is not joined with one of the folder */
+        bool named = *files[i].to || (x.against && (i == 2 || i == 3)) || (o->eval_base && i == 3);
+        if (!named && file_exists(files[i].path))
+            *files[i].to = files[i].path;
+    }
+    bool ok = x.stats || x.plan ? report_write(&x, out, r, e)
+                                : err_set(e, ERR_INPUT, "'%s' has neither stats.json nor plan.json", dir);
+    for (size_t i = 0; i < n; i++)
+        free(files[i].path);
+    return ok;
+}

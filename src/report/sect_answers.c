@@ -1,0 +1,159 @@
+/* sect_answers.c - answers of the parent and of the result side by side: from one file that compares, or from
+ * two files of answers, joined by the prompt. All of it is text of strangers. */
+#include "base/mem.h"
+#include "report/part.h"
+
+#include <math.h>
+#include <string.h>
+
+#define MAX_PAIRS 200
+#define MAX_TEXT  20000 /* bytes of a text */
+
+static const json_t *first_list(const json_t *o)
+{
+    static const char *const names[] = {"pairs", "results", "prompts", "rows", "items"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (json_array_size(json_object_get(o, names[i])))
+            return json_object_get(o, names[i]);
+    return NULL;
+}
+
+static bool has_answers(const struct page *p)
+{
+    return first_list(p->compare[0]) != NULL;
+}
+
+/* The text of a message: a string, or parts of which some are text. */
+static void put_content(struct buf *b, const json_t *v)
+{
+    size_t i;
+    json_t *x;
+    if (json_is_string(v))
+        html_clip(b, json_string_value(v), MAX_TEXT);
+    json_array_foreach ((json_t *)(uintptr_t)v, i, x) {
+        if (i < 50)
+            html_clip(b, text_of(x, "text"), MAX_TEXT);
+    }
+}
+
+static void put_prompt(struct buf *b, const json_t *x)
+{
+    const json_t *list = json_object_get(x, "messages"), *prompt = json_object_get(x, "prompt");
+    size_t i;
+    json_t *m;
+    buf_str(b, "<div class=\"prompt\">");
+    if (json_is_string(prompt)) {
+        buf_str(b, "<pre><bdi>");
+        put_content(b, prompt);
+        buf_str(b, "</bdi></pre>");
+    }
+    if (json_is_array(prompt))
+        list = prompt;
+    json_array_foreach ((json_t *)(uintptr_t)list, i, m) {
+        if (i == 50)
+            break;
+        buf_str(b, "<pre><b>");
+        html_clip(b, text_of(m, "role"), 40);
+        buf_str(b, "</b> <bdi>");
+        put_content(b, json_object_get(m, "content"));
+        buf_str(b, "</bdi></pre>");
+    }
+    buf_str(b, "</div>\n");
+}
+
+/* An answer: a string, or an object with the text in one of these. */
+static void put_answer(struct buf *b, const char *who, const json_t *v)
+{
+    static const char *const keys[] = {"response", "text", "answer", "content"};
+    const json_t *text = json_is_string(v) ? v : NULL;
+    for (size_t i = 0; !text && i < sizeof keys / sizeof *keys; i++)
+        if (json_is_string(json_object_get(v, keys[i])))
+            text = json_object_get(v, keys[i]);
+    buf_fmt(b, "<div class=\"answer\"><h4>%s</h4>", who);
+    if (text) {
+        buf_str(b, "<pre><bdi>");
+        put_content(b, text);
+        buf_str(b, "</bdi></pre>");
+    } else {
+        buf_str(b, "<p class=\"none\">no answer</p>");
+    }
+    const char *finish = text_of(v, "finish_reason"), *status = text_of(v, "status");
+    if (finish || (status && strcmp(status, "ok") != 0)) {
+        buf_str(b, "<p class=\"fine\">ended: ");
+        html_clip(b, finish ? finish : status, 60);
+        buf_str(b, "</p>");
+    }
+    buf_str(b, "</div>\n");
+}
+
+static const json_t *member(const json_t *x, const char *const *names, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (json_object_get(x, names[i]))
+            return json_object_get(x, names[i]);
+    return NULL;
+}
+
+/* The other file's answer to the same prompt: usually at the same place. */
+static bool same_prompt(const json_t *a, const json_t *b)
+{
+    static const char *const keys[] = {"prompt_sha256", "id"};
+    for (size_t i = 0; i < 2; i++) {
+        const char *x = text_of(a, keys[i]), *y = text_of(b, keys[i]);
+        if (x && y)
+            return !strcmp(x, y) && count_of(a, "repeat") == count_of(b, "repeat");
+    }
+    return false;
+}
+
+static const json_t *partner(const json_t *list, size_t i, const json_t *x)
+{
+    const json_t *y = json_array_get(list, i);
+    for (size_t k = 0; !same_prompt(x, y) && k < json_array_size(list); k++)
+        y = json_array_get(list, k);
+    return same_prompt(x, y) ? y : NULL;
+}
+
+static void put_pair(struct buf *b, size_t i, const json_t *x, const json_t *before, const json_t *after)
+{
+    char s[32];
+    double alike = number_of(x, "similarity");
+    const char *id = text_of(x, "id");
+    buf_str(b, "<article class=\"pair\">\n<h3>");
+    if (id)
+        html_clip(b, id, 120);
+    else
+        buf_fmt(b, "Prompt %zu", i + 1);
+    if (isfinite(alike))
+        buf_fmt(b, " <small>similarity %s</small>", num_text(alike, s));
+    buf_str(b, "</h3>\n");
+    put_prompt(b, x);
+    buf_str(b, "<div class=\"answers\">\n");
+    put_answer(b, "Parent", before);
+    put_answer(b, "Result", after);
+    buf_str(b, "</div>\n</article>\n");
+}
+
+static void put_answers(struct page *p)
+{
+    static const char *const a[] = {"a", "before", "parent", "base", "answer_a", "response_a"},
+                             *const c[] = {"b", "after", "result", "pruned", "answer_b", "response_b"};
+    const json_t *list = first_list(p->compare[0]), *others = first_list(p->compare[1]);
+    size_t n = json_array_size(list);
+    for (size_t i = 0; i < n && i < MAX_PAIRS; i++) {
+        const json_t *x = json_array_get(list, i);
+        if (p->compare[1]) {
+            put_pair(&p->b, i, x, x, partner(others, i, x));
+            continue;
+        }
+        const json_t *both = json_object_get(x, "answers");
+        const json_t *before = member(x, a, sizeof a / sizeof *a),
+                     *after = member(x, c, sizeof c / sizeof *c);
+        put_pair(&p->b, i, x, before ? before : json_array_get(both, 0),
+                 after ? after : json_array_get(both, 1));
+    }
+    if (n > MAX_PAIRS)
+        buf_fmt(&p->b, "<p>%zu more answers are not shown.</p>\n", n - MAX_PAIRS);
+}
+
+const struct section section_answers = {"answers", "Answers side by side", has_answers, put_answers};

@@ -1,0 +1,334 @@
+/* sect_eval.c - what the pruning costs: perplexity before and after, divergence from the parent, quality
+ * against size. */
+#include "base/mem.h"
+#include "report/part.h"
+
+#include <math.h>
+#include <string.h>
+
+#define MAX_TEXTS 1000
+
+/* ---- before and after ---- */
+
+static bool has_quality(const struct page *p)
+{
+    return p->before || p->after || p->against;
+}
+
+/* One text as the evaluations say it; what they do not say is not a number. */
+struct quality {
+    double scored, before, before_err, after, after_err, kl, p90, p99, top1, dp;
+};
+
+static struct quality quality_of(const json_t *before, const json_t *after, bool against)
+{
+    const json_t *kl = json_object_get(after, "kl");
+    struct quality q = {
+        .scored = number_of(after ? after : before, "n_scored"),
+        .before = against ? number_of(after, "base_ppl") : number_of(before, "ppl"),
+        .before_err = number_of(before, "ppl_stderr"),
+        .after = number_of(after, "ppl"),
+        .after_err = number_of(after, "ppl_stderr"),
+        .kl = number_of(kl, "mean"),
+        .p90 = number_of(kl, "p90"),
+        .p99 = number_of(kl, "p99"),
+        .top1 = number_of(after, "top1_agreement"),
+        .dp = number_of(after, "dp_rms"),
+    };
+    if (against && isnan(q.before))
+        q.before = number_of(before, "ppl");
+    return q;
+}
+
+static void put_ppl(struct buf *b, double v, double err)
+{
+    char s[32], t[32];
+    if (!isfinite(v)) {
+        buf_str(b, "<td></td>");
+        return;
+    }
+    buf_fmt(b, "<td>%s", num_text(v, s));
+    if (isfinite(err))
+        buf_fmt(b, " <small>\xc2\xb1 %s</small>", num_text(err, t));
+    buf_str(b, "</td>");
+}
+
+static void put_quality_row(struct buf *b, const char *name, const struct quality *q, bool against)
+{
+    char s[32];
+    buf_str(b, "<tr><th scope=\"row\" class=\"left\"><bdi>");
+    html_clip(b, name ? name : "?", 200);
+    buf_str(b, "</bdi></th>");
+    put_td(b, q->scored);
+    put_ppl(b, q->before, q->before_err);
+    put_ppl(b, q->after, q->after_err);
+    if (isfinite(q->after / q->before))
+        buf_fmt(b, "<td>\xc3\x97 %.3f</td>", q->after / q->before);
+    else
+        buf_str(b, "<td></td>");
+    if (against) {
+        put_td(b, q->kl);
+        put_td(b, q->p90);
+        put_td(b, q->p99);
+        if (isfinite(q->top1))
+            buf_fmt(b, "<td>%s</td>", percent_text(q->top1, s));
+        else
+            buf_str(b, "<td></td>");
+        put_td(b, q->dp);
+    }
+    buf_str(b, "</tr>\n");
+}
+
+static bool same_name(const json_t *a, const json_t *b)
+{
+    const char *x = text_of(a, "name"), *y = text_of(b, "name");
+    return x && y && !strcmp(x, y);
+}
+
+/* The text of that name: usually at the same place. */
+static const json_t *partner(const json_t *list, size_t i, const json_t *x)
+{
+    const json_t *y = json_array_get(list, i);
+    for (size_t k = 0; !same_name(x, y) && k < json_array_size(list) && k < MAX_TEXTS; k++)
+        y = json_array_get(list, k);
+    return same_name(x, y) ? y : NULL;
+}
+
+static void put_quality(struct page *p)
+{
+    struct buf *b = &p->b;
+    bool against = p->against != NULL;
+    const json_t *after = against ? p->against : p->after, *before = p->before;
+    const json_t *texts = json_object_get(after ? after : before, "texts"),
+                 *others = json_object_get(before, "texts");
+    size_t n = json_array_size(texts);
+    buf_str(
+        b,
+        "<p>Perplexity of the parent and of the result; lower is better. \xc2\xb1 is the standard error of each number alone: two "
+        "models on the same text differ more reliably than that.");
+    if (against)
+        buf_str(
+            b,
+            " KL divergence, in nats per token, says how far the predictions are from the parent\xe2\x80\x99s; 0 is the same. Same "
+            "first token: how often both put the same token first. Change of probability: of the token that follows, root mean "
+            "square.");
+    buf_str(b, "</p>\n");
+    put_table_open(
+        b, "Quality before and after",
+        against
+            ? "<text|tokens scored|parent|result|ratio|KL mean|KL 90 %|KL 99 %|same first token|change of probability"
+            : "<text|tokens scored|parent|result|ratio");
+    for (size_t i = 0; i < n && i < MAX_TEXTS; i++) {
+        const json_t *x = json_array_get(texts, i);
+        struct quality q = quality_of(after ? partner(others, i, x) : x, after ? x : NULL, against);
+        put_quality_row(b, text_of(x, "name"), &q, against);
+    }
+    const json_t *t = json_object_get(after, "total"), *u = json_object_get(before, "total");
+    if (n > 1 && (t || u)) {
+        struct quality q = quality_of(u, t, against);
+        put_quality_row(b, "all texts", &q, against);
+    }
+    put_table_close(b);
+    if (n > MAX_TEXTS)
+        buf_fmt(b, "<p>%zu more texts are not shown; the total is over all of them.</p>\n", n - MAX_TEXTS);
+}
+
+const struct section section_quality = {"quality", "Quality before and after", has_quality, put_quality};
+
+/* ---- quality against size ---- */
+
+#define MAX_POINTS 1000
+#define MAX_SERIES 12
+
+struct sweep {
+    struct {
+        const char *criterion; /* borrowed */
+        uint32_t series;
+        double ratio, n_keep, bytes, ppl, kl, top1;
+    } at[MAX_POINTS];
+    const char *series[MAX_SERIES];
+    uint32_t n, n_series;
+    double base;
+    bool has_bytes, has_ppl, has_kl;
+};
+
+/* Numbers that a chart can draw. */
+static bool drawable(double v)
+{
+    return isfinite(v) && fabs(v) < 1e15;
+}
+
+static uint32_t series_of(struct sweep *s, const char *name)
+{
+    for (uint32_t i = 0; i < s->n_series; i++)
+        if (!strcmp(s->series[i], name))
+            return i;
+    if (s->n_series == MAX_SERIES)
+        return MAX_SERIES - 1;
+    s->series[s->n_series] = name;
+    return s->n_series++;
+}
+
+static void read_sweep(const struct page *p, struct sweep *s)
+{
+    const json_t *list = json_object_get(p->sweep, "points");
+    s->base = number_of(json_object_get(json_object_get(p->sweep, "base"), "total"), "ppl");
+    s->has_bytes = true;
+    for (size_t i = 0; i < json_array_size(list) && s->n < MAX_POINTS; i++) {
+        const json_t *x = json_array_get(list, i), *t = json_object_get(x, "total");
+        const char *name = text_of(x, "criterion");
+        double n_keep = number_of(x, "n_keep"), ratio = number_of(x, "prune_ratio");
+        if (!json_is_object(x))
+            continue;
+        if (isnan(ratio) && p->n_experts)
+            ratio = 1 - n_keep / p->n_experts;
+        if (isnan(s->base))
+            s->base = number_of(t, "base_ppl");
+        s->at[s->n].criterion = name ? name : "?";
+        s->at[s->n].series = series_of(s, s->at[s->n].criterion);
+        s->at[s->n].ratio = ratio;
+        s->at[s->n].n_keep = n_keep;
+        s->at[s->n].bytes = number_of(x, "bytes");
+        s->at[s->n].ppl = number_of(t, "ppl");
+        s->at[s->n].kl = number_of(json_object_get(t, "kl"), "mean");
+        s->at[s->n].top1 = number_of(t, "top1_agreement");
+        s->has_bytes &= drawable(s->at[s->n].bytes) && s->at[s->n].bytes > 0;
+        s->has_ppl |= drawable(s->at[s->n].ppl);
+        s->has_kl |= drawable(s->at[s->n].kl);
+        s->n++;
+    }
+}
+
+/* Parent and result alone are two points, when their sizes are known. */
+static bool two_points(const struct page *p)
+{
+    const json_t *t = json_object_get(p->against ? p->against : p->after, "total");
+    double after = number_of(t, "ppl");
+    double before = number_of(json_object_get(p->before, "total"), "ppl");
+    if (isnan(before))
+        before = number_of(t, "base_ppl");
+    return p->bytes_before && p->bytes_after && drawable(before) && drawable(after);
+}
+
+static bool has_sweep(const struct page *p)
+{
+    return json_array_size(json_object_get(p->sweep, "points")) > 0 || two_points(p);
+}
+
+static int by_x(const void *a, const void *b)
+{
+    const struct point *x = a, *y = b;
+    if (x->series != y->series)
+        return x->series < y->series ? -1 : 1;
+    return x->x < y->x ? -1 : x->x > y->x;
+}
+
+static void put_sweep_chart(struct page *p, const struct sweep *s, bool kl)
+{
+    struct point *v = xcalloc(s->n + 1, sizeof *v);
+    struct chart c = {.label =
+                          kl ? "KL divergence from the parent against size; the table below has the numbers"
+                             : "Perplexity against size; the table below has the numbers",
+                      .x = s->has_bytes ? "size of the model, GB" : "experts removed, %",
+                      .y = kl ? "KL divergence, nats" : "perplexity",
+                      .v = v,
+                      .n_series = s->n_series,
+                      .base = kl || !drawable(s->base) ? (double)NAN : s->base,
+                      .base_name = "parent"};
+    for (uint32_t i = 0; i < s->n; i++) {
+        struct point q = {s->has_bytes ? s->at[i].bytes / 1e9 : 100 * s->at[i].ratio,
+                          kl ? s->at[i].kl : s->at[i].ppl, s->at[i].series};
+        if (drawable(q.x) && drawable(q.y))
+            v[c.n++] = q;
+    }
+    qsort(v, c.n, sizeof *v, by_x);
+    if (c.n)
+        put_chart(&p->b, &c);
+    free(v);
+}
+
+static void put_series_names(struct buf *b, const struct sweep *s)
+{
+    buf_str(b, "<p class=\"legend\">");
+    for (uint32_t i = 0; i < s->n_series; i++) {
+        buf_str(b, "<span><svg class=\"key\" viewBox=\"0 0 24 14\" aria-hidden=\"true\">");
+        buf_fmt(b, "<path class=\"line s%u\" d=\"M0 7H24\"/>", i % 6);
+        put_marker(b, 12, 7, i);
+        buf_str(b, "</svg> ");
+        html_clip(b, s->series[i], 80);
+        buf_str(b, "</span>");
+    }
+    buf_str(b, "</p>\n");
+}
+
+static void put_sweep_table(struct buf *b, const struct sweep *s)
+{
+    put_table_open(b, "Quality against size",
+                   "<criterion|experts that stay|removed|size, GB|perplexity|ratio|KL mean|same first token");
+    for (uint32_t i = 0; i < s->n; i++) {
+        char t[32];
+        buf_str(b, "<tr><th scope=\"row\" class=\"left\">");
+        html_clip(b, s->at[i].criterion, 80);
+        buf_str(b, "</th>");
+        put_td(b, s->at[i].n_keep);
+        buf_fmt(b, "<td>%s</td>", percent_text(s->at[i].ratio, t));
+        put_td(b, s->at[i].bytes / 1e9);
+        put_td(b, s->at[i].ppl);
+        if (isfinite(s->at[i].ppl / s->base))
+            buf_fmt(b, "<td>\xc3\x97 %.3f</td>", s->at[i].ppl / s->base);
+        else
+            buf_str(b, "<td></td>");
+        put_td(b, s->at[i].kl);
+        if (isfinite(s->at[i].top1))
+            buf_fmt(b, "<td>%s</td>", percent_text(s->at[i].top1, t));
+        else
+            buf_str(b, "<td></td>");
+        buf_str(b, "</tr>\n");
+    }
+    put_table_close(b);
+}
+
+static void use_two_points(const struct page *p, struct sweep *s)
+{
+    const json_t *t = json_object_get(p->against ? p->against : p->after, "total");
+    s->base = number_of(json_object_get(p->before, "total"), "ppl");
+    if (isnan(s->base))
+        s->base = number_of(t, "base_ppl");
+    for (int i = 0; i < 2; i++) {
+        s->at[i].criterion = i ? "result" : "parent";
+        s->at[i].n_keep = i ? p->n_keep : p->n_experts;
+        s->at[i].ratio = 1 - s->at[i].n_keep / p->n_experts;
+        s->at[i].bytes = (double)(i ? p->bytes_after : p->bytes_before);
+        s->at[i].ppl = i ? number_of(t, "ppl") : s->base;
+        s->at[i].kl = i ? number_of(json_object_get(t, "kl"), "mean") : (double)NAN;
+        s->at[i].top1 = i ? number_of(t, "top1_agreement") : (double)NAN;
+    }
+    s->n = 2;
+    s->n_series = 1;
+    s->series[0] = "parent and result";
+    s->has_bytes = s->has_ppl = true;
+}
+
+static void put_sweep(struct page *p)
+{
+    struct sweep *s = xcalloc(1, sizeof *s);
+    size_t n = json_array_size(json_object_get(p->sweep, "points"));
+    if (n)
+        read_sweep(p, s);
+    else
+        use_two_points(p, s);
+    if (s->n_series > 1)
+        put_series_names(&p->b, s);
+    buf_str(&p->b, "<div class=\"charts\">\n");
+    if (s->has_ppl)
+        put_sweep_chart(p, s, false);
+    if (s->has_kl)
+        put_sweep_chart(p, s, true);
+    buf_str(&p->b, "</div>\n");
+    put_sweep_table(&p->b, s);
+    if (n > MAX_POINTS)
+        buf_fmt(&p->b, "<p>%zu more points are not shown.</p>\n", n - MAX_POINTS);
+    free(s);
+}
+
+const struct section section_sweep = {"sweep", "Quality against size", has_sweep, put_sweep};

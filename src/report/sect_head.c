@@ -1,0 +1,305 @@
+/* sect_head.c - what the result is in a few numbers, what is odd, and what was done with which files. */
+#include "base/file.h"
+#include "base/text.h"
+#include "report/part.h"
+
+#include <math.h>
+#include <string.h>
+
+static bool always(const struct page *p)
+{
+    (void)p;
+    return true;
+}
+
+/* ---- headline numbers ---- */
+
+/* One card: what, the number, a line below. All are ours. */
+static void card(struct buf *b, const char *what, const char *number, const char *below)
+{
+    buf_fmt(b, "<div class=\"card\"><dt>%s</dt><dd><b>%s</b>", what, number);
+    if (below[0])
+        buf_fmt(b, "<small>%s</small>", below);
+    buf_str(b, "</dd></div>\n");
+}
+
+static double mean_of(const struct page *p, size_t off)
+{
+    double sum = 0;
+    for (uint32_t i = 0; i < p->n_rows; i++)
+        sum += *(const double *)(const void *)((const char *)&p->rows[i] + off);
+    return sum / p->n_rows;
+}
+
+static void card_experts(struct page *p)
+{
+    char number[80], below[160];
+    if (p->plan)
+        snprintf(number, sizeof number, "%u <span>of %u</span>", p->n_keep, p->n_experts);
+    else
+        snprintf(number, sizeof number, "%u", p->n_experts);
+    snprintf(below, sizeof below, p->plan ? "stay in each of %u layers" : "in each of %u layers", p->n_rows);
+    card(&p->b, "Experts", number, below);
+    if (!p->plan)
+        return;
+    percent_text(1 - (double)p->n_keep / p->n_experts, number);
+    snprintf(below, sizeof below, "%llu of %llu in all",
+             (unsigned long long)p->n_rows * (p->n_experts - p->n_keep),
+             (unsigned long long)p->n_rows * p->n_experts);
+    card(&p->b, "Removed", number, below);
+}
+
+static void card_size(struct page *p)
+{
+    char a[32], c[32], below[80] = "";
+    if (!p->bytes_before && !p->bytes_after)
+        return;
+    if (p->bytes_before && p->bytes_after) {
+        char x[32];
+        snprintf(below, sizeof below, "from %s, %s", human_bytes(p->bytes_before, a),
+                 percent_text((double)p->bytes_after / (double)p->bytes_before - 1, x));
+    }
+    card(&p->b, p->bytes_after ? "Size" : "Size of the parent",
+         human_bytes(p->bytes_after ? p->bytes_after : p->bytes_before, c), below);
+}
+
+static void card_quality(struct page *p)
+{
+    const json_t *a = json_object_get(p->against, "total"), *t = a ? a : json_object_get(p->after, "total");
+    double after = number_of(t, "ppl");
+    double before = a ? number_of(a, "base_ppl") : number_of(json_object_get(p->before, "total"), "ppl");
+    char s[32], x[32], below[80] = "";
+    if (isfinite(after)) {
+        if (isfinite(before) && before > 0)
+            snprintf(below, sizeof below, "from %s, x %.3f", num_text(before, x), after / before);
+        card(&p->b, "Perplexity", num_text(after, s), below);
+    } else if (isfinite(before)) {
+        card(&p->b, "Perplexity of the parent", num_text(before, s), "");
+    }
+    double kl = number_of(json_object_get(a, "kl"), "mean"), top = number_of(a, "top1_agreement");
+    if (isfinite(kl))
+        card(&p->b, "KL divergence", num_text(kl, s), "mean over tokens, nats");
+    if (isfinite(top))
+        card(&p->b, "Same first token", percent_text(top, s), "as the parent would choose");
+}
+
+static void card_routing(struct page *p)
+{
+    double lost = mean_of(p, offsetof(struct row, tokens_lost)),
+           reap = mean_of(p, offsetof(struct row, reap_lost));
+    double agree = mean_of(p, offsetof(struct row, agree));
+    char s[32], x[32], below[96] = "";
+    if (isfinite(lost)) {
+        if (isfinite(reap))
+            snprintf(below, sizeof below, "and %s of the summed contributions", percent_text(reap, x));
+        card(&p->b, "Routing removed", percent_text(lost, s), below);
+    }
+    if (isfinite(agree)) {
+        snprintf(below, sizeof below, "same choice of %u from each half of the text", p->n_keep);
+        card(&p->b, "Stability", percent_text(agree, s), below);
+    }
+    uint64_t tokens = count_of(p->calibration, "n_tokens");
+    if (tokens) {
+        snprintf(below, sizeof below, "of %s samples", human_count(count_of(p->calibration, "n_samples"), x));
+        card(&p->b, "Calibration tokens", human_count(tokens, s), below);
+    }
+}
+
+static void put_summary(struct page *p)
+{
+    buf_str(&p->b, "<dl class=\"cards\">\n");
+    card_experts(p);
+    card_size(p);
+    card_quality(p);
+    card_routing(p);
+    buf_str(&p->b, "</dl>\n");
+}
+
+const struct section section_summary = {"summary", "At a glance", always, put_summary};
+
+/* ---- remarks ---- */
+
+static bool has_remarks(const struct page *p)
+{
+    return p->n_remarks > 0;
+}
+
+static void put_remarks(struct page *p)
+{
+    buf_str(&p->b, "<ul class=\"remarks\">\n");
+    for (uint32_t i = 0; i < p->n_remarks; i++) {
+        buf_str(&p->b, "<li>");
+        html_clip(&p->b, p->remarks[i], 1000);
+        buf_str(&p->b, "</li>\n");
+    }
+    buf_str(&p->b, "</ul>\n");
+}
+
+const struct section section_remarks = {"remarks", "Remarks", has_remarks, put_remarks};
+
+/* ---- what was done ---- */
+
+static void line(struct buf *b, const char *what)
+{
+    buf_fmt(b, "<tr><th scope=\"row\" class=\"left\">%s</th><td class=\"left\">", what);
+}
+
+static void line_text(struct buf *b, const char *what, const char *s)
+{
+    if (!s)
+        return;
+    line(b, what);
+    buf_str(b, "<bdi>");
+    html_clip(b, s, 400);
+    buf_str(b, "</bdi></td></tr>\n");
+}
+
+static void line_count(struct buf *b, const char *what, const json_t *o, const char *key)
+{
+    char s[32];
+    if (!json_is_integer(json_object_get(o, key)))
+        return;
+    line(b, what);
+    buf_fmt(b, "%s</td></tr>\n", human_count(count_of(o, key), s));
+}
+
+static void line_hash(struct buf *b, const char *what, const char *s)
+{
+    if (!s)
+        return;
+    line(b, what);
+    buf_str(b, "<code>");
+    html_clip(b, s, 128);
+    buf_str(b, "</code></td></tr>\n");
+}
+
+static void put_model(struct page *p)
+{
+    struct buf *b = &p->b;
+    buf_str(b, "<div><h3>Model</h3>\n<table class=\"facts\"><tbody>\n");
+    line_text(b, "name", text_of(p->model, "name"));
+    line_text(b, "file", p->o->model ? path_base(p->o->model) : NULL);
+    line_text(b, "architecture", text_of(p->model, "architecture"));
+    line_count(b, "blocks", p->model, "n_layers");
+    line(b, "layers with experts");
+    buf_fmt(b, "%u (blocks %u to %u)</td></tr>\n", p->n_rows, p->rows[0].il, p->rows[p->n_rows - 1].il);
+    line(b, "experts per layer");
+    buf_fmt(b, "%u</td></tr>\n", p->n_experts);
+    line_count(b, "experts per token", p->model, "n_experts_used");
+    line_count(b, "groups of experts", p->model, "n_expert_groups");
+    line_hash(b, "router hash", text_of(p->model, "router_hash"));
+    buf_str(b, "</tbody></table></div>\n");
+}
+
+static void put_choice(struct page *p)
+{
+    struct buf *b = &p->b;
+    const json_t *doc = p->plan ? p->plan->doc : NULL;
+    enum criterion c;
+    const char *name = text_of(doc, "criterion");
+    buf_str(b, "<div><h3>Choice</h3>\n<table class=\"facts\"><tbody>\n");
+    if (doc) {
+        line_text(b, "criterion", name ? name : "not said (a plan by hand, or found in a pruned model)");
+        if (name && criterion_parse(name, &c))
+            line_text(b, "formula", criterion_info(c)->what);
+        line_count(b, "seed", doc, "seed");
+        line(b, "experts that stay");
+        buf_fmt(b, "%u in each layer</td></tr>\n", p->n_keep);
+        line_text(b, "plan by reap", text_of(doc, "version"));
+    } else {
+        buf_str(b, "<tr><td class=\"left\">No plan was given: nothing is marked as removed.</td></tr>\n");
+    }
+    const json_t *steps = json_object_get(p->run, "steps");
+    if (json_object_size(steps)) {
+        const char *key;
+        json_t *x;
+        int n = 0;
+        line(b, "steps done");
+        json_object_foreach ((json_t *)(uintptr_t)steps, key, x) {
+            if (n++ == 20)
+                break;
+            buf_str(b, n > 1 ? ", " : "");
+            html_clip(b, key, 60);
+        }
+        buf_str(b, "</td></tr>\n");
+    }
+    buf_str(b, "</tbody></table></div>\n");
+}
+
+static void put_calibration(struct page *p)
+{
+    static const struct {
+        const char *what, *key;
+    } counts[] = {{"samples", "n_samples"},
+                  {"tokens", "n_tokens"},
+                  {"window", "ctx"},
+                  {"seed", "seed"},
+                  {"tokens per step", "ubatch"}},
+      texts[] = {{"engine", "engine"},
+                 {"flash attention", "flash_attn"},
+                 {"K cache", "cache_type_k"},
+                 {"V cache", "cache_type_v"},
+                 {"chat template", "chat_template"}};
+    struct buf *b = &p->b;
+    const json_t *c = p->calibration;
+    if (!json_is_object(c))
+        return;
+    buf_str(b, "<div><h3>Calibration</h3>\n<table class=\"facts\"><tbody>\n");
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
+        line_count(b, counts[i].what, c, counts[i].key);
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        line_text(b, texts[i].what, text_of(c, texts[i].key));
+    buf_str(b, "</tbody></table></div>\n");
+}
+
+#define MAX_FILES 500
+
+static void put_calibration_files(struct page *p)
+{
+    struct buf *b = &p->b;
+    const json_t *files = json_object_get(p->calibration, "files");
+    size_t n = json_array_size(files);
+    if (!n)
+        return;
+    buf_fmt(b, "<details><summary>Calibration files (%zu)</summary>\n", n);
+    put_table_open(b, "Calibration files", "<file|rows|used|left out|<SHA-256");
+    for (size_t i = 0; i < n && i < MAX_FILES; i++) {
+        const json_t *f = json_array_get(files, i);
+        buf_str(b, "<tr><th scope=\"row\" class=\"left\"><bdi>");
+        html_clip(b, text_of(f, "file"), 300);
+        buf_str(b, "</bdi></th>");
+        put_td(b, number_of(f, "n_rows"));
+        put_td(b, number_of(f, "n_used"));
+        put_td(b, number_of(f, "n_bad"));
+        buf_str(b, "<td class=\"left\"><code>");
+        html_clip(b, text_of(f, "sha256"), 64);
+        buf_str(b, "</code></td></tr>\n");
+    }
+    put_table_close(b);
+    if (n > MAX_FILES)
+        buf_fmt(b, "<p>%zu more are not shown.</p>\n", n - MAX_FILES);
+    buf_str(b, "</details>\n");
+}
+
+static void put_made(struct page *p)
+{
+    struct buf *b = &p->b;
+    buf_str(b, "<div class=\"columns\">\n");
+    put_model(p);
+    put_choice(p);
+    put_calibration(p);
+    buf_str(b, "</div>\n");
+    put_calibration_files(p);
+    buf_fmt(b, "<details><summary>Files of this report (%u)</summary>\n", p->n_sources);
+    put_table_open(b, "Files of this report", "<what|<file|<SHA-256");
+    for (uint32_t i = 0; i < p->n_sources; i++) {
+        buf_fmt(b, "<tr><th scope=\"row\" class=\"left\">%s</th><td class=\"left\"><bdi>",
+                p->sources[i].what);
+        html_clip(b, path_base(p->sources[i].path), 300);
+        buf_fmt(b, "</bdi></td><td class=\"left\"><code>%s</code></td></tr>\n", p->sources[i].sha256);
+    }
+    put_table_close(b);
+    buf_str(b, "</details>\n");
+}
+
+const struct section section_made = {"made", "What was done", always, put_made};
