@@ -106,8 +106,8 @@ void put_chart(struct buf *b, const struct chart *c)
         double at = at_y(&y, c->base);
         buf_fmt(b,
                 "<path class=\"base\" d=\"M%.1f %.1fH%.1f\"/><text class=\"base-name\" x=\"%.1f\" y=\"%.1f\" "
-                "text-anchor=\"end\">%s</text>\n",
-                LEFT, at, W - RIGHT, W - RIGHT - 4, at - 5, c->base_name);
+                "text-anchor=\"start\">%s</text>\n",
+                LEFT, at, W - RIGHT, LEFT + 6, at - 5, c->base_name);
     }
     for (uint32_t s = 0; s < c->n_series; s++) {
         char command = 'M';

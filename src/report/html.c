@@ -59,16 +59,16 @@ void html_clip(struct buf *b, const char *s, size_t max)
 const char *num_text(double v, char dst[32])
 {
     double a = fabs(v);
-    if (!isfinite(v))
+    if (!isfinite(v)) {
         snprintf(dst, 32, "-");
-    else if (a >= 1e15 || (a > 0 && a < 1e-4))
+    } else if (a >= 1e15 || (a > 0 && a < 1e-4)) {
         snprintf(dst, 32, "%.3g", v);
-    else if (a >= 9999.5)
-        human_count((uint64_t)llround(a), dst + (v < 0));
-    else
-        snprintf(dst, 32, "%.4g", v);
-    if (isfinite(v) && v < 0 && a >= 9999.5 && a < 1e15)
+    } else if (a >= 9999.5 || (a >= 1000 && a == floor(a))) {
         dst[0] = '-';
+        human_count((uint64_t)llround(a), dst + (v < 0));
+    } else {
+        snprintf(dst, 32, "%.4g", v);
+    }
     return dst;
 }
 

@@ -10,10 +10,10 @@
     return x;
   };
 
-  /* Printed pages show what is folded. */
+  /* Printed pages show what is folded, but for lists of thousands. */
   var opened = [];
   addEventListener('beforeprint', function () {
-    document.querySelectorAll('details:not([open])').forEach(function (d) { d.open = true; opened.push(d); });
+    document.querySelectorAll('details:not([open], .long)').forEach(function (d) { d.open = true; opened.push(d); });
   });
   addEventListener('afterprint', function () {
     opened.forEach(function (d) { d.open = false; });
@@ -28,7 +28,13 @@
     for (var i = 0; i < s.length; i++) a[i] = s.charCodeAt(i);
     return a;
   };
-  var floats = function (name) { return data[name] ? new Float32Array(bytes(data[name]).buffer) : null; };
+  /* float32, or its first three bytes */
+  var floats = function (name) {
+    if (!data[name]) return null;
+    var b = bytes(data[name]), out = new Float32Array(N), raw = new Uint8Array(out.buffer), size = b.length / N;
+    for (var k = 0; k < N; k++) for (var i = 0; i < size; i++) raw[4 * k + 4 - size + i] = b[size * k + i];
+    return out;
+  };
   var count = floats('count'), keptBits = data.kept ? bytes(data.kept) : null;
   var kept = function (k) { return keptBits ? (keptBits[k >> 3] >> (k & 7)) & 1 : 1; };
 
@@ -72,7 +78,7 @@
     if (!isFinite(v)) return '-';
     var a = Math.abs(v);
     if (a && (a < 1e-4 || a >= 1e15)) return v.toExponential(2);
-    return a >= 9999.5 ? Math.round(v).toLocaleString('en') : String(Number(v.toPrecision(4)));
+    return a >= 9999.5 || (a >= 1000 && Number.isInteger(v)) ? Math.round(v).toLocaleString('en') : String(Number(v.toPrecision(4)));
   };
   var percent = function (v) { return (100 * v).toFixed(1) + ' %'; };
 

@@ -149,6 +149,7 @@ struct sweep {
     const char *series[MAX_SERIES];
     uint32_t n, n_series;
     double base;
+    double unit; /* of the sizes */
     bool has_bytes, has_ppl, has_kl;
 };
 
@@ -229,14 +230,16 @@ static void put_sweep_chart(struct page *p, const struct sweep *s, bool kl)
     struct chart c = {.label =
                           kl ? "KL divergence from the parent against size; the table below has the numbers"
                              : "Perplexity against size; the table below has the numbers",
-                      .x = s->has_bytes ? "size of the model, GB" : "experts removed, %",
+                      .x = !s->has_bytes    ? "experts removed, %"
+                           : s->unit == 1e9 ? "size of the model, GB"
+                                            : "size of the model, MB",
                       .y = kl ? "KL divergence, nats" : "perplexity",
                       .v = v,
                       .n_series = s->n_series,
                       .base = kl || !drawable(s->base) ? (double)NAN : s->base,
                       .base_name = "parent"};
     for (uint32_t i = 0; i < s->n; i++) {
-        struct point q = {s->has_bytes ? s->at[i].bytes / 1e9 : 100 * s->at[i].ratio,
+        struct point q = {s->has_bytes ? s->at[i].bytes / s->unit : 100 * s->at[i].ratio,
                           kl ? s->at[i].kl : s->at[i].ppl, s->at[i].series};
         if (drawable(q.x) && drawable(q.y))
             v[c.n++] = q;
@@ -263,8 +266,11 @@ static void put_series_names(struct buf *b, const struct sweep *s)
 
 static void put_sweep_table(struct buf *b, const struct sweep *s)
 {
-    put_table_open(b, "Quality against size",
-                   "<criterion|experts that stay|removed|size, GB|perplexity|ratio|KL mean|same first token");
+    put_table_open(
+        b, "Quality against size",
+        s->unit == 1e9
+            ? "<criterion|experts that stay|removed|size, GB|perplexity|ratio|KL mean|same first token"
+            : "<criterion|experts that stay|removed|size, MB|perplexity|ratio|KL mean|same first token");
     for (uint32_t i = 0; i < s->n; i++) {
         char t[32];
         buf_str(b, "<tr><th scope=\"row\" class=\"left\">");
@@ -272,7 +278,7 @@ static void put_sweep_table(struct buf *b, const struct sweep *s)
         buf_str(b, "</th>");
         put_td(b, s->at[i].n_keep);
         buf_fmt(b, "<td>%s</td>", percent_text(s->at[i].ratio, t));
-        put_td(b, s->at[i].bytes / 1e9);
+        put_td(b, s->at[i].bytes / s->unit);
         put_td(b, s->at[i].ppl);
         if (isfinite(s->at[i].ppl / s->base))
             buf_fmt(b, "<td>\xc3\x97 %.3f</td>", s->at[i].ppl / s->base);
@@ -317,6 +323,10 @@ static void put_sweep(struct page *p)
         read_sweep(p, s);
     else
         use_two_points(p, s);
+    s->unit = 1e6;
+    for (uint32_t i = 0; i < s->n; i++)
+        if (s->at[i].bytes >= 1e9)
+            s->unit = 1e9;
     if (s->n_series > 1)
         put_series_names(&p->b, s);
     buf_str(&p->b, "<div class=\"charts\">\n");

@@ -43,9 +43,10 @@ static void card_experts(struct page *p)
     if (!p->plan)
         return;
     percent_text(1 - (double)p->n_keep / p->n_experts, number);
-    snprintf(below, sizeof below, "%llu of %llu in all",
-             (unsigned long long)p->n_rows * (p->n_experts - p->n_keep),
-             (unsigned long long)p->n_rows * p->n_experts);
+    uint64_t gone = (uint64_t)p->n_rows * (p->n_experts - p->n_keep),
+             all = (uint64_t)p->n_rows * p->n_experts;
+    char x[32], y[32];
+    snprintf(below, sizeof below, "%s of %s in all", human_count(gone, x), human_count(all, y));
     card(&p->b, "Removed", number, below);
 }
 

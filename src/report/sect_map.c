@@ -33,10 +33,13 @@ static const struct field fields[] = {
     {"max_activation", offsetof(struct sums, max_activation)},
 };
 #define N_FIELDS (sizeof fields / sizeof *fields)
-#define MAX_DATA (1300u << 10) /* bytes of sums, before base64 */
+#define MAX_DATA (1000u << 10) /* bytes of numbers, before base64 */
 
-/* Little-endian float32, which is what the script's arrays are on all machines that browsers run on. */
-static void put_array(struct buf *b, const struct page *p, const char *name, bool is_count, size_t off)
+/* float32, little-endian, which is what the script's arrays are on all machines that browsers run on; with 3
+ * bytes the last 8 bits of the fraction are rounded away (a relative error of 1e-5), which the script puts
+ * back as zeros. */
+static void put_array(struct buf *b, const struct page *p, const char *name, bool is_count, size_t off,
+                      uint32_t bytes)
 {
     struct buf raw = {0};
     for (uint32_t i = 0; i < p->n_rows; i++)
@@ -46,12 +49,26 @@ static void put_array(struct buf *b, const struct page *p, const char *name, boo
                 (float)(is_count ? (double)x.count : *(const double *)(const void *)((const char *)&x + off));
             uint32_t bits;
             memcpy(&bits, &v, sizeof bits);
-            buf_u32le(&raw, bits);
+            bits = bytes == 3 ? (bits + 0x80) >> 8 : bits;
+            for (uint32_t k = 0; k < bytes; k++)
+                buf_char(&raw, (char)(bits >> 8 * k & 255));
         }
     buf_fmt(b, ",\n\"%s\":\"", name);
     base64_add(b, raw.s, raw.n);
     buf_char(b, '"');
     buf_clear(&raw);
+}
+
+/* Use and REAP's sum stay exact; the others are shortened, or left out, where a model has very many experts.
+ */
+static void put_arrays(struct page *p)
+{
+    size_t cells = (size_t)p->n_rows * p->n_experts, used = 8 * cells;
+    uint32_t bytes = cells * 4 * (N_FIELDS + 1) <= MAX_DATA ? 4 : 3;
+    put_array(&p->b, p, "count", true, 0, 4);
+    put_array(&p->b, p, fields[0].name, false, fields[0].off, 4);
+    for (size_t f = 1; f < N_FIELDS && used + cells * bytes <= MAX_DATA; f++, used += cells * bytes)
+        put_array(&p->b, p, fields[f].name, false, fields[f].off, bytes);
 }
 
 void put_map_data(struct page *p)
@@ -81,11 +98,8 @@ void put_map_data(struct page *p)
         buf_char(b, '"');
         buf_clear(&bits);
     }
-    if (p->stats) {
-        put_array(b, p, "count", true, 0);
-        for (size_t f = 0; f < N_FIELDS && (f + 2) * 4 * cells <= MAX_DATA; f++)
-            put_array(b, p, fields[f].name, false, fields[f].off);
-    }
+    if (p->stats)
+        put_arrays(p);
     buf_str(b, "}</script>\n");
 }
 
@@ -113,33 +127,43 @@ static void put_image(struct page *p)
     free(pixels);
 }
 
-/* One stroke per cell: rising for a removed expert, falling for one without a token. Relative moves keep it
- * short; the path is drawn twice, dark below light, to be seen on every colour. */
+/* One stroke per cell of 4 x 4 units: rising for a removed expert, falling for one without a token. Relative
+ * moves keep it short; the path is drawn twice, dark below light, to be seen on every colour. */
 static void put_marks(struct page *p)
 {
     struct buf *b = &p->b;
+    long x = 0, y = 0;
     bool any = false;
     for (uint32_t i = 0; i < p->n_rows; i++) {
         const struct row *r = &p->rows[i];
         for (uint32_t j = 0; j < p->n_experts; j++) {
             bool gone = r->kept && !r->kept[j],
                  never = p->stats && !stats_total(&p->stats->layers[i], j).count;
+            long left = 4 * (long)j + 1, top = 4 * (long)i + 1;
             if (!gone && !never)
                 continue;
             if (!any)
                 buf_fmt(
                     b,
-                    "<svg viewBox=\"0 0 %u %u\" preserveAspectRatio=\"none\" aria-hidden=\"true\"><path id=\"marks\" d=\"",
-                    p->n_experts * 10, p->n_rows * 10);
+                    "<svg viewBox=\"0 0 %u %u\" preserveAspectRatio=\"none\" aria-hidden=\"true\"><defs><path id=\"marks\" d=\"M0 0",
+                    p->n_experts * 4, p->n_rows * 4);
             any = true;
-            if (gone)
-                buf_fmt(b, "M%u %ul6-6", j * 10 + 2, i * 10 + 8);
-            if (never)
-                buf_fmt(b, "M%u %ul6 6", j * 10 + 2, i * 10 + 2);
+            if (gone) {
+                buf_fmt(b, "m%ld %ldl2-2", left - x, top + 2 - y);
+                x = left + 2;
+                y = top;
+            }
+            if (never) {
+                buf_fmt(b, "m%ld %ldl2 2", left - x, top - y);
+                x = left + 2;
+                y = top + 2;
+            }
         }
     }
     if (any)
-        buf_str(b, "\"/><use href=\"#marks\"/></svg>\n");
+        buf_str(
+            b,
+            "\"/></defs><use class=\"dark\" href=\"#marks\"/><use class=\"light\" href=\"#marks\"/></svg>\n");
 }
 
 /* About 12 labels in the row, at round numbers. */
@@ -176,15 +200,15 @@ static void put_legend(struct page *p)
                 criterion_info(p->criterion)->name);
         buf_fmt(
             b,
-            "<i class=\"cell\" style=\"background:#%06x\"><svg viewBox=\"0 0 10 10\"><path d=\"M2 2l6 6\"/>"
-            "<path d=\"M2 2l6 6\"/></svg></i><span>no token</span>",
+            "<i class=\"cell\" style=\"background:#%06x\"><svg viewBox=\"0 0 10 10\"><path class=\"dark\" d=\"M2 2l6 6\"/>"
+            "<path class=\"light\" d=\"M2 2l6 6\"/></svg></i><span>no token</span>",
             COLOUR_NONE);
     }
     if (p->plan)
         buf_fmt(
             b,
-            "<i class=\"cell\" style=\"background:#%06x\"><svg viewBox=\"0 0 10 10\"><path d=\"M2 8l6-6\"/>"
-            "<path d=\"M2 8l6-6\"/></svg></i><span>removed</span>",
+            "<i class=\"cell\" style=\"background:#%06x\"><svg viewBox=\"0 0 10 10\"><path class=\"dark\" d=\"M2 8l6-6\"/>"
+            "<path class=\"light\" d=\"M2 8l6-6\"/></svg></i><span>removed</span>",
             colour_scale[2]);
     buf_str(b, "</p>\n");
 }
@@ -262,15 +286,26 @@ static void put_layer(struct page *p, const struct row *r)
         put_td(b, r->score[r->rank[0]]);
     }
     buf_fmt(b, "<td>%u</td>", r->n_never);
-    if (p->plan) {
-        buf_str(b, "<td class=\"left ids\">");
-        if (p->guessed) /* what is behind the last one is not known */
-            put_ids(b, r->kept, n, 1);
-        else
-            put_ids(b, r->kept, n, 0);
-        buf_str(b, "</td>");
-    }
     buf_str(b, "</tr>\n");
+}
+
+/* The ids, in a list of their own: there may be hundreds in a layer. */
+static void put_removed(struct page *p)
+{
+    struct buf *b = &p->b;
+    const char *what =
+        p->guessed ? "Kept experts" : "Removed experts"; /* what is behind the last one is not known */
+    uint64_t n = (uint64_t)p->n_rows * (p->guessed ? p->n_keep : p->n_experts - p->n_keep);
+    buf_fmt(b, "<details%s><summary>%s by layer</summary>\n",
+            n > 400 ? n > 2000 ? " class=\"long\"" : "" : " open", what);
+    put_table_open(b, what, "layer|<experts");
+    for (uint32_t i = 0; i < p->n_rows; i++) {
+        buf_fmt(b, "<tr><th scope=\"row\">%u</th><td class=\"left ids\">", p->rows[i].il);
+        put_ids(b, p->rows[i].kept, p->n_experts, p->guessed);
+        buf_str(b, "</td></tr>\n");
+    }
+    put_table_close(b);
+    buf_str(b, "</details>\n");
 }
 
 static void put_layers(struct page *p)
@@ -292,13 +327,13 @@ static void put_layers(struct page *p)
         buf_str(&head, p->plan ? "|lowest score|highest removed|lowest kept|median|highest"
                                : "|lowest score|median|highest");
     buf_str(&head, "|never routed");
-    if (p->plan)
-        buf_str(&head, p->guessed ? "|<kept experts" : "|<removed experts");
     put_table_open(b, "A row per layer", head.s);
     for (uint32_t i = 0; i < p->n_rows; i++)
         put_layer(p, &p->rows[i]);
     put_table_close(b);
     buf_clear(&head);
+    if (p->plan)
+        put_removed(p);
 }
 
 const struct section section_layers = {"layers", "Layer by layer", has_layers, put_layers};

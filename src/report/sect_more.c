@@ -16,6 +16,11 @@ static bool has_stats(const struct page *p)
 static const double ratios[] = {0.125, 0.25, 0.375, 0.5, 0.75};
 #define N_RATIOS (sizeof ratios / sizeof *ratios)
 
+static uint32_t count_at(uint32_t n, double ratio)
+{
+    return (uint32_t)ceil((1 - ratio) * n - 1e-9);
+}
+
 static bool half_tokens(const struct page *p)
 {
     return p->stats && p->stats->layers[0].tokens[EVEN] && p->stats->layers[0].tokens[ODD];
@@ -36,9 +41,10 @@ static void put_stability(struct page *p)
         "<div class=\"scroll\" role=\"region\" aria-label=\"Stability by layer\" tabindex=\"0\"><table><thead><tr><th "
         "scope=\"col\">layer</th>");
     if (p->plan)
-        buf_fmt(b, "<th scope=\"col\">at %u of %u</th>", p->n_keep, n);
+        buf_fmt(b, "<th scope=\"col\">%u of %u stay</th>", p->n_keep, n);
     for (size_t k = 0; k < N_RATIOS; k++)
-        buf_fmt(b, "<th scope=\"col\">%g %% removed</th>", 100 * ratios[k]);
+        if (!p->plan || count_at(n, ratios[k]) != p->n_keep)
+            buf_fmt(b, "<th scope=\"col\">%g %% removed</th>", 100 * ratios[k]);
     buf_str(b, "</tr></thead><tbody>\n");
     double *half = xcalloc(2 * (size_t)n, sizeof *half);
     for (uint32_t i = 0; i < p->n_rows; i++) {
@@ -49,8 +55,9 @@ static void put_stability(struct page *p)
         if (p->plan)
             put_td_bar(b, p->rows[i].agree, (double)p->n_keep / n);
         for (size_t k = 0; k < N_RATIOS; k++) {
-            uint32_t keep = (uint32_t)ceil((1 - ratios[k]) * n - 1e-9);
-            put_td_bar(b, summary_agreement(half, half + n, n, keep), (double)keep / n);
+            uint32_t keep = count_at(n, ratios[k]);
+            if (!p->plan || keep != p->n_keep)
+                put_td_bar(b, summary_agreement(half, half + n, n, keep), (double)keep / n);
         }
         buf_str(b, "</tr>\n");
     }
@@ -94,6 +101,8 @@ static void put_low(struct page *p)
 {
     struct buf *b = &p->b, rows = {0};
     uint32_t n = p->n_experts, m = p->plan ? n - p->n_keep : n / 4, n_never = 0, n_low = 0;
+    for (uint32_t i = 0; i < p->n_rows; i++)
+        n_never += p->rows[i].n_never;
     uint8_t *never = xcalloc(n, 1), *low = xcalloc(n, 1);
     for (uint32_t i = 0; i < p->n_rows; i++) {
         struct row *r = &p->rows[i];
@@ -102,14 +111,15 @@ static void put_low(struct page *p)
         find_low(p, i, m, low);
         for (uint32_t j = 0; j < n; j++)
             r->n_low += low[j];
-        n_never += r->n_never;
         n_low += r->n_low;
         if (!r->n_never && !r->n_low)
             continue;
         buf_fmt(&rows, "<tr><th scope=\"row\">%u</th><td>%u</td><td class=\"left ids\">", r->il, r->n_low);
         put_ids(&rows, low, n, 1);
-        buf_fmt(&rows, "</td><td>%u</td><td class=\"left ids\">", r->n_never);
-        put_ids(&rows, never, n, 1);
+        if (n_never) {
+            buf_fmt(&rows, "</td><td>%u</td><td class=\"left ids\">", r->n_never);
+            put_ids(&rows, never, n, 1);
+        }
         buf_str(&rows, "</td></tr>\n");
     }
     buf_fmt(
@@ -120,7 +130,8 @@ static void put_low(struct page *p)
         n_never, n_never == 1 ? "expert was" : "experts were");
     if (rows.n) {
         buf_str(b, "<details open><summary>By layer</summary>\n");
-        put_table_open(b, "Low experts by layer", "layer|low|<experts|never routed|<experts");
+        put_table_open(b, "Low experts by layer",
+                       n_never ? "layer|low|<experts|never routed|<experts" : "layer|low|<experts");
         buf_add(b, rows.s, rows.n);
         put_table_close(b);
         buf_str(b, "</details>\n");
