@@ -87,15 +87,6 @@ double tick_step(double lo, double hi, int n)
     return base * (f <= 1 ? 1 : f <= 2 ? 2 : f <= 5 ? 5 : 10);
 }
 
-double quantile(const double *sorted, uint32_t n, double q)
-{
-    double at = q * (n - 1);
-    uint32_t i = (uint32_t)at;
-    if (i + 1 >= n)
-        return sorted[n - 1];
-    return sorted[i] + (at - i) * (sorted[i + 1] - sorted[i]);
-}
-
 void base64_add(struct buf *b, const void *p, size_t n)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

@@ -22,8 +22,6 @@ const char *percent_text(double v, char dst[32]);
 
 /* A round step so that lo to hi (lo < hi, finite) has about n ticks: 1, 2 or 5 times a power of ten. */
 double tick_step(double lo, double hi, int n);
-/* The q-quantile (0 to 1) of ascending values, linear between neighbours. n > 0. */
-double quantile(const double *sorted, uint32_t n, double q);
 
 void base64_add(struct buf *b, const void *p, size_t n);
 

@@ -39,18 +39,18 @@
   var kept = function (k) { return keptBits ? (keptBits[k >> 3] >> (k & 7)) & 1 : 1; };
 
   /* ---- criteria, as in docs/score.md ---- */
-  var sums = {};
-  ['reap_sum', 'ean_sum', 'gate_sum', 'reap_sq_sum', 'max_activation'].forEach(function (f) { sums[f] = floats(f); });
-  var mean = function (f) { return function (k) { return count[k] ? sums[f][k] / count[k] : 0; }; };
-  var plain = function (f) { return function (k) { return sums[f][k]; }; };
+  var sums = {}; /* made when a criterion asks for them */
+  var sum = function (f) { return sums[f] || (sums[f] = floats(f)); };
+  var mean = function (f) { return function (k) { return count[k] ? sum(f)[k] / count[k] : 0; }; };
+  var plain = function (f) { return function (k) { return sum(f)[k]; }; };
   var criteria = [
     ['reap', 'reap_sum', mean('reap_sum')], ['reap_sum', 'reap_sum', plain('reap_sum')],
-    ['reap_l2', 'reap_sq_sum', function (k) { return count[k] ? Math.sqrt(sums.reap_sq_sum[k] / count[k]) : 0; }],
+    ['reap_l2', 'reap_sq_sum', function (k) { return count[k] ? Math.sqrt(sum('reap_sq_sum')[k] / count[k]) : 0; }],
     ['ean_mean', 'ean_sum', mean('ean_sum')], ['ean_sum', 'ean_sum', plain('ean_sum')],
     ['frequency', null, function (k) { return count[k]; }],
     ['gate_mean', 'gate_sum', mean('gate_sum')], ['gate_sum', 'gate_sum', plain('gate_sum')],
     ['max_activation', 'max_activation', plain('max_activation')]
-  ].filter(function (c) { return count && (!c[1] || sums[c[1]]); }).map(function (c) { return { name: c[0], of: c[2], values: null }; });
+  ].filter(function (c) { return count && (!c[1] || data[c[1]]); }).map(function (c) { return { name: c[0], of: c[2], values: null }; });
   var values = function (c) {
     if (!c.values) {
       c.values = new Float64Array(N);
@@ -134,9 +134,9 @@
     $('scale-high').textContent = level.high;
   };
   var tokensOf = function (layer) {
-    var sum = 0;
-    for (var k = layer * E; k < layer * E + E; k++) sum += count[k];
-    return sum;
+    var total = 0;
+    for (var k = layer * E; k < layer * E + E; k++) total += count[k];
+    return total;
   };
   var say = function (k) {
     var layer = Math.floor(k / E), expert = k % E, text = 'Layer ' + data.layers[layer] + ', expert ' + expert;

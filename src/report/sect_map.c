@@ -223,7 +223,8 @@ static void put_map(struct page *p)
             p->plan ? " A stroke through a cell marks an expert that is removed." : "");
     buf_str(b, "<div id=\"map-controls\" class=\"controls\" hidden></div>\n");
     buf_str(b, "<p id=\"readout\" class=\"readout\" aria-live=\"polite\" hidden></p>\n");
-    buf_fmt(b, "<div class=\"map\" style=\"--e:%u;--l:%u;--h:%upx\">\n", p->n_experts, p->n_rows, h);
+    buf_fmt(b, "<div class=\"map%s\" style=\"--e:%u;--l:%u;--h:%upx\">\n", p->n_experts > 128 ? " dense" : "",
+            p->n_experts, p->n_rows, h);
     put_row_labels(p, h);
     buf_str(b,
             "<div class=\"pan\" role=\"region\" aria-label=\"Heat map, scrolls sideways\" tabindex=\"0\">\n");

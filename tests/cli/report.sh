@@ -1,0 +1,180 @@
+#!/usr/bin/env bash
+# reap report: one page that loads nothing, with a section for all that is known and none for the rest; text from files stays text;
+# the same inputs give the same bytes; inputs that contradict are refused. With a chromium the page is opened, too.
+. "$(dirname "$0")/lib.bash"
+
+STATS=$SRC/examples/stats.json PLAN=$SRC/examples/plan.json
+cd "$T" || exit 1
+
+# ---- inputs ----
+eval_file() { # FILE NAME N_EXPERTS PPL EXTRA
+    local name=$2 text
+    text="\"n_tokens\":900,\"n_windows\":3,\"n_scored\":400,\"nll\":3.5,\"ppl\":$4,\"ppl_stderr\":1.5${5:-}"
+    printf '{"schema":"reap.eval/1","model":{"architecture":"qwen3moe","name":"tinymoe","n_experts":%d},"texts":[{"name":"%s",%s},{"name":"b.txt",%s}],"total":{%s}}\n' \
+        "$3" "$name" "$text" "$text" "$text" >"$1"
+}
+eval_file before.json a.txt 32 40
+eval_file after.json a.txt 24 50
+eval_file against.json a.txt 24 50 ',"base_ppl":40,"kl":{"mean":0.125,"median":0.06,"p90":0.25,"p99":0.75,"max":2.5},"top1_agreement":0.875,"dp_rms":0.0625'
+point() { printf '{"criterion":"%s","prune_ratio":%s,"n_keep":%d,"bytes":%d,"texts":[],"total":{"ppl":%s,"base_ppl":40,"kl":{"mean":%s}}}' "$@"; }
+printf '{"schema":"reap.sweep/1","points":[%s,%s,%s]}\n' "$(point reap 0.25 24 5000000 44 0.1)" "$(point reap 0.5 16 4000000 60 0.5)" \
+    "$(point frequency 0.25 24 5000000 47 0.2)" >sweep.json
+printf '{"schema":"reap.compare/1","pairs":[{"id":"one","messages":[{"role":"user","content":"why?"}],"a":{"response":"because"},"b":{"response":"so it is"}}]}\n' >compare.json
+batch() { printf '{"schema":"reap.batch/1","results":[{"id":"x","repeat":0,"status":"ok","messages":[{"role":"user","content":"hello there"}],"response":"%s","finish_reason":"stop"}]}\n' "$1"; }
+batch 'answer of the parent' >batch-a.json
+batch 'answer of the result' >batch-b.json
+
+all=(--stats "$STATS" --plan "$PLAN" --eval before.json --eval after.json --sweep sweep.json --compare compare.json --model "$TINY")
+sections() { grep -o '<section id="[a-z]*"' "$1" | sed 's/.*="//; s/"//' | tr '\n' ' '; }
+holds() { # FILE SECTIONS...
+    local f=$1 want
+    shift
+    n_checks=$((n_checks + 1))
+    want="$* "
+    [[ $(sections "$f") == "$want" ]] || say_bad "$f has the sections '$(sections "$f")', expected '$want'"
+}
+
+# ---- a section for all that is there ----
+ok report "${all[@]}" -o full.html
+has .out 'full.html: 10 sections'
+holds full.html summary made quality sweep map layers scores stability low answers
+ok report --stats "$STATS" -o stats.html
+holds stats.html summary made map layers scores stability low
+lacks stats.html 'id="marks"' '"kept"'
+ok report --plan "$PLAN" -o plan.html
+holds plan.html summary made map layers
+lacks plan.html '"reap_sum"'
+ok report --stats "$STATS" --plan "$PLAN" --eval before.json --against against.json -o against.html
+holds against.html summary made quality map layers scores stability low
+has against.html '>0.125<' '>0.75<' '>87.5 %<' '>0.0625<'
+ok report --stats "$STATS" --plan "$PLAN" --compare batch-a.json --compare batch-b.json -o batch.html
+has batch.html 'answer of the parent' 'answer of the result' 'hello there'
+ok report --stats "$STATS" --plan "$PLAN" --eval before.json --eval after.json --model "$TINY" -o sizes.html
+has sizes.html 'id="sweep"' 'parent and result|>parent<'
+ok report --stats "$STATS" --title 'A <b>title</b>' -o title.html
+has title.html '<title>A &lt;b&gt;title&lt;/b&gt;</title>'
+
+# Numbers: experts, perplexity, what is lost (of the plan's own "lost"), the removed ids of layer 0.
+has full.html '<b>24 <span>of 32</span></b>' '<b>25.0 %</b>' '<b>50</b><small>from 40, x 1.250' '<td>&#215; 1.250|<td>× 1.250' '>19.4 %<' \
+    '<td class="left ids">0, 3, 13, 14, 18, 26, 30, 31</td>' 'mean of gate x' 'faf818861ac0dc94' '>3,556<' 'because' 'so it is' 'frequency'
+has full.html 'eae7fb9aa2daf66d2b064061e24630468a0ce9ca828be3da5315d89f66c54bee' "$(sha256sum "$STATS" | cut -c1-64)"
+
+# ---- the file is complete in itself ----
+for f in full.html batch.html plan.html; do
+    has "$f" '^<!DOCTYPE html>' '<html lang="en">' 'name="viewport"' '<main id="main"' 'class="skip" href="#main"' \
+        "default-src 'none'" "script-src 'sha256-" '@media print' 'prefers-color-scheme: dark' '</html>$'
+    lacks "$f" '(src|href|action|poster|data|srcset|xlink:href)="?(https?:)?//' '<link[^>]*stylesheet' '@import' 'url\(' 'https?://' ' on[a-z]+="'
+    expect "$f: anchors lead somewhere" bash -c 'for a in $(grep -o "href=\"#[a-z]*\"" '"$f"' | cut -d\" -f2 | tr -d \#); do grep -q "id=\"$a\"" '"$f"' || { echo $a; exit 1; }; done'
+    expect "$f: two scripts, data and ours" test "$(grep -c '<script' "$f")" = 2
+done
+# the policy names the script that is there
+body=$(sed -n '/^<script>/,/^<\/script>/p' full.html | wc -l)
+n_checks=$((n_checks + 1))
+policy=$(grep -o "sha256-[A-Za-z0-9+/=]*" full.html | head -1 | cut -c8-)
+actual=$(openssl dgst -sha256 -binary "$SRC/src/report/report.js" 2>/dev/null | base64)
+[[ -z $actual || $policy == "$actual" ]] || say_bad "the policy allows $policy, the script is $actual ($body lines)"
+
+# ---- hostile text ----
+evil='<script>alert(1)<\/script>\\"'"'"'><img src=x onerror=alert(1)>\\u2028\\u202e-->\\u0000'
+evil=${evil%'\\u0000'}
+sed "s|\"tinymoe\"|\"$evil\"|; s|examples/calibration/plain.txt|$evil|; s|llama.cpp v0.5.0|$evil|" "$STATS" >evil-stats.json
+sed "s|\"tinymoe\"|\"$evil\"|; s|\"stats.json\"|\"$evil\"|" "$PLAN" >evil-plan.json
+name='<img src=x onerror=alert(1)>&.json'
+eval_file "$name" '<script>alert(2)<\/script>' 99 40
+printf '{"schema":"reap.sweep/1","points":[{"criterion":"<svg onload=alert(3)>","total":{"ppl":3},"prune_ratio":0.5},{"criterion":5,"total":[]},7]}\n' >evil-sweep.json
+printf '{"schema":"reap.compare/1","pairs":[{"id":"<i>","prompt":"</pre><script>alert(4)</script>","a":"<b>x</b>","b":{"text":"</script><script>"}},9,{"messages":{"a":1}}]}\n' >evil-compare.json
+ok report --stats evil-stats.json --plan evil-plan.json --eval "$name" --eval "$name" --sweep evil-sweep.json --compare evil-compare.json -o evil.html --force
+has evil.html '&lt;script&gt;alert\(1\)' '&lt;script&gt;alert\(2\)' '&lt;svg onload' '&lt;/pre&gt;&lt;script&gt;alert\(4\)' '&lt;b&gt;x&lt;/b&gt;' 'id="remarks"' 'bdi'
+lacks evil.html '<script>alert' '<img src=x' '<svg onload' '<b>x' '<i>' $'\u2028' $'\u202e'
+expect "only our scripts" test "$(grep -o '<script[^>]*>' evil.html | sort | tr '\n' ' ')" = '<script type="application/json" id="map-data"> <script> '
+
+# ---- the same bytes ----
+ok report "${all[@]}" -o again.html
+expect "the same inputs give the same bytes" cmp full.html again.html
+mkdir sub && cp "$STATS" "$PLAN" sub
+ok report --stats sub/stats.json --plan sub/plan.json -o sub/a.html
+ok report --stats "$STATS" --plan "$PLAN" -o b.html
+expect "not even the folder matters" cmp sub/a.html b.html
+
+# ---- folder of a run ----
+mkdir work && cp "$STATS" work/stats.json && cp "$PLAN" work/plan.json && cp before.json work/eval-before.json && cp after.json work/eval-after.json
+printf '{"schema":"reap.run/1","steps":{"profile":{},"verify":{}}}\n' >work/run.json
+ok report work -o work/report.html
+holds work/report.html summary made quality map layers scores stability low
+has work/report.html 'profile, verify'
+fails 2 'exists' -- report work -o work/report.html
+ok report work -o work/report.html --force
+fails 2 'is an input' -- report work -o work/plan.json --force
+mkdir empty
+fails 2 'neither stats.json nor plan.json' -- report empty -o x.html
+fails 2 'not a folder' -- report "$PLAN" -o x.html
+
+# ---- --json ----
+ok report --stats "$STATS" -o j.html --json
+json "$T/.out" 'report="j.html"' n_sections=7
+
+# ---- refusals ----
+fails 2 'output is missing' -- report --stats "$STATS"
+fails 2 'stats or --plan' -- report -o x.html
+fails 2 'stats or --plan' -- report --eval before.json -o x.html
+fails 2 'at most 2' -- report --stats "$STATS" --eval before.json --eval after.json --eval after.json -o x.html
+cp "$STATS" s.json && cp "$PLAN" p.json
+fails 2 'is an input' -- report --stats s.json -o s.json --force
+fails 2 'is an input' -- report --stats s.json --plan p.json -o p.json --force
+fails 2 'is an input' -- report --stats s.json --eval before.json -o before.json --force
+ln -s s.json link.json
+fails 2 'is an input' -- report --stats s.json -o link.json --force
+fails 2 'exists' -- report --stats "$STATS" -o full.html
+fails 2 "schema is 'reap.plan/1', expected 'reap.stats/1'" -- report --stats "$PLAN" -o x.html
+fails 2 "schema is 'reap.stats/1', expected 'reap.plan/1'" -- report --plan "$STATS" -o x.html
+fails 2 "schema is 'reap.plan/1', expected 'reap.eval/1'" -- report --stats "$STATS" --eval "$PLAN" -o x.html
+fails 2 "expected 'reap.sweep/1'" -- report --stats "$STATS" --sweep before.json -o x.html
+fails 2 "expected 'reap.compare/1'" -- report --stats "$STATS" --compare before.json -o x.html
+fails 2 "expected 'reap.batch/1'" -- report --stats "$STATS" --compare compare.json --compare compare.json -o x.html
+echo '[1, 2]' >list.json
+fails 2 "schema is missing, expected 'reap.eval/1'" -- report --stats "$STATS" --eval list.json -o x.html
+echo '{"schema":' >cut.json
+fails 2 'cut.json: line' -- report --stats "$STATS" --eval cut.json -o x.html
+fails 2 'nothing.json' -- report --stats nothing.json -o x.html
+sed 's/"router_hash": "faf8/"router_hash": "0000/' "$PLAN" >other.json
+fails 2 'different models' 'router_hash' -- report --stats "$STATS" --plan other.json -o x.html
+ok report --stats "$STATS" --plan other.json -o other.html --force
+has other.html 'id="remarks"' 'of different models'
+printf '{"schema":"reap.plan/1","n_keep":1,"keep":{"0":[1],"1":[1]}}\n' >few.json
+fails 2 'has 2 layers' 'has 6' -- report --stats "$STATS" --plan few.json -o x.html
+printf '{"schema":"reap.plan/1","n_keep":1,"keep":{"0":[1],"1":[1],"2":[1],"3":[1],"4":[1],"9":[1]}}\n' >wrong.json
+fails 2 'layer 9 is not a layer' -- report --stats "$STATS" --plan wrong.json -o x.html
+printf '{"schema":"reap.plan/1","n_keep":1,"keep":{"0":[1],"1":[1],"2":[1],"3":[1],"4":[1],"5":[32]}}\n' >range.json
+fails 2 'expert 32 is out of range' -- report --stats "$STATS" --plan range.json -o x.html
+ok report --plan range.json -o guessed.html
+has guessed.html 'does not say how many experts'
+holds guessed.html summary remarks made layers
+sed 's/"sha256": "[0-9a-f]*"/"sha256": "00"/' "$PLAN" >foreign.json
+ok report --stats "$STATS" --plan foreign.json -o foreign.html
+has foreign.html 'made from another file than stats.json'
+no_parts
+
+# ---- in a browser ----
+browser=
+for b in chromium chromium-browser google-chrome; do command -v "$b" >/dev/null && { browser=$b; break; }; done
+if [[ -n $browser ]]; then
+    # Everything is loaded, and what the script makes is there: the controls are not hidden any more, the canvas has taken the image's place.
+    see() { # FILE: the document after the scripts, messages of the console on .log
+        HOME=$T timeout 120 "$browser" --headless --no-sandbox --disable-gpu --disable-dev-shm-usage --user-data-dir="$T/profile" \
+            --enable-logging=stderr --v=0 --virtual-time-budget=2000 --dump-dom "file://$T/$1" >"$T/dom.html" 2>"$T/.log" </dev/null
+    }
+    if see full.html && [[ -s dom.html ]]; then
+        for f in full.html evil.html stats.html plan.html batch.html; do
+            see "$f"
+            lacks "$T/.log" 'CONSOLE'
+            lacks "$T/dom.html" '<img src="?x'
+        done
+        see full.html
+        has dom.html '<canvas width="32" height="6"' 'role="application"' '<button type="button" aria-pressed="true">reap</button>'
+    else
+        echo "the browser does not start: not opened"
+    fi
+else
+    echo "no chromium: not opened"
+fi
+finish
