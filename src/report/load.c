@@ -55,26 +55,20 @@ static bool add_source(struct page *p, const char *what, const char *path, struc
     return sha256_file(path, s->sha256, e);
 }
 
-/* A file of ours of one of two schemas. */
-static bool read_doc(struct page *p, const char *what, const char *path, const char *schema,
-                     const char *other, json_t **doc, struct err *e)
+/* A file of ours. what: how the page names it; NULL: it is not named. */
+static bool read_doc(struct page *p, const char *what, const char *path, const char *schema, json_t **doc,
+                     struct err *e)
 {
     if (!path)
         return true;
     if (!(*doc = json_read(path, e)))
         return false;
     const char *is = text_of(*doc, "schema");
-    if (!is || (strcmp(is, schema) != 0 && (!other || strcmp(is, other) != 0))) {
-        struct buf b = {0};
-        buf_str(&b, schema);
-        if (other)
-            buf_fmt(&b, "' or '%s", other);
-        err_set(e, ERR_INPUT, "%s: schema is %s%.60s%s, expected '%s'", path, is ? "'" : "",
-                is ? is : "missing", is ? "'" : "", b.s);
-        buf_clear(&b);
-        return false;
-    }
-    return add_source(p, what, path, e);
+    if (!is)
+        return err_set(e, ERR_INPUT, "%s: schema is missing, expected '%s'", path, schema);
+    if (strcmp(is, schema) != 0)
+        return err_set(e, ERR_INPUT, "%s: schema is '%.60s', expected '%s'", path, is, schema);
+    return !what || add_source(p, what, path, e);
 }
 
 static bool read_stats_plan(struct page *p, struct err *e)
@@ -94,14 +88,14 @@ static bool read_stats_plan(struct page *p, struct err *e)
 static bool read_others(struct page *p, struct err *e)
 {
     const struct report_opts *o = p->o;
-    return read_doc(p, "evaluation of the parent", o->eval_base, "reap.eval/1", NULL, &p->before, e) &&
-           read_doc(p, "evaluation of the result", o->eval_after, "reap.eval/1", NULL, &p->after, e) &&
-           read_doc(p, "evaluation against the parent", o->against, "reap.eval/1", NULL, &p->against, e) &&
-           read_doc(p, "sweep", o->sweep, "reap.sweep/1", NULL, &p->sweep, e) &&
+    return read_doc(p, "evaluation of the parent", o->eval_base, "reap.eval/1", &p->before, e) &&
+           read_doc(p, "evaluation of the result", o->eval_after, "reap.eval/1", &p->after, e) &&
+           read_doc(p, "evaluation against the parent", o->against, "reap.eval/1", &p->against, e) &&
+           read_doc(p, "sweep", o->sweep, "reap.sweep/1", &p->sweep, e) &&
            read_doc(p, o->compare[1] ? "answers of the parent" : "comparison of answers", o->compare[0],
-                    o->compare[1] ? "reap.batch/1" : "reap.compare/1", NULL, &p->compare[0], e) &&
-           read_doc(p, "answers of the result", o->compare[1], "reap.batch/1", NULL, &p->compare[1], e) &&
-           read_doc(p, "steps of the run", o->run, "reap.run/1", NULL, &p->run, e);
+                    o->compare[1] ? "reap.batch/1" : "reap.compare/1", &p->compare[0], e) &&
+           read_doc(p, "answers of the result", o->compare[1], "reap.batch/1", &p->compare[1], e) &&
+           read_doc(p, NULL, o->run, "reap.run/1", &p->run, e); /* changes with times */
 }
 
 /* ---- do they belong together? ---- */

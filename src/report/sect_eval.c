@@ -104,8 +104,8 @@ static void put_quality(struct page *p)
     size_t n = json_array_size(texts);
     buf_str(
         b,
-        "<p>Perplexity of the parent and of the result; lower is better. \xc2\xb1 is the standard error of each number alone: two "
-        "models on the same text differ more reliably than that.");
+        "<p>Perplexity of the parent and of the result; lower is better. \xc2\xb1 is the standard error of a number by "
+        "itself; both are of the same text, so that their ratio is more certain than these errors suggest.");
     if (against)
         buf_str(
             b,

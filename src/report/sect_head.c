@@ -72,7 +72,7 @@ static void card_quality(struct page *p)
     char s[32], x[32], below[80] = "";
     if (isfinite(after)) {
         if (isfinite(before) && before > 0)
-            snprintf(below, sizeof below, "from %s, x %.3f", num_text(before, x), after / before);
+            snprintf(below, sizeof below, "from %s, \xc3\x97 %.3f", num_text(before, x), after / before);
         card(&p->b, "Perplexity", num_text(after, s), below);
     } else if (isfinite(before)) {
         card(&p->b, "Perplexity of the parent", num_text(before, s), "");
@@ -192,6 +192,26 @@ static void put_model(struct page *p)
     buf_str(b, "</tbody></table></div>\n");
 }
 
+/* Of a run, those that were completed. */
+static void put_steps(struct page *p)
+{
+    const json_t *steps = json_object_get(p->run, "steps");
+    const char *key;
+    json_t *x;
+    int n = 0;
+    json_object_foreach ((json_t *)(uintptr_t)steps, key, x) {
+        if (!text_of(x, "key") || n == 20)
+            continue;
+        if (n++)
+            buf_str(&p->b, ", ");
+        else
+            line(&p->b, "steps done");
+        html_clip(&p->b, key, 60);
+    }
+    if (n)
+        buf_str(&p->b, "</td></tr>\n");
+}
+
 static void put_choice(struct page *p)
 {
     struct buf *b = &p->b;
@@ -210,20 +230,7 @@ static void put_choice(struct page *p)
     } else {
         buf_str(b, "<tr><td class=\"left\">No plan was given: nothing is marked as removed.</td></tr>\n");
     }
-    const json_t *steps = json_object_get(p->run, "steps");
-    if (json_object_size(steps)) {
-        const char *key;
-        json_t *x;
-        int n = 0;
-        line(b, "steps done");
-        json_object_foreach ((json_t *)(uintptr_t)steps, key, x) {
-            if (n++ == 20)
-                break;
-            buf_str(b, n > 1 ? ", " : "");
-            html_clip(b, key, 60);
-        }
-        buf_str(b, "</td></tr>\n");
-    }
+    put_steps(p);
     buf_str(b, "</tbody></table></div>\n");
 }
 

@@ -190,6 +190,7 @@ static void put_row_labels(struct page *p, uint32_t height)
 static void put_legend(struct page *p)
 {
     struct buf *b = &p->b;
+    uint32_t never = 0;
     buf_str(b, "<p class=\"legend\">");
     if (p->stats) {
         buf_str(b,
@@ -198,11 +199,14 @@ static void put_legend(struct page *p)
             buf_fmt(b, ",#%06x", colour_scale[i]);
         buf_fmt(b, ")\"></i><span id=\"scale-high\">largest %s of the layer</span>",
                 criterion_info(p->criterion)->name);
-        buf_fmt(
-            b,
-            "<i class=\"cell\" style=\"background:#%06x\"><svg viewBox=\"0 0 10 10\"><path class=\"dark\" d=\"M2 2l6 6\"/>"
-            "<path class=\"light\" d=\"M2 2l6 6\"/></svg></i><span>no token</span>",
-            COLOUR_NONE);
+        for (uint32_t i = 0; i < p->n_rows; i++)
+            never += p->rows[i].n_never;
+        if (never)
+            buf_fmt(
+                b,
+                "<i class=\"cell\" style=\"background:#%06x\"><svg viewBox=\"0 0 10 10\"><path class=\"dark\" d=\"M2 2l6 6\"/>"
+                "<path class=\"light\" d=\"M2 2l6 6\"/></svg></i><span>no token</span>",
+                COLOUR_NONE);
     }
     if (p->plan)
         buf_fmt(

@@ -30,6 +30,8 @@ declare -A may=(
     [convert]='engine gguf hf model'
     [serve]=''
     [cmd]='convert corpus engine eval gguf hf import model plan profile prune serve stats sweep'
+    [report]='model stats'
+    [cmd]='convert corpus engine eval gguf hf model plan profile prune report stats'
     [main.c]='cmd'
 )
 # The one header of a folder that may be included where the rest of it may not.

@@ -55,7 +55,7 @@ ok report --stats "$STATS" --title 'A <b>title</b>' -o title.html
 has title.html '<title>A &lt;b&gt;title&lt;/b&gt;</title>'
 
 # Numbers: experts, perplexity, what is lost (of the plan's own "lost"), the removed ids of layer 0.
-has full.html '<b>24 <span>of 32</span></b>' '<b>25.0 %</b>' '<b>50</b><small>from 40, x 1.250' '<td>&#215; 1.250|<td>× 1.250' '>19.4 %<' \
+has full.html '<b>24 <span>of 32</span></b>' '<b>25.0 %</b>' '<b>50</b><small>from 40, × 1.250' '<td>&#215; 1.250|<td>× 1.250' '>19.4 %<' \
     '<td class="left ids">0, 3, 13, 14, 18, 26, 30, 31</td>' 'mean of gate x' 'faf818861ac0dc94' '>3,556<' 'because' 'so it is' 'frequency'
 has full.html 'eae7fb9aa2daf66d2b064061e24630468a0ce9ca828be3da5315d89f66c54bee' "$(sha256sum "$STATS" | cut -c1-64)"
 
@@ -98,7 +98,7 @@ expect "not even the folder matters" cmp sub/a.html b.html
 
 # ---- folder of a run ----
 mkdir work && cp "$STATS" work/stats.json && cp "$PLAN" work/plan.json && cp before.json work/eval-before.json && cp after.json work/eval-after.json
-printf '{"schema":"reap.run/1","steps":{"profile":{},"verify":{}}}\n' >work/run.json
+printf '{"schema":"reap.run/1","steps":{"profile":{"key":"a"},"prune":{"writing":"x"},"verify":{"key":"b"}}}\n' >work/run.json
 ok report work -o work/report.html
 holds work/report.html summary made quality map layers scores stability low
 has work/report.html 'profile, verify'
