@@ -44,8 +44,9 @@ void put_td_bar(struct buf *b, double v, double mark)
 
 void put_table_open(struct buf *b, const char *name, const char *head)
 {
-    buf_fmt(b, "<div class=\"scroll\" role=\"region\" aria-label=\"%s\" tabindex=\"0\"><table><thead><tr>",
-            name);
+    buf_fmt(
+        b, "<div class=\"scroll\" role=\"region\" aria-label=\"Table: %s\" tabindex=\"0\"><table><thead><tr>",
+        name);
     while (*head) {
         size_t n = strcspn(head, "|");
         bool left = *head == '<';

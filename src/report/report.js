@@ -150,7 +150,7 @@
     }
     return text + '.';
   };
-  var hint = 'Point at a cell, or move with the arrow keys, Home, End, Page Up and Page Down.';
+  var hint = 'Point at a cell or touch it, or move with the arrow keys, Home, End, Page Up and Page Down.';
   var show = function (k, scroll) {
     at = k;
     active = true;

@@ -115,7 +115,7 @@ static void put_image(struct page *p)
         double most = r->score ? r->score[r->rank[0]] : 0;
         for (uint32_t j = 0; j < p->n_experts; j++, x++) {
             bool none = r->score && !stats_total(&p->stats->layers[i], j).count;
-            double t = r->score ? (most > 0 ? r->score[j] / most : 0) : r->kept[j] ? 0.7 : 0.25;
+            double t = r->score ? (most > 0 ? r->score[j] / most : 0) : r->kept[j] ? 0.5 : 0.1;
             *x = none ? 0 : (uint8_t)(1 + lround(254 * (t < 0 ? 0 : t)));
         }
     }
@@ -193,26 +193,27 @@ static void put_legend(struct page *p)
     uint32_t never = 0;
     buf_str(b, "<p class=\"legend\">");
     if (p->stats) {
-        buf_str(b,
-                "<span id=\"scale-low\">0</span><i class=\"ramp\" style=\"background:linear-gradient(90deg");
+        buf_str(
+            b,
+            "<span><span id=\"scale-low\">0</span><i class=\"ramp\" style=\"background:linear-gradient(90deg");
         for (int i = 0; i < N_SCALE; i++)
             buf_fmt(b, ",#%06x", colour_scale[i]);
-        buf_fmt(b, ")\"></i><span id=\"scale-high\">largest %s of the layer</span>",
+        buf_fmt(b, ")\"></i><span id=\"scale-high\">largest %s of the layer</span></span>",
                 criterion_info(p->criterion)->name);
         for (uint32_t i = 0; i < p->n_rows; i++)
             never += p->rows[i].n_never;
         if (never)
             buf_fmt(
                 b,
-                "<i class=\"cell\" style=\"background:#%06x\"><svg viewBox=\"0 0 10 10\"><path class=\"dark\" d=\"M2 2l6 6\"/>"
-                "<path class=\"light\" d=\"M2 2l6 6\"/></svg></i><span>no token</span>",
+                "<span><i class=\"cell\" style=\"background:#%06x\"><svg viewBox=\"0 0 10 10\"><path class=\"dark\" d=\"M2 2l6 6\"/>"
+                "<path class=\"light\" d=\"M2 2l6 6\"/></svg></i>no token</span>",
                 COLOUR_NONE);
     }
     if (p->plan)
         buf_fmt(
             b,
-            "<i class=\"cell\" style=\"background:#%06x\"><svg viewBox=\"0 0 10 10\"><path class=\"dark\" d=\"M2 8l6-6\"/>"
-            "<path class=\"light\" d=\"M2 8l6-6\"/></svg></i><span>removed</span>",
+            "<span><i class=\"cell\" style=\"background:#%06x\"><svg viewBox=\"0 0 10 10\"><path class=\"dark\" d=\"M2 8l6-6\"/>"
+            "<path class=\"light\" d=\"M2 8l6-6\"/></svg></i>removed</span>",
             colour_scale[2]);
     buf_str(b, "</p>\n");
 }
