@@ -74,10 +74,10 @@ const char *num_text(double v, char dst[32])
 
 const char *percent_text(double v, char dst[32])
 {
-    if (!isfinite(v))
+    if (!(fabs(v) < 1e6)) /* no share at all */
         snprintf(dst, 32, "-");
     else
-        snprintf(dst, 32, "%.1f %%", 100 * v + 0.0); /* + 0.0: no "-0.0" */
+        snprintf(dst, 32, "%.1f %%", 100 * v);
     return dst;
 }
 

@@ -88,7 +88,9 @@ static void numbers_read_well(void **state)
         assert_string_equal(num_text(cases[i].v, s), cases[i].out);
     assert_string_equal(percent_text(0.19389, s), "19.4 %");
     assert_string_equal(percent_text(1, s), "100.0 %");
+    assert_string_equal(percent_text(-0.216, s), "-21.6 %");
     assert_string_equal(percent_text(NAN, s), "-");
+    assert_string_equal(percent_text(1e308, s), "-");
 }
 
 static void ticks_are_round(void **state)
