@@ -153,7 +153,10 @@ static void check_eval(struct page *p, const json_t *doc, const char *path, bool
 {
     const json_t *m = json_object_get(doc, "model");
     const char *arch = text_of(m, "architecture"), *ours = text_of(p->model, "architecture");
-    uint64_t n = count_of(m, "n_experts"), want = result && p->plan ? p->plan->n_keep : p->n_experts;
+    uint64_t n = count_of(m, "n_experts"), want = p->n_experts;
+    if (result && p->plan &&
+        !json_is_object(json_object_get(doc, "plan"))) /* else: the parent under a plan */
+        want = p->plan->n_keep;
     if (!doc)
         return;
     if (arch && ours && strcmp(arch, ours) != 0)

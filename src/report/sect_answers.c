@@ -1,6 +1,6 @@
 /* sect_answers.c - answers of the parent and of the result side by side: from one file that compares, or from
  * two files of answers, joined by the prompt. All of it is text of strangers. */
-#include "base/mem.h"
+#include "base/text.h"
 #include "report/part.h"
 
 #include <math.h>
@@ -11,7 +11,7 @@
 
 static const json_t *first_list(const json_t *o)
 {
-    static const char *const names[] = {"pairs", "results", "prompts", "rows", "items"};
+    static const char *const names[] = {"rows", "results"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (json_array_size(json_object_get(o, names[i])))
             return json_object_get(o, names[i]);
@@ -77,21 +77,21 @@ static void put_answer(struct buf *b, const char *who, const json_t *v)
     } else {
         buf_str(b, "<p class=\"none\">no answer</p>");
     }
-    const char *finish = text_of(v, "finish_reason"), *status = text_of(v, "status");
+    const char *finish = text_of(v, "finish_reason"), *status = text_of(v, "status"),
+               *thought = text_of(v, "reasoning");
+    if (thought) {
+        buf_str(b, "<details class=\"long\"><summary>reasoning</summary><pre><bdi>");
+        html_clip(b, thought, MAX_TEXT);
+        buf_str(b, "</bdi></pre></details>");
+    }
+    if (json_is_true(json_object_get(v, "endless")) || count_of(v, "loop_period"))
+        buf_str(b, "<p class=\"fine\"><b>runs in circles</b></p>");
     if (finish || (status && strcmp(status, "ok") != 0)) {
         buf_str(b, "<p class=\"fine\">ended: ");
         html_clip(b, finish ? finish : status, 60);
         buf_str(b, "</p>");
     }
     buf_str(b, "</div>\n");
-}
-
-static const json_t *member(const json_t *x, const char *const *names, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if (json_object_get(x, names[i]))
-            return json_object_get(x, names[i]);
-    return NULL;
 }
 
 /* The other file's answer to the same prompt: usually at the same place. */
@@ -134,23 +134,55 @@ static void put_pair(struct buf *b, size_t i, const json_t *x, const json_t *bef
     buf_str(b, "</div>\n</article>\n");
 }
 
+/* A rate as {"count", "rate", "low", "high"}. */
+static void put_rate(struct buf *b, const json_t *v)
+{
+    char s[3][32];
+    double rate = number_of(v, "rate");
+    if (!isfinite(rate)) {
+        buf_str(b, "<td></td>");
+        return;
+    }
+    buf_fmt(b, "<td>%s <small>(%s to %s)</small></td>", percent_text(rate, s[0]),
+            percent_text(number_of(v, "low"), s[1]), percent_text(number_of(v, "high"), s[2]));
+}
+
+/* What the comparison found over all pairs. */
+static void put_total(struct page *p)
+{
+    struct buf *b = &p->b;
+    const json_t *t = json_object_get(p->compare[0], "total");
+    char s[32], m[32];
+    if (!json_is_object(t))
+        return;
+    buf_fmt(b, "<p>%s pairs of answers; mean similarity %s (1: the same words in the same order).</p>\n",
+            human_count(count_of(t, "n"), s), num_text(number_of(t, "similarity_mean"), m));
+    put_table_open(b, "All answers", "<model|never ends|runs in circles|words|tokens|tokens per second");
+    for (int i = 0; i < 2; i++) {
+        const json_t *x = json_object_get(t, i ? "pruned" : "base");
+        buf_fmt(b, "<tr><th scope=\"row\" class=\"left\">%s</th>", i ? "Result" : "Parent");
+        put_rate(b, json_object_get(x, "endless"));
+        put_rate(b, json_object_get(x, "loops"));
+        put_td(b, number_of(x, "words"));
+        put_td(b, number_of(x, "tokens"));
+        put_td(b, number_of(x, "tokens_per_second"));
+        buf_str(b, "</tr>\n");
+    }
+    put_table_close(b);
+}
+
 static void put_answers(struct page *p)
 {
-    static const char *const a[] = {"a", "before", "parent", "base", "answer_a", "response_a"},
-                             *const c[] = {"b", "after", "result", "pruned", "answer_b", "response_b"};
     const json_t *list = first_list(p->compare[0]), *others = first_list(p->compare[1]);
     size_t n = json_array_size(list);
+    put_total(p);
     for (size_t i = 0; i < n && i < MAX_PAIRS; i++) {
         const json_t *x = json_array_get(list, i);
         if (p->compare[1]) {
             put_pair(&p->b, i, x, x, partner(others, i, x));
             continue;
         }
-        const json_t *both = json_object_get(x, "answers");
-        const json_t *before = member(x, a, sizeof a / sizeof *a),
-                     *after = member(x, c, sizeof c / sizeof *c);
-        put_pair(&p->b, i, x, before ? before : json_array_get(both, 0),
-                 after ? after : json_array_get(both, 1));
+        put_pair(&p->b, i, x, json_object_get(x, "base"), json_object_get(x, "pruned"));
     }
     if (n > MAX_PAIRS)
         buf_fmt(&p->b, "<p>%zu more answers are not shown.</p>\n", n - MAX_PAIRS);

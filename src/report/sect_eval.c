@@ -17,7 +17,7 @@ static bool has_quality(const struct page *p)
 
 /* One text as the evaluations say it; what they do not say is not a number. */
 struct quality {
-    double scored, before, before_err, after, after_err, kl, p90, p99, top1, dp;
+    double scored, before, before_err, after, after_err, ratio_err, kl, kl_err, p90, p99, top1, dp;
 };
 
 static struct quality quality_of(const json_t *before, const json_t *after, bool against)
@@ -26,21 +26,25 @@ static struct quality quality_of(const json_t *before, const json_t *after, bool
     struct quality q = {
         .scored = number_of(after ? after : before, "n_scored"),
         .before = against ? number_of(after, "base_ppl") : number_of(before, "ppl"),
-        .before_err = number_of(before, "ppl_stderr"),
+        .before_err = against ? number_of(after, "base_ppl_stderr") : number_of(before, "ppl_stderr"),
         .after = number_of(after, "ppl"),
         .after_err = number_of(after, "ppl_stderr"),
+        .ratio_err = number_of(after, "ln_ppl_ratio_stderr"),
         .kl = number_of(kl, "mean"),
+        .kl_err = number_of(kl, "stderr"),
         .p90 = number_of(kl, "p90"),
         .p99 = number_of(kl, "p99"),
         .top1 = number_of(after, "top1_agreement"),
         .dp = number_of(after, "dp_rms"),
     };
-    if (against && isnan(q.before))
+    if (against && isnan(q.before)) {
         q.before = number_of(before, "ppl");
+        q.before_err = number_of(before, "ppl_stderr");
+    }
     return q;
 }
 
-static void put_ppl(struct buf *b, double v, double err)
+static void put_with_error(struct buf *b, double v, double err)
 {
     char s[32], t[32];
     if (!isfinite(v)) {
@@ -53,28 +57,42 @@ static void put_ppl(struct buf *b, double v, double err)
     buf_str(b, "</td>");
 }
 
-static void put_quality_row(struct buf *b, const char *name, const struct quality *q, bool against)
+/* err: of its logarithm, so a relative one */
+static void put_ratio(struct buf *b, double v, double err)
 {
     char s[32];
+    if (!isfinite(v)) {
+        buf_str(b, "<td></td>");
+        return;
+    }
+    buf_fmt(b, "<td>\xc3\x97 %.3f", v);
+    if (isfinite(v * err))
+        buf_fmt(b, " <small>\xc2\xb1 %s</small>", num_text(v * err, s));
+    buf_str(b, "</td>");
+}
+
+/* Empty, and not a dash, where nothing is known. */
+static void put_percent(struct buf *b, double v)
+{
+    char s[32];
+    buf_fmt(b, "<td>%s</td>", isfinite(v) ? percent_text(v, s) : "");
+}
+
+static void put_quality_row(struct buf *b, const char *name, const struct quality *q, bool against)
+{
     buf_str(b, "<tr><th scope=\"row\" class=\"left\"><bdi>");
     html_clip(b, name ? name : "?", 200);
     buf_str(b, "</bdi></th>");
     put_td(b, q->scored);
-    put_ppl(b, q->before, q->before_err);
-    put_ppl(b, q->after, q->after_err);
-    if (isfinite(q->after / q->before))
-        buf_fmt(b, "<td>\xc3\x97 %.3f</td>", q->after / q->before);
-    else
-        buf_str(b, "<td></td>");
+    put_with_error(b, q->before, q->before_err);
+    put_with_error(b, q->after, q->after_err);
+    put_ratio(b, q->after / q->before, q->ratio_err);
     if (against) {
-        put_td(b, q->kl);
+        put_with_error(b, q->kl, q->kl_err);
         put_td(b, q->p90);
         put_td(b, q->p99);
-        if (isfinite(q->top1))
-            buf_fmt(b, "<td>%s</td>", percent_text(q->top1, s));
-        else
-            buf_str(b, "<td></td>");
-        put_td(b, q->dp);
+        put_percent(b, q->top1);
+        put_percent(b, q->dp);
     }
     buf_str(b, "</tr>\n");
 }
@@ -148,6 +166,7 @@ struct sweep {
     } at[MAX_POINTS];
     const char *series[MAX_SERIES];
     uint32_t n, n_series;
+    uint32_t chosen; /* index, UINT32_MAX: none */
     double base;
     double unit; /* of the sizes */
     bool has_bytes, has_ppl, has_kl;
@@ -172,22 +191,26 @@ static uint32_t series_of(struct sweep *s, const char *name)
 
 static void read_sweep(const struct page *p, struct sweep *s)
 {
-    const json_t *list = json_object_get(p->sweep, "points");
-    s->base = number_of(json_object_get(json_object_get(p->sweep, "base"), "total"), "ppl");
+    const json_t *list = json_object_get(p->sweep, "points"), *base = json_object_get(p->sweep, "base");
+    const json_t *chosen = json_object_get(p->sweep, "chosen");
+    uint64_t n_experts = count_of(base, "n_experts");
+    n_experts = n_experts ? n_experts : p->n_experts;
+    s->base = number_of(base, "ppl");
     s->has_bytes = true;
     for (size_t i = 0; i < json_array_size(list) && s->n < MAX_POINTS; i++) {
         const json_t *x = json_array_get(list, i), *t = json_object_get(x, "total");
         const char *name = text_of(x, "criterion");
-        double n_keep = number_of(x, "n_keep"), ratio = number_of(x, "prune_ratio");
+        double n_keep = number_of(x, "n_keep");
         if (!json_is_object(x))
             continue;
-        if (isnan(ratio) && p->n_experts)
-            ratio = 1 - n_keep / p->n_experts;
+        t = json_is_object(t) ? t : x; /* the figures may stand in the point itself */
         if (isnan(s->base))
             s->base = number_of(t, "base_ppl");
+        if (json_is_integer(chosen) && json_integer_value(chosen) == (json_int_t)i)
+            s->chosen = s->n;
         s->at[s->n].criterion = name ? name : "?";
         s->at[s->n].series = series_of(s, s->at[s->n].criterion);
-        s->at[s->n].ratio = ratio;
+        s->at[s->n].ratio = isnan(n_keep) ? number_of(x, "ratio") : 1 - n_keep / (double)n_experts;
         s->at[s->n].n_keep = n_keep;
         s->at[s->n].bytes = number_of(x, "bytes");
         s->at[s->n].ppl = number_of(t, "ppl");
@@ -272,23 +295,16 @@ static void put_sweep_table(struct buf *b, const struct sweep *s)
             ? "<criterion|experts that stay|removed|size, GB|perplexity|ratio|KL mean|same first token"
             : "<criterion|experts that stay|removed|size, MB|perplexity|ratio|KL mean|same first token");
     for (uint32_t i = 0; i < s->n; i++) {
-        char t[32];
         buf_str(b, "<tr><th scope=\"row\" class=\"left\">");
         html_clip(b, s->at[i].criterion, 80);
-        buf_str(b, "</th>");
+        buf_str(b, s->chosen == i ? " <b>(chosen)</b></th>" : "</th>");
         put_td(b, s->at[i].n_keep);
-        buf_fmt(b, "<td>%s</td>", percent_text(s->at[i].ratio, t));
+        put_percent(b, s->at[i].ratio);
         put_td(b, s->at[i].bytes / s->unit);
         put_td(b, s->at[i].ppl);
-        if (isfinite(s->at[i].ppl / s->base))
-            buf_fmt(b, "<td>\xc3\x97 %.3f</td>", s->at[i].ppl / s->base);
-        else
-            buf_str(b, "<td></td>");
+        put_ratio(b, s->at[i].ppl / s->base, (double)NAN);
         put_td(b, s->at[i].kl);
-        if (isfinite(s->at[i].top1))
-            buf_fmt(b, "<td>%s</td>", percent_text(s->at[i].top1, t));
-        else
-            buf_str(b, "<td></td>");
+        put_percent(b, s->at[i].top1);
         buf_str(b, "</tr>\n");
     }
     put_table_close(b);
@@ -319,6 +335,7 @@ static void put_sweep(struct page *p)
 {
     struct sweep *s = xcalloc(1, sizeof *s);
     size_t n = json_array_size(json_object_get(p->sweep, "points"));
+    s->chosen = UINT32_MAX;
     if (n)
         read_sweep(p, s);
     else

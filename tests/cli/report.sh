@@ -15,11 +15,14 @@ eval_file() { # FILE NAME N_EXPERTS PPL EXTRA
 }
 eval_file before.json a.txt 32 40
 eval_file after.json a.txt 24 50
-eval_file against.json a.txt 24 50 ',"base_ppl":40,"kl":{"mean":0.125,"median":0.06,"p90":0.25,"p99":0.75,"max":2.5},"top1_agreement":0.875,"dp_rms":0.0625'
-point() { printf '{"criterion":"%s","prune_ratio":%s,"n_keep":%d,"bytes":%d,"texts":[],"total":{"ppl":%s,"base_ppl":40,"kl":{"mean":%s}}}' "$@"; }
-printf '{"schema":"reap.sweep/1","points":[%s,%s,%s]}\n' "$(point reap 0.25 24 5000000 44 0.1)" "$(point reap 0.5 16 4000000 60 0.5)" \
-    "$(point frequency 0.25 24 5000000 47 0.2)" >sweep.json
-printf '{"schema":"reap.compare/1","pairs":[{"id":"one","messages":[{"role":"user","content":"why?"}],"a":{"response":"because"},"b":{"response":"so it is"}}]}\n' >compare.json
+eval_file against.json a.txt 24 50 ',"base_ppl":40,"base_ppl_stderr":1.25,"ln_ppl_ratio":0.22,"ln_ppl_ratio_stderr":0.01,"kl":{"mean":0.125,"stderr":0.015,"median":0.06,"p90":0.25,"p99":0.75,"max":2.5},"top1_agreement":0.875,"dp_rms":0.0625'
+point() { printf '{"criterion":"%s","ratio":%s,"n_keep":%d,"bytes":%d,"ppl":%s,"base_ppl":40,"kl":{"mean":%s,"stderr":0.01},"top1_agreement":0.75}' "$@"; }
+printf '{"schema":"reap.sweep/1","base":{"n_experts":32,"bytes":6000000,"ppl":40},"points":[%s,%s,%s],"chosen":1}\n' "$(point reap 0.3 24 5000000 44 0.1)" \
+    "$(point reap 0.5 16 4000000 60 0.5)" "$(point frequency 0.25 24 5000000 47 0.2)" >sweep.json
+rate='{"count":1,"rate":0.5,"low":0.25,"high":0.75}'
+total="{\"n\":2,\"exact\":$rate,\"similarity_mean\":0.625,\"base\":{\"endless\":$rate,\"loops\":$rate,\"words\":12},\"pruned\":{\"endless\":$rate,\"words\":13}}"
+printf '{"schema":"reap.compare/1","total":%s,"rows":[{"id":"one","prompt":"why?","similarity":0.5,"base":{"response":"because"},"pruned":{"response":"so it is","reasoning":"let me think","loop_period":3,"finish_reason":"length"}}]}\n' \
+    "$total" >compare.json
 batch() { printf '{"schema":"reap.batch/1","results":[{"id":"x","repeat":0,"status":"ok","messages":[{"role":"user","content":"hello there"}],"response":"%s","finish_reason":"stop"}]}\n' "$1"; }
 batch 'answer of the parent' >batch-a.json
 batch 'answer of the result' >batch-b.json
@@ -46,7 +49,7 @@ holds plan.html summary made map layers
 lacks plan.html '"reap_sum"'
 ok report --stats "$STATS" --plan "$PLAN" --eval before.json --against against.json -o against.html
 holds against.html summary made quality map layers scores stability low
-has against.html '>0.125<' '>0.75<' '>87.5 %<' '>0.0625<'
+has against.html '>0.125 <small>± 0.015<' '>0.75<' '>87.5 %<' '>6.2 %<' '>40 <small>± 1.25<' '× 1.250 <small>± 0.0125<'
 ok report --stats "$STATS" --plan "$PLAN" --compare batch-a.json --compare batch-b.json -o batch.html
 has batch.html 'answer of the parent' 'answer of the result' 'hello there'
 ok report --stats "$STATS" --plan "$PLAN" --eval before.json --eval after.json --model "$TINY" -o sizes.html
@@ -56,7 +59,8 @@ has title.html '<title>A &lt;b&gt;title&lt;/b&gt;</title>'
 
 # Numbers: experts, perplexity, what is lost (of the plan's own "lost"), the removed ids of layer 0.
 has full.html '<b>24 <span>of 32</span></b>' '<b>25.0 %</b>' '<b>50</b><small>from 40, × 1.250' '<td>&#215; 1.250|<td>× 1.250' '>19.4 %<' \
-    '<td class="left ids">0, 3, 13, 14, 18, 26, 30, 31</td>' 'mean of gate x' 'faf818861ac0dc94' '>3,556<' 'because' 'so it is' 'frequency'
+    '<td class="left ids">0, 3, 13, 14, 18, 26, 30, 31</td>' 'mean of gate x' 'faf818861ac0dc94' '>3,556<' 'because' 'so it is' 'let me think' 'runs in circles' '50.0 % <small>.25.0 % to 75.0 %' '0.625' '>frequency<' \
+    'reap <b>.chosen.</b></th><td>16</td><td>50.0 %</td><td>4</td><td>60</td><td>× 1.500</td><td>0.5</td><td>75.0 %</td>' '<td>24</td><td>25.0 %</td><td>5</td>'
 has full.html 'eae7fb9aa2daf66d2b064061e24630468a0ce9ca828be3da5315d89f66c54bee' "$(sha256sum "$STATS" | cut -c1-64)"
 
 # ---- the file is complete in itself ----
@@ -82,10 +86,10 @@ sed "s|\"tinymoe\"|\"$evil\"|; s|\"stats.json\"|\"$evil\"|" "$PLAN" >evil-plan.j
 name='<img src=x onerror=alert(1)>&.json'
 eval_file "$name" '<script>alert(2)<\/script>' 99 40
 printf '{"schema":"reap.sweep/1","points":[{"criterion":"<svg onload=alert(3)>","total":{"ppl":3},"prune_ratio":0.5},{"criterion":5,"total":[]},7]}\n' >evil-sweep.json
-printf '{"schema":"reap.compare/1","pairs":[{"id":"<i>","prompt":"</pre><script>alert(4)</script>","a":"<b>x</b>","b":{"text":"</script><script>"}},9,{"messages":{"a":1}}]}\n' >evil-compare.json
+printf '{"schema":"reap.compare/1","rows":[{"id":"<i>","prompt":"</pre><script>alert(4)</script>","base":"<b>x</b>","pruned":{"response":"</script><script>","finish_reason":"<u>"}},9,{"messages":{"a":1}}],"total":{"base":[],"n":"<s>"}}\n' >evil-compare.json
 ok report --stats evil-stats.json --plan evil-plan.json --eval "$name" --eval "$name" --sweep evil-sweep.json --compare evil-compare.json -o evil.html --force
 has evil.html '&lt;script&gt;alert\(1\)' '&lt;script&gt;alert\(2\)' '&lt;svg onload' '&lt;/pre&gt;&lt;script&gt;alert\(4\)' '&lt;b&gt;x&lt;/b&gt;' 'id="remarks"' 'bdi'
-lacks evil.html '<script>alert' '<img src=x' '<svg onload' '<b>x' '<i>' $'\u2028' $'\u202e'
+lacks evil.html '<script>alert' '<img src=x' '<svg onload' '<b>x' '<i>' '<u>' '<s>' $'\u2028' $'\u202e'
 expect "only our scripts" test "$(grep -o '<script[^>]*>' evil.html | sort | tr '\n' ' ')" = '<script type="application/json" id="map-data"> <script> '
 
 # ---- the same bytes ----
