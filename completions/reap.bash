@@ -3,8 +3,7 @@
 
 _reap() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} cmd=${COMP_WORDS[1]-}
-    local commands='run inspect profile stats plan prune verify eval sweep convert quantize serve batch compare'
-    local commands='run inspect profile stats plan prune verify eval report convert'
+    local commands='run inspect profile stats plan prune verify eval sweep report convert quantize serve batch compare'
     local common='--json --quiet --verbose --help'
     local calib='--calib --samples-per-category --max-samples --seed --no-shuffle --skip-bad'
     local engine='--threads --ubatch-size --ubatch --n-gpu-layers --gpu-layers --device --split-mode --tensor-split
@@ -24,17 +23,6 @@ _reap() {
         prev=${COMP_WORDS[COMP_CWORD - 2]}
     fi
     case $cmd in
-    inspect) own="--tensors" ;;
-    profile) own="--output --ctx --save-every --resume --force --sequences --separate-streams $calib $engine" ;;
-    stats) own="--criterion" ;;
-    plan)
-        own="--keep --keep-ratio --prune-ratio --fit --round-to --criterion --seed --output --model --force" ;;
-    prune) own="--plan --output --dry-run --merge --mtp --no-provenance --force --max-shard-size
-        --add-count-aliases --base-model --no-card" ;;
-    verify) own="--plan --write-plan --force" ;;
-    eval) own="--text --ctx --logprobs --output --force $calib $engine" ;;
-    report) own="--output --stats --plan --eval --against --sweep --compare --model --title --force" ;;
-    convert) own="--output --type --name --pretokenizer --threads --force" ;;
     run)
         own="--prune-ratio --keep-ratio --keep --fit --round-to --criterion --plan-seed --output --work --text
         --ctx --eval-ctx --force --again $calib $engine" ;;
@@ -49,6 +37,7 @@ _reap() {
     verify) own="--plan --write-plan --force" ;;
     eval) own="--text --ctx --plan --against --logprobs --output --force $calib $engine" ;;
     sweep) own="--stats --text --ctx --ratios --criteria --round-to --seed --max-ppl-increase --max-kl --output --state --force $engine" ;;
+    report) own="--output --stats --plan --eval --against --sweep --compare --model --title --force" ;;
     convert) own="--output --type --name --pretokenizer --threads --force" ;;
     quantize) own="--output --allow-requantize --pure --threads --force" ;;
     serve) own="--port --host --load-timeout" ;;

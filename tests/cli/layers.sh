@@ -29,9 +29,8 @@ declare -A may=(
     [sweep]='convert engine eval model plan stats'
     [convert]='engine gguf hf model'
     [serve]=''
-    [cmd]='convert corpus engine eval gguf hf import model plan profile prune serve stats sweep'
     [report]='model stats'
-    [cmd]='convert corpus engine eval gguf hf model plan profile prune report stats'
+    [cmd]='convert corpus engine eval gguf hf import model plan profile prune report serve stats sweep'
     [main.c]='cmd'
 )
 # The one header of a folder that may be included where the rest of it may not.
