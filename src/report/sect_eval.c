@@ -44,30 +44,34 @@ static struct quality quality_of(const json_t *before, const json_t *after, bool
     return q;
 }
 
-static void put_with_error(struct buf *b, double v, double err)
+/* Two digits say all that a standard error knows. */
+static void put_error(struct buf *b, double err)
 {
-    char s[32], t[32];
-    if (!isfinite(v)) {
-        buf_str(b, "<td></td>");
-        return;
-    }
-    buf_fmt(b, "<td>%s", num_text(v, s));
     if (isfinite(err))
-        buf_fmt(b, " <small>\xc2\xb1 %s</small>", num_text(err, t));
-    buf_str(b, "</td>");
+        buf_fmt(b, " <small>\xc2\xb1 %.2g</small>", err);
 }
 
-/* err: of its logarithm, so a relative one */
-static void put_ratio(struct buf *b, double v, double err)
+static void put_with_error(struct buf *b, double v, double err)
 {
     char s[32];
     if (!isfinite(v)) {
         buf_str(b, "<td></td>");
         return;
     }
+    buf_fmt(b, "<td>%s", num_text(v, s));
+    put_error(b, err);
+    buf_str(b, "</td>");
+}
+
+/* err: of its logarithm, so a relative one */
+static void put_ratio(struct buf *b, double v, double err)
+{
+    if (!isfinite(v)) {
+        buf_str(b, "<td></td>");
+        return;
+    }
     buf_fmt(b, "<td>\xc3\x97 %.3f", v);
-    if (isfinite(v * err))
-        buf_fmt(b, " <small>\xc2\xb1 %s</small>", num_text(v * err, s));
+    put_error(b, v * err);
     buf_str(b, "</td>");
 }
 

@@ -15,7 +15,7 @@ eval_file() { # FILE NAME N_EXPERTS PPL EXTRA
 }
 eval_file before.json a.txt 32 40
 eval_file after.json a.txt 24 50
-eval_file against.json a.txt 24 50 ',"base_ppl":40,"base_ppl_stderr":1.25,"ln_ppl_ratio":0.22,"ln_ppl_ratio_stderr":0.01,"kl":{"mean":0.125,"stderr":0.015,"median":0.06,"p90":0.25,"p99":0.75,"max":2.5},"top1_agreement":0.875,"dp_rms":0.0625'
+eval_file against.json a.txt 24 50 ',"base_ppl":40,"base_ppl_stderr":1.5,"ln_ppl_ratio":0.22,"ln_ppl_ratio_stderr":0.02,"kl":{"mean":0.125,"stderr":0.015,"median":0.06,"p90":0.25,"p99":0.75,"max":2.5},"top1_agreement":0.875,"dp_rms":0.0625'
 point() { printf '{"criterion":"%s","ratio":%s,"n_keep":%d,"bytes":%d,"ppl":%s,"base_ppl":40,"kl":{"mean":%s,"stderr":0.01},"top1_agreement":0.75}' "$@"; }
 printf '{"schema":"reap.sweep/1","base":{"n_experts":32,"bytes":6000000,"ppl":40},"points":[%s,%s,%s],"chosen":1}\n' "$(point reap 0.3 24 5000000 44 0.1)" \
     "$(point reap 0.5 16 4000000 60 0.5)" "$(point frequency 0.25 24 5000000 47 0.2)" >sweep.json
@@ -49,7 +49,7 @@ holds plan.html summary made map layers
 lacks plan.html '"reap_sum"'
 ok report --stats "$STATS" --plan "$PLAN" --eval before.json --against against.json -o against.html
 holds against.html summary made quality map layers scores stability low
-has against.html '>0.125 <small>± 0.015<' '>0.75<' '>87.5 %<' '>6.2 %<' '>40 <small>± 1.25<' '× 1.250 <small>± 0.0125<'
+has against.html '>0.125 <small>± 0.015<' '>0.75<' '>87.5 %<' '>6.2 %<' '>40 <small>± 1.5<' '× 1.250 <small>± 0.025<'
 ok report --stats "$STATS" --plan "$PLAN" --compare batch-a.json --compare batch-b.json -o batch.html
 has batch.html 'answer of the parent' 'answer of the result' 'hello there'
 ok report --stats "$STATS" --plan "$PLAN" --eval before.json --eval after.json --model "$TINY" -o sizes.html
