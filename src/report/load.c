@@ -225,7 +225,7 @@ static bool score_row(struct page *p, uint32_t i, struct err *e)
               criterion_scores(p->stats, i, p->criterion, 0, ODD, half + n, e);
     if (ok) {
         criterion_rank(r->score, n, r->rank);
-        r->agree = summary_agreement(half, half + n, n, r->n_keep);
+        r->agree = summary_agreement(half, half + n, n, p->n_groups, r->n_keep);
     }
     free(half);
     for (uint32_t j = 0; j < n; j++)
@@ -303,13 +303,15 @@ bool page_load(struct page *p, const struct report_opts *o, struct err *e)
         return false;
     choose_criterion(p);
     p->n_experts = p->stats ? p->stats->n_experts : 0;
+    uint64_t groups = count_of(p->model, "n_expert_groups");
+    p->n_groups = groups > 1 && groups < p->n_experts && p->n_experts % groups == 0 ? (uint32_t)groups : 1;
     if ((p->plan && !check_plan(p, e)) || !check_model(p, e) || !join(p, e))
         return false;
     check_sources(p);
     check_eval(p, p->before, o->eval_base, false);
     check_eval(p, p->after, o->eval_after, true);
     check_eval(p, p->against, o->against, true);
-    if (p->stats && p->stats->progress)
+    if (p->stats && stats_unfinished(p->stats))
         page_remark(p, "The statistics are of a run that has not ended.");
     if (p->guessed)
         page_remark(

@@ -33,8 +33,8 @@ struct page {
     json_t *before, *after, *against, *sweep, *run, *compare[2]; /* owned */
     const json_t *model, *calibration;                           /* borrowed; NULL: not known */
     struct row *rows;
-    uint32_t n_rows, n_experts;
-    bool guessed;             /* n_experts is the highest id of the plan, plus one */
+    uint32_t n_rows, n_experts, n_groups; /* n_groups: of the router, 1: none */
+    bool guessed;                         /* n_experts is the highest id of the plan, plus one */
     uint32_t n_keep;          /* of a layer: the plan's, else a half of the experts for the tables */
     enum criterion criterion; /* of the scores shown: the plan's, else reap */
     uint64_t bytes_before, bytes_after; /* 0: not known */

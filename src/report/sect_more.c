@@ -57,7 +57,7 @@ static void put_stability(struct page *p)
         for (size_t k = 0; k < N_RATIOS; k++) {
             uint32_t keep = count_at(n, ratios[k]);
             if (!p->plan || keep != p->n_keep)
-                put_td_bar(b, summary_agreement(half, half + n, n, keep), (double)keep / n);
+                put_td_bar(b, summary_agreement(half, half + n, n, p->n_groups, keep), (double)keep / n);
         }
         buf_str(b, "</tr>\n");
     }
