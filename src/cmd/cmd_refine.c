@@ -1,0 +1,158 @@
+/* cmd_refine.c - a plan made better by trial. */
+#include "base/file.h"
+#include "base/text.h"
+#include "cmd/cmd.h"
+#include "sweep/refine.h"
+
+#include <math.h>
+#include <string.h>
+
+static struct opt_list texts;
+static const char *plan, *stats, *out, *check, *budget, *criterion = "reap";
+static int64_t ctx = 512, trials = 64, near_cut, seed;
+
+static const struct opt opts[] = {
+    {OPT_HEAD, "Options", NULL, NULL, NULL, NULL, 0, 0, NULL},
+    {OPT_STR, "plan", "-p", &plan, "FILE", "the plan to begin with", 0, 0, NULL},
+    {OPT_STR, "stats", "-s", &stats, "FILE", "statistics of this model: which experts are near the cut", 0, 0,
+     NULL},
+    {OPT_LIST, "text", NULL, &texts, "FILE",
+     "text to measure on (several times); not that of the final figure", 0, 0, NULL},
+    {OPT_STR, "check", NULL, &check, "FILE", "another text, measured before and after", 0, 0, NULL},
+    {OPT_STR, "output", "-o", &out, "FILE", "the plan to write", 0, 0, NULL},
+    {OPT_INT, "ctx", NULL, &ctx, "N", "window in tokens (default 512)", 4, 1 << 24, NULL},
+    {OPT_INT, "trials", NULL, &trials, "N", "swaps that are measured (default 64)", 1, 1e6, NULL},
+    {OPT_STR, "budget", NULL, &budget, "TIME", "begin nothing new after this time: 600, 10m, 2h", 0, 0, NULL},
+    {OPT_INT, "near", NULL, &near_cut, "N",
+     "swap among the N lowest that stay and the N highest that go (default: an eighth of the experts)", 1,
+     65536, NULL},
+    {OPT_STR, "criterion", NULL, &criterion, "NAME",
+     "how experts are ranked (default reap; see reap plan --help)", 0, 0, NULL},
+    {OPT_INT, "seed", NULL, &seed, "N", "of the draws (default 0)", 0, 9e15, NULL},
+    {OPT_FLAG, "force", "-f", &cmd_force, NULL, "replace the output; accept a plan of another model", 0, 0,
+     NULL},
+    {.kind = OPT_END},
+};
+
+/* "600", "600s", "10m", "2h". */
+static bool parse_time(const char *s, double *secs)
+{
+    static const char units[] = "smh";
+    static const double factor[] = {1, 60, 3600};
+    size_t n = strlen(s);
+    const char *u = n ? strchr(units, s[n - 1]) : NULL;
+    char number[32];
+    if (n >= sizeof number)
+        return false;
+    snprintf(number, sizeof number, "%.*s", (int)(u ? n - 1 : n), s);
+    if (!parse_f64(number, secs) || *secs <= 0)
+        return false;
+    *secs *= u ? factor[u - units] : 1;
+    return true;
+}
+
+static bool check_files(const struct refine_opts *o, struct err *e)
+{
+    const char *const inputs[] = {o->plan, o->stats, o->check};
+    for (int i = 0; i < 3; i++)
+        if (inputs[i] && file_would_destroy(out, inputs[i]))
+            return err_set(e, ERR_INPUT, "the output '%s' is an input", out);
+    for (uint32_t i = 0; i < o->n_texts; i++) {
+        if (file_would_destroy(out, o->texts[i]))
+            return err_set(e, ERR_INPUT, "the output '%s' is the text '%s' itself", out, o->texts[i]);
+        if (o->check && file_same(o->check, o->texts[i]))
+            return err_set(e, ERR_INPUT,
+                           "--check is one of the texts that are measured on: it would show nothing");
+    }
+    struct view *v = view_open(o->model, e);
+    bool ok = v && view_check_output(v, out, e) && file_check_output(out, cmd_force, e);
+    view_free(v);
+    return ok;
+}
+
+static void row(struct buf *b, const char *name, const struct compare_result *x,
+                const struct compare_result *y)
+{
+    buf_fmt(
+        b,
+        "%-18s KL divergence %.6f -> %.6f   perplexity %.4f -> %.4f (whole model %.4f)   same top %.2f %% -> %.2f %%\n",
+        name, x->kl_mean, y->kl_mean, x->score.ppl, y->score.ppl, x->base.ppl, 100 * x->top1, 100 * y->top1);
+}
+
+static json_t *pair(const struct compare_result *x, const struct compare_result *y)
+{
+    json_t *o = json_object(), *a = json_object(), *b = json_object();
+    json_object_set_new(a, "ppl", json_real(x->score.ppl));
+    compare_json(a, x);
+    json_object_set_new(b, "ppl", json_real(y->score.ppl));
+    compare_json(b, y);
+    json_object_set_new(o, "before", a);
+    json_object_set_new(o, "after", b);
+    return o;
+}
+
+static bool print(const struct refine_opts *o, const struct refine_result *r, struct err *e)
+{
+    if (cmd_json) {
+        json_t *j = json_object();
+        json_object_set_new(j, "plan", json_text(out));
+        json_object_set_new(j, "trials", json_integer(r->n_trials));
+        json_object_set_new(j, "swaps", json_integer(r->n_swaps));
+        json_object_set_new(j, "text", pair(&r->before, &r->after));
+        if (o->check && !r->interrupted)
+            json_object_set_new(j, "check", pair(&r->check_before, &r->check_after));
+        return cmd_print_json("refine", j, e);
+    }
+    struct buf b = {0};
+    row(&b, "measured on", &r->before, &r->after);
+    if (o->check && !r->interrupted)
+        row(&b, "check", &r->check_before, &r->check_after);
+    buf_fmt(&b, "%s: %u swap%s of %u tried stayed%s\n", out, r->n_swaps, r->n_swaps == 1 ? "" : "s",
+            r->n_trials, r->exhausted ? "; nothing near the cut is left to try (--near widens it)" : "");
+    return cmd_print(&b, e);
+}
+
+static bool run(char const *const *args, uint32_t n, struct err *e)
+{
+    (void)n;
+    struct refine_opts o = {.model = args[0],
+                            .plan = plan,
+                            .stats = stats,
+                            .texts = texts.v,
+                            .n_texts = texts.n,
+                            .check = check,
+                            .n_ctx = (uint32_t)ctx,
+                            .near = (uint32_t)near_cut,
+                            .trials = (uint32_t)trials,
+                            .seed = (uint64_t)seed,
+                            .force = cmd_force,
+                            .engine = cmd_engine};
+    struct refine_result r = {0};
+    const char *missing = !plan ? "plan" : !stats ? "stats" : !texts.n ? "text" : !out ? "output" : NULL;
+    if (missing)
+        return err_set(e, ERR_INPUT, "--%s is missing", missing);
+    if (!criterion_parse(criterion, &o.criterion))
+        return err_set(e, ERR_INPUT, "--criterion '%s' is not known; reap plan --help lists them", criterion);
+    if (budget && !parse_time(budget, &o.budget))
+        return err_set(e, ERR_INPUT, "--budget '%s': expected a time such as 600, 10m or 2h", budget);
+    bool ok = check_files(&o, e) && refine_run(&o, &r, e) && json_write(out, r.plan->doc, cmd_force, e) &&
+              print(&o, &r, e);
+    if (ok && r.interrupted)
+        ok = err_set(e, ERR_INTERRUPTED, "interrupted; '%s' is the best plan so far, --plan goes on from it",
+                     out);
+    refine_result_clear(&r);
+    return ok;
+}
+
+const struct cmd cmd_refine = {
+    .name = "refine",
+    .usage = "MODEL --plan PLAN --stats STATS --text FILE... -o PLAN",
+    .summary =
+        "make a plan better: swap experts near the cut, keep what brings the model nearer to the whole one",
+    .example =
+        "  reap refine model.gguf --plan plan.json --stats stats.json --text dev.txt --check other.txt -o better.json\n",
+    .opts = (const struct opt *const[]){opts, engine_opt_table, NULL},
+    .min_args = 1,
+    .max_args = 1,
+    .run = run,
+};
