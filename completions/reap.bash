@@ -3,8 +3,7 @@
 
 _reap() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} cmd=${COMP_WORDS[1]-}
-    local commands='run inspect profile stats plan prune verify eval sweep report convert quantize serve batch compare'
-    local commands='run inspect profile stats plan prune verify eval sweep refine convert'
+    local commands='run inspect profile stats plan prune verify eval sweep refine report convert quantize serve batch compare'
     local common='--json --quiet --verbose --help'
     local calib='--calib --samples-per-category --max-samples --seed --no-shuffle --skip-bad'
     local engine='--threads --ubatch-size --ubatch --n-gpu-layers --gpu-layers --device --split-mode --tensor-split
@@ -38,8 +37,8 @@ _reap() {
     verify) own="--plan --write-plan --force" ;;
     eval) own="--text --ctx --plan --against --logprobs --output --force $calib $engine" ;;
     sweep) own="--stats --text --ctx --ratios --criteria --round-to --seed --max-ppl-increase --max-kl --output --state --force $engine" ;;
-    report) own="--output --stats --plan --eval --against --sweep --compare --model --title --force" ;;
     refine) own="--plan --stats --text --check --output --ctx --trials --budget --near --criterion --seed --force $engine" ;;
+    report) own="--output --stats --plan --eval --against --sweep --compare --model --title --force" ;;
     convert) own="--output --type --name --pretokenizer --threads --force" ;;
     quantize) own="--output --allow-requantize --pure --threads --force" ;;
     serve) own="--port --host --load-timeout" ;;

@@ -20,9 +20,7 @@ struct cmd {
 };
 extern const struct cmd *const cmds[]; /* NULL-terminated, in the order of --help */
 extern const struct cmd cmd_run, cmd_inspect, cmd_profile, cmd_stats, cmd_plan, cmd_prune, cmd_verify,
-    cmd_eval, cmd_sweep, cmd_report, cmd_convert, cmd_quantize, cmd_serve, cmd_batch, cmd_compare;
-extern const struct cmd cmd_inspect, cmd_profile, cmd_stats, cmd_plan, cmd_prune, cmd_verify, cmd_eval,
-    cmd_run, cmd_convert, cmd_sweep, cmd_refine;
+    cmd_eval, cmd_sweep, cmd_refine, cmd_report, cmd_convert, cmd_quantize, cmd_serve, cmd_batch, cmd_compare;
 
 /* Options that every command has: --json --quiet --verbose --help. */
 extern const struct opt common_opts[];
