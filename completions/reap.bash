@@ -25,7 +25,7 @@ _reap() {
     case $cmd in
     run)
         own="--prune-ratio --keep-ratio --keep --fit --round-to --criterion --plan-seed --output --work --text
-        --ctx --eval-ctx --force --again $calib $engine" ;;
+        --ctx --eval-ctx --prompts --max-tokens --force --again $calib $engine" ;;
     inspect) own="--tensors" ;;
     profile) own="--output --ctx --save-every --until-stable --resume --force --shard --sequences --separate-streams $calib
         $engine" ;;
@@ -41,7 +41,7 @@ _reap() {
     report) own="--output --stats --plan --eval --against --sweep --compare --model --title --force" ;;
     convert) own="--output --type --name --pretokenizer --threads --force" ;;
     quantize) own="--output --allow-requantize --pure --threads --force" ;;
-    serve) own="--port --host --load-timeout" ;;
+    serve) own="--port --host --type --load-timeout" ;;
     batch) own="--server --prompts --output --model --completions --parallel --repeat --brief --force --system
         --max-tokens --temperature --top-p --top-k --seed --timeout --connect-timeout --retries --retry-wait"
         ;;

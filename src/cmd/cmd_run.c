@@ -10,17 +10,22 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "cmd/cmd.h"
+#include "convert/cache.h"
 #include "convert/load.h"
 #include "eval/eval.h"
 #include "plan/make.h"
 #include "profile/profile.h"
 #include "prune/prune.h"
+#include "report/report.h"
+#include "serve/runs.h"
+#include "serve/serve.h"
 
 #include <string.h>
 #include <sys/stat.h>
 
 static const char *out, *work, *criterion = "reap";
-static struct opt_list texts;
+static struct opt_list texts, prompts;
+static int64_t max_tokens = 512;
 static int64_t ctx = 2048, eval_ctx = 512, keep, round_to, plan_seed;
 static double keep_ratio, prune_ratio;
 static uint64_t fit;
@@ -45,6 +50,11 @@ static const struct opt opts[] = {
     {OPT_INT, "ctx", NULL, &ctx, "N", "window of the profile in tokens (default 2048)", 1, 1 << 24, NULL},
     {OPT_INT, "eval-ctx", NULL, &eval_ctx, "N", "window of the evaluation (default 512)", 4, 1 << 24, NULL},
     {OPT_FLAG, "force", "-f", &cmd_force, NULL, "replace the output of another run", 0, 0, NULL},
+    {OPT_LIST, "prompts", NULL, &prompts, "PATH",
+     "prompts to ask both models through llama-server: a folder, .jsonl or text file (several times)", 0, 0,
+     NULL},
+    {OPT_INT, "max-tokens", NULL, &max_tokens, "N", "longest answer to a prompt (default 512)", 1, 1 << 24,
+     NULL},
     {OPT_FLAG, "again", NULL, &again, NULL, "do all steps again", 0, 0, NULL},
     {.kind = OPT_END},
 };
@@ -52,6 +62,7 @@ static const struct opt opts[] = {
 struct job {
     const char *model;
     char *dir, *stats, *plan, *record, *eval_base, *eval_pruned;
+    char *answers_base, *answers_pruned, *compare, *report;
     char **files; /* the pruned model's */
     uint32_t n_files;
     json_t *steps;  /* of run.json */
@@ -382,6 +393,124 @@ static bool add_results(struct job *j, struct err *e)
     return true;
 }
 
+/* ---- real prompts ---- */
+
+/* Size and time of all files of prompts. */
+static bool key_prompts(struct buf *b, const char *path, int depth, struct err *e)
+{
+    struct dir_entry *list;
+    size_t n;
+    if (!file_is_dir(path)) {
+        key_file(b, path);
+        return true;
+    }
+    if (depth > 4)
+        return true;
+    if (!dir_list(path, &list, &n, e))
+        return false;
+    bool ok = true;
+    for (size_t i = 0; ok && i < n; i++) {
+        char *sub = path_join(path, list[i].name);
+        ok = key_prompts(b, sub, depth + 1, e);
+        free(sub);
+    }
+    dir_list_free(list, n);
+    return ok;
+}
+
+static bool on_answer(void *unused, uint64_t done, uint64_t total, const json_t *result, struct err *e)
+{
+    (void)unused;
+    (void)e;
+    const char *error = json_string_value(json_object_get(result, "error"));
+    log_note("          [%llu/%llu] %s%s%s", (unsigned long long)done, (unsigned long long)total,
+             json_string_value(json_object_get(result, "id")), error ? ": " : "", error ? error : "");
+    return true;
+}
+
+/* All prompts through one model; the file keeps what was answered (reap batch). */
+static bool do_ask(struct job *j, const char *step, const struct view *v, char *file, struct err *e)
+{
+    struct buf b = {0};
+    char key[65], threads[24], layers[24];
+    bool ok = true;
+    key_str(&b, step);
+    key_model(&b, v);
+    for (uint32_t i = 0; ok && i < prompts.n; i++)
+        ok = key_prompts(&b, prompts.v[i], 0, e);
+    buf_fmt(&b, "%lld\n", (long long)max_tokens);
+    engine_key(&b, j);
+    finish_key(&b, key);
+    if (!ok)
+        return false;
+    bool done = is_done(j, step, key, &file, 1);
+    say_step(step, done);
+    if (done)
+        return true;
+    char *model = convert_cached(v->path, &j->engine, e);
+    const char *args[8];
+    uint32_t n = 0;
+    snprintf(threads, sizeof threads, "%lld", (long long)j->engine.threads);
+    snprintf(layers, sizeof layers, "%lld", (long long)j->engine.n_gpu_layers);
+    if (j->engine.threads) {
+        args[n++] = "--threads";
+        args[n++] = threads;
+    }
+    if (j->engine.n_gpu_layers >= 0) {
+        args[n++] = "--n-gpu-layers";
+        args[n++] = layers;
+    }
+    struct server_opts so = {
+        .model = model, .host = "127.0.0.1", .args = args, .n_args = n, .load_timeout = 1800};
+    struct batch_opts bo;
+    struct batch_summary sum;
+    batch_defaults(&bo);
+    bo.out = file;
+    bo.prompts = prompts.v;
+    bo.n_prompts = prompts.n;
+    bo.max_tokens = max_tokens;
+    bo.force = true; /* it is in our folder */
+    bo.on_result = on_answer;
+    ok = model && serve_batch(&so, &bo, &sum, e);
+    free(model);
+    return ok && record(j, step, key, &file, 1, e);
+}
+
+static bool do_prompts(struct job *j, const struct view *v, const struct view *w, struct err *e)
+{
+    if (!prompts.n)
+        return true;
+    if (!do_ask(j, "ask the parent", v, j->answers_base, e) ||
+        !do_ask(j, "ask the result", w, j->answers_pruned, e))
+        return false;
+    struct compare *c = runs_open(j->answers_base, j->answers_pruned, e);
+    if (!c)
+        return false;
+    json_t *o = runs_json(c, true), *x = json_object();
+    const struct compare_total *t = &c->total;
+    json_object_set_new(x, "n", json_integer((json_int_t)t->n));
+    json_object_set_new(x, "n_exact", json_integer((json_int_t)t->n_exact));
+    json_object_set_new(x, "similarity_mean", json_real(t->similarity_mean));
+    json_object_set_new(x, "endless_before", json_integer((json_int_t)t->base.n_endless));
+    json_object_set_new(x, "endless_after", json_integer((json_int_t)t->pruned.n_endless));
+    json_object_set_new(x, "loops_before", json_integer((json_int_t)t->base.n_loops));
+    json_object_set_new(x, "loops_after", json_integer((json_int_t)t->pruned.n_loops));
+    json_object_set_new(j->result, "answers", x);
+    bool ok = json_write(j->compare, o, true, e);
+    json_decref(o);
+    runs_free(c);
+    return ok;
+}
+
+static bool do_report(const struct job *j, struct err *e)
+{
+    struct report_result r;
+    struct report_opts o = {.model = j->model, .force = true};
+    if (prompts.n)
+        o.compare[0] = j->compare;
+    return report_work(j->dir, &o, j->report, &r, e);
+}
+
 static uint64_t result_u64(const struct job *j, const char *key)
 {
     return (uint64_t)json_integer_value(json_object_get(j->result, key));
@@ -410,8 +539,21 @@ static bool print(struct job *j, const struct view *v, const struct plan *p, con
             json_real_value(json_object_get(x, "ppl_before")),
             json_real_value(json_object_get(x, "ppl_after")), json_real_value(json_object_get(x, "ratio")));
     }
-    buf_fmt(&b, "\n%s holds the parent's bytes (verified); stats, plan and results are in %s\n", first,
-            j->dir);
+    const json_t *a = json_object_get(j->result, "answers");
+    if (a) {
+        long long n = json_integer_value(json_object_get(a, "n"));
+        buf_fmt(&b, "%-24s %12lld %12lld  of %lld\n", "answers without an end",
+                (long long)json_integer_value(json_object_get(a, "endless_before")),
+                (long long)json_integer_value(json_object_get(a, "endless_after")), n);
+        buf_fmt(&b, "%-24s %12lld %12lld\n", "answers that loop",
+                (long long)json_integer_value(json_object_get(a, "loops_before")),
+                (long long)json_integer_value(json_object_get(a, "loops_after")));
+        buf_fmt(&b, "%-24s %24.1f %%, %lld equal\n", "answers alike",
+                100 * json_real_value(json_object_get(a, "similarity_mean")),
+                (long long)json_integer_value(json_object_get(a, "n_exact")));
+    }
+    buf_fmt(&b, "\n%s holds the parent's bytes (verified); stats, plan, results and report.html are in %s\n",
+            first, j->dir);
     if (!texts.n)
         buf_str(&b, "give --text FILE (not calibration text) to see what the pruning costs\n");
     return cmd_print(&b, e);
@@ -438,7 +580,7 @@ static bool steps(struct job *j, struct view *v, struct err *e)
     if (ok && texts.n)
         ok = do_eval(j, "evaluate the parent", v, j->eval_base, e) &&
              do_eval(j, "evaluate the result", w, j->eval_pruned, e) && add_results(j, e);
-    ok = ok && print(j, v, p, j->files[0], e);
+    ok = ok && do_prompts(j, v, w, e) && do_report(j, e) && print(j, v, p, j->files[0], e);
     plan_free(p);
     view_free(w);
     return ok;
@@ -458,6 +600,9 @@ static bool check_args(struct job *j, struct err *e)
     for (uint32_t i = 0; i < texts.n; i++)
         if (!file_exists(texts.v[i]))
             return err_set(e, ERR_INPUT, "--text: '%s' does not exist", texts.v[i]);
+    for (uint32_t i = 0; i < prompts.n; i++)
+        if (!file_exists(prompts.v[i]))
+            return err_set(e, ERR_INPUT, "--prompts: '%s' does not exist", prompts.v[i]);
     return true;
 }
 
@@ -483,6 +628,10 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
         j.record = path_join(j.dir, "run.json");
         j.eval_base = path_join(j.dir, "eval-before.json");
         j.eval_pruned = path_join(j.dir, "eval-after.json");
+        j.answers_base = path_join(j.dir, "answers-before.json");
+        j.answers_pruned = path_join(j.dir, "answers-after.json");
+        j.compare = path_join(j.dir, "compare.json");
+        j.report = path_join(j.dir, "report.html");
         json_t *doc = file_exists(j.record) ? json_read(j.record, e) : NULL;
         if (e->code != ERR_NONE) {
             log_warn("%s; all steps are done again", e->msg);
@@ -500,6 +649,10 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     free(j.record);
     free(j.eval_base);
     free(j.eval_pruned);
+    free(j.answers_base);
+    free(j.answers_pruned);
+    free(j.compare);
+    free(j.report);
     for (uint32_t i = 0; i < j.n_files; i++)
         free(j.files[i]);
     free(j.files);

@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "cmd/cmd.h"
+#include "convert/cache.h"
 #include "model/view.h"
 #include "serve/server.h"
 
@@ -18,6 +19,9 @@ static const struct opt opts[] = {
      NULL},
     {OPT_REAL, "load-timeout", NULL, &load_timeout, "S",
      "seconds that loading the model may take (default 1800)", 1, 1e6, NULL},
+    {OPT_STR, "type", NULL, &cmd_engine.type, "TYPE",
+     "of a checkpoint's matrices in the file made of it: auto (as stored), q8_0, ... (see reap convert)", 0,
+     0, NULL},
     {.kind = OPT_END},
 };
 
@@ -106,7 +110,8 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
 {
     if (!check_args(args + 1, n - 1, e))
         return false;
-    char *model = server_model(args[0], e);
+    char *gguf = convert_cached(args[0], &cmd_engine, e), *model = gguf ? server_model(gguf, e) : NULL;
+    free(gguf);
     if (!model)
         return false;
     struct server_opts o = {.model = model,

@@ -24,8 +24,8 @@ struct server; /* a child that runs */
  * *e, which says how to get it. */
 char *server_find(struct err *e);
 
-/* The GGUF that serves a model: the path itself. A checkpoint folder is refused for now; whoever connects the
- * conversion does it here. Caller frees; NULL with *e. */
+/* The GGUF that serves a model: the path itself, after a look at it. A checkpoint folder is refused: the
+ * caller makes a file of it first. Caller frees; NULL with *e. */
 char *server_model(const char *model, struct err *e);
 
 /* Starts it and waits until it is healthy. NULL with *e: the port is taken, it ended (with its last lines),

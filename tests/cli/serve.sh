@@ -42,7 +42,7 @@ FAKE=hang rc 1 serve "$TINY" -q --load-timeout 1
 one_line 'not ready after 1 s'
 gone() { ! kill -0 "$1" 2>/dev/null; }
 expect 'nothing is left of it' wait_for 5 gone "$(cat fakes/pid)"
-fails 2 'checkpoint folder.*reap convert' -- serve "$MODELS/qwen3_moe"
+fails 2 'config.json is missing' -- serve "$MODELS/qwen3_moe"
 fails 2 'nothere.gguf' -- serve nothere.gguf
 fails 2 "unexpected operand 'b'" -- serve "$TINY" b
 fails 2 "'--port' is given to llama-server by reap" -- serve "$TINY" -- --port 8080
@@ -190,4 +190,21 @@ rc 1 serve cut.gguf
 has .err '^reap: llama-server ended with status [0-9]+: .*cut\.gguf|^reap: llama-server ended with status [0-9]+: .*fail'
 rc 1 serve "$TINY" -q -- --no-such-option
 one_line 'llama-server ended with status 1: .*no-such-option'
+
+# ---- prompts in a run: a folder is converted into the cache, asked, and the pruned one too
+export REAP_CACHE=$T/cache
+Q=$MODELS/qwen3_moe
+mkdir asked
+echo 'The licence says' >asked/a.txt
+echo 'int main' >asked/b.txt
+ok run "$Q/hf" --calib "$Q/texts.jsonl" --prune-ratio 0.25 -t 1 --prompts asked --max-tokens 8 -o pruned
+has .out 'answers without an end' 'answers alike'
+json pruned.work/answers-before.json schema='"reap.batch/1"' results/1/status='"ok"'
+json pruned.work/answers-after.json results/1/status='"ok"'
+json pruned.work/compare.json schema='"reap.compare/1"' total/n=2
+has pruned.work/report.html 'The licence says'
+expect 'two files in the cache' test "$(find cache/converted -name '*.gguf' | wc -l)" = 2
+ok run "$Q/hf" --calib "$Q/texts.jsonl" --prune-ratio 0.25 -t 1 --prompts asked --max-tokens 8 -o pruned
+has .err 'ask the parent already done' 'ask the result already done'
+fails 2 "nowhere" 'does not exist' -- run "$Q/hf" --calib "$Q/texts.jsonl" --prompts nowhere -o other
 finish
