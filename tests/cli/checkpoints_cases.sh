@@ -357,4 +357,12 @@ fi
 no_parts
 expect 'no file with a name of ours is left' test -z "$(find . -maxdepth 1 -name '.reap*' -o -maxdepth 1 -name '*.part*')"
 untouched
+
+# ---- no command writes onto a file of the folder, not even with --force
+cp -r "$MODELS/qwen3_moe/hf" mine.hf
+for f in config.json tokenizer.json model-00002-of-00003.safetensors; do
+    fails 2 "$f" 'the model' -- profile mine.hf --calib "$MODELS/qwen3_moe/texts.jsonl" -t 1 -o "mine.hf/$f" --force
+    fails 2 "$f" 'the model' -- eval mine.hf --calib "$MODELS/qwen3_moe/texts.jsonl" -t 1 -o "mine.hf/$f" --force
+done
+expect 'the folder is as it was' diff -r "$MODELS/qwen3_moe/hf" mine.hf
 finish
