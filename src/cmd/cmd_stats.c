@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "cmd/cmd.h"
 #include "cmd/stats_show.h"
+#include "engine/quantize.h"
 #include "import/import.h"
 #include "stats/merge.h"
 
@@ -120,7 +121,8 @@ static struct stats *import_file(const char *path, const struct view *v, struct 
                                   .view = v,
                                   .architecture = architecture,
                                   .n_used = (uint32_t)n_used,
-                                  .force = cmd_force};
+                                  .force = cmd_force,
+                                  .to_float = engine_dequantize};
     return format_is("imatrix")                ? import_imatrix(&o, e)
            : format_is("llama-expert-profile") ? import_expert_profile(&o, e)
                                                : import_stats(&o, e);

@@ -102,3 +102,17 @@ bool engine_quantize(const char *in, const char *out, const struct quantize_opts
     out_abort(&file);
     return ok;
 }
+
+bool engine_dequantize(uint32_t type, const void *src, uint64_t n, float *dst, struct err *e)
+{
+    enum ggml_type t = (enum ggml_type)type;
+    if (t == GGML_TYPE_F32) {
+        memcpy(dst, src, n * sizeof *dst);
+        return true;
+    }
+    const struct ggml_type_traits *traits = type < GGML_TYPE_COUNT ? ggml_get_type_traits(t) : NULL;
+    if (!traits || !traits->to_float || n > INT64_MAX || n % (uint64_t)traits->blck_size)
+        return err_set(e, ERR_INPUT, "type %u cannot be read as numbers", type);
+    traits->to_float(src, dst, (int64_t)n);
+    return true;
+}

@@ -21,4 +21,8 @@ bool engine_quantize(const char *in, const char *out, const struct quantize_opts
 /* Whether a name is known; the error lists those that are. */
 bool engine_quantize_type(const char *name, struct err *e);
 
+/* n values of a ggml type (whole blocks) as floats. False: the type has no such conversion, or n is no
+ * multiple of its block. */
+bool engine_dequantize(uint32_t type, const void *src, uint64_t n, float *dst, struct err *e);
+
 #endif

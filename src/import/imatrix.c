@@ -79,30 +79,6 @@ static bool read_counts(const struct gg_file *f, struct stats *s, struct stats_l
 
 /* ---- the estimate: sum over t of ||W x(t)||^2, without the products of different components of x ---- */
 
-static double f32_at(const uint8_t *p, const char *type, uint64_t i)
-{
-    uint32_t bits;
-    float v;
-    if (!strcasecmp(type, "f32")) {
-        memcpy(&v, p + 4 * i, 4);
-        return (double)v;
-    }
-    uint16_t h = (uint16_t)(p[2 * i] | p[2 * i + 1] << 8);
-    if (!strcasecmp(type, "bf16")) {
-        bits = (uint32_t)h << 16;
-        memcpy(&v, &bits, 4);
-        return (double)v;
-    }
-    double m = h & 1023, sign = h & 0x8000 ? -1 : 1;
-    int x = h >> 10 & 31;
-    return sign * (x == 31 ? INFINITY : x ? ldexp(1024 + m, x - 25) : ldexp(m, -24));
-}
-
-static bool is_float(const char *type)
-{
-    return !strcasecmp(type, "f32") || !strcasecmp(type, "f16") || !strcasecmp(type, "bf16");
-}
-
 /* The layer's ffn_down if the estimate can be made with it; NULL: not. Biases and scales would be missing in
  * it. */
 static const struct view_tensor *down_of(const struct view *v, uint32_t il)
@@ -116,52 +92,62 @@ static const struct view_tensor *down_of(const struct view *v, uint32_t il)
     }
     snprintf(name, sizeof name, "blk.%u.ffn_down_exps.weight", il);
     const struct view_tensor *t = v->gguf ? view_find(v, name) : NULL;
-    return t && t->axis == 2 && t->n_dims == 3 && is_float(t->type) ? t : NULL;
+    return t && t->axis == 2 && t->n_dims == 3 ? t : NULL;
 }
 
+struct rows {
+    uint8_t *raw;
+    float *v;
+};
+
 /* Row by row of W [F, H] of one expert: sum_j in_sum2[j] * W[h][j]^2. */
-static bool estimate_expert(const struct view *v, const struct view_tensor *t, uint32_t expert,
-                            const float *in2, uint8_t *row, double *out, struct err *e)
+static bool estimate_expert(const struct import_opts *o, const struct view_tensor *t, uint32_t expert,
+                            const float *in2, const struct rows *row, double *out, struct err *e)
 {
+    const struct view *v = o->view;
     uint64_t cols = t->dims[0], rows = t->dims[1], bytes = t->bytes / t->dims[2] / rows;
+    uint32_t type = v->gguf->tensors[t - v->tensors].type;
     *out = 0;
     for (uint64_t h = 0; h < rows; h++) {
-        if (!file_pread(view_fd(v, t), row, bytes, t->off + (expert * rows + h) * bytes, e))
+        if (!file_pread(view_fd(v, t), row->raw, bytes, t->off + (expert * rows + h) * bytes, e) ||
+            !o->to_float(type, row->raw, cols, row->v, e))
             return false;
-        for (uint64_t j = 0; j < cols; j++) {
-            double w = f32_at(row, t->type, j);
-            *out += (double)in2[j] * w * w;
-        }
+        for (uint64_t j = 0; j < cols; j++)
+            *out += (double)in2[j] * (double)row->v[j] * (double)row->v[j];
     }
     return (isfinite(*out) && *out >= 0) ||
            err_set(e, ERR_INPUT, "tensor '%s', expert %u: the estimate is %g", t->name, expert, *out);
 }
 
-static bool estimate_layer(const struct gg_file *f, const struct view *v, struct stats *s,
+static bool estimate_layer(const struct gg_file *f, const struct import_opts *o, struct stats *s,
                            struct stats_layer *l, struct err *e)
 {
-    const struct view_tensor *t = down_of(v, l->il);
+    const struct view_tensor *t = down_of(o->view, l->il);
     float *in2 = read_f32(f, find(f, l->il, weights[0], "in_sum2"), t->dims[0], s->n_experts, e);
-    uint8_t *row = in2 ? mem_try(t->dims[0], 4, t->name, e) : NULL;
-    bool ok = row != NULL;
+    struct rows row = {in2 ? mem_try(t->bytes / t->dims[2] / t->dims[1], 1, t->name, e) : NULL, NULL};
+    row.v = row.raw ? mem_try(t->dims[0], sizeof *row.v, t->name, e) : NULL;
+    bool ok = row.v != NULL;
     for (uint32_t j = 0; ok && j < s->n_experts; j++)
         if (l->half[EVEN][j].count)
-            ok = estimate_expert(v, t, j, in2 + j * t->dims[0], row, &l->half[EVEN][j].ean_sq_sum, e);
-    free(row);
+            ok = estimate_expert(o, t, j, in2 + j * t->dims[0], &row, &l->half[EVEN][j].ean_sq_sum, e);
+    free(row.raw);
+    free(row.v);
     free(in2);
     return ok;
 }
 
-static bool estimate(const struct gg_file *f, const struct view *v, struct stats *s, struct err *e)
+static bool estimate(const struct gg_file *f, const struct import_opts *o, struct stats *s, struct err *e)
 {
+    const struct view *v = o->to_float ? o->view : NULL;
     for (uint32_t i = 0; v && i < s->n_layers; i++)
         if (!down_of(v, s->layers[i].il) || !find(f, s->layers[i].il, weights[0], "in_sum2")) {
-            log_note("note: output norms are not estimated: that needs ffn_down as F32, F16 or BF16, without "
-                     "biases and scales, in all layers");
+            log_note(
+                "note: output norms are not estimated: that needs a GGUF model with ffn_down without biases and "
+                "scales, in all layers");
             return true;
         }
     for (uint32_t i = 0; v && i < s->n_layers; i++)
-        if (!estimate_layer(f, v, s, &s->layers[i], e))
+        if (!estimate_layer(f, o, s, &s->layers[i], e))
             return false;
     if (v) {
         json_t *a = json_array();
@@ -222,7 +208,7 @@ static struct stats *read_all(const struct gg_file *f, const struct import_opts 
     bool ok = true;
     for (uint32_t i = 0; ok && i < s->n_layers; i++)
         ok = read_counts(f, s, &s->layers[i], e);
-    if (ok && estimate(f, o->view, s, e))
+    if (ok && estimate(f, o, s, e))
         return import_end(s, e);
     stats_free(s);
     return NULL;

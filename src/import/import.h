@@ -14,6 +14,8 @@ struct import_opts {
     const char *architecture; /* general.architecture */
     uint32_t n_used;          /* experts per token; 0: told by the file, if it can */
     bool force;               /* counts that look scrambled are a warning */
+    /* Reads n values of a ggml type (engine_dequantize); NULL: norms are not estimated. */
+    bool (*to_float)(uint32_t type, const void *src, uint64_t n, float *dst, struct err *e);
 };
 
 /* llama-expert-profile's JSON: an object of layers with total_tokens, activation_counts, ean_mean, reap and
@@ -21,8 +23,8 @@ struct import_opts {
  * credited outputs to the wrong experts. NULL with *e. */
 struct stats *import_expert_profile(const struct import_opts *o, struct err *e);
 
-/* An importance matrix of llama.cpp in GGUF form. Counts are exact. With the model, whose ffn_down must be
- * stored as F32, F16 or BF16, ean_sq_sum is estimated (docs/score.md). NULL with *e. */
+/* An importance matrix of llama.cpp in GGUF form. Counts are exact. With the model, of any type, ean_sq_sum
+ * is estimated (docs/score.md). NULL with *e. */
 struct stats *import_imatrix(const struct import_opts *o, struct err *e);
 
 /* Whichever of the two the file is. */

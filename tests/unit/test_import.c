@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "engine/quantize.h"
 #include "gguf/gguf_file.h"
 #include "import/import.h"
 #include "tempdir.h"
@@ -314,7 +315,7 @@ static void test_imatrix_estimate(void **state)
     }
     put_bytes("im.gguf", b.s, b.n);
     buf_clear(&b);
-    struct import_opts o = {.path = at("im.gguf"), .view = v};
+    struct import_opts o = {.path = at("im.gguf"), .view = v, .to_float = engine_dequantize};
     struct stats *s = import_imatrix(&o, &e);
     if (!s)
         fail_msg("%s", e.msg);
