@@ -4,6 +4,7 @@
  * when no error is set; the text that comes out is UTF-8 without NUL and within its limit. The same bytes as
  * a whole body, as an error, and as a row of prompts. */
 #include "base/text.h"
+#include "fuzz.h"
 #include "serve/answer.h"
 #include "serve/prompts.h"
 #include "serve/sse.h"
@@ -11,12 +12,6 @@
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define MUST(cond)                  \
-    do {                            \
-        if (!(cond))                \
-            BUG("fuzz: %s", #cond); \
-    } while (0)
 
 struct sink {
     struct buf all;

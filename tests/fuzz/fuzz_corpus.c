@@ -4,16 +4,11 @@
  * that keeps the promises of corpus.h after success (nothing empty, no NUL inside, token ids of 0 or more).
  */
 #include "corpus/corpus.h"
+#include "fuzz.h"
 
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define MUST(cond)                  \
-    do {                            \
-        if (!(cond))                \
-            BUG("fuzz: %s", #cond); \
-    } while (0)
 
 static void check_sample(const struct sample *s)
 {

@@ -2,6 +2,7 @@
  *
  * Importing succeeds exactly when no error is set, and what was imported holds the invariants, ranks by what
  * it holds and refuses the rest. */
+#include "fuzz.h"
 #include "import/import.h"
 
 #include <string.h>
@@ -9,12 +10,6 @@
 #include <unistd.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define MUST(cond)                  \
-    do {                            \
-        if (!(cond))                \
-            BUG("fuzz: %s", #cond); \
-    } while (0)
 
 static void check(const struct stats *s)
 {

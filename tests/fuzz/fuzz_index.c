@@ -2,6 +2,7 @@
  *
  * Parsing succeeds exactly when the error is empty. Names ascend, file names stay in the folder. What was
  * parsed, written by hf_put_index, parses to the same map; and written once more it is the same text. */
+#include "fuzz.h"
 #include "hf/checkpoint.h"
 #include "hf/index.h"
 
@@ -9,12 +10,6 @@
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define MUST(cond)                  \
-    do {                            \
-        if (!(cond))                \
-            BUG("fuzz: %s", #cond); \
-    } while (0)
 
 static char *parse(struct hf_index *x, const void *p, size_t n)
 {

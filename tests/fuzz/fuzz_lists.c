@@ -1,5 +1,6 @@
 /* fuzz_lists.c - any bytes as lists of expert ids: read exactly when there is no error, layers ascending, no
  * id twice; a plan that is made of them can be written and read. */
+#include "fuzz.h"
 #include "plan/make.h"
 
 #include <string.h>
@@ -7,12 +8,6 @@
 #include <unistd.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define MUST(cond)                  \
-    do {                            \
-        if (!(cond))                \
-            BUG("fuzz: %s", #cond); \
-    } while (0)
 
 static void check(const struct id_lists *l, const char *path, enum keep_kind kind, double value)
 {

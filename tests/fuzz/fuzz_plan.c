@@ -3,6 +3,7 @@
  * Loading succeeds exactly when no error is set. In what was loaded layers and ids ascend and every layer has
  * n_keep ids; its document, printed, loads as the same plan. */
 #include "base/buf.h"
+#include "fuzz.h"
 #include "model/plan.h"
 
 #include <string.h>
@@ -10,12 +11,6 @@
 #include <unistd.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define MUST(cond)                  \
-    do {                            \
-        if (!(cond))                \
-            BUG("fuzz: %s", #cond); \
-    } while (0)
 
 /* The loader wants a path: one of a file in memory. */
 static struct plan *load(const void *p, size_t n)

@@ -4,18 +4,13 @@
  * exactly when the error is empty. What was parsed covers the data, and written by st_put_header and parsed
  * again it is the same. */
 #include "base/text.h"
+#include "fuzz.h"
 #include "hf/checkpoint.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define MUST(cond)                  \
-    do {                            \
-        if (!(cond))                \
-            BUG("fuzz: %s", #cond); \
-    } while (0)
 
 struct header {
     char *text;

@@ -4,17 +4,12 @@
  * UTF-8 without a NUL, scores are finite, types are known. */
 #include "base/text.h"
 #include "convert/tokenizer_part.h"
+#include "fuzz.h"
 
 #include <math.h>
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define MUST(cond)                  \
-    do {                            \
-        if (!(cond))                \
-            BUG("fuzz: %s", #cond); \
-    } while (0)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

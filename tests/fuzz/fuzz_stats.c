@@ -3,6 +3,7 @@
  * Loading succeeds exactly when no error is set. What was loaded holds the invariants, has its layers in
  * order, and gives scores or an error that names one; saved again it loads equal, to the last bit of the
  * sums. */
+#include "fuzz.h"
 #include "stats/stats.h"
 
 #include <math.h>
@@ -11,12 +12,6 @@
 #include <unistd.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define MUST(cond)                  \
-    do {                            \
-        if (!(cond))                \
-            BUG("fuzz: %s", #cond); \
-    } while (0)
 
 static struct stats *load(const char *path)
 {

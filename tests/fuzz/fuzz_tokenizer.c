@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "convert/tokenizer.h"
 #include "convert/tokenizer_part.h"
+#include "fuzz.h"
 #include "gguf/gguf_file.h"
 
 #include <fcntl.h>
@@ -16,12 +17,6 @@
 #include <unistd.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define MUST(cond)                  \
-    do {                            \
-        if (!(cond))                \
-            BUG("fuzz: %s", #cond); \
-    } while (0)
 
 enum { CONFIG, TOKENIZER, TOKENIZER_CONFIG, MODEL, TEMPLATE, N_PARTS };
 static const char *const names[N_PARTS] = {"config.json", "tokenizer.json", "tokenizer_config.json",
