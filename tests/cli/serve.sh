@@ -181,7 +181,7 @@ if [[ -x $BIN/serve_batch ]]; then
     refuse 'with a model that does not load' "$BIN/serve_batch" cut.gguf prompts two.json
     absent two.json
     refuse 'with prompts that are not there' "$BIN/serve_batch" "$TINY" nothere two.json
-    no_child() { ! pgrep -f -- "--model $TINY|--model cut.gguf" >/dev/null; }
+    no_child() { ! pgrep -f -- "llama-server .*--model ($TINY|cut.gguf)" >/dev/null; } # not the other tests' --model
     ! command -v pgrep >/dev/null || expect 'no server is left' no_child
 fi
 # what does not load
