@@ -6,6 +6,7 @@
 #include "convert/part.h"
 
 #include "base/err.h"
+#include "base/float.h"
 
 #include <math.h>
 #include <string.h>
@@ -30,20 +31,6 @@ uint32_t num_bytes(enum num t)
     return bytes[t];
 }
 
-static float from_bits(uint32_t u)
-{
-    float f;
-    memcpy(&f, &u, sizeof f);
-    return f;
-}
-
-static uint32_t bits_of(float f)
-{
-    uint32_t u;
-    memcpy(&u, &f, sizeof u);
-    return u;
-}
-
 static uint16_t get16(const uint8_t *p)
 {
     uint16_t u;
@@ -60,43 +47,16 @@ static uint32_t get32(const uint8_t *p)
 
 /* The small formats are widened by placing their bits in a float and moving its exponent with an exact
  * product, which makes their subnormals right as well. */
-float num_f16(uint16_t h)
-{
-    uint32_t abs = h & 0x7fff;
-    uint32_t u = bits_of(from_bits(abs << 13) * 0x1p112f) | (abs >= 0x7c00 ? 0x7f800000 : 0);
-    return from_bits(u | (uint32_t)(h & 0x8000) << 16);
-}
-
 static float from_e4m3(uint8_t b)
 {
     uint32_t abs = b & 0x7f;
-    uint32_t u = abs == 0x7f ? 0x7fc00000 : bits_of(from_bits(abs << 20) * 0x1p120f);
-    return from_bits(u | (uint32_t)(b & 0x80) << 24);
-}
-
-uint16_t num_to_f16(float v)
-{
-    uint32_t u = bits_of(v), abs = u & 0x7fffffff;
-    /* A normal half; the carry may run into the exponent, up to infinity. */
-    uint32_t h = (abs + 0xfff + ((abs >> 13) & 1) - 0x38000000) >> 13;
-    /* Below 2^-14: beside 0.5 a float's last place is 2^-24, the subnormals' step. */
-    uint32_t small = bits_of(from_bits(abs) + 0.5f) - 0x3f000000;
-    h = abs < 0x38800000 ? small : h;
-    h = abs >= 0x47800000 ? 0x7c00 : h; /* 65536 and above */
-    h = abs > 0x7f800000 ? 0x7e00 : h;  /* NaN */
-    return (uint16_t)(h | ((u >> 16) & 0x8000));
-}
-
-uint16_t num_to_bf16(float v)
-{
-    uint32_t u = bits_of(v);
-    uint32_t r = (u + 0x7fff + ((u >> 16) & 1)) >> 16;
-    return (uint16_t)((u & 0x7fffffff) > 0x7f800000 ? (u >> 16) | 64 : r);
+    uint32_t u = abs == 0x7f ? 0x7fc00000 : float_bits(float_from_bits(abs << 20) * 0x1p120f);
+    return float_from_bits(u | (uint32_t)(b & 0x80) << 24);
 }
 
 static float from_e8m0(uint8_t b) /* 2^(b - 127); 255 is NaN */
 {
-    return b == 255 ? NAN : b ? from_bits((uint32_t)b << 23) : 0x1p-127f;
+    return b == 255 ? NAN : b ? float_from_bits((uint32_t)b << 23) : 0x1p-127f;
 }
 
 static float from_f64(const uint8_t *p)
@@ -114,11 +74,11 @@ void num_load(enum num t, const uint8_t *p, uint64_t stride, uint64_t n, float *
         out[i] = (expr);                        \
     break
     switch (t) {
-    case N_F32: EACH(from_bits(get32(p)));
-    case N_F16: EACH(num_f16(get16(p)));
-    case N_BF16: EACH(from_bits((uint32_t)get16(p) << 16));
+    case N_F32: EACH(float_from_bits(get32(p)));
+    case N_F16: EACH(float_of_f16(get16(p)));
+    case N_BF16: EACH(float_from_bits((uint32_t)get16(p) << 16));
     case N_F8_E4M3: EACH(from_e4m3(*p));
-    case N_F8_E5M2: EACH(num_f16((uint16_t)(*p << 8)));
+    case N_F8_E5M2: EACH(float_of_f16((uint16_t)(*p << 8)));
     case N_E8M0: EACH(from_e8m0(*p));
     case N_F64: EACH(from_f64(p));
     case N_NONE: BUG("no number format");
@@ -133,7 +93,7 @@ void num_store(uint32_t type, const float *v, uint64_t n, uint8_t *out)
         return;
     }
     for (uint64_t i = 0; i < n; i++) {
-        uint16_t h = type == T_F16 ? num_to_f16(v[i]) : num_to_bf16(v[i]);
+        uint16_t h = type == T_F16 ? float_to_f16(v[i]) : float_to_bf16(v[i]);
         memcpy(out + 2 * i, &h, 2);
     }
 }

@@ -14,9 +14,6 @@ uint32_t num_bytes(enum num t);
 /* n numbers that lie `stride` numbers apart. */
 void num_load(enum num t, const uint8_t *p, uint64_t stride, uint64_t n, float *out);
 void num_store(uint32_t ggml_type, const float *v, uint64_t n, uint8_t *out); /* f32, f16, bf16 */
-float num_f16(uint16_t bits);
-uint16_t num_to_f16(float v); /* ties to even */
-uint16_t num_to_bf16(float v);
 
 /* ---- how a tensor's bytes are made (image.c) ---- */
 struct source {

@@ -1,6 +1,7 @@
 /* view.c - see view.h: what both formats share. */
 #include "model/view.h"
 #include "base/file.h"
+#include "base/float.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -138,32 +139,6 @@ const char *view_refusal(const struct view *v)
 
 /* ---- the router hash ---- */
 
-static uint16_t bf16_of_f32(uint32_t x)
-{
-    if ((x & 0x7fffffffu) > 0x7f800000u)
-        return (uint16_t)(x >> 16 | 64); /* NaN stays NaN */
-    return (uint16_t)((x + 0x7fffu + (x >> 16 & 1)) >> 16);
-}
-
-static uint32_t f32_of_f16(uint16_t h)
-{
-    uint32_t sign = (uint32_t)(h & 0x8000u) << 16, exp = h >> 10 & 31, man = h & 1023;
-    if (exp == 31)
-        return sign | 0x7f800000u | man << 13;
-    if (exp == 0) {
-        if (!man)
-            return sign;
-        exp = 1;
-        while (!(man & 1024)) {
-            man <<= 1;
-            exp--;
-        }
-        man &= 1023;
-        return sign | (exp + 112) << 23 | man << 13;
-    }
-    return sign | (exp + 112) << 23 | man << 13;
-}
-
 enum float_type { FLOAT_NONE, FLOAT_F32, FLOAT_F16, FLOAT_BF16 };
 
 static enum float_type float_type(const char *type)
@@ -178,13 +153,13 @@ static void to_bf16(const uint8_t *p, uint64_t n, enum float_type type, uint8_t 
 {
     for (uint64_t i = 0; i < n; i++) {
         uint16_t h;
-        if (type == FLOAT_F32)
-            h = bf16_of_f32((uint32_t)p[4 * i] | (uint32_t)p[4 * i + 1] << 8 | (uint32_t)p[4 * i + 2] << 16 |
-                            (uint32_t)p[4 * i + 3] << 24);
-        else {
+        if (type == FLOAT_F32) {
+            h = float_to_bf16(float_from_bits((uint32_t)p[4 * i] | (uint32_t)p[4 * i + 1] << 8 |
+                                              (uint32_t)p[4 * i + 2] << 16 | (uint32_t)p[4 * i + 3] << 24));
+        } else {
             h = (uint16_t)(p[2 * i] | p[2 * i + 1] << 8);
             if (type == FLOAT_F16)
-                h = bf16_of_f32(f32_of_f16(h));
+                h = float_to_bf16(float_of_f16(h));
         }
         out[2 * i] = (uint8_t)h;
         out[2 * i + 1] = (uint8_t)(h >> 8);

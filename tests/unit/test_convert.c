@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "base/file.h"
+#include "base/float.h"
 #include "base/mem.h"
 #include "base/rng.h"
 #include "convert/part.h"
@@ -396,9 +397,9 @@ static void halves_go_both_ways(void **state)
 {
     (void)state;
     for (uint32_t h = 0; h < 65536; h++) {
-        float v = num_f16((uint16_t)h);
+        float v = float_of_f16((uint16_t)h);
         bool nan = (h & 0x7fff) > 0x7c00;
-        assert_true(nan ? isnan(v) : num_to_f16(v) == h);
+        assert_true(nan ? isnan(v) : float_to_f16(v) == h);
     }
 }
 
@@ -421,10 +422,10 @@ static void narrowing_is_the_engines(void **state)
         }
         golden_ok(engine_quantize_rows(T_F16, v, 1, N, want, &e), &e, "f16");
         for (int i = 0; i < N; i++)
-            assert_int_equal(num_to_f16(v[i]), want[i]);
+            assert_int_equal(float_to_f16(v[i]), want[i]);
         golden_ok(engine_quantize_rows(T_BF16, v, 1, N, want, &e), &e, "bf16");
         for (int i = 0; i < N; i++)
-            assert_int_equal(num_to_bf16(v[i]), want[i]);
+            assert_int_equal(float_to_bf16(v[i]), want[i]);
     }
 }
 
