@@ -29,7 +29,7 @@ bool dir_list(const char *path, struct dir_entry **list, size_t *n, struct err *
     if (!d)
         return err_sys(e, "cannot read folder '%s'", path);
     size_t cap = 0;
-    for (const struct dirent *x; (x = readdir(d));) {
+    for (const struct dirent *x; errno = 0, (x = readdir(d));) {
         struct stat st;
         if (!strcmp(x->d_name, ".") || !strcmp(x->d_name, "..") || fstatat(dirfd(d), x->d_name, &st, 0) != 0)
             continue;
@@ -38,7 +38,14 @@ bool dir_list(const char *path, struct dir_entry **list, size_t *n, struct err *
         GROW(*list, *n, cap);
         (*list)[(*n)++] = (struct dir_entry){xstrdup(x->d_name), S_ISDIR(st.st_mode), (uint64_t)st.st_size};
     }
+    bool ok = errno == 0 || err_sys(e, "cannot read folder '%s'", path);
     closedir(d);
+    if (!ok) {
+        dir_list_free(*list, *n);
+        *list = NULL;
+        *n = 0;
+        return false;
+    }
     if (*n)
         qsort(*list, *n, sizeof **list, by_name);
     return true;

@@ -129,6 +129,14 @@ const char *path_base(const char *path)
     return p ? p + 1 : path;
 }
 
+char *path_own_name(const char *path)
+{
+    char *real = realpath(path, NULL);
+    char *name = xstrdup(path_base(real ? real : path));
+    free(real);
+    return name;
+}
+
 char *path_dir(const char *path)
 {
     const char *p = strrchr(path, '/');

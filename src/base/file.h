@@ -27,8 +27,10 @@ bool file_same(const char *a, const char *b); /* the same inode (false if one do
 bool file_would_destroy(const char *out, const char *in);
 
 /* ---- paths ---- */
-const char *path_base(const char *path);            /* last component, in place */
-char *path_dir(const char *path);                   /* "." when there is none; caller frees */
+const char *path_base(const char *path); /* last component, in place */
+char *path_own_name(const char *path);   /* last component of the real path, also of "." and "dir/";
+                                            caller frees */
+char *path_dir(const char *path);        /* "." when there is none; caller frees */
 char *path_join(const char *dir, const char *name); /* caller frees */
 
 /* ---- writing ---- */

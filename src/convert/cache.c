@@ -4,7 +4,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "convert/convert.h"
+#include "convert/load.h"
 
 #include <string.h>
 #include <sys/stat.h>
@@ -40,8 +40,8 @@ static char *file_name(const struct hf_checkpoint *c, const char *dir, const str
     static const char *const others[] = {"tokenizer.json", "tokenizer.model", "tokenizer_config.json",
                                          "chat_template.jinja"};
     struct buf b = {0};
-    char hex[65], *real = realpath(dir, NULL);
-    const char *name = path_base(real ? real : dir), *type = o->type ? o->type : "auto";
+    char hex[65], *name = path_own_name(dir);
+    const char *type = o->type ? o->type : "auto";
     buf_fmt(&b, "%s %s %s\n", REAP_VERSION, type, o->pretokenizer ? o->pretokenizer : "-");
     buf_add(&b, c->config.text, c->config.n);
     for (uint32_t i = 0; i < c->n_files; i++)
@@ -51,17 +51,14 @@ static char *file_name(const struct hf_checkpoint *c, const char *dir, const str
     sha256_bytes(b.s, b.n, hex);
     char *file = xasprintf("%.80s-%.20s-%.16s.gguf", name, type, hex);
     buf_clear(&b);
-    free(real);
+    free(name);
     return file;
 }
 
 static bool make(const struct hf_checkpoint *c, const char *dir, const struct engine_opts *o,
                  const char *path, struct err *e)
 {
-    struct convert_opts co = {.type = o->type,
-                              .quantize = engine_quantize_rows,
-                              .threads = o->threads ? (uint32_t)o->threads : engine_cores(),
-                              .pretokenizer = o->pretokenizer};
+    struct convert_opts co = load_convert_opts(o);
     log_note("converting %s into %s ...", dir, path);
     struct image *im = convert_open(c, dir, &co, e);
     bool ok = im && file_check_space(path, im->size, e) && convert_write(im, path, true, e);

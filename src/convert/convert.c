@@ -724,20 +724,12 @@ static void size_label(const struct planner *p, char dst[64])
     snprintf(dst, 64, "%llux%.*f%c", (unsigned long long)p->in.f.v['E'], v < 9.5 ? 1 : 0, v, units[u].letter);
 }
 
-static char *folder_name(const char *dir)
-{
-    char *real = realpath(dir, NULL);
-    char *name = xstrdup(path_base(real ? real : dir));
-    free(real);
-    return name;
-}
-
 static bool build_header(struct planner *p, const char *dir, struct err *e)
 {
     struct buf keys = {0}, b = {0};
     uint64_t n_keys = 0, off = 0;
     char label[64];
-    char *name = p->o->name ? xstrdup(p->o->name) : folder_name(dir);
+    char *name = p->o->name ? xstrdup(p->o->name) : path_own_name(dir);
     size_label(p, label);
     p->in.name = name;
     p->in.size_label = label;

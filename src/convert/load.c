@@ -1,6 +1,13 @@
 /* load.c - see load.h. */
 #include "convert/load.h"
-#include "convert/convert.h"
+
+struct convert_opts load_convert_opts(const struct engine_opts *o)
+{
+    return (struct convert_opts){.type = o->type,
+                                 .quantize = engine_quantize_rows,
+                                 .threads = o->threads ? (uint32_t)o->threads : engine_cores(),
+                                 .pretokenizer = o->pretokenizer};
+}
 
 static bool read_image(void *ctx, uint64_t off, uint64_t n, void *dst, struct err *e)
 {
@@ -9,10 +16,7 @@ static bool read_image(void *ctx, uint64_t off, uint64_t n, void *dst, struct er
 
 static struct engine *load_checkpoint(const struct view *v, const struct engine_opts *o, struct err *e)
 {
-    struct convert_opts co = {.type = o->type,
-                              .quantize = engine_quantize_rows,
-                              .threads = o->threads ? (uint32_t)o->threads : engine_cores(),
-                              .pretokenizer = o->pretokenizer};
+    struct convert_opts co = load_convert_opts(o);
     struct image *im = convert_open(v->hf, v->path, &co, e);
     struct engine *g = NULL;
     if (im && view_check_header((const uint8_t *)im->header.s, im->header.n, im->size, v->path, e)) {

@@ -1,11 +1,11 @@
 /* checkpoint.c - see checkpoint.h: the folder, its JSON files, the index against the files. */
 #include "hf/checkpoint.h"
+#include "base/dir.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "hf/index.h"
 #include "hf/members.h"
 
-#include <dirent.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -264,20 +264,19 @@ static bool open_indexed(struct hf_checkpoint *c, const char *path, struct err *
 /* What else may be meant, for a folder that is not what we expect: a name in it, NULL if there is none. */
 static char *find_other(const char *dir, const char *prefix, const char *suffix)
 {
-    DIR *d = opendir(dir);
+    struct dir_entry *list;
+    struct err ignored = {0};
+    size_t n, k = strlen(suffix);
     char *found = NULL;
-    for (struct dirent *x; d && (x = readdir(d));) {
-        size_t n = strlen(x->d_name), k = strlen(suffix);
-        if (n < k || strncmp(x->d_name, prefix, strlen(prefix)) != 0 ||
-            strcmp(x->d_name + n - k, suffix) != 0)
-            continue;
-        if (found && strcmp(found, x->d_name) <= 0)
-            continue;
-        free(found);
-        found = xstrdup(x->d_name);
+    if (!dir_list(dir, &list, &n, &ignored))
+        return NULL;
+    for (size_t i = 0; !found && i < n; i++) { /* sorted: the first */
+        size_t len = strlen(list[i].name);
+        if (len >= k && !strncmp(list[i].name, prefix, strlen(prefix)) &&
+            !strcmp(list[i].name + len - k, suffix))
+            found = xstrdup(list[i].name);
     }
-    if (d)
-        closedir(d);
+    dir_list_free(list, n);
     return found;
 }
 

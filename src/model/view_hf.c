@@ -433,13 +433,12 @@ bool view_fill_hf(struct view *v, struct err *e)
     bool ok = fill(&r, e);
     free(r.blocks);
     free(r.parts);
-    if (ok) { /* the folder's own name, also for "." and "dir/" */
-        char *real = realpath(v->path, NULL);
+    if (ok) {
+        char *name = path_own_name(v->path);
         struct buf b = {0};
-        const char *base = path_base(real ? real : v->path);
-        buf_safe(&b, base, strlen(base));
+        buf_safe(&b, name, strlen(name));
         v->name = b.s ? b.s : xstrdup("model");
-        free(real);
+        free(name);
         if (guessed(v))
             log_note(
                 "note: architecture '%s' (%s) is not known; its names follow the usual pattern and are taken "
