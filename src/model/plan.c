@@ -56,8 +56,11 @@ static bool read_plan(struct plan *p, struct err *e)
         return false;
     if (n < 1 || n > 65536)
         return err_set(e, ERR_INPUT, "n_keep is %llu, expected 1 to 65536", (unsigned long long)n);
+    if (json_object_size(keep) == 0)
+        return err_set(e, ERR_INPUT,
+                       "'keep' has no layers (0 entries), expected one for each layer with experts");
     p->n_keep = (uint32_t)n;
-    p->layers = xcalloc(json_object_size(keep) + 1, sizeof *p->layers);
+    p->layers = xcalloc(json_object_size(keep), sizeof *p->layers);
     json_object_foreach (keep, key, ids) {
         char *end;
         unsigned long il = strtoul(key, &end, 10);

@@ -31,7 +31,7 @@ bad_plan schema
 P keep -
 bad_plan "'keep' is missing"
 P keep '{}'
-bad_plan 'layer 0 has experts, but no entry'
+bad_plan 'no layers'
 P keep '[[0,1]]'
 bad_plan "'keep' is a list"
 P n_keep -
