@@ -4,7 +4,6 @@
 #include "plan/make.h"
 
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -26,9 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char path[64];
     struct id_lists l;
     struct err e = {0};
-    int fd = memfd_create("fuzz", MFD_CLOEXEC);
-    MUST(fd >= 0 && write(fd, data, size) == (ssize_t)size);
-    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    int fd = fuzz_file(data, size, path);
     bool ok = lists_read(path, &l, &e);
     MUST(ok == (e.code == ERR_NONE));
     MUST(ok || (!l.l && !l.n));

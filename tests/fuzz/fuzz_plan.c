@@ -7,7 +7,6 @@
 #include "model/plan.h"
 
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -17,9 +16,7 @@ static struct plan *load(const void *p, size_t n)
 {
     char path[64];
     struct err e = {0};
-    int fd = memfd_create("fuzz", MFD_CLOEXEC);
-    MUST(fd >= 0 && write(fd, p, n) == (ssize_t)n);
-    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    int fd = fuzz_file(p, n, path);
     struct plan *plan = plan_load(path, &e);
     close(fd);
     MUST((plan != NULL) == (e.code == ERR_NONE));
