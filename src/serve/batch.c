@@ -161,14 +161,20 @@ static bool ask(struct run *r, struct http *h, const struct http_request *q, str
 
 /* ---- the server ---- */
 
+/* A short question about the server; its answer is small and soon there. */
+static struct http_request probe(const struct run *r, char *url, char *body)
+{
+    return (struct http_request){.url = url,
+                                 .body = body,
+                                 .connect_timeout = r->o->connect_timeout,
+                                 .timeout = r->o->timeout < PROBE_TIMEOUT ? r->o->timeout : PROBE_TIMEOUT,
+                                 .max_bytes = MAX_BODY};
+}
+
 static json_t *get_json(struct run *r, struct http *h, const char *path, char *body, struct err *e)
 {
     char *url = xasprintf("%s%s", r->base, path);
-    struct http_request q = {.url = url,
-                             .body = body,
-                             .connect_timeout = r->o->connect_timeout,
-                             .timeout = r->o->timeout < PROBE_TIMEOUT ? r->o->timeout : PROBE_TIMEOUT,
-                             .max_bytes = MAX_BODY};
+    struct http_request q = probe(r, url, body);
     struct http_response x;
     struct answer none = {0};
     struct tries tries;
@@ -235,11 +241,7 @@ static int64_t count_tokens(struct run *r, struct http *h, const char *text)
     json_object_set_new(o, "add_special", json_false());
     json_object_set_new(o, "add_special_tokens", json_false());
     char *body = json_dumps(o, JSON_COMPACT), *url = xasprintf("%s/tokenize", r->base);
-    struct http_request q = {.url = url,
-                             .body = body,
-                             .connect_timeout = r->o->connect_timeout,
-                             .timeout = r->o->timeout < PROBE_TIMEOUT ? r->o->timeout : PROBE_TIMEOUT,
-                             .max_bytes = MAX_BODY};
+    struct http_request q = probe(r, url, body);
     struct http_response x;
     struct err ignored = {0};
     json_t *v = NULL;
