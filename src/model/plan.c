@@ -165,10 +165,15 @@ const uint32_t *plan_keep(const struct plan *p, const struct view *v, const stru
 int64_t plan_number(const struct plan *p, const struct view *v, const struct view_tensor *x)
 {
     const uint32_t *keep = plan_keep(p, v, x);
-    for (uint32_t i = 0; i < p->n_keep; i++)
-        if (keep[i] == (uint32_t)x->expert)
-            return i;
-    return -1;
+    uint32_t at = 0, end = p->n_keep; /* asked for every tensor of every expert, several times: bisect */
+    while (at < end) {
+        uint32_t mid = at + (end - at) / 2;
+        if (keep[mid] < (uint32_t)x->expert)
+            at = mid + 1;
+        else
+            end = mid;
+    }
+    return at < p->n_keep && keep[at] == (uint32_t)x->expert ? (int64_t)at : -1;
 }
 
 uint64_t plan_bytes(const struct plan *p, const struct view *v, const struct view_tensor *x)

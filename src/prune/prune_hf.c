@@ -18,6 +18,7 @@
 
 #define CARD       "README.md"
 #define MAX_DEPTH  8
+#define N_JSON     3 /* files that name experts */
 #define MAX_README (16u << 20)
 
 struct tensor_out {
@@ -36,7 +37,8 @@ struct job {
     uint32_t n_files;
     uint64_t data_bytes, n_elements; /* of all tensors */
     struct out_dir dir;
-    struct out *outs; /* of the files */
+    struct out *outs;        /* of the files */
+    struct buf json[N_JSON]; /* the edited texts; empty: there is no such file */
     struct progress progress;
     uint64_t done;
 };
@@ -291,24 +293,29 @@ static bool put_text(const struct job *j, const char *name, const struct buf *b,
     return ok;
 }
 
+struct pruning {
+    const struct view *v;
+    const struct plan *p;
+};
+
 static const uint32_t *keep_of(void *ctx, int64_t layer)
 {
-    const struct job *j = ctx;
-    int i = layer < 0           ? (int)j->v->n_layers - 1
+    const struct pruning *x = ctx;
+    int i = layer < 0           ? (int)x->v->n_layers - 1
             : layer > INT32_MAX ? -1
-                                : view_plan_layer(j->v, (int32_t)layer);
-    return i < 0 ? NULL : j->p->layers[i].keep;
+                                : view_plan_layer(x->v, (int32_t)layer);
+    return i < 0 ? NULL : x->p->layers[i].keep;
 }
 
 bool prune_edit_json(const struct view *v, const struct plan *p, const struct hf_json *json, bool config,
                      bool drop_mtp, struct buf *out, struct err *e)
 {
-    struct job j = {.v = (struct view *)(uintptr_t)v, .p = p};
+    struct pruning x = {v, p};
     struct hf_edit_plan plan = {.n_experts = v->shape.n_experts,
                                 .n_keep = p->n_keep,
                                 .n_layers = v->n_blocks - v->n_mtp,
                                 .keep = keep_of,
-                                .ctx = &j,
+                                .ctx = &x,
                                 .drop_mtp = drop_mtp};
     return hf_edit_config(&json->doc, &plan, config, out, e);
 }
@@ -341,19 +348,32 @@ static bool add_count_aliases(const struct buf *text, uint32_t n_keep, struct bu
     return ok;
 }
 
-static bool write_json(const struct job *j, const struct hf_json *json, const char *name, bool config,
-                       struct err *e)
+static const char *const json_names[N_JSON] = {"config.json", "hf_quant_config.json", "quantize_config.json"};
+
+/* The JSON files as they will be: they must be editable, and it is better to know that now than behind
+ * gigabytes. */
+static bool edit_json(struct job *j, struct err *e)
 {
-    struct buf b = {0}, aliased = {0};
-    if (!json->text)
-        return true;
-    bool ok = prune_edit_json(j->v, j->p, json, config, j->o->drop_mtp, &b, e);
-    if (ok && config && j->o->count_aliases)
-        ok = add_count_aliases(&b, j->p->n_keep, &aliased, e);
-    ok = (ok && put_text(j, name, aliased.n ? &aliased : &b, e)) || err_ctx(e, "%s", name);
-    buf_clear(&b);
-    buf_clear(&aliased);
-    return ok;
+    const struct hf_checkpoint *c = j->v->hf;
+    const struct hf_json *json[N_JSON] = {&c->config, &c->hf_quant_config, &c->quantize_config};
+    for (int i = 0; i < N_JSON; i++) {
+        struct buf plain = {0}, *to = i == 0 && j->o->count_aliases ? &plain : &j->json[i];
+        bool ok = !json[i]->text || prune_edit_json(j->v, j->p, json[i], i == 0, j->o->drop_mtp, to, e);
+        if (ok && to == &plain)
+            ok = add_count_aliases(&plain, j->p->n_keep, &j->json[i], e);
+        buf_clear(&plain);
+        if (!ok)
+            return err_ctx(e, "%s", json_names[i]) || err_ctx(e, "%s", j->v->path);
+    }
+    return true;
+}
+
+static bool write_json(const struct job *j, struct err *e)
+{
+    for (int i = 0; i < N_JSON; i++)
+        if (j->json[i].n && !put_text(j, json_names[i], &j->json[i], e))
+            return err_ctx(e, "%s", json_names[i]);
+    return true;
 }
 
 static bool ends_with(const char *s, const char *end)
@@ -520,23 +540,11 @@ static bool measure(struct job *j, struct err *e)
         buf_clear(&h);
     }
     j->r->bytes_out += j->data_bytes;
-    /* the JSON files must be editable; better to know now than behind gigabytes */
-    const struct hf_json *json[] = {&j->v->hf->config, &j->v->hf->hf_quant_config,
-                                    &j->v->hf->quantize_config};
-    static const char *const names[] = {"config.json", "hf_quant_config.json", "quantize_config.json"};
-    for (int i = 0; i < 3; i++) {
-        struct buf b = {0};
-        bool ok = !json[i]->text || prune_edit_json(j->v, j->p, json[i], i == 0, j->o->drop_mtp, &b, e);
-        buf_clear(&b);
-        if (!ok)
-            return err_ctx(e, "%s", names[i]) || err_ctx(e, "%s", j->v->path);
-    }
-    return true;
+    return edit_json(j, e);
 }
 
 static bool write_all(struct job *j, struct err *e)
 {
-    const struct hf_checkpoint *c = j->v->hf;
     struct buf index = {0};
     bool ok = write_weights(j, e);
     if (ok && needs_index(j)) {
@@ -544,11 +552,9 @@ static bool write_all(struct job *j, struct err *e)
         ok = put_text(j, HF_INDEX_NAME, &index, e);
         buf_clear(&index);
     }
-    return ok && write_json(j, &c->config, "config.json", true, e) &&
-           write_json(j, &c->hf_quant_config, "hf_quant_config.json", false, e) &&
-           write_json(j, &c->quantize_config, "quantize_config.json", false, e) &&
-           copy_others(j, j->v->path, j->dir.part, 0, e) && (j->o->no_card || write_card(j, e)) &&
-           (j->o->no_provenance || write_provenance(j, e)) && out_dir_commit(&j->dir, e);
+    return ok && write_json(j, e) && copy_others(j, j->v->path, j->dir.part, 0, e) &&
+           (j->o->no_card || write_card(j, e)) && (j->o->no_provenance || write_provenance(j, e)) &&
+           out_dir_commit(&j->dir, e);
 }
 
 bool prune_hf(struct view *v, const struct plan *p, const struct prune_opts *o, struct prune_result *r,
@@ -570,6 +576,8 @@ bool prune_hf(struct view *v, const struct plan *p, const struct prune_opts *o, 
     }
     for (uint32_t f = 0; f < j.n_files; f++)
         free(j.files[f]);
+    for (int i = 0; i < N_JSON; i++)
+        buf_clear(&j.json[i]);
     free(j.files);
     free(j.tensors);
     return ok;
