@@ -1,8 +1,7 @@
-/* decode.c - the decode calls that `reap profile` would make, and nothing else: nobody observes, and logits
- * are wanted for the last token of each call only. The yardstick for what observing costs.
+/* decode.c - the decode calls that `reap profile` would make, and nothing else: nobody observes, and logits are wanted for the last
+ * token of each call only. The yardstick for what observing costs.
  *
- *   decode MODEL.gguf CORPUS [--ctx N] [--ubatch N] [--threads N] [--sequences N] [--separate-streams]
- * [--all-logits]
+ *   decode MODEL.gguf CORPUS [--ctx N] [--ubatch N] [--threads N] [--sequences N] [--separate-streams] [--all-logits]
  *
  * Prints tokens, seconds and tokens per second. */
 #include "base/log.h"

@@ -1,9 +1,7 @@
-/* make_moe.c - writes a synthetic MoE model (qwen3moe, no tokenizer) of any size, quickly and in little
- * memory: random quantised blocks with scales that keep activations around 1, so that the engine computes
- * with it as with a real one.
+/* make_moe.c - writes a synthetic MoE model (qwen3moe, no tokenizer) of any size, quickly and in little memory: random quantised
+ * blocks with scales that keep activations around 1, so that the engine computes with it as with a real one.
  *
- *   make_moe OUT.gguf [layers=8] [experts=128] [used=8] [embd=1024] [ffn=512] [vocab=4096]
- * [type=q8_0|q4_0|f16|f32] */
+ *   make_moe OUT.gguf [layers=8] [experts=128] [used=8] [embd=1024] [ffn=512] [vocab=4096] [type=q8_0|q4_0|f16|f32] */
 #include "base/err.h"
 #include "gguf/gguf_file.h"
 

@@ -28,9 +28,9 @@ bool file_would_destroy(const char *out, const char *in);
 
 /* ---- paths ---- */
 const char *path_base(const char *path); /* last component, in place */
-char *path_own_name(const char *path);   /* last component of the real path, also of "." and "dir/";
-                                            caller frees */
-char *path_dir(const char *path);        /* "." when there is none; caller frees */
+/* Last component of the real path, also of "." and "dir/"; caller frees. */
+char *path_own_name(const char *path);
+char *path_dir(const char *path);                   /* "." when there is none; caller frees */
 char *path_join(const char *dir, const char *name); /* caller frees */
 
 /* ---- writing ---- */
@@ -63,8 +63,8 @@ void out_abort(struct out *o);
 
 /* The whole of a small file at once, with the same promise. */
 bool file_write_atomic(const char *path, const void *p, uint64_t n, bool force, struct err *e);
-/* Refuses early what out_open would refuse late: output exists without force, folder missing or not writable.
- */
+/* Refuses early what out_open would refuse late: output exists without force, folder missing or not
+ * writable. */
 bool file_check_output(const char *path, bool force, struct err *e);
 /* Fails when the file system of `path` has less than n bytes free for us. */
 bool file_check_space(const char *path, uint64_t n, struct err *e);

@@ -46,8 +46,8 @@ void jdoc_str(const struct jdoc *d, uint32_t node, struct buf *b);
 void jdoc_key(const struct jdoc *d, uint32_t node, struct buf *b);
 bool jdoc_str_is(const struct jdoc *d, uint32_t node, const char *s);
 bool jdoc_key_is(const struct jdoc *d, uint32_t node, const char *s);
-/* A whole number 0..2^64-1 written without sign, fraction or exponent; false otherwise (or node JSPAN_NONE).
- */
+/* A whole number 0..2^64-1 written without sign, fraction or exponent; false otherwise (or node
+ * JSPAN_NONE). */
 bool jdoc_u64(const struct jdoc *d, uint32_t node, uint64_t *out);
 bool jdoc_f64(const struct jdoc *d, uint32_t node, double *out); /* any number */
 const char *jdoc_kind_name(const struct jdoc *d,

@@ -17,8 +17,8 @@ void opt_list_clear(struct opt_list *l)
     *l = (struct opt_list){0};
 }
 
-/* The option that `arg` (with its dashes) names, and the value that is glued to it ("--a=v", "-ov"), if any.
- */
+/* The option that `arg` (with its dashes) names, and the value that is glued to it ("--a=v", "-ov"), if
+ * any. */
 static const struct opt *find(const char *arg, const struct opt *const *tables, const char **glued)
 {
     const struct opt *prefix = NULL;

@@ -15,9 +15,9 @@ const char *human_count(uint64_t n, char dst[32]); /* 1234567 -> "1,234,567" */
 /* The whole string is one number, or false. */
 bool parse_u64(const char *s, uint64_t *out);
 bool parse_i64(const char *s, int64_t *out);
-bool parse_f64(const char *s, double *out);      /* finite */
-bool parse_size(const char *s, uint64_t *bytes); /* "9.75G", "800MiB", "1200": K M G T = powers of 1000, Ki..
-                                                    = powers of 1024, optional B */
+bool parse_f64(const char *s, double *out); /* finite */
+/* "9.75G", "800MiB", "1200": K M G T = powers of 1000, Ki.. = powers of 1024, optional B */
+bool parse_size(const char *s, uint64_t *bytes);
 
 size_t utf8_len(const char *s,
                 size_t n); /* of the sequence that s begins with: 1..4, 0 if it is not valid UTF-8 (n > 0) */

@@ -15,7 +15,7 @@ static const struct opt opts[] = {
     {.kind = OPT_END},
 };
 
-static const char *marks(const struct compare_side *s)
+static const char *marks(const struct runs_side *s)
 {
     return s->endless ? s->loops.period ? "LR" : "L-" : s->loops.period ? "-R" : "--";
 }
@@ -31,14 +31,14 @@ static void row(struct buf *b, const struct runs_row *r)
 }
 
 static void mean_row(struct buf *b, const char *what, const char *fmt, double scale,
-                     const struct compare_mean *x, const struct compare_mean *y)
+                     const struct runs_mean *x, const struct runs_mean *y)
 {
     char s[2][32] = {"-", "-"};
-    const struct compare_mean *m[] = {x, y};
+    const struct runs_mean *m[] = {x, y};
     if (!x->n && !y->n)
         return;
     for (int i = 0; i < 2; i++) {
-        double v = compare_mean_of(m[i]) * scale;
+        double v = runs_mean_of(m[i]) * scale;
         if (!m[i]->n)
             continue;
         if (!strcmp(fmt, "%"))
@@ -63,7 +63,7 @@ static void rate_row(struct buf *b, const char *what, uint64_t x, uint64_t y, ui
     buf_fmt(b, "%-24s %20s %24s\n", what, s[0], s[1]);
 }
 
-static void totals(struct buf *b, const struct compare_total *t)
+static void totals(struct buf *b, const struct runs_total *t)
 {
     char s[64];
     rate_cell(s, t->n_exact, t->n);
@@ -81,7 +81,7 @@ static void totals(struct buf *b, const struct compare_total *t)
     mean_row(b, "seconds to the first token", "", 1, &t->base.first_token, &t->pruned.first_token);
 }
 
-static void category_row(struct buf *b, const struct compare_total *t)
+static void category_row(struct buf *b, const struct runs_total *t)
 {
     double n = (double)t->n;
     buf_fmt(b, "%6llu %8.1f %% %7.1f %% %7.1f %% %7.1f %%   %s\n", (unsigned long long)t->n,
@@ -89,7 +89,7 @@ static void category_row(struct buf *b, const struct compare_total *t)
             100 * (double)t->pruned.n_loops / n, t->category ? t->category : "(none)");
 }
 
-static void to_text(struct buf *b, const struct compare *c)
+static void to_text(struct buf *b, const struct runs *c)
 {
     buf_str(b, "similar     words: base  pruned   ends: base  pruned   prompt\n");
     for (uint64_t i = 0; i < c->n_rows; i++)
@@ -114,7 +114,7 @@ static bool check_output(const char *base, const char *pruned, struct err *e)
     return file_check_output(out, cmd_force, e);
 }
 
-static bool write_file(const struct compare *c, struct err *e)
+static bool write_file(const struct runs *c, struct err *e)
 {
     json_t *o = runs_json(c, true);
     bool ok = json_write(out, o, cmd_force, e);
@@ -127,7 +127,7 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     (void)n;
     if (out && !check_output(args[0], args[1], e))
         return false;
-    struct compare *c = runs_open(args[0], args[1], e);
+    struct runs *c = runs_open(args[0], args[1], e);
     bool ok = c && (!out || write_file(c, e));
     if (ok && cmd_json) {
         ok = cmd_print_json("compare", runs_json(c, false), e);

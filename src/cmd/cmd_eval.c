@@ -5,8 +5,8 @@
 #include "base/text.h"
 #include "cmd/cmd.h"
 #include "convert/load.h"
-#include "eval/compare.h"
-#include "eval/mask.h"
+#include "eval/against.h"
+#include "eval/plan_mask.h"
 #include "model/view.h"
 
 #include <math.h>
@@ -111,7 +111,7 @@ struct result {
     json_t *texts;
     struct buf text;
     struct eval_score score; /* over all texts */
-    struct compare_sums sums;
+    struct against_sums sums;
     float *kl; /* of all texts, one behind the other */
     uint32_t n;
 };
@@ -123,7 +123,7 @@ static void row(struct buf *b, const char *name, const struct eval_score *s)
             human_count(s->n_scored, n));
 }
 
-static void compare_rows(struct buf *b, const char *name, const struct compare_result *r)
+static void compare_rows(struct buf *b, const char *name, const struct against_result *r)
 {
     row(b, name, &r->score);
     buf_fmt(b, "  base                       %10.4f +/- %.4f   ratio %.5f +/- %.5f\n", r->base.ppl,
@@ -137,11 +137,11 @@ static void compare_rows(struct buf *b, const char *name, const struct compare_r
 }
 
 static void note(struct result *r, const char *name, const struct eval_score *s,
-                 const struct compare_result *c)
+                 const struct against_result *c)
 {
     json_t *o = eval_score_json(name, s);
     if (c) {
-        compare_json(o, c);
+        against_json(o, c);
         compare_rows(&r->text, name, c);
     } else {
         row(&r->text, name, s);
@@ -153,17 +153,17 @@ static void note(struct result *r, const char *name, const struct eval_score *s,
 
 /* ---- evaluating ---- */
 
-static bool compare_all(struct compare *c, struct err *e)
+static bool compare_all(struct against *c, struct err *e)
 {
     struct progress p;
     uint64_t total = 0, done = 0;
     bool ok = true;
     for (uint32_t b = 0; b < c->n_batches; b++)
-        total += compare_tokens(c, b);
+        total += against_tokens(c, b);
     progress_start(&p, "comparing", "tokens", total, 0);
     for (uint32_t b = 0; ok && b < c->n_batches; b++) {
-        ok = compare_batch(c, b, e);
-        progress_set(&p, done += compare_tokens(c, b));
+        ok = against_batch(c, b, e);
+        progress_set(&p, done += against_tokens(c, b));
     }
     progress_end(&p);
     return ok;
@@ -172,24 +172,24 @@ static bool compare_all(struct compare *c, struct err *e)
 static bool compare_text(const struct models *m, const char *path, uint32_t n_ctx, struct result *r,
                          struct err *e)
 {
-    const struct compare_side sides[] = {
+    const struct against_side sides[] = {
         {m->base ? m->base->path : m->v->path, m->base ? m->base_engine : m->g, m->base ? m->base : m->v,
          NULL},
         {m->v->path, m->g, m->v, m->plan},
     };
-    struct compare *c = compare_open(sides, 2, path, n_ctx, true, e);
+    struct against *c = against_open(sides, 2, path, n_ctx, true, e);
     bool ok = c && compare_all(c, e);
     if (ok) {
         uint64_t n = c->sums[0].n;
         r->kl = xrealloc(r->kl, r->sums.n + n, sizeof *r->kl);
         memcpy(r->kl + r->sums.n, c->kl[0], n * sizeof *r->kl);
-        struct compare_result x = compare_result(&c->sums[0], c->kl[0]);
+        struct against_result x = against_result(&c->sums[0], c->kl[0]);
         x.score.n_tokens = c->n_tokens;
         x.score.n_windows = c->n_windows;
-        compare_add(&r->sums, &c->sums[0]);
+        against_add(&r->sums, &c->sums[0]);
         note(r, path_base(path), &x.score, &x);
     }
-    compare_free(c);
+    against_free(c);
     return ok;
 }
 
@@ -241,9 +241,9 @@ static json_t *plan_json(const struct plan *p)
 
 static bool print(const struct models *m, struct result *r, struct err *e)
 {
-    struct compare_result all;
+    struct against_result all;
     if (m->compare) { /* over all tokens alike, not over the means of texts */
-        all = compare_result(&r->sums, r->kl);
+        all = against_result(&r->sums, r->kl);
         r->score.ppl_stderr = all.score.ppl_stderr;
     }
     json_t *o = eval_report(view_identity(m->v), r->texts, &r->score);
@@ -251,7 +251,7 @@ static bool print(const struct models *m, struct result *r, struct err *e)
         json_object_set_new(o, "plan", plan_json(m->plan));
     if (m->compare) {
         json_object_set_new(o, "base", view_identity(m->base ? m->base : m->v));
-        compare_json(json_object_get(o, "total"), &all);
+        against_json(json_object_get(o, "total"), &all);
         if (r->n > 1)
             compare_rows(&r->text, "all", &all);
     } else if (r->n > 1) {

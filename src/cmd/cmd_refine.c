@@ -70,8 +70,8 @@ static bool check_files(const struct refine_opts *o, struct err *e)
     return ok;
 }
 
-static void row(struct buf *b, const char *name, const struct compare_result *x,
-                const struct compare_result *y)
+static void row(struct buf *b, const char *name, const struct against_result *x,
+                const struct against_result *y)
 {
     buf_fmt(
         b,
@@ -79,13 +79,13 @@ static void row(struct buf *b, const char *name, const struct compare_result *x,
         name, x->kl_mean, y->kl_mean, x->score.ppl, y->score.ppl, x->base.ppl, 100 * x->top1, 100 * y->top1);
 }
 
-static json_t *pair(const struct compare_result *x, const struct compare_result *y)
+static json_t *pair(const struct against_result *x, const struct against_result *y)
 {
     json_t *o = json_object(), *a = json_object(), *b = json_object();
     json_object_set_new(a, "ppl", json_real(x->score.ppl));
-    compare_json(a, x);
+    against_json(a, x);
     json_object_set_new(b, "ppl", json_real(y->score.ppl));
-    compare_json(b, y);
+    against_json(b, y);
     json_object_set_new(o, "before", a);
     json_object_set_new(o, "after", b);
     return o;

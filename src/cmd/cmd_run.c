@@ -483,11 +483,11 @@ static bool do_prompts(struct job *j, const struct view *v, const struct view *w
     if (!do_ask(j, "ask the parent", v, j->answers_base, e) ||
         !do_ask(j, "ask the result", w, j->answers_pruned, e))
         return false;
-    struct compare *c = runs_open(j->answers_base, j->answers_pruned, e);
+    struct runs *c = runs_open(j->answers_base, j->answers_pruned, e);
     if (!c)
         return false;
     json_t *o = runs_json(c, true), *x = json_object();
-    const struct compare_total *t = &c->total;
+    const struct runs_total *t = &c->total;
     json_object_set_new(x, "n", json_integer((json_int_t)t->n));
     json_object_set_new(x, "n_exact", json_integer((json_int_t)t->n_exact));
     json_object_set_new(x, "similarity_mean", json_real(t->similarity_mean));

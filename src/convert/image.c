@@ -4,7 +4,7 @@
  * Everything else goes through a window: some rows of one matrix, for which one range of the source is read,
  * gathered by strides, scaled, and stored in the output type. The plan (convert.c) has checked all shapes, so
  * no index here can leave its source. */
-#include "convert/part.h"
+#include "convert/image_part.h"
 
 #include "base/file.h"
 #include "base/log.h"

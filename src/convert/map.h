@@ -11,7 +11,7 @@
 #ifndef REAP_CONVERT_MAP_H
 #define REAP_CONVERT_MAP_H
 
-#include "convert/part.h"
+#include "convert/image_part.h"
 
 /* ---- config.json ---- */
 struct conf {

@@ -3,7 +3,7 @@
  * Own code and not the engine's, so that a conversion gives the same bits whatever CPU and engine it runs on.
  * Everything widens exactly; narrowing rounds to nearest, ties to even. FP8 is OCP E4M3 (no infinity, one
  * NaN) and E5M2 (the upper half of an F16). */
-#include "convert/part.h"
+#include "convert/image_part.h"
 
 #include "base/err.h"
 #include "base/float.h"

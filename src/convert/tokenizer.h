@@ -16,8 +16,8 @@
 
 struct tokenizer_opts {
     const char *pretokenizer; /* a name of the engine's for tokenizer.ggml.pre; NULL: recognised */
-    uint64_t vocab_size;      /* rows of the embedding; 0: vocab_size of config.json, rounded up where the
-                                 family's converter does */
+    /* Rows of the embedding; 0: vocab_size of config.json, rounded up where the family's converter does. */
+    uint64_t vocab_size;
 };
 
 /* Adds the keys to *keys and their number to *n_keys. config: config.json of the folder `dir`. False:

@@ -1,12 +1,16 @@
 /* corpus.h - calibration and evaluation text: files and folders in, a list of samples out.
  *
  * A source is PATH or PATH:LIMIT. PATH is
- *   a .jsonl / .ndjson / .json(l) file: one JSON object a line: {"text"}, {"prompt","response"},
- * {"messages":[{"role","content"},...]} (content a string, or a list of {"type":"text","text"} parts),
- * {"tokens":[ids]}; other keys are ignored, an optional "id" names the row; empty lines are skipped; any
- * other file: plain UTF-8 text, the whole file is one sample; a folder:      all such files in it (not hidden
- * ones), recursively, in order of their names; the first level of sub-folders are categories (files directly
- * in it belong to the category of the folder's own name);
+ *   a .jsonl / .ndjson / .json(l) file:
+ *                  one JSON object a line: {"text"}, {"prompt","response"}, {"tokens":[ids]},
+ *                  {"messages":[{"role","content"},...]} (content a string, or a list of
+ *                  {"type":"text","text"} parts); other keys are ignored, an optional "id" names the row;
+ *                  empty lines are skipped;
+ *   any other file:
+ *                  plain UTF-8 text, the whole file is one sample;
+ *   a folder:      all such files in it (not hidden ones), recursively, in order of their names; the first
+ *                  level of sub-folders are categories (files directly in it belong to the category of the
+ *                  folder's own name);
  *   "-":           standard input, JSONL.
  * LIMIT takes at most that many samples of the source (chosen by the seed, not the first ones). Prompt +
  * response and messages are kept as messages: the engine renders them with the model's chat template. */
@@ -60,12 +64,11 @@ struct corpus_opts {
     uint64_t max_samples;  /* 0: all; after shuffling */
     uint64_t seed;         /* of the shuffle and of every choice */
     bool shuffle;          /* false: order of the files and lines */
-    bool skip_bad; /* a malformed row is counted and left out with a warning (first one named); else it is an
-                      error */
+    bool skip_bad;         /* a malformed row is counted and left out with a warning, instead of an error */
 };
 
-/* Reads all of it. Errors (ERR_INPUT) name file and line: "calib.jsonl:17: ...". An empty result is an error.
- */
+/* Reads all of it. Errors (ERR_INPUT) name file and line: "calib.jsonl:17: ...". An empty result is an
+ * error. */
 bool corpus_load(const struct corpus_opts *o, struct corpus *c, struct err *e);
 /* Parses one JSONL row (n bytes, no newline); for tests and fuzzing. On false the sample is empty. */
 bool corpus_parse_row(const char *row, uint64_t n, struct sample *s, struct err *e);

@@ -6,9 +6,8 @@
 
 #include <string.h>
 
-#define PACK_BLOCK                                                                                       \
-    512 /* windows packed together: enough to fill batches well, few enough that a partial run is a fair \
-           sample */
+/* Windows packed together: enough to fill batches well, few enough that a partial run is a fair sample. */
+#define PACK_BLOCK 512
 
 static bool tokenize_messages(const struct sample *s, const struct engine *g, int32_t **tok, uint32_t *n,
                               struct err *e)

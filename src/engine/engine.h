@@ -91,9 +91,9 @@ struct engine_run {
     bool separate_streams; /* one memory per sequence instead of one for all */
     engine_observer *observe;
     void *ud;
-    bool c_is_f;      /* the contribution is the expert's output itself (llama4) */
-    bool want_logits; /* false with an observer: the graph ends behind the last layer's experts where that is
-                         safe */
+    bool c_is_f; /* the contribution is the expert's output itself (llama4) */
+    /* false with an observer: the graph ends behind the last layer's experts where that is safe */
+    bool want_logits;
 };
 /* Makes the context for a kind of run; may be called again. With an observer a first short decode finds out
  * what to observe, and fails when the model has no experts that can be seen. */

@@ -1,15 +1,16 @@
 /* observe.c - see observe.h.
  *
  * The engine calls back for every node of its compute graph: first ask = true ("do you want it?"), then, for
- * wanted nodes, ask = false once it is computed. We want one node per layer: f, the output of the experts [H,
- * K, T]. When it arrives, the ids (an input of the product that made it) and the gate weights (consumed
+ * wanted nodes, ask = false once it is computed. We want one node per layer: f, the output of the experts
+ * [H, K, T]. When it arrives, the ids (an input of the product that made it) and the gate weights (consumed
  * behind it) still lie untouched in their buffers, so both are read then. In graphs where the weights are
  * consumed before f (Llama-4), they are wanted as well and copied at their own time.
  *
- *   f    the last of ffn_moe_down, ffn_moe_down_scaled, ffn_moe_down_biased of a layer (names carry
- * "-<layer>") g    the last ffn_moe_weights* before it, except the intermediate ..._sum...; "(reshaped)"
- * views of it are the same memory ids  src[2] of the MUL_MAT_ID or ADD_ID behind f; a strided view: row t
- * starts at t * nb[1]
+ *   f    the last of ffn_moe_down, ffn_moe_down_scaled, ffn_moe_down_biased of a layer
+ *        (names carry "-<layer>")
+ *   g    the last ffn_moe_weights* before it, except the intermediate ..._sum...; "(reshaped)" views of it
+ *        are the same memory
+ *   ids  src[2] of the MUL_MAT_ID or ADD_ID behind f; a strided view: row t starts at t * nb[1]
  *
  * Which node is the last cannot be known when it is asked, so a first decode only notes names. Node names:
  * src/llama-graph.cpp, build_moe_ffn, of llama.cpp v0.5.0. */

@@ -4,7 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/sig.h"
-#include "eval/part.h"
+#include "eval/eval_part.h"
 
 #include <math.h>
 #include <string.h>
@@ -196,8 +196,8 @@ bool eval_text(struct engine *g, const char *path, uint32_t n_ctx, struct eval_s
 
 struct sample_job {
     struct engine *g;
-    double **lp; /* per sample: log-probability of token i + 1; NAN where it is not scored (first of a later
-                    window) */
+    double **
+        lp; /* per sample: log-probability of token i + 1; NAN where it is not scored (first of a later window) */
 };
 
 static bool sample_step(void *ud, const struct windows *w, const uint32_t *win, const uint32_t *at,

@@ -37,8 +37,8 @@ struct header {     /* gg_part.header */
     struct chunk *names;
 };
 
-/* A cursor over the first `size` bytes of a file of `file_size`. The first failure stays, later reads give 0.
- */
+/* A cursor over the first `size` bytes of a file of `file_size`. The first failure stays, later reads give
+ * 0. */
 struct cur {
     const uint8_t *p;
     uint64_t size, file_size, pos;

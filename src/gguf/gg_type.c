@@ -2,8 +2,8 @@
  *
  * A row says how many elements a block has and how many bytes it takes; everything that cuts or copies
  * tensors follows from these two numbers. Ids that ggml has removed (4, 5, 31-33, 36-38) or not given out
- * have no row and are refused by the reader. tests/unit/test_gguf_types.c compares every row with the engine.
- */
+ * have no row and are refused by the reader. tests/unit/test_gguf_types.c compares every row with the
+ * engine. */
 #include "gguf/gguf_file.h"
 
 static const struct gg_type types[] = {

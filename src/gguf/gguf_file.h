@@ -115,8 +115,8 @@ bool gg_key_str(const struct gg_key *k, const char **s, uint64_t *n); /* not NUL
  * the alignment. */
 void gg_put_start(struct buf *b, uint32_t version, uint64_t n_tensors, uint64_t n_keys);
 void gg_put_raw(struct buf *b, const struct gg_key *k); /* unchanged */
-/* Same name and integer kind, another value. If that does not fit or k is no integer: *e set, nothing added.
- */
+/* Same name and integer kind, another value. If that does not fit or k is no integer: *e set, nothing
+ * added. */
 void gg_put_uint(struct buf *b, const struct gg_key *k, uint64_t v, struct err *e);
 /* The first n elements of a list of numbers. If k is none, or is shorter: *e set, nothing added. */
 void gg_put_first(struct buf *b, const struct gg_key *k, uint64_t n, struct err *e);

@@ -64,8 +64,8 @@ struct hf_checkpoint {
 /* Opens config.json, the index if there is one, and the headers of all files. Checks: JSON (depth, duplicate
  * keys), every rule of the format (header length, offsets that cover the data exactly, sizes, dtypes, names),
  * the index against the files both ways, no tensor in two files, file names that stay in the folder. NULL
- * with *e set (ERR_INPUT). Symbolic links inside the folder are followed (the hub's cache is made of them).
- */
+ * with *e set (ERR_INPUT). Symbolic links inside the folder are followed (the hub's cache is made of
+ * them). */
 struct hf_checkpoint *hf_open(const char *dir, struct err *e);
 void hf_free(struct hf_checkpoint *c);
 
@@ -74,8 +74,8 @@ const struct hf_tensor *hf_find_tensor(const struct hf_checkpoint *c, const char
 /* Parses the header of one safetensors file from memory (fuzzing, tests; hf_open uses it): `header` are the n
  * bytes behind the length field, in memory of the caller that is changed (names are decoded in place) and
  * must outlive the tensors. data_bytes: size of what follows the header; off counts from data_off. The
- * tensors, in the order of their bytes, are put into *out (caller frees), *metadata as above (caller frees).
- */
+ * tensors, in the order of their bytes, are put into *out (caller frees), *metadata as above (caller
+ * frees). */
 bool st_parse(char *header, size_t n, uint64_t data_off, uint64_t data_bytes, struct hf_tensor **out,
               uint64_t *n_out, char **metadata, struct err *e);
 

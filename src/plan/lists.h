@@ -3,8 +3,7 @@
  *   {"n_expert": 256, "keep": {"3": [0, 5, ...], ...}}   a keep-list: who stays
  *   {"3": [0, 5, ...], ...}                               an object of layers
  *   {"0": [7, 2, ...]}  one such object a line            a ranking, best first (JSONL)
- *   3: 0 5 9            lines; commas and # comments are allowed
- */
+ *   3: 0 5 9            lines; commas and # comments are allowed */
 #ifndef REAP_PLAN_LISTS_H
 #define REAP_PLAN_LISTS_H
 

@@ -32,8 +32,7 @@ struct plan_opts {
 
 struct plan_summary {
     uint32_t n_keep, n_experts, n_layers;
-    uint32_t
-        n_asked; /* what the ratio alone gives; n_keep may be more for the router's sake, or for --round-to */
+    uint32_t n_asked; /* what the ratio alone gives; the router or --round-to may make n_keep more */
     uint32_t n_never; /* never routed, over all layers */
     uint32_t n_never_kept;
     double score_kept;    /* mean over layers: share of the layer's score that stays; of the criterion */

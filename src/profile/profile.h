@@ -16,9 +16,9 @@ struct profile_opts {
     uint32_t shard, n_shards; /* shard 1 to n_shards: every n_shards-th batch from there; n_shards 0: all */
     const char *out;          /* stats file */
     bool force, resume;
-    double until_stable; /* share of the experts that will go: stop when the choice has settled; 0: run all
-                            text */
-    double save_every;   /* seconds between saves of the unfinished file; 0: only when interrupted */
+    /* Share of the experts that will go: stop when the choice has settled; 0: run all text. */
+    double until_stable;
+    double save_every; /* seconds between saves of the unfinished file; 0: only when interrupted */
 };
 
 struct profile_result { /* for the last line and for --json */

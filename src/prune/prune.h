@@ -19,11 +19,10 @@ struct prune_opts {
     bool no_provenance; /* GGUF: leave the reap.* keys out; checkpoints: no reap.json */
     bool drop_mtp;      /* leave out the blocks that predict further tokens, instead of cutting them */
     /* checkpoints only */
-    uint64_t max_shard; /* bytes of tensor data in a file; 0: files like the input's */
-    bool count_aliases; /* add num_experts and n_experts to config.json */
-    bool no_card;       /* leave README.md as it is */
-    const char
-        *base_model; /* for the card: the hub's name of the model; NULL: told from the path, if it can be */
+    uint64_t max_shard;     /* bytes of tensor data in a file; 0: files like the input's */
+    bool count_aliases;     /* add num_experts and n_experts to config.json */
+    bool no_card;           /* leave README.md as it is */
+    const char *base_model; /* for the card: the model's name on the hub; NULL: told from the path */
 };
 
 struct prune_result {

@@ -1,6 +1,6 @@
 /* chart.c - a line chart as SVG. Series differ by the form of their marks and by their dashes, not by colour
  * alone; the colours come from the style sheet (s0, s1, ...). */
-#include "report/part.h"
+#include "report/page_part.h"
 
 #include <math.h>
 

@@ -7,7 +7,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "report/part.h"
+#include "report/page_part.h"
 #include "stats/summary.h"
 
 #include <math.h>
@@ -47,10 +47,10 @@ uint64_t count_of(const json_t *o, const char *key)
 
 static bool add_source(struct page *p, const char *what, const char *path, struct err *e)
 {
-    struct source *s = &p->sources[p->n_sources];
+    struct page_source *s = &p->sources[p->n_sources];
     if (p->n_sources == MAX_SOURCES)
         BUG("more than %d inputs", MAX_SOURCES);
-    *s = (struct source){.what = what, .path = path};
+    *s = (struct page_source){.what = what, .path = path};
     p->n_sources++;
     return sha256_file(path, s->sha256, e);
 }
@@ -147,8 +147,8 @@ static bool check_plan(struct page *p, struct err *e)
     return !s || same_router(p, s->model, json_object_get(q->doc, "model"), p->o->stats, p->o->plan, e);
 }
 
-/* Evaluations name their model; the parent's must be this one. The result's router is another one by nature.
- */
+/* Evaluations name their model; the parent's must be this one. The result's router is another one by
+ * nature. */
 static void check_eval(struct page *p, const json_t *doc, const char *path, bool result)
 {
     const json_t *m = json_object_get(doc, "model");

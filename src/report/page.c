@@ -3,7 +3,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "report/part.h"
+#include "report/page_part.h"
 
 #include <math.h>
 #include <string.h>

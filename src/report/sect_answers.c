@@ -1,7 +1,7 @@
 /* sect_answers.c - answers of the parent and of the result side by side: from one file that compares, or from
  * two files of answers, joined by the prompt. All of it is text of strangers. */
 #include "base/text.h"
-#include "report/part.h"
+#include "report/page_part.h"
 
 #include <math.h>
 #include <string.h>

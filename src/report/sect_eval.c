@@ -1,7 +1,7 @@
 /* sect_eval.c - what the pruning costs: perplexity before and after, divergence from the parent, quality
  * against size. */
 #include "base/mem.h"
-#include "report/part.h"
+#include "report/page_part.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* sect_head.c - what the result is in a few numbers, what is odd, and what was done with which files. */
 #include "base/file.h"
 #include "base/text.h"
-#include "report/part.h"
+#include "report/page_part.h"
 
 #include <math.h>
 #include <string.h>

@@ -4,7 +4,7 @@
  * 512 experts is three elements and not 48,128. The script draws the same from the sums, for any criterion. A
  * mark is a stroke through the cell: it is seen without colours and on paper. */
 #include "base/mem.h"
-#include "report/part.h"
+#include "report/page_part.h"
 #include "stats/summary.h"
 
 #include <math.h>
@@ -59,8 +59,8 @@ static void put_array(struct buf *b, const struct page *p, const char *name, boo
     buf_clear(&raw);
 }
 
-/* Use and REAP's sum stay exact; the others are shortened, or left out, where a model has very many experts.
- */
+/* Use and REAP's sum stay exact; the others are shortened, or left out, where a model has very many
+ * experts. */
 static void put_arrays(struct page *p)
 {
     size_t cells = (size_t)p->n_rows * p->n_experts, used = 8 * cells;

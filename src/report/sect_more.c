@@ -1,7 +1,7 @@
 /* sect_more.c - how much of the choice is chance: half against half, and the experts that are low by every
  * measure. */
 #include "base/mem.h"
-#include "report/part.h"
+#include "report/page_part.h"
 #include "stats/summary.h"
 
 #include <math.h>

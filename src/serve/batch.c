@@ -230,8 +230,8 @@ static bool find_model(struct run *r, struct http *h, struct err *e)
     return ok;
 }
 
-/* llama-server wants "content", vLLM and SGLang "prompt"; each ignores what it does not know. -1: it cannot.
- */
+/* llama-server wants "content", vLLM and SGLang "prompt"; each ignores what it does not know. -1: it
+ * cannot. */
 static int64_t count_tokens(struct run *r, struct http *h, const char *text)
 {
     json_t *o = json_object();

@@ -25,10 +25,11 @@ double measure_similarity(const struct words *a, const struct words *b);
 uint64_t measure_common_prefix(const struct words *a, const struct words *b); /* words at the start */
 
 struct loops {
-    double repeat_share; /* words covered by the occurrences of the most frequent 4-gram that occurs at least
-                            twice (overlaps counted once), as a share of all words; 0 below 8 words */
-    uint64_t period;     /* the end repeats: a unit of this many words (or characters), else 0 */
-    uint64_t copies;     /* full copies of it at the end */
+    /* Words covered by the occurrences of the most frequent 4-gram that occurs at least twice (overlaps
+     * counted once), as a share of all words; 0 below 8 words. */
+    double repeat_share;
+    uint64_t period; /* the end repeats: a unit of this many words (or characters), else 0 */
+    uint64_t copies; /* full copies of it at the end */
     bool by_characters;
 };
 /* The end of a text repeats when its last 24 words or more consist of at least 3 full copies of a unit of at

@@ -1,13 +1,15 @@
 /* prompts.h - the prompts of a batch: text files and JSONL rows, in a fixed order.
  *
  * A path is
- *   a folder: all files in it (not hidden ones), recursively, in the order of their names; the first level of
- *     sub-folders are categories;
- *   a .jsonl or .ndjson file: one JSON object a line, {"prompt": "..."} or {"messages": [...]}, optional
- * "id", "category", "system" and parameters of the request (temperature, top_p, top_k, min_p, max_tokens,
- * seed, stop, presence_penalty, frequency_penalty, repetition_penalty, or any others in "parameters": {...});
- *     other keys are ignored; or
- *   any other file: UTF-8 text, the whole file is one prompt; white space at its end is dropped.
+ *   a folder:      all files in it (not hidden ones), recursively, in the order of their names; the first
+ *                  level of sub-folders are categories;
+ *   a .jsonl or .ndjson file:
+ *                  one JSON object a line, {"prompt": "..."} or {"messages": [...]}, optional "id",
+ *                  "category", "system" and parameters of the request (temperature, top_p, top_k, min_p,
+ *                  max_tokens, seed, stop, presence_penalty, frequency_penalty, repetition_penalty, or any
+ *                  others in "parameters": {...}); other keys are ignored;
+ *   any other file:
+ *                  UTF-8 text, the whole file is one prompt; white space at its end is dropped.
  * A prompt's id is that of its row, else "FILE:LINE" or the file's name, both from the folder on. */
 #ifndef REAP_SERVE_PROMPTS_H
 #define REAP_SERVE_PROMPTS_H

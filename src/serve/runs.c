@@ -76,19 +76,19 @@ static double tokens_of(const json_t *o)
 }
 
 /* All that the model wrote. */
-static char *whole_text(const struct compare_side *s)
+static char *whole_text(const struct runs_side *s)
 {
     return s->reasoning ? xasprintf("%s\n\n%s", s->reasoning, s->response) : xstrdup(s->response);
 }
 
-static void fill_side(struct compare_side *s, const json_t *o, struct words *w, char **text)
+static void fill_side(struct runs_side *s, const json_t *o, struct words *w, char **text)
 {
-    *s = (struct compare_side){.response = str(o, "response"),
-                               .reasoning = str(o, "reasoning"),
-                               .finish = str(o, "finish_reason"),
-                               .tokens = tokens_of(o),
-                               .tokens_per_second = number(o, "tokens_per_second"),
-                               .first_token = number(o, "first_token_seconds")};
+    *s = (struct runs_side){.response = str(o, "response"),
+                            .reasoning = str(o, "reasoning"),
+                            .finish = str(o, "finish_reason"),
+                            .tokens = tokens_of(o),
+                            .tokens_per_second = number(o, "tokens_per_second"),
+                            .first_token = number(o, "first_token_seconds")};
     *text = whole_text(s);
     words_split(w, *text);
     s->n_words = w->n_all;
@@ -124,7 +124,7 @@ static void fill_row(struct runs_row *r, const json_t *base, const json_t *prune
 
 /* ---- totals ---- */
 
-static void add_mean(struct compare_mean *m, double v)
+static void add_mean(struct runs_mean *m, double v)
 {
     if (v < 0)
         return;
@@ -132,12 +132,12 @@ static void add_mean(struct compare_mean *m, double v)
     m->n++;
 }
 
-double compare_mean_of(const struct compare_mean *m)
+double runs_mean_of(const struct runs_mean *m)
 {
     return m->n ? m->sum / (double)m->n : -1;
 }
 
-static void add_side(struct compare_sums *t, const struct compare_side *s)
+static void add_side(struct runs_sums *t, const struct runs_side *s)
 {
     t->n_endless += s->endless;
     t->n_loops += s->loops.period > 0;
@@ -160,7 +160,7 @@ static bool same_category(const char *a, const char *b)
 }
 
 /* all: of every row; else of those of t->category */
-static void fill_total(const struct compare *c, struct compare_total *t, bool all)
+static void fill_total(const struct runs *c, struct runs_total *t, bool all)
 {
     double *v = xcalloc(c->n_rows + 1, sizeof *v), sum = 0;
     for (uint64_t i = 0; i < c->n_rows; i++) {
@@ -181,7 +181,7 @@ static void fill_total(const struct compare *c, struct compare_total *t, bool al
     free(v);
 }
 
-static void fill_totals(struct compare *c)
+static void fill_totals(struct runs *c)
 {
     uint32_t cap = 0;
     fill_total(c, &c->total, true);
@@ -192,7 +192,7 @@ static void fill_totals(struct compare *c)
         if (k < c->n_categories)
             continue;
         GROW(c->categories, c->n_categories, cap);
-        c->categories[k] = (struct compare_total){.category = c->rows[i].category};
+        c->categories[k] = (struct runs_total){.category = c->rows[i].category};
         fill_total(c, &c->categories[k], false);
         c->n_categories++;
     }
@@ -200,7 +200,7 @@ static void fill_totals(struct compare *c)
 
 /* ---- both files ---- */
 
-static void warn_differences(const struct compare *c)
+static void warn_differences(const struct runs *c)
 {
     static const char *const keys[] = {"parameters", "endpoint"};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
@@ -208,7 +208,7 @@ static void warn_differences(const struct compare *c)
             log_warn("the two files were made with different '%s': differences may come from there", keys[i]);
 }
 
-static bool pair_up(struct compare *c, struct entry *v, uint64_t n, struct err *e)
+static bool pair_up(struct runs *c, struct entry *v, uint64_t n, struct err *e)
 {
     const json_t *list = json_object_get(c->base_file, "results");
     size_t n_base = json_array_size(list);
@@ -235,9 +235,9 @@ static bool pair_up(struct compare *c, struct entry *v, uint64_t n, struct err *
     return ok;
 }
 
-struct compare *runs_open(const char *base, const char *pruned, struct err *e)
+struct runs *runs_open(const char *base, const char *pruned, struct err *e)
 {
-    struct compare *c = xcalloc(1, sizeof *c);
+    struct runs *c = xcalloc(1, sizeof *c);
     struct entry *a = NULL, *b = NULL;
     uint64_t n_a, n_b;
     c->base_path = xstrdup(base);
@@ -259,7 +259,7 @@ struct compare *runs_open(const char *base, const char *pruned, struct err *e)
     return NULL;
 }
 
-void runs_free(struct compare *c)
+void runs_free(struct runs *c)
 {
     if (!c)
         return;
@@ -290,20 +290,20 @@ static json_t *known(double v)
     return v >= 0 ? json_real(v) : json_null();
 }
 
-static json_t *sums_json(const struct compare_sums *t, uint64_t n)
+static json_t *sums_json(const struct runs_sums *t, uint64_t n)
 {
     json_t *o = json_object();
     json_object_set_new(o, "endless", rate_json(t->n_endless, n));
     json_object_set_new(o, "loops", rate_json(t->n_loops, n));
-    json_object_set_new(o, "repeat_share", known(compare_mean_of(&t->repeat_share)));
-    json_object_set_new(o, "words", known(compare_mean_of(&t->words)));
-    json_object_set_new(o, "tokens", known(compare_mean_of(&t->tokens)));
-    json_object_set_new(o, "tokens_per_second", known(compare_mean_of(&t->tokens_per_second)));
-    json_object_set_new(o, "first_token_seconds", known(compare_mean_of(&t->first_token)));
+    json_object_set_new(o, "repeat_share", known(runs_mean_of(&t->repeat_share)));
+    json_object_set_new(o, "words", known(runs_mean_of(&t->words)));
+    json_object_set_new(o, "tokens", known(runs_mean_of(&t->tokens)));
+    json_object_set_new(o, "tokens_per_second", known(runs_mean_of(&t->tokens_per_second)));
+    json_object_set_new(o, "first_token_seconds", known(runs_mean_of(&t->first_token)));
     return o;
 }
 
-static json_t *total_json(const struct compare_total *t)
+static json_t *total_json(const struct runs_total *t)
 {
     json_t *o = json_object();
     json_object_set_new(o, "n", json_integer((json_int_t)t->n));
@@ -315,7 +315,7 @@ static json_t *total_json(const struct compare_total *t)
     return o;
 }
 
-static json_t *side_json(const struct compare_side *s, bool texts)
+static json_t *side_json(const struct runs_side *s, bool texts)
 {
     json_t *o = json_object();
     if (texts) {
@@ -362,11 +362,11 @@ static json_t *file_json(const json_t *file, const char *path)
     return o;
 }
 
-json_t *runs_json(const struct compare *c, bool texts)
+json_t *runs_json(const struct runs *c, bool texts)
 {
     json_t *o = json_object(), *rows = json_array(), *categories = json_array();
     for (uint32_t i = 0; i < c->n_categories; i++) {
-        const struct compare_total *t = &c->categories[i];
+        const struct runs_total *t = &c->categories[i];
         json_t *x = total_json(t);
         json_object_set_new(x, "category", t->category ? json_string(t->category) : json_null());
         json_array_append_new(categories, x);

@@ -22,8 +22,8 @@ struct sse {
 /* data: n bytes, NUL-terminated, valid during the call. False stops the parser; *e must then be set. */
 typedef bool sse_fn(void *ctx, const char *data, size_t n, struct err *e);
 
-/* Takes the next n bytes. False with *e set: an event is larger than SSE_MAX_EVENT, or the callback stopped.
- */
+/* Takes the next n bytes. False with *e set: an event is larger than SSE_MAX_EVENT, or the callback
+ * stopped. */
 bool sse_feed(struct sse *s, const void *p, size_t n, sse_fn *fn, void *ctx, struct err *e);
 void sse_clear(struct sse *s); /* frees, ready for another stream */
 

@@ -1,5 +1,5 @@
-/* merge.h - one stats file out of several of the same model: shards of one run, or runs over different texts.
- */
+/* merge.h - one stats file out of several of the same model: shards of one run, or runs over different
+ * texts. */
 #ifndef REAP_STATS_MERGE_H
 #define REAP_STATS_MERGE_H
 

@@ -23,8 +23,8 @@ double summary_rank_correlation(const double *a, const double *b, uint32_t n);
 double summary_tokens_for(double agreement, double tokens, double goal);
 
 /* in[n_experts] becomes 1 for the experts that are in the lowest quarter of the layer (n_experts / 4, at
- * least 1) by the even and by the odd samples alone; how many. Without one of the halves: by both together.
- */
+ * least 1) by the even and by the odd samples alone; how many. Without one of the halves: by both
+ * together. */
 bool summary_low(const struct stats *s, uint32_t i, enum criterion c, uint8_t *in, uint32_t *n,
                  struct err *e);
 

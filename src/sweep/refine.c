@@ -13,7 +13,7 @@
 #include "base/sig.h"
 #include "base/text.h"
 #include "convert/load.h"
-#include "eval/mask.h"
+#include "eval/plan_mask.h"
 
 #include <math.h>
 #include <string.h>
@@ -25,7 +25,7 @@ struct candidate {
     struct plan plan; /* only what a mask needs: n_keep, layers */
     struct refine_swap swap[ROUND];
     uint32_t n;
-    struct compare_sums sums;
+    struct against_sums sums;
 };
 
 struct job {
@@ -37,7 +37,7 @@ struct job {
     struct rng rng;
     struct refine_swap *tried;
     uint32_t n_tried, cap_tried;
-    struct compare_sums now; /* of the plan as it is */
+    struct against_sums now; /* of the plan as it is */
     struct refine_swap better[ROUND];
     uint32_t n_better; /* of the last round, one per layer */
 };
@@ -45,22 +45,22 @@ struct job {
 /* ---- measuring ---- */
 
 static bool measure(const struct job *j, const char *const *texts, uint32_t n_texts,
-                    const struct plan *const *plans, uint32_t n, struct compare_sums *sums, struct err *e)
+                    const struct plan *const *plans, uint32_t n, struct against_sums *sums, struct err *e)
 {
-    struct compare_side sides[ROUND + 1] = {{j->r->view->path, j->g, j->r->view, NULL}};
+    struct against_side sides[ROUND + 1] = {{j->r->view->path, j->g, j->r->view, NULL}};
     bool ok = true;
     for (uint32_t i = 0; i < n; i++) {
-        sides[i + 1] = (struct compare_side){j->r->view->path, j->g, j->r->view, plans[i]};
-        sums[i] = (struct compare_sums){0};
+        sides[i + 1] = (struct against_side){j->r->view->path, j->g, j->r->view, plans[i]};
+        sums[i] = (struct against_sums){0};
     }
     for (uint32_t t = 0; ok && t < n_texts; t++) {
-        struct compare *c = compare_open(sides, n + 1, texts[t], j->o->n_ctx, false, e);
+        struct against *c = against_open(sides, n + 1, texts[t], j->o->n_ctx, false, e);
         ok = c != NULL;
         for (uint32_t b = 0; ok && b < c->n_batches; b++)
-            ok = compare_batch(c, b, e);
+            ok = against_batch(c, b, e);
         for (uint32_t i = 0; ok && i < n; i++)
-            compare_add(&sums[i], &c->sums[i]);
-        compare_free(c);
+            against_add(&sums[i], &c->sums[i]);
+        against_free(c);
     }
     return ok;
 }
@@ -211,7 +211,7 @@ static int round_of(struct job *j, struct err *e)
 {
     struct candidate c[ROUND] = {0};
     const struct plan *plans[ROUND];
-    struct compare_sums sums[ROUND];
+    struct against_sums sums[ROUND];
     uint32_t left = j->o->trials - j->r->n_trials, n = fill_round(j, c, left < ROUND ? left : ROUND);
     for (uint32_t i = 0; i < n; i++)
         plans[i] = &c[i].plan;
@@ -249,11 +249,11 @@ static bool rounds(struct job *j, struct err *e)
 
 /* ---- the document ---- */
 
-static json_t *side_json(const struct compare_result *r)
+static json_t *side_json(const struct against_result *r)
 {
     json_t *o = json_object();
     json_object_set_new(o, "ppl", json_real(r->score.ppl));
-    compare_json(o, r);
+    against_json(o, r);
     return o;
 }
 
@@ -351,22 +351,22 @@ static bool refine(struct job *j, struct err *e)
 {
     struct refine_result *r = j->r;
     const struct plan *now = r->plan;
-    struct compare_sums check;
+    struct against_sums check;
     if (j->o->check) {
         if (!measure(j, &j->o->check, 1, &now, 1, &check, e))
             return false;
-        r->check_before = compare_result(&check, NULL);
+        r->check_before = against_result(&check, NULL);
     }
     if (!measure(j, j->o->texts, j->o->n_texts, &now, 1, &j->now, e))
         return false;
-    r->before = compare_result(&j->now, NULL);
+    r->before = against_result(&j->now, NULL);
     if (!rounds(j, e))
         return false;
-    r->after = compare_result(&j->now, NULL);
+    r->after = against_result(&j->now, NULL);
     if (j->o->check && !r->interrupted) {
         if (!measure(j, &j->o->check, 1, &now, 1, &check, e))
             return false;
-        r->check_after = compare_result(&check, NULL);
+        r->check_after = against_result(&check, NULL);
     }
     return write_doc(j, e);
 }

@@ -3,7 +3,7 @@
 #ifndef REAP_SWEEP_REFINE_H
 #define REAP_SWEEP_REFINE_H
 
-#include "eval/compare.h"
+#include "eval/against.h"
 #include "stats/stats.h"
 
 struct refine_opts {
@@ -13,8 +13,7 @@ struct refine_opts {
     const char *check; /* another text, measured before and after; NULL: none */
     uint32_t n_ctx;
     enum criterion criterion;
-    uint32_t near;   /* of the kept and of the removed, as many as are tried in a layer; 0: an eighth of the
-                        experts */
+    uint32_t near;   /* so many of the kept and of the removed are tried in a layer; 0: an eighth */
     uint32_t trials; /* swaps measured, at most */
     double budget;   /* seconds after which no further round begins; 0: no such limit */
     uint64_t seed;
@@ -31,7 +30,7 @@ struct refine_result {
     struct plan *plan;         /* as it is now; its doc says what was done ("refined") */
     struct refine_swap *swaps; /* that stayed, in their order */
     uint32_t n_swaps, n_trials;
-    struct compare_result before, after, check_before, check_after; /* against the whole model */
+    struct against_result before, after, check_before, check_after; /* against the whole model */
     bool interrupted; /* a signal came; the plan is the best so far, check_after is not measured */
     bool exhausted;   /* nothing near the cut is left to try */
 };

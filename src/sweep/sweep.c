@@ -19,10 +19,10 @@ struct job {
     const struct sweep_opts *o;
     struct sweep_result *r;
     struct engine *g;
-    struct compare_side *sides; /* the whole model, then the points */
+    struct against_side *sides; /* the whole model, then the points */
     char key[65];               /* of everything that the sums depend on */
     uint32_t text, batches;     /* done: texts, and batches of the next one */
-    struct compare_sums *part;  /* [n_points]: of these batches */
+    struct against_sums *part;  /* [n_points]: of these batches */
 };
 
 /* ---- plans ---- */
@@ -109,14 +109,14 @@ static void make_key(struct job *j)
 }
 
 #define N_SUMS 9
-static void sums_to(const struct compare_sums *s, double v[N_SUMS])
+static void sums_to(const struct against_sums *s, double v[N_SUMS])
 {
     const double x[N_SUMS] = {s->nll, s->nll2, s->base_nll, s->base_nll2, s->cross,
                               s->kl,  s->kl2,  s->dp2,      s->dp4};
     memcpy(v, x, sizeof x);
 }
 
-static json_t *sums_json(const struct compare_sums *s)
+static json_t *sums_json(const struct against_sums *s)
 {
     double v[N_SUMS];
     json_t *o = json_object();
@@ -127,7 +127,7 @@ static json_t *sums_json(const struct compare_sums *s)
     return o;
 }
 
-static bool sums_read(const json_t *a, size_t i, struct compare_sums *s, struct err *e)
+static bool sums_read(const json_t *a, size_t i, struct against_sums *s, struct err *e)
 {
     const json_t *o = json_array_get(a, i);
     double v[N_SUMS];
@@ -211,11 +211,11 @@ static bool sweep_text(struct job *j, struct err *e)
 {
     const char *path = j->o->texts[j->text];
     uint32_t n = j->r->n_points;
-    struct compare *c = compare_open(j->sides, n + 1, path, j->o->n_ctx, false, e);
+    struct against *c = against_open(j->sides, n + 1, path, j->o->n_ctx, false, e);
     if (!c)
         return false;
     if (j->batches > c->n_batches) {
-        compare_free(c);
+        against_free(c);
         return err_set(e, ERR_INPUT, "%s: says %u batches of '%s', there are %u", j->o->state, j->batches,
                        path, c->n_batches);
     }
@@ -224,8 +224,8 @@ static bool sweep_text(struct job *j, struct err *e)
     double saved = now_secs();
     bool ok = true;
     for (uint32_t b = 0; b < c->n_batches; b++) {
-        total += (uint64_t)compare_tokens(c, b) * (n + 1);
-        done += b < j->batches ? (uint64_t)compare_tokens(c, b) * (n + 1) : 0;
+        total += (uint64_t)against_tokens(c, b) * (n + 1);
+        done += b < j->batches ? (uint64_t)against_tokens(c, b) * (n + 1) : 0;
     }
     j->r->done_before += done;
     memcpy(c->sums, j->part, n * sizeof *c->sums);
@@ -233,9 +233,9 @@ static bool sweep_text(struct job *j, struct err *e)
     snprintf(what, sizeof what, "%u plans, text %u of %u", n, j->text + 1, j->o->n_texts);
     progress_start(&p, what, "tokens", total, done);
     while (ok && j->batches < c->n_batches) {
-        if (!(ok = compare_batch(c, j->batches, e)))
+        if (!(ok = against_batch(c, j->batches, e)))
             break;
-        uint64_t tokens = (uint64_t)compare_tokens(c, j->batches++) * (n + 1);
+        uint64_t tokens = (uint64_t)against_tokens(c, j->batches++) * (n + 1);
         memcpy(j->part, c->sums, n * sizeof *c->sums);
         j->r->n_tokens += tokens;
         progress_set(&p, done += tokens);
@@ -245,7 +245,7 @@ static bool sweep_text(struct job *j, struct err *e)
         }
     }
     progress_end(&p);
-    compare_free(c);
+    against_free(c);
     return ok;
 }
 
@@ -257,7 +257,7 @@ static bool sweep_texts(struct job *j, struct err *e)
         if (!sweep_text(j, e))
             return false;
         for (uint32_t i = 0; i < j->r->n_points; i++)
-            compare_add(&j->r->points[i].sums, &j->part[i]);
+            against_add(&j->r->points[i].sums, &j->part[i]);
         memset(j->part, 0, j->r->n_points * sizeof *j->part);
         j->text++;
         j->batches = 0;
@@ -296,7 +296,7 @@ static bool run(struct job *j, struct err *e)
         return false;
     j->sides = xcalloc(r->n_points + 1, sizeof *j->sides);
     for (uint32_t i = 0; i <= r->n_points; i++)
-        j->sides[i] = (struct compare_side){r->view->path, j->g, r->view, i ? r->points[i - 1].plan : NULL};
+        j->sides[i] = (struct against_side){r->view->path, j->g, r->view, i ? r->points[i - 1].plan : NULL};
     double t = now_secs();
     bool ok = sweep_texts(j, e);
     r->secs = now_secs() - t;
@@ -316,7 +316,7 @@ bool sweep_run(const struct sweep_opts *o, struct sweep_result *r, struct err *e
     *r = (struct sweep_result){0};
     bool ok = prepare(&j, e) && run(&j, e);
     for (uint32_t i = 0; ok && i < r->n_points; i++)
-        r->points[i].r = compare_result(&r->points[i].sums, NULL);
+        r->points[i].r = against_result(&r->points[i].sums, NULL);
     engine_free(j.g);
     free(j.sides);
     free(j.part);
@@ -366,7 +366,7 @@ static void measured(json_t *o, const struct sweep_point *p)
 {
     json_object_set_new(o, "ppl", json_real(p->r.score.ppl));
     json_object_set_new(o, "ppl_stderr", json_real(p->r.score.ppl_stderr));
-    compare_json(o, &p->r);
+    against_json(o, &p->r);
 }
 
 json_t *sweep_plan(const struct sweep_opts *o, struct sweep_result *r, uint32_t i)
@@ -385,7 +385,7 @@ json_t *sweep_report(const struct sweep_opts *o, const struct sweep_result *r, d
                      double max_kl, int chosen)
 {
     json_t *doc = json_object(), *base = json_object(), *points = json_array(), *limits = json_object();
-    const struct compare_result *any = &r->points[0].r;
+    const struct against_result *any = &r->points[0].r;
     json_object_set_new(doc, "schema", json_string("reap.sweep/1"));
     json_object_set_new(doc, "version", json_string(REAP_VERSION));
     json_object_set_new(doc, "model", view_identity(r->view));

@@ -3,7 +3,7 @@
 #ifndef REAP_SWEEP_SWEEP_H
 #define REAP_SWEEP_SWEEP_H
 
-#include "eval/compare.h"
+#include "eval/against.h"
 #include "stats/stats.h"
 
 struct sweep_opts {
@@ -27,8 +27,8 @@ struct sweep_point {
     double ratio;   /* asked for; plan->n_keep is what the router allows */
     uint64_t bytes; /* of tensor data */
     struct plan *plan;
-    struct compare_sums sums; /* over all texts */
-    struct compare_result r;
+    struct against_sums sums; /* over all texts */
+    struct against_result r;
 };
 
 struct sweep_result {

@@ -16,8 +16,8 @@
             BUG("fuzz: %s", #cond); \
     } while (0)
 
-/* A file in memory with these bytes, for readers that want a path; the descriptor is the caller's to close.
- */
+/* A file in memory with these bytes, for readers that want a path; the descriptor is the caller's to
+ * close. */
 static inline int fuzz_file(const void *data, size_t size, char path[64])
 {
     int fd = memfd_create("fuzz", MFD_CLOEXEC);

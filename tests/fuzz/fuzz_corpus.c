@@ -1,8 +1,8 @@
 /* fuzz_corpus.c - one JSONL row of a corpus, any bytes.
  *
  * Besides not crashing: success exactly when no error is set, an empty sample after a failure, and a sample
- * that keeps the promises of corpus.h after success (nothing empty, no NUL inside, token ids of 0 or more).
- */
+ * that keeps the promises of corpus.h after success (nothing empty, no NUL inside, token ids of 0 or
+ * more). */
 #include "corpus/corpus.h"
 #include "fuzz.h"
 

@@ -340,8 +340,8 @@ static bool same_mark(const char *a, size_t na, const char *b, size_t nb)
     return same;
 }
 
-/* Mark by mark: white space is free; the order of keys, the spelling of numbers and what strings say are not.
- */
+/* Mark by mark: white space is free; the order of keys, the spelling of numbers and what strings say are
+ * not. */
 static void compare_json(const char *expected, const char *out, const char *name)
 {
     if (!exists(expected, name))

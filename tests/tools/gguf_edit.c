@@ -1,9 +1,10 @@
-/* gguf_edit.c - makes the odd files that the tests need: copies a GGUF while changing it, splits one, or
- * writes a large sparse one.
+/* gguf_edit.c - makes the odd files that the tests need: copies a GGUF while changing it, splits one, or writes a large sparse one.
  *
  *   gguf_edit IN OUT [EDIT...]
- *       set KEY KIND VALUE     KIND: u16 u32 i32 u64 bool str, or u32s / i32s with VALUE 1,2,3; added if
- * absent del KEY                drop a key rename OLD NEW         a tensor drop NAME              a tensor
+ *       set KEY KIND VALUE     KIND: u16 u32 i32 u64 bool str, or u32s / i32s with VALUE 1,2,3; added if absent
+ *       del KEY                drop a key
+ *       rename OLD NEW         a tensor
+ *       drop NAME              a tensor
  *       add NAME TYPE N,N,..   a tensor of zeros, TYPE by name ("f32", "q4_0")
  *       dim NAME D N           dimension D (from 1) becomes N: data cut, or filled up with zeros
  *       flip NAME BYTE         inverts one byte of the data

@@ -4,11 +4,9 @@
  *   json_tool get FILE PATH                      the value, compact; a string without its quotes
  *   json_tool set FILE [PATH JSON]...            prints the file changed; JSON "-" deletes
  *   json_tool same A B [PATH]...                 equal, without the members PATH
- *   json_tool near A B TOLERANCE PATH...         the numbers under PATH, relative to the largest of their
- * list
+ *   json_tool near A B TOLERANCE PATH...         the numbers under PATH, relative to the largest of their list
  *
- * PATH: members and list positions with a slash between them: layers/0/count/3. FILE "-" is standard input.
- */
+ * PATH: members and list positions with a slash between them: layers/0/count/3. FILE "-" is standard input. */
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>

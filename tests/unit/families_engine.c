@@ -13,7 +13,7 @@
 #include "base/mem.h"
 #include "convert/load.h"
 #include "eval/eval.h"
-#include "eval/mask.h"
+#include "eval/plan_mask.h"
 #include "families.h"
 #include "plan/make.h"
 
@@ -177,8 +177,8 @@ static void check_plan(const struct family_case *f, const struct stats *s, const
     view_free(v);
 }
 
-/* Packed as the program packs, and a sample at a time; with one and two threads, which must not change a bit.
- */
+/* Packed as the program packs, and a sample at a time; with one and two threads, which must not change a
+ * bit. */
 static void check_profile(const struct family_case *f)
 {
     static const char *const out[2][2] = {{"packed-1.json", "packed-2.json"},

@@ -12,7 +12,7 @@
 #include "base/float.h"
 #include "base/mem.h"
 #include "base/rng.h"
-#include "convert/part.h"
+#include "convert/image_part.h"
 #include "engine/engine.h"
 #include "families.h"
 #include "tempdir.h"
@@ -197,8 +197,8 @@ static void same_key(const struct gg_key *want, const struct gg_key *got)
         fail_msg("key '%s' has another value or kind", want->name);
 }
 
-/* -exp(A_log): the reference's exp is off by one unit in the last place now and then, ours is rounded once.
- */
+/* -exp(A_log): the reference's exp is off by one unit in the last place now and then, ours is rounded
+ * once. */
 static void near_floats(const char *name, const uint8_t *want, const uint8_t *got, uint64_t n)
 {
     for (uint64_t i = 0; i < n / 4; i++) {

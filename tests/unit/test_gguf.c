@@ -551,8 +551,8 @@ static void test_large_data(void **state)
     unlink(path);
 }
 
-/* Counts that a sparse file of 1 TiB seems to have room for: refused without reading or allocating for them.
- */
+/* Counts that a sparse file of 1 TiB seems to have room for: refused without reading or allocating for
+ * them. */
 static void test_large_lies(void **state)
 {
     (void)state;

@@ -267,8 +267,8 @@ static void test_imatrix_refused(void **state)
     }
 }
 
-/* The estimate with real weights: in_sum2 is 1 in column j alone, so it is the squared length of that column.
- */
+/* The estimate with real weights: in_sum2 is 1 in column j alone, so it is the squared length of that
+ * column. */
 static void test_imatrix_estimate(void **state)
 {
     (void)state;

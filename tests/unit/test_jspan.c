@@ -14,8 +14,8 @@
 #include <math.h>
 #include <string.h>
 
-/* Parses a copy without a byte behind its end, so that a sanitizer sees reads too far. d.text is that copy.
- */
+/* Parses a copy without a byte behind its end, so that a sanitizer sees reads too far. d.text is that
+ * copy. */
 static bool try_parse(struct jdoc *d, const char *text, bool python, struct err *e)
 {
     size_t n = strlen(text);

@@ -1,5 +1,5 @@
-/* test_plan.c - which experts stay and how many (src/plan, shape_* of src/model/view.c), and the plan file.
- */
+/* test_plan.c - which experts stay and how many (src/plan, shape_* of src/model/view.c), and the plan
+ * file. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

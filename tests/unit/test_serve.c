@@ -1,6 +1,6 @@
 /* test_serve.c - src/serve without a server: the stream, the answers, the rows of prompts, the addresses. The
- * events expected are those of the HTML standard, "Server-sent events", whose examples are among the cases.
- */
+ * events expected are those of the HTML standard, "Server-sent events", whose examples are among the
+ * cases. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

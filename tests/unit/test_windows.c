@@ -129,8 +129,8 @@ static void test_properties(void **state)
     }
 }
 
-/* The packing goes by the lengths and the numbers given alone, not by what the tokens are or where they lie.
- */
+/* The packing goes by the lengths and the numbers given alone, not by what the tokens are or where they
+ * lie. */
 static void test_tokens_do_not_matter(void **state)
 {
     (void)state;

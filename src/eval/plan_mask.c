@@ -1,5 +1,5 @@
-/* mask.c - see mask.h. */
-#include "eval/mask.h"
+/* plan_mask.c - see plan_mask.h. */
+#include "eval/plan_mask.h"
 #include "base/mem.h"
 
 bool eval_mask(struct engine *g, const struct view *v, const struct plan *p, struct err *e)

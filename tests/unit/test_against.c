@@ -1,4 +1,4 @@
-/* test_compare.c - what compare_result makes of sums: numbers worked out by hand. That the sums are right is
+/* test_against.c - what against_result makes of sums: numbers worked out by hand. That the sums are right is
  * seen against llama-perplexity in tests/cli/eval_against.sh. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "eval/compare.h"
+#include "eval/against.h"
 
 #include <math.h>
 
@@ -19,7 +19,7 @@ static void near_to(double have, double want)
 
 /* Four tokens: nll 1 2 3 4, base nll 1 1 3 3, KL 0.4 0.1 0.2 0.3, dp 0.1 -0.1 0.1 -0.1, three of the same
  * top. */
-static const struct compare_sums four = {.n = 4,
+static const struct against_sums four = {.n = 4,
                                          .same_top = 3,
                                          .nll = 10,
                                          .nll2 = 30,
@@ -35,7 +35,7 @@ static void test_result(void **state)
 {
     (void)state;
     float kl[] = {0.4F, 0.1F, 0.2F, 0.3F};
-    struct compare_result r = compare_result(&four, kl);
+    struct against_result r = against_result(&four, kl);
     near_to(r.score.nll, 2.5);
     near_to(r.score.ppl, exp(2.5));
     near_to(r.score.ppl_stderr, exp(2.5) * sqrt(1.25 / 3)); /* variance 30/4 - 2.5^2 */
@@ -57,10 +57,10 @@ static void test_result(void **state)
 static void test_without_values(void **state)
 {
     (void)state;
-    struct compare_result r = compare_result(&four, NULL);
+    struct against_result r = against_result(&four, NULL);
     assert_true(isnan(r.kl_median) && isnan(r.kl_p99) && isnan(r.kl_max));
     json_t *o = json_object();
-    compare_json(o, &r);
+    against_json(o, &r);
     near_to(json_real_value(json_object_get(json_object_get(o, "kl"), "mean")), 0.25);
     assert_null(json_object_get(json_object_get(o, "kl"), "max"));
     json_decref(o);
@@ -69,10 +69,10 @@ static void test_without_values(void **state)
 static void test_add(void **state)
 {
     (void)state;
-    struct compare_sums s = {0};
-    compare_add(&s, &four);
-    compare_add(&s, &four);
-    struct compare_result r = compare_result(&s, NULL), one = compare_result(&four, NULL);
+    struct against_sums s = {0};
+    against_add(&s, &four);
+    against_add(&s, &four);
+    struct against_result r = against_result(&s, NULL), one = against_result(&four, NULL);
     assert_int_equal(r.score.n_scored, 8);
     near_to(r.kl_mean, one.kl_mean);
     near_to(r.kl_stderr, one.kl_stderr * sqrt(3.0 / 7));
@@ -83,10 +83,10 @@ static void test_add(void **state)
 static void test_one(void **state)
 {
     (void)state;
-    const struct compare_sums s = {
+    const struct against_sums s = {
         .n = 1, .same_top = 1, .nll = 2, .nll2 = 4, .base_nll = 2, .base_nll2 = 4, .cross = 4};
     float kl[] = {0};
-    struct compare_result r = compare_result(&s, kl);
+    struct against_result r = against_result(&s, kl);
     near_to(r.score.ppl_stderr, 0);
     near_to(r.ln_ratio_stderr, 0);
     near_to(r.top1_stderr, 0);

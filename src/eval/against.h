@@ -1,4 +1,4 @@
-/* compare.h - how far models are from a base model on the same text: perplexities, KL divergence, agreement.
+/* against.h - how far models are from a base model on the same text: perplexities, KL divergence, agreement.
  * The definitions, and the windows of the text (eval.h), are those of llama.cpp's llama-perplexity
  * --kl-divergence, which reads the base's probabilities from a file, rounded to 16 bits; here both are
  * computed in one run.
@@ -6,8 +6,8 @@
  * A batch of windows is decoded under the base, whose logits of the scored tokens are kept (scored tokens x
  * vocabulary floats: half a window, or half a compute step if that is longer), then under each of the others.
  * So any number of plans of one loaded model costs one load and no file. */
-#ifndef REAP_EVAL_COMPARE_H
-#define REAP_EVAL_COMPARE_H
+#ifndef REAP_EVAL_AGAINST_H
+#define REAP_EVAL_AGAINST_H
 
 #include "base/json.h"
 #include "engine/engine.h"
@@ -16,41 +16,41 @@
 
 /* A model as it is evaluated: an engine, and the plan under which it runs (NULL: whole). Several sides may
  * share an engine. All borrowed. */
-struct compare_side {
+struct against_side {
     const char *name; /* for messages */
     struct engine *g;
     const struct view *v;
     const struct plan *plan;
 };
 
-/* Sums over scored tokens; all add up. nll: -log p(next), of the model and of the base; dp: p(next) - base's.
- */
-struct compare_sums {
+/* Sums over scored tokens; all add up. nll: -log p(next), of the model and of the base; dp: p(next) -
+ * base's. */
+struct against_sums {
     uint64_t n, same_top;
     double nll, nll2, base_nll, base_nll2, cross; /* cross: nll x base_nll */
     double kl, kl2, dp2, dp4;
 };
 
-struct compare { /* of one text */
+struct against { /* of one text */
     uint64_t n_tokens, n_windows;
     uint32_t n_batches, n_sides;
-    struct compare_sums *sums; /* [n_sides - 1]: side i + 1 against side 0 */
+    struct against_sums *sums; /* [n_sides - 1]: side i + 1 against side 0 */
     float **kl;                /* [n_sides - 1]: the KL divergence of every scored token, or NULL */
-    struct compare_job *job;
+    struct against_job *job;
 };
 
 /* Opens a text (eval_text says what it must be) and starts the engines. sides[0] is the base. All must have
  * one vocabulary: its size, the ids of this text, and their texts. with_kl: keep each token's KL divergence.
  * NULL with *e set. */
-struct compare *compare_open(const struct compare_side *sides, uint32_t n, const char *path, uint32_t n_ctx,
+struct against *against_open(const struct against_side *sides, uint32_t n, const char *path, uint32_t n_ctx,
                              bool with_kl, struct err *e);
 /* Decodes batch b under each side and adds it to the sums: all of it, or none and an error. */
-bool compare_batch(struct compare *c, uint32_t b, struct err *e);
-uint32_t compare_tokens(const struct compare *c, uint32_t b); /* of batch b */
-void compare_free(struct compare *c);
+bool against_batch(struct against *c, uint32_t b, struct err *e);
+uint32_t against_tokens(const struct against *c, uint32_t b); /* of batch b */
+void against_free(struct against *c);
 
 /* What the sums say. Standard errors take tokens as independent, as llama-perplexity's do. */
-struct compare_result {
+struct against_result {
     struct eval_score score, base;    /* n_scored, nll, ppl, ppl_stderr */
     double ln_ratio, ln_ratio_stderr; /* ln(ppl / base ppl) */
     double kl_mean, kl_stderr;        /* of KL(base || model), nats */
@@ -58,11 +58,11 @@ struct compare_result {
     double top1, top1_stderr;     /* share of tokens whose most likely next token is the base's */
     double dp_rms, dp_rms_stderr; /* root mean square of dp, as a share (not in per cent) */
 };
-void compare_add(struct compare_sums *to, const struct compare_sums *s);
+void against_add(struct against_sums *to, const struct against_sums *s);
 /* kl: the sums' n divergences, sorted here, or NULL (then median, p90, p99 and max are NAN). */
-struct compare_result compare_result(const struct compare_sums *s, float *kl);
+struct against_result against_result(const struct against_sums *s, float *kl);
 
 /* Adds the fields of a comparison to a text of reap.eval/1. */
-void compare_json(json_t *o, const struct compare_result *r);
+void against_json(json_t *o, const struct against_result *r);
 
 #endif

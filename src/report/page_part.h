@@ -1,6 +1,6 @@
-/* part.h - between the files of report/: the inputs, read and joined, and the sections. */
-#ifndef REAP_REPORT_PART_H
-#define REAP_REPORT_PART_H
+/* page_part.h - between the files of report/: the inputs, read and joined, and the sections. */
+#ifndef REAP_REPORT_PAGE_PART_H
+#define REAP_REPORT_PAGE_PART_H
 
 #include "model/plan.h"
 #include "report/html.h"
@@ -18,7 +18,7 @@ struct row { /* a layer with experts */
     double agree; /* of the halves at this count; not a number: no statistics */
 };
 
-struct source { /* an input file */
+struct page_source { /* an input file */
     const char *what, *path;
     char sha256[65];
 };
@@ -38,7 +38,7 @@ struct page {
     uint32_t n_keep;          /* of a layer: the plan's, else a half of the experts for the tables */
     enum criterion criterion; /* of the scores shown: the plan's, else reap */
     uint64_t bytes_before, bytes_after; /* 0: not known */
-    struct source sources[MAX_SOURCES];
+    struct page_source sources[MAX_SOURCES];
     uint32_t n_sources;
     char **remarks;
     uint32_t n_remarks, cap_remarks;
@@ -56,8 +56,8 @@ const char *text_of(const json_t *o, const char *key);
 double number_of(const json_t *o, const char *key);
 uint64_t count_of(const json_t *o, const char *key);
 
-/* A section: whether there is something to say, and saying it. The frame with heading and anchor is around.
- */
+/* A section: whether there is something to say, and saying it. The frame with heading and anchor is
+ * around. */
 struct section {
     const char *id, *title;
     bool (*has)(const struct page *p);

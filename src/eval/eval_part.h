@@ -1,6 +1,6 @@
-/* part.h - between the files of eval/. */
-#ifndef REAP_EVAL_PART_H
-#define REAP_EVAL_PART_H
+/* eval_part.h - between the files of eval/. */
+#ifndef REAP_EVAL_EVAL_PART_H
+#define REAP_EVAL_EVAL_PART_H
 
 #include "corpus/windows.h"
 

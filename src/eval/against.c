@@ -1,9 +1,9 @@
-/* compare.c - see compare.h. */
-#include "eval/compare.h"
+/* against.c - see against.h. */
+#include "eval/against.h"
 #include "base/mem.h"
 #include "base/sig.h"
-#include "eval/mask.h"
-#include "eval/part.h"
+#include "eval/eval_part.h"
+#include "eval/plan_mask.h"
 
 #include <math.h>
 #include <string.h>
@@ -22,8 +22,8 @@ struct row {
     bool same_top;
 };
 
-struct compare_job {
-    const struct compare_side *sides;
+struct against_job {
+    const struct against_side *sides;
     struct text text;
     uint32_t vocab, n_threads;
     float *logits; /* of the base rows: cap x vocab */
@@ -56,7 +56,7 @@ static void compare_row(struct row *r, const struct base_row *b, uint32_t n)
 
 /* Rows are independent of each other, and are added up in their order: the result does not depend on the
  * threads. */
-static void compare_rows(struct compare_job *j, uint32_t first)
+static void compare_rows(struct against_job *j, uint32_t first)
 {
 #ifdef _OPENMP
 #pragma omp parallel for schedule(dynamic) num_threads((int)j->n_threads) if (j->n_rows - first > 8)
@@ -70,7 +70,7 @@ static void compare_rows(struct compare_job *j, uint32_t first)
 static bool base_step(void *ud, const struct windows *w, const uint32_t *win, const uint32_t *at, uint32_t n,
                       struct err *e)
 {
-    struct compare_job *j = ud;
+    struct against_job *j = ud;
     (void)e;
     uint32_t first = j->n_base;
     for (uint32_t i = 0; i < n; i++)
@@ -91,7 +91,7 @@ static bool base_step(void *ud, const struct windows *w, const uint32_t *win, co
 static bool side_step(void *ud, const struct windows *w, const uint32_t *win, const uint32_t *at, uint32_t n,
                       struct err *e)
 {
-    struct compare_job *j = ud;
+    struct against_job *j = ud;
     uint32_t first = j->n_rows;
     for (uint32_t i = 0; i < n; i++) {
         const struct window *x = &w->list[win[i]];
@@ -110,7 +110,7 @@ static bool side_step(void *ud, const struct windows *w, const uint32_t *win, co
     return true;
 }
 
-static void add_row(struct compare_sums *s, const struct row *r)
+static void add_row(struct against_sums *s, const struct row *r)
 {
     double dp2 = r->dp * r->dp;
     s->n++;
@@ -129,7 +129,7 @@ static void add_row(struct compare_sums *s, const struct row *r)
 /* ---- a batch ---- */
 
 /* Switches masks only where an engine runs under more than one. */
-static bool set_side(const struct compare_job *j, uint32_t n_sides, uint32_t i, struct err *e)
+static bool set_side(const struct against_job *j, uint32_t n_sides, uint32_t i, struct err *e)
 {
     bool masked = false;
     for (uint32_t k = 0; k < n_sides; k++)
@@ -137,9 +137,9 @@ static bool set_side(const struct compare_job *j, uint32_t n_sides, uint32_t i, 
     return !masked || eval_mask(j->sides[i].g, j->sides[i].v, j->sides[i].plan, e);
 }
 
-static bool decode_side(struct compare *c, uint32_t i, uint32_t b, struct err *e)
+static bool decode_side(struct against *c, uint32_t i, uint32_t b, struct err *e)
 {
-    struct compare_job *j = c->job;
+    struct against_job *j = c->job;
     j->side = i;
     j->n_rows = 0;
     bool ok = sig_check(e) && set_side(j, c->n_sides, i, e) &&
@@ -147,10 +147,10 @@ static bool decode_side(struct compare *c, uint32_t i, uint32_t b, struct err *e
     return ok;
 }
 
-bool compare_batch(struct compare *c, uint32_t b, struct err *e)
+bool against_batch(struct against *c, uint32_t b, struct err *e)
 {
-    struct compare_job *j = c->job;
-    struct compare_sums *sums = xcalloc(c->n_sides, sizeof *sums);
+    struct against_job *j = c->job;
+    struct against_sums *sums = xcalloc(c->n_sides, sizeof *sums);
     j->n_base = 0;
     bool ok = decode_side(c, 0, b, e);
     for (uint32_t i = 1; ok && i < c->n_sides; i++) {
@@ -162,19 +162,19 @@ bool compare_batch(struct compare *c, uint32_t b, struct err *e)
         }
     }
     for (uint32_t i = 0; ok && i + 1 < c->n_sides; i++)
-        compare_add(&c->sums[i], &sums[i]);
+        against_add(&c->sums[i], &sums[i]);
     free(sums);
     return ok;
 }
 
-uint32_t compare_tokens(const struct compare *c, uint32_t b)
+uint32_t against_tokens(const struct against *c, uint32_t b)
 {
     return c->job->text.w.batches[b].n_tokens;
 }
 
 /* ---- opening ---- */
 
-static bool same_vocabulary(const struct compare_side *a, const struct compare_side *b, const char *path,
+static bool same_vocabulary(const struct against_side *a, const struct against_side *b, const char *path,
                             const struct text *ta, uint32_t n_ctx, struct err *e)
 {
     uint32_t na = engine_n_vocab(a->g), nb = engine_n_vocab(b->g);
@@ -217,7 +217,7 @@ static uint32_t most_scored(const struct text *t)
     return most;
 }
 
-static bool start(const struct compare_job *j, uint32_t n_sides, struct err *e)
+static bool start(const struct against_job *j, uint32_t n_sides, struct err *e)
 {
     const struct windows *w = &j->text.w;
     struct engine_run r = {.n_ctx = w->longest, .n_seq_max = w->max_seqs, .want_logits = true};
@@ -231,9 +231,9 @@ static bool start(const struct compare_job *j, uint32_t n_sides, struct err *e)
     return true;
 }
 
-static bool make_room(struct compare *c, bool with_kl, struct err *e)
+static bool make_room(struct against *c, bool with_kl, struct err *e)
 {
-    struct compare_job *j = c->job;
+    struct against_job *j = c->job;
     uint64_t floats, scored = 0;
     j->cap = most_scored(&j->text);
     for (uint32_t i = 0; i < j->text.w.n; i++)
@@ -255,11 +255,11 @@ static bool make_room(struct compare *c, bool with_kl, struct err *e)
     return true;
 }
 
-struct compare *compare_open(const struct compare_side *sides, uint32_t n, const char *path, uint32_t n_ctx,
+struct against *against_open(const struct against_side *sides, uint32_t n, const char *path, uint32_t n_ctx,
                              bool with_kl, struct err *e)
 {
-    struct compare *c = xcalloc(1, sizeof *c);
-    struct compare_job *j = c->job = xcalloc(1, sizeof *j);
+    struct against *c = xcalloc(1, sizeof *c);
+    struct against_job *j = c->job = xcalloc(1, sizeof *j);
     c->n_sides = n;
     j->sides = sides;
     j->vocab = engine_n_vocab(sides[0].g);
@@ -270,7 +270,7 @@ struct compare *compare_open(const struct compare_side *sides, uint32_t n, const
             ok = same_vocabulary(&sides[0], &sides[i], path, &j->text, n_ctx, e);
     ok = ok && make_room(c, with_kl, e) && start(j, n, e);
     if (!ok) {
-        compare_free(c);
+        against_free(c);
         return NULL;
     }
     c->n_tokens = j->text.n_tokens;
@@ -279,7 +279,7 @@ struct compare *compare_open(const struct compare_side *sides, uint32_t n, const
     return c;
 }
 
-void compare_free(struct compare *c)
+void against_free(struct against *c)
 {
     if (!c)
         return;
@@ -297,7 +297,7 @@ void compare_free(struct compare *c)
 
 /* ---- results ---- */
 
-void compare_add(struct compare_sums *to, const struct compare_sums *s)
+void against_add(struct against_sums *to, const struct against_sums *s)
 {
     to->n += s->n;
     to->same_top += s->same_top;
@@ -342,13 +342,13 @@ static double percentile(const float *v, uint64_t n, double share)
     return (1 - at) * (double)v[i] + at * (double)v[i + 1 < n ? i + 1 : i];
 }
 
-struct compare_result compare_result(const struct compare_sums *s, float *kl)
+struct against_result against_result(const struct against_sums *s, float *kl)
 {
     double n = (double)s->n, top = (double)s->same_top / n, dp = sqrt(s->dp2 / n);
     double a = error_of(s->nll, s->nll2, n), b = error_of(s->base_nll, s->base_nll2, n);
     double cov = n > 1 ? (s->cross / n - s->nll / n * s->base_nll / n) / (n - 1) : 0;
     double var = a * a + b * b - 2 * cov;
-    struct compare_result r = {
+    struct against_result r = {
         .score = score_of(s->n, s->nll, s->nll2),
         .base = score_of(s->n, s->base_nll, s->base_nll2),
         .ln_ratio = (s->nll - s->base_nll) / n,
@@ -374,7 +374,7 @@ struct compare_result compare_result(const struct compare_sums *s, float *kl)
     return r;
 }
 
-void compare_json(json_t *o, const struct compare_result *r)
+void against_json(json_t *o, const struct against_result *r)
 {
     json_t *kl = json_object();
     json_object_set_new(o, "base_ppl", json_real(r->base.ppl));

@@ -1,6 +1,6 @@
-/* part.h - what the files of convert/ share; not for others. */
-#ifndef REAP_CONVERT_PART_H
-#define REAP_CONVERT_PART_H
+/* image_part.h - what the files of convert/ share; not for others. */
+#ifndef REAP_CONVERT_IMAGE_PART_H
+#define REAP_CONVERT_IMAGE_PART_H
 
 #include "convert/convert.h"
 #include "gguf/gguf_file.h"

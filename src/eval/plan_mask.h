@@ -1,6 +1,6 @@
-/* mask.h - a plan applied to a loaded model, without writing the pruned one. */
-#ifndef REAP_EVAL_MASK_H
-#define REAP_EVAL_MASK_H
+/* plan_mask.h - a plan applied to a loaded model, without writing the pruned one. */
+#ifndef REAP_EVAL_PLAN_MASK_H
+#define REAP_EVAL_PLAN_MASK_H
 
 #include "engine/engine.h"
 #include "model/plan.h"
