@@ -4,11 +4,11 @@
  * left out, and every tensor that the engine needs must come out. A shape is compared with what the config
  * says before anything is derived from it. Refused: quantised forms other than FP8 and MXFP4. */
 #include "convert/map.h"
-#include "convert/tokenizer.h"
 
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "tokenizer/tokenizer.h"
 
 #include <ctype.h>
 #include <string.h>

@@ -3,8 +3,8 @@
  * Parsing succeeds exactly when no error is set. What was parsed can become text of a GGUF file: pieces are
  * UTF-8 without a NUL, scores are finite, types are known. */
 #include "base/text.h"
-#include "convert/tokenizer_part.h"
 #include "fuzz.h"
+#include "tokenizer/tok_part.h"
 
 #include <math.h>
 #include <string.h>

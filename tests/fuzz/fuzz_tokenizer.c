@@ -7,10 +7,10 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "convert/tokenizer.h"
-#include "convert/tokenizer_part.h"
 #include "fuzz.h"
 #include "gguf/gguf_file.h"
+#include "tokenizer/tok_part.h"
+#include "tokenizer/tokenizer.h"
 
 #include <fcntl.h>
 #include <string.h>

@@ -14,13 +14,13 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "convert/chat_template.h"
-#include "convert/tokenizer.h"
-#include "convert/tokenizer_part.h"
 #include "engine/engine.h"
 #include "families.h"
 #include "gguf/gguf_file.h"
 #include "tempdir.h"
+#include "tokenizer/chat_template.h"
+#include "tokenizer/tok_part.h"
+#include "tokenizer/tokenizer.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* chat_template.h - the chat templates of a checkpoint folder as tokenizer.chat_template* keys. */
-#ifndef REAP_CONVERT_CHAT_TEMPLATE_H
-#define REAP_CONVERT_CHAT_TEMPLATE_H
+#ifndef REAP_TOKENIZER_CHAT_TEMPLATE_H
+#define REAP_TOKENIZER_CHAT_TEMPLATE_H
 
 #include "base/buf.h"
 #include "base/err.h"

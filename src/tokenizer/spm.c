@@ -1,4 +1,4 @@
-/* tokenizer_spm.c - SentencePiece: tokenizer.model, or a tokenizer.json that was made from one.
+/* spm.c - SentencePiece: tokenizer.model, or a tokenizer.json that was made from one.
  *
  * tokenizer.model is a protobuf message ModelProto (sentencepiece_model.proto): tags and values, without a
  * magic number. The reader takes what is needed, skips other fields, and refuses what no writer makes:
@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "convert/tokenizer_part.h"
+#include "tokenizer/tok_part.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* chat_template.c - see chat_template.h. Keys as in llama.cpp v0.5.0: tokenizer.chat_template is the default;
  * each other one is tokenizer.chat_template.NAME, and tokenizer.chat_templates lists their names. */
-#include "convert/chat_template.h"
+#include "tokenizer/chat_template.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"

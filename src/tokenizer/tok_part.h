@@ -1,6 +1,6 @@
-/* tokenizer_part.h - what the files tokenizer*.c share. */
-#ifndef REAP_CONVERT_TOKENIZER_PART_H
-#define REAP_CONVERT_TOKENIZER_PART_H
+/* tok_part.h - what the files of tokenizer/ share. */
+#ifndef REAP_TOKENIZER_TOK_PART_H
+#define REAP_TOKENIZER_TOK_PART_H
 
 #include "base/err.h"
 #include "base/json.h"
@@ -43,7 +43,7 @@ struct tok_files {
     uint64_t vocab_size; /* wanted number of tokens; 0: not said */
 };
 
-/* ---- byte-level BPE (tokenizer_bpe.c) ---- */
+/* ---- byte-level BPE (bpe.c) ---- */
 bool tok_bpe_is_byte_level(const json_t *tokenizer);
 bool tok_bpe_load(struct tok_files *f, struct tok_vocab *v, struct err *e);
 /* Scores under which merging by score is merging by rank: the first merge that makes a token has the highest
@@ -56,7 +56,7 @@ bool tok_bpe_ignores_merges(const json_t *tokenizer);
 bool tok_bpe_unreachable(const json_t *tokenizer, const struct tok_vocab *v, uint64_t *count, uint64_t *first,
                          struct err *e);
 
-/* ---- SentencePiece (tokenizer_spm.c) ---- */
+/* ---- SentencePiece (spm.c) ---- */
 enum { SPM_UNIGRAM = 1, SPM_BPE = 2 };
 struct spm_piece {
     char *text;
@@ -82,7 +82,7 @@ bool tok_spm_from_json(struct tok_files *f, struct tok_vocab *v, struct spm *m, 
 bool tok_is_gemma4(const json_t *tokenizer);
 bool tok_gemma4_load(struct tok_files *f, struct tok_vocab *v, struct err *e);
 
-/* ---- pre-tokenizers (tokenizer_pre.c) ---- */
+/* ---- pre-tokenizers (pre.c) ---- */
 struct tok_pre { /* what the engine does under a name of tokenizer.ggml.pre */
     const char *name;
     bool ignore_merges;

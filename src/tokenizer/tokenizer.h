@@ -6,8 +6,8 @@
  * keys, their kinds, values and order are those of llama.cpp v0.5.0's converter; where it would write tokens
  * that differ from the model's own (said at each place), the right ones are written. Refused: WordPiece,
  * Unigram, tiktoken files, and a pre-tokenizer that the engine does not know. */
-#ifndef REAP_CONVERT_TOKENIZER_H
-#define REAP_CONVERT_TOKENIZER_H
+#ifndef REAP_TOKENIZER_TOKENIZER_H
+#define REAP_TOKENIZER_TOKENIZER_H
 
 #include "base/buf.h"
 #include "base/err.h"

@@ -1,11 +1,11 @@
 /* tokenizer.c - special tokens, and all keys in order; see tokenizer.h. */
-#include "convert/tokenizer.h"
+#include "tokenizer/tokenizer.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "convert/chat_template.h"
-#include "convert/tokenizer_part.h"
 #include "gguf/gguf_file.h"
+#include "tokenizer/chat_template.h"
+#include "tokenizer/tok_part.h"
 
 #include <string.h>
 

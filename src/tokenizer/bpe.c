@@ -1,7 +1,7 @@
-/* tokenizer_bpe.c - the vocabulary and the merges of a tokenizer.json with a byte-level BPE. */
+/* bpe.c - the vocabulary and the merges of a tokenizer.json with a byte-level BPE. */
 #include "base/mem.h"
 #include "base/text.h"
-#include "convert/tokenizer_part.h"
+#include "tokenizer/tok_part.h"
 
 #include <string.h>
 

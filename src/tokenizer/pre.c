@@ -1,4 +1,4 @@
-/* tokenizer_pre.c - which of the engine's pre-tokenizers a tokenizer.json asks for.
+/* pre.c - which of the engine's pre-tokenizers a tokenizer.json asks for.
  *
  * tokenizer.json says how text is split before it is merged: regular expressions and fixed steps. GGUF has a
  * name instead (tokenizer.ggml.pre), under which the engine has its own expressions; a wrong name gives
@@ -6,8 +6,8 @@
  * and nothing is guessed. Rows: the forms in which published tokenizers have the rule that the engine
  * implements under the name (src/llama-vocab.cpp of llama.cpp v0.5.0 has most of them as comments). */
 #include "base/text.h"
-#include "convert/tokenizer.h"
-#include "convert/tokenizer_part.h"
+#include "tokenizer/tok_part.h"
+#include "tokenizer/tokenizer.h"
 
 #include <string.h>
 
