@@ -322,7 +322,7 @@ if [ -z "$only" ]; then
     if [ -z "$wrong" ] && [ "$dense" -gt 0 ]; then pass dense "$dense dense models refused"; else fail dense "not refused as dense:$wrong"; fi
 
     # The list in family.c is what the engine has.
-    sed -n 's/.*\.arch = "\([^"]*\)".*/\1/p' "$SRC/src/model/family.c" | sort >"$dir/ours"
+    sed -n 's/.*\.arch = "\([^"]*\)".*/\1/p' "$SRC/src/family/family.c" | sort >"$dir/ours"
     { grep -vxE 'ernie4_5|paddleocr|refact' "$dir/written"; tr ' ' '\n' <<<"$not_written"; } | sort >"$dir/theirs"
     if diff "$dir/ours" "$dir/theirs" >"$dir/out"; then
         pass list "$(grep -c . "$dir/ours") architectures in family.c, as many in the engine"

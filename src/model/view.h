@@ -9,9 +9,9 @@
 #define REAP_MODEL_VIEW_H
 
 #include "base/json.h"
+#include "family/family.h"
 #include "gguf/gguf_file.h"
 #include "hf/checkpoint.h"
-#include "model/family.h"
 
 #define VIEW_MAX_DIMS HF_MAX_DIMS
 

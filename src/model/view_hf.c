@@ -6,8 +6,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "family/hf_family.h"
 #include "hf/config.h"
-#include "model/hf_family.h"
 #include "model/view.h"
 
 #include <string.h>

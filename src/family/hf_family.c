@@ -1,6 +1,6 @@
 /* hf_family.c - the records. Names: the modelling code of transformers 5.12 (models/, conversion_mapping.py)
  * and the tensor map of llama.cpp v0.5.0 (gguf-py/gguf/tensor_mapping.py, conversion/). */
-#include "model/hf_family.h"
+#include "family/hf_family.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* family.c - the records. Architectures: those of llama.cpp v0.5.0 that route tokens to experts
  * (src/llama-arch.cpp, src/models/). Tensor names and axes: the same sources; which tensors have which axis
  * is described in docs/formats.md. */
-#include "model/family.h"
+#include "family/family.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -3,10 +3,10 @@
  * Where GGUF names the tensors of all families alike, a checkpoint has its family's own names. A record says
  * which modules of a layer hold experts; docs/adding-a-family.md explains it. What the numbers are (experts,
  * top-k, groups) is read from config.json, the same for all (hf/config.h). */
-#ifndef REAP_MODEL_HF_FAMILY_H
-#define REAP_MODEL_HF_FAMILY_H
+#ifndef REAP_FAMILY_HF_FAMILY_H
+#define REAP_FAMILY_HF_FAMILY_H
 
-#include "model/family.h"
+#include "family/family.h"
 
 enum hf_family_flags {
     HF_ROWS = 1, /* stacked experts lie in the rows, [E * F, H], expert after expert */

@@ -3,8 +3,8 @@
  * GGUF names the tensors of all families alike (docs/formats.md), so a GGUF family is little more than its
  * name and the reasons why it cannot be pruned, if there are any. Everything that a file states itself
  * (counts, groups, scales) is read from the file. */
-#ifndef REAP_MODEL_FAMILY_H
-#define REAP_MODEL_FAMILY_H
+#ifndef REAP_FAMILY_FAMILY_H
+#define REAP_FAMILY_FAMILY_H
 
 #include <stdbool.h>
 #include <stdint.h>
