@@ -162,7 +162,7 @@ static bool print(const struct plan_opts *o, const struct plan *p, const struct 
     if (cmd_json) {
         json_t *j = json_object();
         json_object_set_new(j, "plan", json_text(out));
-        json_object_set_new(j, "criterion", json_string(criterion_info(o->criterion)->name));
+        json_object_set_new(j, "criterion", json_string(o->criterion->name));
         json_object_set_new(j, "n_keep", json_integer(s->n_keep));
         json_object_set_new(j, "n_experts", json_integer(s->n_experts));
         json_object_set_new(j, "n_layers", json_integer(s->n_layers));
@@ -184,7 +184,7 @@ static bool print(const struct plan_opts *o, const struct plan *p, const struct 
     struct buf b = {0};
     char x[32], y[32];
     buf_fmt(&b, "%s: %u of %u experts stay in each of %u layers (%.1f %% pruned), by %s\n", out, s->n_keep,
-            s->n_experts, s->n_layers, 100 * ratio, criterion_info(o->criterion)->name);
+            s->n_experts, s->n_layers, 100 * ratio, o->criterion->name);
     buf_fmt(&b, "they hold %.1f %% of the score and were given %.1f %% of the routed tokens\n",
             100 * s->score_kept, 100 * s->tokens_kept);
     print_sources(&b, p);
@@ -270,7 +270,7 @@ static bool check_options(uint32_t n_args, struct plan_opts *o, struct err *e)
         return err_set(e, ERR_INPUT, "--from takes no stats files, and no criterion, blend or protection");
     if (!out)
         return err_set(e, ERR_INPUT, "--output is missing: where shall the plan go?");
-    if (!criterion_parse(criterion, &o->criterion))
+    if (!(o->criterion = criterion_find(criterion)))
         return err_set(e, ERR_INPUT, "--criterion '%s' is not known; reap plan --help lists them", criterion);
     if (blend && strcmp(blend, "mean") != 0 && strcmp(blend, "maxmin") != 0)
         return err_set(e, ERR_INPUT, "--blend '%s' is not known: mean or maxmin", blend);
@@ -279,7 +279,7 @@ static bool check_options(uint32_t n_args, struct plan_opts *o, struct err *e)
     o->blend = blend && !strcmp(blend, "maxmin") ? BLEND_MAXMIN : BLEND_MEAN;
     if (blend && n_args + stats_list.n < 2)
         log_note("note: --blend matters only with several stats files");
-    if (has_seed && o->criterion != CRIT_RANDOM)
+    if (has_seed && o->criterion->form != CRITERION_CHANCE)
         log_note("note: --seed matters only to --criterion random");
     return ((from && !has_count()) || set_count(o, e)) && file_check_output(out, cmd_force, e);
 }

@@ -131,7 +131,7 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     const char *missing = !plan ? "plan" : !stats ? "stats" : !texts.n ? "text" : !out ? "output" : NULL;
     if (missing)
         return err_set(e, ERR_INPUT, "--%s is missing", missing);
-    if (!criterion_parse(criterion, &o.criterion))
+    if (!(o.criterion = criterion_find(criterion)))
         return err_set(e, ERR_INPUT, "--criterion '%s' is not known; reap plan --help lists them", criterion);
     if (budget && !parse_time(budget, &o.budget))
         return err_set(e, ERR_INPUT, "--budget '%s': expected a time such as 600, 10m or 2h", budget);

@@ -233,7 +233,7 @@ static bool plan_options(const struct job *j, struct plan_opts *o, struct err *e
         .stats_path = j->stats, .fit = fit, .round_to = (uint32_t)round_to, .seed = (uint64_t)plan_seed};
     o->kind = has_keep ? KEEP_COUNT : has_keep_ratio ? KEEP_RATIO : has_fit ? FIT_BYTES : PRUNE_RATIO;
     o->value = has_keep ? (double)keep : has_keep_ratio ? keep_ratio : has_prune_ratio ? prune_ratio : 0.25;
-    return criterion_parse(criterion, &o->criterion) ||
+    return (o->criterion = criterion_find(criterion)) ||
            err_set(e, ERR_INPUT, "--criterion '%s' is not known; reap plan --help lists them", criterion);
 }
 
@@ -243,8 +243,8 @@ static bool do_plan(struct job *j, struct view *v, char key[65], struct err *e)
     if (!plan_options(j, &o, e))
         return false;
     struct buf b = {0};
-    buf_fmt(&b, "plan %s %d %.17g %llu %u %d %llu\n", key, (int)o.kind, o.value, (unsigned long long)o.fit,
-            o.round_to, (int)o.criterion, (unsigned long long)o.seed);
+    buf_fmt(&b, "plan %s %d %.17g %llu %u %s %llu\n", key, (int)o.kind, o.value, (unsigned long long)o.fit,
+            o.round_to, o.criterion->name, (unsigned long long)o.seed);
     finish_key(&b, key);
     bool done = is_done(j, "plan", key, &j->plan, 1);
     say_step("plan", done);

@@ -64,8 +64,8 @@ static bool check_output(const char *input, struct err *e)
 
 static bool show(char const *const *args, uint32_t n, struct err *e)
 {
-    enum criterion c;
-    if (!criterion_parse(criterion, &c))
+    const struct criterion *c = criterion_find(criterion);
+    if (!c)
         return err_set(e, ERR_INPUT, "--criterion '%s' is not known; reap plan --help lists them", criterion);
     struct stats **s = load_all(args, n, e);
     struct view *v = s && model ? view_open(model, e) : NULL;
@@ -134,9 +134,10 @@ static bool print_import(const struct stats *s, struct err *e)
     json_t *can = json_array();
     struct buf b = {0};
     char t[32];
-    for (int c = 0; c < N_CRITERIA; c++)
-        if (!(criterion_info((enum criterion)c)->needs & s->unknown))
-            json_array_append_new(can, json_string(criterion_info((enum criterion)c)->name));
+    const struct criterion *c;
+    for (uint32_t i = 0; (c = criterion_at(i)); i++)
+        if (!(criterion_needs(c) & s->unknown))
+            json_array_append_new(can, json_string(c->name));
     if (cmd_json) {
         json_t *j = json_object();
         json_object_set_new(j, "stats", json_text(out));

@@ -60,14 +60,14 @@ static bool parse_ratios(struct sweep_opts *o, double **list, struct err *e)
     return ok && (o->n_ratios || err_set(e, ERR_INPUT, "--ratios: the list is empty"));
 }
 
-static bool parse_criteria(struct sweep_opts *o, enum criterion **list, struct err *e)
+static bool parse_criteria(struct sweep_opts *o, const struct criterion ***list, struct err *e)
 {
     char *s = xstrdup(criteria), *save = NULL;
     uint32_t cap = 0;
     bool ok = true;
     for (char *p = strtok_r(s, ",", &save); ok && p; p = strtok_r(NULL, ",", &save)) {
         GROW(*list, o->n_criteria, cap);
-        ok = criterion_parse(p, &(*list)[o->n_criteria++]) ||
+        ok = ((*list)[o->n_criteria++] = criterion_find(p)) ||
              err_set(e, ERR_INPUT, "--criteria: '%s' is not known; reap plan --help lists them", p);
     }
     free(s);
@@ -126,10 +126,10 @@ static void print_table(struct buf *b, const struct sweep_result *r, int chosen)
     for (uint32_t i = 0; i < r->n_points; i++) {
         const struct sweep_point *p = &r->points[i];
         buf_fmt(b, "%-16s %5.1f %% %7u %10s %12.4f +/- %5.3f %8.4f %9.6f +/- %.6f %7.2f %%%s\n",
-                criterion_info(p->criterion)->name,
-                100 * (1 - (double)p->plan->n_keep / r->view->shape.n_experts), p->plan->n_keep,
-                human_bytes(p->bytes, s), p->r.score.ppl, p->r.score.ppl_stderr, exp(p->r.ln_ratio),
-                p->r.kl_mean, p->r.kl_stderr, 100 * p->r.top1, (int)i == chosen ? "  <-" : "");
+                p->criterion->name, 100 * (1 - (double)p->plan->n_keep / r->view->shape.n_experts),
+                p->plan->n_keep, human_bytes(p->bytes, s), p->r.score.ppl, p->r.score.ppl_stderr,
+                exp(p->r.ln_ratio), p->r.kl_mean, p->r.kl_stderr, 100 * p->r.top1,
+                (int)i == chosen ? "  <-" : "");
     }
     buf_fmt(b, "%s tokens scored, each plan against the whole model\n", human_count(r->points[0].sums.n, n));
 }
@@ -150,7 +150,7 @@ static bool report(const struct sweep_opts *o, struct sweep_result *r, double in
         if (chosen >= 0)
             buf_fmt(&b, "the smallest within the limits: %u of %u experts, by %s%s%s\n",
                     r->points[chosen].plan->n_keep, r->view->shape.n_experts,
-                    criterion_info(r->points[chosen].criterion)->name, out ? " -> " : "", out ? out : "");
+                    r->points[chosen].criterion->name, out ? " -> " : "", out ? out : "");
         ok = cmd_print(&b, e);
     }
     if (ok && limits && chosen < 0)
@@ -174,7 +174,7 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
                            .engine = cmd_engine};
     struct sweep_result r = {0};
     double *ratio_list = NULL, increase;
-    enum criterion *criterion_list = NULL;
+    const struct criterion **criterion_list = NULL;
     if (!stats || !texts.n)
         return err_set(e, ERR_INPUT, "--%s is missing", stats ? "text" : "stats");
     if (out && !max_increase && !has_max_kl)

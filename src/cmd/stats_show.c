@@ -26,7 +26,7 @@ struct row { /* a layer */
 struct table { /* a file */
     const struct stats *s;
     struct shape shape;
-    enum criterion c;
+    const struct criterion *c;
     uint32_t keep[N_RATIOS];
     bool halves; /* both have tokens */
     struct row *rows;
@@ -88,7 +88,7 @@ static void table_clear(struct table *t)
     free(t->super);
 }
 
-static bool table_make(struct table *t, const struct stats *s, enum criterion c, struct err *e)
+static bool table_make(struct table *t, const struct stats *s, const struct criterion *c, struct err *e)
 {
     struct err no = {0};
     size_t all = (size_t)s->n_layers * s->n_experts;
@@ -255,7 +255,7 @@ static bool print_json(const struct table *t, const struct view *v, struct err *
     json_object_set(o, "model", s->model);
     json_object_set(o, "calibration", s->calibration);
     json_object_set_new(o, "complete", json_boolean(!s->progress));
-    json_object_set_new(o, "criterion", json_string(criterion_info(t->c)->name));
+    json_object_set_new(o, "criterion", json_string(t->c->name));
     json_object_set_new(o, "prune_ratios", json_f64s(ratios, N_RATIOS));
     json_object_set_new(o, "n_keep", counts_json(t->keep));
     for (size_t k = 0; k < N_RATIOS; k++) {
@@ -345,7 +345,7 @@ static void print_kept(struct buf *b, const struct table *t)
         b,
         "\nShare of %s that stays when this share of the experts goes (a random choice keeps 1 - ratio),\n"
         "and in brackets how much the choices of the even and the odd samples agree:\n\n",
-        criterion_info(t->c)->name);
+        t->c->name);
     buf_str(b, "  layer  least/most used ");
     for (size_t k = 0; k < N_RATIOS; k++)
         buf_fmt(b, "       %4.1f %%", 100 * ratios[k]);
@@ -456,8 +456,8 @@ struct pair { /* means over the layers */
     double overlap[N_RATIOS], correlation;
 };
 
-static bool compare(const struct stats *x, const struct stats *y, enum criterion c, const struct shape *sh,
-                    const uint32_t *keep, struct pair *p, struct err *e)
+static bool compare(const struct stats *x, const struct stats *y, const struct criterion *c,
+                    const struct shape *sh, const uint32_t *keep, struct pair *p, struct err *e)
 {
     uint32_t n = x->n_experts, n_corr = 0;
     double *a = xcalloc(2 * (size_t)n, sizeof *a), *b = a + n;
@@ -523,7 +523,7 @@ static bool several_json(const struct stats_show *o, const struct pair *p, const
     json_t *j = json_object(), *pairs = json_array(), *l = json_object();
     json_object_set(j, "model", s->model);
     json_object_set_new(j, "files", files_json(o));
-    json_object_set_new(j, "criterion", json_string(criterion_info(o->criterion)->name));
+    json_object_set_new(j, "criterion", json_string(o->criterion->name));
     json_object_set_new(j, "prune_ratios", json_f64s(ratios, N_RATIOS));
     json_object_set_new(j, "n_keep", counts_json(keep));
     for (uint32_t a = 0; a < o->n; a++)
@@ -563,7 +563,7 @@ static void several_text(struct buf *b, const struct stats_show *o, const struct
         "\nShare of the kept experts that two files have in common, by %s, when this share goes (mean over the\n"
         "layers; random choices share what stays), and the correlation of their rankings:\n\n"
         "  files    rank corr.",
-        criterion_info(o->criterion)->name);
+        o->criterion->name);
     for (size_t k = 0; k < N_RATIOS; k++)
         buf_fmt(b, "   %4.1f %%", 100 * ratios[k]);
     buf_char(b, '\n');

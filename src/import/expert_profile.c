@@ -91,7 +91,7 @@ static bool read_layer(const json_t *o, struct stats *s, struct stats_layer *l, 
     bool ok = read_counts(o, where, s, l, e) && json_need_f64s(o, "reap", where, v, s->n_experts, e) &&
               json_need_f64s(o, "ean_mean", where, ean, s->n_experts, e);
     if (ok && !json_object_get(o, "avg_gate_weight"))
-        s->unknown |= SUM_GATE;
+        s->unknown |= SUM_BIT(SUM_GATE);
     else
         ok = ok && json_need_f64s(o, "avg_gate_weight", where, gate, s->n_experts, e);
     for (uint32_t j = 0; ok && j < s->n_experts; j++) {
@@ -146,7 +146,7 @@ static struct stats *read_all(const struct import_opts *o, const struct item *it
     free(il);
     if (!s)
         return NULL;
-    s->unknown = SUM_GATE_SQ | SUM_EAN_SQ | SUM_REAP_SQ | SUM_MAX;
+    s->unknown = SUM_BIT(SUM_GATE_SQ) | SUM_BIT(SUM_EAN_SQ) | SUM_BIT(SUM_REAP_SQ) | SUM_BIT(SUM_MAX);
     bool ok = true;
     for (uint32_t i = 0; ok && i < n; i++)
         ok = read_layer(it[i].o, s, &s->layers[i], e);
@@ -214,7 +214,7 @@ static json_t *layer_json(const struct stats *s, uint32_t i)
 
 json_t *export_expert_profile(const struct stats *s, struct err *e)
 {
-    if (s->unknown & (SUM_GATE | SUM_EAN | SUM_REAP)) {
+    if (s->unknown & (SUM_BIT(SUM_GATE) | SUM_BIT(SUM_EAN) | SUM_BIT(SUM_REAP))) {
         err_set(e, ERR_INPUT,
                 "lacks sums of gates or outputs (it was imported), which " FORMAT "'s form needs");
         return NULL;

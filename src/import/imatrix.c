@@ -153,7 +153,7 @@ static bool estimate(const struct gg_file *f, const struct import_opts *o, struc
         json_t *a = json_array();
         json_array_append_new(a, json_string("ean_sq_sum"));
         json_object_set_new(s->import, "estimated", a);
-        s->unknown &= ~(unsigned)SUM_EAN_SQ;
+        s->unknown &= ~SUM_BIT(SUM_EAN_SQ);
     }
     return true;
 }
@@ -204,7 +204,7 @@ static struct stats *read_all(const struct gg_file *f, const struct import_opts 
     free(il);
     if (!s)
         return NULL;
-    s->unknown = SUM_GATE | SUM_GATE_SQ | SUM_EAN | SUM_EAN_SQ | SUM_REAP | SUM_REAP_SQ | SUM_MAX;
+    s->unknown = SUM_ALL;
     bool ok = true;
     for (uint32_t i = 0; ok && i < s->n_layers; i++)
         ok = read_counts(f, s, &s->layers[i], e);

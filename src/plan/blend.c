@@ -6,7 +6,7 @@
  * its worst domain keeps more; then when all domains together do. */
 #include "plan/blend.h"
 #include "base/mem.h"
-#include "stats/stats.h"
+#include "stats/criteria.h"
 
 #include <math.h>
 #include <string.h>

@@ -132,6 +132,7 @@ struct job {
     const struct plan_source *src;
     uint32_t n_src;
     const struct plan_opts *o;
+    const struct criterion *criterion;
     struct shape shape;
     uint32_t n_keep;
     uint8_t *fixed; /* [n_layers][n_experts] */
@@ -150,7 +151,7 @@ static bool layer_scores(const struct job *j, uint32_t i, double *share, double 
         weights += j->src[d].weight;
     for (uint32_t d = 0; d < j->n_src; d++) {
         double *x = share + (size_t)d * n, total = 0;
-        if (!criterion_scores(j->src[d].stats, i, j->o->criterion, j->o->seed, -1, x, e))
+        if (!criterion_scores(j->src[d].stats, i, j->criterion, j->o->seed, -1, x, e))
             return err_ctx(e, "%s", j->src[d].path);
         for (uint32_t k = 0; k < n; k++)
             total += x[k];
@@ -310,7 +311,7 @@ static json_t *layer_loss(struct job *j, uint32_t i, const double *share, const 
     double stays = part(x.score_kept, x.score, 1);
     json_object_set_new(o, "score_lost", json_real(1 - stays));
     json_object_set_new(o, "tokens_lost", json_real(1 - x.tokens_kept));
-    if (!(s->unknown & SUM_REAP))
+    if (!(s->unknown & SUM_BIT(SUM_REAP)))
         json_object_set_new(o, "reap_sum_lost", json_real(1 - x.reap_kept));
     json_object_set_new(o, "lowest_kept", json_real(x.least));
     json_object_set_new(o, "highest_removed", j->n_keep < n ? json_real(x.most) : json_null());
@@ -425,8 +426,8 @@ static struct plan *build(struct job *j, struct err *e)
     }
     free(share);
     json_t *d = p->doc = doc_start(j->n_keep, s->n_experts);
-    json_object_set_new(d, "criterion", json_string(criterion_info(j->o->criterion)->name));
-    if (j->o->criterion == CRIT_RANDOM)
+    json_object_set_new(d, "criterion", json_string(j->criterion->name));
+    if (j->criterion->form == CRITERION_CHANCE)
         json_object_set_new(d, "seed", json_integer((json_int_t)j->o->seed));
     if (j->n_src > 1)
         json_object_set_new(d, "blend", json_string(j->o->blend == BLEND_MAXMIN ? "maxmin" : "mean"));
@@ -494,7 +495,11 @@ struct plan *plan_blend(const struct plan_source *src, uint32_t n_src, const str
                         const struct plan_opts *o, struct plan_summary *sum, struct err *e)
 {
     const struct stats *s = src[0].stats;
-    struct job j = {.src = src, .n_src = n_src, .o = o, .sum = sum};
+    struct job j = {.src = src,
+                    .n_src = n_src,
+                    .o = o,
+                    .criterion = o->criterion ? o->criterion : criterion_default(),
+                    .sum = sum};
     *sum = (struct plan_summary){.n_experts = s->n_experts, .n_layers = s->n_layers};
     const char *no = v ? view_refusal(v) : NULL;
     if (no) {

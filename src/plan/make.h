@@ -4,7 +4,7 @@
 
 #include "model/plan.h"
 #include "plan/lists.h"
-#include "stats/stats.h"
+#include "stats/criteria.h"
 
 enum keep_kind { KEEP_COUNT, KEEP_RATIO, PRUNE_RATIO, FIT_BYTES };
 
@@ -19,15 +19,15 @@ struct plan_source { /* a domain */
 struct plan_opts {
     const char *stats_path; /* plan_make only */
     enum keep_kind kind;
-    double value;      /* count or ratio */
-    uint64_t fit;      /* FIT_BYTES: the largest tensor data that is allowed */
-    uint32_t round_to; /* 0: no rounding */
-    enum criterion criterion;
-    uint64_t seed;                  /* CRIT_RANDOM */
-    bool force;                     /* statistics of another model are a warning */
-    enum blend blend;               /* of several sources */
-    bool protect_super;             /* super experts (summary_super) of any source stay */
-    const struct id_lists *protect; /* these stay; or NULL */
+    double value;                      /* count or ratio */
+    uint64_t fit;                      /* FIT_BYTES: the largest tensor data that is allowed */
+    uint32_t round_to;                 /* 0: no rounding */
+    const struct criterion *criterion; /* NULL: the default */
+    uint64_t seed;                     /* of CRITERION_CHANCE */
+    bool force;                        /* statistics of another model are a warning */
+    enum blend blend;                  /* of several sources */
+    bool protect_super;                /* super experts (summary_super) of any source stay */
+    const struct id_lists *protect;    /* these stay; or NULL */
 };
 
 struct plan_summary {

@@ -250,8 +250,8 @@ static bool agreement(const struct job *j, double *out, struct err *e)
     double *a = xcalloc(2 * (size_t)s->n_experts, sizeof *a), sum = 0;
     bool ok = true;
     for (uint32_t i = 0; ok && i < s->n_layers; i++) {
-        ok = criterion_scores(s, i, CRIT_REAP, 0, 0, a, e) &&
-             criterion_scores(s, i, CRIT_REAP, 0, 1, a + s->n_experts, e);
+        ok = criterion_scores(s, i, criterion_default(), 0, 0, a, e) &&
+             criterion_scores(s, i, criterion_default(), 0, 1, a + s->n_experts, e);
         if (ok)
             sum += summary_agreement(a, a + s->n_experts, s->n_experts, sh->n_groups, n);
     }

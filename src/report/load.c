@@ -264,9 +264,9 @@ static void row_losses(const struct page *p, uint32_t i)
 static void choose_criterion(struct page *p)
 {
     const char *name = p->plan ? text_of(p->plan->doc, "criterion") : NULL;
-    p->criterion = CRIT_REAP;
-    if (name && (!criterion_parse(name, &p->criterion) || p->criterion == CRIT_RANDOM))
-        p->criterion = CRIT_REAP; /* one that we do not know, or that has no scores */
+    p->criterion = name ? criterion_find(name) : NULL;
+    if (!p->criterion || p->criterion->form == CRITERION_CHANCE)
+        p->criterion = criterion_default(); /* one that we do not know, or that has no scores */
 }
 
 static bool join(struct page *p, struct err *e)

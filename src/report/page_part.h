@@ -5,7 +5,7 @@
 #include "model/plan.h"
 #include "report/html.h"
 #include "report/report.h"
-#include "stats/stats.h"
+#include "stats/criteria.h"
 
 struct row { /* a layer with experts */
     uint32_t il, n_keep;
@@ -35,8 +35,8 @@ struct page {
     struct row *rows;
     uint32_t n_rows, n_experts, n_groups; /* n_groups: of the router, 1: none */
     bool guessed;                         /* n_experts is the highest id of the plan, plus one */
-    uint32_t n_keep;          /* of a layer: the plan's, else a half of the experts for the tables */
-    enum criterion criterion; /* of the scores shown: the plan's, else reap */
+    uint32_t n_keep;                   /* of a layer: the plan's, else a half of the experts for the tables */
+    const struct criterion *criterion; /* of the scores shown: the plan's, else reap */
     uint64_t bytes_before, bytes_after; /* 0: not known */
     struct page_source sources[MAX_SOURCES];
     uint32_t n_sources;

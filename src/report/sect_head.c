@@ -216,13 +216,13 @@ static void put_choice(struct page *p)
 {
     struct buf *b = &p->b;
     const json_t *doc = p->plan ? p->plan->doc : NULL;
-    enum criterion c;
     const char *name = text_of(doc, "criterion");
     buf_str(b, "<div><h3>Choice</h3>\n<table class=\"facts\"><tbody>\n");
     if (doc) {
         line_text(b, "criterion", name ? name : "not said (a plan by hand, or found in a pruned model)");
-        if (name && criterion_parse(name, &c))
-            line_text(b, "formula", criterion_info(c)->what);
+        const struct criterion *c = name ? criterion_find(name) : NULL;
+        if (c)
+            line_text(b, "formula", c->what);
         line_count(b, "seed", doc, "seed");
         line(b, "experts that stay");
         buf_fmt(b, "%u in each layer</td></tr>\n", p->n_keep);

@@ -78,7 +78,7 @@ void put_map_data(struct page *p)
     buf_fmt(
         b,
         "<script type=\"application/json\" id=\"map-data\">{\"experts\":%u,\"criterion\":\"%s\",\"layers\":[",
-        p->n_experts, criterion_info(p->criterion)->name);
+        p->n_experts, p->criterion->name);
     for (uint32_t i = 0; i < p->n_rows; i++)
         buf_fmt(b, "%s%u", i ? "," : "", p->rows[i].il);
     buf_str(b, "],\"scale\":[");
@@ -199,7 +199,7 @@ static void put_legend(struct page *p)
         for (int i = 0; i < N_SCALE; i++)
             buf_fmt(b, ",#%06x", colour_scale[i]);
         buf_fmt(b, ")\"></i><span id=\"scale-high\">largest %s of the layer</span></span>",
-                criterion_info(p->criterion)->name);
+                p->criterion->name);
         for (uint32_t i = 0; i < p->n_rows; i++)
             never += p->rows[i].n_never;
         if (never)
@@ -325,7 +325,7 @@ static void put_layers(struct page *p)
             "<p>What goes with the removed experts, as shares of the layer: tokens that the router sent to them, the sum of the "
             "score (%s), and the sum of what they add to the layer's output. The line in a bar is the share of the experts that "
             "goes, %s: a choice by chance would lose about as much.</p>\n",
-            criterion_info(p->criterion)->name, percent_text(1 - (double)p->n_keep / p->n_experts, s));
+            p->criterion->name, percent_text(1 - (double)p->n_keep / p->n_experts, s));
     buf_str(&head, "layer");
     if (p->plan)
         buf_str(&head, "|routing removed|score removed|contribution removed");
@@ -400,8 +400,7 @@ static void put_scores(struct page *p)
         b,
         "<p>The scores (%s) of each layer from the highest to the lowest, each layer on its own scale from 0.%s A steep curve has "
         "experts that clearly matter less; in a flat one there is little to choose.</p>\n<div class=\"minis\">\n",
-        criterion_info(p->criterion)->name,
-        p->plan ? " The bar below a curve marks the experts that are removed." : "");
+        p->criterion->name, p->plan ? " The bar below a curve marks the experts that are removed." : "");
     for (uint32_t i = 0; i < p->n_rows && i < MAX_MINIS; i++)
         put_mini(p, &p->rows[i]);
     buf_str(b, "</div>\n");

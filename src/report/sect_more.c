@@ -35,7 +35,7 @@ static void put_stability(struct page *p)
         b,
         "<p>Of the experts that the even samples alone would keep, the share that the odd samples alone would keep as well (by %s). "
         "100 %% means that half of the text already decides; the line is what two choices by chance would share.</p>\n",
-        criterion_info(p->criterion)->name);
+        p->criterion->name);
     buf_str(
         b,
         "<div class=\"scroll\" role=\"region\" aria-label=\"Stability by layer\" tabindex=\"0\"><table><thead><tr><th "
@@ -74,17 +74,16 @@ const struct section section_stability = {"stability", "Half against half", half
 static void find_low(const struct page *p, uint32_t i, uint32_t m, uint8_t *low)
 {
     static const struct {
-        enum criterion c;
+        const char *criterion;
         int which;
-    } by[] = {
-        {CRIT_REAP, -1}, {CRIT_REAP, EVEN}, {CRIT_REAP, ODD}, {CRIT_EAN_MEAN, -1}, {CRIT_FREQUENCY, -1}};
+    } by[] = {{"reap", -1}, {"reap", EVEN}, {"reap", ODD}, {"ean_mean", -1}, {"frequency", -1}};
     uint32_t n = p->n_experts, *rank = xcalloc(n, sizeof *rank);
     uint8_t *times = xcalloc(n, 1);
     double *score = xcalloc(n, sizeof *score);
     struct err none = {0};
     const size_t n_by = sizeof by / sizeof *by;
     for (size_t k = 0; k < n_by; k++) {
-        if (!criterion_scores(p->stats, i, by[k].c, 0, by[k].which, score, &none))
+        if (!criterion_scores(p->stats, i, criterion_find(by[k].criterion), 0, by[k].which, score, &none))
             break; /* not finite by a criterion that nobody asked for: none is low by all of them */
         criterion_rank(score, n, rank);
         for (uint32_t q = n - m; q < n; q++)

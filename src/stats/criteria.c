@@ -1,32 +1,119 @@
-/* criteria.c - what makes an expert worth keeping: one number per expert from its sums. Formulas:
- * docs/score.md. */
+/* criteria.c - see criteria.h: the table, scores, ranks. */
+#include "stats/criteria.h"
 #include "base/mem.h"
 #include "base/rng.h"
-#include "stats/stats.h"
 
 #include <math.h>
 #include <string.h>
 
-static const struct criterion_info infos[N_CRITERIA] = {
-    [CRIT_REAP] = {"reap", NULL, NULL, "mean of gate x ||output|| over the expert's tokens", SUM_REAP},
-    [CRIT_REAP_SUM] = {"reap_sum", "weighted_ean_sum", NULL,
-                       "the same, summed: rarely used experts count less", SUM_REAP},
-    [CRIT_EAN_MEAN] = {"ean_mean", NULL, NULL, "mean of ||output||, without the gate", SUM_EAN},
-    [CRIT_EAN_SUM] = {"ean_sum", NULL, NULL, "sum of ||output||", SUM_EAN},
-    [CRIT_FREQUENCY] = {"frequency", "expert_frequency", NULL, "number of tokens routed to it", 0},
-    [CRIT_GATE_MEAN] = {"gate_mean", NULL, NULL, "mean of the gate weight", SUM_GATE},
-    [CRIT_GATE_SUM] = {"gate_sum", "weighted_frequency_sum", "weighted_expert_frequency_sum",
-                       "sum of the gate weight", SUM_GATE},
-    [CRIT_REAP_L2] = {"reap_l2", NULL, NULL, "root mean square of gate x ||output||", SUM_REAP_SQ},
-    [CRIT_EAN_L2] = {"ean_l2", NULL, NULL, "root mean square of ||output||", SUM_EAN_SQ},
-    [CRIT_MAX_ACTIVATION] = {"max_activation", "max_activations", NULL, "largest component of any output",
-                             SUM_MAX},
-    [CRIT_RANDOM] = {"random", NULL, NULL, "a seeded random order: the control", 0},
+/* The first is the default. */
+static const struct criterion criteria[] = {
+    {
+        .name = "reap",
+        .form = CRITERION_MEAN,
+        .sum = SUM_REAP,
+        .formula = "reap_sum / count",
+        .what = "mean of gate x ||output|| over the expert's tokens",
+        .note = "the default",
+    },
+    {
+        .name = "reap_sum",
+        .aliases = {"weighted_ean_sum"},
+        .form = CRITERION_SUM,
+        .sum = SUM_REAP,
+        .formula = "reap_sum",
+        .what = "the same, summed: rarely used experts count less",
+        .note = "rarely used experts count less",
+    },
+    {
+        .name = "ean_mean",
+        .form = CRITERION_MEAN,
+        .sum = SUM_EAN,
+        .formula = "ean_sum / count",
+        .what = "mean of ||output||, without the gate",
+        .note = "without the gate",
+    },
+    {
+        .name = "ean_sum",
+        .form = CRITERION_SUM,
+        .sum = SUM_EAN,
+        .formula = "ean_sum",
+        .what = "sum of ||output||",
+        .note = "",
+    },
+    {
+        .name = "frequency",
+        .aliases = {"expert_frequency"},
+        .form = CRITERION_COUNT,
+        .formula = "count",
+        .what = "number of tokens routed to it",
+        .note = "",
+    },
+    {
+        .name = "gate_mean",
+        .form = CRITERION_MEAN,
+        .sum = SUM_GATE,
+        .formula = "gate_sum / count",
+        .what = "mean of the gate weight",
+        .note = "",
+    },
+    {
+        .name = "gate_sum",
+        .aliases = {"weighted_frequency_sum", "weighted_expert_frequency_sum"},
+        .form = CRITERION_SUM,
+        .sum = SUM_GATE,
+        .formula = "gate_sum",
+        .what = "sum of the gate weight",
+        .note = "",
+    },
+    {
+        .name = "reap_l2",
+        .form = CRITERION_ROOT,
+        .sum = SUM_REAP_SQ,
+        .formula = "sqrt(reap_sq_sum / count)",
+        .what = "root mean square of gate x ||output||",
+        .note = "large contributions count more",
+    },
+    {
+        .name = "ean_l2",
+        .form = CRITERION_ROOT,
+        .sum = SUM_EAN_SQ,
+        .formula = "sqrt(ean_sq_sum / count)",
+        .what = "root mean square of ||output||",
+        .note = "the same without the gate; what an imatrix can estimate",
+    },
+    {
+        .name = "max_activation",
+        .aliases = {"max_activations"},
+        .form = CRITERION_SUM,
+        .sum = SUM_MAX,
+        .formula = "max_activation",
+        .what = "largest component of any output",
+        .note = "",
+    },
+    {
+        .name = "random",
+        .form = CRITERION_CHANCE,
+        .formula = "a seeded order, a stream per layer",
+        .what = "a seeded random order: the control",
+        .note = "the control",
+    },
 };
+#define N_CRITERIA (sizeof criteria / sizeof *criteria)
 
-const struct criterion_info *criterion_info(enum criterion c)
+const struct criterion *criterion_at(uint32_t i)
 {
-    return &infos[c];
+    return i < N_CRITERIA ? &criteria[i] : NULL;
+}
+
+const struct criterion *criterion_default(void)
+{
+    return &criteria[0];
+}
+
+const char *criterion_name_at(uint32_t i)
+{
+    return i < N_CRITERIA ? criteria[i].name : NULL;
 }
 
 static bool same(const char *a, const char *b)
@@ -34,55 +121,50 @@ static bool same(const char *a, const char *b)
     return b && !strcmp(a, b);
 }
 
-bool criterion_parse(const char *name, enum criterion *out)
+const struct criterion *criterion_find(const char *name)
 {
-    for (int c = 0; c < N_CRITERIA; c++)
-        if (same(name, infos[c].name) || same(name, infos[c].alias) || same(name, infos[c].alias2)) {
-            *out = (enum criterion)c;
-            return true;
-        }
-    return false;
+    for (const struct criterion *c = criteria; c < criteria + N_CRITERIA; c++)
+        if (same(name, c->name) || same(name, c->aliases[0]) || same(name, c->aliases[1]))
+            return c;
+    return NULL;
 }
 
-static double score_of(const struct sums *x, enum criterion c)
+unsigned criterion_needs(const struct criterion *c)
+{
+    return c->form == CRITERION_COUNT || c->form == CRITERION_CHANCE ? 0 : SUM_BIT(c->sum);
+}
+
+static double score_of(const struct sums *x, const struct criterion *c)
 {
     double n = (double)x->count;
     if (x->count == 0)
         return 0;
-    switch (c) {
-    case CRIT_REAP: return x->reap_sum / n;
-    case CRIT_REAP_SUM: return x->reap_sum;
-    case CRIT_EAN_MEAN: return x->ean_sum / n;
-    case CRIT_EAN_SUM: return x->ean_sum;
-    case CRIT_FREQUENCY: return n;
-    case CRIT_GATE_MEAN: return x->gate_sum / n;
-    case CRIT_GATE_SUM: return x->gate_sum;
-    case CRIT_REAP_L2: return sqrt(x->reap_sq_sum / n);
-    case CRIT_EAN_L2: return sqrt(x->ean_sq_sum / n);
-    case CRIT_MAX_ACTIVATION: return x->max_activation;
-    case CRIT_RANDOM:
-    case N_CRITERIA: break;
+    switch (c->form) {
+    case CRITERION_SUM: return sum_value(x, c->sum);
+    case CRITERION_MEAN: return sum_value(x, c->sum) / n;
+    case CRITERION_ROOT: return sqrt(sum_value(x, c->sum) / n);
+    case CRITERION_COUNT: return n;
+    case CRITERION_CHANCE: break;
     }
     return NAN;
 }
 
-bool criterion_check(const struct stats *s, enum criterion c, struct err *e)
+bool criterion_check(const struct stats *s, const struct criterion *c, struct err *e)
 {
-    if (!(infos[c].needs & s->unknown))
+    if (!(criterion_needs(c) & s->unknown))
         return true;
     char list[256] = "";
-    for (int k = 0; k < N_CRITERIA; k++)
-        if (!(infos[k].needs & s->unknown))
-            snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", *list ? ", " : "",
-                     infos[k].name);
+    for (const struct criterion *k = criteria; k < criteria + N_CRITERIA; k++)
+        if (!(criterion_needs(k) & s->unknown))
+            snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", *list ? ", " : "", k->name);
     const char *from = json_string_value(json_object_get(s->import, "format"));
     return err_set(
         e, ERR_INPUT,
         "the criterion %s needs sums that this file does not hold (imported from %.40s); possible are %s",
-        infos[c].name, from ? from : "another tool", list);
+        c->name, from ? from : "another tool", list);
 }
 
-bool criterion_scores(const struct stats *s, uint32_t i, enum criterion c, uint64_t seed, int which,
+bool criterion_scores(const struct stats *s, uint32_t i, const struct criterion *c, uint64_t seed, int which,
                       double *score, struct err *e)
 {
     const struct stats_layer *l = &s->layers[i];
@@ -91,14 +173,14 @@ bool criterion_scores(const struct stats *s, uint32_t i, enum criterion c, uint6
     /* one stream per layer, so that a layer's draw does not depend on the others */
     struct rng r = {seed * 0x100000001b3u + l->il + 1};
     for (uint32_t j = 0; j < s->n_experts; j++) {
-        if (c == CRIT_RANDOM) {
+        if (c->form == CRITERION_CHANCE) {
             score[j] = (double)(rng_next(&r) >> 11) * 0x1p-53;
             continue;
         }
         struct sums x = which < 0 ? stats_total(l, j) : l->half[which][j];
         score[j] = score_of(&x, c);
         if (!isfinite(score[j]))
-            return err_set(e, ERR_INPUT, "layer %u, expert %u: %s is not finite", l->il, j, infos[c].name);
+            return err_set(e, ERR_INPUT, "layer %u, expert %u: %s is not finite", l->il, j, c->name);
     }
     return true;
 }

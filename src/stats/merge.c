@@ -145,14 +145,7 @@ static bool add_part(struct stats *sum, const struct part *p, struct err *e)
                 struct sums *x = &sum->layers[i].half[h][j];
                 const struct sums *y = &l->half[h][j];
                 ok = add_counts(&x->count, y->count) && ok;
-                x->gate_sum += y->gate_sum;
-                x->gate_sq_sum += y->gate_sq_sum;
-                x->ean_sum += y->ean_sum;
-                x->ean_sq_sum += y->ean_sq_sum;
-                x->reap_sum += y->reap_sum;
-                x->reap_sq_sum += y->reap_sq_sum;
-                if (y->max_activation > x->max_activation)
-                    x->max_activation = y->max_activation;
+                sums_add(x, y);
             }
         }
     return ok || err_set(e, ERR_INPUT, "%s: the counts are too large to be added up", p->path);

@@ -5,6 +5,38 @@
 #include <math.h>
 #include <string.h>
 
+const struct sum_info sum_infos[N_SUMS] = {
+    [SUM_GATE] = {.key = "gate_sum", .off = offsetof(struct sums, gate_sum), .any_sign = true},
+    [SUM_GATE_SQ] = {.key = "gate_sq_sum", .off = offsetof(struct sums, gate_sq_sum)},
+    [SUM_EAN] = {.key = "ean_sum", .off = offsetof(struct sums, ean_sum)},
+    [SUM_EAN_SQ] = {.key = "ean_sq_sum", .off = offsetof(struct sums, ean_sq_sum)},
+    [SUM_REAP] = {.key = "reap_sum", .off = offsetof(struct sums, reap_sum)},
+    [SUM_REAP_SQ] = {.key = "reap_sq_sum", .off = offsetof(struct sums, reap_sq_sum)},
+    [SUM_MAX] = {.key = "max_activation", .off = offsetof(struct sums, max_activation), .is_max = true},
+};
+_Static_assert(sizeof(struct sums) == N_SUMS * sizeof(double) + sizeof(uint64_t), "every sum has a row");
+
+double *sum_of(struct sums *x, enum sum k)
+{
+    return (double *)(void *)((char *)x + sum_infos[k].off);
+}
+
+double sum_value(const struct sums *x, enum sum k)
+{
+    return *(const double *)(const void *)((const char *)x + sum_infos[k].off);
+}
+
+void sums_add(struct sums *x, const struct sums *y)
+{
+    for (int k = 0; k < N_SUMS; k++) {
+        double *to = sum_of(x, (enum sum)k), v = sum_value(y, (enum sum)k);
+        if (!sum_infos[k].is_max)
+            *to += v;
+        else if (v > *to)
+            *to = v;
+    }
+}
+
 struct stats *stats_new(uint32_t n_layers, uint32_t n_experts)
 {
     struct stats *s = xcalloc(1, sizeof *s);
@@ -79,17 +111,10 @@ bool stats_add(struct stats *s, uint32_t i, enum half h, const struct routed *r,
 
 struct sums stats_total(const struct stats_layer *l, uint32_t j)
 {
-    const struct sums *a = &l->half[EVEN][j], *b = &l->half[ODD][j];
-    return (struct sums){
-        .count = a->count + b->count,
-        .gate_sum = a->gate_sum + b->gate_sum,
-        .gate_sq_sum = a->gate_sq_sum + b->gate_sq_sum,
-        .ean_sum = a->ean_sum + b->ean_sum,
-        .ean_sq_sum = a->ean_sq_sum + b->ean_sq_sum,
-        .reap_sum = a->reap_sum + b->reap_sum,
-        .reap_sq_sum = a->reap_sq_sum + b->reap_sq_sum,
-        .max_activation = a->max_activation > b->max_activation ? a->max_activation : b->max_activation,
-    };
+    struct sums x = l->half[EVEN][j];
+    x.count += l->half[ODD][j].count;
+    sums_add(&x, &l->half[ODD][j]);
+    return x;
 }
 
 uint64_t stats_tokens(const struct stats_layer *l)
@@ -97,24 +122,31 @@ uint64_t stats_tokens(const struct stats_layer *l)
     return l->tokens[EVEN] + l->tokens[ODD];
 }
 
+static bool check_sums(const struct sums *x, uint32_t il, uint32_t expert, struct err *e)
+{
+    for (int k = 0; k < N_SUMS; k++) {
+        double v = sum_value(x, (enum sum)k);
+        if (sum_infos[k].any_sign && !isfinite(v))
+            return err_set(e, ERR_INPUT, "layer %u, expert %u: %s is not finite", il, expert,
+                           sum_infos[k].key);
+        if (!sum_infos[k].any_sign && (!isfinite(v) || v < 0))
+            return err_set(e, ERR_INPUT,
+                           "layer %u, expert %u: a sum is %g, expected a finite number of 0 or more", il,
+                           expert, v);
+    }
+    return !(x->count == 0 && (x->ean_sum > 0 || x->reap_sum > 0)) ||
+           err_set(e, ERR_INPUT, "layer %u, expert %u: sums without a single token", il, expert);
+}
+
 static bool check_half(const struct stats *s, const struct stats_layer *l, int h, struct err *e)
 {
     uint64_t sum = 0;
     for (uint32_t j = 0; j < s->n_experts; j++) {
         const struct sums *x = &l->half[h][j];
-        const double v[] = {x->gate_sq_sum, x->ean_sum,     x->ean_sq_sum,
-                            x->reap_sum,    x->reap_sq_sum, x->max_activation};
         if (__builtin_add_overflow(sum, x->count, &sum))
             return err_set(e, ERR_INPUT, "layer %u: the counts are too large", l->il);
-        for (size_t i = 0; i < sizeof v / sizeof *v; i++)
-            if (!isfinite(v[i]) || v[i] < 0)
-                return err_set(e, ERR_INPUT,
-                               "layer %u, expert %u: a sum is %g, expected a finite number of 0 or more",
-                               l->il, j, v[i]);
-        if (!isfinite(x->gate_sum))
-            return err_set(e, ERR_INPUT, "layer %u, expert %u: gate_sum is not finite", l->il, j);
-        if (x->count == 0 && (x->ean_sum > 0 || x->reap_sum > 0))
-            return err_set(e, ERR_INPUT, "layer %u, expert %u: sums without a single token", l->il, j);
+        if (!check_sums(x, l->il, j, e))
+            return false;
     }
     uint64_t want;
     if (!mul_u64(l->tokens[h], l->n_used, &want))

@@ -10,9 +10,10 @@
 
 #include "base/json.h"
 #include "engine/routed.h"
+#include <stddef.h>
 #include <stdint.h>
 
-/* The sums of one expert. All but max_activation add up. */
+/* The sums of one expert. A new one: a member here, a row in sum_infos (stats.c), and where stats_add fills it. */
 struct sums {
     double gate_sum, gate_sq_sum; /* of g, g^2 */
     double ean_sum, ean_sq_sum;   /* of ||f||2, its square */
@@ -21,16 +22,22 @@ struct sums {
     uint64_t count;               /* tokens */
 };
 
-/* The sums as bits, for files of other tools that do not hold all of them. The count is always there. */
-enum sum_bit {
-    SUM_GATE = 1,
-    SUM_GATE_SQ = 2,
-    SUM_EAN = 4,
-    SUM_EAN_SQ = 8,
-    SUM_REAP = 16,
-    SUM_REAP_SQ = 32,
-    SUM_MAX = 64,
+/* All but the count, in the order of files. */
+enum sum { SUM_GATE, SUM_GATE_SQ, SUM_EAN, SUM_EAN_SQ, SUM_REAP, SUM_REAP_SQ, SUM_MAX, N_SUMS };
+#define SUM_BIT(k) (1u << (k)) /* for files of other tools that do not hold all of them */
+#define SUM_ALL    (SUM_BIT(N_SUMS) - 1)
+
+struct sum_info {
+    const char *key; /* in files */
+    size_t off;      /* of the double in struct sums */
+    bool is_max;     /* two make the larger of both, else they add up */
+    bool any_sign;   /* may be below 0 */
 };
+extern const struct sum_info sum_infos[N_SUMS];
+double *sum_of(struct sums *x, enum sum k);
+double sum_value(const struct sums *x, enum sum k);
+/* Adds the sums of y to x; not the count, which may overflow. */
+void sums_add(struct sums *x, const struct sums *y);
 
 enum half { EVEN, ODD };
 
@@ -48,7 +55,7 @@ struct stats {
     json_t *calibration;        /* how it was made; owned */
     json_t *progress;           /* of a run that has not ended, else NULL; owned */
     json_t *import;             /* made from another tool's file, else NULL; owned */
-    unsigned unknown;           /* sum_bits: what such a file does not hold; those sums are 0 */
+    unsigned unknown;           /* SUM_BITs: what such a file does not hold; those sums are 0 */
 };
 
 struct stats *stats_new(uint32_t n_layers, uint32_t n_experts);
@@ -71,40 +78,5 @@ bool stats_save(const struct stats *s, const char *path, bool force, struct err 
 /* The file is of a run that has not ended. (One that --until-stable stopped has.) */
 bool stats_unfinished(const struct stats *s);
 struct stats *stats_load(const char *path, struct err *e); /* checked; NULL with *e naming the file and key */
-
-/* ---- criteria: sums -> one number per expert, higher = keep ---- */
-enum criterion {
-    CRIT_REAP,
-    CRIT_REAP_SUM,
-    CRIT_EAN_MEAN,
-    CRIT_EAN_SUM,
-    CRIT_FREQUENCY,
-    CRIT_GATE_MEAN,
-    CRIT_GATE_SUM,
-    CRIT_REAP_L2,
-    CRIT_EAN_L2,
-    CRIT_MAX_ACTIVATION,
-    CRIT_RANDOM,
-    N_CRITERIA
-};
-struct criterion_info {
-    const char *name, *alias, *alias2; /* aliases: the names of the original implementation, or NULL */
-    const char *what;
-    unsigned needs; /* sum_bits */
-};
-const struct criterion_info *criterion_info(enum criterion c);
-bool criterion_parse(const char *name, enum criterion *out); /* names and aliases */
-/* Whether the file holds what a criterion needs; if not, the message says which criteria work. */
-bool criterion_check(const struct stats *s, enum criterion c, struct err *e);
-/* score[n_experts] of one layer from its totals. An expert never routed scores 0. A number that is not finite
- * is an error naming layer and expert; so is a criterion that the file cannot serve. seed: CRIT_RANDOM only.
- * which: EVEN, ODD, or -1 for both together. */
-bool criterion_scores(const struct stats *s, uint32_t i, enum criterion c, uint64_t seed, int which,
-                      double *score, struct err *e);
-/* The experts 0..n-1 by score, best first; a tie goes to the lower id. */
-void criterion_rank(const double *score, uint32_t n, uint32_t *ids);
-/* Chooses the n_keep best, n_keep / n_groups of each of n_groups equal runs of experts: in[n] becomes 1 for
- * those. */
-void criterion_choose(const double *score, uint32_t n, uint32_t n_groups, uint32_t n_keep, uint8_t *in);
 
 #endif

@@ -13,38 +13,17 @@
 
 #define SCHEMA "reap.stats/1"
 
-/* The float64 sums of a struct, in file order. */
-static const struct {
-    const char *key;
-    size_t off;
-    unsigned bit;
-} fields[] = {
-    {"gate_sum", offsetof(struct sums, gate_sum), SUM_GATE},
-    {"gate_sq_sum", offsetof(struct sums, gate_sq_sum), SUM_GATE_SQ},
-    {"ean_sum", offsetof(struct sums, ean_sum), SUM_EAN},
-    {"ean_sq_sum", offsetof(struct sums, ean_sq_sum), SUM_EAN_SQ},
-    {"reap_sum", offsetof(struct sums, reap_sum), SUM_REAP},
-    {"reap_sq_sum", offsetof(struct sums, reap_sq_sum), SUM_REAP_SQ},
-    {"max_activation", offsetof(struct sums, max_activation), SUM_MAX},
-};
-#define N_FIELDS (sizeof fields / sizeof *fields)
-
-static double *field(struct sums *x, size_t f)
-{
-    return (double *)(void *)((char *)x + fields[f].off);
-}
-
-static void put_sums(json_t *o, struct sums *x, uint32_t n)
+static void put_sums(json_t *o, const struct sums *x, uint32_t n)
 {
     json_t *a = json_array();
     for (uint32_t j = 0; j < n; j++)
         json_array_append_new(a, json_integer((json_int_t)x[j].count));
     json_object_set_new(o, "count", a);
-    for (size_t f = 0; f < N_FIELDS; f++) {
+    for (int k = 0; k < N_SUMS; k++) {
         a = json_array();
         for (uint32_t j = 0; j < n; j++)
-            json_array_append_new(a, json_real(*field(&x[j], f)));
-        json_object_set_new(o, fields[f].key, a);
+            json_array_append_new(a, json_real(sum_value(&x[j], (enum sum)k)));
+        json_object_set_new(o, sum_infos[k].key, a);
     }
 }
 
@@ -56,13 +35,12 @@ static double nine_digits(double v)
 }
 
 /* A mean, for readers: 9 digits; 0 for an expert that no token reached. */
-static void put_mean(json_t *o, const char *key, const struct sums *x, uint32_t n, size_t off)
+static void put_mean(json_t *o, const char *key, const struct sums *x, uint32_t n, enum sum k)
 {
     json_t *a = json_array();
-    for (uint32_t j = 0; j < n; j++) {
-        double sum = *(const double *)(const void *)((const char *)&x[j] + off);
-        json_array_append_new(a, json_real(x[j].count ? nine_digits(sum / (double)x[j].count) : 0));
-    }
+    for (uint32_t j = 0; j < n; j++)
+        json_array_append_new(
+            a, json_real(x[j].count ? nine_digits(sum_value(&x[j], k) / (double)x[j].count) : 0));
     json_object_set_new(o, key, a);
 }
 
@@ -76,8 +54,8 @@ static json_t *layer_json(const struct stats *s, const struct stats_layer *l)
     json_object_set_new(o, "total_tokens", json_integer((json_int_t)stats_tokens(l)));
     json_object_set_new(o, "n_experts_used", json_integer(l->n_used));
     put_sums(o, total, s->n_experts);
-    put_mean(o, "reap", total, s->n_experts, offsetof(struct sums, reap_sum));
-    put_mean(o, "ean_mean", total, s->n_experts, offsetof(struct sums, ean_sum));
+    put_mean(o, "reap", total, s->n_experts, SUM_REAP);
+    put_mean(o, "ean_mean", total, s->n_experts, SUM_EAN);
     for (int h = 0; h < 2; h++) {
         json_t *x = json_object();
         json_object_set_new(x, "total_tokens", json_integer((json_int_t)l->tokens[h]));
@@ -92,9 +70,9 @@ static json_t *layer_json(const struct stats *s, const struct stats_layer *l)
 static json_t *import_json(const struct stats *s)
 {
     json_t *o = json_copy(s->import), *unknown = json_array();
-    for (size_t f = 0; f < N_FIELDS; f++)
-        if (s->unknown & fields[f].bit)
-            json_array_append_new(unknown, json_string(fields[f].key));
+    for (int k = 0; k < N_SUMS; k++)
+        if (s->unknown & SUM_BIT(k))
+            json_array_append_new(unknown, json_string(sum_infos[k].key));
     json_object_set_new(o, "unknown", unknown);
     return o;
 }
@@ -143,10 +121,10 @@ static struct sums *read_sums(const json_t *o, const char *where, uint32_t n, st
         if (!json_is_integer(c) || json_integer_value(c) < 0)
             ok = err_set(e, ERR_INPUT, "%s: 'count' entry %u is not an integer of 0 or more", where, j);
     }
-    for (size_t f = 0; ok && f < N_FIELDS; f++) {
-        ok = json_need_f64s(o, fields[f].key, where, v, n, e);
+    for (int k = 0; ok && k < N_SUMS; k++) {
+        ok = json_need_f64s(o, sum_infos[k].key, where, v, n, e);
         for (uint32_t j = 0; ok && j < n; j++)
-            *field(&x[j], f) = v[j];
+            *sum_of(&x[j], (enum sum)k) = v[j];
     }
     free(v);
     if (ok)
@@ -164,11 +142,11 @@ static bool totals_agree(const struct stats_layer *l, struct sums *t, uint32_t n
         if (t[j].count != want.count)
             return err_set(e, ERR_INPUT, "%s: 'count' of expert %u is %llu, but the halves add up to %llu",
                            where, j, (unsigned long long)t[j].count, (unsigned long long)want.count);
-        for (size_t f = 0; f < N_FIELDS; f++) {
-            double a = *field(&t[j], f), b = *field(&want, f);
+        for (int k = 0; k < N_SUMS; k++) {
+            double a = sum_value(&t[j], (enum sum)k), b = sum_value(&want, (enum sum)k);
             if (!isfinite(b) || !(fabs(a - b) <= 1e-6 * fabs(b)))
                 return err_set(e, ERR_INPUT, "%s: '%s' of expert %u is %g, but the halves give %g", where,
-                               fields[f].key, j, a, b);
+                               sum_infos[k].key, j, a, b);
         }
     }
     return true;
@@ -233,9 +211,9 @@ static bool read_import(struct stats *s, const json_t *o, struct err *e)
     if (!json_need_arr(s->import, "unknown", "import", &unknown, e))
         return false;
     json_array_foreach (unknown, i, v)
-        for (size_t f = 0; f < N_FIELDS; f++)
-            if (json_is_string(v) && !strcmp(json_string_value(v), fields[f].key))
-                s->unknown |= fields[f].bit;
+        for (int k = 0; k < N_SUMS; k++)
+            if (json_is_string(v) && !strcmp(json_string_value(v), sum_infos[k].key))
+                s->unknown |= SUM_BIT(k);
     return true;
 }
 

@@ -105,7 +105,8 @@ double summary_tokens_for(double agreement, double tokens, double goal)
     return tokens * factor * factor;
 }
 
-bool summary_low(const struct stats *s, uint32_t i, enum criterion c, uint8_t *in, uint32_t *n, struct err *e)
+bool summary_low(const struct stats *s, uint32_t i, const struct criterion *c, uint8_t *in, uint32_t *n,
+                 struct err *e)
 {
     const struct stats_layer *l = &s->layers[i];
     uint32_t quarter = s->n_experts >= 4 ? s->n_experts / 4 : 1;
@@ -135,7 +136,7 @@ bool summary_super(const struct stats *s, uint8_t *in, uint32_t *n, double *limi
     double *v = xcalloc(all, sizeof *v);
     bool ok = true;
     for (uint32_t i = 0; ok && i < s->n_layers; i++)
-        ok = criterion_scores(s, i, CRIT_MAX_ACTIVATION, 0, -1, v + (size_t)i * s->n_experts, e);
+        ok = criterion_scores(s, i, criterion_find("max_activation"), 0, -1, v + (size_t)i * s->n_experts, e);
     double *up = sorted(v, all);
     double at = 0.995 * (double)(all - 1);
     size_t below = (size_t)at;

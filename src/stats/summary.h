@@ -4,7 +4,7 @@
 #ifndef REAP_STATS_SUMMARY_H
 #define REAP_STATS_SUMMARY_H
 
-#include "stats/stats.h"
+#include "stats/criteria.h"
 
 /* Share of the layer's total of a criterion that the n best experts hold (1 when the total is 0). */
 double summary_share(const double *score, uint32_t n_experts, uint32_t n_groups, uint32_t n);
@@ -25,7 +25,7 @@ double summary_tokens_for(double agreement, double tokens, double goal);
 /* in[n_experts] becomes 1 for the experts that are in the lowest quarter of the layer (n_experts / 4, at
  * least 1) by the even and by the odd samples alone; how many. Without one of the halves: by both
  * together. */
-bool summary_low(const struct stats *s, uint32_t i, enum criterion c, uint8_t *in, uint32_t *n,
+bool summary_low(const struct stats *s, uint32_t i, const struct criterion *c, uint8_t *in, uint32_t *n,
                  struct err *e);
 
 /* Super experts: max_activation above the 99.5th percentile (linear between ranks) of all experts of all

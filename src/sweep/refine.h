@@ -4,7 +4,7 @@
 #define REAP_SWEEP_REFINE_H
 
 #include "eval/against.h"
-#include "stats/stats.h"
+#include "stats/criteria.h"
 
 struct refine_opts {
     const char *model, *plan, *stats; /* stats: decide which experts are near the cut */
@@ -12,7 +12,7 @@ struct refine_opts {
     uint32_t n_texts;
     const char *check; /* another text, measured before and after; NULL: none */
     uint32_t n_ctx;
-    enum criterion criterion;
+    const struct criterion *criterion;
     uint32_t near;   /* so many of the kept and of the removed are tried in a layer; 0: an eighth */
     uint32_t trials; /* swaps measured, at most */
     double budget;   /* seconds after which no further round begins; 0: no such limit */

@@ -27,7 +27,7 @@ struct job {
 
 /* ---- plans ---- */
 
-static bool has_point(const struct sweep_result *r, enum criterion c, uint32_t n_keep)
+static bool has_point(const struct sweep_result *r, const struct criterion *c, uint32_t n_keep)
 {
     for (uint32_t i = 0; i < r->n_points; i++)
         if (r->points[i].criterion == c && r->points[i].plan->n_keep == n_keep)
@@ -37,7 +37,7 @@ static bool has_point(const struct sweep_result *r, enum criterion c, uint32_t n
 
 /* The first plan is checked against the model, and says what there is to say; the others differ in nothing
  * that matters for that. */
-static bool add_point(struct job *j, struct stats *s, enum criterion c, double ratio, struct err *e)
+static bool add_point(struct job *j, struct stats *s, const struct criterion *c, double ratio, struct err *e)
 {
     struct sweep_result *r = j->r;
     struct plan_opts po = {.stats_path = j->o->stats,
@@ -402,7 +402,7 @@ json_t *sweep_report(const struct sweep_opts *o, const struct sweep_result *r, d
     for (uint32_t i = 0; i < r->n_points; i++) {
         const struct sweep_point *p = &r->points[i];
         json_t *x = json_object();
-        json_object_set_new(x, "criterion", json_string(criterion_info(p->criterion)->name));
+        json_object_set_new(x, "criterion", json_string(p->criterion->name));
         json_object_set_new(x, "ratio", json_real(p->ratio));
         json_object_set_new(x, "n_keep", json_integer(p->plan->n_keep));
         json_object_set_new(x, "bytes", json_integer((json_int_t)p->bytes));

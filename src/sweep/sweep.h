@@ -4,7 +4,7 @@
 #define REAP_SWEEP_SWEEP_H
 
 #include "eval/against.h"
-#include "stats/stats.h"
+#include "stats/criteria.h"
 
 struct sweep_opts {
     const char *model, *stats; /* stats: of a profile of this model */
@@ -13,17 +13,17 @@ struct sweep_opts {
     uint32_t n_ctx;       /* window, as eval_text */
     const double *ratios; /* shares that go */
     uint32_t n_ratios;
-    const enum criterion *criteria;
+    const struct criterion *const *criteria;
     uint32_t n_criteria;
     uint32_t round_to; /* 0: no rounding */
-    uint64_t seed;     /* CRIT_RANDOM */
+    uint64_t seed;     /* of CRITERION_CHANCE */
     const char *state; /* sums so far: read if it is there, saved now and then; NULL: none */
     struct engine_opts engine;
 };
 
 /* One plan and what it costs. */
 struct sweep_point {
-    enum criterion criterion;
+    const struct criterion *criterion;
     double ratio;   /* asked for; plan->n_keep is what the router allows */
     uint64_t bytes; /* of tensor data */
     struct plan *plan;

@@ -4,7 +4,7 @@
  * order, and gives scores or an error that names one; saved again it loads equal, to the last bit of the
  * sums. */
 #include "fuzz.h"
-#include "stats/stats.h"
+#include "stats/criteria.h"
 
 #include <math.h>
 #include <string.h>
@@ -73,9 +73,9 @@ static void check(const struct stats *s)
     MUST(score && stats_check(s, &e));
     for (uint32_t i = 0; i < s->n_layers; i++) {
         MUST(i == 0 || s->layers[i].il > s->layers[i - 1].il);
-        for (int c = 0; c < N_CRITERIA; c++)
+        for (uint32_t c = 0; criterion_at(c); c++)
             for (int which = -1; which < 2; which++) {
-                bool ok = criterion_scores(s, i, (enum criterion)c, 1, which, score, &e);
+                bool ok = criterion_scores(s, i, criterion_at(c), 1, which, score, &e);
                 MUST(ok == (e.code == ERR_NONE));
                 for (uint32_t j = 0; ok && j < s->n_experts; j++)
                     MUST(isfinite(score[j]));

@@ -163,7 +163,8 @@ static void check_plan(const struct family_case *f, const struct stats *s, const
     struct plan_summary sum;
     struct view *v = family_view(model_of(f));
     struct plan *want = family_plan(f);
-    const struct plan_opts o = {.stats_path = stats_path, .value = want->n_keep, .criterion = CRIT_REAP};
+    const struct plan_opts o = {
+        .stats_path = stats_path, .value = want->n_keep, .criterion = criterion_find("reap")};
     struct plan *p = plan_make(s, v, &o, &sum, &e);
     golden_ok(p && plan_check(p, v, "the plan", false, &e), &e, f->name);
     assert_int_equal(p->n_keep, want->n_keep);

@@ -229,13 +229,13 @@ static void test_protect(void **state)
     /* super experts: 10 is the only one above P99.5 of 1 3 6 10 (9.94) */
     json_object_del(x->model, "n_expert_groups");
     o = (struct plan_opts){
-        .kind = KEEP_COUNT, .value = 2, .criterion = CRIT_FREQUENCY, .protect_super = true};
+        .kind = KEEP_COUNT, .value = 2, .criterion = criterion_find("frequency"), .protect_super = true};
     for (int j = 0; j < 4; j++) /* last by frequency, were it not for that */
         x->layers[0].half[EVEN][j].max_activation = j == 3 ? 10 : 1;
     p = plan_blend(&src, 1, NULL, &o, &sum, &e);
     expect_keep(p, &e, 0, 3);
     plan_free(p);
-    x->unknown = SUM_MAX;
+    x->unknown = SUM_BIT(SUM_MAX);
     assert_null(plan_blend(&src, 1, NULL, &o, &sum, &e));
     expect_err(&e, ERR_INPUT, "max_activation needs sums");
     stats_free(x);

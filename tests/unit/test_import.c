@@ -10,6 +10,7 @@
 #include "engine/quantize.h"
 #include "gguf/gguf_file.h"
 #include "import/import.h"
+#include "stats/criteria.h"
 #include "tempdir.h"
 
 #include <string.h>
@@ -67,11 +68,12 @@ static void test_expert_profile(void **state)
     s = stats_load(at("s.json"), &e);
     if (!s)
         fail_msg("%s", e.msg);
-    assert_int_equal(s->unknown, SUM_GATE_SQ | SUM_EAN_SQ | SUM_REAP_SQ | SUM_MAX);
+    assert_int_equal(s->unknown,
+                     SUM_BIT(SUM_GATE_SQ) | SUM_BIT(SUM_EAN_SQ) | SUM_BIT(SUM_REAP_SQ) | SUM_BIT(SUM_MAX));
     double score[4];
-    assert_true(criterion_scores(s, 1, CRIT_REAP, 0, -1, score, &e));
+    assert_true(criterion_scores(s, 1, criterion_find("reap"), 0, -1, score, &e));
     assert_memory_equal(score, ((double[]){0.5, 2, 1.5, 0}), sizeof score);
-    assert_false(criterion_scores(s, 1, CRIT_REAP_L2, 0, -1, score, &e));
+    assert_false(criterion_scores(s, 1, criterion_find("reap_l2"), 0, -1, score, &e));
     expect_err(
         &e, ERR_INPUT,
         "the criterion reap_l2 needs sums that this file does not hold (imported from llama-expert-profile); "
@@ -159,7 +161,7 @@ static void test_scrambled(void **state)
         if (!s)
             expect_err(&e, ERR_INPUT, "times as far as random choices would");
         else
-            assert_int_equal(s->unknown & SUM_GATE, SUM_GATE); /* it had none */
+            assert_int_equal(s->unknown & SUM_BIT(SUM_GATE), SUM_BIT(SUM_GATE)); /* it had none */
         stats_free(s);
         o.force = true;
         s = import_expert_profile(&o, &e);
@@ -221,11 +223,11 @@ static void test_imatrix(void **state)
     assert_int_equal(s->layers[0].half[EVEN][0].count, 5);
     assert_int_equal(s->layers[0].half[EVEN][1].count, 0);
     double score[3];
-    assert_true(criterion_scores(s, 0, CRIT_FREQUENCY, 0, -1, score, &e));
+    assert_true(criterion_scores(s, 0, criterion_find("frequency"), 0, -1, score, &e));
     assert_memory_equal(score, ((double[]){5, 0, 3}), sizeof score);
-    for (int c = 0; c < N_CRITERIA; c++)
-        if (c != CRIT_FREQUENCY && c != CRIT_RANDOM) {
-            assert_false(criterion_scores(s, 0, (enum criterion)c, 0, -1, score, &e));
+    for (uint32_t c = 0; criterion_at(c); c++)
+        if (criterion_needs(criterion_at(c))) {
+            assert_false(criterion_scores(s, 0, criterion_at(c), 0, -1, score, &e));
             expect_err(&e, ERR_INPUT, "possible are frequency, random");
         }
     stats_free(s);
@@ -322,8 +324,8 @@ static void test_imatrix_estimate(void **state)
     uint32_t i = (uint32_t)view_layer_index(v, 1);
     for (uint64_t j = 0; j < n; j++)
         assert_true(s->layers[i].half[EVEN][j].ean_sq_sum == want[j]);
-    assert_int_equal(s->unknown & SUM_EAN_SQ, 0);
-    assert_int_equal(s->unknown & SUM_EAN, SUM_EAN);
+    assert_int_equal(s->unknown & SUM_BIT(SUM_EAN_SQ), 0);
+    assert_int_equal(s->unknown & SUM_BIT(SUM_EAN), SUM_BIT(SUM_EAN));
     stats_free(s);
 
     /* a model with other layers or experts */

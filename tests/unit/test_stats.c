@@ -495,44 +495,58 @@ static void test_load_overflow(void **state)
 static void test_names(void **state)
 {
     (void)state;
-    static const struct {
-        const char *name;
-        enum criterion c;
-    } cases[] = {
-        {"reap", CRIT_REAP},
-        {"reap_sum", CRIT_REAP_SUM},
-        {"weighted_ean_sum", CRIT_REAP_SUM},
-        {"ean_mean", CRIT_EAN_MEAN},
-        {"ean_sum", CRIT_EAN_SUM},
-        {"frequency", CRIT_FREQUENCY},
-        {"expert_frequency", CRIT_FREQUENCY},
-        {"gate_mean", CRIT_GATE_MEAN},
-        {"gate_sum", CRIT_GATE_SUM},
-        {"weighted_frequency_sum", CRIT_GATE_SUM},
-        {"weighted_expert_frequency_sum", CRIT_GATE_SUM},
-        {"reap_l2", CRIT_REAP_L2},
-        {"ean_l2", CRIT_EAN_L2},
-        {"max_activation", CRIT_MAX_ACTIVATION},
-        {"max_activations", CRIT_MAX_ACTIVATION},
-        {"random", CRIT_RANDOM},
+    static const char *const cases[][2] = {
+        {"reap", "reap"},
+        {"reap_sum", "reap_sum"},
+        {"weighted_ean_sum", "reap_sum"},
+        {"ean_mean", "ean_mean"},
+        {"ean_sum", "ean_sum"},
+        {"frequency", "frequency"},
+        {"expert_frequency", "frequency"},
+        {"gate_mean", "gate_mean"},
+        {"gate_sum", "gate_sum"},
+        {"weighted_frequency_sum", "gate_sum"},
+        {"weighted_expert_frequency_sum", "gate_sum"},
+        {"reap_l2", "reap_l2"},
+        {"ean_l2", "ean_l2"},
+        {"max_activation", "max_activation"},
+        {"max_activations", "max_activation"},
+        {"random", "random"},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
-        enum criterion c = N_CRITERIA;
-        if (!criterion_parse(cases[i].name, &c) || c != cases[i].c)
-            fail_msg("'%s' gives %d", cases[i].name, c);
+        const struct criterion *c = criterion_find(cases[i][0]);
+        if (!c || strcmp(c->name, cases[i][1]) != 0)
+            fail_msg("'%s' gives %s", cases[i][0], c ? c->name : "nothing");
     }
     static const char *const bad[] = {"", "REAP", "reap ", " reap", "rea", "reap_mean", "(null)", "ean"};
-    for (size_t i = 0; i < COUNT(bad); i++) {
-        enum criterion c = N_CRITERIA;
-        assert_false(criterion_parse(bad[i], &c));
-        assert_int_equal(c, N_CRITERIA);
+    for (size_t i = 0; i < COUNT(bad); i++)
+        assert_null(criterion_find(bad[i]));
+    uint32_t n = 0;
+    for (; criterion_at(n); n++) { /* every one has its own name and says what it is */
+        const struct criterion *c = criterion_at(n);
+        assert_ptr_equal(criterion_find(c->name), c);
+        assert_string_equal(criterion_name_at(n), c->name);
+        assert_true(c->what && *c->what && c->formula && *c->formula && c->note);
     }
-    for (int k = 0; k < N_CRITERIA; k++) { /* every one has its own name and says what it is */
-        enum criterion c = N_CRITERIA;
-        const struct criterion_info *info = criterion_info((enum criterion)k);
-        assert_true(criterion_parse(info->name, &c));
-        assert_int_equal(c, k);
-        assert_true(info->what && *info->what);
+    assert_int_equal(n, 11);
+    assert_null(criterion_name_at(n));
+    assert_string_equal(criterion_default()->name, "reap");
+}
+
+/* A row per sum: no two of one name or place, and adding up follows the row. */
+static void test_sum_rows(void **state)
+{
+    (void)state;
+    for (int k = 0; k < N_SUMS; k++) {
+        struct sums x = {.count = 1}, y = {.count = 1};
+        *sum_of(&x, (enum sum)k) = 3;
+        *sum_of(&y, (enum sum)k) = 2;
+        sums_add(&x, &y);
+        expect_exact(sum_value(&x, (enum sum)k), sum_infos[k].is_max ? 3 : 5);
+        for (int other = 0; other < N_SUMS; other++) {
+            expect_exact(sum_value(&y, (enum sum)other), other == k ? 2 : 0);
+            assert_true(other == k || strcmp(sum_infos[k].key, sum_infos[other].key) != 0);
+        }
     }
 }
 
@@ -546,26 +560,26 @@ static void test_scores(void **state)
     (void)state;
     struct stats *s = sample_stats();
     const struct {
-        enum criterion c;
+        const struct criterion *c;
         int which;
         double want[4];
     } cases[] = {
-        {CRIT_REAP, -1, {3.5, 8, 0.75, 0}},
-        {CRIT_REAP_SUM, -1, {7, 16, 1.5, 0}},
-        {CRIT_EAN_MEAN, -1, {6, 12, 3, 0}},
-        {CRIT_EAN_SUM, -1, {12, 24, 6, 0}},
-        {CRIT_FREQUENCY, -1, {2, 2, 2, 0}},
-        {CRIT_GATE_MEAN, -1, {0.625, 0.5625, 0.3125, 0}},
-        {CRIT_GATE_SUM, -1, {1.25, 1.125, 0.625, 0}},
-        {CRIT_REAP_L2, -1, {sqrt(12.5), 10, sqrt(0.625), 0}},
-        {CRIT_EAN_L2, -1, {sqrt(40), sqrt(160), sqrt(10), 0}},
-        {CRIT_MAX_ACTIVATION, -1, {7.5, 9, 3, 0}},
-        {CRIT_REAP, EVEN, {3.5, 2, 1, 0}},
-        {CRIT_REAP, ODD, {0, 14, 0.5, 0}},
-        {CRIT_FREQUENCY, EVEN, {2, 1, 1, 0}},
-        {CRIT_FREQUENCY, ODD, {0, 1, 1, 0}},
-        {CRIT_MAX_ACTIVATION, EVEN, {7.5, 6, 1, 0}},
-        {CRIT_REAP_L2, ODD, {0, 14, 0.5, 0}},
+        {criterion_find("reap"), -1, {3.5, 8, 0.75, 0}},
+        {criterion_find("reap_sum"), -1, {7, 16, 1.5, 0}},
+        {criterion_find("ean_mean"), -1, {6, 12, 3, 0}},
+        {criterion_find("ean_sum"), -1, {12, 24, 6, 0}},
+        {criterion_find("frequency"), -1, {2, 2, 2, 0}},
+        {criterion_find("gate_mean"), -1, {0.625, 0.5625, 0.3125, 0}},
+        {criterion_find("gate_sum"), -1, {1.25, 1.125, 0.625, 0}},
+        {criterion_find("reap_l2"), -1, {sqrt(12.5), 10, sqrt(0.625), 0}},
+        {criterion_find("ean_l2"), -1, {sqrt(40), sqrt(160), sqrt(10), 0}},
+        {criterion_find("max_activation"), -1, {7.5, 9, 3, 0}},
+        {criterion_find("reap"), EVEN, {3.5, 2, 1, 0}},
+        {criterion_find("reap"), ODD, {0, 14, 0.5, 0}},
+        {criterion_find("frequency"), EVEN, {2, 1, 1, 0}},
+        {criterion_find("frequency"), ODD, {0, 1, 1, 0}},
+        {criterion_find("max_activation"), EVEN, {7.5, 6, 1, 0}},
+        {criterion_find("reap_l2"), ODD, {0, 14, 0.5, 0}},
     };
     for (size_t i = 0; i < COUNT(cases); i++)
         for (uint32_t layer = 0; layer < 2; layer++) {
@@ -574,8 +588,8 @@ static void test_scores(void **state)
             assert_true(criterion_scores(s, layer, cases[i].c, 42, cases[i].which, score, &e));
             for (int j = 0; j < 4; j++)
                 if (memcmp(&score[j], &cases[i].want[j], sizeof(double)) != 0)
-                    fail_msg("%s of expert %d (%d): %.17g expected, got %.17g",
-                             criterion_info(cases[i].c)->name, j, cases[i].which, cases[i].want[j], score[j]);
+                    fail_msg("%s of expert %d (%d): %.17g expected, got %.17g", cases[i].c->name, j,
+                             cases[i].which, cases[i].want[j], score[j]);
         }
     stats_free(s);
 }
@@ -593,7 +607,7 @@ static void test_max_activation(void **state)
         const struct routed r[2] = {{3, 1, 1, 1, fabsf(f[0][t])}, {0, 1, 1, 1, fabsf(f[1][t])}};
         add(s, 0, t == 1 ? ODD : EVEN, r, 2);
     }
-    assert_true(criterion_scores(s, 0, CRIT_MAX_ACTIVATION, 0, -1, score, &e));
+    assert_true(criterion_scores(s, 0, criterion_find("max_activation"), 0, -1, score, &e));
     expect_exact(score[3], 100);
     expect_exact(score[0], 1);
     stats_free(s);
@@ -606,12 +620,12 @@ static void test_not_finite(void **state)
     double score[4];
     struct err e = {0};
     s->layers[1].half[ODD][2].reap_sum = NAN;
-    assert_true(criterion_scores(s, 1, CRIT_EAN_SUM, 0, -1, score, &e));
-    assert_true(criterion_scores(s, 1, CRIT_REAP, 0, EVEN, score, &e));
-    assert_false(criterion_scores(s, 1, CRIT_REAP, 0, -1, score, &e));
+    assert_true(criterion_scores(s, 1, criterion_find("ean_sum"), 0, -1, score, &e));
+    assert_true(criterion_scores(s, 1, criterion_find("reap"), 0, EVEN, score, &e));
+    assert_false(criterion_scores(s, 1, criterion_find("reap"), 0, -1, score, &e));
     expect_err(&e, ERR_INPUT, "layer 3, expert 2: reap is not finite");
     s->layers[0].half[EVEN][1].ean_sum = s->layers[0].half[ODD][1].ean_sum = 1e308;
-    assert_false(criterion_scores(s, 0, CRIT_EAN_SUM, 0, -1, score, &e));
+    assert_false(criterion_scores(s, 0, criterion_find("ean_sum"), 0, -1, score, &e));
     expect_err(&e, ERR_INPUT, "layer 1, expert 1: ean_sum is not finite");
     stats_free(s);
 }
@@ -625,23 +639,24 @@ static void test_random(void **state)
     struct err e = {0};
     s->layers[0].il = 0;
     s->layers[1].il = alone->layers[0].il = 5;
-    assert_true(criterion_scores(s, 1, CRIT_RANDOM, 7, -1, a, &e));
+    assert_true(criterion_scores(s, 1, criterion_find("random"), 7, -1, a, &e));
     for (int j = 0; j < E; j++)
         assert_true(a[j] >= 0 && a[j] < 1);
-    assert_true(criterion_scores(s, 1, CRIT_RANDOM, 7, -1, b, &e));
+    assert_true(criterion_scores(s, 1, criterion_find("random"), 7, -1, b, &e));
     assert_memory_equal(a, b, sizeof a);
-    assert_true(criterion_scores(alone, 0, CRIT_RANDOM, 7, -1, b, &e)); /* by block, whatever else there is */
+    assert_true(criterion_scores(alone, 0, criterion_find("random"), 7, -1, b,
+                                 &e)); /* by block, whatever else there is */
     assert_memory_equal(a, b, sizeof a);
-    assert_true(criterion_scores(s, 0, CRIT_RANDOM, 7, -1, b, &e));
+    assert_true(criterion_scores(s, 0, criterion_find("random"), 7, -1, b, &e));
     assert_memory_not_equal(a, b, sizeof a);
-    assert_true(criterion_scores(s, 1, CRIT_RANDOM, 8, -1, b, &e));
+    assert_true(criterion_scores(s, 1, criterion_find("random"), 8, -1, b, &e));
     assert_memory_not_equal(a, b, sizeof a);
 
     /* Over many layers and seeds each expert is in the better half about as often as any other. */
     uint32_t rank[E], hits[E] = {0};
     for (uint64_t seed = 0; seed < 500; seed++)
         for (uint32_t i = 0; i < 2; i++) {
-            assert_true(criterion_scores(s, i, CRIT_RANDOM, seed, -1, a, &e));
+            assert_true(criterion_scores(s, i, criterion_find("random"), seed, -1, a, &e));
             criterion_rank(a, E, rank);
             for (int k = 0; k < E / 2; k++)
                 hits[rank[k]]++;
@@ -752,8 +767,8 @@ static void test_summary_low(void **state)
     uint8_t in[4];
     uint32_t n = 9;
     struct err e = {0};
-    assert_true(
-        summary_low(s, 0, CRIT_REAP, in, &n, &e)); /* both halves: 3 is last (of a tie the higher id) */
+    assert_true(summary_low(s, 0, criterion_find("reap"), in, &n,
+                            &e)); /* both halves: 3 is last (of a tie the higher id) */
     assert_int_equal(n, 1);
     assert_memory_equal(in, ((uint8_t[]){0, 0, 0, 1}), 4);
     stats_free(s);
@@ -805,6 +820,7 @@ int main(void)
         T(test_load_refused),
         T(test_load_overflow),
         cmocka_unit_test(test_names),
+        cmocka_unit_test(test_sum_rows),
         cmocka_unit_test(test_scores),
         cmocka_unit_test(test_max_activation),
         cmocka_unit_test(test_not_finite),
