@@ -2,7 +2,6 @@
  *
  * One thread, no handlers of our own while the child starts: the signals are noted by base/sig.c. In
  * server_wait a handler passes them on at once. */
-#include "serve/server.h"
 #include "base/buf.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -10,28 +9,19 @@
 #include "base/sig.h"
 #include "base/text.h"
 #include "serve/client.h"
+#include "serve/server_part.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <netdb.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #ifdef __linux__
 #include <sys/prctl.h>
 #endif
 
-/* From cmake/engine.cmake: the folder of the engine's programs; what builds them (or ""), and its options. */
-#ifndef REAP_ENGINE_TOOLS
-#define REAP_ENGINE_TOOLS  ""
-#define REAP_ENGINE_SCRIPT ""
-#define REAP_ENGINE_FLAGS  ""
-#endif
-
-#define NAME       "llama-server"
 #define TAIL       4096 /* bytes of its output that are kept */
 #define TAIL_LINES 3    /* and shown */
 #define MAX_LINE   200  /* bytes of each */
@@ -48,201 +38,15 @@ struct server {
     size_t n_tail;
 };
 
-/* ---- where it is ---- */
+/* ---- the child ---- */
 
-static bool is_program(const char *path)
-{
-    return access(path, X_OK) == 0 && !file_is_dir(path);
-}
-
-/* PATH as execvp would search it. */
-static char *in_path(void)
-{
-    const char *path = getenv("PATH");
-    for (const char *p = path; p && *p;) {
-        size_t n = strcspn(p, ":");
-        char *dir = n ? xstrndup(p, n) : xstrdup("."), *file = path_join(dir, NAME);
-        free(dir);
-        if (is_program(file))
-            return file;
-        free(file);
-        p += n + (p[n] == ':');
-    }
-    return NULL;
-}
-
-static char *own_folder(void)
-{
-    char exe[4096];
-    ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
-    if (n <= 0)
-        return NULL;
-    exe[n] = 0;
-    return path_dir(exe);
-}
-
-static char *beside_us(void)
-{
-    char *dir = own_folder(), *file = dir ? path_join(dir, NAME) : NULL;
-    free(dir);
-    if (file && is_program(file))
-        return file;
-    free(file);
-    return NULL;
-}
-
-/* This program lies in the checkout (its build folder) that it was built from. */
-static bool in_checkout(void)
-{
-    char *scripts = path_dir(REAP_ENGINE_SCRIPT), *top = path_dir(scripts), *dir = own_folder();
-    size_t n = strlen(top);
-    bool yes = *REAP_ENGINE_SCRIPT && file_exists(REAP_ENGINE_SCRIPT) && dir && !strncmp(dir, top, n) &&
-               dir[n] == '/';
-    free(scripts);
-    free(top);
-    free(dir);
-    return yes;
-}
-
-/* Dies with us, also when we are killed outright. parent: who started it. */
-static void die_with(pid_t parent, int sig)
+void server_die_with(pid_t parent, int sig)
 {
 #ifdef __linux__
     prctl(PR_SET_PDEATHSIG, sig);
 #endif
     if (getppid() != parent) /* it has died already */
         _exit(127);
-}
-
-static bool build(struct err *e)
-{
-    pid_t parent = getpid();
-    log_note(NAME " is not built yet: building it once with scripts/engine.sh (about 6 minutes on 2 cores)");
-    pid_t pid = fork();
-    if (pid < 0)
-        return err_sys(e, "cannot start scripts/engine.sh");
-    if (pid == 0) {
-        die_with(parent, SIGTERM);
-        dup2(open("/dev/null", O_WRONLY), STDOUT_FILENO); /* its answer, the folder, is known */
-        for (const char *const *v = (const char *const[]){"CC", "CXX", "CFLAGS", "CXXFLAGS", NULL}; *v; v++)
-            unsetenv(*v); /* the engine is one for all builds, see cmake/engine.cmake */
-        execlp("bash", "bash", "-c", "exec bash \"$0\" " REAP_ENGINE_FLAGS " --tools " NAME,
-               REAP_ENGINE_SCRIPT, (char *)NULL);
-        _exit(127);
-    }
-    int status;
-    while (waitpid(pid, &status, 0) < 0)
-        if (sig_pending())
-            kill(pid, SIGTERM);
-    return sig_check(e) && (status == 0 || err_set(e, ERR_FAILED, "scripts/engine.sh could not build " NAME));
-}
-
-char *server_find(struct err *e)
-{
-    const char *named = getenv("REAP_LLAMA_SERVER");
-    if (named && *named) {
-        if (is_program(named))
-            return xstrdup(named);
-        err_set(e, ERR_INPUT, "REAP_LLAMA_SERVER: '%s' is no program", named);
-        return NULL;
-    }
-    char *file = beside_us();
-    if (file)
-        return file;
-    if (is_program(REAP_ENGINE_TOOLS "/" NAME))
-        return xstrdup(REAP_ENGINE_TOOLS "/" NAME);
-    if ((file = in_path()) != NULL)
-        return file;
-    if (!in_checkout()) {
-        err_set(e, ERR_FAILED,
-                NAME " is not found (beside reap, in '%s', in PATH): install llama.cpp, or run "
-                     "'bash scripts/engine.sh --tools " NAME "' in reap's source folder, or set "
-                     "REAP_LLAMA_SERVER",
-                REAP_ENGINE_TOOLS);
-        return NULL;
-    }
-    return build(e) ? xstrdup(REAP_ENGINE_TOOLS "/" NAME) : NULL;
-}
-
-char *server_model(const char *model, struct err *e)
-{
-    if (file_is_dir(model)) {
-        err_set(e, ERR_INPUT,
-                "'%s' is a checkpoint folder, " NAME " reads GGUF files: run 'reap convert' on it first",
-                model);
-        return NULL;
-    }
-    uint64_t size;
-    int fd = file_open_read(model, &size, e); /* a clear message, before anything is started */
-    if (fd < 0)
-        return NULL;
-    close(fd);
-    return xstrdup(model);
-}
-
-/* ---- ports ---- */
-
-static bool set_port(struct sockaddr *a, uint16_t port)
-{
-    /* both families have it at the same place, but the types differ */
-    if (a->sa_family == AF_INET)
-        ((struct sockaddr_in *)(void *)a)->sin_port = htons(port);
-    else if (a->sa_family == AF_INET6)
-        ((struct sockaddr_in6 *)(void *)a)->sin6_port = htons(port);
-    else
-        return false;
-    return true;
-}
-
-static uint16_t get_port(const struct sockaddr_storage *a)
-{
-    return ntohs(a->ss_family == AF_INET ? ((const struct sockaddr_in *)(const void *)a)->sin_port
-                                         : ((const struct sockaddr_in6 *)(const void *)a)->sin6_port);
-}
-
-/* Looks whether a port can be had; *port 0 becomes a free one. Nothing stays open. */
-static bool probe_port(const char *host, uint16_t *port, struct err *e)
-{
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *list = NULL;
-    int rc = getaddrinfo(host, NULL, &hints, &list), on = 1;
-    if (rc != 0)
-        return err_set(e, ERR_INPUT, "--host: '%s' is no address of this machine: %s", host,
-                       gai_strerror(rc));
-    struct sockaddr_storage got;
-    socklen_t n = sizeof got;
-    int fd = socket(list->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool ok = fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
-              set_port(list->ai_addr, *port) && bind(fd, list->ai_addr, list->ai_addrlen) == 0 &&
-              listen(fd, 1) == 0 && getsockname(fd, (struct sockaddr *)&got, &n) == 0;
-    if (ok)
-        *port = get_port(&got);
-    else if (errno == EADDRINUSE)
-        err_set(e, ERR_FAILED, "port %u of %s is taken by another program", *port, host);
-    else
-        err_sys(e, "cannot listen on port %u of '%s'", *port, host);
-    if (fd >= 0)
-        close(fd);
-    freeaddrinfo(list);
-    return ok;
-}
-
-/* The address under which we reach it: one that means "all" is this machine. */
-static char *make_url(const char *host, uint16_t port)
-{
-    if (!strcmp(host, "0.0.0.0"))
-        host = "127.0.0.1";
-    if (!strcmp(host, "::"))
-        host = "::1";
-    return strchr(host, ':') ? xasprintf("http://[%s]:%u", host, port)
-                             : xasprintf("http://%s:%u", host, port);
-}
-
-/* ---- the child ---- */
-
-static const char *base_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
 }
 
 static void __attribute__((noreturn))
@@ -252,14 +56,14 @@ become(const char *program, const struct server_opts *o, uint16_t port, int out,
     const char **argv = xcalloc(o->n_args + 16, sizeof *argv);
     uint32_t n = 0;
     snprintf(number, sizeof number, "%u", port);
-    const char *ours[] = {program,  "--model", o->model, "--alias", base_name(o->model),
+    const char *ours[] = {program,  "--model", o->model, "--alias", path_base(o->model),
                           "--host", o->host,   "--port", number};
     for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
         argv[n++] = ours[i];
     for (uint32_t i = 0; i < o->n_args; i++)
         argv[n++] = o->args[i];
     setpgid(0, 0); /* the terminal's Ctrl-C comes to us, and we pass it on */
-    die_with(parent, SIGKILL);
+    server_die_with(parent, SIGKILL);
     /* no pages of foreign web sites, no downloads; by variables, which older servers ignore */
     setenv("LLAMA_ARG_CORS_ORIGINS", "localhost", 0);
     setenv("LLAMA_ARG_OFFLINE", "1", 0);
@@ -472,18 +276,23 @@ static bool wait_ready(struct server *s, const struct server_opts *o, struct err
     return ok && server_alive(s, e); /* or was it another program that answered? */
 }
 
-static struct server *start_once(const char *program, const struct server_opts *o, struct err *e)
+/* *taken: somebody has the port. */
+static struct server *start_once(const char *program, const struct server_opts *o, bool *taken, struct err *e)
 {
     uint16_t port = o->port;
-    if (!probe_port(o->host, &port, e))
+    if (!port_probe(o->host, &port, taken, e))
         return NULL;
     struct server *s = xcalloc(1, sizeof *s);
     s->out = -1;
     s->port = port;
-    s->url = make_url(o->host, port);
+    s->url = port_url(o->host, port);
     if (spawn(s, program, o, e) && wait_ready(s, o, e))
         return s;
+    bool ended = !s->pid;
+    struct err ignored = {0};
     server_stop(s);
+    if (ended) /* by itself: is the port that was free when we looked so no more? */
+        port_probe(o->host, &port, taken, &ignored);
     return NULL;
 }
 
@@ -493,9 +302,10 @@ struct server *server_start(const struct server_opts *o, struct err *e)
     struct server *s = NULL;
     for (int i = 1; program && !s; i++) {
         struct err bad = {0};
-        s = start_once(program, o, &bad);
+        bool taken;
+        s = start_once(program, o, &taken, &bad);
         /* between our look at a free port and its own somebody may take it */
-        if (!s && (o->port || i == MAX_TRIES || !strstr(bad.msg, "couldn't bind"))) {
+        if (!s && (o->port || i == MAX_TRIES || !taken)) {
             err_set(e, bad.code, "%s", bad.msg);
             break;
         }

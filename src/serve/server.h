@@ -19,17 +19,14 @@ struct server_opts {
 
 struct server; /* a child that runs */
 
-/* Where llama-server is: $REAP_LLAMA_SERVER, beside the reap program, among the tools of the engine's build,
- * in PATH. In a source checkout it is built when it is nowhere (some minutes, once). Caller frees; NULL with
- * *e, which says how to get it. */
-char *server_find(struct err *e);
-
 /* The GGUF that serves a model: the path itself, after a look at it. A checkpoint folder is refused: the
  * caller makes a file of it first. Caller frees; NULL with *e. */
 char *server_model(const char *model, struct err *e);
 
-/* Starts it and waits until it is healthy. NULL with *e: the port is taken, it ended (with its last lines),
- * the time is over, or a signal came; nothing runs then. */
+/* Finds it ($REAP_LLAMA_SERVER, beside the reap program, among the tools of the engine's build, in PATH),
+ * starts it and waits until it is healthy. In a source checkout where it is nowhere it is built first: that
+ * takes some minutes, once, runs a compiler and may need the network. NULL with *e: the port is taken, it
+ * ended (with its last lines), the time is over, or a signal came; nothing runs then. */
 struct server *server_start(const struct server_opts *o, struct err *e);
 const char *server_url(const struct server *s); /* http://127.0.0.1:PORT */
 int server_pid(const struct server *s);

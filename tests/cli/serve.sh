@@ -16,6 +16,16 @@ case $FAKE in
 die) echo 'loading'; echo 'error: the model is no good' >&2; printf 'cleaning \033[31mup\n'; exit 7 ;;
 kill) kill -9 $$ ;;
 silent) exit 1 ;;
+stolen)
+    # the first time somebody takes the port before we do
+    for a; do [ "$was" != --port ] || break; was=$a; done
+    echo "$a" >>"$FAKE_DIR/ports"
+    [ -e "$FAKE_DIR/thief" ] && exec "$BAD" "$FAKE_DIR/port" "$FAKE_DIR/log" "$a"
+    "$BAD" "$FAKE_DIR/thief" "$FAKE_DIR/log" "$a" >/dev/null 2>&1 </dev/null &
+    echo $! >"$FAKE_DIR/thief.pid"
+    while [ ! -s "$FAKE_DIR/thief" ]; do sleep 0.02; done
+    echo 'words that nobody knows' >&2
+    exit 1 ;;
 *) exec sleep 1000 ;;
 esac
 X
@@ -61,6 +71,19 @@ for s in INT TERM KILL; do
     [[ $s = KILL && $got = 137 || $got = 130 ]] || say_bad "SIG$s while loading: exit status $got"
     expect "SIG$s: the child is gone" wait_for 5 gone "$(cat fakes/pid)"
 done
+# a port that is taken between our look at it and the server's own: another one
+export BAD=$BIN/bad_server
+if [[ -x $BAD ]]; then
+    rm -f fakes/pid
+    FAKE=stolen "$REAP" serve "$TINY" >serve.out 2>serve.err </dev/null &
+    pid=$!
+    expect 'the second port is served' wait_for 20 grep -q '^url ' serve.out
+    kill -INT $pid
+    wait $pid 2>/dev/null
+    expect 'two starts' test "$(sort -u fakes/ports | wc -l)" = 2
+    has serve.out "127\.0\.0\.1:$(tail -1 fakes/ports)\$"
+    kill "$(cat fakes/thief.pid)"
+fi
 unset REAP_LLAMA_SERVER
 
 # the one beside the program comes first

@@ -1,8 +1,8 @@
 /* bad_server.c - an inference server that misbehaves on purpose, for the tests of reap batch.
  *
- *   bad_server PORTFILE LOG
+ *   bad_server PORTFILE LOG [PORT]
  *
- * Listens on a free port of 127.0.0.1 and writes its number to PORTFILE. The first component of a request's
+ * Listens on a free port of 127.0.0.1, or on PORT, and writes its number to PORTFILE. The first component of a request's
  * path says how to answer POST .../v1/chat/completions; GET .../v1/models and POST .../tokenize work as they
  * should where the scenario does not say otherwise. Each request is a line of LOG: method, path, whether it
  * carried "Authorization: Bearer secret-key", and the body. Runs until it is killed. */
@@ -319,11 +319,13 @@ int main(int argc, char **argv)
 {
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t n = sizeof a;
-    int s = socket(AF_INET, SOCK_STREAM, 0);
-    if (argc != 3) {
-        fprintf(stderr, "usage: bad_server PORTFILE LOG\n");
+    int s = socket(AF_INET, SOCK_STREAM, 0), on = 1;
+    if (argc != 3 && argc != 4) {
+        fprintf(stderr, "usage: bad_server PORTFILE LOG [PORT]\n");
         return 2;
     }
+    a.sin_port = htons(argc > 3 ? (in_port_t)atoi(argv[3]) : 0);
+    setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     signal(SIGPIPE, SIG_IGN);
     request_log = fopen(argv[2], "a");
     if (s < 0 || !request_log || bind(s, (struct sockaddr *)&a, n) != 0 || listen(s, 100) != 0 ||
