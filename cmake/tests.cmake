@@ -1,5 +1,6 @@
 # Every file in tests/ is found by its name and place; nothing is listed here.
 #   tests/unit/test_X.c   cmocka program, test "unit-X"; other .c files there are linked into all of them
+#   tests/fake/test_X.c   the same, test "fake-X", with tests/fake/engine_fake.c in the place of libllama
 #   tests/fuzz/fuzz_X.c   with driver.c it runs the stored inputs tests/data/fuzz/X, test "fuzz-X";
 #                         with REAP_FUZZ it becomes a libFuzzer program instead
 #   tests/cli/X.sh        run with bash, test "cli-X"; exit status 77 is "skipped"
@@ -12,11 +13,15 @@ set(test_env
     "ASAN_OPTIONS=allocator_may_return_null=1:detect_stack_use_after_return=1"
     "UBSAN_OPTIONS=print_stacktrace=1")
 
-function(reap_test_target target)
-    target_link_libraries(${target} PRIVATE reapcore ${ARGN})
+function(reap_test_target_without_engine target)
+    target_link_libraries(${target} PRIVATE ${ARGN})
     target_include_directories(${target} PRIVATE "${tests}/unit")
     target_compile_definitions(${target} PRIVATE
         TEST_DATA_DIR="${tests}/data" REAP_BIN="$<TARGET_FILE:reap>")
+endfunction()
+
+function(reap_test_target target)
+    reap_test_target_without_engine(${target} ${ARGN} reapcore reapengine)
     set_target_properties(${target} PROPERTIES LINKER_LANGUAGE CXX) # the engine is C++ inside
 endfunction()
 
@@ -55,7 +60,7 @@ if(cmocka_FOUND)
     endif()
     if(unit_support)
         add_library(testsupport STATIC ${unit_support})
-        reap_test_target(testsupport PkgConfig::cmocka)
+        reap_test_target_without_engine(testsupport PkgConfig::cmocka reapcore)
     endif()
     foreach(source ${unit_sources})
         get_filename_component(name "${source}" NAME_WE)
@@ -63,6 +68,19 @@ if(cmocka_FOUND)
         add_executable(${name} "${source}")
         reap_test_target(${name} $<TARGET_NAME_IF_EXISTS:testsupport> PkgConfig::cmocka)
         reap_add_test(unit-${subject} ${name})
+    endforeach()
+
+    add_library(fakeengine STATIC "${tests}/fake/engine_fake.c")
+    reap_test_target_without_engine(fakeengine reapcore)
+    file(GLOB fake_sources CONFIGURE_DEPENDS "${tests}/fake/test_*.c")
+    foreach(source ${fake_sources})
+        get_filename_component(name "${source}" NAME_WE)
+        string(REGEX REPLACE "^test_" "" subject "${name}")
+        add_executable(fake_${subject} "${source}")
+        reap_test_target_without_engine(fake_${subject}
+            $<TARGET_NAME_IF_EXISTS:testsupport> PkgConfig::cmocka reapcore fakeengine)
+        target_include_directories(fake_${subject} PRIVATE "${tests}/fake")
+        reap_add_test(fake-${subject} fake_${subject})
     endforeach()
 else()
     message(NOTICE "cmocka not found: no unit tests (scripts/setup.sh installs it)")

@@ -1,6 +1,7 @@
 /* engine.h - the engine (libllama) as the rest of the program sees it: open a model, tokenise, decode
- * batches, read logits, observe what the experts do. engine_llama.c, mask.c and observe.c are the only
- * files that know libllama; no type of its headers appears here. */
+ * batches, read logits, observe what the experts do. The files of this folder are the only ones that know
+ * libllama, and host.c does not; no type of its headers appears here or in quantize.h. What stands on these two
+ * headers is linked apart from the engine, so that tests can put another one there (tests/fake/). */
 #ifndef REAP_ENGINE_ENGINE_H
 #define REAP_ENGINE_ENGINE_H
 

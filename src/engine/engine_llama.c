@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <ggml-backend.h>
 #include <llama.h>
-#include <sched.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -81,63 +80,12 @@ static void init_once(void)
     llama_backend_init();
 }
 
-/* Measured with 2 threads while other programs kept both cores of a machine busy: 530 tokens/s with libgomp's
- * default, 3,500 with 2,000 rounds, 4,300 with none. */
-#define SPIN_ROUNDS "2000"
-
-void engine_tame_threads(char **argv)
-{
-    if (getenv("GOMP_SPINCOUNT") || getenv("OMP_WAIT_POLICY") ||
-        setenv("GOMP_SPINCOUNT", SPIN_ROUNDS, 1) != 0)
-        return;
-    char self[4096]; /* the real name, so that ps shows it */
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (n > 0) {
-        self[n] = 0;
-        execv(self, argv); /* if that fails, go on as we are */
-    }
-}
-
 const char *engine_version(void)
 {
     return "llama.cpp v" REAP_ENGINE_VERSION;
 }
 
 /* ---- options ---- */
-
-void engine_opts_default(struct engine_opts *o)
-{
-    *o = (struct engine_opts){
-        .n_gpu_layers = -1, .flash_attn = "auto", .cache_type_k = "f16", .cache_type_v = "f16"};
-}
-
-/* Physical cores among the CPUs that we may run on: two threads of one core share its arithmetic units. */
-static int n_cores(void)
-{
-    cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) != 0)
-        return (int)sysconf(_SC_NPROCESSORS_ONLN);
-    int n = 0;
-    for (int i = 0; i < CPU_SETSIZE; i++) {
-        char path[96], s[64] = "";
-        if (!CPU_ISSET((size_t)i, &set))
-            continue;
-        snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list", i);
-        FILE *f = fopen(path, "r");
-        bool first = true;
-        if (f) {
-            first = !fgets(s, sizeof s, f) || atoi(s) == i || !CPU_ISSET((size_t)atoi(s), &set);
-            fclose(f);
-        }
-        n += first;
-    }
-    return n > 0 ? n : 1;
-}
-
-uint32_t engine_cores(void)
-{
-    return (uint32_t)n_cores();
-}
 
 static bool cache_type(const char *s, enum ggml_type *out, struct err *e)
 {
@@ -378,7 +326,7 @@ static struct engine *open_model(const char *path, const struct engine_source *s
     enum ggml_type unused;
     g->o = *o;
     if (g->o.threads <= 0)
-        g->o.threads = n_cores();
+        g->o.threads = engine_cores();
     if (g->o.ubatch <= 0)
         g->o.ubatch = 512;
     if (!cache_type(o->cache_type_k, &unused, e) || !cache_type(o->cache_type_v, &unused, e) ||

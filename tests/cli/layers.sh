@@ -108,16 +108,22 @@ while IFS=: read -r file line _; do
 done < <(grep -rnE --include='*.[ch]' --include='*.cpp' '\benviron *(\[|\+\+|;)|\benvp\b' src)
 
 # ---- global names ----
-lib=${BIN:-/nonexistent}/libreapcore.a
-if [ -f "$lib" ] && command -v nm >/dev/null; then
-    names=$(nm -A -g --defined-only "$lib") || fail "nm cannot read $lib"
-    [ -n "$names" ] || fail "nm finds no names in $lib"
+bin=${BIN:-/nonexistent}
+if [ -f "$bin/libreapcore.a" ] && command -v nm >/dev/null; then
+    for lib in reapcore reapengine; do
+        names=$(nm -A -g --defined-only "$bin/lib$lib.a") || fail "nm cannot read lib$lib.a"
+        [ -n "$names" ] || fail "nm finds no names in lib$lib.a"
+        while read -r symbol; do
+            object=${symbol##*lib$lib.a:}
+            fail "${object%%:*}: defines ${symbol##* }; names that begin with gguf_, ggml_ or llama_ are the library's"
+        done < <(grep -E ' [A-Z] _?(gguf|ggml|llama)_' <<<"$names")
+    done
     while read -r symbol; do
         object=${symbol##*libreapcore.a:}
-        fail "${object%%:*}: defines ${symbol##* }; names that begin with gguf_, ggml_ or llama_ are the library's"
-    done < <(grep -E ' [A-Z] _?(gguf|ggml|llama)_' <<<"$names")
+        fail "${object%%:*}: uses ${symbol##* }, but is linked without the engine's library (CMakeLists.txt)"
+    done < <(nm -A -u "$bin/libreapcore.a" | grep -E ' U _?(gguf|ggml|llama)_')
 else
-    echo "global names not checked: no $lib or no nm"
+    echo "global names not checked: no $bin/libreapcore.a or no nm"
 fi
 
 echo "$n includes"

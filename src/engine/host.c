@@ -1,0 +1,59 @@
+/* host.c - the part of engine.h that is about this machine and not about a library: defaults, processor cores,
+ * and how threads wait. */
+#include "engine/engine.h"
+
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+void engine_opts_default(struct engine_opts *o)
+{
+    *o = (struct engine_opts){
+        .n_gpu_layers = -1, .flash_attn = "auto", .cache_type_k = "f16", .cache_type_v = "f16"};
+}
+
+/* Measured with 2 threads while other programs kept both cores of a machine busy: 530 tokens/s with libgomp's
+ * default, 3,500 with 2,000 rounds, 4,300 with none. */
+#define SPIN_ROUNDS "2000"
+
+void engine_tame_threads(char **argv)
+{
+    if (getenv("GOMP_SPINCOUNT") || getenv("OMP_WAIT_POLICY") ||
+        setenv("GOMP_SPINCOUNT", SPIN_ROUNDS, 1) != 0)
+        return;
+    char self[4096]; /* the real name, so that ps shows it */
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    if (n > 0) {
+        self[n] = 0;
+        execv(self, argv); /* if that fails, go on as we are */
+    }
+}
+
+/* Physical cores among the CPUs that we may run on: two threads of one core share its arithmetic units. */
+static int n_cores(void)
+{
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) != 0)
+        return (int)sysconf(_SC_NPROCESSORS_ONLN);
+    int n = 0;
+    for (int i = 0; i < CPU_SETSIZE; i++) {
+        char path[96], s[64] = "";
+        if (!CPU_ISSET((size_t)i, &set))
+            continue;
+        snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list", i);
+        FILE *f = fopen(path, "r");
+        bool first = true;
+        if (f) {
+            first = !fgets(s, sizeof s, f) || atoi(s) == i || !CPU_ISSET((size_t)atoi(s), &set);
+            fclose(f);
+        }
+        n += first;
+    }
+    return n > 0 ? n : 1;
+}
+
+uint32_t engine_cores(void)
+{
+    return (uint32_t)n_cores();
+}

@@ -1,0 +1,323 @@
+/* engine_fake.c - see engine_fake.h. */
+#include "engine_fake.h"
+#include "base/mem.h"
+#include "base/rng.h"
+#include "engine/quantize.h"
+#include "model/view.h"
+
+#include <signal.h>
+#include <string.h>
+
+#define MAX_FAKE_SEQS 256
+
+struct engine {
+    struct view *view;
+    struct engine_opts o;
+    struct engine_run run;
+    bool started;
+    uint32_t next_pos[MAX_FAKE_SEQS]; /* per sequence */
+    uint32_t cells;                   /* tokens in memory */
+    double damage;                    /* worth of the experts that are masked */
+    int32_t *token, *pos;             /* of the last batch, [ubatch] */
+    float *logits;                    /* of its tokens, made when asked for */
+    bool *made;
+    uint32_t n;
+};
+
+struct fake_engine fake;
+
+void fake_reset(void)
+{
+    fake = (struct fake_engine){.bos = FAKE_BOS, .n_ctx_train = 4096};
+}
+
+/* ---- numbers out of nothing ---- */
+
+static struct rng seeded(uint64_t a, uint64_t b, uint64_t c)
+{
+    struct rng r = {a * 0x9e3779b97f4a7c15u ^ (b + 1) * 0xc2b2ae3d27d4eb4fu ^ (c + 1) * 0x165667b19e3779f9u};
+    rng_next(&r);
+    return r;
+}
+
+static float unit(struct rng *r) /* above 0, up to 1 */
+{
+    return (float)((double)((rng_next(r) >> 40) + 1) / (double)(1u << 24));
+}
+
+static void route_by_hash(uint32_t il, int32_t token, uint32_t pos, uint32_t n_experts, uint32_t k,
+                          struct routed *rows)
+{
+    struct rng r = seeded(il, (uint64_t)token, pos);
+    for (uint32_t i = 0; i < k; i++) {
+        bool again;
+        do {
+            rows[i].expert = (int32_t)rng_below(&r, n_experts);
+            again = false;
+            for (uint32_t j = 0; j < i; j++)
+                again = again || rows[j].expert == rows[i].expert;
+        } while (again);
+        rows[i].gate = unit(&r);
+        rows[i].f_norm = 4 * unit(&r);
+        rows[i].c_norm = rows[i].gate * rows[i].f_norm;
+        rows[i].f_max = rows[i].f_norm * unit(&r);
+    }
+}
+
+/* ---- opening ---- */
+
+struct engine *engine_open(const char *path, const struct engine_opts *o, struct err *e)
+{
+    struct engine *g = xcalloc(1, sizeof *g);
+    fake.n_open++;
+    g->o = *o;
+    if (g->o.ubatch <= 0)
+        g->o.ubatch = 512;
+    if (!(g->view = view_open(path, e))) {
+        engine_free(g);
+        return NULL;
+    }
+    return g;
+}
+
+/* Reads all of it, as a load does, and forgets it. */
+struct engine *engine_open_source(const struct engine_source *s, const char *name,
+                                  const struct engine_opts *o, struct err *e)
+{
+    uint8_t *p = xmalloc(1u << 20);
+    bool ok = true;
+    for (uint64_t at = 0, n; ok && at < s->size; at += n) {
+        n = s->size - at < 1u << 20 ? s->size - at : 1u << 20;
+        ok = s->read(s->ctx, at, n, p, e);
+    }
+    free(p);
+    return ok ? engine_open(name, o, e) : NULL;
+}
+
+void engine_free(struct engine *g)
+{
+    if (!g)
+        return;
+    view_free(g->view);
+    free(g->token);
+    free(g->pos);
+    free(g->logits);
+    free(g->made);
+    free(g);
+}
+
+/* ---- facts ---- */
+
+uint32_t engine_n_vocab(const struct engine *g)
+{
+    (void)g;
+    return FAKE_VOCAB;
+}
+
+uint32_t engine_n_ctx_train(const struct engine *g)
+{
+    (void)g;
+    return fake.n_ctx_train;
+}
+
+bool engine_has_state(const struct engine *g)
+{
+    (void)g;
+    return fake.has_state;
+}
+
+int32_t engine_bos(const struct engine *g)
+{
+    (void)g;
+    return fake.bos;
+}
+
+const char *engine_token(const struct engine *g, int32_t id)
+{
+    static char text[FAKE_VOCAB][2];
+    (void)g;
+    if (id == FAKE_BOS)
+        return "<bos>";
+    text[id][0] = (char)id;
+    return text[id];
+}
+
+const char *engine_version(void)
+{
+    return "fake engine";
+}
+
+uint32_t engine_ubatch(const struct engine *g)
+{
+    return (uint32_t)g->o.ubatch;
+}
+
+/* ---- text ---- */
+
+bool engine_tokenize(const struct engine *g, const char *text, uint64_t n, bool add_special,
+                     bool parse_special, int32_t **out, uint32_t *n_out, struct err *e)
+{
+    (void)g, (void)parse_special, (void)e;
+    uint32_t k = 0;
+    int32_t *t = xcalloc(n + 1, sizeof *t);
+    if (add_special && fake.bos >= 0)
+        t[k++] = fake.bos;
+    for (uint64_t i = 0; i < n; i++)
+        t[k++] = (uint8_t)text[i];
+    *out = t;
+    *n_out = k;
+    return true;
+}
+
+/* "role: content" on a line each. */
+bool engine_chat(const struct engine *g, const char *const *roles, const char *const *contents, uint32_t n,
+                 struct buf *out, struct err *e)
+{
+    if (fake.no_template && !g->o.chat_template)
+        return err_set(e, ERR_INPUT, "the model has no chat template");
+    for (uint32_t i = 0; i < n; i++)
+        buf_fmt(out, "%s: %s\n", roles[i], contents[i]);
+    return true;
+}
+
+/* ---- running ---- */
+
+bool engine_start(struct engine *g, const struct engine_run *r, struct err *e)
+{
+    size_t n = (size_t)g->o.ubatch;
+    (void)e;
+    fake.n_start++;
+    if (!r->n_seq_max || r->n_seq_max > MAX_FAKE_SEQS)
+        BUG("%u sequences", r->n_seq_max);
+    g->run = *r;
+    g->started = true;
+    g->token = xrealloc(g->token, n, sizeof *g->token);
+    g->pos = xrealloc(g->pos, n, sizeof *g->pos);
+    g->made = xrealloc(g->made, n, sizeof *g->made);
+    g->logits = xrealloc(g->logits, n * FAKE_VOCAB, sizeof *g->logits);
+    engine_clear(g);
+    return true;
+}
+
+void engine_clear(struct engine *g)
+{
+    fake.n_clear++;
+    memset(g->next_pos, 0, sizeof g->next_pos);
+    g->cells = 0;
+}
+
+static void take_batch(struct engine *g, const struct engine_batch *b)
+{
+    uint32_t room = g->run.n_ctx < g->o.ubatch ? (uint32_t)g->o.ubatch : g->run.n_ctx;
+    if (!g->started || !b->n || b->n > g->o.ubatch)
+        BUG("a batch of %u tokens in steps of %lld", b->n, (long long)g->o.ubatch);
+    for (uint32_t i = 0; i < b->n; i++) {
+        uint32_t s = (uint32_t)b->seq[i];
+        if (s >= g->run.n_seq_max || (uint32_t)b->pos[i] != g->next_pos[s])
+            BUG("position %d of sequence %u", b->pos[i], s);
+        g->next_pos[s]++;
+    }
+    if ((g->cells += b->n) > room)
+        BUG("%u tokens in a memory of %u", g->cells, room);
+    memcpy(g->token, b->token, b->n * sizeof *b->token);
+    memcpy(g->pos, b->pos, b->n * sizeof *b->pos);
+    memset(g->made, 0, b->n * sizeof *g->made);
+    g->n = b->n;
+}
+
+static bool observe(const struct engine *g, const struct engine_batch *b, struct err *e)
+{
+    bool ok = true;
+    for (uint32_t l = 0; ok && l < g->view->n_layers; l++) {
+        uint32_t il = g->view->layers[l].il, k = g->view->layers[l].n_used;
+        struct routed *rows = xcalloc((size_t)b->n * k, sizeof *rows);
+        for (uint32_t t = 0; t < b->n; t++)
+            (fake.route ? fake.route : route_by_hash)(il, b->token[t], (uint32_t)b->pos[t],
+                                                      g->view->shape.n_experts, k, rows + (size_t)t * k);
+        ok = g->run.observe(g->run.ud, il, b->n, k, rows, e);
+        free(rows);
+    }
+    return ok;
+}
+
+bool engine_decode(struct engine *g, const struct engine_batch *b, struct err *e)
+{
+    take_batch(g, b);
+    fake.n_decode++;
+    if (fake.on_decode)
+        fake.on_decode(b);
+    for (uint32_t i = 0; i < b->n; i++)
+        if (b->token[i] < 0 || b->token[i] >= FAKE_VOCAB)
+            return err_set(e, ERR_INPUT, "token id %d is outside the vocabulary", b->token[i]);
+    if (fake.n_decode == fake.interrupt_at)
+        raise(SIGINT);
+    if (fake.n_decode == fake.fail_at)
+        return err_set(e, ERR_FAILED, "the fake engine fails as it was told to");
+    fake.n_tokens += b->n;
+    return !g->run.observe || observe(g, b, e);
+}
+
+const float *engine_logits(struct engine *g, uint32_t i)
+{
+    if (!g->run.want_logits || i >= g->n)
+        BUG("logits of token %u of %u", i, g->n);
+    float *x = g->logits + (size_t)i * FAKE_VOCAB;
+    struct rng r = seeded(1, (uint64_t)g->token[i], (uint64_t)g->pos[i]);
+    for (uint32_t v = 0; v < FAKE_VOCAB && !g->made[i]; v++) {
+        float base = 4 * unit(&r), away = 2 * unit(&r) - 1;
+        x[v] = base + (float)g->damage * away;
+    }
+    g->made[i] = true;
+    return x;
+}
+
+/* ---- masks ---- */
+
+static double worth_of(uint32_t il, uint32_t expert)
+{
+    return fake.worth ? fake.worth(il, expert) : 0.01;
+}
+
+bool engine_mask(struct engine *g, const struct engine_mask *m, struct err *e)
+{
+    g->damage = 0;
+    for (uint32_t l = 0; m && l < m->n_layers; l++) {
+        const struct engine_mask_layer *x = &m->layers[l];
+        uint32_t next = 0;
+        for (uint32_t i = 0; i < m->n_experts; i++)
+            if (next < x->n_keep && x->keep[next] == i)
+                next++;
+            else
+                g->damage += worth_of(x->il, i);
+        if (!x->n_keep || next != x->n_keep)
+            return err_set(e, ERR_INPUT, "mask: layer %u: expected ascending ids below %u", x->il,
+                           m->n_experts);
+    }
+    return true;
+}
+
+/* ---- what it does not do ---- */
+
+bool engine_quantize_rows(uint32_t type, const float *src, uint64_t rows, uint64_t cols, void *dst,
+                          struct err *e)
+{
+    (void)src, (void)rows, (void)cols, (void)dst;
+    return err_set(e, ERR_INPUT, "the fake engine cannot make type %u", type);
+}
+
+bool engine_quantize(const char *in, const char *out, const struct quantize_opts *o, struct err *e)
+{
+    (void)out, (void)o;
+    return err_set(e, ERR_FAILED, "%s: the fake engine does not quantise", in);
+}
+
+bool engine_quantize_type(const char *name, struct err *e)
+{
+    return err_set(e, ERR_INPUT, "type '%s' is not known", name);
+}
+
+bool engine_dequantize(uint32_t type, const void *src, uint64_t n, float *dst, struct err *e)
+{
+    (void)src, (void)n, (void)dst;
+    return err_set(e, ERR_INPUT, "type %u cannot be read as numbers", type);
+}

@@ -1,0 +1,356 @@
+/* test_profile.c - src/profile/ on the fake engine: what is added up, and that a run which is interrupted, fails,
+ * or is cut into shards ends with the same bytes. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/buf.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/sig.h"
+#include "engine_fake.h"
+#include "plan/make.h"
+#include "profile/profile.h"
+#include "tempdir.h"
+
+#include <math.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define MODEL   TEST_DATA_DIR "/families/olmoe/model.gguf" /* 2 layers of 16 experts, 4 per token */
+#define N_ROWS  24
+#define UBATCH  64
+#define N_STEPS 64 /* more than there are decodes */
+
+static const char *spec; /* of the running test */
+
+/* Rows of 1 to 100 letters: 'a' to 'y' in even rows, 'A' to 'Y' in odd ones, so that a token tells its half. */
+static int setup(void **state)
+{
+    struct buf b = {0};
+    int rc = tempdir_setup(state);
+    log_quiet = true;
+    fake_reset();
+    for (uint32_t i = 0; i < N_ROWS; i++) {
+        buf_fmt(&b, "{\"text\": \"");
+        for (uint32_t t = 0; t <= i * 37 % 100; t++)
+            buf_fmt(&b, "%c", (i & 1 ? 'A' : 'a') + (char)((i * 7 + t) % 25));
+        buf_fmt(&b, "\"}\n");
+    }
+    put_bytes("rows.jsonl", b.s, b.n);
+    buf_clear(&b);
+    spec = at("rows.jsonl");
+    return rc;
+}
+
+static struct profile_opts options(const char *out)
+{
+    struct profile_opts o = {
+        .model = MODEL, .corpus = {.specs = &spec, .n_specs = 1}, .n_ctx = 80, .n_seqs = 4, .out = out};
+    engine_opts_default(&o.engine);
+    o.engine.ubatch = UBATCH;
+    return o;
+}
+
+static struct profile_result run_ok(const struct profile_opts *o)
+{
+    struct err e = {0};
+    struct profile_result r;
+    if (!profile_run(o, &r, &e))
+        fail_msg("%s", e.msg);
+    return r;
+}
+
+/* In a process of its own, because a signal is remembered; its exit status is the error's code. */
+static int run_apart(const struct profile_opts *o, struct fake_engine how)
+{
+    int status;
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct err e = {0};
+        struct profile_result r;
+        fake = how;
+        sig_install();
+        profile_run(o, &r, &e);
+        _exit(e.code);
+    }
+    assert_true(pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static void same_file(const char *a, const char *b, const char *what)
+{
+    struct buf x = {0}, y = {0};
+    struct err e = {0};
+    if (!file_read_all(a, UINT64_MAX, &x, &e) || !file_read_all(b, UINT64_MAX, &y, &e))
+        fail_msg("%s: %s", what, e.msg);
+    if (x.n != y.n || memcmp(x.s, y.s, x.n) != 0)
+        fail_msg("%s: '%s' and '%s' differ", what, a, b);
+    buf_clear(&x);
+    buf_clear(&y);
+}
+
+static struct stats *load(const char *path)
+{
+    struct err e = {0};
+    struct stats *s = stats_load(path, &e);
+    if (!s)
+        fail_msg("%s", e.msg);
+    return s;
+}
+
+/* Batches that an unfinished file holds, of; -1: it is finished. */
+static json_int_t batches_done(const char *path, json_int_t *of)
+{
+    struct stats *s = load(path);
+    *of = s->progress ? json_integer_value(json_object_get(s->progress, "batches")) : 0;
+    json_int_t n = s->progress ? json_integer_value(json_object_get(s->progress, "batches_done")) : -1;
+    stats_free(s);
+    return n;
+}
+
+/* ---- going on ---- */
+
+/* Wherever the signal comes: what is there is whole batches, and going on ends with the same bytes. */
+static void test_interrupted(void **state)
+{
+    (void)state;
+    struct profile_opts whole = options(at("whole.json")), o = options(at("cut.json"));
+    uint64_t steps;
+    json_int_t most = 0, of;
+    run_ok(&whole);
+    steps = fake.n_decode;
+    assert_in_range(steps, 10, N_STEPS);
+    for (uint64_t n = 1; n <= steps; n++) {
+        struct fake_engine how = {.bos = FAKE_BOS, .interrupt_at = n};
+        o.force = true, o.resume = false;
+        int code = run_apart(&o, how);
+        json_int_t done = batches_done(o.out, &of);
+        /* the batch of the last step ends the run, whatever comes during it */
+        assert_int_equal(code, done < 0 ? ERR_NONE : ERR_INTERRUPTED);
+        assert_true(done < 0 || (done >= most && done < of));
+        most = done > most ? done : most;
+        o.force = false, o.resume = true;
+        fake_reset();
+        struct profile_result r = run_ok(&o);
+        assert_true(r.already_done == (done < 0));
+        assert_true(done < 0 || (r.done_before > 0 && fake.n_tokens < r.n_tokens));
+        same_file(whole.out, o.out, "interrupted and resumed");
+    }
+    assert_int_equal(most, of > 0 ? of - 1 : most);
+    assert_in_range(most, 5, N_STEPS);
+}
+
+/* A decode that fails in the middle of a batch leaves the file as the last whole batch left it. */
+static void test_failed(void **state)
+{
+    (void)state;
+    struct profile_opts whole = options(at("whole.json")), o = options(at("cut.json"));
+    run_ok(&whole);
+    uint64_t steps = fake.n_decode;
+    o.save_every = 1e-9;
+    for (uint64_t n = 1; n <= steps; n += 3) {
+        struct fake_engine how = {.bos = FAKE_BOS, .fail_at = n};
+        json_int_t of;
+        unlink(o.out);
+        o.resume = false;
+        assert_int_equal(run_apart(&o, how), ERR_FAILED);
+        if (file_exists(o.out))
+            assert_in_range(batches_done(o.out, &of), 1, N_STEPS);
+        o.resume = true;
+        run_ok(&o);
+        same_file(whole.out, o.out, "failed and resumed");
+    }
+}
+
+/* A finished file is not decoded again, and one of another run is refused. */
+static void test_resume(void **state)
+{
+    (void)state;
+    struct profile_opts o = options(at("done.json"));
+    static const struct {
+        const char *key;
+        uint32_t n_ctx, n_seqs;
+        int64_t ubatch;
+    } other[] = {{"'ctx' differs", 79, 4, UBATCH},
+                 {"'max_sequences' differs", 80, 5, UBATCH},
+                 {"'ubatch' differs", 80, 4, UBATCH + 1}};
+    run_ok(&o);
+    o.resume = true;
+    fake_reset();
+    struct profile_result again = run_ok(&o);
+    assert_true(again.already_done && again.done_before == again.n_tokens);
+    assert_int_equal(fake.n_decode, 0);
+    assert_int_equal(fake.n_start, 0);
+    for (size_t i = 0; i < sizeof other / sizeof *other; i++) {
+        struct err e = {0};
+        struct profile_result r;
+        struct profile_opts x = o;
+        x.n_ctx = other[i].n_ctx, x.n_seqs = other[i].n_seqs, x.engine.ubatch = other[i].ubatch;
+        assert_false(profile_run(&x, &r, &e));
+        assert_int_equal(e.code, ERR_INPUT);
+        assert_non_null(strstr(e.msg, other[i].key));
+    }
+}
+
+/* ---- what is added up ---- */
+
+static void to_its_half(uint32_t il, int32_t token, uint32_t pos, uint32_t n_experts, uint32_t k,
+                        struct routed *rows)
+{
+    (void)il, (void)pos, (void)n_experts;
+    for (uint32_t i = 0; i < k; i++)
+        rows[i] = (struct routed){(int32_t)(token < 'a' ? k + i : i), 0.5f, 2, 1, 0.25f};
+}
+
+static int parity_of_step; /* -1: none yet */
+
+static void one_parity(const struct engine_batch *b)
+{
+    parity_of_step = -1;
+    for (uint32_t i = 0; i < b->n; i++) {
+        int p = b->token[i] < 'a';
+        assert_true(parity_of_step < 0 || parity_of_step == p);
+        parity_of_step = p;
+    }
+}
+
+/* No step mixes even and odd samples, and each half holds its own: tokens of even samples go to experts 0 to 3,
+ * those of odd ones to 4 to 7, all with the same numbers. */
+static void test_halves(void **state)
+{
+    (void)state;
+    struct profile_opts o = options(at("halves.json"));
+    fake.bos = -1;
+    fake.route = to_its_half;
+    fake.on_decode = one_parity;
+    struct profile_result r = run_ok(&o);
+    struct stats *s = load(o.out);
+    assert_int_equal(s->n_layers, 2);
+    assert_int_equal(s->layers[0].tokens[0] + s->layers[0].tokens[1], r.n_tokens);
+    assert_int_equal(r.n_never, 2 * (16 - 8));
+    for (uint32_t i = 0; i < 2; i++)
+        for (uint32_t x = 0; x < 16; x++)
+            for (uint32_t h = 0; h < 2; h++) {
+                const struct stats_layer *l = &s->layers[i];
+                const struct sums *u = &l->half[h][x];
+                uint64_t n = x / 4 == h ? l->tokens[h] : 0;
+                assert_int_equal(u->count, n);
+                assert_true(u->gate_sum == 0.5 * (double)n && u->ean_sum == 2 * (double)n);
+                assert_true(u->reap_sum == (double)n && u->max_activation == (n ? 0.25 : 0));
+            }
+    stats_free(s);
+}
+
+static void all_alike(uint32_t il, int32_t token, uint32_t pos, uint32_t n_experts, uint32_t k,
+                      struct routed *rows)
+{
+    (void)token;
+    for (uint32_t i = 0; i < k; i++)
+        rows[i] = (struct routed){(int32_t)((k * (pos + il) + i) % n_experts), 0.5f, 2, 1, 1};
+}
+
+/* Where the means are equal the lower ids stay. */
+static void test_ties(void **state)
+{
+    (void)state;
+    struct profile_opts o = options(at("ties.json"));
+    struct plan_opts po = {
+        .stats_path = o.out, .kind = KEEP_COUNT, .value = 6, .criterion = criterion_default()};
+    struct plan_summary sum;
+    struct err e = {0};
+    fake.route = all_alike;
+    run_ok(&o);
+    struct stats *s = load(o.out);
+    struct plan *p = plan_make(s, NULL, &po, &sum, &e);
+    assert_non_null(p);
+    for (uint32_t l = 0; l < 2; l++)
+        for (uint32_t i = 0; i < 6; i++)
+            assert_int_equal(p->layers[l].keep[i], i);
+    plan_free(p);
+    stats_free(s);
+}
+
+/* ---- packing and shards ---- */
+
+/* Another size of step gives the same counts: what a token does depends on its window alone. */
+static void test_steps(void **state)
+{
+    (void)state;
+    struct profile_opts a = options(at("a.json")), b = options(at("b.json"));
+    b.engine.ubatch = 17;
+    b.n_seqs = 1;
+    run_ok(&a);
+    run_ok(&b);
+    struct stats *s = load(a.out), *t = load(b.out);
+    for (uint32_t i = 0; i < 2; i++)
+        for (uint32_t x = 0; x < 16; x++)
+            for (uint32_t h = 0; h < 2; h++) {
+                const struct sums *u = &s->layers[i].half[h][x], *v = &t->layers[i].half[h][x];
+                assert_int_equal(u->count, v->count);
+                assert_true(u->max_activation == v->max_activation);
+                assert_true(fabs(u->reap_sum - v->reap_sum) <= 1e-9 * u->reap_sum);
+            }
+    stats_free(s);
+    stats_free(t);
+}
+
+/* The shards share out the batches of the whole run. */
+static void test_shards(void **state)
+{
+    (void)state;
+    struct profile_opts o = options(at("whole.json"));
+    run_ok(&o);
+    struct stats *whole = load(o.out);
+    uint64_t counts[2][16] = {{0}};
+    for (uint32_t k = 1; k <= 3; k++) {
+        o = options(at("shard.json"));
+        o.shard = k, o.n_shards = 3, o.force = true;
+        run_ok(&o);
+        struct stats *s = load(o.out);
+        for (uint32_t i = 0; i < 2; i++)
+            for (uint32_t x = 0; x < 16; x++)
+                counts[i][x] += stats_total(&s->layers[i], x).count;
+        stats_free(s);
+    }
+    for (uint32_t i = 0; i < 2; i++)
+        for (uint32_t x = 0; x < 16; x++)
+            assert_int_equal(counts[i][x], stats_total(&whole->layers[i], x).count);
+    stats_free(whole);
+}
+
+/* An engine that routes otherwise than the file says is not believed. */
+static void twice(uint32_t il, int32_t token, uint32_t pos, uint32_t n_experts, uint32_t k,
+                  struct routed *rows)
+{
+    (void)il, (void)token, (void)pos, (void)n_experts;
+    for (uint32_t i = 0; i < k; i++)
+        rows[i] = (struct routed){3, 0.5f, 2, 1, 1};
+}
+
+static void test_bad_rows(void **state)
+{
+    (void)state;
+    struct profile_opts o = options(at("bad.json"));
+    struct err e = {0};
+    struct profile_result r;
+    fake.route = twice;
+    assert_false(profile_run(&o, &r, &e));
+    assert_false(file_exists(o.out));
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, tempdir_teardown)
+    static const struct CMUnitTest tests[] = {
+        TEST(test_interrupted), TEST(test_failed), TEST(test_resume), TEST(test_halves),
+        TEST(test_ties),        TEST(test_steps),  TEST(test_shards), TEST(test_bad_rows),
+    };
+    return cmocka_run_group_tests_name("profile on a fake engine", tests, NULL, NULL);
+}
