@@ -12,6 +12,7 @@
 #include "cmd/cmd.h"
 #include "convert/cache.h"
 #include "convert/load.h"
+#include "engine/server_args.h"
 #include "eval/eval.h"
 #include "plan/make.h"
 #include "profile/profile.h"
@@ -432,7 +433,7 @@ static bool on_answer(void *unused, uint64_t done, uint64_t total, const json_t 
 static bool do_ask(struct job *j, const char *step, const struct view *v, char *file, struct err *e)
 {
     struct buf b = {0};
-    char key[65], threads[24], layers[24];
+    char key[65];
     bool ok = true;
     key_str(&b, step);
     key_model(&b, v);
@@ -448,20 +449,13 @@ static bool do_ask(struct job *j, const char *step, const struct view *v, char *
     if (done)
         return true;
     char *model = convert_cached(v->path, &j->engine, e);
-    const char *args[8];
-    uint32_t n = 0;
-    snprintf(threads, sizeof threads, "%lld", (long long)j->engine.threads);
-    snprintf(layers, sizeof layers, "%lld", (long long)j->engine.n_gpu_layers);
-    if (j->engine.threads) {
-        args[n++] = "--threads";
-        args[n++] = threads;
-    }
-    if (j->engine.n_gpu_layers >= 0) {
-        args[n++] = "--n-gpu-layers";
-        args[n++] = layers;
-    }
-    struct server_opts so = {
-        .model = model, .host = "127.0.0.1", .args = args, .n_args = n, .load_timeout = 1800};
+    struct server_args args = {0};
+    server_args_make(&args, &j->engine);
+    struct server_opts so = {.model = model,
+                             .host = "127.0.0.1",
+                             .args = (const char *const *)args.v,
+                             .n_args = args.n,
+                             .load_timeout = 1800};
     struct batch_opts bo;
     struct batch_summary sum;
     batch_defaults(&bo);
@@ -472,6 +466,7 @@ static bool do_ask(struct job *j, const char *step, const struct view *v, char *
     bo.force = true; /* it is in our folder */
     bo.on_result = on_answer;
     ok = model && serve_batch(&so, &bo, &sum, e);
+    server_args_clear(&args);
     free(model);
     return ok && record(j, step, key, &file, 1, e);
 }

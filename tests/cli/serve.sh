@@ -84,6 +84,13 @@ if [[ -x $BAD ]]; then
     has serve.out "127\.0\.0\.1:$(tail -1 fakes/ports)\$"
     kill "$(cat fakes/thief.pid)"
 fi
+# what a run gives the engine it gives the server, too: a model that needs it is asked with it
+Q=$MODELS/qwen3_moe
+FAKE=die rc 1 run "$Q/model.gguf" --calib "$Q/texts.jsonl:2" -t 1 --prompts "$Q/texts.jsonl" -o asked.gguf --cpu-moe -fa off \
+    -ctk bf16 -dev none -ub 256 --no-mmap --chat-template chatml
+has .err 'llama-server ended with status 7'
+has fakes/args '--threads 1 --ubatch-size 256 --device none --cpu-moe --flash-attn off --cache-type-k bf16 --load-mode none --no-jinja --chat-template chatml$'
+rm -rf asked.gguf*
 unset REAP_LLAMA_SERVER
 
 # the one beside the program comes first
