@@ -109,6 +109,16 @@ bool file_is_dir(const char *path)
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
+void file_stamp(const char *path, struct buf *b)
+{
+    struct stat st;
+    if (stat(path, &st) == 0)
+        buf_fmt(b, "%lld %lld.%09ld", (long long)st.st_size, (long long)st.st_mtim.tv_sec,
+                st.st_mtim.tv_nsec);
+    else
+        buf_str(b, "missing");
+}
+
 bool file_same(const char *a, const char *b)
 {
     struct stat x, y;

@@ -21,7 +21,8 @@ bool file_read_all(const char *path, uint64_t max, struct buf *out,
                    struct err *e); /* "-" reads standard input */
 bool file_exists(const char *path);
 bool file_is_dir(const char *path);
-bool file_same(const char *a, const char *b); /* the same inode (false if one does not exist) */
+void file_stamp(const char *path, struct buf *b); /* adds "SIZE TIME", or "missing": changes with the file */
+bool file_same(const char *a, const char *b);     /* the same inode (false if one does not exist) */
 /* Whether writing `out` would destroy `in`: the same file, or the name under which out is written until it is
  * complete. */
 bool file_would_destroy(const char *out, const char *in);

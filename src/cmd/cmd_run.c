@@ -22,7 +22,6 @@
 #include "serve/serve.h"
 
 #include <string.h>
-#include <sys/stat.h>
 
 static const char *out, *work, *criterion = "reap";
 static struct opt_list texts, prompts;
@@ -76,14 +75,11 @@ struct job {
 
 static void key_file(struct buf *b, const char *path)
 {
-    struct stat st;
     buf_str(b, "file ");
     buf_safe(b, path, strlen(path)); /* it stands in run.json */
-    if (stat(path, &st) == 0)
-        buf_fmt(b, " %lld %lld.%09ld\n", (long long)st.st_size, (long long)st.st_mtim.tv_sec,
-                st.st_mtim.tv_nsec);
-    else
-        buf_str(b, " missing\n");
+    buf_char(b, ' ');
+    file_stamp(path, b);
+    buf_char(b, '\n');
 }
 
 static void key_files(struct buf *b, char *const *files, uint32_t n)
@@ -91,21 +87,6 @@ static void key_files(struct buf *b, char *const *files, uint32_t n)
     buf_str(b, ""); /* none is an empty string */
     for (uint32_t i = 0; i < n; i++)
         key_file(b, files[i]);
-}
-
-/* A checkpoint is its config and its files of weights; the tokenizer is small and may be told by the config's
- * time. */
-static void key_model(struct buf *b, const struct view *v)
-{
-    if (v->hf) {
-        char *config = path_join(v->path, "config.json"), *tokenizer = path_join(v->path, "tokenizer.json");
-        key_file(b, config);
-        key_file(b, tokenizer);
-        free(config);
-        free(tokenizer);
-    }
-    for (uint32_t i = 0; i < v->n_files; i++)
-        key_file(b, v->files[i].path);
 }
 
 static void key_str(struct buf *b, const char *s)
@@ -192,7 +173,7 @@ static bool do_profile(struct job *j, const struct view *v, char key[65], struct
 {
     struct buf b = {0};
     key_str(&b, "profile");
-    key_model(&b, v);
+    view_stamp(v, &b);
     if (!key_corpus(&b, j, e)) {
         buf_clear(&b);
         return false;
@@ -344,7 +325,7 @@ static bool do_eval(struct job *j, const char *step, struct view *v, char *file,
     struct buf b = {0};
     char key[65];
     key_str(&b, step);
-    key_model(&b, v);
+    view_stamp(v, &b);
     for (uint32_t i = 0; i < texts.n; i++)
         key_file(&b, texts.v[i]);
     buf_fmt(&b, "%lld\n", (long long)eval_ctx);
@@ -436,7 +417,7 @@ static bool do_ask(struct job *j, const char *step, const struct view *v, char *
     char key[65];
     bool ok = true;
     key_str(&b, step);
-    key_model(&b, v);
+    view_stamp(v, &b);
     for (uint32_t i = 0; ok && i < prompts.n; i++)
         ok = key_prompts(&b, prompts.v[i], 0, e);
     buf_fmt(&b, "%lld\n", (long long)max_tokens);

@@ -6,8 +6,8 @@
 #include "base/mem.h"
 #include "convert/load.h"
 
+#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 static char *cache_dir(void)
 {
@@ -19,35 +19,15 @@ static char *cache_dir(void)
     return xasprintf("%s/.cache/reap/converted", home && *home ? home : "/tmp");
 }
 
-static void add_file(struct buf *b, const char *path)
-{
-    struct stat st;
-    if (stat(path, &st) == 0)
-        buf_fmt(b, "%s %lld %lld.%09ld\n", path_base(path), (long long)st.st_size,
-                (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
-}
-
-static void add_named(struct buf *b, const char *dir, const char *name)
-{
-    char *path = path_join(dir, name);
-    add_file(b, path);
-    free(path);
-}
-
 /* NAME-TYPE-HASH.gguf */
 static char *file_name(const struct hf_checkpoint *c, const char *dir, const struct engine_opts *o)
 {
-    static const char *const others[] = {"tokenizer.json", "tokenizer.model", "tokenizer_config.json",
-                                         "chat_template.jinja"};
     struct buf b = {0};
     char hex[65], *name = path_own_name(dir);
     const char *type = o->type ? o->type : "auto";
     buf_fmt(&b, "%s %s %s\n", REAP_VERSION, type, o->pretokenizer ? o->pretokenizer : "-");
-    buf_add(&b, c->config.text, c->config.n);
-    for (uint32_t i = 0; i < c->n_files; i++)
-        add_file(&b, c->files[i].path);
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-        add_named(&b, dir, others[i]);
+    buf_add(&b, c->json[HF_CONFIG].text, c->json[HF_CONFIG].n);
+    hf_stamp(c, &b);
     sha256_bytes(b.s, b.n, hex);
     char *file = xasprintf("%.80s-%.20s-%.16s.gguf", name, type, hex);
     buf_clear(&b);

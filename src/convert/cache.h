@@ -6,8 +6,8 @@
 
 /* The GGUF file that stands for a model: the path itself, or for a checkpoint folder a file in the cache
  * ($REAP_CACHE, else $XDG_CACHE_HOME/reap, else ~/.cache/reap; below it converted/), which is made when it is
- * not there. Its name holds a hash over config.json and over size and time of every file of the model, and
- * the type. o->type and o->pretokenizer as for load_engine. Caller frees; NULL with *e. */
+ * not there. Its name holds a hash over config.json, over size and time of every file that a conversion reads
+ * (hf_stamp), and the type. o->type and o->pretokenizer as for load_engine. Caller frees; NULL with *e. */
 char *convert_cached(const char *model, const struct engine_opts *o, struct err *e);
 
 #endif

@@ -763,7 +763,7 @@ static bool build_header(struct planner *p, const char *dir, struct err *e)
 
 static bool find_map(struct planner *p, struct err *e)
 {
-    const struct jdoc *d = &p->in.c->config.doc;
+    const struct jdoc *d = &p->in.c->json[HF_CONFIG].doc;
     uint32_t list = jdoc_get(d, 0, "architectures"), text = jdoc_get(d, 0, "text_config");
     struct buf name = {0}, all = {0};
     p->in.conf = (struct conf){d, text != JSPAN_NONE && d->nodes[text].kind == J_OBJECT ? text : JSPAN_NONE};

@@ -421,19 +421,9 @@ bool image_read(struct image *im, uint64_t off, uint64_t n, void *dst, struct er
 /* Nothing that a conversion reads may be what it writes. */
 static bool check_not_input(const struct hf_checkpoint *c, const char *path, struct err *e)
 {
-    static const char *const others[] = {"config.json",           "model.safetensors.index.json",
-                                         "tokenizer.json",        "tokenizer_config.json",
-                                         "tokenizer.model",       "chat_template.jinja",
-                                         "chat_template.json",    "added_tokens.json",
-                                         "generation_config.json"};
-    bool hit = false;
+    bool hit = hf_files_hit(c->dir, path) != NULL;
     for (uint32_t i = 0; i < c->n_files; i++)
         hit = hit || file_would_destroy(path, c->files[i].path);
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
-        char *name = path_join(c->dir, others[i]);
-        hit = hit || file_would_destroy(path, name);
-        free(name);
-    }
     return !hit || err_set(e, ERR_INPUT, "the output '%s' is a file of the checkpoint", path);
 }
 

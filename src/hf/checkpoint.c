@@ -12,31 +12,26 @@
 #define MAX_CONFIG (64u << 20)
 #define MAX_INDEX  (256u << 20) /* bytes; 100,000 tensors need 10 MB */
 #define FIRST_STEP (1u << 20)   /* of a header */
-#define ONE_FILE   "model.safetensors"
 
 /* ---- JSON files ---- */
 
-/* The text is kept; *there may be NULL: then the file must exist. */
-static bool read_json(const char *dir, const char *name, bool optional, struct hf_json *j, struct err *e)
+/* The text is kept; a file that is not there leaves *j empty. */
+static bool read_json(const char *dir, const char *name, struct hf_json *j, struct err *e)
 {
     char *path = path_join(dir, name);
     struct buf b = {0};
-    bool ok = true;
-    if (optional && !file_exists(path))
-        goto done;
-    ok = file_read_all(path, MAX_CONFIG, &b, e);
-    if (!ok) {
+    bool there = file_exists(path), ok = !there || file_read_all(path, MAX_CONFIG, &b, e);
+    if (there && ok) {
+        j->text = b.s;
+        j->n = b.n;
+        ok = jdoc_parse(&j->doc, j->text, j->n, 0, NULL, true, e);
+        if (ok && j->doc.nodes[0].kind != J_OBJECT)
+            ok = err_set(e, ERR_INPUT, "it is %s, expected an object", jdoc_kind_name(&j->doc, 0));
+        if (!ok)
+            err_ctx(e, "%s", path);
+    } else {
         buf_clear(&b);
-        goto done;
     }
-    j->text = b.s;
-    j->n = b.n;
-    ok = jdoc_parse(&j->doc, j->text, j->n, 0, NULL, true, e);
-    if (ok && j->doc.nodes[0].kind != J_OBJECT)
-        ok = err_set(e, ERR_INPUT, "it is %s, expected an object", jdoc_kind_name(&j->doc, 0));
-    if (!ok)
-        err_ctx(e, "%s", path);
-done:
     free(path);
     return ok;
 }
@@ -302,18 +297,18 @@ static bool fail_missing(const char *dir, const char *what, struct err *e)
 
 static bool open_weights(struct hf_checkpoint *c, struct err *e)
 {
-    char *index = path_join(c->dir, HF_INDEX_NAME), *one = path_join(c->dir, ONE_FILE);
+    char *index = path_join(c->dir, HF_INDEX_NAME), *one = path_join(c->dir, HF_WEIGHTS_NAME);
     bool ok;
     if (file_exists(index)) {
         ok = open_indexed(c, index, e);
     } else if (file_exists(one)) {
         uint32_t cap = 0;
-        add_file(c, ONE_FILE, &cap);
+        add_file(c, HF_WEIGHTS_NAME, &cap);
         ok = read_files(c, e);
     } else {
         char *part = find_other(c->dir, "", ".safetensors");
         ok = part ? err_set(e, ERR_INPUT, "%s: " HF_INDEX_NAME " is missing; there is '%s'", c->dir, part)
-                  : fail_missing(c->dir, ONE_FILE, e);
+                  : fail_missing(c->dir, HF_WEIGHTS_NAME, e);
         free(part);
     }
     free(index);
@@ -326,14 +321,13 @@ static bool open_folder(struct hf_checkpoint *c, struct err *e)
     if (!file_is_dir(c->dir))
         return err_set(e, ERR_INPUT, "'%s' %s, expected a folder with config.json and safetensors files",
                        c->dir, file_exists(c->dir) ? "is a file" : "does not exist");
-    char *config = path_join(c->dir, "config.json");
-    bool there = file_exists(config);
-    free(config);
-    if (!there)
-        return fail_missing(c->dir, "config.json", e);
-    return read_json(c->dir, "config.json", false, &c->config, e) &&
-           read_json(c->dir, "hf_quant_config.json", true, &c->hf_quant_config, e) &&
-           read_json(c->dir, "quantize_config.json", true, &c->quantize_config, e) && open_weights(c, e);
+    for (uint32_t i = 0; i < HF_N_JSON; i++) {
+        if (!read_json(c->dir, hf_files_at(i)->name, &c->json[i], e))
+            return false;
+        if (!c->json[HF_CONFIG].text)
+            return fail_missing(c->dir, hf_files_at(HF_CONFIG)->name, e);
+    }
+    return open_weights(c, e);
 }
 
 struct hf_checkpoint *hf_open(const char *dir, struct err *e)
@@ -363,9 +357,8 @@ void hf_free(struct hf_checkpoint *c)
     free(c->tensors);
     free((void *)c->by_name);
     free(c->index_metadata);
-    clear_json(&c->config);
-    clear_json(&c->hf_quant_config);
-    clear_json(&c->quantize_config);
+    for (uint32_t i = 0; i < HF_N_JSON; i++)
+        clear_json(&c->json[i]);
     free(c->dir);
     free(c);
 }
@@ -384,4 +377,14 @@ const struct hf_tensor *hf_find_tensor(const struct hf_checkpoint *c, const char
             hi = mid;
     }
     return NULL;
+}
+
+void hf_stamp(const struct hf_checkpoint *c, struct buf *b)
+{
+    hf_files_stamp(c->dir, HF_FILES_MODEL, b);
+    for (uint32_t i = 0; i < c->n_files; i++) {
+        buf_fmt(b, "%s ", c->files[i].name);
+        file_stamp(c->files[i].path, b);
+        buf_char(b, '\n');
+    }
 }

@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/jspan.h"
+#include "hf/files.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -54,9 +55,7 @@ struct hf_checkpoint {
     struct hf_tensor *tensors; /* file by file, in the order of their bytes */
     uint64_t n_tensors;
     const struct hf_tensor **by_name; /* sorted */
-    struct hf_json config;            /* config.json: an object */
-    struct hf_json hf_quant_config;   /* hf_quant_config.json (ModelOpt), if there */
-    struct hf_json quantize_config;   /* quantize_config.json (GPTQ), if there */
+    struct hf_json json[HF_N_JSON];   /* objects; that of HF_CONFIG is always there */
     bool has_index;       /* model.safetensors.index.json names the files; else model.safetensors alone */
     char *index_metadata; /* the text of the index's "metadata" object; NULL: none */
 };
@@ -70,6 +69,10 @@ struct hf_checkpoint *hf_open(const char *dir, struct err *e);
 void hf_free(struct hf_checkpoint *c);
 
 const struct hf_tensor *hf_find_tensor(const struct hf_checkpoint *c, const char *name);
+
+/* Adds size and time of every file that what the model computes from a text depends on: what is made of the
+ * model is to be made anew when these lines change. */
+void hf_stamp(const struct hf_checkpoint *c, struct buf *b);
 
 /* Parses the header of one safetensors file from memory (fuzzing, tests; hf_open uses it): `header` are the n
  * bytes behind the length field, in memory of the caller that is changed (names are decoded in place) and

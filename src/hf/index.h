@@ -7,11 +7,10 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "hf/files.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#define HF_INDEX_NAME "model.safetensors.index.json"
 
 struct hf_index_entry {
     const char *name, *file; /* in the text */

@@ -69,30 +69,23 @@ void view_free(struct view *v)
     free(v);
 }
 
-/* What belongs to a checkpoint besides its weights. */
-static const char *const checkpoint_files[] = {
-    "config.json",
-    "model.safetensors.index.json",
-    "hf_quant_config.json",
-    "quantize_config.json",
-    "tokenizer.json",
-    "tokenizer.model",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "chat_template.jinja",
-    "generation_config.json",
-    "README.md",
-};
+void view_stamp(const struct view *v, struct buf *b)
+{
+    for (uint32_t i = 0; i < v->n_files; i++) {
+        buf_str(b, "file ");
+        buf_safe(b, v->files[i].path, strlen(v->files[i].path));
+        buf_char(b, ' ');
+        file_stamp(v->files[i].path, b);
+        buf_char(b, '\n');
+    }
+    if (v->hf)
+        hf_stamp(v->hf, b);
+}
 
 bool view_check_output(const struct view *v, const char *path, struct err *e)
 {
-    for (size_t i = 0; v->hf && i < sizeof checkpoint_files / sizeof *checkpoint_files; i++) {
-        char *file = path_join(v->path, checkpoint_files[i]);
-        bool same = file_would_destroy(path, file);
-        free(file);
-        if (same)
-            return err_set(e, ERR_INPUT, "the output '%s' is a file of the model '%s'", path, v->path);
-    }
+    if (v->hf && hf_files_hit(v->path, path))
+        return err_set(e, ERR_INPUT, "the output '%s' is a file of the model '%s'", path, v->path);
     if (v->hf && file_would_destroy(path, v->path))
         return err_set(e, ERR_INPUT, "the output '%s' is the model itself", path);
     for (uint32_t i = 0; i < v->n_files; i++)

@@ -80,6 +80,10 @@ void view_free(struct view *v);
  * take. */
 bool view_check_header(const uint8_t *p, uint64_t n, uint64_t file_size, const char *path, struct err *e);
 
+/* Adds size and time of the model's files, those that its tokenizer and templates are read from as well: what
+ * is made of the model is to be made anew when these lines change. */
+void view_stamp(const struct view *v, struct buf *b);
+
 /* Refuses an output that is one of the model's own files, or its folder. */
 bool view_check_output(const struct view *v, const char *path, struct err *e);
 

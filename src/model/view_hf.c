@@ -419,7 +419,7 @@ bool view_fill_hf(struct view *v, struct err *e)
 {
     struct reading r = {.v = v};
     v->counts = xcalloc(1, sizeof *v->counts);
-    if (!hf_counts(&v->hf->config.doc, v->counts, e))
+    if (!hf_counts(&v->hf->json[HF_CONFIG].doc, v->counts, e))
         return err_ctx(e, "config.json");
     v->n_files = v->hf->n_files;
     v->files = xcalloc(v->n_files, sizeof *v->files);

@@ -16,9 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define CARD       "README.md"
 #define MAX_DEPTH  8
-#define N_JSON     3 /* files that name experts */
 #define MAX_README (16u << 20)
 
 struct tensor_out {
@@ -37,8 +35,8 @@ struct job {
     uint32_t n_files;
     uint64_t data_bytes, n_elements; /* of all tensors */
     struct out_dir dir;
-    struct out *outs;        /* of the files */
-    struct buf json[N_JSON]; /* the edited texts; empty: there is no such file */
+    struct out *outs;           /* of the files */
+    struct buf json[HF_N_JSON]; /* the edited texts; empty: there is no such file */
     struct progress progress;
     uint64_t done;
 };
@@ -148,13 +146,13 @@ static void choose_files(struct job *j)
     }
     j->files = xcalloc(j->n_files, sizeof *j->files);
     for (uint32_t f = 0; f < j->n_files; f++)
-        j->files[f] = j->n_files == 1 ? xstrdup("model.safetensors")
+        j->files[f] = j->n_files == 1 ? xstrdup(HF_WEIGHTS_NAME)
                                       : xasprintf("model-%05u-of-%05u.safetensors", f + 1, j->n_files);
 }
 
 static bool needs_index(const struct job *j)
 {
-    return j->n_files > 1 || strcmp(j->files[0], "model.safetensors") != 0 ||
+    return j->n_files > 1 || strcmp(j->files[0], HF_WEIGHTS_NAME) != 0 ||
            (j->v->hf->has_index && !j->o->merge);
 }
 
@@ -348,31 +346,29 @@ static bool add_count_aliases(const struct buf *text, uint32_t n_keep, struct bu
     return ok;
 }
 
-static const char *const json_names[N_JSON] = {"config.json", "hf_quant_config.json", "quantize_config.json"};
-
 /* The JSON files as they will be: they must be editable, and it is better to know that now than behind
  * gigabytes. */
 static bool edit_json(struct job *j, struct err *e)
 {
     const struct hf_checkpoint *c = j->v->hf;
-    const struct hf_json *json[N_JSON] = {&c->config, &c->hf_quant_config, &c->quantize_config};
-    for (int i = 0; i < N_JSON; i++) {
-        struct buf plain = {0}, *to = i == 0 && j->o->count_aliases ? &plain : &j->json[i];
-        bool ok = !json[i]->text || prune_edit_json(j->v, j->p, json[i], i == 0, j->o->drop_mtp, to, e);
+    for (uint32_t i = 0; i < HF_N_JSON; i++) {
+        bool config = i == HF_CONFIG;
+        struct buf plain = {0}, *to = config && j->o->count_aliases ? &plain : &j->json[i];
+        bool ok = !c->json[i].text || prune_edit_json(j->v, j->p, &c->json[i], config, j->o->drop_mtp, to, e);
         if (ok && to == &plain)
             ok = add_count_aliases(&plain, j->p->n_keep, &j->json[i], e);
         buf_clear(&plain);
         if (!ok)
-            return err_ctx(e, "%s", json_names[i]) || err_ctx(e, "%s", j->v->path);
+            return err_ctx(e, "%s", hf_files_at(i)->name) || err_ctx(e, "%s", j->v->path);
     }
     return true;
 }
 
 static bool write_json(const struct job *j, struct err *e)
 {
-    for (int i = 0; i < N_JSON; i++)
-        if (j->json[i].n && !put_text(j, json_names[i], &j->json[i], e))
-            return err_ctx(e, "%s", json_names[i]);
+    for (uint32_t i = 0; i < HF_N_JSON; i++)
+        if (j->json[i].n && !put_text(j, hf_files_at(i)->name, &j->json[i], e))
+            return err_ctx(e, "%s", hf_files_at(i)->name);
     return true;
 }
 
@@ -403,10 +399,11 @@ static bool is_ours(const struct job *j, const char *name)
     for (uint32_t f = 0; f < c->n_files; f++)
         if (!strcmp(name, c->files[f].name))
             return true;
-    return !strcmp(name, HF_INDEX_NAME) || !strcmp(name, "config.json") || !strcmp(name, PRUNE_OURS) ||
-           (!strcmp(name, "hf_quant_config.json") && c->hf_quant_config.text) ||
-           (!strcmp(name, "quantize_config.json") && c->quantize_config.text) ||
-           (!strcmp(name, CARD) && !j->o->no_card);
+    for (uint32_t i = 0; i < HF_N_JSON; i++)
+        if (c->json[i].text && !strcmp(name, hf_files_at(i)->name))
+            return true;
+    return !strcmp(name, HF_INDEX_NAME) || !strcmp(name, PRUNE_OURS) ||
+           (!strcmp(name, HF_CARD_NAME) && !j->o->no_card);
 }
 
 static bool holds_weights(const char *dir, int depth, struct err *e)
@@ -475,7 +472,7 @@ static bool write_provenance(const struct job *j, struct err *e)
 {
     char hex[65];
     json_t *o = json_object(), *s = view_identity(j->v);
-    sha256_bytes(j->v->hf->config.text, j->v->hf->config.n, hex);
+    sha256_bytes(j->v->hf->json[HF_CONFIG].text, j->v->hf->json[HF_CONFIG].n, hex);
     json_object_set_new(s, "config_sha256", json_string(hex));
     json_object_set_new(s, "bytes", json_integer((json_int_t)j->v->bytes));
     json_object_set_new(o, "schema", json_string("reap.provenance/1"));
@@ -497,7 +494,7 @@ static bool write_provenance(const struct job *j, struct err *e)
 
 static bool write_card(const struct job *j, struct err *e)
 {
-    char *path = path_join(j->v->path, CARD),
+    char *path = path_join(j->v->path, HF_CARD_NAME),
          *id = j->o->base_model ? xstrdup(j->o->base_model) : card_hub_id(j->v->path);
     struct buf old = {0}, b = {0};
     json_t *source = json_array_get(json_object_get(j->p->doc, "sources"), 0);
@@ -518,7 +515,7 @@ static bool write_card(const struct job *j, struct err *e)
     if (ok && !card_write(&b, old.s, &f))
         log_warn("the front matter of '%s' is written in a way that is not known, and is left as it is",
                  path);
-    ok = ok && put_text(j, CARD, &b, e);
+    ok = ok && put_text(j, HF_CARD_NAME, &b, e);
     buf_clear(&old);
     buf_clear(&b);
     free(id);
@@ -576,7 +573,7 @@ bool prune_hf(struct view *v, const struct plan *p, const struct prune_opts *o, 
     }
     for (uint32_t f = 0; f < j.n_files; f++)
         free(j.files[f]);
-    for (int i = 0; i < N_JSON; i++)
+    for (uint32_t i = 0; i < HF_N_JSON; i++)
         buf_clear(&j.json[i]);
     free(j.files);
     free(j.tensors);

@@ -103,9 +103,11 @@ static void compare(const struct pair *p, uint32_t x, uint32_t y)
     }
 }
 
-static void check_file(const struct view *parent, const struct plan *plan, const struct hf_json *a,
-                       const struct hf_json *b, const char *name, bool dropped, struct verify_result *r)
+static void check_file(const struct view *parent, const struct plan *plan, const struct hf_checkpoint *old,
+                       const struct hf_checkpoint *new, uint32_t file, bool dropped, struct verify_result *r)
 {
+    const struct hf_json *a = &old->json[file], *b = &new->json[file];
+    const char *name = hf_files_at(file)->name;
     struct err e = {0};
     struct buf want = {0};
     struct jdoc doc = {0};
@@ -117,7 +119,7 @@ static void check_file(const struct view *parent, const struct plan *plan, const
         verify_differ(r, s);
         return;
     }
-    if (prune_edit_json(parent, plan, a, !strcmp(name, "config.json"), dropped, &want, &e) &&
+    if (prune_edit_json(parent, plan, a, file == HF_CONFIG, dropped, &want, &e) &&
         jdoc_parse(&doc, want.s, want.n, 0, NULL, true, &e)) {
         struct pair p = {name, &doc, &b->doc, r, plan->n_keep};
         compare(&p, 0, 0);
@@ -135,7 +137,6 @@ void verify_hf(const struct view *parent, const struct view *pruned, const struc
     const struct hf_checkpoint *a = parent->hf, *b = pruned->hf;
     if (!p)
         return; /* nobody knows the new numbers in the lists, and the counts were checked on opening */
-    check_file(parent, p, &a->config, &b->config, "config.json", dropped, r);
-    check_file(parent, p, &a->hf_quant_config, &b->hf_quant_config, "hf_quant_config.json", dropped, r);
-    check_file(parent, p, &a->quantize_config, &b->quantize_config, "quantize_config.json", dropped, r);
+    for (uint32_t i = 0; i < HF_N_JSON; i++)
+        check_file(parent, p, a, b, i, dropped, r);
 }

@@ -29,7 +29,7 @@ declare -A may=(
     [eval]='corpus engine model'
     [sweep]='convert engine eval model plan stats'
     [convert]='engine gguf hf model tokenizer'
-    [tokenizer]='gguf'
+    [tokenizer]='gguf hf'
     [serve]=''
     [report]='model stats'
     [cmd]='convert corpus engine eval gguf hf import model plan profile prune report serve stats sweep'
@@ -91,6 +91,14 @@ while IFS=: read -r file line text; do
     fi
 done < <(grep -rnE --include='*.c' --include='*.h' --include='*.cpp' '^[[:space:]]*#[[:space:]]*include' src)
 [ "$n" -gt 0 ] || fail "no includes found in $SRC/src"
+
+# ---- the files of a checkpoint: who reads one has it in the table, which outputs and caches ask ----
+n=0
+while read -r name; do
+    n=$((n + 1))
+    grep -qF "$name" src/hf/files.[ch] || fail "$name is read by name, but src/hf/files.c has no row for it"
+done < <(grep -ohE '"[A-Za-z_]+\.(json|jinja|model|tiktoken)"' src/{hf,model,tokenizer,convert}/*.c | sort -u)
+[ "$n" -gt 0 ] || fail "no names of files found in the readers of checkpoints"
 
 # ---- the environment ----
 documented=$(sed -n '/^\.SH ENVIRONMENT/,/^\.SH FILES/p' man/reap.1)

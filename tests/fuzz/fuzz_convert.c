@@ -41,10 +41,10 @@ static bool checkpoint(struct hf_checkpoint *c, struct hf_file *f, char *config,
     struct err e = {0};
     c->files = f;
     c->n_files = 1;
-    c->config.text = config;
-    c->config.n = strlen(config);
-    if (!jdoc_parse(&c->config.doc, config, c->config.n, 0, NULL, true, &e) ||
-        c->config.doc.nodes[0].kind != J_OBJECT ||
+    c->json[HF_CONFIG].text = config;
+    c->json[HF_CONFIG].n = strlen(config);
+    if (!jdoc_parse(&c->json[HF_CONFIG].doc, config, c->json[HF_CONFIG].n, 0, NULL, true, &e) ||
+        c->json[HF_CONFIG].doc.nodes[0].kind != J_OBJECT ||
         !st_parse(header, n, 0, bytes, &c->tensors, &c->n_tensors, &f->metadata, &e))
         return false;
     f->n_tensors = c->n_tensors;
@@ -102,7 +102,7 @@ static void run(const char *folder, const char *type, char *config, char *header
     free(f.metadata);
     free(c.tensors);
     free(c.by_name);
-    jdoc_clear(&c.config.doc);
+    jdoc_clear(&c.json[HF_CONFIG].doc);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -529,12 +529,13 @@ static void one_file(void **state)
     assert_string_equal(c->tensors[0].name, "b");
     assert_string_equal(c->by_name[0]->name, "a");
     assert_true(c->tensors[1].off + 4 == f->size && c->tensors[0].off + 5 == f->size);
-    assert_string_equal(c->config.text, "{\"num_experts\": 8, \"x\": NaN}");
+    assert_string_equal(c->json[HF_CONFIG].text, "{\"num_experts\": 8, \"x\": NaN}");
     uint64_t v;
-    assert_true(jdoc_u64(&c->config.doc, jdoc_get(&c->config.doc, 0, "num_experts"), &v) && v == 8);
-    assert_string_equal(c->hf_quant_config.text, "{\"q\": 1e-06}\n");
-    assert_int_equal(c->hf_quant_config.n, 13);
-    assert_null(c->quantize_config.text);
+    assert_true(jdoc_u64(&c->json[HF_CONFIG].doc, jdoc_get(&c->json[HF_CONFIG].doc, 0, "num_experts"), &v) &&
+                v == 8);
+    assert_string_equal(c->json[HF_QUANT_CONFIG].text, "{\"q\": 1e-06}\n");
+    assert_int_equal(c->json[HF_QUANT_CONFIG].n, 13);
+    assert_null(c->json[HF_QUANTIZE_CONFIG].text);
     hf_free(c);
     hf_free(NULL);
 }

@@ -126,7 +126,7 @@ static const char *make(const char *family, const struct edit *edits, const stru
     golden_ok(c != NULL, &e, from);
     golden_ok(dir_make(dir, &e), &e, dir);
     struct buf config = {0}, data = {0}, head = {0};
-    buf_add(&config, c->config.text, c->config.n);
+    buf_add(&config, c->json[HF_CONFIG].text, c->json[HF_CONFIG].n);
     struct hf_tensor *list = xcalloc(c->n_tensors + n_add, sizeof *list);
     const struct hf_tensor **order = xcalloc(c->n_tensors + n_add, sizeof *order);
     uint64_t n = 0;

@@ -1,0 +1,46 @@
+/* files.h - the files that a checkpoint folder may have, and what each is for: once, for all that ask.
+ *
+ * The files of weights that an index names are in hf_checkpoint.files (checkpoint.h); every other name is a
+ * row here. Who reads a further file of a checkpoint adds its row, and outputs cannot land on it, a cached
+ * conversion and the steps of a run are made anew when it changes. */
+#ifndef REAP_HF_FILES_H
+#define REAP_HF_FILES_H
+
+#include "base/buf.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+#define HF_INDEX_NAME     "model.safetensors.index.json"
+#define HF_WEIGHTS_NAME   "model.safetensors" /* where there is no index */
+#define HF_CARD_NAME      "README.md"
+#define HF_TEMPLATES_NAME "additional_chat_templates"
+
+enum hf_file_role {
+    HF_FILE_JSON = 1,      /* JSON that names counts and experts: kept as text, edited by a cut */
+    HF_FILE_WEIGHTS = 2,   /* weights and their index */
+    HF_FILE_TOKENIZER = 4, /* read for the tokenizer */
+    HF_FILE_HEADER = 8,    /* read for other keys of the engine's header: templates, sampling */
+    HF_FILE_CARD = 16,     /* the model card */
+    HF_FILE_COPIED = 32,   /* of the model, and read by nobody here */
+};
+/* What a model computes from a text depends on. */
+#define HF_FILES_MODEL (HF_FILE_JSON | HF_FILE_WEIGHTS | HF_FILE_TOKENIZER | HF_FILE_HEADER)
+
+/* The rows with the role HF_FILE_JSON, which come first. */
+enum hf_json_file { HF_CONFIG, HF_QUANT_CONFIG, HF_QUANTIZE_CONFIG, HF_N_JSON };
+
+struct hf_file_row {
+    const char *name; /* in the folder */
+    enum hf_file_role role;
+    bool is_dir; /* a folder: stands for all files in it */
+};
+const struct hf_file_row *hf_files_at(uint32_t i); /* NULL behind the last */
+
+/* Adds a line "NAME SIZE TIME" or "NAME missing" for each row that has one of the roles, and for each file in
+ * those that are folders. hf_stamp (checkpoint.h) is what a whole checkpoint depends on. */
+void hf_files_stamp(const char *dir, unsigned roles, struct buf *b);
+
+/* The row of a file of the folder that writing `out` would destroy (file_would_destroy); NULL: none. */
+const struct hf_file_row *hf_files_hit(const char *dir, const char *out);
+
+#endif
