@@ -1,13 +1,14 @@
 /* chat_template.c - see chat_template.h. Keys as in llama.cpp v0.5.0: tokenizer.chat_template is the default;
  * each other one is tokenizer.chat_template.NAME, and tokenizer.chat_templates lists their names. */
 #include "tokenizer/chat_template.h"
+#include "base/dir.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "gguf/gguf_file.h"
+#include "hf/files.h"
 
-#include <dirent.h>
 #include <string.h>
 
 #define MAX_TEMPLATE  (16u << 20)
@@ -86,35 +87,27 @@ static char *read_text(const char *path, struct err *e)
     return out.s;
 }
 
-static int by_name(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-/* NAME.jinja of the folder, sorted. */
+/* NAME.jinja of the folder, in the order of their names. */
 static bool add_folder(struct templates *t, const char *folder, struct err *e)
 {
-    DIR *d = opendir(folder);
-    if (!d)
+    struct dir_entry *list;
+    size_t n;
+    if (!file_is_dir(folder))
         return true;
-    char *names[MAX_TEMPLATES];
-    size_t n = 0;
-    for (const struct dirent *x; n < MAX_TEMPLATES && (x = readdir(d));) {
-        size_t len = strlen(x->d_name);
-        if (len > 6 && !strcmp(x->d_name + len - 6, ".jinja") && utf8_valid(x->d_name, len))
-            names[n++] = xstrdup(x->d_name);
-    }
-    closedir(d);
-    qsort(names, n, sizeof *names, by_name);
+    if (!dir_list(folder, &list, &n, e))
+        return false;
     bool ok = true;
-    for (size_t i = 0; i < n; i++) {
-        char *path = path_join(folder, names[i]);
-        char *text = ok ? read_text(path, e) : NULL;
-        ok = text && add(t, names[i], strlen(names[i]) - 6, text, e);
+    for (size_t i = 0; i < n && ok; i++) {
+        const char *name = list[i].name;
+        size_t len = strlen(name);
+        if (len <= 6 || strcmp(name + len - 6, ".jinja") != 0 || !utf8_valid(name, len))
+            continue;
+        char *path = path_join(folder, name), *text = read_text(path, e);
+        ok = text && (add(t, name, len - 6, text, e) || err_ctx(e, "%s", folder));
         free(text);
         free(path);
-        free(names[i]);
     }
+    dir_list_free(list, n);
     return ok;
 }
 
@@ -144,7 +137,7 @@ static bool add_value(struct templates *t, const json_t *v, const char *where, s
 static bool add_files(struct templates *t, const char *dir, struct err *e)
 {
     char *jinja = path_join(dir, "chat_template.jinja"), *json = path_join(dir, "chat_template.json");
-    char *more = path_join(dir, "additional_chat_templates");
+    char *more = path_join(dir, HF_TEMPLATES_NAME);
     bool ok = true;
     if (file_exists(jinja)) {
         t->plain = read_text(jinja, e);

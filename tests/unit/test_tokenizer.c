@@ -745,6 +745,29 @@ static void test_chat_template(void **state)
     buf_clear(&b);
 }
 
+/* 101 templates are not 100 of them, whichever these are. */
+static void test_many_templates(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    struct buf b = {0};
+    uint64_t n = 0;
+    json_t *c = json_object();
+    put("chat_template.jinja", "a");
+    for (int i = 1; i <= 101; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "additional_chat_templates/t%03d.jinja", i);
+        put(name, "t");
+        bool ok = i < 100 || chat_template_put_keys(tmp, c, &b, &n, &e);
+        assert_true(ok == (i <= 100));
+        assert_int_equal(n, i < 100 ? 0 : 102); /* with the default and the list of names */
+    }
+    assert_int_equal(e.code, ERR_INPUT);
+    assert_non_null(strstr(e.msg, "additional_chat_templates: more than 100 chat templates"));
+    json_decref(c);
+    buf_clear(&b);
+}
+
 /* ---- SentencePiece ---- */
 
 static void test_spm_parse(void **state)
@@ -892,6 +915,7 @@ int main(void)
         IN_FOLDER(test_gemma4),
         IN_FOLDER(test_template_processing),
         IN_FOLDER(test_chat_template),
+        IN_FOLDER(test_many_templates),
         cmocka_unit_test(test_spm_parse),
         cmocka_unit_test(test_spm_refused),
         IN_FOLDER(test_spm_tokens),
