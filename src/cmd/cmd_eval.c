@@ -57,7 +57,7 @@ static void models_free(struct models *m)
 static struct engine *load(const struct view *v, const struct view *other, struct err *e)
 {
     struct engine_opts o = cmd_engine;
-    if (!v->hf && other && other->hf)
+    if (!v->format->converts && other && other->format->converts)
         o.type = o.pretokenizer = NULL;
     return load_engine(v, &o, e);
 }

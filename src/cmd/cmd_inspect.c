@@ -2,7 +2,6 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "cmd/cmd.h"
-#include "hf/config.h"
 #include "model/view.h"
 
 #include <string.h>
@@ -42,15 +41,13 @@ static json_t *types_json(const struct view *v, bool experts)
 static json_t *to_json(const struct view *v)
 {
     json_t *o = json_object(), *r = json_array();
-    const char *no = view_refusal(v);
     json_object_set_new(o, "file", json_text(v->path));
     json_object_set_new(o, "model", view_identity(v));
     json_object_set_new(o, "family", json_string(v->family->models));
     json_object_set_new(o, "gate", json_string(v->family->gate));
-    if (v->hf) {
-        json_object_set_new(o, "class", json_text(v->counts->architecture ? v->counts->architecture : ""));
-        json_object_set_new(o, "quant_method",
-                            v->counts->quant_method ? json_text(v->counts->quant_method) : json_null());
+    if (v->class_name) {
+        json_object_set_new(o, "class", json_text(v->class_name));
+        json_object_set_new(o, "quant_method", v->quant_method ? json_text(v->quant_method) : json_null());
     }
     json_object_set_new(o, "n_files", json_integer(v->n_files));
     json_object_set_new(o, "n_tensors", json_integer((json_int_t)v->n_tensors));
@@ -62,7 +59,7 @@ static json_t *to_json(const struct view *v)
                         v->n_params ? json_integer((json_int_t)v->expert_params) : json_null());
     json_object_set_new(o, "expert_types", types_json(v, true));
     json_object_set_new(o, "other_types", types_json(v, false));
-    json_object_set_new(o, "refused", no ? json_text(no) : json_null());
+    json_object_set_new(o, "refused", v->refusal ? json_text(v->refusal) : json_null());
     for (size_t i = 0; i < N_RATIOS; i++) {
         uint32_t n = count_at(v, ratios[i]);
         json_t *x = json_object();
@@ -105,14 +102,11 @@ static void layers_text(struct buf *b, const struct view *v)
 static void to_text(struct buf *b, const struct view *v)
 {
     char s[32], t[32];
-    const char *no = view_refusal(v);
     buf_fmt(b, "%-14s%s\n", "model", v->name);
     buf_fmt(b, "%-14s%s (%s)\n", "architecture", v->family->arch, v->family->models);
-    if (v->hf)
-        buf_fmt(b, "%-14s%s%s%s\n", "checkpoint",
-                v->counts->architecture ? v->counts->architecture : "no class named",
-                v->counts->quant_method ? ", quantised: " : "",
-                v->counts->quant_method ? v->counts->quant_method : "");
+    if (v->class_name)
+        buf_fmt(b, "%-14s%s%s%s\n", "checkpoint", *v->class_name ? v->class_name : "no class named",
+                v->quant_method ? ", quantised: " : "", v->quant_method ? v->quant_method : "");
     buf_fmt(b, "%-14s%u, with experts: %u (", "blocks", v->n_blocks, v->n_layers);
     layers_text(b, v);
     buf_str(b, ")\n");
@@ -134,8 +128,8 @@ static void to_text(struct buf *b, const struct view *v)
     types_text(b, "other types", types_json(v, false));
     buf_fmt(b, "%-14s%s\n", "router hash",
             v->router_hash[0] ? v->router_hash : "none (routers are quantised)");
-    if (no) {
-        buf_fmt(b, "\nThis model cannot be pruned: %s.\n", no);
+    if (v->refusal) {
+        buf_fmt(b, "\nThis model cannot be pruned: %s.\n", v->refusal);
         return;
     }
     buf_str(b, "\n  pruned   experts     size\n");

@@ -90,11 +90,8 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     struct plan *p = v ? plan_load(plan_path, e) : NULL;
     struct prune_result r = {0};
     bool ok = p != NULL;
-    const char *no = v ? view_refusal(v) : NULL;
-    if (ok && no)
-        ok = err_set(e, ERR_INPUT, "%s: cannot be pruned: %s", args[0], no);
-    ok = ok && view_hash(v, e) && plan_check(p, v, plan_path, cmd_force, e) && prune_run(v, p, &o, &r, e) &&
-         print(v, p, &r, e);
+    ok = ok && view_check_prunable(v, e) && view_hash(v, e) && plan_check(p, v, plan_path, cmd_force, e) &&
+         prune_run(v, p, &o, &r, e) && print(v, p, &r, e);
     prune_result_clear(&r);
     plan_free(p);
     view_free(v);

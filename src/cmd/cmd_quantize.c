@@ -64,9 +64,9 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
         return false;
     struct view *v = view_open(args[0], e);
     bool ok = v != NULL;
-    if (ok && v->hf)
-        ok = err_set(e, ERR_INPUT, "%s: is a checkpoint folder; reap convert --type makes a GGUF file of it",
-                     args[0]);
+    if (ok && v->format->converts)
+        ok = err_set(e, ERR_INPUT, "%s: is %s; reap convert --type makes a GGUF file of it", args[0],
+                     v->format->name);
     double start = now_secs();
     ok = ok && view_check_output(v, out, e) && engine_quantize(args[0], out, &o, e) &&
          print(v, now_secs() - start, e);

@@ -264,8 +264,7 @@ static bool check_outputs(const struct job *j, const struct view *v, struct err 
 {
     for (uint32_t i = 0; i < j->n_files; i++)
         if (!view_check_output(v, j->files[i], e) ||
-            !(v->hf ? out_dir_check(j->files[i], PRUNE_OURS, cmd_force || is_ours(j, j->files[i]), e)
-                    : file_check_output(j->files[i], cmd_force || is_ours(j, j->files[i]), e)))
+            !v->format->prune->check_output(j->files[i], cmd_force || is_ours(j, j->files[i]), e))
             return false;
     return true;
 }
@@ -590,13 +589,10 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     j.engine = cmd_engine;
     struct view *v = NULL;
     bool ok = check_args(&j, e) && (v = view_open(args[0], e));
-    const char *no = v ? view_refusal(v) : NULL;
-    if (ok && no)
-        ok = err_set(e, ERR_INPUT, "%s: cannot be pruned: %s", args[0], no);
-    ok = ok && view_hash(v, e);
+    ok = ok && view_check_prunable(v, e) && view_hash(v, e);
     if (ok) {
         j.files = prune_file_names(v, out, false, &j.n_files);
-        if (v->hf)
+        if (j.n_files == 1)
             out = j.files[0]; /* "dir/" is "dir" */
         j.dir = work ? xstrdup(work) : xasprintf("%s.work", out);
         j.stats = path_join(j.dir, "stats.json");

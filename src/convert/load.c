@@ -1,5 +1,7 @@
 /* load.c - see load.h. */
 #include "convert/load.h"
+#include "model/view_gguf.h"
+#include "model/view_hf.h"
 
 struct convert_opts load_convert_opts(const struct engine_opts *o)
 {
@@ -17,7 +19,7 @@ static bool read_image(void *ctx, uint64_t off, uint64_t n, void *dst, struct er
 static struct engine *load_checkpoint(const struct view *v, const struct engine_opts *o, struct err *e)
 {
     struct convert_opts co = load_convert_opts(o);
-    struct image *im = convert_open(v->hf, v->path, &co, e);
+    struct image *im = convert_open(view_hf(v), v->path, &co, e);
     struct engine *g = NULL;
     if (im && view_check_header((const uint8_t *)im->header.s, im->header.n, im->size, v->path, e)) {
         struct engine_source s = {im->size, read_image, im};
@@ -29,7 +31,7 @@ static struct engine *load_checkpoint(const struct view *v, const struct engine_
 
 struct engine *load_engine(const struct view *v, const struct engine_opts *o, struct err *e)
 {
-    if (v->hf)
+    if (v->format->converts)
         return load_checkpoint(v, o, e);
     if (o->type || o->pretokenizer) {
         err_set(e, ERR_INPUT, "%s: --%s is for checkpoint folders, this is a GGUF file", v->path,

@@ -16,12 +16,7 @@ bool eval_mask(struct engine *g, const struct view *v, const struct plan *p, str
 
 struct plan *eval_plan(const char *path, const struct view *v, bool force, struct err *e)
 {
-    const char *no = view_refusal(v);
-    if (no) {
-        err_set(e, ERR_INPUT, "%s: cannot be pruned: %s", v->path, no);
-        return NULL;
-    }
-    struct plan *p = plan_load(path, e);
+    struct plan *p = view_check_prunable(v, e) ? plan_load(path, e) : NULL;
     if (p && plan_check(p, v, path, force, e))
         return p;
     plan_free(p);

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "gguf/gguf_file.h"
 #include "import/import.h"
 
 #include <math.h>
@@ -91,8 +92,8 @@ static const struct view_tensor *down_of(const struct view *v, uint32_t il)
             return NULL;
     }
     snprintf(name, sizeof name, "blk.%u.ffn_down_exps.weight", il);
-    const struct view_tensor *t = v->gguf ? view_find(v, name) : NULL;
-    return t && t->axis == 2 && t->n_dims == 3 ? t : NULL;
+    const struct view_tensor *t = view_find(v, name);
+    return t && t->ggml_type >= 0 && t->axis == 2 && t->n_dims == 3 ? t : NULL;
 }
 
 struct rows {
@@ -106,7 +107,7 @@ static bool estimate_expert(const struct import_opts *o, const struct view_tenso
 {
     const struct view *v = o->view;
     uint64_t cols = t->dims[0], rows = t->dims[1], bytes = t->bytes / t->dims[2] / rows;
-    uint32_t type = v->gguf->tensors[t - v->tensors].type;
+    uint32_t type = (uint32_t)t->ggml_type;
     *out = 0;
     for (uint64_t h = 0; h < rows; h++) {
         if (!file_pread(view_fd(v, t), row->raw, bytes, t->off + (expert * rows + h) * bytes, e) ||

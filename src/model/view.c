@@ -6,8 +6,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "family/hf_family.h"
-#include "hf/config.h"
 
 #include <math.h>
 #include <string.h>
@@ -20,49 +18,46 @@ bool shape_check_groups(const struct shape *s, struct err *e)
                    s->n_groups_used, s->n_groups, (unsigned long long)held, s->n_used);
 }
 
+static const struct format *format_of(const char *path)
+{
+    for (uint32_t i = 0; i < n_formats; i++)
+        if (formats[i].view->knows(path))
+            return &formats[i];
+    return NULL;
+}
+
+/* Of the tensors that cannot be cut the first says why. */
+static void find_refusal(struct view *v)
+{
+    const char *why = v->format->view->refusal(v);
+    if (why)
+        v->refusal = xstrdup(why);
+    for (uint64_t i = 0; !v->refusal && i < v->n_tensors; i++)
+        if (v->tensors[i].role == ROLE_REFUSE)
+            v->refusal = xasprintf("tensor '%.190s' %s", v->tensors[i].name, v->tensors[i].why);
+}
+
 struct view *view_open(const char *path, struct err *e)
 {
     struct view *v = xcalloc(1, sizeof *v);
     v->path = xstrdup(path);
-    if (file_is_dir(path))
-        v->hf = hf_open(path, e);
-    else
-        v->gguf = gg_open(path, e);
-    bool ok = v->hf || v->gguf;
-    if (ok && !(v->hf ? view_fill_hf(v, e) : view_fill_gguf(v, e)))
-        ok = err_ctx(e, "%s", path);
-    if (ok)
+    v->format = format_of(path);
+    if (v->format->view->open(v, e)) {
+        find_refusal(v);
         return v;
+    }
     view_free(v);
     return NULL;
-}
-
-bool view_check_header(const uint8_t *p, uint64_t n, uint64_t file_size, const char *path, struct err *e)
-{
-    struct view *v = xcalloc(1, sizeof *v);
-    v->gguf = xcalloc(1, sizeof *v->gguf);
-    v->path = xstrdup(path);
-    bool parsed = gg_parse(p, n, file_size, v->gguf, e);
-    bool ok = (parsed && view_fill_gguf(v, e)) || err_ctx(e, "%s, converted", path);
-    if (parsed)
-        gg_clear(v->gguf);
-    free(v->gguf);
-    v->gguf = NULL;
-    view_free(v);
-    return ok;
 }
 
 void view_free(struct view *v)
 {
     if (!v)
         return;
-    gg_free(v->gguf);
-    hf_free(v->hf);
-    if (v->counts)
-        hf_counts_clear(v->counts);
-    free(v->counts);
+    v->format->view->close(v);
     free(v->path);
     free(v->name);
+    free(v->refusal);
     free(v->files);
     free(v->layers);
     free(v->tensors);
@@ -78,16 +73,13 @@ void view_stamp(const struct view *v, struct buf *b)
         file_stamp(v->files[i].path, b);
         buf_char(b, '\n');
     }
-    if (v->hf)
-        hf_stamp(v->hf, b);
+    v->format->view->stamp(v, b);
 }
 
 bool view_check_output(const struct view *v, const char *path, struct err *e)
 {
-    if (v->hf && hf_files_hit(v->path, path))
-        return err_set(e, ERR_INPUT, "the output '%s' is a file of the model '%s'", path, v->path);
-    if (v->hf && file_would_destroy(path, v->path))
-        return err_set(e, ERR_INPUT, "the output '%s' is the model itself", path);
+    if (!v->format->view->check_output(v, path, e))
+        return false;
     for (uint32_t i = 0; i < v->n_files; i++)
         if (file_would_destroy(path, v->files[i].path))
             return err_set(e, ERR_INPUT, "the output '%s' is the model itself ('%s')", path,
@@ -97,12 +89,7 @@ bool view_check_output(const struct view *v, const char *path, struct err *e)
 
 const struct view_tensor *view_find(const struct view *v, const char *name)
 {
-    if (v->gguf) {
-        const struct gg_tensor *t = gg_find_tensor(v->gguf, name);
-        return t ? &v->tensors[t - v->gguf->tensors] : NULL;
-    }
-    const struct hf_tensor *t = hf_find_tensor(v->hf, name);
-    return t ? &v->tensors[t - v->hf->tensors] : NULL;
+    return v->format->view->find(v, name);
 }
 
 int view_fd(const struct view *v, const struct view_tensor *x)
@@ -110,24 +97,9 @@ int view_fd(const struct view *v, const struct view_tensor *x)
     return v->files[x->file].fd;
 }
 
-const char *view_refusal(const struct view *v)
+bool view_check_prunable(const struct view *v, struct err *e)
 {
-    static char why[256];
-    if (v->hf_family && v->hf_family->refuse)
-        return v->hf_family->refuse;
-    if (v->gguf && v->family->refuse)
-        return v->family->refuse;
-    for (uint64_t i = 0; i < v->n_tensors; i++)
-        if (v->tensors[i].role == ROLE_REFUSE) {
-            snprintf(why, sizeof why, "tensor '%s' %s", v->tensors[i].name, v->tensors[i].why);
-            return why;
-        }
-    /* src/models/llama4.cpp: 128 experts mean Maverick, and Maverick has no QK norm; any other count switches
-     * it on. (A checkpoint says so itself, use_qk_norm.) */
-    if (v->gguf && !strcmp(v->family->arch, "llama4") && v->shape.n_experts == 128)
-        return "the engine takes a Llama-4 model with another number of experts than 128 for one with QK norm, "
-               "so a pruned Maverick would compute something else";
-    return NULL;
+    return !v->refusal || err_set(e, ERR_INPUT, "%s: cannot be pruned: %s", v->path, v->refusal);
 }
 
 /* ---- the router hash ---- */

@@ -1,6 +1,7 @@
 /* view.h - one view of a model, whatever its files: layers x experts, over tensors that know their experts.
  *
- * A model is a GGUF file (or the first of several) or a Hugging Face checkpoint folder. A view is made from
+ * A model is a GGUF file (or the first of several) or a Hugging Face checkpoint folder: its format is a row of
+ * model/format.h, and nothing outside of that row's files knows which. A view is made from
  * the headers alone and checked completely before it is handed out: the counts agree with the shapes of all
  * tensors in all layers, every layer has all its parts, the groups are consistent. So whoever holds a view
  * may cut it. Limits that the engine enforces by aborting are checked here as well (llama.cpp v0.5.0,
@@ -10,10 +11,9 @@
 
 #include "base/json.h"
 #include "family/family.h"
-#include "gguf/gguf_file.h"
-#include "hf/checkpoint.h"
+#include "model/format.h"
 
-#define VIEW_MAX_DIMS HF_MAX_DIMS
+#define VIEW_MAX_DIMS 8
 
 struct view_file { /* borrowed from the reader */
     const char *path;
@@ -28,6 +28,7 @@ struct view_file { /* borrowed from the reader */
 struct view_tensor {
     const char *name, *type; /* as in the file */
     uint32_t n_dims;
+    int32_t ggml_type;            /* ggml's number of the type; -1: the format has types of its own */
     uint64_t dims[VIEW_MAX_DIMS]; /* in the file's order: GGUF fastest first, safetensors slowest first */
     uint64_t n_elements, bytes, off;
     uint32_t file;   /* index into view.files; off is from the start of that file */
@@ -51,13 +52,14 @@ struct shape { /* the counts that decide what may be kept */
 };
 
 struct view {
-    struct gg_file *gguf;     /* owned; one of these two is set */
-    struct hf_checkpoint *hf; /* owned */
+    const struct format *format;
+    void *reader; /* of the format; owned */
     const struct family *family;
-    const struct hf_family *hf_family; /* checkpoints only */
-    struct family unknown;             /* family points here when a checkpoint's architecture is not known */
-    struct hf_counts *counts;          /* checkpoints only: what config.json says; owned */
-    char *path, *name;                 /* name: general.name, or that of the file or folder */
+    char *path, *name; /* name: general.name, or that of the file or folder */
+    const char
+        *class_name; /* the class that a checkpoint names, "" for none; NULL: the format has no classes */
+    const char *quant_method; /* how a checkpoint says that it is quantised; NULL: it does not */
+    char *refusal;            /* why it cannot be pruned although it can be read; NULL: it can */
     struct view_file *files;
     uint32_t n_files;
     uint32_t n_blocks; /* MTP blocks included */
@@ -76,10 +78,6 @@ struct view {
 /* Opens and checks a model. NULL with *e set. */
 struct view *view_open(const char *path, struct err *e);
 void view_free(struct view *v);
-/* Whether the header of a GGUF file in memory (n bytes of a file of file_size) is one that view_open would
- * take. */
-bool view_check_header(const uint8_t *p, uint64_t n, uint64_t file_size, const char *path, struct err *e);
-
 /* Adds size and time of the model's files, those that its tokenizer and templates are read from as well: what
  * is made of the model is to be made anew when these lines change. */
 void view_stamp(const struct view *v, struct buf *b);
@@ -87,8 +85,9 @@ void view_stamp(const struct view *v, struct buf *b);
 /* Refuses an output that is one of the model's own files, or its folder. */
 bool view_check_output(const struct view *v, const char *path, struct err *e);
 
-/* Why this model cannot be pruned although it can be read (and inspected); NULL: it can. */
-const char *view_refusal(const struct view *v);
+/* Refuses a model that cannot be pruned, with v->refusal. Who cuts a model is refused anyway (model/cut.h); this
+ * is for those who would learn it late. */
+bool view_check_prunable(const struct view *v, struct err *e);
 
 /* SHA-256 over all router weights of the trunk in layer order, rounded to bfloat16 (nearest even,
  * little-endian): equal for a Q4 GGUF, an F16 GGUF and the BF16 checkpoint of one model. Routers of quantised
@@ -132,9 +131,6 @@ json_t *view_identity(const struct view *v);
 bool view_match(const struct view *v, const json_t *identity, const char *what, struct err *e);
 
 /* ---- between the files of view ---- */
-/* Fills a view whose reader is open and whose path is set. */
-bool view_fill_gguf(struct view *v, struct err *e);
-bool view_fill_hf(struct view *v, struct err *e);
 /* The groups hold enough experts for the top-k; the keys are named by the caller's context. */
 bool shape_check_groups(const struct shape *s, struct err *e);
 

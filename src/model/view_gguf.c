@@ -1,9 +1,9 @@
 /* view_gguf.c - a view of GGUF files: block_count, expert_count and the rest are keys, tensor names are the
  * same in all families (rules in family.c). */
+#include "model/view_gguf.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "model/view.h"
 
 #include <string.h>
 
@@ -15,7 +15,7 @@ static const struct gg_key *arch_key(const struct view *v, const char *suffix)
 {
     char name[160];
     snprintf(name, sizeof name, "%s.%s", v->family->arch, suffix);
-    return gg_find(v->gguf, name);
+    return gg_find(view_gguf(v), name);
 }
 
 /* A count that must be there (or, with def >= 0, may be absent), 0..max. */
@@ -45,7 +45,7 @@ static bool read_family(struct view *v, struct err *e)
     const char *s;
     uint64_t n;
     char arch[128];
-    if (!gg_key_str(gg_find(v->gguf, "general.architecture"), &s, &n))
+    if (!gg_key_str(gg_find(view_gguf(v), "general.architecture"), &s, &n))
         return err_set(e, ERR_INPUT, "key 'general.architecture' is missing or not a string");
     struct buf safe = {0};
     buf_safe(&safe, s, n < sizeof arch - 1 ? n : sizeof arch - 1);
@@ -57,7 +57,7 @@ static bool read_family(struct view *v, struct err *e)
     char key[160];
     snprintf(key, sizeof key, "%s.expert_count", arch);
     uint64_t experts = 0;
-    gg_key_u64(gg_find(v->gguf, key), &experts);
+    gg_key_u64(gg_find(view_gguf(v), key), &experts);
     if (!experts)
         return err_set(e, ERR_INPUT,
                        "is a dense model (architecture '%s' has no experts), there is nothing to prune",
@@ -125,12 +125,13 @@ static bool used_of(const struct view *v, uint32_t il, uint32_t *out, struct err
 static bool read_tensor(struct view *v, uint64_t i, struct err *e)
 {
     struct view_tensor *x = &v->tensors[i];
-    const struct gg_tensor *t = &v->gguf->tensors[i];
+    const struct gg_tensor *t = &view_gguf(v)->tensors[i];
     bool suspect;
     const struct tensor_rule *r = family_rule(t->name, &x->layer, &suspect);
     *x = (struct view_tensor){.name = t->name,
                               .type = gg_type_get(t->type)->name,
                               .n_dims = t->n_dims,
+                              .ggml_type = (int32_t)t->type,
                               .dims = {t->ne[0], t->ne[1], t->ne[2], t->ne[3]},
                               .n_elements = t->ne[0] * t->ne[1] * t->ne[2] * t->ne[3],
                               .bytes = t->bytes,
@@ -244,36 +245,125 @@ static bool read_layers(struct view *v, struct err *e)
     return ok;
 }
 
-bool view_fill_gguf(struct view *v, struct err *e)
+static void read_name(struct view *v)
 {
+    const char *s;
+    uint64_t n;
+    if (!gg_key_str(gg_find(view_gguf(v), "general.name"), &s, &n) || !n) {
+        v->name = xstrdup(path_base(v->path));
+        return;
+    }
+    struct buf b = {0};
+    buf_safe(&b, s, n < 200 ? n : 200);
+    v->name = b.s;
+}
+
+static bool fill(struct view *v, struct err *e)
+{
+    const struct gg_file *f = view_gguf(v);
     if (!read_family(v, e) || !read_counts(v, e))
         return false;
-    v->n_files = v->gguf->n_parts;
+    v->n_files = f->n_parts;
     v->files = xcalloc(v->n_files, sizeof *v->files);
-    for (uint32_t i = 0; i < v->n_files; i++) {
-        const struct gg_part *g = &v->gguf->parts[i];
-        v->files[i] = (struct view_file){g->path, g->fd, g->size};
-    }
-    v->n_tensors = v->gguf->n_tensors;
+    for (uint32_t i = 0; i < v->n_files; i++)
+        v->files[i] = (struct view_file){f->parts[i].path, f->parts[i].fd, f->parts[i].size};
+    v->n_tensors = f->n_tensors;
     v->tensors = xcalloc(v->n_tensors, sizeof *v->tensors);
     v->layers = xcalloc(v->n_blocks, sizeof *v->layers);
     for (uint64_t i = 0; i < v->n_tensors; i++)
         if (!read_tensor(v, i, e))
             return false;
-    for (uint64_t i = 0; i < v->n_tensors;
-         i++) /* the old form has no fused tensors: say that before "no block has experts" */
+    /* the old form has no fused tensors: say that before "no block has experts" */
+    for (uint64_t i = 0; i < v->n_tensors; i++)
         if (v->tensors[i].role == ROLE_REFUSE && strstr(v->tensors[i].name, "ffn_down."))
             return err_set(e, ERR_INPUT, "tensor '%s' %s", v->tensors[i].name, v->tensors[i].why);
     if (!read_layers(v, e))
         return false;
-    const char *s;
-    uint64_t n;
-    if (gg_key_str(gg_find(v->gguf, "general.name"), &s, &n) && n) {
-        struct buf b = {0};
-        buf_safe(&b, s, n < 200 ? n : 200);
-        v->name = b.s;
-    } else {
-        v->name = xstrdup(path_base(v->path));
-    }
+    read_name(v);
     return shape_check_groups(&v->shape, e);
+}
+
+/* ---- the row of the table ---- */
+
+static bool knows(const char *path)
+{
+    return !file_is_dir(path);
+}
+
+static bool open_files(struct view *v, struct err *e)
+{
+    v->reader = gg_open(v->path, e);
+    return v->reader && (fill(v, e) || err_ctx(e, "%s", v->path));
+}
+
+static void close_files(struct view *v)
+{
+    gg_free(v->reader);
+}
+
+static const struct view_tensor *find(const struct view *v, const char *name)
+{
+    const struct gg_file *f = view_gguf(v);
+    const struct gg_tensor *t = gg_find_tensor(f, name);
+    return t ? &v->tensors[t - f->tensors] : NULL;
+}
+
+static const char *refusal(const struct view *v)
+{
+    if (v->family->refuse)
+        return v->family->refuse;
+    /* src/models/llama4.cpp: 128 experts mean Maverick, and Maverick has no QK norm; any other count switches
+     * it on. (A checkpoint says so itself, use_qk_norm.) */
+    if (!strcmp(v->family->arch, "llama4") && v->shape.n_experts == 128)
+        return "the engine takes a Llama-4 model with another number of experts than 128 for one with QK norm, "
+               "so a pruned Maverick would compute something else";
+    return NULL;
+}
+
+static bool check_output(const struct view *v, const char *path, struct err *e)
+{
+    (void)v, (void)path, (void)e; /* there are no files but those of weights */
+    return true;
+}
+
+static void stamp(const struct view *v, struct buf *b)
+{
+    (void)v, (void)b;
+}
+
+const struct view_ops view_gguf_ops = {
+    .knows = knows,
+    .open = open_files,
+    .close = close_files,
+    .find = find,
+    .refusal = refusal,
+    .check_output = check_output,
+    .stamp = stamp,
+};
+
+const struct gg_file *view_gguf(const struct view *v)
+{
+    if (v->format->view != &view_gguf_ops)
+        BUG("'%s' is %s", v->path, v->format->name);
+    return v->reader;
+}
+
+bool view_check_header(const uint8_t *p, uint64_t n, uint64_t file_size, const char *path, struct err *e)
+{
+    const struct format *format = formats;
+    while (format->view != &view_gguf_ops)
+        format++;
+    struct gg_file f;
+    struct view *v = xcalloc(1, sizeof *v);
+    v->format = format;
+    v->path = xstrdup(path);
+    bool parsed = gg_parse(p, n, file_size, &f, e);
+    if (parsed)
+        v->reader = &f;
+    bool ok = (parsed && fill(v, e)) || err_ctx(e, "%s, converted", path);
+    if (parsed)
+        gg_clear(&f);
+    v->reader = NULL;
+    view_free(v);
+    return ok;
 }

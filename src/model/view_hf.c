@@ -2,13 +2,13 @@
  * meaning by the family's record (hf_family.c), and then everything is held against everything else: an
  * expert that is missing in one layer, a router with another number of rows or a count that a file does not
  * share is an error here and never a surprise in a pruned model. */
+#include "model/view_hf.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "family/hf_family.h"
 #include "hf/config.h"
-#include "model/view.h"
 
 #include <string.h>
 
@@ -27,6 +27,18 @@ struct block { /* what a block has */
     bool experts;
 };
 
+struct folder { /* the reader of a view, and what it says */
+    struct hf_checkpoint *c;
+    const struct hf_family *family;
+    struct family unknown; /* the view's when the architecture has no record */
+    struct hf_counts counts;
+};
+
+static struct folder *folder(const struct view *v)
+{
+    return v->reader;
+}
+
 struct reading {
     struct view *v;
     struct part *parts;
@@ -44,8 +56,8 @@ static const struct hf_family *guess(const struct view *v)
     const struct hf_family *f;
     for (uint32_t k = 0; (f = hf_family_usual(k)); k++) {
         bool experts = false, router = false;
-        for (uint64_t i = 0; i < v->hf->n_tensors; i++) {
-            struct hf_place p = hf_place(v->hf->tensors[i].name);
+        for (uint64_t i = 0; i < folder(v)->c->n_tensors; i++) {
+            struct hf_place p = hf_place(folder(v)->c->tensors[i].name);
             struct hf_role r = {0};
             if (p.rest)
                 r = hf_family_role(f, p.rest);
@@ -60,7 +72,7 @@ static const struct hf_family *guess(const struct view *v)
 
 static bool guessed(const struct view *v)
 {
-    return !*v->hf_family->classes;
+    return !*folder(v)->family->classes;
 }
 
 static bool any_experts(const struct hf_checkpoint *c)
@@ -73,12 +85,12 @@ static bool any_experts(const struct hf_checkpoint *c)
 
 static bool read_family(struct view *v, struct err *e)
 {
-    const char *class_name = v->counts->architecture ? v->counts->architecture : "";
-    v->hf_family = hf_family_find(class_name);
-    if (!v->hf_family)
-        v->hf_family = guess(v);
-    if (!v->counts->n_experts) {
-        if (v->hf_family || any_experts(v->hf))
+    const char *class_name = folder(v)->counts.architecture ? folder(v)->counts.architecture : "";
+    folder(v)->family = hf_family_find(class_name);
+    if (!folder(v)->family)
+        folder(v)->family = guess(v);
+    if (!folder(v)->counts.n_experts) {
+        if (folder(v)->family || any_experts(folder(v)->c))
             return err_set(e, ERR_INPUT,
                            "config.json: the number of experts is missing (num_experts, num_local_experts, "
                            "n_routed_experts or another name for it)");
@@ -87,23 +99,23 @@ static bool read_family(struct view *v, struct err *e)
                        "nothing to prune",
                        class_name);
     }
-    if (!v->hf_family)
+    if (!folder(v)->family)
         return err_set(
             e, ERR_INPUT,
             "architecture '%s' is not known, and its tensors do not follow a usual pattern of names",
             class_name);
-    if (v->hf_family->arch)
-        v->family = family_find(v->hf_family->arch);
+    if (folder(v)->family->arch)
+        v->family = family_find(folder(v)->family->arch);
     if (!v->family) {
-        v->unknown = (struct family){.arch = class_name, .models = class_name, .gate = "not known"};
-        v->family = &v->unknown;
+        folder(v)->unknown = (struct family){.arch = class_name, .models = class_name, .gate = "not known"};
+        v->family = &folder(v)->unknown;
     }
     return true;
 }
 
 static bool read_counts(struct view *v, struct err *e)
 {
-    const struct hf_counts *c = v->counts;
+    const struct hf_counts *c = &folder(v)->counts;
     if (c->n_experts > MAX_EXPERTS)
         return err_set(e, ERR_INPUT, "config.json: %llu experts, expected at most %d",
                        (unsigned long long)c->n_experts, MAX_EXPERTS);
@@ -162,7 +174,7 @@ static bool find_axis(struct reading *r, struct view_tensor *x, struct err *e)
         x->axis = 1;
     else if (x->n_dims >= 1 && x->dims[0] == n)
         x->axis = 0;
-    else if ((v->hf_family->flags & HF_ROWS) && x->role == ROLE_EXPERT && x->n_dims == 2 &&
+    else if ((folder(v)->family->flags & HF_ROWS) && x->role == ROLE_EXPERT && x->n_dims == 2 &&
              x->dims[0] % n == 0)
         x->axis = 0;
     else
@@ -208,12 +220,13 @@ static bool read_router(struct reading *r, struct view_tensor *x, struct block *
 static bool read_tensor(struct reading *r, uint64_t i, struct err *e)
 {
     struct view *v = r->v;
-    const struct hf_tensor *t = &v->hf->tensors[i];
+    const struct hf_tensor *t = &folder(v)->c->tensors[i];
     struct view_tensor *x = &v->tensors[i];
     struct hf_place p = hf_place(t->name);
     *x = (struct view_tensor){.name = t->name,
                               .type = t->dtype->name,
                               .n_dims = t->n_dims,
+                              .ggml_type = -1,
                               .n_elements = 1,
                               .bytes = t->bytes,
                               .off = t->off,
@@ -242,7 +255,7 @@ static bool read_tensor(struct reading *r, uint64_t i, struct err *e)
     x->mtp = il >= r->n_trunk;
     if (il >= v->n_blocks)
         v->n_blocks = il + 1;
-    struct hf_role role = hf_family_role(v->hf_family, p.rest);
+    struct hf_role role = hf_family_role(folder(v)->family, p.rest);
     x->role = role.role;
     if (role.role == ROLE_NONE) {
         if (strstr(p.rest, ".experts.") || !strncmp(p.rest, "experts.", 8))
@@ -375,8 +388,8 @@ static bool read_layers(struct reading *r, struct err *e)
         if (!b->router || !b->experts)
             return err_set(e, ERR_INPUT, "layer '%.*s' has %s (%s%s%s)", b->stem_n, b->stem,
                            b->experts ? "experts but no router" : "a router but no experts",
-                           v->hf_family->block, *v->hf_family->block ? "." : "",
-                           b->experts ? v->hf_family->router : v->hf_family->experts);
+                           folder(v)->family->block, *folder(v)->family->block ? "." : "",
+                           b->experts ? folder(v)->family->router : folder(v)->family->experts);
         if (il < r->n_trunk)
             v->layers[v->n_layers++] =
                 (struct view_layer){il, v->shape.n_used, (uint64_t)(b->router - v->tensors)};
@@ -391,10 +404,10 @@ static bool read_layers(struct reading *r, struct err *e)
 static uint32_t trunk_blocks(const struct view *v)
 {
     uint32_t n = 0;
-    if (v->counts->n_layers)
-        return v->counts->n_layers < MAX_BLOCKS ? (uint32_t)v->counts->n_layers : MAX_BLOCKS;
-    for (uint64_t i = 0; i < v->hf->n_tensors; i++) {
-        struct hf_place p = hf_place(v->hf->tensors[i].name);
+    if (folder(v)->counts.n_layers)
+        return folder(v)->counts.n_layers < MAX_BLOCKS ? (uint32_t)folder(v)->counts.n_layers : MAX_BLOCKS;
+    for (uint64_t i = 0; i < folder(v)->c->n_tensors; i++) {
+        struct hf_place p = hf_place(folder(v)->c->tensors[i].name);
         if (p.rest && !p.mtp && p.layer < MAX_BLOCKS && p.layer >= n)
             n = p.layer + 1;
     }
@@ -415,36 +428,113 @@ static bool fill(struct reading *r, struct err *e)
     return check_parts(r, e) && read_layers(r, e);
 }
 
-bool view_fill_hf(struct view *v, struct err *e)
+static void read_name(struct view *v)
 {
+    char *name = path_own_name(v->path);
+    struct buf b = {0};
+    buf_safe(&b, name, strlen(name));
+    v->name = b.s ? b.s : xstrdup("model");
+    free(name);
+}
+
+static void say_guess(const struct view *v)
+{
+    const struct hf_family *f = folder(v)->family;
+    const char *type = folder(v)->counts.model_type;
+    log_note(
+        "note: architecture '%s' (%s) is not known; its names follow the usual pattern and are taken as such "
+        "(%s.%s, %s.%s)",
+        v->family->arch, type ? type : "no model_type", f->block, f->experts, f->block, f->router);
+}
+
+static bool read_folder(struct view *v, struct err *e)
+{
+    struct folder *f = folder(v);
     struct reading r = {.v = v};
-    v->counts = xcalloc(1, sizeof *v->counts);
-    if (!hf_counts(&v->hf->json[HF_CONFIG].doc, v->counts, e))
+    if (!hf_counts(&f->c->json[HF_CONFIG].doc, &f->counts, e))
         return err_ctx(e, "config.json");
-    v->n_files = v->hf->n_files;
+    v->class_name = f->counts.architecture ? f->counts.architecture : "";
+    v->quant_method = f->counts.quant_method;
+    v->n_files = f->c->n_files;
     v->files = xcalloc(v->n_files, sizeof *v->files);
-    for (uint32_t i = 0; i < v->n_files; i++) {
-        const struct hf_file *f = &v->hf->files[i];
-        v->files[i] = (struct view_file){f->path, f->fd, f->size};
-    }
-    v->n_tensors = v->hf->n_tensors;
+    for (uint32_t i = 0; i < v->n_files; i++)
+        v->files[i] = (struct view_file){f->c->files[i].path, f->c->files[i].fd, f->c->files[i].size};
+    v->n_tensors = f->c->n_tensors;
     v->tensors = xcalloc(v->n_tensors ? v->n_tensors : 1, sizeof *v->tensors);
     r.blocks = xcalloc(MAX_BLOCKS, sizeof *r.blocks);
     bool ok = fill(&r, e);
     free(r.blocks);
     free(r.parts);
-    if (ok) {
-        char *name = path_own_name(v->path);
-        struct buf b = {0};
-        buf_safe(&b, name, strlen(name));
-        v->name = b.s ? b.s : xstrdup("model");
-        free(name);
-        if (guessed(v))
-            log_note(
-                "note: architecture '%s' (%s) is not known; its names follow the usual pattern and are taken "
-                "as such (%s.%s, %s.%s)",
-                v->family->arch, v->counts->model_type ? v->counts->model_type : "no model_type",
-                v->hf_family->block, v->hf_family->experts, v->hf_family->block, v->hf_family->router);
-    }
+    if (ok)
+        read_name(v);
+    if (ok && guessed(v))
+        say_guess(v);
     return ok;
+}
+
+/* ---- the row of the table ---- */
+
+static bool open_folder(struct view *v, struct err *e)
+{
+    struct hf_checkpoint *c = hf_open(v->path, e);
+    if (!c)
+        return false;
+    struct folder *f = v->reader = xcalloc(1, sizeof *f);
+    f->c = c;
+    return read_folder(v, e) || err_ctx(e, "%s", v->path);
+}
+
+static void close_folder(struct view *v)
+{
+    struct folder *f = folder(v);
+    if (!f)
+        return;
+    hf_free(f->c);
+    hf_counts_clear(&f->counts);
+    free(f);
+}
+
+static const struct view_tensor *find(const struct view *v, const char *name)
+{
+    const struct hf_checkpoint *c = view_hf(v);
+    const struct hf_tensor *t = hf_find_tensor(c, name);
+    return t ? &v->tensors[t - c->tensors] : NULL;
+}
+
+static const char *refusal(const struct view *v)
+{
+    return folder(v)->family->refuse;
+}
+
+static bool check_output(const struct view *v, const char *path, struct err *e)
+{
+    if (hf_files_hit(v->path, path))
+        return err_set(e, ERR_INPUT, "the output '%s' is a file of the model '%s'", path, v->path);
+    if (file_would_destroy(path, v->path))
+        return err_set(e, ERR_INPUT, "the output '%s' is the model itself", path);
+    return true;
+}
+
+static void stamp(const struct view *v, struct buf *b)
+{
+    hf_stamp(view_hf(v), b);
+}
+
+const struct view_ops view_hf_ops = {
+    .knows = file_is_dir,
+    .open = open_folder,
+    .close = close_folder,
+    .find = find,
+    .refusal = refusal,
+    .check_output = check_output,
+    .stamp = stamp,
+};
+
+_Static_assert(VIEW_MAX_DIMS == HF_MAX_DIMS, "a view holds every tensor of a checkpoint");
+
+const struct hf_checkpoint *view_hf(const struct view *v)
+{
+    if (v->format->view != &view_hf_ops)
+        BUG("'%s' is %s", v->path, v->format->name);
+    return folder(v)->c;
 }

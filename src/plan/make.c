@@ -501,12 +501,7 @@ struct plan *plan_blend(const struct plan_source *src, uint32_t n_src, const str
                     .criterion = o->criterion ? o->criterion : criterion_default(),
                     .sum = sum};
     *sum = (struct plan_summary){.n_experts = s->n_experts, .n_layers = s->n_layers};
-    const char *no = v ? view_refusal(v) : NULL;
-    if (no) {
-        err_set(e, ERR_INPUT, "%s: cannot be pruned: %s", v->path, no);
-        return NULL;
-    }
-    if (!check_sources(src, n_src, v, o, e))
+    if ((v && !view_check_prunable(v, e)) || !check_sources(src, n_src, v, o, e))
         return NULL;
     if (!shape_of_stats(s, &j.shape, e) || !plan_count(v ? &v->shape : &j.shape, v, o, &j.n_keep, e)) {
         err_ctx(e, "%s", src[0].path);
@@ -599,9 +594,8 @@ struct plan *plan_from_lists(const struct id_lists *l, const char *path, bool co
     char hex[65];
     struct plan *p = xcalloc(1, sizeof *p);
     json_t *keep = json_object(), *source = json_object(), *list = json_array();
-    const char *no = v ? view_refusal(v) : NULL;
-    bool ok = no ? err_set(e, ERR_INPUT, "%s: cannot be pruned: %s", v->path, no)
-                 : list_count(l, counted, v, n_experts, o, &p->n_keep, e);
+    bool refused = v && !view_check_prunable(v, e);
+    bool ok = !refused && list_count(l, counted, v, n_experts, o, &p->n_keep, e);
     p->layers = xcalloc(l->n, sizeof *p->layers);
     for (uint32_t i = 0; ok && i < l->n; i++) {
         ok = take_list(&l->l[i], counted, p->n_keep, n_experts, &p->layers[p->n_layers++], e);
@@ -621,7 +615,7 @@ struct plan *plan_from_lists(const struct id_lists *l, const char *path, bool co
     json_object_set_new(p->doc, "keep", keep);
     if (ok && (!v || plan_check(p, v, path, false, e)))
         return p;
-    if (!no && !strstr(e->msg, path))
+    if (!refused && !strstr(e->msg, path))
         err_ctx(e, "%s", path);
     plan_free(p);
     return NULL;

@@ -370,12 +370,9 @@ static bool prepare(struct job *j, struct err *e)
     const struct profile_opts *o = j->o;
     if (!(j->view = view_open(o->model, e)))
         return false;
-    const char *no = view_refusal(j->view);
-    if (no)
-        return err_set(e, ERR_INPUT, "%s: cannot be pruned, so it is not profiled: %s", o->model, no);
-    if (!view_check_output(j->view, o->out, e) || !file_check_output(o->out, o->force || o->resume, e) ||
-        !corpus_load(&o->corpus, &j->corpus, e) || !corpus_check_output(&j->corpus, o->out, e) ||
-        !view_hash(j->view, e))
+    if (!view_check_prunable(j->view, e) || !view_check_output(j->view, o->out, e) ||
+        !file_check_output(o->out, o->force || o->resume, e) || !corpus_load(&o->corpus, &j->corpus, e) ||
+        !corpus_check_output(&j->corpus, o->out, e) || !view_hash(j->view, e))
         return false;
     struct engine_opts eo = o->engine;
     eo.ubatch = j->ubatch = eo.ubatch ? eo.ubatch : default_ubatch(&j->view->shape);

@@ -30,12 +30,8 @@ void prune_count(struct prune_result *r, const struct view_tensor *x, bool gone)
 
 bool prune_check_opts(const struct view *v, const struct prune_opts *o, struct err *e)
 {
-    if (v->gguf && (o->max_shard || o->count_aliases || o->no_card || o->base_model))
-        return err_set(e, ERR_INPUT, "%s: --%s is for checkpoint folders, this is a GGUF file", v->path,
-                       o->max_shard       ? "max-shard-size"
-                       : o->count_aliases ? "add-count-aliases"
-                       : o->no_card       ? "no-card"
-                                          : "base-model");
+    if (!v->format->prune->check_opts(v, o, e))
+        return false;
     if (o->drop_mtp && !v->n_mtp)
         return err_set(e, ERR_INPUT, "%s: has no blocks that predict further tokens (MTP), nothing to drop",
                        v->path);
@@ -46,26 +42,7 @@ bool prune_check_opts(const struct view *v, const struct prune_opts *o, struct e
 
 char **prune_file_names(const struct view *v, const char *out, bool merge, uint32_t *n)
 {
-    uint32_t part, of;
-    *n = merge ? 1 : v->gguf ? v->gguf->n_parts : 1;
-    char **files = xcalloc(*n, sizeof *files);
-    if (*n == 1) {
-        size_t len = strlen(out);
-        while (v->hf && len > 1 && out[len - 1] == '/')
-            len--;
-        files[0] = xstrndup(out, len);
-        return files;
-    }
-    /* OUT-00001-of-00003.gguf or OUT.gguf or OUT: the engine wants the pattern */
-    char *prefix = gg_split_prefix(out, &part, &of);
-    if (!prefix) {
-        size_t len = strlen(out);
-        prefix = xstrndup(out, len > 5 && !strcmp(out + len - 5, ".gguf") ? len - 5 : len);
-    }
-    for (uint32_t i = 0; i < *n; i++)
-        files[i] = gg_split_path(prefix, i, *n);
-    free(prefix);
-    return files;
+    return v->format->prune->file_names(v, out, merge, n);
 }
 
 bool prune_run(struct view *v, const struct plan *p, const struct prune_opts *o, struct prune_result *r,
@@ -73,7 +50,7 @@ bool prune_run(struct view *v, const struct plan *p, const struct prune_opts *o,
 {
     *r = (struct prune_result){0};
     r->files = prune_file_names(v, o->out, o->merge, &r->n_files);
-    return prune_check_opts(v, o, e) && (v->gguf ? prune_gguf : prune_hf)(v, p, o, r, e);
+    return prune_check_opts(v, o, e) && v->format->prune->write(v, p, o, r, e);
 }
 
 void prune_result_clear(struct prune_result *r)

@@ -25,12 +25,29 @@ struct prune_opts {
     const char *base_model; /* for the card: the model's name on the hub; NULL: told from the path */
 };
 
+struct verify_result;
 struct prune_result {
     uint64_t bytes_in, bytes_out;                     /* of all files that hold weights */
     uint64_t tensors_cut, tensors_kept, tensors_gone; /* cut along the experts; unchanged; left out */
     uint32_t n_files;
     char **files; /* written, or to be written; owned by the caller: prune_result_clear */
     double secs;
+};
+
+/* What a format (model/format.h) brings for pruning. */
+struct prune_ops {
+    /* The options fit the format. */
+    bool (*check_opts)(const struct view *v, const struct prune_opts *o, struct err *e);
+    /* See prune_file_names. */
+    char **(*file_names)(const struct view *v, const char *out, bool merge, uint32_t *n);
+    /* Refuses an output that is there and may not be replaced. */
+    bool (*check_output)(const char *path, bool force, struct err *e);
+    bool (*write)(struct view *v, const struct plan *p, const struct prune_opts *o, struct prune_result *r,
+                  struct err *e);
+    /* Compares what a model has besides tensors: keys, JSON files. p NULL: not known. dropped: the MTP blocks are
+     * gone. */
+    void (*verify)(const struct view *parent, const struct view *pruned, const struct plan *p, bool dropped,
+                   struct verify_result *r);
 };
 
 bool prune_run(struct view *v, const struct plan *p, const struct prune_opts *o, struct prune_result *r,
@@ -57,22 +74,21 @@ bool verify_run(struct view *parent, struct view *pruned, const struct plan *p, 
 void verify_result_clear(struct verify_result *r);
 
 /* ---- between the files of prune ---- */
-bool prune_gguf(struct view *v, const struct plan *p, const struct prune_opts *o, struct prune_result *r,
-                struct err *e);
-bool prune_hf(struct view *v, const struct plan *p, const struct prune_opts *o, struct prune_result *r,
-              struct err *e);
+extern const struct prune_ops prune_gguf_ops, prune_hf_ops;
 /* Copies what stays of a tensor behind what was written. Shows progress from *done on. */
 bool prune_copy(struct out *out, const struct view *v, const struct plan *p, const struct view_tensor *x,
                 struct progress *progress, uint64_t done, struct err *e);
+struct hf_json;
 /* The text of one of a checkpoint's JSON files as pruning changes it, added to *out. config: it is
  * config.json. */
 bool prune_edit_json(const struct view *v, const struct plan *p, const struct hf_json *json, bool config,
                      bool drop_mtp, struct buf *out, struct err *e);
-/* Compares the JSON files of two checkpoints, as far as pruning concerns them. p NULL: not known. dropped:
- * the MTP blocks are gone. */
+void verify_gguf(const struct view *parent, const struct view *pruned, const struct plan *p, bool dropped,
+                 struct verify_result *r);
 void verify_hf(const struct view *parent, const struct view *pruned, const struct plan *p, bool dropped,
                struct verify_result *r);
-void verify_differ(struct verify_result *r, const char *s); /* one more difference */
+/* One more difference. */
+void verify_differ(struct verify_result *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void prune_count(struct prune_result *r, const struct view_tensor *x, bool gone);
 
 #endif

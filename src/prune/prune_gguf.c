@@ -3,12 +3,14 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "model/view_gguf.h"
 #include "prune/prune.h"
 
 #include <string.h>
 
 struct job {
     struct view *v;
+    const struct gg_file *f;
     const struct plan *p;
     const struct prune_opts *o;
     uint32_t n_parts; /* files to write */
@@ -20,14 +22,14 @@ struct job {
 /* The tensors and keys of output file i: [first, end) of the view's tensors. */
 static void part_range(const struct job *j, uint32_t i, uint64_t *first, uint64_t *end)
 {
-    const struct gg_part *g = &j->v->gguf->parts[i];
+    const struct gg_part *g = &j->f->parts[i];
     *first = j->n_parts == 1 ? 0 : g->first_tensor;
     *end = j->n_parts == 1 ? j->v->n_tensors : g->first_tensor + g->n_tensors;
 }
 
 static uint64_t alignment(const struct job *j, uint32_t i)
 {
-    return j->v->gguf->parts[i].alignment;
+    return j->f->parts[i].alignment;
 }
 
 static bool gone(const struct job *j, const struct view_tensor *x)
@@ -95,7 +97,7 @@ static bool put_without_mtp(struct buf *b, const struct job *j, const struct gg_
  * split keys of a merge. */
 static bool put_keys(struct buf *b, const struct job *j, uint32_t i, uint64_t *n, struct err *e)
 {
-    const struct gg_part *g = &j->v->gguf->parts[i];
+    const struct gg_part *g = &j->f->parts[i];
     char count[160];
     snprintf(count, sizeof count, "%s.expert_count", j->v->family->arch);
     *n = 0;
@@ -103,7 +105,7 @@ static bool put_keys(struct buf *b, const struct job *j, uint32_t i, uint64_t *n
         const struct gg_key *x = &g->keys[k];
         if (!strncmp(x->name, "reap.", 5) && !j->o->no_provenance)
             continue;
-        if (j->n_parts == 1 && j->v->gguf->n_parts > 1 && !strncmp(x->name, "split.", 6))
+        if (j->n_parts == 1 && j->f->n_parts > 1 && !strncmp(x->name, "split.", 6))
             continue;
         ++*n;
         if (!strcmp(x->name, count))
@@ -122,7 +124,7 @@ static bool put_header(struct buf *b, const struct job *j, uint32_t i, struct er
     struct buf keys = {0};
     part_range(j, i, &first, &end);
     bool ok = put_keys(&keys, j, i, &n_keys, e);
-    gg_put_start(b, j->v->gguf->parts[i].version, tensors_out(j, first, end), n_keys);
+    gg_put_start(b, j->f->parts[i].version, tensors_out(j, first, end), n_keys);
     buf_add(b, keys.s, keys.n);
     buf_clear(&keys);
     for (uint64_t t = first; t < end; t++) {
@@ -132,7 +134,7 @@ static bool put_header(struct buf *b, const struct job *j, uint32_t i, struct er
             continue;
         for (uint32_t d = 0; d < 4; d++)
             ne[d] = plan_dim(j->v, x, d, j->p->n_keep);
-        gg_put_tensor(b, x->name, x->n_dims, ne, j->v->gguf->tensors[t].type, off);
+        gg_put_tensor(b, x->name, x->n_dims, ne, j->f->tensors[t].type, off);
         off += gg_align(plan_bytes(j->p, j->v, x), align);
     }
     gg_pad(b, align);
@@ -180,8 +182,8 @@ static bool check_outputs(const struct job *j, const struct prune_result *r, str
 
 static bool measure(struct job *j, struct prune_result *r, struct err *e)
 {
-    for (uint32_t i = 0; i < j->v->gguf->n_parts; i++)
-        r->bytes_in += j->v->gguf->parts[i].size;
+    for (uint32_t i = 0; i < j->f->n_parts; i++)
+        r->bytes_in += j->f->parts[i].size;
     for (uint32_t i = 0; i < j->n_parts; i++) {
         struct buf h = {0};
         uint64_t first, end;
@@ -201,10 +203,11 @@ static bool measure(struct job *j, struct prune_result *r, struct err *e)
     return true;
 }
 
-bool prune_gguf(struct view *v, const struct plan *p, const struct prune_opts *o, struct prune_result *r,
-                struct err *e)
+static bool write_model(struct view *v, const struct plan *p, const struct prune_opts *o,
+                        struct prune_result *r, struct err *e)
 {
-    struct job j = {.v = v, .p = p, .o = o, .n_parts = o->merge ? 1 : v->gguf->n_parts};
+    const struct gg_file *f = view_gguf(v);
+    struct job j = {.v = v, .f = f, .p = p, .o = o, .n_parts = o->merge ? 1 : f->n_parts};
     if (!measure(&j, r, e))
         return false;
     if (!check_outputs(&j, r, e))
@@ -228,3 +231,45 @@ bool prune_gguf(struct view *v, const struct plan *p, const struct prune_opts *o
     r->secs = now_secs() - start;
     return ok;
 }
+
+/* ---- the row of the table ---- */
+
+static bool check_opts(const struct view *v, const struct prune_opts *o, struct err *e)
+{
+    const char *option = o->max_shard       ? "max-shard-size"
+                         : o->count_aliases ? "add-count-aliases"
+                         : o->no_card       ? "no-card"
+                         : o->base_model    ? "base-model"
+                                            : NULL;
+    return !option ||
+           err_set(e, ERR_INPUT, "%s: --%s is for checkpoint folders, this is a GGUF file", v->path, option);
+}
+
+/* OUT-00001-of-00003.gguf or OUT.gguf or OUT: the engine wants the pattern. */
+static char **file_names(const struct view *v, const char *out, bool merge, uint32_t *n)
+{
+    uint32_t part, of;
+    *n = merge ? 1 : v->n_files;
+    char **files = xcalloc(*n, sizeof *files);
+    if (*n == 1) {
+        files[0] = xstrdup(out);
+        return files;
+    }
+    char *prefix = gg_split_prefix(out, &part, &of);
+    if (!prefix) {
+        size_t len = strlen(out);
+        prefix = xstrndup(out, len > 5 && !strcmp(out + len - 5, ".gguf") ? len - 5 : len);
+    }
+    for (uint32_t i = 0; i < *n; i++)
+        files[i] = gg_split_path(prefix, i, *n);
+    free(prefix);
+    return files;
+}
+
+const struct prune_ops prune_gguf_ops = {
+    .check_opts = check_opts,
+    .file_names = file_names,
+    .check_output = file_check_output,
+    .write = write_model,
+    .verify = verify_gguf,
+};

@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "hf/config.h"
 #include "hf/index.h"
+#include "model/view_hf.h"
 #include "prune/card.h"
 #include "prune/prune.h"
 
@@ -26,6 +27,7 @@ struct tensor_out {
 
 struct job {
     struct view *v;
+    const struct hf_checkpoint *c;
     const struct plan *p;
     const struct prune_opts *o;
     struct prune_result *r;
@@ -117,7 +119,7 @@ static void keep_shards(struct job *j)
         j->tensors[i].file = map[j->tensors[i].file];
     j->files = xcalloc(j->n_files ? j->n_files : 1, sizeof *j->files);
     for (uint32_t f = 0; f < n_in; f++) {
-        const char *name = j->v->hf->files[f].name, *after;
+        const char *name = j->c->files[f].name, *after;
         int before, digits, of_digits;
         if (!used[f])
             continue;
@@ -152,8 +154,7 @@ static void choose_files(struct job *j)
 
 static bool needs_index(const struct job *j)
 {
-    return j->n_files > 1 || strcmp(j->files[0], HF_WEIGHTS_NAME) != 0 ||
-           (j->v->hf->has_index && !j->o->merge);
+    return j->n_files > 1 || strcmp(j->files[0], HF_WEIGHTS_NAME) != 0 || (j->c->has_index && !j->o->merge);
 }
 
 /* ---- the weights ---- */
@@ -165,7 +166,7 @@ static struct hf_tensor *entries(const struct job *j, uint64_t first, uint64_t e
     for (uint64_t i = first; i < end; i++) {
         const struct view_tensor *x = source(j, i);
         struct hf_tensor *y = &t[i - first];
-        *y = j->v->hf->tensors[j->tensors[i].x];
+        *y = j->c->tensors[j->tensors[i].x];
         for (uint32_t d = 0; d < x->n_dims; d++)
             y->dims[d] = plan_dim(j->v, x, d, j->p->n_keep);
         y->bytes = plan_bytes(j->p, j->v, x);
@@ -188,7 +189,7 @@ static void put_header(struct buf *b, const struct job *j, uint64_t first, uint6
     for (uint64_t i = 0; i < end - first; i++)
         list[i] = &t[i];
     uint32_t from = end > first ? source(j, first)->file : 0;
-    st_put_header(b, list, end - first, j->v->hf->files[from].metadata);
+    st_put_header(b, list, end - first, j->c->files[from].metadata);
     free(list);
     free(t);
     buf_clear(&names);
@@ -276,7 +277,7 @@ static void put_index(struct buf *b, const struct job *j)
         map[i] = (struct hf_index_entry){name, j->files[j->tensors[i].file]};
         name += strlen(name) + 1;
     }
-    hf_put_index(b, j->v->hf->index_metadata, j->data_bytes, j->n_elements, map, j->n_tensors);
+    hf_put_index(b, j->c->index_metadata, j->data_bytes, j->n_elements, map, j->n_tensors);
     free(map);
     buf_clear(&names);
 }
@@ -350,7 +351,7 @@ static bool add_count_aliases(const struct buf *text, uint32_t n_keep, struct bu
  * gigabytes. */
 static bool edit_json(struct job *j, struct err *e)
 {
-    const struct hf_checkpoint *c = j->v->hf;
+    const struct hf_checkpoint *c = j->c;
     for (uint32_t i = 0; i < HF_N_JSON; i++) {
         bool config = i == HF_CONFIG;
         struct buf plain = {0}, *to = config && j->o->count_aliases ? &plain : &j->json[i];
@@ -395,7 +396,7 @@ static bool is_weights(const char *name)
 /* What the job writes itself. */
 static bool is_ours(const struct job *j, const char *name)
 {
-    const struct hf_checkpoint *c = j->v->hf;
+    const struct hf_checkpoint *c = j->c;
     for (uint32_t f = 0; f < c->n_files; f++)
         if (!strcmp(name, c->files[f].name))
             return true;
@@ -472,7 +473,7 @@ static bool write_provenance(const struct job *j, struct err *e)
 {
     char hex[65];
     json_t *o = json_object(), *s = view_identity(j->v);
-    sha256_bytes(j->v->hf->json[HF_CONFIG].text, j->v->hf->json[HF_CONFIG].n, hex);
+    sha256_bytes(j->c->json[HF_CONFIG].text, j->c->json[HF_CONFIG].n, hex);
     json_object_set_new(s, "config_sha256", json_string(hex));
     json_object_set_new(s, "bytes", json_integer((json_int_t)j->v->bytes));
     json_object_set_new(o, "schema", json_string("reap.provenance/1"));
@@ -554,15 +555,19 @@ static bool write_all(struct job *j, struct err *e)
            out_dir_commit(&j->dir, e);
 }
 
-bool prune_hf(struct view *v, const struct plan *p, const struct prune_opts *o, struct prune_result *r,
-              struct err *e)
+static bool check_output(const char *path, bool force, struct err *e)
 {
-    struct job j = {.v = v, .p = p, .o = o, .r = r, .dir = {.fd = -1}};
+    return out_dir_check(path, PRUNE_OURS, force, e);
+}
+
+static bool write_model(struct view *v, const struct plan *p, const struct prune_opts *o,
+                        struct prune_result *r, struct err *e)
+{
+    struct job j = {.v = v, .c = view_hf(v), .p = p, .o = o, .r = r, .dir = {.fd = -1}};
     choose_tensors(&j);
     choose_files(&j);
     bool ok = measure(&j, e) && view_check_output(v, r->files[0], e) &&
-              out_dir_check(r->files[0], PRUNE_OURS, o->force, e) &&
-              file_check_space(r->files[0], r->bytes_out, e);
+              check_output(r->files[0], o->force, e) && file_check_space(r->files[0], r->bytes_out, e);
     if (ok && !o->dry_run) {
         double start = now_secs();
         progress_start(&j.progress, "pruning", "bytes", j.data_bytes, 0);
@@ -579,3 +584,31 @@ bool prune_hf(struct view *v, const struct plan *p, const struct prune_opts *o, 
     free(j.tensors);
     return ok;
 }
+
+/* ---- the row of the table ---- */
+
+static bool check_opts(const struct view *v, const struct prune_opts *o, struct err *e)
+{
+    (void)v, (void)o, (void)e; /* they were made for this format */
+    return true;
+}
+
+/* The folder; "dir/" is "dir". */
+static char **file_names(const struct view *v, const char *out, bool merge, uint32_t *n)
+{
+    (void)v, (void)merge;
+    size_t len = strlen(out);
+    while (len > 1 && out[len - 1] == '/')
+        len--;
+    char **files = xcalloc(*n = 1, sizeof *files);
+    files[0] = xstrndup(out, len);
+    return files;
+}
+
+const struct prune_ops prune_hf_ops = {
+    .check_opts = check_opts,
+    .file_names = file_names,
+    .check_output = check_output,
+    .write = write_model,
+    .verify = verify_hf,
+};

@@ -22,86 +22,16 @@ struct check {
     uint64_t done;
 };
 
-static void differ(struct check *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static void differ(struct check *c, const char *fmt, ...)
+void verify_differ(struct verify_result *r, const char *fmt, ...)
 {
     char s[512];
     va_list ap;
     va_start(ap, fmt);
     vsnprintf(s, sizeof s, fmt, ap);
     va_end(ap);
-    verify_differ(c->r, s);
-}
-
-void verify_differ(struct verify_result *r, const char *s)
-{
     r->n_diff++;
     if (json_array_size(r->diff) < MAX_SHOWN)
         json_array_append_new(r->diff, json_text(s));
-}
-
-/* ---- keys ---- */
-
-static bool same_raw(const struct gg_key *x, const struct gg_key *y)
-{
-    return x->raw_bytes == y->raw_bytes && !memcmp(x->raw, y->raw, x->raw_bytes);
-}
-
-static bool skip_key(const struct gg_key *k)
-{
-    return !strncmp(k->name, "reap.", 5) || !strncmp(k->name, "split.", 6);
-}
-
-static bool is_number(const struct gg_key *x, const struct gg_key *y, uint64_t want)
-{
-    uint64_t n;
-    return x->kind == y->kind && gg_key_u64(y, &n) && n == want;
-}
-
-/* A list with a value per block has lost those of the MTP blocks. */
-static bool is_shorter(const struct gg_key *x, const struct gg_key *y, uint64_t n)
-{
-    uint64_t bytes = y->raw_bytes - (uint64_t)(y->value - y->raw);
-    return x->kind == GG_ARR && y->kind == GG_ARR && x->elem == y->elem && y->n == n &&
-           !memcmp(x->value, y->value, bytes);
-}
-
-/* Whether y is what pruning makes of the parent's key x. */
-static bool key_ok(const struct check *c, const struct gg_key *x, const struct gg_key *y)
-{
-    size_t arch = strlen(c->a->family->arch);
-    const char *suffix =
-        !strncmp(x->name, c->a->family->arch, arch) && x->name[arch] == '.' ? x->name + arch + 1 : "";
-    if (!strcmp(x->name, "general.size_label")) /* a name that converters make of the counts, "8x139K" */
-        return x->kind == y->kind;
-    if (!strcmp(suffix, "expert_count"))
-        return is_number(x, y, c->b->shape.n_experts);
-    if (c->dropped && !strcmp(suffix, "block_count"))
-        return is_number(x, y, c->b->n_blocks);
-    if (c->dropped && !strcmp(suffix, "nextn_predict_layers"))
-        return is_number(x, y, 0);
-    if (c->dropped && *suffix && x->kind == GG_ARR && x->n == c->a->n_blocks)
-        return is_shorter(x, y, c->b->n_blocks);
-    return same_raw(x, y);
-}
-
-static void check_keys(struct check *c)
-{
-    const struct gg_part *a = &c->a->gguf->parts[0], *b = &c->b->gguf->parts[0];
-    for (uint64_t i = 0; i < a->n_keys; i++) {
-        const struct gg_key *x = &a->keys[i], *y = gg_find(c->b->gguf, x->name);
-        if (skip_key(x))
-            continue;
-        if (!y)
-            differ(c, "key '%s' is missing", x->name);
-        else if (!key_ok(c, x, y))
-            differ(c, "key '%s' has another type or value", x->name);
-        else
-            c->r->keys_same++;
-    }
-    for (uint64_t i = 0; i < b->n_keys; i++)
-        if (!skip_key(&b->keys[i]) && !gg_find(c->a->gguf, b->keys[i].name))
-            differ(c, "key '%s' is not in the parent", b->keys[i].name);
 }
 
 /* ---- bytes ---- */
@@ -129,14 +59,14 @@ static bool same_bytes(struct check *c, int fa, uint64_t oa, int fb, uint64_t ob
 static bool same_shape(struct check *c, const struct view_tensor *x, const struct view_tensor *y)
 {
     if (strcmp(x->type, y->type) != 0) {
-        differ(c, "tensor '%s' is of type %s, the parent's is %s", y->name, y->type, x->type);
+        verify_differ(c->r, "tensor '%s' is of type %s, the parent's is %s", y->name, y->type, x->type);
         return false;
     }
     bool ok = x->n_dims == y->n_dims;
     for (uint32_t d = 0; ok && d < x->n_dims; d++)
         ok = y->dims[d] == plan_dim(c->a, x, d, c->b->shape.n_experts);
     if (!ok)
-        differ(c, "tensor '%s' has another shape", y->name);
+        verify_differ(c->r, "tensor '%s' has another shape", y->name);
     return ok;
 }
 
@@ -150,10 +80,10 @@ static bool check_whole(struct check *c, const struct view_tensor *x, const stru
     if (at == y->bytes)
         c->r->tensors_same++;
     else if (x->expert >= 0)
-        differ(c, "tensor '%s' (expert %d of the parent) differs at byte %llu", y->name, x->expert,
-               (unsigned long long)at);
+        verify_differ(c->r, "tensor '%s' (expert %d of the parent) differs at byte %llu", y->name, x->expert,
+                      (unsigned long long)at);
     else
-        differ(c, "tensor '%s' differs at byte %llu", y->name, (unsigned long long)at);
+        verify_differ(c->r, "tensor '%s' differs at byte %llu", y->name, (unsigned long long)at);
     return true;
 }
 
@@ -171,8 +101,8 @@ static bool check_stacked(struct check *c, const struct view_tensor *x, const st
         if (at == slice)
             continue;
         equal = false;
-        differ(c, "tensor '%s': expert %u (number %u of the parent) differs at byte %llu", y->name, k,
-               keep[k], (unsigned long long)at);
+        verify_differ(c->r, "tensor '%s': expert %u (number %u of the parent) differs at byte %llu", y->name,
+                      k, keep[k], (unsigned long long)at);
     }
     c->r->tensors_cut += equal;
     return true;
@@ -193,7 +123,7 @@ static bool check_tensor(struct check *c, const struct view_tensor *x, struct er
     const struct view_tensor *y = view_find(c->b, name.s);
     bool ok = true;
     if (!y)
-        differ(c, "tensor '%s' is missing", name.s);
+        verify_differ(c->r, "tensor '%s' is missing", name.s);
     else if (same_shape(c, x, y))
         ok = x->axis < 0 ? check_whole(c, x, y, e) : check_stacked(c, x, y, e);
     buf_clear(&name);
@@ -224,7 +154,7 @@ static bool check_tensors(struct check *c, struct err *e)
             return false;
     for (uint64_t i = 0; i < c->b->n_tensors; i++)
         if (!has_parent(c, &c->b->tensors[i]))
-            differ(c, "tensor '%s' is not in the parent", c->b->tensors[i].name);
+            verify_differ(c->r, "tensor '%s' is not in the parent", c->b->tensors[i].name);
     return true;
 }
 
@@ -287,14 +217,15 @@ static bool match_layer(struct check *c, uint32_t il, uint32_t *keep, struct err
         while (j < c->a->shape.n_experts && (used[j] || ha[j].lo != hb[k].lo || ha[j].hi != hb[k].hi))
             j++;
         if (j == c->a->shape.n_experts) {
-            differ(c, "layer %u: expert %u has the bytes of no expert of the parent", il, k);
+            verify_differ(c->r, "layer %u: expert %u has the bytes of no expert of the parent", il, k);
             order = false;
             continue;
         }
         used[j] = true;
         keep[k] = j;
         if (k && order && j < keep[k - 1]) {
-            differ(c, "layer %u: experts are not in the parent's order (%u behind %u)", il, j, keep[k - 1]);
+            verify_differ(c->r, "layer %u: experts are not in the parent's order (%u behind %u)", il, j,
+                          keep[k - 1]);
             order = false;
         }
     }
@@ -342,17 +273,18 @@ bool verify_run(struct view *parent, struct view *pruned, const struct plan *p, 
     *r = (struct verify_result){.diff = json_array()};
     struct check c = {
         .a = parent, .b = pruned, .p = p, .r = r, .dropped = parent->n_mtp > 0 && pruned->n_mtp == 0};
-    if (!parent->gguf != !pruned->gguf)
-        return err_set(e, ERR_INPUT, "one of '%s' and '%s' is a GGUF file, the other a checkpoint folder",
-                       parent->path, pruned->path);
+    const struct format *x = parent->format, *y = pruned->format;
+    if (x != y)
+        return err_set(e, ERR_INPUT, "one of '%s' and '%s' is %s, the other %s", parent->path, pruned->path,
+                       x < y ? x->name : y->name, x < y ? y->name : x->name);
     if (strcmp(parent->family->arch, pruned->family->arch) != 0) {
-        differ(&c, "its architecture is '%s', the parent's is '%s'", pruned->family->arch,
-               parent->family->arch);
+        verify_differ(r, "its architecture is '%s', the parent's is '%s'", pruned->family->arch,
+                      parent->family->arch);
         return true;
     }
     if (pruned->shape.n_experts > parent->shape.n_experts || (p && p->n_keep != pruned->shape.n_experts)) {
-        differ(&c, "it has %u experts, expected %u", pruned->shape.n_experts,
-               p ? p->n_keep : parent->shape.n_experts);
+        verify_differ(r, "it has %u experts, expected %u", pruned->shape.n_experts,
+                      p ? p->n_keep : parent->shape.n_experts);
         return true;
     }
     c.buf = xmalloc(2 * (size_t)WINDOW);
@@ -360,10 +292,7 @@ bool verify_run(struct view *parent, struct view *pruned, const struct plan *p, 
     progress_start(&c.progress, "verifying", "bytes", pruned->bytes + hashed, 0);
     bool ok = p || find_plan(&c, e);
     if (ok) {
-        if (parent->gguf)
-            check_keys(&c);
-        else
-            verify_hf(parent, pruned, c.p, c.dropped, r);
+        parent->format->prune->verify(parent, pruned, c.p, c.dropped, r);
         ok = check_tensors(&c, e);
     }
     progress_end(&c.progress);

@@ -3,6 +3,7 @@
  * Values are compared, not text: another tool may have written them anew. What a tool writes about itself
  * (transformers_version, _name_or_path) may differ; so may further keys that state the new count. */
 #include "base/mem.h"
+#include "model/view_hf.h"
 #include "prune/prune.h"
 
 #include <string.h>
@@ -20,7 +21,7 @@ static void differ(const struct pair *p, const struct jdoc *d, uint32_t node, co
     buf_fmt(&b, "%s: '", p->file);
     jdoc_path(d, node, &b);
     buf_fmt(&b, "' %s", what);
-    verify_differ(p->r, b.s);
+    verify_differ(p->r, "%s", b.s);
     buf_clear(&b);
 }
 
@@ -111,12 +112,10 @@ static void check_file(const struct view *parent, const struct plan *plan, const
     struct err e = {0};
     struct buf want = {0};
     struct jdoc doc = {0};
-    char s[256];
     if (!a->text && !b->text)
         return;
     if (!a->text != !b->text) {
-        snprintf(s, sizeof s, "%s %s", name, a->text ? "is missing" : "is not in the parent");
-        verify_differ(r, s);
+        verify_differ(r, "%s %s", name, a->text ? "is missing" : "is not in the parent");
         return;
     }
     if (prune_edit_json(parent, plan, a, file == HF_CONFIG, dropped, &want, &e) &&
@@ -124,8 +123,7 @@ static void check_file(const struct view *parent, const struct plan *plan, const
         struct pair p = {name, &doc, &b->doc, r, plan->n_keep};
         compare(&p, 0, 0);
     } else {
-        snprintf(s, sizeof s, "%s: %.200s", name, e.msg);
-        verify_differ(r, s);
+        verify_differ(r, "%s: %.200s", name, e.msg);
     }
     jdoc_clear(&doc);
     buf_clear(&want);
@@ -134,7 +132,7 @@ static void check_file(const struct view *parent, const struct plan *plan, const
 void verify_hf(const struct view *parent, const struct view *pruned, const struct plan *p, bool dropped,
                struct verify_result *r)
 {
-    const struct hf_checkpoint *a = parent->hf, *b = pruned->hf;
+    const struct hf_checkpoint *a = view_hf(parent), *b = view_hf(pruned);
     if (!p)
         return; /* nobody knows the new numbers in the lists, and the counts were checked on opening */
     for (uint32_t i = 0; i < HF_N_JSON; i++)

@@ -24,7 +24,7 @@ declare -A may=(
     [corpus]='engine'
     [profile]='convert corpus engine model stats'
     [plan]='model stats'
-    [import]='model stats'
+    [import]='gguf model stats'
     [prune]='hf model'
     [eval]='corpus engine model'
     [sweep]='convert engine eval model plan stats'
@@ -33,6 +33,7 @@ declare -A may=(
     [serve]=''
     [report]='model stats'
     [cmd]='convert corpus engine eval gguf hf import model plan profile prune report serve stats sweep'
+    [formats.c]='model prune'
     [main.c]='cmd'
 )
 # The one header of a folder that may be included where the rest of it may not.
@@ -99,6 +100,24 @@ while read -r name; do
     grep -qF "$name" src/hf/files.[ch] || fail "$name is read by name, but src/hf/files.c has no row for it"
 done < <(grep -ohE '"[A-Za-z_]+\.(json|jinja|model|tiktoken)"' src/{hf,model,tokenizer,convert}/*.c | sort -u)
 [ "$n" -gt 0 ] || fail "no names of files found in the readers of checkpoints"
+
+# ---- formats: what lies behind a view is known to the files of its format alone ----
+declare -A sides=(
+    [view_gguf.h]='src/model/view_gguf.c src/prune/prune_gguf.c src/prune/verify_gguf.c src/convert/load.c src/formats.c'
+    [view_hf.h]='src/model/view_hf.c src/prune/prune_hf.c src/prune/verify_hf.c src/convert/load.c src/formats.c'
+)
+for header in "${!sides[@]}"; do
+    users=$(grep -rlE --include='*.[ch]' "^[[:space:]]*#[[:space:]]*include[[:space:]]*\"model/$header\"" src)
+    [ -n "$users" ] || fail "nothing includes model/$header: this check looks for the wrong name"
+    for file in $users; do
+        [[ " ${sides[$header]} " == *" $file "* ]] ||
+            fail "$file: includes model/$header; ask the row of the format (model/format.h)"
+    done
+done
+while IFS=: read -r file line _; do
+    fail "$file:$line: looks behind a view; ask the row of its format (model/format.h)"
+done < <(grep -rnE --include='*.[ch]' -- '->(hf|gguf)\b|\bv(iew)?->reader\b|->format (==|!=) ?&' src |
+    grep -vE '^src/(convert|family)/[^:]*:[0-9]+:.*(rule|[ (]r|other|s)->(hf|gguf)\b|^src/model/(view|format)')
 
 # ---- the environment ----
 documented=$(sed -n '/^\.SH ENVIRONMENT/,/^\.SH FILES/p' man/reap.1)

@@ -62,7 +62,7 @@ struct view *family_view(const char *path)
     struct err e = {0};
     struct view *v = view_open(path, &e);
     golden_ok(v && view_hash(v, &e), &e, path);
-    assert_null(view_refusal(v));
+    assert_null(v->refusal);
     return v;
 }
 

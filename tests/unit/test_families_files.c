@@ -11,6 +11,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "families.h"
+#include "gguf/gguf_file.h"
 
 #include <fcntl.h>
 #include <string.h>

@@ -15,7 +15,7 @@
 #include "convert/cache.h"
 #include "convert/convert.h"
 #include "hf/files.h"
-#include "model/view.h"
+#include "model/view_hf.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -127,7 +127,7 @@ static void test_outputs(void **state)
     struct err e = {0};
     struct view *v = view_open(at("m"), &e);
     assert_non_null(v);
-    struct image *im = convert_open(v->hf, at("m"), &(struct convert_opts){0}, &e);
+    struct image *im = convert_open(view_hf(v), at("m"), &(struct convert_opts){0}, &e);
     assert_non_null(im);
     for (uint32_t i = 0; hf_files_at(i); i++) {
         const struct hf_file_row *r = hf_files_at(i);
