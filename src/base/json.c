@@ -9,13 +9,25 @@
 
 #define JSON_MAX_FILE (1ull << 30)
 
-json_t *json_parse(const char *s, size_t n, struct err *e)
+static json_t *parse(const char *s, size_t n, bool is_row, struct err *e)
 {
     json_error_t je;
     json_t *v = json_loadb(s, n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &je);
-    if (!v)
+    if (!v && is_row && je.line == 1)
+        err_set(e, ERR_INPUT, "column %d: not valid JSON: %s", je.column, je.text);
+    else if (!v)
         err_set(e, ERR_INPUT, "line %d, column %d: not valid JSON: %s", je.line, je.column, je.text);
     return v;
+}
+
+json_t *json_parse(const char *s, size_t n, struct err *e)
+{
+    return parse(s, n, false, e);
+}
+
+json_t *json_parse_row(const char *s, size_t n, struct err *e)
+{
+    return parse(s, n, true, e);
 }
 
 json_t *json_read(const char *path, struct err *e)

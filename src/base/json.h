@@ -10,8 +10,10 @@
 #include <jansson.h>
 #include <stdint.h>
 
-json_t *json_parse(const char *s, size_t n,
-                   struct err *e); /* new reference, or NULL with "line L, column C: ..." */
+/* New reference, or NULL with "line L, column C: ...". */
+json_t *json_parse(const char *s, size_t n, struct err *e);
+/* The same of a line of a file; which one it is, the caller knows: "column C: ...". */
+json_t *json_parse_row(const char *s, size_t n, struct err *e);
 json_t *json_read(const char *path,
                   struct err *e); /* the same of a file (at most 1 GiB); the message names the file */
 void json_print(struct buf *b, const json_t *v);                               /* ends with a newline */

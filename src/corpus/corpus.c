@@ -219,15 +219,10 @@ static bool row_read(const json_t *o, struct sample *s, struct err *e)
 
 bool corpus_parse_row(const char *row, uint64_t n, struct sample *s, struct err *e)
 {
-    static const char first_line[] =
-        "line 1, "; /* of the row; the caller knows which line of the file it is */
     *s = (struct sample){0};
-    json_t *o = json_parse(row, n, e);
-    if (!o) {
-        if (!strncmp(e->msg, first_line, sizeof first_line - 1))
-            memmove(e->msg, e->msg + sizeof first_line - 1, strlen(e->msg) + 2 - sizeof first_line);
+    json_t *o = json_parse_row(row, n, e);
+    if (!o)
         return false;
-    }
     bool ok = row_read(o, s, e);
     json_decref(o);
     return ok;

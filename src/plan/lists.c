@@ -157,7 +157,7 @@ static bool read_lines(struct id_lists *out, const struct buf *b, struct err *e)
             continue;
         bool ok;
         if (*s == '{') {
-            json_t *o = json_parse(s, n, e);
+            json_t *o = json_parse_row(s, n, e);
             ok = o && read_object(out, o, e);
             json_decref(o);
         } else {

@@ -594,11 +594,12 @@ struct plan *plan_from_lists(const struct id_lists *l, const char *path, bool co
     char hex[65];
     struct plan *p = xcalloc(1, sizeof *p);
     json_t *keep = json_object(), *source = json_object(), *list = json_array();
-    bool refused = v && !view_check_prunable(v, e);
-    bool ok = !refused && list_count(l, counted, v, n_experts, o, &p->n_keep, e);
+    bool ok = (!v || view_check_prunable(v, e)) &&
+              (list_count(l, counted, v, n_experts, o, &p->n_keep, e) || err_ctx(e, "%s", path));
     p->layers = xcalloc(l->n, sizeof *p->layers);
     for (uint32_t i = 0; ok && i < l->n; i++) {
-        ok = take_list(&l->l[i], counted, p->n_keep, n_experts, &p->layers[p->n_layers++], e);
+        ok = take_list(&l->l[i], counted, p->n_keep, n_experts, &p->layers[p->n_layers++], e) ||
+             err_ctx(e, "%s", path);
         if (ok)
             put_ids(keep, p->layers[i].il, p->layers[i].keep, p->n_keep);
     }
@@ -615,8 +616,6 @@ struct plan *plan_from_lists(const struct id_lists *l, const char *path, bool co
     json_object_set_new(p->doc, "keep", keep);
     if (ok && (!v || plan_check(p, v, path, false, e)))
         return p;
-    if (!refused && !strstr(e->msg, path))
-        err_ctx(e, "%s", path);
     plan_free(p);
     return NULL;
 }

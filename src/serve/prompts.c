@@ -162,7 +162,7 @@ static bool read_row(const json_t *o, struct prompt *p, struct err *e)
 bool prompts_parse_row(const char *row, size_t n, struct prompt *p, struct err *e)
 {
     *p = (struct prompt){.messages = json_array(), .parameters = json_object()};
-    json_t *o = json_parse(row, n, e);
+    json_t *o = json_parse_row(row, n, e);
     bool ok = o && read_row(o, p, e);
     json_decref(o);
     if (!ok)

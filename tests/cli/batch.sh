@@ -160,7 +160,7 @@ bad_row '{"prompt":"x","parameters":{"stream":false}}' "may not hold 'stream'"
 bad_row '{"prompt":"x","parameters":[]}' "'parameters' is a list"
 bad_row '{"prompt":"x","id":[]}' "'id' is a list"
 bad_row '[]' 'is a list'
-bad_row '{"prompt":' 'not valid JSON'
+bad_row '{"prompt":' 'row.jsonl: line 3: column 10: not valid JSON'
 printf '{"id":"a","prompt":"x"}\n{"id":"a","prompt":"y"}\n' >row.jsonl
 fails 2 "two prompts have the id 'a'" -- batch --server "$url/good" --prompts row.jsonl -o x.json
 echo '{"messages":[{"role":"user","content":"x"}]}' >row.jsonl

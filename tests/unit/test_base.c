@@ -782,8 +782,12 @@ static void test_json_refused(void **state)
             assert_true((unsigned char)*p >= 0x20);
         expect_err(&e, ERR_INPUT, cases[i].part);
     }
-    put("bad.json", "{\n\"a\" 1}");
     struct err e = {0};
+    assert_null(json_parse_row("{\"a\":1,}", 8, &e)); /* which line it is, the caller says */
+    assert_int_equal(e.code, ERR_INPUT);
+    assert_int_equal(strncmp(e.msg, "column 8: not valid JSON", 24), 0);
+    err_clear(&e);
+    put("bad.json", "{\n\"a\" 1}");
     assert_null(json_read(at("bad.json"), &e));
     expect_err(&e, ERR_INPUT, "bad.json: line 2, column");
 }
