@@ -7,6 +7,8 @@
 #include "tokenizer/chat_template.h"
 #include "tokenizer/tok_part.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- special tokens ---- */
@@ -317,34 +319,36 @@ static unsigned family_flags(const char *model_type)
 
 #define MAX_JSON (512u << 20) /* the largest published tokenizer.json has 34 MB */
 
-/* Overwrites [at, end) with a value of the same length. */
-static void overwrite(char *s, size_t at, size_t end, const char *with)
+/* NaN, Infinity, or a whole number beyond 64 bits. */
+static bool is_wild(const char *s, size_t n)
 {
-    size_t n = strlen(with);
-    memset(s + at, ' ', end - at);
-    memcpy(s + at, with, n < end - at ? n : end - at);
+    if (s[n - 1] < '0' || s[n - 1] > '9')
+        return true;
+    errno = 0;
+    return strspn(s, "-0123456789") >= n && (strtoll(s, NULL, 10), errno == ERANGE);
 }
 
 /* What Python's json writes and reads but jansson does not: integers beyond 64 bits (model_max_length is
  * 1000000000000000019884624838656 in half of all tokenizer_config.json) and NaN and Infinity. Nothing here
  * needs such numbers: they become 0. */
-static void tame_numbers(char *s, size_t n)
+static json_t *parse_python(struct buf *b, struct err *e)
 {
-    static const char word[] = "-+.0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
-    for (size_t i = 0; i < n; i++) {
-        if (s[i] == '"') { /* to the end of the string */
-            for (i++; i < n && s[i] != '"'; i++)
-                i += s[i] == '\\';
-        } else if (s[i] && strchr(word, s[i])) {
-            size_t end = i + strspn(s + i, word), first = i + (s[i] == '-');
-            size_t len = end - first;
-            bool digits = len >= 19 && s[first] != '0' && strspn(s + first, "0123456789") == len;
-            if (digits || (len == 3 && !memcmp(s + first, "NaN", 3)) ||
-                (len == 8 && !memcmp(s + first, "Infinity", 8)))
-                overwrite(s, i, end, "0");
-            i = end - 1;
+    struct jdoc d = {0};
+    struct err ignored = {0};
+    json_t *v = json_parse(b->s, b->n, e);
+    bool again = !v && jdoc_parse(&d, b->s, b->n, 0, NULL, true, &ignored);
+    for (uint32_t i = 0; again && i < d.n_nodes; i++) {
+        size_t at = d.nodes[i].at, n = d.nodes[i].end - at;
+        if (d.nodes[i].kind == J_NUMBER && is_wild(b->s + at, n)) {
+            memset(b->s + at, ' ', n);
+            b->s[at] = '0';
         }
     }
+    jdoc_clear(&d);
+    if (!again)
+        return v;
+    err_clear(e);
+    return json_parse(b->s, b->n, e);
 }
 
 /* A file that may be absent (then *out stays NULL). It must hold an object. */
@@ -354,8 +358,7 @@ static bool read_optional(const char *dir, const char *name, json_t **out, struc
     struct buf b = {0};
     if (file_exists(path) && file_read_all(path, MAX_JSON, &b, e)) {
         buf_str(&b, "");
-        tame_numbers(b.s, b.n);
-        *out = json_parse(b.s, b.n, e);
+        *out = parse_python(&b, e);
         if (!*out) {
             err_ctx(e, "%s", path);
         } else if (!json_is_object(*out)) {
