@@ -4,6 +4,7 @@
 #include "cmd/cmd.h"
 #include "serve/batch.h"
 
+#include <math.h>
 #include <string.h>
 
 static const char *server, *out, *model, *system_text;
@@ -82,49 +83,45 @@ static void add_messages(struct buf *b, const json_t *list)
     }
 }
 
-static void add_numbers(struct buf *b, const json_t *o)
+static void add_numbers(struct buf *b, const struct batch_answer *a)
 {
-    const json_t *p = json_object_get(o, "prompt_tokens"), *c = json_object_get(o, "completion_tokens"),
-                 *first = json_object_get(o, "first_token_seconds"),
-                 *rate = json_object_get(o, "tokens_per_second");
-    buf_fmt(b, "%s", str(o, "finish_reason"));
-    if (p)
-        buf_fmt(b, "; %lld tokens in, %lld out", (long long)json_integer_value(p),
-                (long long)json_integer_value(c));
-    if (first)
-        buf_fmt(b, "; first after %.2f s", json_real_value(first));
-    if (rate)
-        buf_fmt(b, "; %.1f tokens/s", json_real_value(rate));
+    buf_fmt(b, "%s", a->finish);
+    if (a->prompt_tokens >= 0)
+        buf_fmt(b, "; %lld tokens in, %lld out", (long long)a->prompt_tokens,
+                (long long)a->completion_tokens);
+    if (!isnan(a->first_token))
+        buf_fmt(b, "; first after %.2f s", a->first_token);
+    if (!isnan(a->tokens_per_second))
+        buf_fmt(b, "; %.1f tokens/s", a->tokens_per_second);
 }
 
-static bool show(void *ctx, uint64_t done, uint64_t total, const json_t *o, struct err *e)
+static bool show(void *ctx, uint64_t done, uint64_t total, const struct batch_answer *a, struct err *e)
 {
     (void)ctx;
     struct buf b = {0};
-    const char *error = str(o, "error");
     if (cmd_json) {
-        if (error)
-            log_note("%s: %s", str(o, "id"), error);
+        if (!a->ok)
+            log_note("%s: %s", a->id, a->error);
         return true;
     }
     buf_fmt(&b, "%s[%llu/%llu] %s%s", brief ? "" : "==== ", (unsigned long long)done,
-            (unsigned long long)total, str(o, "id"), brief ? ": " : "\n");
+            (unsigned long long)total, a->id, brief ? ": " : "\n");
     if (!brief) {
-        add_messages(&b, json_object_get(o, "messages"));
-        if (!error) {
-            if (str(o, "reasoning")) {
+        add_messages(&b, a->messages);
+        if (a->ok) {
+            if (a->reasoning) {
                 buf_str(&b, "[reasoning]\n");
-                add_text(&b, str(o, "reasoning"));
+                add_text(&b, a->reasoning);
             }
             buf_str(&b, "[answer]\n");
-            add_text(&b, str(o, "response"));
+            add_text(&b, a->response);
         }
         buf_str(&b, "---- ");
     }
-    if (error)
-        buf_fmt(&b, "failed: %s", error);
+    if (a->ok)
+        add_numbers(&b, a);
     else
-        add_numbers(&b, o);
+        buf_fmt(&b, "failed: %s", a->error);
     buf_char(&b, '\n');
     return cmd_print(&b, e);
 }

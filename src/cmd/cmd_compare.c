@@ -3,6 +3,7 @@
 #include "cmd/cmd.h"
 #include "serve/runs.h"
 
+#include <math.h>
 #include <string.h>
 
 static const char *out;
@@ -15,12 +16,12 @@ static const struct opt opts[] = {
     {.kind = OPT_END},
 };
 
-static const char *marks(const struct runs_side *s)
+static const char *marks(const struct compare_side *s)
 {
-    return s->endless ? s->loops.period ? "LR" : "L-" : s->loops.period ? "-R" : "--";
+    return s->endless ? s->loop_period ? "LR" : "L-" : s->loop_period ? "-R" : "--";
 }
 
-static void row(struct buf *b, const struct runs_row *r)
+static void row(struct buf *b, const struct compare_row *r)
 {
     char tag[32] = "";
     if (r->repeat)
@@ -30,66 +31,66 @@ static void row(struct buf *b, const struct runs_row *r)
             marks(&r->pruned), r->id, tag);
 }
 
-static void mean_row(struct buf *b, const char *what, const char *fmt, double scale,
-                     const struct runs_mean *x, const struct runs_mean *y)
+static void mean_row(struct buf *b, const char *what, const char *fmt, double scale, double x, double y)
 {
     char s[2][32] = {"-", "-"};
-    const struct runs_mean *m[] = {x, y};
-    if (!x->n && !y->n)
+    const double m[] = {x, y};
+    if (isnan(x) && isnan(y))
         return;
     for (int i = 0; i < 2; i++) {
-        double v = runs_mean_of(m[i]) * scale;
-        if (!m[i]->n)
+        if (isnan(m[i]))
             continue;
         if (!strcmp(fmt, "%"))
-            snprintf(s[i], sizeof s[i], "%.1f %%", v);
+            snprintf(s[i], sizeof s[i], "%.1f %%", m[i] * scale);
         else
-            snprintf(s[i], sizeof s[i], "%.2f", v);
+            snprintf(s[i], sizeof s[i], "%.2f", m[i] * scale);
     }
     buf_fmt(b, "%-34s %10s %24s\n", what, s[0], s[1]);
 }
 
-static void rate_cell(char s[64], uint64_t k, uint64_t n)
+static void rate_cell(char s[64], const struct compare_rate *r)
 {
-    struct interval w = wilson(k, n);
-    snprintf(s, 64, "%.1f %% (%.1f-%.1f)", 100 * w.rate, 100 * w.low, 100 * w.high);
+    snprintf(s, 64, "%.1f %% (%.1f-%.1f)", 100 * r->rate, 100 * r->low, 100 * r->high);
 }
 
-static void rate_row(struct buf *b, const char *what, uint64_t x, uint64_t y, uint64_t n)
+static void rate_row(struct buf *b, const char *what, const struct compare_rate *x,
+                     const struct compare_rate *y)
 {
     char s[2][64];
-    rate_cell(s[0], x, n);
-    rate_cell(s[1], y, n);
+    rate_cell(s[0], x);
+    rate_cell(s[1], y);
     buf_fmt(b, "%-24s %20s %24s\n", what, s[0], s[1]);
 }
 
-static void totals(struct buf *b, const struct runs_total *t)
+static void totals(struct buf *b, const struct compare_total *t)
 {
+    const struct compare_sums *x = &t->base, *y = &t->pruned;
     char s[64];
-    rate_cell(s, t->n_exact, t->n);
+    rate_cell(s, &t->exact);
     buf_fmt(b, "equal answers            %s of %llu\n", s, (unsigned long long)t->n);
     buf_fmt(b,
             "similarity               mean %.1f %%, median %.1f %% (longest common subsequence of words)\n\n",
             100 * t->similarity_mean, 100 * t->similarity_median);
     buf_fmt(b, "%-34s %10s %24s\n", "", "base", "pruned");
-    rate_row(b, "never ended (length)", t->base.n_endless, t->pruned.n_endless, t->n);
-    rate_row(b, "ends in a loop", t->base.n_loops, t->pruned.n_loops, t->n);
-    mean_row(b, "in the most repeated 4-gram", "%", 100, &t->base.repeat_share, &t->pruned.repeat_share);
-    mean_row(b, "words", "", 1, &t->base.words, &t->pruned.words);
-    mean_row(b, "tokens", "", 1, &t->base.tokens, &t->pruned.tokens);
-    mean_row(b, "tokens/s", "", 1, &t->base.tokens_per_second, &t->pruned.tokens_per_second);
-    mean_row(b, "seconds to the first token", "", 1, &t->base.first_token, &t->pruned.first_token);
+    rate_row(b, "never ended (length)", &x->endless, &y->endless);
+    rate_row(b, "ends in a loop", &x->loops, &y->loops);
+    mean_row(b, "in the most repeated 4-gram", "%", 100, x->repeat_share, y->repeat_share);
+    mean_row(b, "words", "", 1, x->words, y->words);
+    mean_row(b, "tokens", "", 1, x->tokens, y->tokens);
+    mean_row(b, "tokens/s", "", 1, x->tokens_per_second, y->tokens_per_second);
+    mean_row(b, "seconds to the first token", "", 1, x->first_token, y->first_token);
 }
 
-static void category_row(struct buf *b, const struct runs_total *t)
+static void category_row(struct buf *b, const struct compare_total *t)
 {
     double n = (double)t->n;
     buf_fmt(b, "%6llu %8.1f %% %7.1f %% %7.1f %% %7.1f %%   %s\n", (unsigned long long)t->n,
-            100 * t->similarity_mean, 100 * (double)t->n_exact / n, 100 * (double)t->pruned.n_endless / n,
-            100 * (double)t->pruned.n_loops / n, t->category ? t->category : "(none)");
+            100 * t->similarity_mean, 100 * (double)t->exact.count / n,
+            100 * (double)t->pruned.endless.count / n, 100 * (double)t->pruned.loops.count / n,
+            t->category ? t->category : "(none)");
 }
 
-static void to_text(struct buf *b, const struct runs *c)
+static void to_text(struct buf *b, const struct compare_file *c)
 {
     buf_str(b, "similar     words: base  pruned   ends: base  pruned   prompt\n");
     for (uint64_t i = 0; i < c->n_rows; i++)
@@ -114,26 +115,18 @@ static bool check_output(const char *base, const char *pruned, struct err *e)
     return file_check_output(out, cmd_force, e);
 }
 
-static bool write_file(const struct runs *c, struct err *e)
-{
-    json_t *o = runs_json(c, true);
-    bool ok = json_write(out, o, cmd_force, e);
-    json_decref(o);
-    return ok;
-}
-
 static bool run(char const *const *args, uint32_t n, struct err *e)
 {
     (void)n;
     if (out && !check_output(args[0], args[1], e))
         return false;
     struct runs *c = runs_open(args[0], args[1], e);
-    bool ok = c && (!out || write_file(c, e));
+    bool ok = c && (!out || compare_write(out, &c->result, cmd_force, e));
     if (ok && cmd_json) {
-        ok = cmd_print_json("compare", runs_json(c, false), e);
+        ok = cmd_print_json("compare", compare_json(&c->result, false), e);
     } else if (ok) {
         struct buf b = {0};
-        to_text(&b, c);
+        to_text(&b, &c->result);
         ok = cmd_print(&b, e);
     }
     runs_free(c);

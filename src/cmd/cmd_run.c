@@ -399,13 +399,13 @@ static bool key_prompts(struct buf *b, const char *path, int depth, struct err *
     return ok;
 }
 
-static bool on_answer(void *unused, uint64_t done, uint64_t total, const json_t *result, struct err *e)
+static bool on_answer(void *unused, uint64_t done, uint64_t total, const struct batch_answer *a,
+                      struct err *e)
 {
     (void)unused;
     (void)e;
-    const char *error = json_string_value(json_object_get(result, "error"));
-    log_note("          [%llu/%llu] %s%s%s", (unsigned long long)done, (unsigned long long)total,
-             json_string_value(json_object_get(result, "id")), error ? ": " : "", error ? error : "");
+    log_note("          [%llu/%llu] %s%s%s", (unsigned long long)done, (unsigned long long)total, a->id,
+             a->ok ? "" : ": ", a->ok ? "" : a->error);
     return true;
 }
 
@@ -461,18 +461,17 @@ static bool do_prompts(struct job *j, const struct view *v, const struct view *w
     struct runs *c = runs_open(j->answers_base, j->answers_pruned, e);
     if (!c)
         return false;
-    json_t *o = runs_json(c, true), *x = json_object();
-    const struct runs_total *t = &c->total;
+    json_t *x = json_object();
+    const struct compare_total *t = &c->result.total;
     json_object_set_new(x, "n", json_integer((json_int_t)t->n));
-    json_object_set_new(x, "n_exact", json_integer((json_int_t)t->n_exact));
+    json_object_set_new(x, "n_exact", json_integer((json_int_t)t->exact.count));
     json_object_set_new(x, "similarity_mean", json_real(t->similarity_mean));
-    json_object_set_new(x, "endless_before", json_integer((json_int_t)t->base.n_endless));
-    json_object_set_new(x, "endless_after", json_integer((json_int_t)t->pruned.n_endless));
-    json_object_set_new(x, "loops_before", json_integer((json_int_t)t->base.n_loops));
-    json_object_set_new(x, "loops_after", json_integer((json_int_t)t->pruned.n_loops));
+    json_object_set_new(x, "endless_before", json_integer((json_int_t)t->base.endless.count));
+    json_object_set_new(x, "endless_after", json_integer((json_int_t)t->pruned.endless.count));
+    json_object_set_new(x, "loops_before", json_integer((json_int_t)t->base.loops.count));
+    json_object_set_new(x, "loops_after", json_integer((json_int_t)t->pruned.loops.count));
     json_object_set_new(j->result, "answers", x);
-    bool ok = json_write(j->compare, o, true, e);
-    json_decref(o);
+    bool ok = compare_write(j->compare, &c->result, true, e);
     runs_free(c);
     return ok;
 }

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "serve/batch_part.h"
 
+#include <math.h>
 #include <string.h>
 #include <time.h>
 
@@ -49,47 +50,55 @@ static bool on_event(void *ctx, const char *data, size_t n, struct err *e)
     return true;
 }
 
-static json_t *new_result(const struct job *j)
-{
-    json_t *o = json_object();
-    json_object_set_new(o, "id", json_text(j->prompt->id));
-    json_object_set_new(o, "category", j->prompt->category ? json_text(j->prompt->category) : json_null());
-    json_object_set_new(o, "repeat", json_integer(j->repeat));
-    json_object_set_new(o, "key", json_string(j->key));
-    json_object_set_new(o, "prompt_sha256", json_string(j->sha256));
-    json_object_set(o, "messages", j->messages);
-    if (json_object_size(j->prompt->parameters))
-        json_object_set(o, "parameters", j->prompt->parameters);
-    return o;
-}
-
 static const char *text_of(const struct buf *b)
 {
     return b->s ? b->s : "";
 }
 
-static void put_answer(struct run *r, struct http *h, json_t *o, const struct stream *s, double start,
-                       double end)
+static void fill_answer(struct run *r, struct http *h, struct batch_answer *o, const struct stream *s,
+                        double start, double end)
 {
     const struct answer *a = &s->answer;
-    json_object_set_new(o, "status", json_string("ok"));
-    json_object_set_new(o, "response", json_text(text_of(&a->text)));
-    if (a->reasoning.n)
-        json_object_set_new(o, "reasoning", json_text(a->reasoning.s));
-    json_object_set_new(o, "finish_reason", json_string(a->finish[0] ? a->finish : "unknown"));
+    o->ok = true;
+    o->response = text_of(&a->text);
+    o->reasoning = a->reasoning.n ? a->reasoning.s : NULL;
+    o->finish = a->finish[0] ? a->finish : "unknown";
     if (a->has_usage) {
-        json_object_set_new(o, "prompt_tokens", json_integer((json_int_t)a->prompt_tokens));
-        json_object_set_new(o, "completion_tokens", json_integer((json_int_t)a->completion_tokens));
+        o->prompt_tokens = (int64_t)a->prompt_tokens;
+        o->completion_tokens = (int64_t)a->completion_tokens;
     }
-    int64_t n = r->tokenizes ? batch_count_tokens(r, h, text_of(&a->text)) : -1;
-    if (n >= 0)
-        json_object_set_new(o, "response_tokens", json_integer(n));
-    json_object_set_new(o, "seconds", json_real(end - start));
+    if (r->tokenizes)
+        o->response_tokens = batch_count_tokens(r, h, o->response);
+    o->seconds = end - start;
     if (s->first > 0)
-        json_object_set_new(o, "first_token_seconds", json_real(s->first - start));
-    double made = a->has_usage ? (double)a->completion_tokens : (double)n;
+        o->first_token = s->first - start;
+    double made = (double)(a->has_usage ? o->completion_tokens : o->response_tokens);
     if (made > 1 && s->last > s->first)
-        json_object_set_new(o, "tokens_per_second", json_real((made - 1) / (s->last - s->first)));
+        o->tokens_per_second = (made - 1) / (s->last - s->first);
+}
+
+static json_t *job_result(struct run *r, struct http *h, const struct job *j, const struct stream *s,
+                          const struct tries *t, double end, const char *error)
+{
+    struct batch_answer a = {.id = j->prompt->id,
+                             .category = j->prompt->category,
+                             .repeat = j->repeat,
+                             .key = j->key,
+                             .prompt_sha256 = j->sha256,
+                             .messages = j->messages,
+                             .attempts = t->n,
+                             .error = error,
+                             .prompt_tokens = -1,
+                             .completion_tokens = -1,
+                             .response_tokens = -1,
+                             .seconds = NAN,
+                             .first_token = NAN,
+                             .tokens_per_second = NAN};
+    if (json_object_size(j->prompt->parameters))
+        a.parameters = j->prompt->parameters;
+    if (!error)
+        fill_answer(r, h, &a, s, t->began, end);
+    return batch_answer_json(&a);
 }
 
 /* The result of a job, failed or not; NULL when it was interrupted. */
@@ -113,16 +122,8 @@ static json_t *do_job(struct run *r, struct http *h, const struct job *j, bool *
     if (ok && !x.is_stream)
         ok = answer_body(&s.answer, text_of(&x.body), x.body.n, &bad);
     *gone = !ok && x.fault == HTTP_NO_CONNECT;
-    if (bad.code != ERR_INTERRUPTED) {
-        o = new_result(j);
-        if (ok) {
-            put_answer(r, h, o, &s, tries.began, end);
-        } else {
-            json_object_set_new(o, "status", json_string("failed"));
-            json_object_set_new(o, "error", json_text(bad.msg));
-        }
-        json_object_set_new(o, "attempts", json_integer(tries.n));
-    }
+    if (bad.code != ERR_INTERRUPTED)
+        o = job_result(r, h, j, &s, &tries, end, ok ? NULL : bad.msg);
     http_response_clear(&x);
     answer_clear(&s.answer);
     return o;
@@ -137,11 +138,11 @@ static void stop(struct run *r, enum err_code code, const char *msg)
     err_set(&r->e, code, "%s", msg);
 }
 
-static void account(struct run *r, const json_t *o)
+static void account(struct run *r, const struct batch_answer *a)
 {
-    if (batch_is_ok(o)) {
+    if (a->ok) {
         r->sum->n_answered++;
-        r->sum->completion_tokens += (uint64_t)json_integer_value(json_object_get(o, "completion_tokens"));
+        r->sum->completion_tokens += a->completion_tokens > 0 ? (uint64_t)a->completion_tokens : 0;
     } else {
         r->sum->n_failed++;
     }
@@ -150,13 +151,16 @@ static void account(struct run *r, const json_t *o)
 static void finish_job(struct run *r, struct job *j, json_t *o, bool gone)
 {
     struct err e = {0};
+    struct batch_answer a;
+    if (!batch_answer_read(o, 0, &a, &e))
+        BUG("an answer that cannot be read again: %s", e.msg);
     j->result = o;
-    account(r, o);
+    account(r, &a);
     r->n_ready++;
-    if (!batch_save(r, &e) || (r->o->on_result && !r->o->on_result(r->o->ctx, r->n_ready, r->n_jobs, o, &e)))
+    if (!batch_save(r, &e) || (r->o->on_result && !r->o->on_result(r->o->ctx, r->n_ready, r->n_jobs, &a, &e)))
         stop(r, e.code, e.msg);
     if (gone)
-        stop(r, ERR_FAILED, json_string_value(json_object_get(o, "error")));
+        stop(r, ERR_FAILED, a.error);
 }
 
 static void *worker(void *ctx)

@@ -7,7 +7,7 @@
 #define REAP_SERVE_BATCH_H
 
 #include "base/err.h"
-#include "base/json.h"
+#include "results/batch.h"
 #include "serve/prompts.h"
 
 struct batch_opts {
@@ -23,8 +23,8 @@ struct batch_opts {
     uint32_t repeat, parallel, retries;
     double timeout, connect_timeout, retry_wait; /* seconds */
     bool force;                                  /* answers of another run may be lost */
-    /* Called for every prompt that was asked, one at a time; result as in the file. May be NULL. */
-    bool (*on_result)(void *ctx, uint64_t done, uint64_t total, const json_t *result, struct err *e);
+    /* Called for every prompt that was asked, one at a time; NULL: nobody wants to know. */
+    bool (*on_result)(void *ctx, uint64_t done, uint64_t total, const struct batch_answer *a, struct err *e);
     void *ctx;
 };
 
@@ -39,10 +39,5 @@ struct batch_summary {
 /* True when every prompt has an answer. Else *e says how many failed or are left (ERR_FAILED), what is wrong
  * with the input (ERR_INPUT), or ERR_INTERRUPTED; what was answered is in the file. */
 bool batch_run(const struct batch_opts *o, struct batch_summary *s, struct err *e);
-
-/* Reads a file of answers and checks all that its readers rely on: schema; results is a list of objects with
- * strings id, key, prompt_sha256 and status, an integer repeat, a list messages; those with the status "ok"
- * have the strings response and finish_reason. New reference, or NULL with *e (ERR_INPUT). */
-json_t *batch_load(const char *path, struct err *e);
 
 #endif

@@ -16,7 +16,7 @@ struct job {
     json_t *messages;
     char *body;
     char key[65], sha256[65]; /* of the request, of the messages */
-    json_t *result;           /* NULL until asked */
+    json_t *result;           /* as it stands in the file; NULL until asked */
     bool kept;
 };
 
@@ -62,6 +62,5 @@ int64_t batch_count_tokens(struct run *r, struct http *h, const char *text);
 bool batch_save(const struct run *r, struct err *e);
 /* Gives the answers of an unfinished file to their jobs. */
 bool batch_resume(struct run *r, struct err *e);
-bool batch_is_ok(const json_t *result);
 
 #endif

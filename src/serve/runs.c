@@ -3,58 +3,39 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/sig.h"
-#include "serve/batch.h"
+#include "serve/measure.h"
 
+#include <math.h>
 #include <string.h>
 
 /* ---- pairs ---- */
 
 struct entry { /* an answer of the pruned model, sorted */
-    const char *id;
-    json_int_t repeat;
-    const json_t *result;
+    const struct batch_answer *a;
     bool used;
 };
 
-static const char *str(const json_t *o, const char *key)
-{
-    return json_string_value(json_object_get(o, key));
-}
-
-static json_int_t repeat_of(const json_t *o)
-{
-    return json_integer_value(json_object_get(o, "repeat"));
-}
-
-static bool is_answered(const json_t *o)
-{
-    return !strcmp(str(o, "status"), "ok");
-}
-
 static int by_id(const void *a, const void *b)
 {
-    const struct entry *x = a, *y = b;
+    const struct batch_answer *x = ((const struct entry *)a)->a, *y = ((const struct entry *)b)->a;
     int c = strcmp(x->id, y->id);
     return c ? c : (x->repeat > y->repeat) - (x->repeat < y->repeat);
 }
 
 /* Answered results, sorted by id and repetition; two of the same are an error. */
-static struct entry *index_of(const json_t *file, const char *path, uint64_t *n, struct err *e)
+static struct entry *index_of(const struct batch_file *f, const char *path, uint64_t *n, struct err *e)
 {
-    const json_t *list = json_object_get(file, "results");
-    struct entry *v = mem_try(json_array_size(list), sizeof *v, "the answers", e);
+    struct entry *v = mem_try(f->n, sizeof *v, "the answers", e);
     *n = 0;
-    for (size_t i = 0; v && i < json_array_size(list); i++) {
-        const json_t *x = json_array_get(list, i);
-        if (is_answered(x))
-            v[(*n)++] = (struct entry){str(x, "id"), repeat_of(x), x, false};
-    }
+    for (uint64_t i = 0; v && i < f->n; i++)
+        if (f->v[i].ok)
+            v[(*n)++] = (struct entry){&f->v[i], false};
     if (v)
         qsort(v, *n, sizeof *v, by_id);
     for (uint64_t i = 1; v && i < *n; i++)
         if (by_id(&v[i - 1], &v[i]) == 0) {
-            err_set(e, ERR_INPUT, "%s: two answers to '%s', repetition %lld", path, v[i].id,
-                    (long long)v[i].repeat);
+            err_set(e, ERR_INPUT, "%s: two answers to '%s', repetition %lld", path, v[i].a->id,
+                    (long long)v[i].a->repeat);
             free(v);
             return NULL;
         }
@@ -63,54 +44,58 @@ static struct entry *index_of(const json_t *file, const char *path, uint64_t *n,
 
 /* ---- one side, one row ---- */
 
-static double number(const json_t *o, const char *key)
+/* What cannot be is not known. */
+static double known(double v)
 {
-    const json_t *v = json_object_get(o, key);
-    return json_is_number(v) && json_number_value(v) >= 0 ? json_number_value(v) : -1;
+    return v >= 0 ? v : (double)NAN;
 }
 
-static double tokens_of(const json_t *o)
+static double tokens_of(const struct batch_answer *a)
 {
-    double n = number(o, "completion_tokens");
-    return n >= 0 ? n : number(o, "response_tokens");
+    return known((double)(a->completion_tokens >= 0 ? a->completion_tokens : a->response_tokens));
 }
 
 /* All that the model wrote. */
-static char *whole_text(const struct runs_side *s)
+static char *whole_text(const struct compare_side *s)
 {
     return s->reasoning ? xasprintf("%s\n\n%s", s->reasoning, s->response) : xstrdup(s->response);
 }
 
-static void fill_side(struct runs_side *s, const json_t *o, struct words *w, char **text)
+static void fill_side(struct compare_side *s, const struct batch_answer *a, struct words *w, char **text)
 {
-    *s = (struct runs_side){.response = str(o, "response"),
-                            .reasoning = str(o, "reasoning"),
-                            .finish = str(o, "finish_reason"),
-                            .tokens = tokens_of(o),
-                            .tokens_per_second = number(o, "tokens_per_second"),
-                            .first_token = number(o, "first_token_seconds")};
+    *s = (struct compare_side){.response = a->response,
+                               .reasoning = a->reasoning,
+                               .finish = a->finish,
+                               .tokens = tokens_of(a),
+                               .tokens_per_second = known(a->tokens_per_second),
+                               .first_token = known(a->first_token)};
     *text = whole_text(s);
     words_split(w, *text);
     s->n_words = w->n_all;
     s->endless = !strcmp(s->finish, "length");
-    s->loops = measure_loops(w, *text, s->endless);
+    struct loops l = measure_loops(w, *text, s->endless);
+    s->repeat_share = l.repeat_share;
+    s->loop_period = l.period;
+    s->loop_copies = l.copies;
+    s->loop_by_characters = l.by_characters;
 }
 
-static const char *last_content(const json_t *o)
+static const char *last_content(const json_t *messages)
 {
-    const json_t *m = json_object_get(o, "messages");
-    const char *s = str(json_array_get(m, json_array_size(m) - 1), "content");
+    const json_t *last = json_array_get(messages, json_array_size(messages) - 1);
+    const char *s = json_string_value(json_object_get(last, "content"));
     return s ? s : "";
 }
 
-static void fill_row(struct runs_row *r, const json_t *base, const json_t *pruned)
+static void fill_row(struct compare_row *r, const struct batch_answer *base,
+                     const struct batch_answer *pruned)
 {
     struct words a, b;
     char *x, *y;
-    *r = (struct runs_row){.id = str(base, "id"),
-                           .category = str(base, "category"),
-                           .prompt = last_content(base),
-                           .repeat = (uint64_t)repeat_of(base)};
+    *r = (struct compare_row){.id = base->id,
+                              .category = base->category,
+                              .prompt = last_content(base->messages),
+                              .repeat = base->repeat};
     fill_side(&r->base, base, &a, &x);
     fill_side(&r->pruned, pruned, &b, &y);
     r->exact = !strcmp(x, y);
@@ -124,28 +109,56 @@ static void fill_row(struct runs_row *r, const json_t *base, const json_t *prune
 
 /* ---- totals ---- */
 
-static void add_mean(struct runs_mean *m, double v)
+/* The mean over the rows of those that are known. */
+struct mean {
+    double sum;
+    uint64_t n;
+};
+
+struct side_sums {
+    uint64_t n_endless, n_loops;
+    struct mean words, tokens, tokens_per_second, first_token, repeat_share;
+};
+
+static void add_mean(struct mean *m, double v)
 {
-    if (v < 0)
+    if (isnan(v))
         return;
     m->sum += v;
     m->n++;
 }
 
-double runs_mean_of(const struct runs_mean *m)
+static double mean_of(const struct mean *m)
 {
-    return m->n ? m->sum / (double)m->n : -1;
+    return m->n ? m->sum / (double)m->n : (double)NAN;
 }
 
-static void add_side(struct runs_sums *t, const struct runs_side *s)
+static void add_side(struct side_sums *t, const struct compare_side *s)
 {
     t->n_endless += s->endless;
-    t->n_loops += s->loops.period > 0;
+    t->n_loops += s->loop_period > 0;
     add_mean(&t->words, (double)s->n_words);
     add_mean(&t->tokens, s->tokens);
     add_mean(&t->tokens_per_second, s->tokens_per_second);
     add_mean(&t->first_token, s->first_token);
-    add_mean(&t->repeat_share, s->loops.repeat_share);
+    add_mean(&t->repeat_share, s->repeat_share);
+}
+
+static struct compare_rate rate_of(uint64_t k, uint64_t n)
+{
+    struct interval w = wilson(k, n);
+    return (struct compare_rate){k, w.rate, w.low, w.high};
+}
+
+static struct compare_sums sums_of(const struct side_sums *t, uint64_t n)
+{
+    return (struct compare_sums){.endless = rate_of(t->n_endless, n),
+                                 .loops = rate_of(t->n_loops, n),
+                                 .repeat_share = mean_of(&t->repeat_share),
+                                 .words = mean_of(&t->words),
+                                 .tokens = mean_of(&t->tokens),
+                                 .tokens_per_second = mean_of(&t->tokens_per_second),
+                                 .first_token = mean_of(&t->first_token)};
 }
 
 static int by_value(const void *a, const void *b)
@@ -160,28 +173,33 @@ static bool same_category(const char *a, const char *b)
 }
 
 /* all: of every row; else of those of t->category */
-static void fill_total(const struct runs *c, struct runs_total *t, bool all)
+static void fill_total(const struct compare_file *c, struct compare_total *t, bool all)
 {
     double *v = xcalloc(c->n_rows + 1, sizeof *v), sum = 0;
+    struct side_sums base = {0}, pruned = {0};
+    uint64_t n_exact = 0;
     for (uint64_t i = 0; i < c->n_rows; i++) {
-        const struct runs_row *r = &c->rows[i];
+        const struct compare_row *r = &c->rows[i];
         if (!all && !same_category(r->category, t->category))
             continue;
         v[t->n++] = r->similarity;
         sum += r->similarity;
-        t->n_exact += r->exact;
-        add_side(&t->base, &r->base);
-        add_side(&t->pruned, &r->pruned);
+        n_exact += r->exact;
+        add_side(&base, &r->base);
+        add_side(&pruned, &r->pruned);
     }
     qsort(v, t->n, sizeof *v, by_value);
     if (t->n) {
         t->similarity_mean = sum / (double)t->n;
         t->similarity_median = (v[(t->n - 1) / 2] + v[t->n / 2]) / 2;
     }
+    t->exact = rate_of(n_exact, t->n);
+    t->base = sums_of(&base, t->n);
+    t->pruned = sums_of(&pruned, t->n);
     free(v);
 }
 
-static void fill_totals(struct runs *c)
+static void fill_totals(struct compare_file *c)
 {
     uint32_t cap = 0;
     fill_total(c, &c->total, true);
@@ -192,7 +210,7 @@ static void fill_totals(struct runs *c)
         if (k < c->n_categories)
             continue;
         GROW(c->categories, c->n_categories, cap);
-        c->categories[k] = (struct runs_total){.category = c->rows[i].category};
+        c->categories[k] = (struct compare_total){.category = c->rows[i].category};
         fill_total(c, &c->categories[k], false);
         c->n_categories++;
     }
@@ -200,39 +218,44 @@ static void fill_totals(struct runs *c)
 
 /* ---- both files ---- */
 
-static void warn_differences(const struct runs *c)
+static void warn_differences(const struct batch_head *a, const struct batch_head *b)
 {
-    static const char *const keys[] = {"parameters", "endpoint"};
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
-        if (!json_equal(json_object_get(c->base_file, keys[i]), json_object_get(c->pruned_file, keys[i])))
-            log_warn("the two files were made with different '%s': differences may come from there", keys[i]);
+    const bool same[] = {a->parameters && b->parameters && json_equal(a->parameters, b->parameters),
+                         a->endpoint && b->endpoint && !strcmp(a->endpoint, b->endpoint)};
+    static const char *const what[] = {"parameters", "endpoint"};
+    for (size_t i = 0; i < 2; i++)
+        if (!same[i])
+            log_warn("the two files were made with different '%s': differences may come from there", what[i]);
 }
 
 static bool pair_up(struct runs *c, struct entry *v, uint64_t n, struct err *e)
 {
-    const json_t *list = json_object_get(c->base_file, "results");
-    size_t n_base = json_array_size(list);
-    c->rows = mem_try(n_base, sizeof *c->rows, "the rows", e);
-    bool ok = c->rows != NULL;
-    for (size_t i = 0; ok && i < n_base; i++) {
-        const json_t *x = json_array_get(list, i);
-        struct entry want = {str(x, "id"), repeat_of(x), NULL, false}, *hit;
-        hit = is_answered(x) ? bsearch(&want, v, n, sizeof *v, by_id) : NULL;
+    struct compare_file *f = &c->result;
+    f->rows = mem_try(c->base.n, sizeof *f->rows, "the rows", e);
+    bool ok = f->rows != NULL;
+    for (uint64_t i = 0; ok && i < c->base.n; i++) {
+        const struct batch_answer *x = &c->base.v[i];
+        struct entry want = {x, false}, *hit = x->ok ? bsearch(&want, v, n, sizeof *v, by_id) : NULL;
         if (!sig_check(e))
             ok = false;
-        else if (hit && strcmp(str(x, "prompt_sha256"), str(hit->result, "prompt_sha256")) != 0)
-            ok = err_set(e, ERR_INPUT, "the messages of '%s' are not the same in %s and %s", want.id,
-                         c->base_path, c->pruned_path);
+        else if (hit && strcmp(x->prompt_sha256, hit->a->prompt_sha256) != 0)
+            ok = err_set(e, ERR_INPUT, "the messages of '%s' are not the same in %s and %s", x->id,
+                         f->base.file, f->pruned.file);
         else if (hit)
-            fill_row(&c->rows[c->n_rows++], x, hit->result);
+            fill_row(&f->rows[f->n_rows++], x, hit->a);
         else
-            c->n_only_base += is_answered(x);
+            f->n_only_base += x->ok;
         if (hit)
             hit->used = true;
     }
     for (uint64_t i = 0; i < n; i++)
-        c->n_only_pruned += !v[i].used;
+        f->n_only_pruned += !v[i].used;
     return ok;
+}
+
+static struct compare_input input_of(const char *path, const struct batch_head *h)
+{
+    return (struct compare_input){path, h->model, h->parameters};
 }
 
 struct runs *runs_open(const char *base, const char *pruned, struct err *e)
@@ -240,16 +263,18 @@ struct runs *runs_open(const char *base, const char *pruned, struct err *e)
     struct runs *c = xcalloc(1, sizeof *c);
     struct entry *a = NULL, *b = NULL;
     uint64_t n_a, n_b;
-    c->base_path = xstrdup(base);
-    c->pruned_path = xstrdup(pruned);
-    bool ok = (c->base_file = batch_load(base, e)) && (c->pruned_file = batch_load(pruned, e)) &&
-              (a = index_of(c->base_file, base, &n_a, e)) &&
-              (b = index_of(c->pruned_file, pruned, &n_b, e)) && pair_up(c, b, n_b, e);
-    if (ok && !c->n_rows)
+    bool ok = batch_read(base, &c->base, e) && batch_read(pruned, &c->pruned, e);
+    if (ok) {
+        c->result.base = input_of(base, &c->base.head);
+        c->result.pruned = input_of(pruned, &c->pruned.head);
+    }
+    ok = ok && (a = index_of(&c->base, base, &n_a, e)) && (b = index_of(&c->pruned, pruned, &n_b, e)) &&
+         pair_up(c, b, n_b, e);
+    if (ok && !c->result.n_rows)
         ok = err_set(e, ERR_INPUT, "no prompt is answered in both %s and %s", base, pruned);
     if (ok) {
-        warn_differences(c);
-        fill_totals(c);
+        warn_differences(&c->base.head, &c->pruned.head);
+        fill_totals(&c->result);
     }
     free(a);
     free(b);
@@ -263,123 +288,8 @@ void runs_free(struct runs *c)
 {
     if (!c)
         return;
-    free(c->rows);
-    free(c->categories);
-    free(c->base_path);
-    free(c->pruned_path);
-    json_decref(c->base_file);
-    json_decref(c->pruned_file);
+    compare_file_clear(&c->result);
+    batch_file_clear(&c->base);
+    batch_file_clear(&c->pruned);
     free(c);
-}
-
-/* ---- JSON ---- */
-
-static json_t *rate_json(uint64_t k, uint64_t n)
-{
-    struct interval w = wilson(k, n);
-    json_t *o = json_object();
-    json_object_set_new(o, "count", json_integer((json_int_t)k));
-    json_object_set_new(o, "rate", json_real(w.rate));
-    json_object_set_new(o, "low", json_real(w.low));
-    json_object_set_new(o, "high", json_real(w.high));
-    return o;
-}
-
-static json_t *known(double v)
-{
-    return v >= 0 ? json_real(v) : json_null();
-}
-
-static json_t *sums_json(const struct runs_sums *t, uint64_t n)
-{
-    json_t *o = json_object();
-    json_object_set_new(o, "endless", rate_json(t->n_endless, n));
-    json_object_set_new(o, "loops", rate_json(t->n_loops, n));
-    json_object_set_new(o, "repeat_share", known(runs_mean_of(&t->repeat_share)));
-    json_object_set_new(o, "words", known(runs_mean_of(&t->words)));
-    json_object_set_new(o, "tokens", known(runs_mean_of(&t->tokens)));
-    json_object_set_new(o, "tokens_per_second", known(runs_mean_of(&t->tokens_per_second)));
-    json_object_set_new(o, "first_token_seconds", known(runs_mean_of(&t->first_token)));
-    return o;
-}
-
-static json_t *total_json(const struct runs_total *t)
-{
-    json_t *o = json_object();
-    json_object_set_new(o, "n", json_integer((json_int_t)t->n));
-    json_object_set_new(o, "exact", rate_json(t->n_exact, t->n));
-    json_object_set_new(o, "similarity_mean", json_real(t->similarity_mean));
-    json_object_set_new(o, "similarity_median", json_real(t->similarity_median));
-    json_object_set_new(o, "base", sums_json(&t->base, t->n));
-    json_object_set_new(o, "pruned", sums_json(&t->pruned, t->n));
-    return o;
-}
-
-static json_t *side_json(const struct runs_side *s, bool texts)
-{
-    json_t *o = json_object();
-    if (texts) {
-        json_object_set_new(o, "response", json_string(s->response));
-        if (s->reasoning)
-            json_object_set_new(o, "reasoning", json_string(s->reasoning));
-    }
-    json_object_set_new(o, "finish_reason", json_string(s->finish));
-    json_object_set_new(o, "words", json_integer((json_int_t)s->n_words));
-    json_object_set_new(o, "tokens", known(s->tokens));
-    json_object_set_new(o, "tokens_per_second", known(s->tokens_per_second));
-    json_object_set_new(o, "first_token_seconds", known(s->first_token));
-    json_object_set_new(o, "endless", json_boolean(s->endless));
-    json_object_set_new(o, "repeat_share", json_real(s->loops.repeat_share));
-    json_object_set_new(o, "loop_period", json_integer((json_int_t)s->loops.period));
-    json_object_set_new(o, "loop_copies", json_integer((json_int_t)s->loops.copies));
-    json_object_set_new(o, "loop_unit", json_string(s->loops.by_characters ? "characters" : "words"));
-    return o;
-}
-
-static json_t *row_json(const struct runs_row *r, bool texts)
-{
-    json_t *o = json_object();
-    json_object_set_new(o, "id", json_string(r->id));
-    json_object_set_new(o, "category", r->category ? json_string(r->category) : json_null());
-    json_object_set_new(o, "repeat", json_integer((json_int_t)r->repeat));
-    if (texts)
-        json_object_set_new(o, "prompt", json_string(r->prompt));
-    json_object_set_new(o, "exact", json_boolean(r->exact));
-    json_object_set_new(o, "similarity", json_real(r->similarity));
-    json_object_set_new(o, "common_prefix_words", json_integer((json_int_t)r->common_prefix));
-    json_object_set_new(o, "base", side_json(&r->base, texts));
-    json_object_set_new(o, "pruned", side_json(&r->pruned, texts));
-    return o;
-}
-
-static json_t *file_json(const json_t *file, const char *path)
-{
-    json_t *o = json_object(), *model = json_object_get(file, "model"),
-           *parameters = json_object_get(file, "parameters");
-    json_object_set_new(o, "file", json_text(path));
-    json_object_set_new(o, "model", model ? json_incref(model) : json_null());
-    json_object_set_new(o, "parameters", parameters ? json_incref(parameters) : json_null());
-    return o;
-}
-
-json_t *runs_json(const struct runs *c, bool texts)
-{
-    json_t *o = json_object(), *rows = json_array(), *categories = json_array();
-    for (uint32_t i = 0; i < c->n_categories; i++) {
-        const struct runs_total *t = &c->categories[i];
-        json_t *x = total_json(t);
-        json_object_set_new(x, "category", t->category ? json_string(t->category) : json_null());
-        json_array_append_new(categories, x);
-    }
-    for (uint64_t i = 0; i < c->n_rows; i++)
-        json_array_append_new(rows, row_json(&c->rows[i], texts));
-    json_object_set_new(o, "schema", json_string("reap.compare/1"));
-    json_object_set_new(o, "base", file_json(c->base_file, c->base_path));
-    json_object_set_new(o, "pruned", file_json(c->pruned_file, c->pruned_path));
-    json_object_set_new(o, "n_only_base", json_integer((json_int_t)c->n_only_base));
-    json_object_set_new(o, "n_only_pruned", json_integer((json_int_t)c->n_only_pruned));
-    json_object_set_new(o, "total", total_json(&c->total));
-    json_object_set_new(o, "categories", categories);
-    json_object_set_new(o, "rows", rows);
-    return o;
 }

@@ -1,0 +1,170 @@
+/* batch.c - see batch.h. */
+#include "results/batch.h"
+#include "base/mem.h"
+#include "results/results_part.h"
+
+#include <math.h>
+#include <string.h>
+
+#define SCHEMA "reap.batch/1"
+
+/* ---- reading ---- */
+
+static bool read_count(const json_t *o, const char *key, const char *where, int64_t *out, struct err *e)
+{
+    uint64_t n;
+    bool ok = results_u64(o, key, where, UINT64_MAX, &n, e);
+    *out = (int64_t)n; /* UINT64_MAX: -1 */
+    return ok;
+}
+
+static bool read_response(const json_t *o, const char *where, struct batch_answer *a, struct err *e)
+{
+    return json_need_str(o, "response", where, &a->response, e) &&
+           json_need_str(o, "finish_reason", where, &a->finish, e) &&
+           results_str(o, "reasoning", where, &a->reasoning, e) &&
+           read_count(o, "prompt_tokens", where, &a->prompt_tokens, e) &&
+           read_count(o, "completion_tokens", where, &a->completion_tokens, e) &&
+           read_count(o, "response_tokens", where, &a->response_tokens, e) &&
+           results_f64(o, "seconds", where, &a->seconds, e) &&
+           results_f64(o, "first_token_seconds", where, &a->first_token, e) &&
+           results_f64(o, "tokens_per_second", where, &a->tokens_per_second, e);
+}
+
+bool batch_answer_read(const json_t *o, size_t i, struct batch_answer *a, struct err *e)
+{
+    char where[64];
+    const char *status;
+    json_t *messages;
+    *a = (struct batch_answer){0};
+    snprintf(where, sizeof where, "result %zu", i);
+    if (!json_is_object(o))
+        return err_set(e, ERR_INPUT, "%s is %s, expected an object", where, json_type_name(o));
+    if (!json_need_str(o, "id", where, &a->id, e) || !json_need_str(o, "key", where, &a->key, e) ||
+        !json_need_str(o, "prompt_sha256", where, &a->prompt_sha256, e) ||
+        !json_need_u64(o, "repeat", where, &a->repeat, e) ||
+        !json_need_arr(o, "messages", where, &messages, e) ||
+        !json_need_str(o, "status", where, &status, e) ||
+        !results_str(o, "category", where, &a->category, e) ||
+        !results_obj(o, "parameters", where, &a->parameters, e) ||
+        !results_u64(o, "attempts", where, 0, &a->attempts, e))
+        return false;
+    a->messages = messages;
+    a->ok = !strcmp(status, "ok");
+    a->seconds = a->first_token = a->tokens_per_second = (double)NAN;
+    a->prompt_tokens = a->completion_tokens = a->response_tokens = -1;
+    return a->ok ? read_response(o, where, a, e) : results_str(o, "error", where, &a->error, e);
+}
+
+static bool read_file(struct batch_file *f, struct err *e)
+{
+    json_t *list;
+    struct batch_head *h = &f->head;
+    if (!json_is_object(f->doc))
+        return err_set(e, ERR_INPUT, "is %s, expected an object", json_type_name(f->doc));
+    if (!results_schema(f->doc, SCHEMA, e) || !results_str(f->doc, "server", "file", &h->server, e) ||
+        !results_str(f->doc, "endpoint", "file", &h->endpoint, e) ||
+        !results_str(f->doc, "started", "file", &h->started, e) ||
+        !results_obj(f->doc, "model", "file", &h->model, e) ||
+        !results_obj(f->doc, "parameters", "file", &h->parameters, e) ||
+        !results_u64(f->doc, "n_prompts", "file", 0, &h->n_prompts, e) ||
+        !json_need_arr(f->doc, "results", "file", &list, e) ||
+        !(f->v = mem_try(json_array_size(list), sizeof *f->v, "the answers", e)))
+        return false;
+    f->n = json_array_size(list);
+    for (size_t i = 0; i < f->n; i++) {
+        if (!batch_answer_read(json_array_get(list, i), i, &f->v[i], e))
+            return false;
+    }
+    return true;
+}
+
+bool batch_read(const char *path, struct batch_file *f, struct err *e)
+{
+    *f = (struct batch_file){.doc = json_read(path, e)};
+    if (!f->doc)
+        return false;
+    if (read_file(f, e))
+        return true;
+    batch_file_clear(f);
+    return err_ctx(e, "%s", path);
+}
+
+void batch_file_clear(struct batch_file *f)
+{
+    free(f->v);
+    json_decref(f->doc);
+    *f = (struct batch_file){0};
+}
+
+json_t *batch_file_answer(const struct batch_file *f, uint64_t i)
+{
+    return json_incref(json_array_get(json_object_get(f->doc, "results"), i));
+}
+
+/* ---- writing ---- */
+
+static void put_count(json_t *o, const char *key, int64_t n)
+{
+    if (n >= 0)
+        json_object_set_new(o, key, json_integer(n));
+}
+
+static void put_number(json_t *o, const char *key, double v)
+{
+    if (!isnan(v))
+        json_object_set_new(o, key, json_real(v));
+}
+
+static void put_response(json_t *o, const struct batch_answer *a)
+{
+    json_object_set_new(o, "status", json_string("ok"));
+    json_object_set_new(o, "response", json_text(a->response));
+    if (a->reasoning)
+        json_object_set_new(o, "reasoning", json_text(a->reasoning));
+    json_object_set_new(o, "finish_reason", json_string(a->finish));
+    put_count(o, "prompt_tokens", a->prompt_tokens);
+    put_count(o, "completion_tokens", a->completion_tokens);
+    put_count(o, "response_tokens", a->response_tokens);
+    put_number(o, "seconds", a->seconds);
+    put_number(o, "first_token_seconds", a->first_token);
+    put_number(o, "tokens_per_second", a->tokens_per_second);
+}
+
+json_t *batch_answer_json(const struct batch_answer *a)
+{
+    json_t *o = json_object();
+    json_object_set_new(o, "id", json_text(a->id));
+    json_object_set_new(o, "category", a->category ? json_text(a->category) : json_null());
+    json_object_set_new(o, "repeat", json_integer((json_int_t)a->repeat));
+    json_object_set_new(o, "key", json_string(a->key));
+    json_object_set_new(o, "prompt_sha256", json_string(a->prompt_sha256));
+    json_object_set(o, "messages", (json_t *)(uintptr_t)a->messages);
+    if (a->parameters)
+        json_object_set(o, "parameters", (json_t *)(uintptr_t)a->parameters);
+    if (a->ok) {
+        put_response(o, a);
+    } else {
+        json_object_set_new(o, "status", json_string("failed"));
+        json_object_set_new(o, "error", json_text(a->error));
+    }
+    json_object_set_new(o, "attempts", json_integer((json_int_t)a->attempts));
+    return o;
+}
+
+bool batch_write(const char *path, const struct batch_head *h, json_t *results, struct err *e)
+{
+    json_t *o = json_object();
+    json_object_set_new(o, "schema", json_string(SCHEMA));
+    json_object_set_new(o, "version", json_string(REAP_VERSION));
+    json_object_set_new(o, "server", json_text(h->server));
+    json_object_set_new(o, "endpoint", json_string(h->endpoint));
+    json_object_set(o, "model", (json_t *)(uintptr_t)h->model);
+    json_object_set(o, "parameters", (json_t *)(uintptr_t)h->parameters);
+    json_object_set_new(o, "started", json_string(h->started));
+    json_object_set_new(o, "n_prompts", json_integer((json_int_t)h->n_prompts));
+    json_object_set(o, "results", results);
+    bool ok = json_write(path, o, true, e);
+    json_decref(o);
+    return ok;
+}

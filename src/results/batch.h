@@ -1,0 +1,48 @@
+/* batch.h - reap.batch/1: prompts and what a model answered. Fields: docs/formats.md. */
+#ifndef REAP_RESULTS_BATCH_H
+#define REAP_RESULTS_BATCH_H
+
+#include "base/json.h"
+
+/* Of one prompt; borrowed texts. */
+struct batch_answer {
+    const char *id, *category; /* category NULL: none */
+    uint64_t repeat;
+    const char *key, *prompt_sha256;           /* of the whole request, of the messages */
+    const json_t *messages, *parameters;       /* parameters NULL: the prompt asks for none itself */
+    uint64_t attempts;                         /* 0: not known */
+    bool ok;                                   /* answered, else it failed */
+    const char *error;                         /* of a failed one */
+    const char *response, *reasoning, *finish; /* of an answered one; reasoning NULL: none */
+    int64_t prompt_tokens, completion_tokens, response_tokens; /* below 0: not known */
+    double seconds, first_token, tokens_per_second;            /* not a number: not known */
+};
+
+/* What all prompts have in common; borrowed. */
+struct batch_head {
+    const char *server, *endpoint, *started; /* NULL: not said */
+    const json_t *model, *parameters;        /* NULL: not said */
+    uint64_t n_prompts;
+};
+
+struct batch_file {
+    struct batch_head head;
+    struct batch_answer *v; /* in the order of the file; all texts are borrowed from doc */
+    uint64_t n;
+    json_t *doc; /* owned */
+};
+
+/* Checked: the schema; each result has id, key, prompt_sha256, repeat, messages and status, an answered one response
+ * and finish_reason. False with *e (ERR_INPUT). */
+bool batch_read(const char *path, struct batch_file *f, struct err *e);
+void batch_file_clear(struct batch_file *f);
+/* A result as it stands in the file, and one that was read, as it stood there. New references. */
+json_t *batch_answer_json(const struct batch_answer *a);
+json_t *batch_file_answer(const struct batch_file *f, uint64_t i);
+/* The texts are borrowed from o. i: for messages. */
+bool batch_answer_read(const json_t *o, size_t i, struct batch_answer *a, struct err *e);
+
+/* results: a list of such objects. Replaces the file. */
+bool batch_write(const char *path, const struct batch_head *h, json_t *results, struct err *e);
+
+#endif

@@ -1,0 +1,119 @@
+/* run.c - see run.h. */
+#include "results/run.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "results/results_part.h"
+
+#include <string.h>
+
+#define SCHEMA "reap.run/1"
+
+static void step_clear(struct run_step *s)
+{
+    free(s->name);
+    free(s->key);
+    free(s->files);
+    free(s->writing);
+    *s = (struct run_step){0};
+}
+
+void run_record_clear(struct run_record *r)
+{
+    for (uint32_t i = 0; i < r->n; i++)
+        step_clear(&r->steps[i]);
+    free(r->steps);
+    *r = (struct run_record){0};
+}
+
+static char *copy(const char *s)
+{
+    return s ? xstrdup(s) : NULL;
+}
+
+/* An empty step of that name, in the place of one that was there. */
+static struct run_step *step_new(struct run_record *r, const char *name)
+{
+    uint32_t i = 0;
+    while (i < r->n && strcmp(r->steps[i].name, name) != 0)
+        i++;
+    if (i == r->n) {
+        GROW(r->steps, r->n, r->cap);
+        r->steps[r->n++] = (struct run_step){0};
+    }
+    step_clear(&r->steps[i]);
+    r->steps[i].name = xstrdup(name);
+    return &r->steps[i];
+}
+
+const struct run_step *run_record_find(const struct run_record *r, const char *name)
+{
+    for (uint32_t i = 0; i < r->n; i++)
+        if (!strcmp(r->steps[i].name, name))
+            return &r->steps[i];
+    return NULL;
+}
+
+void run_record_done(struct run_record *r, const char *name, const char *key, const char *files)
+{
+    struct run_step *s = step_new(r, name);
+    s->key = xstrdup(key);
+    s->files = xstrdup(files);
+}
+
+void run_record_writing(struct run_record *r, const char *name, const char *output)
+{
+    step_new(r, name)->writing = xstrdup(output);
+}
+
+static bool read_steps(struct run_record *r, const json_t *doc, struct err *e)
+{
+    json_t *steps, *x;
+    const char *name;
+    if (!results_schema(doc, SCHEMA, e) || !json_need_obj(doc, "steps", "run", &steps, e))
+        return false;
+    json_object_foreach (steps, name, x) {
+        const char *key, *files, *writing;
+        if (!json_is_object(x))
+            return err_set(e, ERR_INPUT, "step '%.60s' is %s, expected an object", name, json_type_name(x));
+        if (!results_str(x, "key", "step", &key, e) || !results_str(x, "files", "step", &files, e) ||
+            !results_str(x, "writing", "step", &writing, e))
+            return false;
+        struct run_step *s = step_new(r, name);
+        s->key = copy(key);
+        s->files = copy(files);
+        s->writing = copy(writing);
+    }
+    return true;
+}
+
+bool run_record_read(const char *path, struct run_record *r, struct err *e)
+{
+    *r = (struct run_record){0};
+    json_t *doc = json_read(path, e);
+    bool ok = doc && (read_steps(r, doc, e) || err_ctx(e, "%s", path));
+    if (!ok)
+        run_record_clear(r);
+    json_decref(doc);
+    return ok;
+}
+
+bool run_record_write(const char *path, const struct run_record *r, struct err *e)
+{
+    json_t *doc = json_object(), *steps = json_object();
+    json_object_set_new(doc, "schema", json_string(SCHEMA));
+    for (uint32_t i = 0; i < r->n; i++) {
+        const struct run_step *s = &r->steps[i];
+        json_t *x = json_object();
+        if (s->key)
+            json_object_set_new(x, "key", json_string(s->key));
+        if (s->files)
+            json_object_set_new(x, "files", json_text(s->files));
+        if (s->writing)
+            json_object_set_new(x, "writing", json_text(s->writing));
+        json_object_set_new(steps, s->name, x);
+    }
+    json_object_set_new(doc, "steps", steps);
+    bool ok = json_write(path, doc, true, e);
+    json_decref(doc);
+    return ok;
+}

@@ -1,0 +1,34 @@
+/* run.h - reap.run/1: what of a run is done, so that a later call leaves it out. Fields: docs/formats.md. */
+#ifndef REAP_RESULTS_RUN_H
+#define REAP_RESULTS_RUN_H
+
+#include "base/err.h"
+#include <stdint.h>
+
+struct run_step {
+    char *name;
+    char *key;     /* hash over all that the step depends on; NULL: it is not done */
+    char *files;   /* path, size and time of what it wrote */
+    char *writing; /* the output that it was writing; NULL: none */
+};
+
+/* Zeroed: nothing is done. */
+struct run_record {
+    struct run_step *steps;
+    uint32_t n, cap;
+};
+
+/* False with *e (ERR_INPUT), the record empty then. Steps of any name are taken over. */
+bool run_record_read(const char *path, struct run_record *r, struct err *e);
+/* Replaces the file. */
+bool run_record_write(const char *path, const struct run_record *r, struct err *e);
+void run_record_clear(struct run_record *r);
+
+/* NULL: the record does not name it. */
+const struct run_step *run_record_find(const struct run_record *r, const char *name);
+/* The step, new or one that was there, is done. */
+void run_record_done(struct run_record *r, const char *name, const char *key, const char *files);
+/* The step is not done, and is writing this output. */
+void run_record_writing(struct run_record *r, const char *name, const char *output);
+
+#endif

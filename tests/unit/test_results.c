@@ -1,0 +1,261 @@
+/* test_results.c - src/results: what is written is read back, and what is not right is refused with its place. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/file.h"
+#include "results/batch.h"
+#include "results/compare.h"
+#include "results/run.h"
+#include "tempdir.h"
+
+#include <math.h>
+#include <string.h>
+
+#define COUNT(a) (sizeof(a) / sizeof *(a))
+
+static void expect_ok(bool ok, const struct err *e)
+{
+    if (!ok || e->code != ERR_NONE)
+        fail_msg("%s", e->msg);
+}
+
+static void expect_err(struct err *e, const char *part)
+{
+    if (e->code != ERR_INPUT || !strstr(e->msg, part))
+        fail_msg("'%s' expected, got %d: %s", part, e->code, e->msg);
+    err_clear(e);
+}
+
+static void expect_file(const char *path, const char *want)
+{
+    struct err e = {0};
+    struct buf b = {0};
+    expect_ok(file_read_all(path, 1 << 20, &b, &e), &e);
+    assert_string_equal(b.s, want);
+    buf_clear(&b);
+}
+
+/* ---- reap.run/1 ---- */
+
+static void run_comes_back(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    struct run_record r = {0}, back;
+    assert_null(run_record_find(&r, "plan"));
+    run_record_done(&r, "profile", "k1", "a 1 2\n");
+    run_record_writing(&r, "prune", "out.gguf");
+    run_record_done(&r, "profile", "k2", "a 3 4\n"); /* in the place of the first */
+    expect_ok(run_record_write(at("run.json"), &r, &e), &e);
+    expect_file(
+        at("run.json"),
+        "{\n \"schema\": \"reap.run/1\",\n \"steps\": {\n  \"profile\": {\n   \"key\": \"k2\",\n"
+        "   \"files\": \"a 3 4\\n\"\n  },\n  \"prune\": {\n   \"writing\": \"out.gguf\"\n  }\n }\n}\n");
+    expect_ok(run_record_read(at("run.json"), &back, &e), &e);
+    assert_int_equal(back.n, 2);
+    assert_string_equal(run_record_find(&back, "profile")->key, "k2");
+    assert_string_equal(run_record_find(&back, "profile")->files, "a 3 4\n");
+    assert_null(run_record_find(&back, "prune")->key);
+    assert_string_equal(run_record_find(&back, "prune")->writing, "out.gguf");
+    run_record_done(&back, "prune", "k3", "");
+    assert_null(run_record_find(&back, "prune")->writing);
+    run_record_clear(&r);
+    run_record_clear(&back);
+}
+
+static void run_refused(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"[]", "schema is missing"},
+        {"{\"schema\":\"reap.plan/1\"}", "run.json: schema is 'reap.plan/1', expected 'reap.run/1'"},
+        {"{\"schema\":\"reap.run/1\"}", "'steps' is missing"},
+        {"{\"schema\":\"reap.run/1\",\"steps\":{\"plan\":7}}", "step 'plan' is an integer"},
+        {"{\"schema\":\"reap.run/1\",\"steps\":{\"plan\":{\"key\":7}}}", "'key' is an integer"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct err e = {0};
+        struct run_record r;
+        put("run.json", cases[i][0]);
+        assert_false(run_record_read(at("run.json"), &r, &e));
+        expect_err(&e, cases[i][1]);
+        assert_int_equal(r.n, 0);
+    }
+}
+
+/* ---- reap.batch/1 ---- */
+
+static void batch_comes_back(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    json_t *messages = json_pack("[{s:s, s:s}]", "role", "user", "content", "hi"),
+           *own = json_pack("{s:i}", "n", 1), *model = json_pack("{s:s}", "id", "m"), *list = json_array();
+    const struct batch_answer a[] = {{.id = "one",
+                                      .category = "c",
+                                      .repeat = 1,
+                                      .key = "k",
+                                      .prompt_sha256 = "p",
+                                      .messages = messages,
+                                      .parameters = own,
+                                      .attempts = 2,
+                                      .ok = true,
+                                      .response = "r",
+                                      .reasoning = "t",
+                                      .finish = "stop",
+                                      .prompt_tokens = 3,
+                                      .completion_tokens = 4,
+                                      .response_tokens = -1,
+                                      .seconds = 0.5,
+                                      .first_token = NAN,
+                                      .tokens_per_second = 8},
+                                     {.id = "two",
+                                      .key = "k2",
+                                      .prompt_sha256 = "p2",
+                                      .messages = messages,
+                                      .attempts = 1,
+                                      .error = "no"}};
+    const struct batch_head head = {.server = "http://x",
+                                    .endpoint = "chat",
+                                    .started = "now",
+                                    .model = model,
+                                    .parameters = own,
+                                    .n_prompts = 3};
+    for (size_t i = 0; i < 2; i++)
+        json_array_append_new(list, batch_answer_json(&a[i]));
+    expect_ok(batch_write(at("b.json"), &head, list, &e), &e);
+    struct batch_file f;
+    expect_ok(batch_read(at("b.json"), &f, &e), &e);
+    assert_int_equal(f.n, 2);
+    assert_string_equal(f.head.endpoint, "chat");
+    assert_true(json_equal(f.head.model, model) && json_equal(f.head.parameters, own));
+    assert_int_equal(f.head.n_prompts, 3);
+    for (uint64_t i = 0; i < 2; i++) { /* printed again it is the same */
+        json_t *was = batch_file_answer(&f, i), *again = batch_answer_json(&f.v[i]);
+        assert_true(json_equal(was, again));
+        json_decref(was);
+        json_decref(again);
+    }
+    assert_true(f.v[0].ok && !f.v[1].ok);
+    assert_int_equal(f.v[0].response_tokens, -1);
+    assert_true(isnan(f.v[0].first_token));
+    assert_null(f.v[1].category);
+    assert_string_equal(f.v[1].error, "no");
+    batch_file_clear(&f);
+    json_decref(messages);
+    json_decref(own);
+    json_decref(model);
+    json_decref(list);
+}
+
+static void batch_refused(void **state)
+{
+    (void)state;
+#define HEAD   "{\"schema\":\"reap.batch/1\",\"results\":["
+#define RESULT "\"id\":\"x\",\"key\":\"k\",\"prompt_sha256\":\"p\",\"repeat\":0,\"messages\":[]"
+    static const char *const cases[][2] = {
+        {"{\"schema\":\"reap.eval/1\"}", "b.json: schema is 'reap.eval/1', expected 'reap.batch/1'"},
+        {"{\"schema\":\"reap.batch/1\"}", "'results' is missing"},
+        {HEAD "7]}", "result 0 is an integer"},
+        {HEAD "{\"id\":\"x\"}]}", "result 0: 'key' is missing"},
+        {HEAD "{" RESULT ",\"status\":\"ok\"}]}", "'response' is missing"},
+        {HEAD "{" RESULT ",\"status\":\"ok\",\"response\":\"\"}]}", "'finish_reason' is missing"},
+        {HEAD "{" RESULT
+              ",\"status\":\"ok\",\"response\":\"\",\"finish_reason\":\"stop\",\"seconds\":\"1\"}]}",
+         "'seconds' is a string, expected a number"},
+        {HEAD "{" RESULT ",\"status\":\"failed\",\"error\":7}]}", "'error' is an integer"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct err e = {0};
+        struct batch_file f;
+        put("b.json", cases[i][0]);
+        assert_false(batch_read(at("b.json"), &f, &e));
+        expect_err(&e, cases[i][1]);
+    }
+}
+
+/* ---- reap.compare/1 ---- */
+
+static struct compare_side side(const char *text)
+{
+    return (struct compare_side){.response = text,
+                                 .finish = "length",
+                                 .n_words = 5,
+                                 .tokens = NAN,
+                                 .tokens_per_second = 2.5,
+                                 .first_token = NAN,
+                                 .endless = true,
+                                 .repeat_share = 0.25,
+                                 .loop_period = 3,
+                                 .loop_copies = 4,
+                                 .loop_by_characters = true};
+}
+
+static void compare_comes_back(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    struct compare_row row = {.id = "one",
+                              .prompt = "why?",
+                              .repeat = 2,
+                              .base = side("a"),
+                              .pruned = side("b"),
+                              .similarity = 0.5,
+                              .common_prefix = 1};
+    struct compare_sums sums = {.endless = {1, 1, 0.2, 1}, .repeat_share = 0.25, .words = 5, .tokens = NAN};
+    struct compare_file f = {.base.file = "a", .pruned.file = "b", .rows = &row, .n_rows = 1}, back;
+    f.total = (struct compare_total){.n = 1, .similarity_mean = 0.5, .base = sums, .pruned = sums};
+    expect_ok(compare_write(at("c.json"), &f, true, &e), &e);
+    expect_ok(compare_read(at("c.json"), &back, &e), &e);
+    assert_int_equal(back.n_rows, 1);
+    const struct compare_row *r = &back.rows[0];
+    assert_string_equal(r->id, "one");
+    assert_string_equal(r->prompt, "why?");
+    assert_null(r->category);
+    assert_int_equal(r->repeat, 2);
+    assert_string_equal(r->pruned.response, "b");
+    assert_true(r->base.endless && r->base.loop_by_characters && isnan(r->base.tokens));
+    assert_int_equal(r->base.loop_period, 3);
+    assert_true(back.total.base.endless.low > 0.19 && isnan(back.total.base.tokens));
+    json_t *with = compare_json(&f, true), *without = compare_json(&f, false);
+    assert_non_null(json_object_get(json_array_get(json_object_get(with, "rows"), 0), "prompt"));
+    assert_null(json_object_get(json_array_get(json_object_get(without, "rows"), 0), "prompt"));
+    json_decref(with);
+    json_decref(without);
+    compare_file_clear(&back);
+}
+
+static void compare_refused(void **state)
+{
+    (void)state;
+#define TOTAL "{\"schema\":\"reap.compare/1\",\"total\":{\"n\":1},\"rows\":["
+    static const char *const cases[][2] = {
+        {"{\"schema\":\"reap.compare/1\"}", "'total' is missing"},
+        {"{\"schema\":\"reap.compare/1\",\"total\":{\"n\":\"1\"}}", "total: 'n' is a string"},
+        {TOTAL "9]}", "c.json: row 0 is an integer, expected an object"},
+        {TOTAL "{\"id\":\"x\",\"base\":\"text\"}]}", "row 0: 'base' is a string, expected an object"},
+        {TOTAL "{\"id\":\"x\",\"base\":{},\"pruned\":{\"response\":7}}]}",
+         "row 0.pruned: 'response' is an integer"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct err e = {0};
+        struct compare_file f;
+        put("c.json", cases[i][0]);
+        assert_false(compare_read(at("c.json"), &f, &e));
+        expect_err(&e, cases[i][1]);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define T(f) cmocka_unit_test_setup_teardown(f, tempdir_setup, tempdir_teardown)
+        T(run_comes_back), T(run_refused),        T(batch_comes_back),
+        T(batch_refused),  T(compare_comes_back), T(compare_refused),
+    };
+    return cmocka_run_group_tests_name("results", tests, NULL, NULL);
+}
