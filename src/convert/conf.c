@@ -8,48 +8,6 @@
 
 #define FACT_MAX (1u << 28) /* so that products of two and sums of those stay far inside 64 bits */
 
-/* Copies the next of "a|b" into out; false at the end. */
-static bool next_of(const char **list, char out[96])
-{
-    size_t n = strcspn(*list, "|");
-    if (!**list)
-        return false;
-    if (n >= 96)
-        BUG("long name '%s'", *list);
-    memcpy(out, *list, n);
-    out[n] = 0;
-    *list += n + ((*list)[n] == '|');
-    return true;
-}
-
-uint32_t conf_get(const struct conf *c, const char *keys)
-{
-    char key[96];
-    while (next_of(&keys, key)) {
-        uint32_t in_text = c->text == JSPAN_NONE ? JSPAN_NONE : jdoc_get(c->d, c->text, key);
-        uint32_t n = in_text != JSPAN_NONE ? in_text : jdoc_get(c->d, 0, key);
-        if (n != JSPAN_NONE && c->d->nodes[n].kind != J_NULL)
-            return n;
-    }
-    return JSPAN_NONE;
-}
-
-uint32_t conf_rope(const struct conf *c, const char *keys)
-{
-    uint32_t obj = conf_get(c, "rope_parameters|rope_scaling");
-    if (obj != JSPAN_NONE && c->d->nodes[obj].kind == J_OBJECT) {
-        uint32_t full = jdoc_get(c->d, obj, "full_attention");
-        bool two = full != JSPAN_NONE && c->d->nodes[full].kind == J_OBJECT;
-        char key[96];
-        for (const char *p = keys; next_of(&p, key);) {
-            uint32_t n = jdoc_get(c->d, two ? full : obj, key);
-            if (n != JSPAN_NONE && c->d->nodes[n].kind != J_NULL)
-                return n;
-        }
-    }
-    return conf_get(c, keys);
-}
-
 static bool bad_value(const struct conf *c, uint32_t node, const char *want, struct err *e)
 {
     struct buf path = {0};
@@ -138,7 +96,7 @@ bool facts_load(struct plan_in *in, struct err *e)
     v['Q'] = v['N'] * v['D'];
     v['K'] = v['M'] * v['D'];
     v['G'] = 2 * v['X'];
-    if ((in->map->flags & MAP_HEADS_FILL) && v['Q'] != v['H'])
+    if ((in->map->flags & CONVERT_HEADS_FILL) && v['Q'] != v['H'])
         return err_set(
             e, ERR_INPUT,
             "config.json: %llu heads of %llu; the engine expects them to make up the hidden size, %llu",
@@ -149,11 +107,12 @@ bool facts_load(struct plan_in *in, struct err *e)
     if (v['B'] > 64)
         return err_set(e, ERR_INPUT, "config.json: %llu MTP layers, expected at most 64",
                        (unsigned long long)v['B']);
-    in->n_blocks = v['L'] + (in->map->flags & MAP_MTP_KEPT ? v['B'] : 0);
+    in->n_blocks = v['L'] + (in->map->flags & CONVERT_MTP_KEPT ? v['B'] : 0);
     in->kinds = xcalloc(in->n_blocks, 1);
     for (uint64_t i = 0; i < in->n_blocks; i++)
         in->kinds[i] = B_ATTN | B_MOE;
-    return !in->map->derive || in->map->derive(in, e);
+    struct family_model m = {&in->conf, in->f.v, in->n_blocks, in->kinds};
+    return !in->map->derive || in->map->derive(&m, e);
 }
 
 /* Whether a value is one of "true|7.0|null|silu"; words other than JSON's are strings. */
@@ -174,8 +133,8 @@ static bool value_is(const struct conf *c, uint32_t node, const char *value)
 
 static bool must_holds(const struct plan_in *in, const struct must_rule *m, uint32_t node)
 {
-    char want[96];
-    for (const char *p = m->want; next_of(&p, want);)
+    char want[CONF_WORD];
+    for (const char *p = m->want; conf_next(&p, want);)
         if (node == JSPAN_NONE ? !strcmp(want, m->other) : value_is(&in->conf, node, want))
             return true;
     return false;

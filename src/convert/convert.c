@@ -312,7 +312,7 @@ static bool place(struct planner *p, const struct hf_tensor *t, int64_t block, c
 {
     uint64_t n = block < 0 ? p->n_globals : p->n_rules;
     for (uint64_t i = 0; i < n; i++) {
-        const struct name_rule *r = block < 0 ? &map_globals[i] : p->rules[i];
+        const struct name_rule *r = block < 0 ? &conversion_globals[i] : p->rules[i];
         uint64_t expert = 0;
         bool stacked;
         if (!rule_matches(r->hf, rest, &expert, &stacked))
@@ -357,16 +357,16 @@ static bool is_tied(const struct planner *p)
     if (n != JSPAN_NONE)
         return p->in.conf.d->nodes[n].kind == J_TRUE;
     for (uint64_t i = 0; i < p->n_globals; i++)
-        if (!strcmp(map_globals[i].gguf, "output.weight") && slot_at(p, -1, i)->n)
+        if (!strcmp(conversion_globals[i].gguf, "output.weight") && slot_at(p, -1, i)->n)
             return false;
     return true;
 }
 
 static void drop_tied_output(struct planner *p)
 {
-    bool drop = is_tied(p) && !(p->in.map->flags & MAP_NEEDS_OUTPUT);
+    bool drop = is_tied(p) && !(p->in.map->flags & CONVERT_NEEDS_OUTPUT);
     for (uint64_t i = 0; i < p->n_globals; i++)
-        if (!strcmp(map_globals[i].gguf, "output.weight") && drop)
+        if (!strcmp(conversion_globals[i].gguf, "output.weight") && drop)
             slot_at(p, -1, i)->n = 0;
 }
 
@@ -376,7 +376,7 @@ static bool check_used(const struct planner *p, struct err *e)
         const struct hf_tensor *t = &p->in.c->tensors[i];
         if (!is_used(p, t))
             return err_set(e, ERR_INPUT, "tensor '%.200s' has no place in a %s model (or not in this layer)",
-                           t->name, p->in.map->arch);
+                           t->name, p->in.family->arch);
     }
     return true;
 }
@@ -406,14 +406,14 @@ static bool check_stack(const struct planner *p, const struct slot *s, int64_t b
 static bool check_output(const struct planner *p, int64_t block, uint64_t rule, struct err *e)
 {
     uint64_t n = block < 0 ? p->n_globals : p->n_rules, made = 0;
-    const struct name_rule *r = block < 0 ? &map_globals[rule] : p->rules[rule];
+    const struct name_rule *r = block < 0 ? &conversion_globals[rule] : p->rules[rule];
     bool optional = r->optional;
     if (block >= 0 && r->blocks && !(r->blocks & p->in.kinds[block]))
         return true;
     if (block < 0 && !strcmp(r->gguf, "output.weight"))
-        optional = is_tied(p) && !(p->in.map->flags & MAP_NEEDS_OUTPUT);
+        optional = is_tied(p) && !(p->in.map->flags & CONVERT_NEEDS_OUTPUT);
     for (uint64_t i = 0; i < n; i++) {
-        const struct name_rule *other = block < 0 ? &map_globals[i] : p->rules[i];
+        const struct name_rule *other = block < 0 ? &conversion_globals[i] : p->rules[i];
         if (!strcmp(other->gguf, r->gguf) && slot_at(p, block, i)->n) {
             made++;
             if (!check_stack(p, slot_at(p, block, i), block, e))
@@ -770,9 +770,9 @@ static bool find_map(struct planner *p, struct err *e)
     if (list != JSPAN_NONE && d->nodes[list].kind == J_ARRAY && d->nodes[list].n &&
         d->nodes[d->nodes[list].first].kind == J_STRING)
         jdoc_str(d, d->nodes[list].first, &name);
-    p->in.map = name.n ? map_find(name.s) : NULL;
+    p->in.map = name.n ? family_conversion(name.s, &p->in.family) : NULL;
     if (!p->in.map) {
-        map_list(&all);
+        family_list_converted(&all);
         err_set(e, ERR_INPUT, "config.json: models of the class '%.60s' cannot be converted; known are: %s",
                 name.n ? name.s : "(none)", all.s);
     }
@@ -783,7 +783,7 @@ static bool find_map(struct planner *p, struct err *e)
 
 static bool make_slots(struct planner *p, struct err *e)
 {
-    while (map_globals[p->n_globals].hf)
+    while (conversion_globals[p->n_globals].hf)
         p->n_globals++;
     for (const struct name_rule *const *list = p->in.map->names; *list; list++)
         for (const struct name_rule *r = *list; r->hf; r++)
@@ -831,7 +831,7 @@ struct image *convert_open(const struct hf_checkpoint *c, const char *dir, const
     p.used = xcalloc(c->n_tensors ? c->n_tensors : 1, sizeof *p.used);
     bool ok = plan(&p, dir, e);
     if (ok) {
-        p.im->arch = p.in.map->arch;
+        p.im->arch = p.in.family->arch;
         reader_init(p.im, c, o);
     }
     if (!ok)

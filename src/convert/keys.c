@@ -43,7 +43,7 @@ struct out_keys {
 
 static const char *full_name(const struct out_keys *k, const char *name, char dst[128])
 {
-    snprintf(dst, 128, "%s.%s", k->in->map->arch, name);
+    snprintf(dst, 128, "%s.%s", k->in->family->arch, name);
     return dst;
 }
 
@@ -223,7 +223,7 @@ static bool put_yarn(struct out_keys *k, double factor, struct err *e)
         if (rope_f64(k->in, opt[i].keys, 0, &v))
             put_f32(k, opt[i].name, v);
     /* the engine takes the factor of 0.1 out again (TAG_DEEPSEEK2_YARN_LOG_MUL_FIX) */
-    if (!strcmp(k->in->map->arch, "deepseek2") && rope_f64(k->in, "mscale_all_dim", 0, &v))
+    if (k->in->family->yarn_all_dim && rope_f64(k->in, "mscale_all_dim", 0, &v))
         put_f32(k, "rope.scaling.yarn_log_multiplier", 0.1 * v);
     return true;
 }
@@ -242,7 +242,7 @@ static bool put_rope(struct out_keys *k, struct err *e)
     } else if (!strcmp(type.s, "yarn") && has_factor)
         ok = put_yarn(k, factor, e);
     else if (strcmp(type.s, "default") != 0 &&
-             (strcmp(type.s, "llama3") != 0 || !(k->in->map->flags & MAP_ROPE_FREQS)))
+             (strcmp(type.s, "llama3") != 0 || !(k->in->map->flags & CONVERT_ROPE_FREQS)))
         ok = err_set(
             e, ERR_INPUT,
             "config.json: rotary scaling of type '%.40s' cannot be converted for this family (default, "
@@ -251,7 +251,8 @@ static bool put_rope(struct out_keys *k, struct err *e)
     buf_clear(&type);
     if (!ok)
         return false;
-    if (!rope_f64(k->in, "rope_theta|rotary_emb_base", 10000, &theta) && !(k->in->map->flags & MAP_NO_ROPE))
+    if (!rope_f64(k->in, "rope_theta|rotary_emb_base", 10000, &theta) &&
+        !(k->in->map->flags & CONVERT_NO_ROPE))
         return err_set(e, ERR_INPUT, "config.json: 'rope_theta' is missing or not a number");
     put_f32(k, "rope.freq_base", theta);
     return true;
@@ -261,7 +262,7 @@ bool rope_freqs(const struct plan_in *in, float **out, struct err *e)
 {
     struct buf type = {0};
     rope_type(in, &type);
-    bool has = (in->map->flags & MAP_ROPE_FREQS) && !strcmp(type.s, "llama3");
+    bool has = (in->map->flags & CONVERT_ROPE_FREQS) && !strcmp(type.s, "llama3");
     buf_clear(&type);
     *out = NULL;
     if (!has)
@@ -290,7 +291,7 @@ bool rope_freqs(const struct plan_in *in, float **out, struct err *e)
 bool keys_put(const struct plan_in *in, struct buf *b, uint64_t *n, struct err *e)
 {
     struct out_keys k = {in, b, 0};
-    gg_put_str(b, "general.architecture", in->map->arch);
+    gg_put_str(b, "general.architecture", in->family->arch);
     gg_put_str(b, "general.type", "model");
     gg_put_str(b, "general.name", in->name);
     gg_put_str(b, "general.size_label", in->size_label);
@@ -298,7 +299,7 @@ bool keys_put(const struct plan_in *in, struct buf *b, uint64_t *n, struct err *
     gg_put_u32(b, "general.quantization_version", 2);
     k.n = 6;
     put_u32(&k, "block_count", in->n_blocks);
-    if (in->map->flags & MAP_MTP_KEPT)
+    if (in->map->flags & CONVERT_MTP_KEPT)
         put_u32(&k, "nextn_predict_layers", in->f.v['B']);
     for (const struct key_rule *r = in->map->keys; r && r->name; r++)
         if (!put_key(&k, r, e))

@@ -1,33 +1,76 @@
-/* family.h - what is known of a model family before its file is opened: records, not code.
+/* family.h - what is known of a family of models before its files are opened: records, not code.
  *
- * GGUF names the tensors of all families alike (docs/formats.md), so a GGUF family is little more than its
- * name and the reasons why it cannot be pruned, if there are any. Everything that a file states itself
- * (counts, groups, scales) is read from the file. */
+ * A family is ONE record. It holds what the engine calls it, how its checkpoints are called and name their
+ * tensors, how they become GGUF (conversion.h), what its tokenizers need beyond the common rules, and its
+ * oddities, each as a field. Code asks for the field, never for the family's name. Everything that a file
+ * states itself (counts, groups, scales) is read from the file.
+ *
+ * Families with a conversion have a file each; the others are rows of table.c. docs/adding-a-family.md is the
+ * way to add one, tests/unit/test_family.c walks all of them. */
 #ifndef REAP_FAMILY_FAMILY_H
 #define REAP_FAMILY_FAMILY_H
 
+#include "base/buf.h"
 #include <stdbool.h>
 #include <stdint.h>
 
-enum family_flags {
-    FAM_ONE_FACTOR_IN_INPUT = 1, /* llama4: the gate multiplies the expert's input, so c = f */
-    FAM_MIN_4_LAYERS = 2,        /* the engine aborts on fewer layers */
+struct conversion;
+
+/* One of "architectures" in config.json. */
+struct family_class {
+    const char *name;
+    const struct conversion *convert; /* NULL: such checkpoints are pruned, but not converted */
 };
+
+/* Tensors of a checkpoint: what follows "layers.N.". Lists are names separated by spaces. A name M stands for
+ * the tensor M and for all tensors M.<anything>. */
+struct family_names {
+    const char
+        *block; /* the module that holds all below; "": the layer itself; NULL: no checkpoint is known */
+    const char *experts; /* the modules with the experts' weights: <M>.<expert>.<anything>, or stacked */
+    const char *router;  /* the module of the router: what has one row per expert is cut, the rest stays */
+    const char *vectors; /* further tensors with one value per expert: [E] or [1, E]; NULL: none */
+    const char *whole;   /* tensors under these modules that have no expert axis; NULL: none */
+    bool rows;           /* stacked experts lie in the rows, [E * F, H], expert after expert */
+};
+
+#define FAMILY_CLASSES 4
 
 struct family {
-    const char *arch;   /* general.architecture */
+    const char *arch;   /* general.architecture; NULL: the engine has no such model */
     const char *models; /* for people: what it is known as */
     const char *gate;   /* the final weight g, as a formula in words */
-    unsigned flags;
-    const char *refuse; /* why files of this family are not pruned; NULL: they are */
+    const char *refuse; /* why models of this family are not pruned; NULL: they are */
+
+    /* ---- checkpoints ---- */
+    struct family_class classes[FAMILY_CLASSES]; /* up to the first without a name */
+    struct family_names names;
+    const char *refuse_checkpoint; /* why its checkpoints are not pruned, where GGUF files may be */
+
+    /* ---- oddities ---- */
+    bool gate_on_input;    /* the gate multiplies the expert's input, so c = f */
+    uint32_t min_blocks;   /* the engine aborts on fewer */
+    uint32_t only_experts; /* a GGUF file with this count of experts must keep it; 0: there is none */
+    const char *why_only;  /* .. because */
+    bool yarn_all_dim;     /* YaRN: the engine reads mscale_all_dim, in tenths */
 };
 
-const struct family *family_find(const char *arch); /* NULL if unknown */
-const struct family *family_nearest(
-    const char *arch);                      /* the known name that looks most alike, for messages */
-const struct family *family_at(uint32_t i); /* NULL behind the last */
+/* ---- which family ---- */
+const struct family *family_at(uint32_t i);                   /* NULL behind the last */
+const struct family *family_find(const char *arch);           /* NULL if unknown */
+const struct family *family_nearest(const char *arch);        /* whose arch looks most alike, for messages */
+const struct family *family_of_class(const char *class_name); /* NULL if unknown */
+const struct conversion *family_conversion(const char *class_name, const struct family **f);
+void family_list_converted(struct buf *b); /* the classes that can be converted, comma-separated */
 
-/* ---- tensors with an expert axis (GGUF names behind "blk.N.") ---- */
+/* Names that many families share, tried for a class that has no record; NULL behind the last. */
+const struct family_names *family_usual_names(uint32_t i);
+
+/* Why a model of the family (with so many experts) cannot be pruned; NULL: it can. */
+const char *family_refusal_gguf(const struct family *f, uint32_t n_experts);
+const char *family_refusal_checkpoint(const struct family *f);
+
+/* ---- what a tensor is, by its name ---- */
 enum role {
     ROLE_NONE,   /* no expert axis */
     ROLE_EXPERT, /* matrices and vectors of the experts */
@@ -36,16 +79,36 @@ enum role {
     ROLE_REFUSE, /* holds experts in a form that cannot be cut; .why says so */
 };
 
+/* GGUF names the tensors of all families alike (docs/formats.md). */
 struct tensor_rule {
     const char *suffix; /* what follows "blk.N." */
     enum role role;
     int axis;        /* the dimension (ggml order) that is the expert */
     const char *why; /* ROLE_REFUSE */
 };
-
+const struct tensor_rule *family_rule_at(uint32_t i); /* NULL behind the last */
 /* The rule of a tensor name, with its layer; NULL when the name has no expert axis (then *layer is set if it
  * starts with blk.N., else -1). *suspect: the name looks like an expert tensor (contains "exps" or
  * "exp_probs") but no rule knows it. */
 const struct tensor_rule *family_rule(const char *name, int32_t *layer, bool *suspect);
+
+/* Where a tensor of a checkpoint stands in its model. */
+struct hf_place {
+    const char *rest; /* behind "layers.N."; NULL: in no layer of the language model */
+    uint32_t layer;   /* N */
+    bool mtp;         /* of the blocks that predict further tokens by their name ("mtp.") */
+    bool other;       /* in a tower that is not the language model (vision, audio) */
+};
+struct hf_place hf_place(const char *name);
+
+struct family_role {
+    enum role role;
+    int32_t axis;       /* stacked: 0, or 1 of [1, E]; -1 */
+    const char *number; /* single: where the expert's number stands in the name; NULL */
+    const char *part;   /* single: what follows the number: "up_proj.weight" */
+    const char *router; /* in the router: what follows the module's name */
+};
+/* What a tensor of a checkpoint is, by the name behind "layers.N.". Shapes are the caller's business. */
+struct family_role family_role(const struct family_names *f, const char *rest);
 
 #endif

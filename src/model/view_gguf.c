@@ -1,5 +1,5 @@
 /* view_gguf.c - a view of GGUF files: block_count, expert_count and the rest are keys, tensor names are the
- * same in all families (rules in family.c). */
+ * same in all families (rules in family/names.c). */
 #include "model/view_gguf.h"
 #include "base/file.h"
 #include "base/mem.h"
@@ -83,10 +83,10 @@ static bool read_counts(struct view *v, struct err *e)
         return false;
     if (v->n_blocks == 0)
         return err_set(e, ERR_INPUT, "key '%s.block_count' is 0", a);
-    if ((v->family->flags & FAM_MIN_4_LAYERS) && v->n_blocks < 4)
+    if (v->n_blocks < v->family->min_blocks)
         return err_set(e, ERR_INPUT,
-                       "key '%s.block_count' is %u, the engine needs at least 4 for this architecture", a,
-                       v->n_blocks);
+                       "key '%s.block_count' is %u, the engine needs at least %u for this architecture", a,
+                       v->n_blocks, v->family->min_blocks);
     if (!count_key(v, "expert_group_count", 1, MAX_EXPERTS, &v->shape.n_groups, e) ||
         !count_key(v, "expert_group_used_count", 1, MAX_EXPERTS, &v->shape.n_groups_used, e))
         return false;
@@ -310,14 +310,7 @@ static const struct view_tensor *find(const struct view *v, const char *name)
 
 static const char *refusal(const struct view *v)
 {
-    if (v->family->refuse)
-        return v->family->refuse;
-    /* src/models/llama4.cpp: 128 experts mean Maverick, and Maverick has no QK norm; any other count switches
-     * it on. (A checkpoint says so itself, use_qk_norm.) */
-    if (!strcmp(v->family->arch, "llama4") && v->shape.n_experts == 128)
-        return "the engine takes a Llama-4 model with another number of experts than 128 for one with QK norm, "
-               "so a pruned Maverick would compute something else";
-    return NULL;
+    return family_refusal_gguf(v->family, v->shape.n_experts);
 }
 
 static bool check_output(const struct view *v, const char *path, struct err *e)

@@ -1,5 +1,5 @@
 /* view_hf.c - a view of a Hugging Face checkpoint. The counts come from config.json, names are given their
- * meaning by the family's record (hf_family.c), and then everything is held against everything else: an
+ * meaning by the family's record (family/), and then everything is held against everything else: an
  * expert that is missing in one layer, a router with another number of rows or a count that a file does not
  * share is an error here and never a surprise in a pruned model. */
 #include "model/view_hf.h"
@@ -7,7 +7,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "family/hf_family.h"
 #include "hf/config.h"
 
 #include <string.h>
@@ -29,8 +28,7 @@ struct block { /* what a block has */
 
 struct folder { /* the reader of a view, and what it says */
     struct hf_checkpoint *c;
-    const struct hf_family *family;
-    struct family unknown; /* the view's when the architecture has no record */
+    struct family unknown; /* the view's when the engine has no such model */
     struct hf_counts counts;
 };
 
@@ -50,17 +48,17 @@ struct reading {
 
 /* ---- the family ---- */
 
-/* A record whose pattern finds single experts and a router. */
-static const struct hf_family *guess(const struct view *v)
+/* The usual names under which single experts and a router are found. */
+static const struct family_names *guess(const struct view *v)
 {
-    const struct hf_family *f;
-    for (uint32_t k = 0; (f = hf_family_usual(k)); k++) {
+    const struct family_names *f;
+    for (uint32_t k = 0; (f = family_usual_names(k)); k++) {
         bool experts = false, router = false;
         for (uint64_t i = 0; i < folder(v)->c->n_tensors; i++) {
             struct hf_place p = hf_place(folder(v)->c->tensors[i].name);
-            struct hf_role r = {0};
+            struct family_role r = {0};
             if (p.rest)
-                r = hf_family_role(f, p.rest);
+                r = family_role(f, p.rest);
             experts = experts || r.role == ROLE_EXPERT;
             router = router || r.role == ROLE_ROUTER;
         }
@@ -72,7 +70,7 @@ static const struct hf_family *guess(const struct view *v)
 
 static bool guessed(const struct view *v)
 {
-    return !*folder(v)->family->classes;
+    return !v->family->classes[0].name;
 }
 
 static bool any_experts(const struct hf_checkpoint *c)
@@ -86,11 +84,10 @@ static bool any_experts(const struct hf_checkpoint *c)
 static bool read_family(struct view *v, struct err *e)
 {
     const char *class_name = folder(v)->counts.architecture ? folder(v)->counts.architecture : "";
-    folder(v)->family = hf_family_find(class_name);
-    if (!folder(v)->family)
-        folder(v)->family = guess(v);
+    const struct family *f = family_of_class(class_name);
+    const struct family_names *usual = f ? NULL : guess(v);
     if (!folder(v)->counts.n_experts) {
-        if (folder(v)->family || any_experts(folder(v)->c))
+        if (f || usual || any_experts(folder(v)->c))
             return err_set(e, ERR_INPUT,
                            "config.json: the number of experts is missing (num_experts, num_local_experts, "
                            "n_routed_experts or another name for it)");
@@ -99,16 +96,18 @@ static bool read_family(struct view *v, struct err *e)
                        "nothing to prune",
                        class_name);
     }
-    if (!folder(v)->family)
+    if (!f && !usual)
         return err_set(
             e, ERR_INPUT,
             "architecture '%s' is not known, and its tensors do not follow a usual pattern of names",
             class_name);
-    if (folder(v)->family->arch)
-        v->family = family_find(folder(v)->family->arch);
-    if (!v->family) {
-        folder(v)->unknown = (struct family){.arch = class_name, .models = class_name, .gate = "not known"};
-        v->family = &folder(v)->unknown;
+    v->family = f;
+    if (!f || !f->arch) { /* called by its class */
+        struct family *u = &folder(v)->unknown;
+        *u = f ? *f : (struct family){.names = *usual};
+        u->arch = u->models = class_name;
+        u->gate = "not known";
+        v->family = u;
     }
     return true;
 }
@@ -174,8 +173,7 @@ static bool find_axis(struct reading *r, struct view_tensor *x, struct err *e)
         x->axis = 1;
     else if (x->n_dims >= 1 && x->dims[0] == n)
         x->axis = 0;
-    else if ((folder(v)->family->flags & HF_ROWS) && x->role == ROLE_EXPERT && x->n_dims == 2 &&
-             x->dims[0] % n == 0)
+    else if (v->family->names.rows && x->role == ROLE_EXPERT && x->n_dims == 2 && x->dims[0] % n == 0)
         x->axis = 0;
     else
         return err_set(
@@ -255,7 +253,7 @@ static bool read_tensor(struct reading *r, uint64_t i, struct err *e)
     x->mtp = il >= r->n_trunk;
     if (il >= v->n_blocks)
         v->n_blocks = il + 1;
-    struct hf_role role = hf_family_role(folder(v)->family, p.rest);
+    struct family_role role = family_role(&v->family->names, p.rest);
     x->role = role.role;
     if (role.role == ROLE_NONE) {
         if (strstr(p.rest, ".experts.") || !strncmp(p.rest, "experts.", 8))
@@ -388,8 +386,8 @@ static bool read_layers(struct reading *r, struct err *e)
         if (!b->router || !b->experts)
             return err_set(e, ERR_INPUT, "layer '%.*s' has %s (%s%s%s)", b->stem_n, b->stem,
                            b->experts ? "experts but no router" : "a router but no experts",
-                           folder(v)->family->block, *folder(v)->family->block ? "." : "",
-                           b->experts ? folder(v)->family->router : folder(v)->family->experts);
+                           v->family->names.block, *v->family->names.block ? "." : "",
+                           b->experts ? v->family->names.router : v->family->names.experts);
         if (il < r->n_trunk)
             v->layers[v->n_layers++] =
                 (struct view_layer){il, v->shape.n_used, (uint64_t)(b->router - v->tensors)};
@@ -439,7 +437,7 @@ static void read_name(struct view *v)
 
 static void say_guess(const struct view *v)
 {
-    const struct hf_family *f = folder(v)->family;
+    const struct family_names *f = &v->family->names;
     const char *type = folder(v)->counts.model_type;
     log_note(
         "note: architecture '%s' (%s) is not known; its names follow the usual pattern and are taken as such "
@@ -503,7 +501,7 @@ static const struct view_tensor *find(const struct view *v, const char *name)
 
 static const char *refusal(const struct view *v)
 {
-    return folder(v)->family->refuse;
+    return family_refusal_checkpoint(v->family);
 }
 
 static bool check_output(const struct view *v, const char *path, struct err *e)

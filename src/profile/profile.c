@@ -347,7 +347,7 @@ static bool start_engine(struct job *j, struct err *e)
         .separate_streams = j->o->separate_streams,
         .observe = on_rows,
         .ud = j,
-        .c_is_f = j->view->family->flags & FAM_ONE_FACTOR_IN_INPUT,
+        .c_is_f = j->view->family->gate_on_input,
     };
     if (run.separate_streams)
         run.n_ctx *= run.n_seq_max;

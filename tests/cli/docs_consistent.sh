@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Every option that `reap COMMAND --help` lists stands in docs/commands/COMMAND.md, man/reap-COMMAND.1 and the three completions, and none
 # stands there that the command does not have. Every command has all of these. Links and anchors between the *.md files lead somewhere. Every
-# architecture of src/family/family.c and every criterion is in docs/score.md.
+# architecture of src/family/ and every criterion is in docs/score.md.
 set -u
 export LC_ALL=C
 : "${REAP:?}" "${SRC:?}"
@@ -99,7 +99,7 @@ done < <(find . -name '*.md' -not -path './build*' -not -path './.git/*' -not -p
 
 while read -r arch; do
     grep -qF "\`$arch\`" docs/score.md || fail "docs/score.md does not name the architecture $arch"
-done < <(sed -n 's/^    { \.arch = "\([^"]*\)".*/\1/p' src/family/family.c)
+done < <(sed -n 's/.*\.arch = "\([^"]*\)".*/\1/p' src/family/*.c)
 while read -r name; do
     grep -qF "| \`$name\` |" docs/score.md || fail "docs/score.md does not describe the criterion $name"
     grep -qw "$name" man/reap-plan.1 || fail "man/reap-plan.1 does not name the criterion $name"

@@ -1,0 +1,122 @@
+/* conversion.h - how checkpoints of a family become GGUF: rules, carried out by src/convert/.
+ *
+ * Numbers of the config that shapes depend on have a letter ("facts"): upper case where every family has
+ * them, others where the family's record says so. A tensor rule gives the shape that a tensor must have as a
+ * string of letters in the checkpoint's order, "XH" for [moe_intermediate_size, hidden_size]; so a record can
+ * be read beside the model's code, and no transform ever sees a shape that it does not expect.
+ *
+ * Letters of all families: V vocabulary, H hidden size, L layers, N heads, M KV heads, D head size, Q = N D,
+ * K = M D, F dense FFN, X one expert, G = 2 X (gate and up in one), S all shared experts, E experts, T chosen
+ * experts, B MTP layers behind the last, 1 one. */
+#ifndef REAP_FAMILY_CONVERSION_H
+#define REAP_FAMILY_CONVERSION_H
+
+#include "base/err.h"
+#include "hf/conf.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+/* ---- facts ---- */
+struct fact_rule {
+    char letter;
+    const char *keys;  /* of the config */
+    const char *other; /* when none is there: "=N" the same as N, or a number; NULL: an error */
+};
+
+/* ---- blocks ---- */
+/* What a block has. */
+enum {
+    B_ATTN = 1,
+    B_DENSE = 2,
+    B_MOE = 4,
+    B_SHARED = 8, /* shared experts, in families where there may be none */
+    B_SSM = 16,
+    B_MTP = 32,
+    B_Q_LORA = 64, /* q through a rank, or directly */
+    B_Q_FULL = 128,
+};
+
+/* ---- tensors ---- */
+enum how {
+    HOW_COPY,
+    HOW_PERM, /* rows of each head from halves to pairs (rotary order of ggml's NORM) */
+    /* half of the rows */
+    HOW_FIRST,
+    HOW_SECOND,
+    /* every other column: [E, 2X] -> [E, X] */
+    HOW_EVEN,
+    HOW_ODD,
+    /* [E, a, b] -> [E, b, a]; of [E, H, 2X] half of the columns, or every other one: [E, X, H] */
+    HOW_SWAP,
+    HOW_SWAP_FIRST,
+    HOW_SWAP_SECOND,
+    HOW_SWAP_EVEN,
+    HOW_SWAP_ODD,
+    /* blocks [E, rows, n, 16] with *_scales [E, rows, n]: all rows, or every other one */
+    HOW_MXFP4,
+    HOW_MXFP4_EVEN,
+    HOW_MXFP4_ODD,
+    /* kv_b_proj [N (n + v), c] -> [N, c, n] and [N, v, c] */
+    HOW_K_B,
+    HOW_V_B,
+    HOW_SQUEEZE, /* [a, 1, b] -> [a, b] */
+    HOW_COLUMN,  /* [a] -> [a, 1] */
+    HOW_NEG_EXP, /* the same of -exp(x) */
+    HOW_GROUPS,  /* [i] -> [g, i / g] */
+};
+
+struct name_rule {
+    const char *hf;    /* behind "layers.N."; "#" is an expert's number: those are stacked in its order */
+    const char *gguf;  /* behind "blk.N." */
+    const char *shape; /* in letters */
+    enum how how;
+    uint32_t blocks; /* kinds of block that have it; 0: every one */
+    bool optional;   /* may be missing where it could be. Rules with the same gguf are alternatives */
+};
+
+/* ---- keys ---- */
+enum key_kind { KEY_U32, KEY_F32, KEY_BOOL, KEY_GATING /* softmax, sigmoid, .. */ };
+struct key_rule {
+    const char *name; /* behind "ARCH." */
+    enum key_kind kind;
+    const char *from;  /* "=H" a fact; else config keys "a|b" */
+    const char *other; /* when the config has none: the value; NULL: the key is left out; "!": an error */
+};
+
+/* What the engine's graph takes for granted. */
+struct must_rule {
+    const char *keys;
+    const char *want;  /* JSON values "true|null" */
+    const char *other; /* what a missing key means */
+    const char *why;
+};
+
+/* ---- a conversion ---- */
+enum {
+    CONVERT_MTP_KEPT = 1,     /* blocks behind the last one are written (num_nextn_predict_layers of them) */
+    CONVERT_ROPE_FREQS = 2,   /* the graph reads rope_freqs.weight */
+    CONVERT_NEEDS_OUTPUT = 4, /* the graph has no tied embeddings */
+    CONVERT_HEADS_FILL = 8,   /* the graph takes heads x head size for the hidden size */
+    CONVERT_NO_ROPE = 16,     /* the graph does not rotate */
+};
+
+/* A model by its config, for derive: read, and what of it the family decides. */
+struct family_model {
+    const struct conf *conf;
+    uint64_t *f;       /* facts, by letter; 0: not known */
+    uint64_t n_blocks; /* those that are written: f['L'], and MTP blocks where the family keeps them */
+    uint8_t *kinds;    /* per block, B_...; at first attention and experts in all */
+};
+
+struct conversion {
+    unsigned flags;
+    const struct name_rule *const *names; /* lists that end with hf NULL */
+    const struct fact_rule *facts;        /* before the common ones */
+    const struct key_rule *keys;          /* before the common ones */
+    const struct must_rule *musts;
+    bool (*derive)(struct family_model *m, struct err *e); /* further facts, kinds of blocks, checks; NULL */
+};
+
+extern const struct name_rule conversion_globals[]; /* of all families, outside of blocks */
+
+#endif

@@ -1,0 +1,62 @@
+/* glm4moe.c - GLM-4.5. */
+#include "family/rules.h"
+
+static const struct name_rule glm_names[] = {
+    {"self_attn.q_norm.weight", "attn_q_norm.weight", "D", HOW_COPY, 0, true},
+    {"self_attn.k_norm.weight", "attn_k_norm.weight", "D", HOW_COPY, 0, true},
+    {"eh_proj.weight", "nextn.eh_proj.weight", "HY", HOW_COPY, B_MTP, false},
+    {"enorm.weight", "nextn.enorm.weight", "H", HOW_COPY, B_MTP, false},
+    {"hnorm.weight", "nextn.hnorm.weight", "H", HOW_COPY, B_MTP, false},
+    {"embed_tokens.weight", "nextn.embed_tokens.weight", "VH", HOW_COPY, B_MTP, true},
+    {"shared_head.head.weight", "nextn.shared_head_head.weight", "VH", HOW_COPY, B_MTP, true},
+    {"shared_head.norm.weight", "nextn.shared_head_norm.weight", "H", HOW_COPY, B_MTP, true},
+    END,
+};
+
+static bool glm_derive(struct family_model *m, struct err *e)
+{
+    uint64_t *f = m->f, lead = model_number(m, "first_k_dense_replace", 0);
+    f['S'] = f['X'] * f['s'];
+    f['Y'] = 2 * f['H'];
+    double part = 0.5;
+    (void)jdoc_f64(m->conf->d, conf_rope(m->conf, "partial_rotary_factor"), &part);
+    if (!(part > 0 && part <= 1))
+        return err_set(e, ERR_INPUT, "config.json: 'partial_rotary_factor' is not between 0 and 1");
+    f['R'] = (uint64_t)((double)f['D'] * part); /* rotated dimensions */
+    if (lead > f['L'])
+        return model_key_too_large("first_k_dense_replace", e);
+    model_dense_first(m, lead);
+    for (uint64_t i = f['L']; i < m->n_blocks; i++)
+        m->kinds[i] |= B_MTP;
+    return true;
+}
+
+static const struct conversion glm4_moe = {
+    .flags = CONVERT_MTP_KEPT,
+    .names = (const struct name_rule *const[]){rules_pre_norm, rules_post_norm, rules_attn,
+                                               rules_qkv_bias_optional, rules_dense, rules_moe,
+                                               rules_select_bias, rules_shared, glm_names, NULL},
+    .facts = (const struct fact_rule[]){{'s', "n_shared_experts", "0"}, {0, NULL, NULL}},
+    .keys =
+        (const struct key_rule[]){
+            {"expert_feed_forward_length", KEY_U32, "=X", NULL},
+            {"expert_shared_count", KEY_U32, "=s", NULL},
+            {"leading_dense_block_count", KEY_U32, "first_k_dense_replace", "0"},
+            {"rope.dimension_count", KEY_U32, "=R", NULL},
+            {"expert_gating_func", KEY_GATING, "scoring_func", "sigmoid"},
+            {"expert_weights_scale", KEY_F32, "routed_scaling_factor", NULL},
+            {"expert_weights_norm", KEY_BOOL, "norm_topk_prob", NULL},
+            {NULL, KEY_U32, NULL, NULL},
+        },
+    .musts =
+        (const struct must_rule[]){{"hidden_act", "silu", "silu", rules_silu_only}, {NULL, NULL, NULL, NULL}},
+    .derive = glm_derive,
+};
+
+const struct family family_glm4moe = {
+    .arch = "glm4moe",
+    .models = "GLM-4.5, 4.6, Air",
+    .gate = BY_KEYS,
+    .classes = {{"Glm4MoeForCausalLM", &glm4_moe}, CLASS("SolarOpenForCausalLM")},
+    NAMES(MLP),
+};

@@ -1,0 +1,193 @@
+/* names.c - what a tensor is, by its name: in GGUF, where all families name them alike, and in a checkpoint,
+ * by the family's record. Names and axes of GGUF: llama.cpp v0.5.0 (src/llama-arch.cpp, src/models/); which
+ * tensors have which axis is described in docs/formats.md. */
+#include "family/family.h"
+#include "family/rules.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- GGUF ---- */
+
+static const struct tensor_rule rules[] = {
+    {"ffn_gate_exps.weight", ROLE_EXPERT, 2, NULL},
+    {"ffn_up_exps.weight", ROLE_EXPERT, 2, NULL},
+    {"ffn_down_exps.weight", ROLE_EXPERT, 2, NULL},
+    {"ffn_gate_up_exps.weight", ROLE_EXPERT, 2, NULL},
+    {"ffn_gate_exps.bias", ROLE_EXPERT, 1, NULL},
+    {"ffn_up_exps.bias", ROLE_EXPERT, 1, NULL},
+    {"ffn_down_exps.bias", ROLE_EXPERT, 1, NULL},
+    {"ffn_gate_up_exps.bias", ROLE_EXPERT, 1, NULL},
+    {"ffn_gate_exps.scale", ROLE_EXPERT, 0, NULL},
+    {"ffn_up_exps.scale", ROLE_EXPERT, 0, NULL},
+    {"ffn_down_exps.scale", ROLE_EXPERT, 0, NULL},
+    {"ffn_gate_exps.input_scale", ROLE_EXPERT, 0, NULL},
+    {"ffn_up_exps.input_scale", ROLE_EXPERT, 0, NULL},
+    {"ffn_down_exps.input_scale", ROLE_EXPERT, 0, NULL},
+    {"ffn_gate_inp.weight", ROLE_ROUTER, 1, NULL},
+    {"ffn_gate_inp.bias", ROLE_SELECT, 0, NULL},
+    {"exp_probs_b.bias", ROLE_SELECT, 0, NULL},
+    {"exp_probs_b", ROLE_SELECT, 0, NULL}, /* written without a suffix by some converters */
+    {"exp_probs_b_vl.bias", ROLE_SELECT, 0, NULL},
+    {"ffn_gate_tid2eid.weight", ROLE_REFUSE, -1,
+     "routes tokens by a table of expert ids; removing an expert leaves its tokens without a route"},
+    {"ffn_gate_chexps.weight", ROLE_REFUSE, -1, "holds chunk experts, shared by groups of experts"},
+    {"ffn_up_chexps.weight", ROLE_REFUSE, -1, "holds chunk experts, shared by groups of experts"},
+    {"ffn_down_chexps.weight", ROLE_REFUSE, -1, "holds chunk experts, shared by groups of experts"},
+};
+
+const struct tensor_rule *family_rule_at(uint32_t i)
+{
+    return i < sizeof rules / sizeof *rules ? &rules[i] : NULL;
+}
+
+const struct tensor_rule *family_rule(const char *name, int32_t *layer, bool *suspect)
+{
+    static const struct tensor_rule old_form = {
+        "ffn_{gate,up,down}.<expert>.weight", ROLE_REFUSE, -1,
+        "is the old form with one tensor per expert, which no current engine loads; convert the model again"};
+    *layer = -1;
+    *suspect = false;
+    if (strncmp(name, "blk.", 4) != 0 || name[4] < '0' || name[4] > '9')
+        return NULL;
+    char *end;
+    unsigned long n = strtoul(name + 4, &end, 10);
+    if (*end != '.' || n > INT32_MAX)
+        return NULL;
+    *layer = (int32_t)n;
+    const char *rest = end + 1;
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
+        if (!strcmp(rest, rules[i].suffix))
+            return &rules[i];
+    static const char *const per_expert[] = {"ffn_gate.", "ffn_up.", "ffn_down."};
+    for (size_t i = 0; i < 3; i++) {
+        size_t k = strlen(per_expert[i]);
+        if (!strncmp(rest, per_expert[i], k) && rest[k] >= '0' && rest[k] <= '9')
+            return &old_form;
+    }
+    *suspect = (strstr(rest, "exps") && strncmp(rest, "ffn_norm_exps", 13) != 0) || strstr(rest, "exp_probs");
+    return NULL;
+}
+
+/* ---- where a tensor of a checkpoint stands ---- */
+
+/* What may stand before "layers.N." in the language model. */
+static const char *const prefixes[] = {
+    "",
+    "model.",
+    "model.language_model.",
+    "language_model.model.",
+    "language_model.",
+    "backbone.",
+    "transformer.",
+    "thinker.model.",
+    "llm.model.",
+};
+static const char *const lists[] = {"layers.", "blocks.", "h."};
+static const char *const mtp_prefixes[] = {"mtp.", "model.mtp.", "model.mtp_block.", "model.mtp_"};
+
+static const char *skip(const char *s, const char *prefix)
+{
+    size_t n = strlen(prefix);
+    return strncmp(s, prefix, n) ? NULL : s + n;
+}
+
+/* "12.rest": false unless a number and a dot */
+static bool number(const char *s, uint32_t *n, const char **rest)
+{
+    uint64_t v = 0;
+    const char *p = s;
+    for (; *p >= '0' && *p <= '9' && p - s < 9; p++)
+        v = v * 10 + (uint64_t)(*p - '0');
+    if (p == s || *p != '.' || (s[0] == '0' && p - s > 1))
+        return false;
+    *n = (uint32_t)v;
+    *rest = p + 1;
+    return true;
+}
+
+struct hf_place hf_place(const char *name)
+{
+    struct hf_place x = {0};
+    const char *s, *t;
+    for (size_t i = 0; i < sizeof mtp_prefixes / sizeof *mtp_prefixes; i++)
+        if ((s = skip(name, mtp_prefixes[i]))) {
+            x.mtp = true;
+            t = skip(s, "layers.");
+            if (!number(t ? t : s, &x.layer, &x.rest))
+                x.rest = NULL;
+            return x;
+        }
+    for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++) {
+        if (!(s = skip(name, prefixes[i])))
+            continue;
+        for (size_t k = 0; k < sizeof lists / sizeof *lists; k++)
+            if ((t = skip(s, lists[k])) && number(t, &x.layer, &x.rest))
+                return x;
+    }
+    x.other =
+        strstr(name, "vision") || strstr(name, "visual") || strstr(name, "audio") || strstr(name, "talker");
+    return x;
+}
+
+/* ---- by the record ---- */
+
+/* Patterns for classes that no record knows: names that many families share. */
+static const struct family_names usual[] = {
+    {MLP, CORRECTION},
+    {.block = "mlp", .experts = "experts", .router = "router", CORRECTION},
+    {SPARSE, CORRECTION},
+    {.block = "feed_forward", .experts = "experts", .router = "gate", CORRECTION},
+    {.block = "feed_forward", .experts = "experts", .router = "router", CORRECTION},
+    {.block = "mixer", .experts = "experts", .router = "gate", CORRECTION},
+    {.block = "moe", .experts = "experts", .router = "gate", CORRECTION},
+    {.block = "ffn", .experts = "experts", .router = "gate", CORRECTION},
+};
+
+const struct family_names *family_usual_names(uint32_t i)
+{
+    return i < sizeof usual / sizeof *usual ? &usual[i] : NULL;
+}
+
+/* The name in a list that `s` begins with (s is it, or goes on with a dot); *rest: what follows, "" or behind
+ * the dot. */
+static bool in_list(const char *list, const char *s, const char **rest)
+{
+    while (list && *list) {
+        size_t n = strcspn(list, " ");
+        if (!strncmp(list, s, n) && (s[n] == 0 || s[n] == '.')) {
+            *rest = s[n] ? s + n + 1 : s + n;
+            return true;
+        }
+        list += n + (list[n] == ' ');
+    }
+    return false;
+}
+
+struct family_role family_role(const struct family_names *f, const char *rest)
+{
+    struct family_role r = {.role = ROLE_NONE, .axis = -1};
+    const char *m, *end;
+    uint32_t n;
+    if (*f->block && (!(m = skip(rest, f->block)) || *m++ != '.'))
+        return r;
+    if (!*f->block)
+        m = rest;
+    if (in_list(f->whole, m, &end))
+        return r;
+    if (in_list(f->experts, m, &end)) {
+        r.role = ROLE_EXPERT;
+        if (number(end, &n, &r.part))
+            r.number = end;
+        else
+            r.axis = 0;
+    } else if (in_list(f->router, m, &end)) {
+        r.role = ROLE_ROUTER;
+        r.router = end;
+        r.axis = 0;
+    } else if (in_list(f->vectors, m, &end)) {
+        r.role = ROLE_SELECT;
+        r.axis = 0;
+    }
+    return r;
+}

@@ -1,0 +1,112 @@
+/* rules.c - see rules.h. What is written down here and in the families' own files was read from the engine's
+ * graphs (src/models/) and loaders and from the published configs; tests compare every family with a file
+ * that llama.cpp's own converter made. */
+#include "family/rules.h"
+
+const char rules_silu_only[] = "the engine computes SiLU";
+
+const struct name_rule conversion_globals[] = {
+    {"embed_tokens.weight", "token_embd.weight", "VH", HOW_COPY, 0, false},
+    {"embeddings.weight", "token_embd.weight", "VH", HOW_COPY, 0, false},
+    {"norm.weight", "output_norm.weight", "H", HOW_COPY, 0, false},
+    {"norm_f.weight", "output_norm.weight", "H", HOW_COPY, 0, false},
+    {"lm_head.weight", "output.weight", "VH", HOW_COPY, 0, true}, /* required unless tied */
+    {NULL, NULL, NULL, HOW_COPY, 0, false},
+};
+
+const struct name_rule rules_pre_norm[] = {
+    {"input_layernorm.weight", "attn_norm.weight", "H", HOW_COPY, 0, false},
+    END,
+};
+const struct name_rule rules_ffn_norm[] = {
+    {"post_attention_layernorm.weight", "ffn_norm.weight", "H", HOW_COPY, 0, false},
+    END,
+};
+const struct name_rule rules_post_norm[] = {
+    {"post_attention_layernorm.weight", "post_attention_norm.weight", "H", HOW_COPY, 0, false},
+    END,
+};
+const struct name_rule rules_attn[] = {
+    {"self_attn.q_proj.weight", "attn_q.weight", "QH", HOW_COPY, 0, false},
+    {"self_attn.k_proj.weight", "attn_k.weight", "KH", HOW_COPY, 0, false},
+    {"self_attn.v_proj.weight", "attn_v.weight", "KH", HOW_COPY, 0, false},
+    {"self_attn.o_proj.weight", "attn_output.weight", "HQ", HOW_COPY, 0, false},
+    END,
+};
+const struct name_rule rules_attn_permuted[] = {
+    {"self_attn.q_proj.weight", "attn_q.weight", "QH", HOW_PERM, 0, false},
+    {"self_attn.k_proj.weight", "attn_k.weight", "KH", HOW_PERM, 0, false},
+    {"self_attn.v_proj.weight", "attn_v.weight", "KH", HOW_COPY, 0, false},
+    {"self_attn.o_proj.weight", "attn_output.weight", "HQ", HOW_COPY, 0, false},
+    END,
+};
+const struct name_rule rules_qkv_bias[] = {
+    {"self_attn.q_proj.bias", "attn_q.bias", "Q", HOW_COPY, 0, false},
+    {"self_attn.k_proj.bias", "attn_k.bias", "K", HOW_COPY, 0, false},
+    {"self_attn.v_proj.bias", "attn_v.bias", "K", HOW_COPY, 0, false},
+    END,
+};
+const struct name_rule rules_qkv_bias_optional[] = {
+    {"self_attn.q_proj.bias", "attn_q.bias", "Q", HOW_COPY, 0, true},
+    {"self_attn.k_proj.bias", "attn_k.bias", "K", HOW_COPY, 0, true},
+    {"self_attn.v_proj.bias", "attn_v.bias", "K", HOW_COPY, 0, true},
+    END,
+};
+const struct name_rule rules_head_norms[] = {
+    {"self_attn.q_norm.weight", "attn_q_norm.weight", "D", HOW_COPY, 0, false},
+    {"self_attn.k_norm.weight", "attn_k_norm.weight", "D", HOW_COPY, 0, false},
+    END,
+};
+const struct name_rule rules_dense[] = {
+    {"mlp.gate_proj.weight", "ffn_gate.weight", "FH", HOW_COPY, B_DENSE, false},
+    {"mlp.up_proj.weight", "ffn_up.weight", "FH", HOW_COPY, B_DENSE, false},
+    {"mlp.down_proj.weight", "ffn_down.weight", "HF", HOW_COPY, B_DENSE, false},
+    END,
+};
+const struct name_rule rules_moe[] = {
+    {"mlp.gate.weight", "ffn_gate_inp.weight", "EH", HOW_COPY, B_MOE, false},
+    {"mlp.experts.#.gate_proj.weight", "ffn_gate_exps.weight", "XH", HOW_COPY, B_MOE, false},
+    {"mlp.experts.#.up_proj.weight", "ffn_up_exps.weight", "XH", HOW_COPY, B_MOE, false},
+    {"mlp.experts.#.down_proj.weight", "ffn_down_exps.weight", "HX", HOW_COPY, B_MOE, false},
+    END,
+};
+const struct name_rule rules_moe_fused[] = {
+    /* as transformers holds them in memory */
+    {"mlp.experts.gate_up_proj", "ffn_gate_exps.weight", "EGH", HOW_FIRST, B_MOE, false},
+    {"mlp.experts.gate_up_proj", "ffn_up_exps.weight", "EGH", HOW_SECOND, B_MOE, false},
+    {"mlp.experts.down_proj", "ffn_down_exps.weight", "EHX", HOW_COPY, B_MOE, false},
+    END,
+};
+const struct name_rule rules_select_bias[] = {
+    {"mlp.gate.e_score_correction_bias", "exp_probs_b.bias", "E", HOW_COPY, B_MOE, false},
+    END,
+};
+const struct name_rule rules_select_bias_optional[] = {
+    {"mlp.gate.e_score_correction_bias", "exp_probs_b.bias", "E", HOW_COPY, B_MOE, true},
+    END,
+};
+const struct name_rule rules_shared[] = {
+    {"mlp.shared_experts.gate_proj.weight", "ffn_gate_shexp.weight", "SH", HOW_COPY, B_SHARED, false},
+    {"mlp.shared_experts.up_proj.weight", "ffn_up_shexp.weight", "SH", HOW_COPY, B_SHARED, false},
+    {"mlp.shared_experts.down_proj.weight", "ffn_down_shexp.weight", "HS", HOW_COPY, B_SHARED, false},
+    END,
+};
+
+/* ---- for derive functions ---- */
+
+uint64_t model_number(const struct family_model *m, const char *keys, uint64_t other)
+{
+    uint64_t v;
+    return jdoc_u64(m->conf->d, conf_get(m->conf, keys), &v) ? v : other;
+}
+
+void model_dense_first(struct family_model *m, uint64_t lead)
+{
+    for (uint64_t i = 0; i < m->n_blocks; i++)
+        m->kinds[i] = (uint8_t)(B_ATTN | (i < lead ? B_DENSE : B_MOE | (m->f['S'] ? B_SHARED : 0)));
+}
+
+bool model_key_too_large(const char *key, struct err *e)
+{
+    return err_set(e, ERR_INPUT, "config.json: '%s' is larger than the model", key);
+}

@@ -1,0 +1,73 @@
+/* rules.h - what the records of src/family/ are written with; not for others.
+ *
+ * The list of families that have a file of their own, words that many records share, lists of tensor rules
+ * that several families share, and questions of derive functions. */
+#ifndef REAP_FAMILY_RULES_H
+#define REAP_FAMILY_RULES_H
+
+#include "family/conversion.h"
+#include "family/family.h"
+
+/* One record each, in the order in which messages and tables list them; table.c has the others. */
+#define FAMILIES_WITH_FILES(X) \
+    X(qwen3moe)                \
+    X(qwen2moe)                \
+    X(olmoe)                   \
+    X(mixtral)                 \
+    X(gpt_oss)                 \
+    X(llama4)                  \
+    X(deepseek2)               \
+    X(ernie4_5)                \
+    X(glm4moe)                 \
+    X(nemotron_h)
+#define FAMILY_DECLARE(x) extern const struct family family_##x;
+FAMILIES_WITH_FILES(FAMILY_DECLARE)
+
+/* The others; the row behind the last has no class and no arch. */
+extern const struct family family_table[];
+
+/* ---- words ---- */
+#define SOFTMAX_NORM     "softmax, top-k, renormalised"
+#define SOFTMAX          "softmax, top-k, not renormalised"
+#define FUNC_BY_KEY_NORM "softmax or sigmoid by the file's key, top-k, renormalised"
+#define BY_KEYS          "by the file's keys: softmax or sigmoid, top-k, renormalised and scaled where set"
+
+/* .classes = {CLASS("..")}, {"..", &conversion} where there is a conversion; NAMES(MLP, CORRECTION) */
+#define CLASS(text)    \
+    {                  \
+        .name = (text) \
+    }
+#define NAMES(...) .names = {__VA_ARGS__}
+#define MLP        .block = "mlp", .experts = "experts", .router = "gate"
+#define SPARSE     .block = "block_sparse_moe", .experts = "experts", .router = "gate"
+#define CORRECTION .vectors = "e_score_correction_bias expert_bias"
+
+/* ---- tensor rules ---- */
+#define END                                  \
+    {                                        \
+        NULL, NULL, NULL, HOW_COPY, 0, false \
+    }
+extern const struct name_rule rules_pre_norm[];
+extern const struct name_rule rules_ffn_norm[];
+extern const struct name_rule rules_post_norm[];
+extern const struct name_rule rules_attn[];
+extern const struct name_rule rules_attn_permuted[];
+extern const struct name_rule rules_qkv_bias[];
+extern const struct name_rule rules_qkv_bias_optional[];
+extern const struct name_rule rules_head_norms[];
+extern const struct name_rule rules_dense[];
+extern const struct name_rule rules_moe[];
+extern const struct name_rule rules_moe_fused[];
+extern const struct name_rule rules_select_bias[];
+extern const struct name_rule rules_select_bias_optional[];
+extern const struct name_rule rules_shared[];
+
+extern const char rules_silu_only[]; /* why of a must */
+
+/* ---- for derive functions ---- */
+uint64_t model_number(const struct family_model *m, const char *keys, uint64_t other);
+/* The first `lead` blocks are dense, the others have experts, and shared ones if there are any. */
+void model_dense_first(struct family_model *m, uint64_t lead);
+bool model_key_too_large(const char *key, struct err *e); /* sets it, returns false */
+
+#endif
