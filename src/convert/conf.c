@@ -1,12 +1,14 @@
 /* conf.c - what shapes and keys depend on, read from config.json. */
 #include "convert/map.h"
 
+#include "base/limits.h"
 #include "base/mem.h"
 
 #include <math.h>
 #include <string.h>
 
-#define FACT_MAX (1u << 28) /* so that products of two and sums of those stay far inside 64 bits */
+#define FACT_MAX  (1u << 28) /* so that products of two and sums of those stay far inside 64 bits */
+#define HEADS_MAX 65536      /* and of three: heads, their number and size */
 
 static bool bad_value(const struct conf *c, uint32_t node, const char *want, struct err *e)
 {
@@ -57,10 +59,14 @@ static bool check_counts(const struct plan_in *in, struct err *e)
         uint64_t max;
         const char *what;
     } need[] = {
-        {'V', FACT_MAX, "vocabulary"},      {'H', FACT_MAX, "hidden size"},
-        {'L', 4096, "number of layers"},    {'N', 65536, "number of heads"},
-        {'M', 65536, "number of KV heads"}, {'D', 65536, "head size"},
-        {'E', 65536, "number of experts"},  {'T', 65536, "number of chosen experts"},
+        {'V', FACT_MAX, "vocabulary"},
+        {'H', FACT_MAX, "hidden size"},
+        {'L', LIMIT_LAYERS, "number of layers"},
+        {'N', HEADS_MAX, "number of heads"},
+        {'M', HEADS_MAX, "number of KV heads"},
+        {'D', HEADS_MAX, "head size"},
+        {'E', LIMIT_EXPERTS, "number of experts"},
+        {'T', LIMIT_EXPERTS, "number of chosen experts"},
         {'X', FACT_MAX, "expert's size"},
     };
     for (size_t i = 0; i < sizeof need / sizeof *need; i++) {

@@ -3,6 +3,7 @@
  * An object of layers ("0": {...}); in each total_tokens, activation_counts, activation_frequency,
  * avg_gate_weight, ean_mean, reap, never_activated. Means have 6 digits. No model, no top-k, no squares, no
  * maxima, no halves: all goes into the even half. */
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "import/import.h"
@@ -29,8 +30,8 @@ static struct item *list_layers(json_t *doc, struct err *e)
     const char *key;
     json_t *v;
     uint32_t n = 0;
-    if (!json_is_object(doc) || !json_object_size(doc) || json_object_size(doc) > 4096) {
-        err_set(e, ERR_INPUT, "expected an object of 1 to 4096 layers, as " FORMAT " writes it");
+    if (!json_is_object(doc) || !json_object_size(doc) || json_object_size(doc) > LIMIT_LAYERS) {
+        err_set(e, ERR_INPUT, "expected an object of 1 to %d layers, as " FORMAT " writes it", LIMIT_LAYERS);
         return NULL;
     }
     struct item *it = xcalloc(json_object_size(doc), sizeof *it);
@@ -138,8 +139,8 @@ static struct stats *read_all(const struct import_opts *o, const struct item *it
         il[i] = it[i].il;
     if (json_need_arr(it[0].o, "activation_counts", "first layer", &counts, e)) {
         size_t experts = json_array_size(counts);
-        if (experts < 1 || experts > 65536)
-            err_set(e, ERR_INPUT, "%zu experts: expected 1 to 65536", experts);
+        if (experts < 1 || experts > LIMIT_EXPERTS)
+            err_set(e, ERR_INPUT, "%zu experts: expected 1 to %d", experts, LIMIT_EXPERTS);
         else
             s = import_begin(o, FORMAT, il, n, (uint32_t)experts, e);
     }

@@ -4,6 +4,7 @@
  * [row length, experts], the sums of the squares of what went in. The old .dat form has no counts per expert.
  * Counts are float32, exact up to 2^24. */
 #include "base/file.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -65,7 +66,7 @@ static bool read_counts(const struct gg_file *f, struct stats *s, struct stats_l
         if (!(v[j] >= 0) || v[j] > 0x1p53f || floorf(v[j]) != v[j])
             ok = err_set(e, ERR_INPUT, "tensor '%s': the count of expert %u is %g", t->name, j, (double)v[j]);
         else
-            sum += l->half[EVEN][j].count = (uint64_t)v[j]; /* at most 65536 x 2^53 */
+            sum += l->half[EVEN][j].count = (uint64_t)v[j]; /* at most LIMIT_EXPERTS x 2^53 */
         if (ok && v[j] >= 0x1p24f)
             log_warn("tensor '%s': the count of expert %u is only exact to 24 bits", t->name, j);
     }
@@ -193,7 +194,7 @@ static struct stats *read_all(const struct gg_file *f, const struct import_opts 
         return NULL;
     uint64_t experts = find_counts(f, il[0])->ne[1];
     struct stats *s = NULL;
-    if (experts < 2 || experts > 65536)
+    if (experts < 2 || experts > LIMIT_EXPERTS)
         err_set(e, ERR_INPUT, "tensor '%s' holds %llu counts, expected one for each expert",
                 find_counts(f, il[0])->name, (unsigned long long)experts);
     else if (!o->view && (o->n_used < 1 || o->n_used > experts))

@@ -1,5 +1,6 @@
 /* plan.c - see plan.h. */
 #include "model/plan.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -54,8 +55,9 @@ static bool read_plan(struct plan *p, struct err *e)
         return err_set(e, ERR_INPUT, "schema is '%.60s', expected '%s'", schema, SCHEMA);
     if (!json_need_u64(p->doc, "n_keep", "plan", &n, e) || !json_need_obj(p->doc, "keep", "plan", &keep, e))
         return false;
-    if (n < 1 || n > 65536)
-        return err_set(e, ERR_INPUT, "n_keep is %llu, expected 1 to 65536", (unsigned long long)n);
+    if (n < 1 || n > LIMIT_EXPERTS)
+        return err_set(e, ERR_INPUT, "n_keep is %llu, expected 1 to %d", (unsigned long long)n,
+                       LIMIT_EXPERTS);
     if (json_object_size(keep) == 0)
         return err_set(e, ERR_INPUT,
                        "'keep' has no layers (0 entries), expected one for each layer with experts");

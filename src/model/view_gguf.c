@@ -2,13 +2,11 @@
  * same in all families (rules in family/names.c). */
 #include "model/view_gguf.h"
 #include "base/file.h"
+#include "base/limits.h"
 #include "base/mem.h"
 #include "base/text.h"
 
 #include <string.h>
-
-#define MAX_EXPERTS 1024 /* LLAMA_MAX_EXPERTS */
-#define MAX_BLOCKS  512  /* LLAMA_MAX_LAYERS */
 
 /* A key of the architecture: "<arch>.<suffix>". */
 static const struct gg_key *arch_key(const struct view *v, const char *suffix)
@@ -75,10 +73,10 @@ static bool read_counts(struct view *v, struct err *e)
         return err_set(e, ERR_INPUT,
                        "is a dense model (key '%s.expert_count' is absent or 0), there is nothing to prune",
                        a);
-    if (v->shape.n_experts > MAX_EXPERTS)
+    if (v->shape.n_experts > LIMIT_ENGINE_EXPERTS)
         return err_set(e, ERR_INPUT, "key '%s.expert_count' is %u, the engine knows at most %d", a,
-                       v->shape.n_experts, MAX_EXPERTS);
-    if (!count_key(v, "block_count", -1, MAX_BLOCKS, &v->n_blocks, e) ||
+                       v->shape.n_experts, LIMIT_ENGINE_EXPERTS);
+    if (!count_key(v, "block_count", -1, LIMIT_ENGINE_LAYERS, &v->n_blocks, e) ||
         !count_key(v, "nextn_predict_layers", 0, v->n_blocks, &v->n_mtp, e))
         return false;
     if (v->n_blocks == 0)
@@ -87,8 +85,8 @@ static bool read_counts(struct view *v, struct err *e)
         return err_set(e, ERR_INPUT,
                        "key '%s.block_count' is %u, the engine needs at least %u for this architecture", a,
                        v->n_blocks, v->family->min_blocks);
-    if (!count_key(v, "expert_group_count", 1, MAX_EXPERTS, &v->shape.n_groups, e) ||
-        !count_key(v, "expert_group_used_count", 1, MAX_EXPERTS, &v->shape.n_groups_used, e))
+    if (!count_key(v, "expert_group_count", 1, LIMIT_ENGINE_EXPERTS, &v->shape.n_groups, e) ||
+        !count_key(v, "expert_group_used_count", 1, LIMIT_ENGINE_EXPERTS, &v->shape.n_groups_used, e))
         return false;
     if (v->shape.n_groups == 0)
         v->shape.n_groups = 1;

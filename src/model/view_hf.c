@@ -4,15 +4,13 @@
  * share is an error here and never a surprise in a pruned model. */
 #include "model/view_hf.h"
 #include "base/file.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "hf/config.h"
 
 #include <string.h>
-
-#define MAX_EXPERTS 65536 /* no engine knows more than 1024; a bound for our tables */
-#define MAX_BLOCKS  4096
 
 struct part { /* a tensor of a single expert */
     const struct view_tensor *x;
@@ -41,7 +39,7 @@ struct reading {
     struct view *v;
     struct part *parts;
     size_t n_parts, cap;
-    struct block *blocks; /* MAX_BLOCKS */
+    struct block *blocks; /* LIMIT_LAYERS */
     uint32_t n_trunk;     /* blocks of the trunk */
     bool packed;          /* some weights hold more than one value per element */
 };
@@ -115,9 +113,9 @@ static bool read_family(struct view *v, struct err *e)
 static bool read_counts(struct view *v, struct err *e)
 {
     const struct hf_counts *c = &folder(v)->counts;
-    if (c->n_experts > MAX_EXPERTS)
+    if (c->n_experts > LIMIT_EXPERTS)
         return err_set(e, ERR_INPUT, "config.json: %llu experts, expected at most %d",
-                       (unsigned long long)c->n_experts, MAX_EXPERTS);
+                       (unsigned long long)c->n_experts, LIMIT_EXPERTS);
     if (!c->n_used)
         return err_set(e, ERR_INPUT,
                        "config.json: the number of experts per token is missing "
@@ -247,7 +245,7 @@ static bool read_tensor(struct reading *r, uint64_t i, struct err *e)
         return true;
     }
     uint32_t il = p.layer + (p.mtp ? r->n_trunk : 0);
-    if (p.layer >= MAX_BLOCKS || il >= MAX_BLOCKS)
+    if (p.layer >= LIMIT_LAYERS || il >= LIMIT_LAYERS)
         return err_set(e, ERR_INPUT, "tensor '%s': layer %u is out of range", x->name, p.layer);
     x->layer = (int32_t)il;
     x->mtp = il >= r->n_trunk;
@@ -403,10 +401,11 @@ static uint32_t trunk_blocks(const struct view *v)
 {
     uint32_t n = 0;
     if (folder(v)->counts.n_layers)
-        return folder(v)->counts.n_layers < MAX_BLOCKS ? (uint32_t)folder(v)->counts.n_layers : MAX_BLOCKS;
+        return folder(v)->counts.n_layers < LIMIT_LAYERS ? (uint32_t)folder(v)->counts.n_layers
+                                                         : LIMIT_LAYERS;
     for (uint64_t i = 0; i < folder(v)->c->n_tensors; i++) {
         struct hf_place p = hf_place(folder(v)->c->tensors[i].name);
-        if (p.rest && !p.mtp && p.layer < MAX_BLOCKS && p.layer >= n)
+        if (p.rest && !p.mtp && p.layer < LIMIT_LAYERS && p.layer >= n)
             n = p.layer + 1;
     }
     return n;
@@ -459,7 +458,7 @@ static bool read_folder(struct view *v, struct err *e)
         v->files[i] = (struct view_file){f->c->files[i].path, f->c->files[i].fd, f->c->files[i].size};
     v->n_tensors = f->c->n_tensors;
     v->tensors = xcalloc(v->n_tensors ? v->n_tensors : 1, sizeof *v->tensors);
-    r.blocks = xcalloc(MAX_BLOCKS, sizeof *r.blocks);
+    r.blocks = xcalloc(LIMIT_LAYERS, sizeof *r.blocks);
     bool ok = fill(&r, e);
     free(r.blocks);
     free(r.parts);

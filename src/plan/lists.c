@@ -2,13 +2,13 @@
 #include "plan/lists.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/limits.h"
 #include "base/mem.h"
 
 #include <string.h>
 
-#define MAX_BYTES  (64ull << 20)
-#define MAX_ID     65535
-#define MAX_LAYERS 4096
+#define MAX_BYTES (64ull << 20)
+#define MAX_ID    (LIMIT_EXPERTS - 1)
 
 void lists_clear(struct id_lists *l)
 {
@@ -27,9 +27,9 @@ static int by_il(const void *a, const void *b)
 /* A new, empty list of a layer. */
 static struct id_list *add_layer(struct id_lists *out, uint64_t il, struct err *e)
 {
-    if (il > INT32_MAX || out->n == MAX_LAYERS) {
+    if (il > INT32_MAX || out->n == LIMIT_LAYERS) {
         err_set(e, ERR_INPUT, "layer %llu: expected at most %u layers with numbers below 2^31",
-                (unsigned long long)il, MAX_LAYERS);
+                (unsigned long long)il, LIMIT_LAYERS);
         return NULL;
     }
     out->l = xrealloc(out->l, (size_t)out->n + 1, sizeof *out->l);

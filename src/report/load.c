@@ -5,6 +5,7 @@
  * that no section needs to ask again: same layers, ids in range, one model. */
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "report/page_part.h"
@@ -136,11 +137,12 @@ static bool check_plan(struct page *p, struct err *e)
     if (s && q->n_layers != s->n_layers)
         return err_set(e, ERR_INPUT, "%s has %u layers, %s has %u", p->o->plan, q->n_layers, p->o->stats,
                        s->n_layers);
-    if (!q->n_layers || q->n_layers > 4096)
-        return err_set(e, ERR_INPUT, "%s: keep has %u layers, expected 1 to 4096", p->o->plan, q->n_layers);
+    if (!q->n_layers || q->n_layers > LIMIT_LAYERS)
+        return err_set(e, ERR_INPUT, "%s: keep has %u layers, expected 1 to %d", p->o->plan, q->n_layers,
+                       LIMIT_LAYERS);
     p->guessed = !n;
     n = n ? n : (uint64_t)top + 1;
-    if (top >= n || n > 65536)
+    if (top >= n || n > LIMIT_EXPERTS)
         return err_set(e, ERR_INPUT, "%s: expert %u is out of range, there are %llu experts", p->o->plan, top,
                        (unsigned long long)n);
     p->n_experts = (uint32_t)n;

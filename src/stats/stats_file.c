@@ -4,6 +4,7 @@
  * are for readers and other programs; when reading, they are checked against the halves, so that an edited
  * file is noticed. */
 #include "base/file.h"
+#include "base/limits.h"
 #include "base/mem.h"
 #include "stats/stats.h"
 
@@ -235,10 +236,10 @@ static struct stats *read_stats(const json_t *o, struct err *e)
     if (!json_need_obj(o, "model", "stats", &model, e) || !json_need_obj(o, "layers", "stats", &layers, e) ||
         !json_need_u64(model, "n_experts", "model", &n_experts, e))
         return NULL;
-    if (n_experts < 1 || n_experts > 65536 || json_object_size(layers) < 1 ||
-        json_object_size(layers) > 4096) {
-        err_set(e, ERR_INPUT, "%llu experts in %zu layers: expected 1 to 65536 in 1 to 4096",
-                (unsigned long long)n_experts, json_object_size(layers));
+    if (n_experts < 1 || n_experts > LIMIT_EXPERTS || json_object_size(layers) < 1 ||
+        json_object_size(layers) > LIMIT_LAYERS) {
+        err_set(e, ERR_INPUT, "%llu experts in %zu layers: expected 1 to %d in 1 to %d",
+                (unsigned long long)n_experts, json_object_size(layers), LIMIT_EXPERTS, LIMIT_LAYERS);
         return NULL;
     }
     struct stats *s = stats_new((uint32_t)json_object_size(layers), 0);
