@@ -1,6 +1,6 @@
 /* main.c - finds the command, parses its options, prints an error, gives the exit status. The only place that
  * exits. */
-#include "base/log.h"
+#include "base/near.h"
 #include "base/sig.h"
 #include "cmd/cmd.h"
 
@@ -8,31 +8,65 @@
 #include <string.h>
 #include <unistd.h>
 
+/* What a command takes, with the options of all commands behind its own. */
+struct command {
+    char name[32];
+    const struct opt *tables[8];
+    struct opt_spec spec;
+};
+
+static const struct opt_spec *spec_of(struct command *x, const struct cmd *c)
+{
+    size_t n = 0;
+    for (; c->opts[n]; n++)
+        x->tables[n] = c->opts[n];
+    x->tables[n++] = common_opts;
+    x->tables[n] = NULL;
+    snprintf(x->name, sizeof x->name, "reap %s", c->name);
+    x->spec = (struct opt_spec){x->name, c->usage, x->tables, c->min_args, c->max_args};
+    return &x->spec;
+}
+
 static void usage(struct buf *b)
 {
-    buf_str(b, "reap " REAP_VERSION
-               ": expert pruning for Mixture-of-Experts models (REAP)\n\nusage: reap COMMAND [OPTIONS]\n\n");
-    for (size_t i = 0; cmds[i]; i++)
-        buf_fmt(b, "  %-10s %s\n", cmds[i]->name, cmds[i]->summary);
-    buf_str(
+    uint32_t width = opt_width();
+    opt_wrap(b, "reap " REAP_VERSION ": expert pruning for Mixture-of-Experts models (REAP)", 0, 0, width);
+    buf_str(b, "\nusage: reap COMMAND [OPTIONS]\n\n");
+    for (size_t i = 0; cmds[i]; i++) {
+        buf_fmt(b, "  %-10s ", cmds[i]->name);
+        opt_wrap(b, cmds[i]->summary, 13, 13, width);
+    }
+    buf_char(b, '\n');
+    opt_wrap(
         b,
-        "\nreap COMMAND --help shows a command's options. Exit status: 0 done, 1 failed, 2 bad input or usage,\n"
-        "3 a check did not hold, 130 interrupted.\n");
+        "reap COMMAND --help shows a command's options. Exit status: 0 done, 1 failed, 2 bad input or usage, "
+        "3 a check did not hold, 130 interrupted.",
+        0, 0, width);
 }
 
 static void command_help(struct buf *b, const struct cmd *c)
 {
-    buf_fmt(b, "usage: reap %s %s\n\n%s\n", c->name, c->usage, c->summary);
-    opt_help(b, c->opts);
-    opt_help(b, (const struct opt *const[]){common_opts, NULL});
+    struct command x;
+    uint32_t width = opt_width();
+    const struct opt_spec *s = spec_of(&x, c);
+    opt_usage(b, s, width);
+    buf_char(b, '\n');
+    opt_wrap(b, c->summary, 0, 0, width);
+    opt_help(b, s, width);
     buf_fmt(b, "\nExample:\n%s", c->example);
 }
 
-static const struct cmd *find(const char *name)
+/* NULL with *e. */
+static const struct cmd *find(const char *name, struct err *e)
 {
-    for (size_t i = 0; cmds[i]; i++)
+    struct near n = {.typed = name};
+    for (size_t i = 0; cmds[i]; i++) {
         if (!strcmp(cmds[i]->name, name))
             return cmds[i];
+        near_try(&n, cmds[i]->name);
+    }
+    err_set(e, ERR_INPUT, "'%s' is not a command%s%s%s reap --help lists them", name,
+            n.best ? ": did you mean " : ";", n.best ? n.best : "", n.best ? "?" : "");
     return NULL;
 }
 
@@ -46,20 +80,10 @@ static bool wants_help(int argc, char **argv)
 
 static bool run(const struct cmd *c, int argc, char **argv, struct err *e)
 {
-    const struct opt *tables[8];
+    struct command x;
     struct opt_list args = {0};
-    size_t n = 0;
-    for (; c->opts[n]; n++)
-        tables[n] = c->opts[n];
-    tables[n++] = common_opts;
-    tables[n] = NULL;
     engine_opts_default(&cmd_engine);
-    bool ok = opt_parse(argc, argv, tables, &args, e);
-    if (ok && (args.n < c->min_args || args.n > c->max_args))
-        ok = err_set(e, ERR_INPUT, "%s operand%s%s%s; usage: reap %s %s",
-                     args.n < c->min_args ? "missing" : "unexpected", args.n > c->max_args ? " '" : "",
-                     args.n > c->max_args ? args.v[c->max_args] : "", args.n > c->max_args ? "'" : "",
-                     c->name, c->usage);
+    bool ok = opt_parse(argc, argv, spec_of(&x, c), &args, e);
     cmd_finish_options();
     ok = ok && c->run(args.v, args.n, e);
     opt_list_clear(&args);
@@ -96,20 +120,19 @@ int main(int argc, char **argv)
         buf_fmt(&b, "reap %s (%s)\n", REAP_VERSION, engine_version());
         cmd_print(&b, &e);
     } else if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
-        const struct cmd *c = argc > 2 ? find(argv[2]) : NULL;
+        const struct cmd *c = argc > 2 ? find(argv[2], &e) : NULL;
         if (c)
             command_help(&b, c);
-        else
+        else if (argc == 2)
             usage(&b);
-        cmd_print(&b, &e);
+        if (b.n)
+            cmd_print(&b, &e);
     } else {
-        const struct cmd *c = find(argv[1]);
-        if (!c) {
-            err_set(&e, ERR_INPUT, "'%s' is not a command; reap --help lists them", argv[1]);
-        } else if (wants_help(argc - 2, argv + 2)) {
+        const struct cmd *c = find(argv[1], &e);
+        if (c && wants_help(argc - 2, argv + 2)) {
             command_help(&b, c);
             cmd_print(&b, &e);
-        } else {
+        } else if (c) {
             run(c, argc - 2, argv + 2, &e);
         }
     }

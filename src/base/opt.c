@@ -1,11 +1,20 @@
-/* opt.c - see opt.h. */
+/* opt.c - parses a command line by its records; see opt.h. */
 #include "base/opt.h"
 #include "base/mem.h"
+#include "base/near.h"
 #include "base/text.h"
 
+#include <math.h>
 #include <string.h>
 
-void opt_list_add(struct opt_list *l, const char *s)
+#define MAX_ROWS 128u /* of all tables of a command */
+
+struct parser {
+    const struct opt_spec *spec;
+    bool given[MAX_ROWS];
+};
+
+static void list_add(struct opt_list *l, const char *s)
 {
     GROW(l->v, l->n, l->cap);
     l->v[l->n++] = s;
@@ -17,114 +26,343 @@ void opt_list_clear(struct opt_list *l)
     *l = (struct opt_list){0};
 }
 
-/* The option that `arg` (with its dashes) names, and the value that is glued to it ("--a=v", "-ov"), if
- * any. */
-static const struct opt *find(const char *arg, const struct opt *const *tables, const char **glued)
+/* ---- names ---- */
+
+static bool is_long(const char *arg, const char *name, const char **glued)
 {
-    const struct opt *prefix = NULL;
+    size_t n = name ? strlen(name) : 0;
+    if (!n || strncmp(arg, "--", 2) != 0 || strncmp(arg + 2, name, n) != 0 ||
+        (arg[2 + n] && arg[2 + n] != '='))
+        return false;
+    *glued = arg[2 + n] ? arg + 3 + n : NULL;
+    return true;
+}
+
+/* The row that `arg` (with its dashes) names, and the value that is glued to it ("--a=v", "-ov"), if any. */
+static const struct opt *find(const struct parser *p, const char *arg, uint32_t *row, const char **glued)
+{
+    const struct opt *o, *prefix = NULL;
     *glued = NULL;
-    for (size_t t = 0; tables[t]; t++)
-        for (const struct opt *o = tables[t]; o->kind != OPT_END; o++) {
-            size_t n = strlen(o->name);
-            if (o->kind == OPT_HEAD)
-                continue;
-            if (!strncmp(arg, "--", 2) && !strncmp(arg + 2, o->name, n) &&
-                (!arg[2 + n] || arg[2 + n] == '=')) {
-                *glued = arg[2 + n] ? arg + 3 + n : NULL;
-                return o;
-            }
-            if (!o->alias)
-                continue;
-            if (!strcmp(arg, o->alias))
-                return o;
-            if (strlen(o->alias) == 2 && !strncmp(arg, o->alias, 2) && arg[1] != '-' && o->kind != OPT_FLAG)
-                prefix = o;
+    for (uint32_t i = 0; (o = opt_at(p->spec->tables, i)); i++) {
+        if (o->kind == OPT_KIND_HEADING)
+            continue;
+        if (is_long(arg, o->name, glued) || is_long(arg, o->also, glued) ||
+            (o->alias && !strcmp(arg, o->alias))) {
+            *row = i;
+            return o;
         }
+        if (o->alias && strlen(o->alias) == 2 && !strncmp(arg, o->alias, 2) && arg[1] != '-' &&
+            o->kind != OPT_KIND_FLAG) {
+            prefix = o;
+            *row = i;
+        }
+    }
     if (prefix)
         *glued = arg + 2;
     return prefix;
 }
 
-static bool set_number(const struct opt *o, const char *v, struct err *e)
+static bool unknown(const struct parser *p, const char *arg, struct err *e)
+{
+    struct buf typed = {0};
+    const struct opt *o;
+    const char *name = arg + strspn(arg, "-");
+    buf_add(&typed, name, strcspn(name, "="));
+    struct near n = {.typed = typed.s ? typed.s : ""};
+    for (uint32_t i = 0; (o = opt_at(p->spec->tables, i)); i++) {
+        if (o->kind == OPT_KIND_HEADING)
+            continue;
+        near_try(&n, o->name);
+        if (o->also)
+            near_try(&n, o->also);
+    }
+    err_set(e, ERR_INPUT, "unknown option '%s'%s%s%s %s --help lists them", arg,
+            n.best ? ": did you mean --" : ";", n.best ? n.best : "", n.best ? "?" : "", p->spec->name);
+    buf_clear(&typed);
+    return false;
+}
+
+/* ---- values ---- */
+
+static bool out_of_range(const struct opt *o, const char *v, struct err *e)
+{
+    return err_set(e, ERR_INPUT, "--%s: %s is out of range, expected %.15g to %.15g", o->name, v, o->min,
+                   o->max);
+}
+
+static bool set_int(const struct opt *o, const char *v, struct err *e)
+{
+    int64_t i;
+    if (!parse_i64(v, &i))
+        return err_set(e, ERR_INPUT, "--%s: '%s' is not a whole number", o->name, v);
+    if ((double)i < o->min || (double)i > o->max)
+        return out_of_range(o, v, e);
+    *(int64_t *)o->to = i;
+    return true;
+}
+
+static bool set_real(const struct opt *o, const char *v, struct err *e)
 {
     double d;
-    int64_t i;
-    bool ok = o->kind == OPT_INT ? parse_i64(v, &i) : parse_f64(v, &d);
-    if (!ok)
-        return err_set(e, ERR_INPUT, "--%s: '%s' is not %s", o->name, v,
-                       o->kind == OPT_INT ? "a whole number" : "a number");
-    if (o->kind == OPT_INT)
-        d = (double)i;
+    if (!parse_f64(v, &d))
+        return err_set(e, ERR_INPUT, "--%s: '%s' is not a number", o->name, v);
     if (d < o->min || d > o->max)
-        return err_set(e, ERR_INPUT, "--%s: %s is out of range, expected %.15g to %.15g", o->name, v, o->min,
-                       o->max);
-    if (o->kind == OPT_INT)
-        *(int64_t *)o->to = i;
-    else
-        *(double *)o->to = d;
+        return out_of_range(o, v, e);
+    *(double *)o->to = d;
     return true;
+}
+
+/* A number with one of the units (letters) behind it, or without; *unit: its place, -1 without. */
+static bool with_unit(const char *v, const char *units, double *out, int *unit)
+{
+    char number[40];
+    size_t n = strlen(v);
+    const char *u = n ? strchr(units, v[n - 1]) : NULL;
+    if (n >= sizeof number)
+        return false;
+    snprintf(number, sizeof number, "%.*s", (int)(u ? n - 1 : n), v);
+    *unit = u ? (int)(u - units) : -1;
+    return parse_f64(number, out);
+}
+
+static bool set_share(const struct opt *o, const char *v, struct err *e)
+{
+    double d;
+    int unit;
+    if (!with_unit(v, "%", &d, &unit) || d < 0)
+        return err_set(e, ERR_INPUT, "--%s '%s': expected 2%% or 0.02", o->name, v);
+    *(double *)o->to = unit < 0 ? d : d / 100;
+    return true;
+}
+
+static bool set_duration(const struct opt *o, const char *v, struct err *e)
+{
+    static const double secs[] = {1, 60, 3600};
+    double d;
+    int unit;
+    if (!with_unit(v, "smh", &d, &unit))
+        return err_set(e, ERR_INPUT, "--%s '%s': expected a time such as 600, 10m or 2h", o->name, v);
+    d *= unit < 0 ? 1 : secs[unit];
+    if (d < o->min || d > o->max)
+        return out_of_range(o, v, e);
+    *(double *)o->to = d;
+    return true;
+}
+
+static bool not_known(const struct opt *o, const char *v, struct err *e)
+{
+    struct near n = {.typed = v};
+    struct buf all = {0};
+    for (uint32_t i = 0; opt_choice(o->choices, i); i++) {
+        near_try(&n, opt_choice(o->choices, i));
+        buf_fmt(&all, "%s%s", i ? ", " : "", opt_choice(o->choices, i));
+    }
+    err_set(e, ERR_INPUT, "--%s '%s' is not known: %s%s%sit is one of %s", o->name, v,
+            n.best ? "did you mean " : "", n.best ? n.best : "", n.best ? "? " : "", all.s);
+    buf_clear(&all);
+    return false;
+}
+
+static bool choose(const struct opt *o, const char *v, uint32_t *out, struct err *e)
+{
+    if (o->choices->find)
+        return o->choices->find(v, out) || not_known(o, v, e);
+    for (uint32_t i = 0; opt_choice(o->choices, i); i++)
+        if (!strcmp(v, opt_choice(o->choices, i))) {
+            *out = i;
+            return true;
+        }
+    return not_known(o, v, e);
+}
+
+static bool set_word(const struct opt *o, const char *v, struct err *e)
+{
+    uint32_t i;
+    if (!choose(o, v, &i, e))
+        return false;
+    *(const char **)o->to = opt_choice(o->choices, i);
+    return true;
+}
+
+static bool add_pick(const struct opt *o, const char *v, struct err *e)
+{
+    struct opt_picks *l = o->to;
+    GROW(l->v, l->n, l->cap);
+    return choose(o, v, &l->v[l->n++], e);
+}
+
+static bool add_ratio(const struct opt *o, const char *v, struct err *e)
+{
+    struct opt_ratios *l = o->to;
+    GROW(l->v, l->n, l->cap);
+    double *d = &l->v[l->n++];
+    return (parse_f64(v, d) && *d >= 0 && *d < 1) ||
+           err_set(e, ERR_INPUT, "--%s: '%s' is not a share from 0 to below 1", o->name, v);
+}
+
+/* "a,b,c"; the list before is forgotten. */
+static bool set_list(const struct opt *o, const char *v, uint32_t *n,
+                     bool (*add)(const struct opt *o, const char *v, struct err *e), struct err *e)
+{
+    char *s = xstrdup(v), *save = NULL;
+    bool ok = true;
+    *n = 0;
+    for (char *x = strtok_r(s, ",", &save); ok && x; x = strtok_r(NULL, ",", &save))
+        ok = add(o, x, e);
+    free(s);
+    return ok && (*n || err_set(e, ERR_INPUT, "--%s: the list is empty", o->name));
 }
 
 static bool set(const struct opt *o, const char *v, struct err *e)
 {
-    if (o->seen)
-        *o->seen = true;
     switch (o->kind) {
-    case OPT_FLAG: *(bool *)o->to = true; return true;
-    case OPT_STR: *(const char **)o->to = v; return true;
-    case OPT_LIST: opt_list_add(o->to, v); return true;
-    case OPT_SIZE:
+    case OPT_KIND_FLAG: *(bool *)o->to = true; return true;
+    case OPT_KIND_INT: return set_int(o, v, e);
+    case OPT_KIND_REAL: return set_real(o, v, e);
+    case OPT_KIND_SHARE: return set_share(o, v, e);
+    case OPT_KIND_DURATION: return set_duration(o, v, e);
+    case OPT_KIND_SIZE:
         return parse_size(v, o->to) ||
                err_set(e, ERR_INPUT, "--%s: '%s' is not a size such as 9.5G, 800M or 12GiB", o->name, v);
-    case OPT_INT:
-    case OPT_REAL: return set_number(o, v, e);
-    case OPT_HEAD:
-    case OPT_END: break;
+    case OPT_KIND_STR:
+    case OPT_KIND_PATH:
+    case OPT_KIND_DIR: *(const char **)o->to = v; return true;
+    case OPT_KIND_PATHS: list_add(o->to, v); return true;
+    case OPT_KIND_CHOICE: return choose(o, v, o->to, e);
+    case OPT_KIND_WORD: return set_word(o, v, e);
+    case OPT_KIND_PICKS: return set_list(o, v, &((struct opt_picks *)o->to)->n, add_pick, e);
+    case OPT_KIND_RATIOS: return set_list(o, v, &((struct opt_ratios *)o->to)->n, add_ratio, e);
+    case OPT_KIND_HEADING:
+    case OPT_KIND_END: break;
     }
+    BUG("an option of no kind");
+}
+
+/* ---- the whole line ---- */
+
+static void set_defaults(const struct opt_spec *s)
+{
+    struct err e = {0};
+    const struct opt *o;
+    for (uint32_t i = 0; (o = opt_at(s->tables, i)); i++) {
+        if (i >= MAX_ROWS)
+            BUG("too many options");
+        if (o->dflt && !set(o, o->dflt, &e))
+            BUG("a default that its own row does not take");
+    }
+}
+
+static bool parse_one(struct parser *p, int n, char **argv, int *at, struct err *e)
+{
+    const char *v;
+    uint32_t row = 0;
+    const struct opt *o = find(p, argv[*at], &row, &v);
+    if (!o)
+        return unknown(p, argv[*at], e);
+    if (o->kind == OPT_KIND_FLAG && v)
+        return err_set(e, ERR_INPUT, "--%s takes no value", o->name);
+    if (o->kind != OPT_KIND_FLAG && !v) {
+        if (++*at == n)
+            return err_set(e, ERR_INPUT, "--%s needs a value (%s)", o->name, o->arg);
+        v = argv[*at];
+    }
+    p->given[row] = true;
+    if (o->seen)
+        *o->seen = true;
+    return set(o, v, e);
+}
+
+static int usage_len(const struct opt_spec *s) /* of the first form */
+{
+    return (int)strcspn(s->usage, "\n");
+}
+
+static bool check_operands(const struct opt_spec *s, const struct opt_list *args, struct err *e)
+{
+    if (args->n >= s->min_args && args->n <= s->max_args)
+        return true;
+    bool few = args->n < s->min_args;
+    return err_set(e, ERR_INPUT, "%s operand%s%s%s; usage: %s %.*s", few ? "missing" : "unexpected",
+                   few ? "" : " '", few ? "" : args->v[s->max_args], few ? "" : "'", s->name, usage_len(s),
+                   s->usage);
+}
+
+/* "--a, --b and --c" */
+static void list_group(struct buf *b, const struct opt_spec *s, char group)
+{
+    const struct opt *o, *last = NULL;
+    uint32_t n = 0;
+    for (uint32_t i = 0; (o = opt_at(s->tables, i)); i++) {
+        if (o->group != group)
+            continue;
+        if (last)
+            buf_fmt(b, "%s--%s", n++ ? ", " : "", last->name);
+        last = o;
+    }
+    if (last)
+        buf_fmt(b, "%s--%s", n ? " and " : "", last->name);
+}
+
+bool opt_need_group(const struct opt_spec *s, char group, struct err *e)
+{
+    struct buf b = {0};
+    list_group(&b, s, group);
+    err_set(e, ERR_INPUT, "give one of %s", b.s);
+    buf_clear(&b);
     return false;
 }
 
-bool opt_parse(int n, char **argv, const struct opt *const *tables, struct opt_list *rest, struct err *e)
+static bool check_group(const struct parser *p, uint32_t row, const struct opt *o, struct err *e)
 {
-    for (int i = 0; i < n; i++) {
-        const char *a = argv[i], *v;
-        if (a[0] != '-' || !a[1]) {
-            opt_list_add(rest, a);
+    const struct opt *x;
+    uint32_t n = 0;
+    const struct opt *other = NULL;
+    for (uint32_t i = 0; (x = opt_at(p->spec->tables, i)); i++) {
+        if (x->group != o->group)
             continue;
-        }
-        if (!strcmp(a, "--")) {
-            while (++i < n)
-                opt_list_add(rest, argv[i]);
-            break;
-        }
-        const struct opt *o = find(a, tables, &v);
-        if (!o)
-            return err_set(e, ERR_INPUT, "unknown option '%s'", a);
-        if (o->kind == OPT_FLAG && v)
-            return err_set(e, ERR_INPUT, "--%s takes no value", o->name);
-        if (o->kind != OPT_FLAG && !v) {
-            if (++i == n)
-                return err_set(e, ERR_INPUT, "--%s needs a value (%s)", o->name, o->arg);
-            v = argv[i];
-        }
-        if (!set(o, v, e))
+        n++;
+        if (i > row && p->given[i] && !other)
+            other = x;
+    }
+    if (!other)
+        return true;
+    struct buf b = {0};
+    if (n > 2) {
+        buf_str(&b, ": give one of ");
+        list_group(&b, p->spec, o->group);
+    }
+    err_set(e, ERR_INPUT, "--%s and --%s exclude each other%s", o->name, other->name, b.s ? b.s : "");
+    buf_clear(&b);
+    return false;
+}
+
+static bool check_rows(const struct parser *p, struct err *e)
+{
+    const struct opt *o;
+    for (uint32_t i = 0; (o = opt_at(p->spec->tables, i)); i++) {
+        if (o->required && !p->given[i])
+            return err_set(e, ERR_INPUT, "--%s is missing: %s; usage: %s %.*s", o->name, o->help,
+                           p->spec->name, usage_len(p->spec), p->spec->usage);
+        if (o->group && p->given[i] && !check_group(p, i, o, e))
             return false;
     }
     return true;
 }
 
-void opt_help(struct buf *b, const struct opt *const *tables)
+bool opt_parse(int n, char **argv, const struct opt_spec *s, struct opt_list *rest, struct err *e)
 {
-    for (size_t t = 0; tables[t]; t++)
-        for (const struct opt *o = tables[t]; o->kind != OPT_END; o++) {
-            if (o->kind == OPT_HEAD) {
-                buf_fmt(b, "\n%s:\n", o->name);
-                continue;
-            }
-            char left[80];
-            snprintf(left, sizeof left, "%s%s--%s%s%s", o->alias ? o->alias : "", o->alias ? ", " : "",
-                     o->name, o->arg ? " " : "", o->arg ? o->arg : "");
-            buf_fmt(b, "  %-32s%s%s\n", left, strlen(left) > 31 ? "\n                                  " : "",
-                    o->help);
+    struct parser p = {.spec = s};
+    set_defaults(s);
+    for (int i = 0; i < n; i++) {
+        const char *a = argv[i];
+        if (a[0] != '-' || !a[1]) {
+            list_add(rest, a);
+        } else if (!strcmp(a, "--")) {
+            while (++i < n)
+                list_add(rest, argv[i]);
+        } else if (!parse_one(&p, n, argv, &i, e)) {
+            return false;
         }
+    }
+    return check_operands(s, rest, e) && check_rows(&p, e);
 }

@@ -1,8 +1,21 @@
-/* opt.h - command-line options as records: name, kind, range, help. Parsing and --help come from the same
- * table.
+/* opt.h - command-line options as records: a row says all that is known of an option, and parsing, --help, the
+ * tables in docs/, the manual and the completions come from the row (`reap --dump-options`, scripts/docs.sh).
+ *
+ * A table is an array of rows made by the macros below and ended by OPT_ENDS:
+ *
+ *     static const struct opt opts[] = {
+ *         OPT_HEADING("Options"),
+ *         OPT_PATH("output", &out, "FILE", "the plan to write", .alias = "-o", .required = true),
+ *         OPT_INT("ctx", &ctx, "N", 4, 1 << 24, "window in tokens", .dflt = "512"),
+ *         OPT_CHOICE("criterion", &criterion, "NAME", &cmd_criteria, "how experts are ranked", .dflt = "reap"),
+ *         OPT_ENDS,
+ *     };
+ *
+ * Behind the help text any further field may be set. A default stands in its row alone: the parser sets it
+ * before it looks at the command line, and help says it.
  *
  * Accepted: --name VALUE, --name=VALUE, -n VALUE, -nVALUE, aliases such as -ngl, options and operands in any
- * order, "--" ends options. A number is parsed whole and checked against the range in its record. */
+ * order, "--" ends options. A value is read whole and held against its row. */
 #ifndef REAP_BASE_OPT_H
 #define REAP_BASE_OPT_H
 
@@ -10,30 +23,135 @@
 #include "base/err.h"
 #include <stdint.h>
 
-enum opt_kind { OPT_END, OPT_HEAD, OPT_FLAG, OPT_INT, OPT_REAL, OPT_STR, OPT_LIST, OPT_SIZE };
+enum opt_kind {
+    OPT_KIND_END,
+    OPT_KIND_HEADING,
+    OPT_KIND_FLAG,
+    OPT_KIND_INT,
+    OPT_KIND_REAL,
+    OPT_KIND_SHARE,
+    OPT_KIND_SIZE,
+    OPT_KIND_DURATION,
+    OPT_KIND_STR,
+    OPT_KIND_PATH,
+    OPT_KIND_DIR,
+    OPT_KIND_PATHS,
+    OPT_KIND_CHOICE,
+    OPT_KIND_WORD,
+    OPT_KIND_PICKS,
+    OPT_KIND_RATIOS,
+};
 
 struct opt_list {
     const char **v;
     uint32_t n, cap;
 };
+struct opt_picks { /* places in the list of choices */
+    uint32_t *v, n, cap;
+};
+struct opt_ratios {
+    double *v;
+    uint32_t n, cap;
+};
+
+/* The words that an option takes, from the table that owns them. */
+struct opt_choices {
+    const char *const *list;                  /* ended by NULL; or, when NULL, */
+    const char *(*at)(uint32_t i);            /* word i in the order of help, NULL behind the last */
+    bool (*find)(const char *s, uint32_t *i); /* other spellings, too; NULL: these words alone */
+};
+const char *opt_choice(const struct opt_choices *c, uint32_t i);
 
 struct opt {
     enum opt_kind kind;
-    const char *name;  /* long name without dashes; OPT_HEAD: a heading for --help */
-    const char *alias; /* with its dash: "-o", "-ngl"; or NULL */
-    void *to;          /* bool, int64_t, double, const char *, struct opt_list, uint64_t */
-    const char *arg;   /* how --help calls the value; NULL for flags */
-    const char *help;
-    double min, max; /* OPT_INT, OPT_REAL */
-    bool *seen;      /* set when the option was given; or NULL */
+    const char *name;                  /* long name without dashes; the text of a heading */
+    const char *alias;                 /* with its dash: "-o", "-ngl" */
+    const char *also;                  /* a second long name */
+    void *to;                          /* of the type that the macro asks for */
+    const char *arg;                   /* how help calls the value; NULL for flags */
+    const char *help;                  /* without what follows from the other fields */
+    const char *dflt;                  /* as one would type it; set when the option is not given */
+    const char *dflt_is;               /* the default in words, where no value stands for it */
+    double min, max;                   /* numbers and durations */
+    const struct opt_choices *choices; /* words */
+    bool *seen;                        /* set when the option was given */
+    bool required;
+    char group; /* options of one letter exclude each other */
 };
 
-/* Parses argv[0..n-1] (without program and command). tables: NULL-terminated list of option tables, each
- * ended by OPT_END. Operands go to `rest`.
- * --help is not special here: put it into a table. False with *e set (ERR_INPUT). */
-bool opt_parse(int n, char **argv, const struct opt *const *tables, struct opt_list *rest, struct err *e);
-void opt_help(struct buf *b, const struct opt *const *tables);
-void opt_list_add(struct opt_list *l, const char *s);
+/* A pointer of the wrong type does not compile. */
+#define OPT_TO(type, p) _Generic((p), type * : (p))
+#define OPT_ROW(k, long, type, p, value, ...)                                                            \
+    {                                                                                                    \
+        .kind = OPT_KIND_##k, .name = (long), .to = OPT_TO(type, p), .arg = (value), .help = __VA_ARGS__ \
+    }
+#define OPT_ENDS             \
+    {                        \
+        .kind = OPT_KIND_END \
+    }
+#define OPT_HEADING(text)                        \
+    {                                            \
+        .kind = OPT_KIND_HEADING, .name = (text) \
+    }
+#define OPT_FLAG(long, p, ...) OPT_ROW(FLAG, long, bool, p, NULL, __VA_ARGS__)
+#define OPT_INT(long, p, value, lo, hi, ...) \
+    OPT_ROW(INT, long, int64_t, p, value, __VA_ARGS__, .min = (lo), .max = (hi))
+#define OPT_REAL(long, p, value, lo, hi, ...) \
+    OPT_ROW(REAL, long, double, p, value, __VA_ARGS__, .min = (lo), .max = (hi))
+/* "2%" or "0.02", never negative */
+#define OPT_SHARE(long, p, value, ...) OPT_ROW(SHARE, long, double, p, value, __VA_ARGS__)
+/* "9.5G", "12GiB" */
+#define OPT_SIZE(long, p, value, ...) OPT_ROW(SIZE, long, uint64_t, p, value, __VA_ARGS__)
+/* "600", "600s", "10m", "2h", in seconds */
+#define OPT_DURATION(long, p, value, lo, hi, ...) \
+    OPT_ROW(DURATION, long, double, p, value, __VA_ARGS__, .min = (lo), .max = (hi))
+#define OPT_STR(long, p, value, ...)  OPT_ROW(STR, long, const char *, p, value, __VA_ARGS__)
+#define OPT_PATH(long, p, value, ...) OPT_ROW(PATH, long, const char *, p, value, __VA_ARGS__)
+#define OPT_DIR(long, p, value, ...)  OPT_ROW(DIR, long, const char *, p, value, __VA_ARGS__)
+/* paths, given several times */
+#define OPT_PATHS(long, p, value, ...) OPT_ROW(PATHS, long, struct opt_list, p, value, __VA_ARGS__)
+/* the word's place in the list of choices; the word itself; several places, "a,b"; several ratios, "0.25,0.5" */
+#define OPT_CHOICE(long, p, value, list, ...) \
+    OPT_ROW(CHOICE, long, uint32_t, p, value, __VA_ARGS__, .choices = (list))
+#define OPT_WORD(long, p, value, list, ...) \
+    OPT_ROW(WORD, long, const char *, p, value, __VA_ARGS__, .choices = (list))
+#define OPT_PICKS(long, p, value, list, ...) \
+    OPT_ROW(PICKS, long, struct opt_picks, p, value, __VA_ARGS__, .choices = (list))
+#define OPT_RATIOS(long, p, value, ...) OPT_ROW(RATIOS, long, struct opt_ratios, p, value, __VA_ARGS__)
+
+/* A macro's value as a string, for .dflt. */
+#define OPT_TEXT(x)  OPT_TEXT_(x)
+#define OPT_TEXT_(x) #x
+
+/* What a command takes. */
+struct opt_spec {
+    const char *name;                /* "reap plan", for messages */
+    const char *usage;               /* what follows the name; several forms stand on lines of their own */
+    const struct opt *const *tables; /* NULL-terminated list of tables */
+    uint32_t min_args, max_args;     /* operands */
+};
+
+/* Sets the defaults, then parses argv[0..n-1] (without program and command). Operands go to `rest`. Then what
+ * is required must be there, and what excludes each other not. --help is not special here: put it into a
+ * table. False with *e set (ERR_INPUT). */
+bool opt_parse(int n, char **argv, const struct opt_spec *s, struct opt_list *rest, struct err *e);
+/* The error of a command that wants one of a group and was given none. */
+bool opt_need_group(const struct opt_spec *s, char group, struct err *e);
 void opt_list_clear(struct opt_list *l);
+
+/* Row i of all tables, headings too; NULL behind the last. */
+const struct opt *opt_at(const struct opt *const *tables, uint32_t i);
+/* "-o, --output FILE" */
+void opt_names(struct buf *b, const struct opt *o);
+/* The help text with the choices and, in parentheses, what else the row says. */
+void opt_describe(struct buf *b, const struct opt *o);
+
+/* Usage and options for `width` columns. */
+void opt_usage(struct buf *b, const struct opt_spec *s, uint32_t width);
+void opt_help(struct buf *b, const struct opt_spec *s, uint32_t width);
+/* Words of text, set between columns `indent` and `width`; the first line begins at column `at`. */
+void opt_wrap(struct buf *b, const char *text, uint32_t at, uint32_t indent, uint32_t width);
+/* Columns of the terminal that standard output is: $COLUMNS, what it says itself, or 80. */
+uint32_t opt_width(void);
 
 #endif

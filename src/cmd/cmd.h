@@ -12,15 +12,38 @@
 #include "engine/engine.h"
 
 struct cmd {
-    const char *name, *usage, *summary;
+    const char *name;
+    const char *usage; /* what follows the name; several forms stand on lines of their own */
+    const char *summary;
     const char *example;           /* one or more lines for --help */
     const struct opt *const *opts; /* NULL-terminated tables, without the common ones */
     uint32_t min_args, max_args;   /* operands */
     bool (*run)(char const *const *args, uint32_t n, struct err *e);
 };
 extern const struct cmd *const cmds[]; /* NULL-terminated, in the order of --help */
-extern const struct cmd cmd_run, cmd_inspect, cmd_profile, cmd_stats, cmd_plan, cmd_prune, cmd_verify,
-    cmd_eval, cmd_sweep, cmd_refine, cmd_report, cmd_convert, cmd_quantize, cmd_serve, cmd_batch, cmd_compare;
+
+/* All commands, in the order in which people use them. */
+#define CMD_LIST(X) \
+    X(run)          \
+    X(inspect)      \
+    X(profile)      \
+    X(stats)        \
+    X(plan)         \
+    X(prune)        \
+    X(verify)       \
+    X(eval)         \
+    X(sweep)        \
+    X(refine)       \
+    X(report)       \
+    X(convert)      \
+    X(quantize)     \
+    X(serve)        \
+    X(batch)        \
+    X(compare)
+
+#define CMD_DECLARE(name) extern const struct cmd cmd_##name;
+CMD_LIST(CMD_DECLARE)
+#undef CMD_DECLARE
 
 /* Options that every command has: --json --quiet --verbose --help. */
 extern const struct opt common_opts[];
@@ -30,9 +53,12 @@ extern bool cmd_json; /* --json */
 extern const struct opt engine_opt_table[];
 extern struct engine_opts cmd_engine;
 void cmd_finish_options(void); /* behind the parser: what one option means for another */
-/* Calibration text. */
-extern const struct opt corpus_opt_table[];
+/* Calibration text: --calib is required, or may be left out. */
+extern const struct opt corpus_opt_table[], samples_opt_table[];
 void cmd_corpus(struct corpus_opts *o); /* from the options given */
+/* Words of options. */
+extern const struct opt_choices cmd_criteria; /* criterion_at gives the record of a place */
+extern const struct opt_choices cmd_types;    /* of a conversion */
 extern bool cmd_force;
 
 /* Prints the object with "reap" (version), "command" and "warnings" added; takes the reference. */

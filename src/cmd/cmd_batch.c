@@ -9,46 +9,60 @@
 
 static const char *server, *out, *model, *system_text;
 static struct opt_list prompts;
-static int64_t repeat = 1, parallel = 1, retries = 4, max_tokens = 1024, seed = 42, top_k;
-static double temperature, top_p, timeout = 1800, connect_timeout = 10, retry_wait = 1;
+static int64_t repeat, parallel, retries, max_tokens, seed, top_k;
+static double temperature, top_p, timeout, connect_timeout, retry_wait;
 static bool completions, has_top_k, has_top_p, brief;
 
 static const struct opt opts[] = {
-    {OPT_HEAD, "Options", NULL, NULL, NULL, NULL, 0, 0, NULL},
-    {OPT_STR, "server", "-s", &server, "URL", "the server, for example http://127.0.0.1:8080", 0, 0, NULL},
-    {OPT_LIST, "prompts", "-p", &prompts, "PATH",
-     "a folder of text files, a .jsonl file, or a text file (several times)", 0, 0, NULL},
-    {OPT_STR, "output", "-o", &out, "FILE", "the answers; an unfinished file is gone on with", 0, 0, NULL},
-    {OPT_STR, "model", "-m", &model, "NAME", "the model's name in requests (default: the server's first)", 0,
-     0, NULL},
-    {OPT_FLAG, "completions", NULL, &completions, NULL,
-     "send the bare text to /v1/completions, without a chat template", 0, 0, NULL},
-    {OPT_INT, "parallel", NULL, &parallel, "N", "requests at a time (default 1)", 1, 1024, NULL},
-    {OPT_INT, "repeat", NULL, &repeat, "N", "ask each prompt N times, with seeds that follow each other", 1,
-     1e6, NULL},
-    {OPT_FLAG, "brief", NULL, &brief, NULL, "one line per prompt instead of its text", 0, 0, NULL},
-    {OPT_FLAG, "force", "-f", &cmd_force, NULL, "replace answers of another model, prompts or parameters", 0,
-     0, NULL},
-    {OPT_HEAD, "Sampling (a JSONL row may have its own)", NULL, NULL, NULL, NULL, 0, 0, NULL},
-    {OPT_STR, "system", NULL, &system_text, "TEXT", "message of the system for prompts that have none", 0, 0,
-     NULL},
-    {OPT_INT, "max-tokens", NULL, &max_tokens, "N", "an answer ends here at the latest (default 1024)", 1,
-     1e9, NULL},
-    {OPT_REAL, "temperature", NULL, &temperature, "T", "0: always the likeliest token (default 0)", 0, 100,
-     NULL},
-    {OPT_REAL, "top-p", NULL, &top_p, "P", "default: the server's", 0, 1, &has_top_p},
-    {OPT_INT, "top-k", NULL, &top_k, "K", "default: the server's", 0, 1e9, &has_top_k},
-    {OPT_INT, "seed", NULL, &seed, "N", "default 42", 0, 2e9, NULL},
-    {OPT_HEAD, "Waiting", NULL, NULL, NULL, NULL, 0, 0, NULL},
-    {OPT_REAL, "timeout", NULL, &timeout, "S", "seconds that one answer may take in all (default 1800)",
-     0.001, 1e6, NULL},
-    {OPT_REAL, "connect-timeout", NULL, &connect_timeout, "S",
-     "seconds that connecting may take (default 10)", 0.001, 1e6, NULL},
-    {OPT_INT, "retries", NULL, &retries, "N",
-     "further tries after status 429 or 5xx, or a broken connection (default 4)", 0, 1000, NULL},
-    {OPT_REAL, "retry-wait", NULL, &retry_wait, "S",
-     "seconds before the first of them, doubled each time, at most 60 (default 1)", 0, 3600, NULL},
-    {.kind = OPT_END},
+    OPT_HEADING("Options"),
+    OPT_STR("server", &server, "URL", "the server, for example http://127.0.0.1:8080", .alias = "-s",
+            .required = true),
+    OPT_PATHS("prompts", &prompts, "PATH", "a folder of text files, a .jsonl file, or a text file",
+              .alias = "-p", .required = true),
+    OPT_PATH("output", &out, "FILE", "the answers; an unfinished file is gone on with", .alias = "-o",
+             .required = true),
+    OPT_STR("model", &model, "NAME", "the model's name in requests", .alias = "-m",
+            .dflt_is = "the server's first"),
+    OPT_FLAG("completions", &completions, "send the bare text to /v1/completions, without a chat template"),
+    OPT_INT("parallel", &parallel, "N", 1, 1024, "requests at a time", .dflt = "1"),
+    OPT_INT("repeat", &repeat, "N", 1, 1e6, "ask each prompt N times, with seeds that follow each other",
+            .dflt = "1"),
+    OPT_FLAG("brief", &brief, "one line per prompt instead of its text"),
+    OPT_FLAG("force", &cmd_force, "replace answers of another model, prompts or parameters", .alias = "-f"),
+    OPT_HEADING("Sampling (a JSONL row may have its own)"),
+    OPT_STR("system", &system_text, "TEXT", "message of the system for prompts that have none"),
+    OPT_INT("max-tokens", &max_tokens, "N", 1, 1e9, "an answer ends here at the latest", .dflt = "1024"),
+    OPT_REAL("temperature", &temperature, "T", 0, 100, "0: always the likeliest token", .dflt = "0"),
+    OPT_REAL("top-p", &top_p, "P", 0, 1, "the likeliest tokens that have the share P",
+             .dflt_is = "the server's", .seen = &has_top_p),
+    OPT_INT("top-k", &top_k, "K", 0, 1e9, "the K likeliest tokens", .dflt_is = "the server's",
+            .seen = &has_top_k),
+    OPT_INT("seed", &seed, "N", 0, 2e9, "of the sampling", .dflt = "42"),
+    OPT_HEADING("Waiting"),
+    OPT_DURATION("timeout", &timeout, "TIME", 0.001, 1e6, "longest time that one answer may take in all",
+                 .dflt = "30m"),
+    OPT_DURATION("connect-timeout", &connect_timeout, "TIME", 0.001, 1e6,
+                 "longest time that connecting may take", .dflt = "10s"),
+    OPT_INT("retries", &retries, "N", 0, 1000,
+            "further tries after status 429 or 5xx, or a broken connection", .dflt = "4"),
+    OPT_DURATION("retry-wait", &retry_wait, "TIME", 0, 3600,
+                 "before the first of them, doubled each time, at most a minute", .dflt = "1s"),
+    OPT_ENDS,
+};
+
+static bool run(char const *const *args, uint32_t n, struct err *e);
+
+const struct cmd cmd_batch = {
+    .name = "batch",
+    .usage = "--server URL --prompts PATH... -o RUN.json [OPTIONS]",
+    .summary = "ask a server all prompts of a folder or file, and keep the answers",
+    .example =
+        "  reap batch --server http://127.0.0.1:8080 --prompts prompts/ -o base.json\n"
+        "  reap batch --server http://127.0.0.1:8000/v1 --prompts coding.jsonl -o run.json --parallel 8\n",
+    .opts = (const struct opt *const[]){opts, NULL},
+    .min_args = 0,
+    .max_args = 0,
+    .run = run,
 };
 
 /* Lines as they are, tabs as spaces; cmd_print makes all else safe. */
@@ -157,12 +171,6 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     (void)n;
     struct batch_opts o;
     struct batch_summary s;
-    if (!server || !prompts.n || !out)
-        return err_set(e, ERR_INPUT, "--%s is missing; usage: reap batch %s",
-                       !server     ? "server"
-                       : prompts.n ? "output"
-                                   : "prompts",
-                       cmd_batch.usage);
     batch_defaults(&o);
     o.server = server;
     o.out = out;
@@ -195,16 +203,3 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
         ok = err_set(e, closed.code, "%s", closed.msg);
     return ok;
 }
-
-const struct cmd cmd_batch = {
-    .name = "batch",
-    .usage = "--server URL --prompts PATH... -o RUN.json [OPTIONS]",
-    .summary = "ask a server all prompts of a folder or file, and keep the answers",
-    .example =
-        "  reap batch --server http://127.0.0.1:8080 --prompts prompts/ -o base.json\n"
-        "  reap batch --server http://127.0.0.1:8000/v1 --prompts coding.jsonl -o run.json --parallel 8\n",
-    .opts = (const struct opt *const[]){opts, NULL},
-    .min_args = 0,
-    .max_args = 0,
-    .run = run,
-};

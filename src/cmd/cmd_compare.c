@@ -9,11 +9,24 @@
 static const char *out;
 
 static const struct opt opts[] = {
-    {OPT_HEAD, "Options", NULL, NULL, NULL, NULL, 0, 0, NULL},
-    {OPT_STR, "output", "-o", &out, "FILE", "write reap.compare/1, with the prompts and both answers", 0, 0,
-     NULL},
-    {OPT_FLAG, "force", "-f", &cmd_force, NULL, "replace the output", 0, 0, NULL},
-    {.kind = OPT_END},
+    OPT_HEADING("Options"),
+    OPT_PATH("output", &out, "FILE", "write reap.compare/1, with the prompts and both answers",
+             .alias = "-o"),
+    OPT_FLAG("force", &cmd_force, "replace the output", .alias = "-f"),
+    OPT_ENDS,
+};
+
+static bool run(char const *const *args, uint32_t n, struct err *e);
+
+const struct cmd cmd_compare = {
+    .name = "compare",
+    .usage = "BASE.json PRUNED.json [OPTIONS]",
+    .summary = "how the answers of two models to the same prompts differ",
+    .example = "  reap compare base.json pruned.json\n",
+    .opts = (const struct opt *const[]){opts, NULL},
+    .min_args = 2,
+    .max_args = 2,
+    .run = run,
 };
 
 static const char *marks(const struct compare_side *s)
@@ -132,14 +145,3 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     runs_free(c);
     return ok;
 }
-
-const struct cmd cmd_compare = {
-    .name = "compare",
-    .usage = "BASE.json PRUNED.json [OPTIONS]",
-    .summary = "how the answers of two models to the same prompts differ",
-    .example = "  reap compare base.json pruned.json\n",
-    .opts = (const struct opt *const[]){opts, NULL},
-    .min_args = 2,
-    .max_args = 2,
-    .run = run,
-};

@@ -9,17 +9,28 @@ static const char *out, *type, *pretokenizer, *name;
 static int64_t threads;
 
 static const struct opt opts[] = {
-    {OPT_HEAD, "Options", NULL, NULL, NULL, NULL, 0, 0, NULL},
-    {OPT_STR, "output", "-o", &out, "FILE", "the GGUF file to write", 0, 0, NULL},
-    {OPT_STR, "type", NULL, &type, "TYPE",
-     "of the matrices: auto (as stored), f32, f16, bf16, q8_0, q6_K, q5_K, q4_K, q4_0 (default auto)", 0, 0,
-     NULL},
-    {OPT_STR, "name", NULL, &name, "NAME", "general.name (default: the folder's name)", 0, 0, NULL},
-    {OPT_STR, "pretokenizer", NULL, &pretokenizer, "NAME",
-     "the engine's name of the pre-tokenizer (default: recognised)", 0, 0, NULL},
-    {OPT_INT, "threads", "-t", &threads, "N", "threads (default: one per physical core)", 0, 1024, NULL},
-    {OPT_FLAG, "force", "-f", &cmd_force, NULL, "replace the output", 0, 0, NULL},
-    {.kind = OPT_END},
+    OPT_HEADING("Options"),
+    OPT_PATH("output", &out, "FILE", "the GGUF file to write", .alias = "-o", .required = true),
+    OPT_WORD("type", &type, "TYPE", &cmd_types, "of the matrices", .dflt_is = "auto, as stored"),
+    OPT_STR("name", &name, "NAME", "general.name", .dflt_is = "the folder's name"),
+    OPT_STR("pretokenizer", &pretokenizer, "NAME", "the engine's name of the pre-tokenizer",
+            .dflt_is = "recognised"),
+    OPT_INT("threads", &threads, "N", 0, 1024, "threads", .alias = "-t", .dflt_is = "one per physical core"),
+    OPT_FLAG("force", &cmd_force, "replace the output", .alias = "-f"),
+    OPT_ENDS,
+};
+
+static bool run(char const *const *args, uint32_t n, struct err *e);
+
+const struct cmd cmd_convert = {
+    .name = "convert",
+    .usage = "HF_DIR -o OUT.gguf",
+    .summary = "write a Hugging Face checkpoint as a GGUF file",
+    .example = "  reap convert Qwen3-30B-A3B/ -o qwen3.gguf\n",
+    .opts = (const struct opt *const[]){opts, NULL},
+    .min_args = 1,
+    .max_args = 1,
+    .run = run,
 };
 
 static bool print(const struct image *im, double secs, struct err *e)
@@ -44,13 +55,10 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
 {
     (void)n;
     struct convert_opts o = {.threads = threads ? (uint32_t)threads : engine_cores(),
-
                              .type = type,
                              .quantize = engine_quantize_rows,
                              .pretokenizer = pretokenizer,
                              .name = name};
-    if (!out)
-        return err_set(e, ERR_INPUT, "--output is missing; usage: reap convert HF_DIR -o OUT.gguf");
     if (!file_check_output(out, cmd_force, e))
         return false;
     double start = now_secs();
@@ -61,14 +69,3 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     hf_free(c);
     return ok;
 }
-
-const struct cmd cmd_convert = {
-    .name = "convert",
-    .usage = "HF_DIR -o OUT.gguf",
-    .summary = "write a Hugging Face checkpoint as a GGUF file",
-    .example = "  reap convert Qwen3-30B-A3B/ -o qwen3.gguf\n",
-    .opts = (const struct opt *const[]){opts, NULL},
-    .min_args = 1,
-    .max_args = 1,
-    .run = run,
-};

@@ -13,26 +13,41 @@
 #include <string.h>
 #include <unistd.h>
 
+#define TEXT_CTX 512 /* as llama-perplexity */
+
 static struct opt_list texts;
 static const char *logprobs, *out, *plan_path, *against;
 static int64_t ctx;
 
 static const struct opt opts[] = {
-    {OPT_HEAD, "Options", NULL, NULL, NULL, NULL, 0, 0, NULL},
-    {OPT_LIST, "text", NULL, &texts, "FILE", "perplexity in llama-perplexity's windows (several times)", 0, 0,
-     NULL},
-    {OPT_INT, "ctx", NULL, &ctx, "N",
-     "window in tokens (default 512 for --text, the longest sample for --calib)", 4, 1 << 24, NULL},
-    {OPT_STR, "plan", "-p", &plan_path, "FILE",
-     "evaluate the model as this plan would leave it; nothing is written", 0, 0, NULL},
-    {OPT_STR, "against", NULL, &against, "BASE",
-     "with --text: how far the model is from this one, in KL divergence and agreement", 0, 0, NULL},
-    {OPT_STR, "logprobs", NULL, &logprobs, "FILE",
-     "with --calib: log-probability of every token, one JSON row per sample", 0, 0, NULL},
-    {OPT_STR, "output", "-o", &out, "FILE", "write the result as reap.eval/1", 0, 0, NULL},
-    {OPT_FLAG, "force", "-f", &cmd_force, NULL, "replace output files; accept a plan of another model", 0, 0,
-     NULL},
-    {.kind = OPT_END},
+    OPT_HEADING("Options"),
+    OPT_PATHS("text", &texts, "FILE", "perplexity in llama-perplexity's windows"),
+    OPT_INT("ctx", &ctx, "N", 4, 1 << 24, "window in tokens",
+            .dflt_is = OPT_TEXT(TEXT_CTX) " for --text, the longest sample for --calib"),
+    OPT_PATH("plan", &plan_path, "FILE", "evaluate the model as this plan would leave it; nothing is written",
+             .alias = "-p"),
+    OPT_PATH("against", &against, "BASE",
+             "with --text: how far the model is from this one, in KL divergence and agreement"),
+    OPT_PATH("logprobs", &logprobs, "FILE",
+             "with --calib: log-probability of every token, one JSON row per sample"),
+    OPT_PATH("output", &out, "FILE", "write the result as reap.eval/1", .alias = "-o"),
+    OPT_FLAG("force", &cmd_force, "replace output files; accept a plan of another model", .alias = "-f"),
+    OPT_ENDS,
+};
+
+static bool run(char const *const *args, uint32_t n, struct err *e);
+
+const struct cmd cmd_eval = {
+    .name = "eval",
+    .usage = "MODEL [--plan PLAN] [--against BASE] (--text FILE | --calib FILE)...",
+    .summary = "perplexity of a model on texts, or the likelihood of each sample",
+    .example = "  reap eval pruned.gguf --text heldout.txt\n"
+               "  reap eval model.gguf --plan plan.json --against model.gguf --text heldout.txt\n"
+               "  reap eval model.gguf --calib samples.jsonl --logprobs logprobs.jsonl\n",
+    .opts = (const struct opt *const[]){opts, samples_opt_table, engine_opt_table, NULL},
+    .min_args = 1,
+    .max_args = 1,
+    .run = run,
 };
 
 /* ---- what is loaded ---- */
@@ -219,7 +234,7 @@ static bool score_samples(const struct models *m, const struct corpus_opts *co, 
 
 static bool evaluate(const struct models *m, const struct corpus_opts *co, struct result *r, struct err *e)
 {
-    uint32_t n_ctx = ctx ? (uint32_t)ctx : 512;
+    uint32_t n_ctx = ctx ? (uint32_t)ctx : TEXT_CTX;
     if (!m->compare && m->plan && !eval_mask(m->g, m->v, m->plan, e))
         return false;
     for (uint32_t i = 0; i < texts.n; i++)
@@ -288,16 +303,3 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     models_free(&m);
     return ok;
 }
-
-const struct cmd cmd_eval = {
-    .name = "eval",
-    .usage = "MODEL [--plan PLAN] [--against BASE] (--text FILE | --calib FILE)...",
-    .summary = "perplexity of a model on texts, or the likelihood of each sample",
-    .example = "  reap eval pruned.gguf --text heldout.txt\n"
-               "  reap eval model.gguf --plan plan.json --against model.gguf --text heldout.txt\n"
-               "  reap eval model.gguf --calib samples.jsonl --logprobs logprobs.jsonl\n",
-    .opts = (const struct opt *const[]){opts, corpus_opt_table, engine_opt_table, NULL},
-    .min_args = 1,
-    .max_args = 1,
-    .run = run,
-};

@@ -9,9 +9,22 @@
 static bool show_tensors;
 
 static const struct opt opts[] = {
-    {OPT_HEAD, "Options", NULL, NULL, NULL, NULL, 0, 0, NULL},
-    {OPT_FLAG, "tensors", NULL, &show_tensors, NULL, "list all tensors, with their expert axis", 0, 0, NULL},
-    {.kind = OPT_END},
+    OPT_HEADING("Options"),
+    OPT_FLAG("tensors", &show_tensors, "list all tensors, with their expert axis"),
+    OPT_ENDS,
+};
+
+static bool run(char const *const *args, uint32_t n, struct err *e);
+
+const struct cmd cmd_inspect = {
+    .name = "inspect",
+    .usage = "MODEL [--tensors] [--json]",
+    .summary = "what a model is: family, layers, experts, sizes, what a ratio would leave",
+    .example = "  reap inspect qwen3-30b-a3b-q4_k_m.gguf\n",
+    .opts = (const struct opt *const[]){opts, NULL},
+    .min_args = 1,
+    .max_args = 1,
+    .run = run,
 };
 
 /* Smallest possible count that prunes at most `ratio`. */
@@ -182,14 +195,3 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     view_free(v);
     return ok;
 }
-
-const struct cmd cmd_inspect = {
-    .name = "inspect",
-    .usage = "MODEL [--tensors] [--json]",
-    .summary = "what a model is: family, layers, experts, sizes, what a ratio would leave",
-    .example = "  reap inspect qwen3-30b-a3b-q4_k_m.gguf\n",
-    .opts = (const struct opt *const[]){opts, NULL},
-    .min_args = 1,
-    .max_args = 1,
-    .run = run,
-};

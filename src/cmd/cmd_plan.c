@@ -8,46 +8,67 @@
 
 #include <string.h>
 
-static const char *out, *criterion = "reap", *model, *blend, *protect, *from;
+static const char *out, *model, *protect, *from;
+static uint32_t criterion, blend;
 static struct opt_list stats_list;
 static bool protect_super;
 static int64_t keep, round_to, seed;
 static double keep_ratio, prune_ratio;
 static uint64_t fit;
-static bool has_keep, has_keep_ratio, has_prune_ratio, has_fit, has_round, has_seed, has_criterion;
+static bool has_keep, has_keep_ratio, has_prune_ratio, has_fit, has_round, has_seed, has_criterion, has_blend;
+
+static const struct opt_choices blends = {
+    .list = (const char *const[]){[BLEND_MEAN] = "mean", [BLEND_MAXMIN] = "maxmin", NULL}};
+enum { COUNT = 'c' }; /* the group of options that say how many */
 
 static const struct opt opts[] = {
-    {OPT_HEAD, "How many (one of)", NULL, NULL, NULL, NULL, 0, 0, NULL},
-    {OPT_INT, "keep", NULL, &keep, "N", "experts that stay in each layer", 1, 65536, &has_keep},
-    {OPT_REAL, "keep-ratio", NULL, &keep_ratio, "R", "share that stays, 0 to 1 (rounded up)", 0, 1,
-     &has_keep_ratio},
-    {OPT_REAL, "prune-ratio", "-r", &prune_ratio, "R", "share that goes, 0 to 1 (rounded down)", 0, 1,
-     &has_prune_ratio},
-    {OPT_SIZE, "fit", NULL, &fit, "SIZE",
-     "as many as fit: tensor data of at most SIZE (9.5G, 12GiB); needs --model", 0, 0, &has_fit},
-    {OPT_INT, "round-to", NULL, &round_to, "M", "a multiple of M", 1, 65536, &has_round},
-    {OPT_HEAD, "Which", NULL, NULL, NULL, NULL, 0, 0, NULL},
-    {OPT_STR, "criterion", NULL, &criterion, "NAME",
-     "reap (default), reap_sum, ean_mean, ean_sum, frequency, gate_mean, gate_sum, reap_l2, ean_l2, max_activation, random",
-     0, 0, &has_criterion},
-    {OPT_INT, "seed", NULL, &seed, "N", "of the criterion random (default 0)", 0, 9e15, &has_seed},
-    {OPT_LIST, "stats", NULL, &stats_list, "STATS[:W]",
-     "a further stats file, with weight W (default 1; several times)", 0, 0, NULL},
-    {OPT_STR, "blend", NULL, &blend, "HOW",
-     "several stats files: mean (default), or maxmin: the one that loses most loses least", 0, 0, NULL},
-    {OPT_FLAG, "protect-super", NULL, &protect_super, NULL, "super experts stay (reap stats lists them)", 0,
-     0, NULL},
-    {OPT_STR, "protect", NULL, &protect, "FILE",
-     "experts that stay: JSON {\"LAYER\": [IDS]}, or lines LAYER: IDS", 0, 0, NULL},
-    {OPT_STR, "from", NULL, &from, "FILE",
-     "no stats, but a keep-list or ranking of another tool, made into a plan", 0, 0, NULL},
-    {OPT_HEAD, "Files", NULL, NULL, NULL, NULL, 0, 0, NULL},
-    {OPT_STR, "output", "-o", &out, "FILE", "the plan to write", 0, 0, NULL},
-    {OPT_STR, "model", "-m", &model, "FILE",
-     "the model that will be pruned: checked now, and its sizes are shown", 0, 0, NULL},
-    {OPT_FLAG, "force", "-f", &cmd_force, NULL, "replace the output; accept statistics of another model", 0,
-     0, NULL},
-    {.kind = OPT_END},
+    OPT_HEADING("How many (one of)"),
+    OPT_INT("keep", &keep, "N", 1, 65536, "experts that stay in each layer", .seen = &has_keep,
+            .group = COUNT),
+    OPT_REAL("keep-ratio", &keep_ratio, "R", 0, 1, "share that stays, 0 to 1 (rounded up)",
+             .seen = &has_keep_ratio, .group = COUNT),
+    OPT_REAL("prune-ratio", &prune_ratio, "R", 0, 1, "share that goes, 0 to 1 (rounded down)", .alias = "-r",
+             .seen = &has_prune_ratio, .group = COUNT),
+    OPT_SIZE("fit", &fit, "SIZE", "as many as fit: tensor data of at most SIZE (9.5G, 12GiB); needs --model",
+             .seen = &has_fit, .group = COUNT),
+    OPT_INT("round-to", &round_to, "M", 1, 65536, "a multiple of M", .seen = &has_round),
+    OPT_HEADING("Which"),
+    OPT_CHOICE("criterion", &criterion, "NAME", &cmd_criteria, "the score that ranks experts", .dflt = "reap",
+               .seen = &has_criterion),
+    OPT_INT("seed", &seed, "N", 0, 9e15, "of the criterion random", .dflt = "0", .seen = &has_seed),
+    OPT_PATHS("stats", &stats_list, "STATS[:W]", "a further stats file, with weight W, without it 1"),
+    OPT_CHOICE(
+        "blend", &blend, "HOW", &blends,
+        "what several stats files decide by: the mean of their scores, or (maxmin) the one that loses most "
+        "loses least",
+        .dflt = "mean", .seen = &has_blend),
+    OPT_FLAG("protect-super", &protect_super, "super experts stay (reap stats lists them)"),
+    OPT_PATH("protect", &protect, "FILE", "experts that stay: JSON {\"LAYER\": [IDS]}, or lines LAYER: IDS"),
+    OPT_PATH("from", &from, "FILE", "no stats, but a keep-list or ranking of another tool, made into a plan"),
+    OPT_HEADING("Files"),
+    OPT_PATH("output", &out, "FILE", "the plan to write", .alias = "-o", .required = true),
+    OPT_PATH("model", &model, "FILE", "the model that will be pruned: checked now, and its sizes are shown",
+             .alias = "-m"),
+    OPT_FLAG("force", &cmd_force, "replace the output; accept statistics of another model", .alias = "-f"),
+    OPT_ENDS,
+};
+
+static bool run(char const *const *args, uint32_t n, struct err *e);
+
+const struct cmd cmd_plan = {
+    .name = "plan",
+    .usage = "STATS (--keep N | --keep-ratio R | --prune-ratio R | --fit SIZE) -o PLAN\n"
+             "--stats STATS[:W] --stats STATS[:W]... (--keep N | ...) -o PLAN\n"
+             "--from FILE [--keep N | ...] -o PLAN",
+    .summary = "choose which experts stay, from a stats file",
+    .example = "  reap plan stats.json --prune-ratio 0.25 -o plan.json\n"
+               "  reap plan stats.json --fit 12GiB --model model.gguf --round-to 8 -o plan.json\n"
+               "  reap plan --stats code.json:2 --stats chat.json --prune-ratio 0.5 -o plan.json\n"
+               "  reap plan --from keep-list.json --model model.gguf -o plan.json\n",
+    .opts = (const struct opt *const[]){opts, NULL},
+    .min_args = 0,
+    .max_args = 1,
+    .run = run,
 };
 
 static bool has_count(void)
@@ -57,8 +78,8 @@ static bool has_count(void)
 
 static bool set_count(struct plan_opts *o, struct err *e)
 {
-    if (has_keep + has_keep_ratio + has_prune_ratio + has_fit != 1)
-        return err_set(e, ERR_INPUT, "give one of --keep, --keep-ratio, --prune-ratio and --fit");
+    if (!has_count())
+        return opt_need_group(&(struct opt_spec){.tables = cmd_plan.opts}, COUNT, e);
     o->kind = has_keep ? KEEP_COUNT : has_keep_ratio ? KEEP_RATIO : has_prune_ratio ? PRUNE_RATIO : FIT_BYTES;
     o->value = has_keep ? (double)keep : has_keep_ratio ? keep_ratio : prune_ratio;
     o->fit = fit;
@@ -265,19 +286,14 @@ static bool plan_lists(const struct plan_opts *o, struct err *e)
 static bool check_options(uint32_t n_args, struct plan_opts *o, struct err *e)
 {
     if (!from && !n_args && !stats_list.n)
-        return err_set(e, ERR_INPUT, "missing operand; usage: reap plan %s", cmd_plan.usage);
-    if (from && (n_args || stats_list.n || blend || protect || protect_super || has_criterion || has_seed))
+        return err_set(e, ERR_INPUT, "missing operand; usage: reap plan %.*s",
+                       (int)strcspn(cmd_plan.usage, "\n"), cmd_plan.usage);
+    if (from &&
+        (n_args || stats_list.n || has_blend || protect || protect_super || has_criterion || has_seed))
         return err_set(e, ERR_INPUT, "--from takes no stats files, and no criterion, blend or protection");
-    if (!out)
-        return err_set(e, ERR_INPUT, "--output is missing: where shall the plan go?");
-    if (!(o->criterion = criterion_find(criterion)))
-        return err_set(e, ERR_INPUT, "--criterion '%s' is not known; reap plan --help lists them", criterion);
-    if (blend && strcmp(blend, "mean") != 0 && strcmp(blend, "maxmin") != 0)
-        return err_set(e, ERR_INPUT, "--blend '%s' is not known: mean or maxmin", blend);
     if (from && has_round && !has_count())
         return err_set(e, ERR_INPUT, "--round-to goes with --keep and its like");
-    o->blend = blend && !strcmp(blend, "maxmin") ? BLEND_MAXMIN : BLEND_MEAN;
-    if (blend && n_args + stats_list.n < 2)
+    if (has_blend && n_args + stats_list.n < 2)
         log_note("note: --blend matters only with several stats files");
     if (has_seed && o->criterion->form != CRITERION_CHANCE)
         log_note("note: --seed matters only to --criterion random");
@@ -286,22 +302,12 @@ static bool check_options(uint32_t n_args, struct plan_opts *o, struct err *e)
 
 static bool run(char const *const *args, uint32_t n, struct err *e)
 {
-    struct plan_opts o = {.seed = (uint64_t)seed, .force = cmd_force, .protect_super = protect_super};
+    struct plan_opts o = {.criterion = criterion_at(criterion),
+                          .blend = (enum blend)blend,
+                          .seed = (uint64_t)seed,
+                          .force = cmd_force,
+                          .protect_super = protect_super};
     if (!check_options(n, &o, e))
         return false;
     return from ? plan_lists(&o, e) : plan_stats(args, n, &o, e);
 }
-
-const struct cmd cmd_plan = {
-    .name = "plan",
-    .usage = "STATS (--keep N | --keep-ratio R | --prune-ratio R | --fit SIZE) -o PLAN",
-    .summary = "choose which experts stay, from a stats file",
-    .example = "  reap plan stats.json --prune-ratio 0.25 -o plan.json\n"
-               "  reap plan stats.json --fit 12GiB --model model.gguf --round-to 8 -o plan.json\n"
-               "  reap plan --stats code.json:2 --stats chat.json --prune-ratio 0.5 -o plan.json\n"
-               "  reap plan --from keep-list.json --model model.gguf -o plan.json\n",
-    .opts = (const struct opt *const[]){opts, NULL},
-    .min_args = 0,
-    .max_args = 1,
-    .run = run,
-};

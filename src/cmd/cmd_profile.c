@@ -6,29 +6,41 @@
 #include <string.h>
 
 static const char *out, *shard;
-static int64_t ctx = 2048, seqs;
-static double save_every = 300, until_stable;
+static int64_t ctx, seqs;
+static double save_every, until_stable;
 static bool resume, separate;
 
 static const struct opt opts[] = {
-    {OPT_HEAD, "Options", NULL, NULL, NULL, NULL, 0, 0, NULL},
-    {OPT_STR, "output", "-o", &out, "FILE", "the stats file to write", 0, 0, NULL},
-    {OPT_INT, "ctx", NULL, &ctx, "N",
-     "window size in tokens; longer samples go on in a next window (default 2048)", 1, 1 << 24, NULL},
-    {OPT_REAL, "save-every", NULL, &save_every, "SECONDS",
-     "save the unfinished file this often; 0: only when interrupted (default 300)", 0, 1e9, NULL},
-    {OPT_REAL, "until-stable", NULL, &until_stable, "RATIO",
-     "stop when the choice of experts has settled, this share of which will be pruned", 0, 0.99, NULL},
-    {OPT_FLAG, "resume", NULL, &resume, NULL, "go on from the unfinished output file of the same run", 0, 0,
-     NULL},
-    {OPT_FLAG, "force", "-f", &cmd_force, NULL, "replace the output", 0, 0, NULL},
-    {OPT_STR, "shard", NULL, &shard, "I/N",
-     "only part I of N of the work, 1 to N; reap stats merge adds the parts up", 0, 0, NULL},
-    {OPT_INT, "sequences", NULL, &seqs, "N", "samples packed into a batch, at most (default: chosen)", 1, 256,
-     NULL},
-    {OPT_FLAG, "separate-streams", NULL, &separate, NULL, "one KV memory per sequence instead of one for all",
-     0, 0, NULL},
-    {.kind = OPT_END},
+    OPT_HEADING("Options"),
+    OPT_PATH("output", &out, "FILE", "the stats file to write", .alias = "-o", .required = true),
+    OPT_INT("ctx", &ctx, "N", 1, 1 << 24, "window size in tokens; longer samples go on in a next window",
+            .dflt = "2048"),
+    OPT_DURATION("save-every", &save_every, "TIME", 0, 1e9,
+                 "save the unfinished file this often; 0: only when interrupted", .dflt = "5m"),
+    OPT_REAL("until-stable", &until_stable, "RATIO", 0, 0.99,
+             "stop when the choice of experts has settled, this share of which will be pruned"),
+    OPT_FLAG("resume", &resume, "go on from the unfinished output file of the same run", .group = 'r'),
+    OPT_FLAG("force", &cmd_force, "replace the output", .alias = "-f", .group = 'r'),
+    OPT_STR("shard", &shard, "I/N",
+            "only part I of N of the work, 1 to N; reap stats merge adds the parts up"),
+    OPT_INT("sequences", &seqs, "N", 1, 256, "samples packed into a batch, at most", .dflt_is = "chosen"),
+    OPT_FLAG("separate-streams", &separate, "one KV memory per sequence instead of one for all"),
+    OPT_ENDS,
+};
+
+static bool run(char const *const *args, uint32_t n, struct err *e);
+
+const struct cmd cmd_profile = {
+    .name = "profile",
+    .usage = "MODEL --calib PATH[:N]... -o STATS",
+    .summary = "run calibration text through a model and measure every expert",
+    .example = "  reap profile model.gguf --calib prompts/ --samples-per-category 75 -o stats.json\n"
+               "  reap profile model.gguf --calib code.jsonl:2000 --calib chat.jsonl:500 -o stats.json\n"
+               "  reap profile model.gguf --calib prompts/ --shard 2/8 -o part-2.json\n",
+    .opts = (const struct opt *const[]){opts, corpus_opt_table, engine_opt_table, NULL},
+    .min_args = 1,
+    .max_args = 1,
+    .run = run,
 };
 
 /* "2/8" */
@@ -64,12 +76,6 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     };
     cmd_corpus(&o.corpus);
     o.engine = cmd_engine;
-    if (!out)
-        return err_set(e, ERR_INPUT, "--output is missing: where shall the stats file go?");
-    if (!o.corpus.n_specs)
-        return err_set(e, ERR_INPUT, "--calib is missing: which text shall run through the model?");
-    if (resume && cmd_force)
-        return err_set(e, ERR_INPUT, "--resume and --force exclude each other");
     if (shard && !parse_shard(&o, e))
         return false;
     if (shard && until_stable > 0)
@@ -115,16 +121,3 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
                 r.n_layers * r.n_experts, out);
     return cmd_print(&b, e);
 }
-
-const struct cmd cmd_profile = {
-    .name = "profile",
-    .usage = "MODEL --calib PATH[:N]... -o STATS",
-    .summary = "run calibration text through a model and measure every expert",
-    .example = "  reap profile model.gguf --calib prompts/ --samples-per-category 75 -o stats.json\n"
-               "  reap profile model.gguf --calib code.jsonl:2000 --calib chat.jsonl:500 -o stats.json\n"
-               "  reap profile model.gguf --calib prompts/ --shard 2/8 -o part-2.json\n",
-    .opts = (const struct opt *const[]){opts, corpus_opt_table, engine_opt_table, NULL},
-    .min_args = 1,
-    .max_args = 1,
-    .run = run,
-};

@@ -6,35 +6,53 @@
 
 #include <string.h>
 
-static const char *out, *plan_path, *mtp, *base_model;
+static const char *out, *plan_path, *base_model;
+static uint32_t mtp;
 static bool dry_run, merge, no_provenance, count_aliases, no_card;
 static uint64_t max_shard;
 
+enum { MTP_PRUNE, MTP_DROP };
+static const struct opt_choices mtp_ways = {
+    .list = (const char *const[]){[MTP_PRUNE] = "prune", [MTP_DROP] = "drop", NULL}};
+
 static const struct opt opts[] = {
-    {OPT_HEAD, "Options", NULL, NULL, NULL, NULL, 0, 0, NULL},
-    {OPT_STR, "plan", "-p", &plan_path, "FILE", "which experts stay (reap plan, or written by hand)", 0, 0,
-     NULL},
-    {OPT_STR, "output", "-o", &out, "FILE",
-     "the model to write: a GGUF file, or a folder; a split model gives files of the same number", 0, 0,
-     NULL},
-    {OPT_FLAG, "dry-run", "-n", &dry_run, NULL, "check everything, say what would be written, write nothing",
-     0, 0, NULL},
-    {OPT_FLAG, "merge", NULL, &merge, NULL, "write a split model as one file", 0, 0, NULL},
-    {OPT_STR, "mtp", NULL, &mtp, "prune|drop",
-     "blocks that predict further tokens: prune them by the plan of the last layer (default), or leave them out",
-     0, 0, NULL},
-    {OPT_FLAG, "no-provenance", NULL, &no_provenance, NULL,
-     "do not say where the model comes from (reap.* keys, reap.json)", 0, 0, NULL},
-    {OPT_FLAG, "force", "-f", &cmd_force, NULL, "replace the output; accept a plan of another model", 0, 0,
-     NULL},
-    {OPT_HEAD, "Options for checkpoint folders", NULL, NULL, NULL, NULL, 0, 0, NULL},
-    {OPT_SIZE, "max-shard-size", NULL, &max_shard, "SIZE", "largest file of weights, e.g. 5G", 0, 0, NULL},
-    {OPT_FLAG, "add-count-aliases", NULL, &count_aliases, NULL,
-     "add num_experts and n_experts to config.json, for loaders that look for them", 0, 0, NULL},
-    {OPT_STR, "base-model", NULL, &base_model, "ID",
-     "the model's name on the hub, for the card (default: told from a path in the hub's cache)", 0, 0, NULL},
-    {OPT_FLAG, "no-card", NULL, &no_card, NULL, "leave README.md as it is", 0, 0, NULL},
-    {.kind = OPT_END},
+    OPT_HEADING("Options"),
+    OPT_PATH("plan", &plan_path, "FILE", "which experts stay (reap plan, or written by hand)", .alias = "-p",
+             .required = true),
+    OPT_PATH("output", &out, "FILE",
+             "the model to write: a GGUF file, or a folder; a split model gives files of the same number",
+             .alias = "-o", .required = true),
+    OPT_FLAG("dry-run", &dry_run, "check everything, say what would be written, write nothing",
+             .alias = "-n"),
+    OPT_FLAG("merge", &merge, "write a split model as one file"),
+    OPT_CHOICE("mtp", &mtp, "HOW", &mtp_ways,
+               "blocks that predict further tokens are pruned by the plan of the last layer, or left out",
+               .dflt = "prune"),
+    OPT_FLAG("no-provenance", &no_provenance,
+             "do not say where the model comes from (reap.* keys, reap.json)"),
+    OPT_FLAG("force", &cmd_force, "replace the output; accept a plan of another model", .alias = "-f"),
+    OPT_HEADING("Options for checkpoint folders"),
+    OPT_SIZE("max-shard-size", &max_shard, "SIZE", "largest file of weights, e.g. 5G"),
+    OPT_FLAG("add-count-aliases", &count_aliases,
+             "add num_experts and n_experts to config.json, for loaders that look for them"),
+    OPT_STR("base-model", &base_model, "ID", "the model's name on the hub, for the card",
+            .dflt_is = "told from a path in the hub's cache"),
+    OPT_FLAG("no-card", &no_card, "leave README.md as it is"),
+    OPT_ENDS,
+};
+
+static bool run(char const *const *args, uint32_t n, struct err *e);
+
+const struct cmd cmd_prune = {
+    .name = "prune",
+    .usage = "MODEL --plan PLAN -o OUT",
+    .summary = "write the model without the experts that a plan drops, bytes unchanged",
+    .example = "  reap prune model.gguf --plan plan.json -o pruned.gguf\n"
+               "  reap prune gpt-oss-20b/ --plan plan.json -o gpt-oss-15b/\n",
+    .opts = (const struct opt *const[]){opts, NULL},
+    .min_args = 1,
+    .max_args = 1,
+    .run = run,
 };
 
 static bool print(const struct view *v, const struct plan *p, const struct prune_result *r, struct err *e)
@@ -74,16 +92,11 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
                            .dry_run = dry_run,
                            .merge = merge,
                            .no_provenance = no_provenance,
-                           .drop_mtp = mtp && !strcmp(mtp, "drop"),
+                           .drop_mtp = mtp == MTP_DROP,
                            .max_shard = max_shard,
                            .count_aliases = count_aliases,
                            .no_card = no_card,
                            .base_model = base_model};
-    if (!plan_path || !out)
-        return err_set(e, ERR_INPUT, "--%s is missing; usage: reap prune MODEL --plan FILE -o OUT",
-                       plan_path ? "output" : "plan");
-    if (mtp && strcmp(mtp, "drop") != 0 && strcmp(mtp, "prune") != 0)
-        return err_set(e, ERR_INPUT, "--mtp is '%s', expected prune or drop", mtp);
     if (file_would_destroy(out, plan_path))
         return err_set(e, ERR_INPUT, "the output '%s' is the plan itself", out);
     struct view *v = view_open(args[0], e);
@@ -97,15 +110,3 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     view_free(v);
     return ok;
 }
-
-const struct cmd cmd_prune = {
-    .name = "prune",
-    .usage = "MODEL --plan PLAN -o OUT",
-    .summary = "write the model without the experts that a plan drops, bytes unchanged",
-    .example = "  reap prune model.gguf --plan plan.json -o pruned.gguf\n"
-               "  reap prune gpt-oss-20b/ --plan plan.json -o gpt-oss-15b/\n",
-    .opts = (const struct opt *const[]){opts, NULL},
-    .min_args = 1,
-    .max_args = 1,
-    .run = run,
-};

@@ -13,15 +13,27 @@ static bool requantize, pure;
 static int64_t threads;
 
 static const struct opt opts[] = {
-    {OPT_HEAD, "Options", NULL, NULL, NULL, NULL, 0, 0, NULL},
-    {OPT_STR, "output", "-o", &out, "FILE", "the GGUF file to write", 0, 0, NULL},
-    {OPT_FLAG, "allow-requantize", NULL, &requantize, NULL,
-     "also tensors that are quantised already (worse than from the original)", 0, 0, NULL},
-    {OPT_FLAG, "pure", NULL, &pure, NULL,
-     "all matrices in this type, not in the mixture that the name stands for", 0, 0, NULL},
-    {OPT_INT, "threads", "-t", &threads, "N", "threads (default: one per physical core)", 0, 1024, NULL},
-    {OPT_FLAG, "force", "-f", &cmd_force, NULL, "replace the output", 0, 0, NULL},
-    {.kind = OPT_END},
+    OPT_HEADING("Options"),
+    OPT_PATH("output", &out, "FILE", "the GGUF file to write", .alias = "-o", .required = true),
+    OPT_FLAG("allow-requantize", &requantize,
+             "also tensors that are quantised already (worse than from the original)"),
+    OPT_FLAG("pure", &pure, "all matrices in this type, not in the mixture that the name stands for"),
+    OPT_INT("threads", &threads, "N", 0, 1024, "threads", .alias = "-t", .dflt_is = "one per physical core"),
+    OPT_FLAG("force", &cmd_force, "replace the output", .alias = "-f"),
+    OPT_ENDS,
+};
+
+static bool run(char const *const *args, uint32_t n, struct err *e);
+
+const struct cmd cmd_quantize = {
+    .name = "quantize",
+    .usage = "MODEL.gguf TYPE -o OUT.gguf",
+    .summary = "write a GGUF file in another type (Q8_0, Q4_K_M, ...)",
+    .example = "  reap quantize qwen3-bf16.gguf Q4_K_M -o qwen3-q4_k_m.gguf\n",
+    .opts = (const struct opt *const[]){opts, NULL},
+    .min_args = 2,
+    .max_args = 2,
+    .run = run,
 };
 
 static uint64_t size_of(const char *path)
@@ -58,8 +70,6 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
                               .requantize = requantize,
                               .pure = pure,
                               .force = cmd_force};
-    if (!out)
-        return err_set(e, ERR_INPUT, "--output is missing; usage: reap quantize MODEL.gguf TYPE -o OUT.gguf");
     if (!engine_quantize_type(o.type, e))
         return false;
     struct view *v = view_open(args[0], e);
@@ -73,14 +83,3 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     view_free(v);
     return ok;
 }
-
-const struct cmd cmd_quantize = {
-    .name = "quantize",
-    .usage = "MODEL.gguf TYPE -o OUT.gguf",
-    .summary = "write a GGUF file in another type (Q8_0, Q4_K_M, ...)",
-    .example = "  reap quantize qwen3-bf16.gguf Q4_K_M -o qwen3-q4_k_m.gguf\n",
-    .opts = (const struct opt *const[]){opts, NULL},
-    .min_args = 2,
-    .max_args = 2,
-    .run = run,
-};

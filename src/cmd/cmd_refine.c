@@ -8,48 +8,45 @@
 #include <string.h>
 
 static struct opt_list texts;
-static const char *plan, *stats, *out, *check, *budget, *criterion = "reap";
-static int64_t ctx = 512, trials = 64, near_cut, seed;
+static const char *plan, *stats, *out, *check;
+static uint32_t criterion;
+static double budget;
+static int64_t ctx, trials, near_cut, seed;
 
 static const struct opt opts[] = {
-    {OPT_HEAD, "Options", NULL, NULL, NULL, NULL, 0, 0, NULL},
-    {OPT_STR, "plan", "-p", &plan, "FILE", "the plan to begin with", 0, 0, NULL},
-    {OPT_STR, "stats", "-s", &stats, "FILE", "statistics of this model: which experts are near the cut", 0, 0,
-     NULL},
-    {OPT_LIST, "text", NULL, &texts, "FILE",
-     "text to measure on (several times); not that of the final figure", 0, 0, NULL},
-    {OPT_STR, "check", NULL, &check, "FILE", "another text, measured before and after", 0, 0, NULL},
-    {OPT_STR, "output", "-o", &out, "FILE", "the plan to write", 0, 0, NULL},
-    {OPT_INT, "ctx", NULL, &ctx, "N", "window in tokens (default 512)", 4, 1 << 24, NULL},
-    {OPT_INT, "trials", NULL, &trials, "N", "swaps that are measured (default 64)", 1, 1e6, NULL},
-    {OPT_STR, "budget", NULL, &budget, "TIME", "begin nothing new after this time: 600, 10m, 2h", 0, 0, NULL},
-    {OPT_INT, "near", NULL, &near_cut, "N",
-     "swap among the N lowest that stay and the N highest that go (default: an eighth of the experts)", 1,
-     65536, NULL},
-    {OPT_STR, "criterion", NULL, &criterion, "NAME",
-     "how experts are ranked (default reap; see reap plan --help)", 0, 0, NULL},
-    {OPT_INT, "seed", NULL, &seed, "N", "of the draws (default 0)", 0, 9e15, NULL},
-    {OPT_FLAG, "force", "-f", &cmd_force, NULL, "replace the output; accept a plan of another model", 0, 0,
-     NULL},
-    {.kind = OPT_END},
+    OPT_HEADING("Options"),
+    OPT_PATH("plan", &plan, "FILE", "the plan to begin with", .alias = "-p", .required = true),
+    OPT_PATH("stats", &stats, "FILE", "statistics of this model: which experts are near the cut",
+             .alias = "-s", .required = true),
+    OPT_PATHS("text", &texts, "FILE", "text to measure on, not that of the final figure", .required = true),
+    OPT_PATH("check", &check, "FILE", "another text, measured before and after"),
+    OPT_PATH("output", &out, "FILE", "the plan to write", .alias = "-o", .required = true),
+    OPT_INT("ctx", &ctx, "N", 4, 1 << 24, "window in tokens", .dflt = "512"),
+    OPT_INT("trials", &trials, "N", 1, 1e6, "swaps that are measured", .dflt = "64"),
+    OPT_DURATION("budget", &budget, "TIME", 0.001, 1e9, "begin nothing new after this time: 600, 10m, 2h"),
+    OPT_INT("near", &near_cut, "N", 1, 65536, "swap among the N lowest that stay and the N highest that go",
+            .dflt_is = "an eighth of the experts"),
+    OPT_CHOICE("criterion", &criterion, "NAME", &cmd_criteria, "the score that ranks experts",
+               .dflt = "reap"),
+    OPT_INT("seed", &seed, "N", 0, 9e15, "of the draws", .dflt = "0"),
+    OPT_FLAG("force", &cmd_force, "replace the output; accept a plan of another model", .alias = "-f"),
+    OPT_ENDS,
 };
 
-/* "600", "600s", "10m", "2h". */
-static bool parse_time(const char *s, double *secs)
-{
-    static const char units[] = "smh";
-    static const double factor[] = {1, 60, 3600};
-    size_t n = strlen(s);
-    const char *u = n ? strchr(units, s[n - 1]) : NULL;
-    char number[32];
-    if (n >= sizeof number)
-        return false;
-    snprintf(number, sizeof number, "%.*s", (int)(u ? n - 1 : n), s);
-    if (!parse_f64(number, secs) || *secs <= 0)
-        return false;
-    *secs *= u ? factor[u - units] : 1;
-    return true;
-}
+static bool run(char const *const *args, uint32_t n, struct err *e);
+
+const struct cmd cmd_refine = {
+    .name = "refine",
+    .usage = "MODEL --plan PLAN --stats STATS --text FILE... -o PLAN",
+    .summary =
+        "make a plan better: swap experts near the cut, keep what brings the model nearer to the whole one",
+    .example =
+        "  reap refine model.gguf --plan plan.json --stats stats.json --text dev.txt --check other.txt -o better.json\n",
+    .opts = (const struct opt *const[]){opts, engine_opt_table, NULL},
+    .min_args = 1,
+    .max_args = 1,
+    .run = run,
+};
 
 static bool check_files(const struct refine_opts *o, struct err *e)
 {
@@ -121,6 +118,8 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
                             .texts = texts.v,
                             .n_texts = texts.n,
                             .check = check,
+                            .criterion = criterion_at(criterion),
+                            .budget = budget,
                             .n_ctx = (uint32_t)ctx,
                             .near = (uint32_t)near_cut,
                             .trials = (uint32_t)trials,
@@ -128,13 +127,6 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
                             .force = cmd_force,
                             .engine = cmd_engine};
     struct refine_result r = {0};
-    const char *missing = !plan ? "plan" : !stats ? "stats" : !texts.n ? "text" : !out ? "output" : NULL;
-    if (missing)
-        return err_set(e, ERR_INPUT, "--%s is missing", missing);
-    if (!(o.criterion = criterion_find(criterion)))
-        return err_set(e, ERR_INPUT, "--criterion '%s' is not known; reap plan --help lists them", criterion);
-    if (budget && !parse_time(budget, &o.budget))
-        return err_set(e, ERR_INPUT, "--budget '%s': expected a time such as 600, 10m or 2h", budget);
     bool ok = check_files(&o, e) && refine_run(&o, &r, e) && json_write(out, r.plan->doc, cmd_force, e) &&
               print(&o, &r, e);
     if (ok && r.interrupted)
@@ -143,16 +135,3 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     refine_result_clear(&r);
     return ok;
 }
-
-const struct cmd cmd_refine = {
-    .name = "refine",
-    .usage = "MODEL --plan PLAN --stats STATS --text FILE... -o PLAN",
-    .summary =
-        "make a plan better: swap experts near the cut, keep what brings the model nearer to the whole one",
-    .example =
-        "  reap refine model.gguf --plan plan.json --stats stats.json --text dev.txt --check other.txt -o better.json\n",
-    .opts = (const struct opt *const[]){opts, engine_opt_table, NULL},
-    .min_args = 1,
-    .max_args = 1,
-    .run = run,
-};

@@ -8,29 +8,40 @@ static const char *out, *stats, *plan, *against, *sweep, *model, *title;
 static struct opt_list evals, compares;
 
 static const struct opt opts[] = {
-    {OPT_HEAD, "Options", NULL, NULL, NULL, NULL, 0, 0, NULL},
-    {OPT_STR, "output", "-o", &out, "FILE", "the HTML file to write", 0, 0, NULL},
-    {OPT_STR, "stats", NULL, &stats, "FILE", "statistics (reap profile)", 0, 0, NULL},
-    {OPT_STR, "plan", "-p", &plan, "FILE", "which experts stay (reap plan)", 0, 0, NULL},
-    {OPT_LIST, "eval", NULL, &evals, "FILE",
-     "evaluation (reap eval -o): given twice, of the parent and of the result", 0, 0, NULL},
-    {OPT_STR, "against", NULL, &against, "FILE", "evaluation of the result by reap eval --against the parent",
-     0, 0, NULL},
-    {OPT_STR, "sweep", NULL, &sweep, "FILE", "quality at several sizes (reap sweep --json)", 0, 0, NULL},
-    {OPT_LIST, "compare", NULL, &compares, "FILE",
-     "answers side by side: of reap compare -o, or twice, the answers of parent and result", 0, 0, NULL},
-    {OPT_STR, "model", "-m", &model, "FILE", "the parent: checked against the other files, gives the sizes",
-     0, 0, NULL},
-    {OPT_STR, "title", NULL, &title, "TEXT", "title of the page (default: from model and plan)", 0, 0, NULL},
-    {OPT_FLAG, "force", "-f", &cmd_force, NULL, "replace the output; accept files of different models", 0, 0,
-     NULL},
-    {.kind = OPT_END},
+    OPT_HEADING("Options"),
+    OPT_PATH("output", &out, "FILE", "the HTML file to write", .alias = "-o", .required = true),
+    OPT_PATH("stats", &stats, "FILE", "statistics (reap profile)"),
+    OPT_PATH("plan", &plan, "FILE", "which experts stay (reap plan)", .alias = "-p"),
+    OPT_PATHS("eval", &evals, "FILE",
+              "evaluation (reap eval -o): given twice, of the parent and of the result"),
+    OPT_PATH("against", &against, "FILE", "evaluation of the result by reap eval --against the parent"),
+    OPT_PATH("sweep", &sweep, "FILE", "quality at several sizes (reap sweep --json)"),
+    OPT_PATHS("compare", &compares, "FILE",
+              "answers side by side: of reap compare -o, or twice, the answers of parent and result"),
+    OPT_PATH("model", &model, "FILE", "the parent: checked against the other files, gives the sizes",
+             .alias = "-m"),
+    OPT_STR("title", &title, "TEXT", "title of the page", .dflt_is = "from model and plan"),
+    OPT_FLAG("force", &cmd_force, "replace the output; accept files of different models", .alias = "-f"),
+    OPT_ENDS,
+};
+
+static bool run(char const *const *args, uint32_t n, struct err *e);
+
+const struct cmd cmd_report = {
+    .name = "report",
+    .usage = "[WORKDIR] -o OUT.html [--stats S] [--plan P] [--eval BASE --eval AFTER]",
+    .summary = "one HTML page of what was pruned and what it cost, without network",
+    .example =
+        "  reap report pruned.gguf.work -o report.html\n"
+        "  reap report --stats stats.json --plan plan.json --eval before.json --eval after.json -o report.html\n",
+    .opts = (const struct opt *const[]){opts, NULL},
+    .min_args = 0,
+    .max_args = 1,
+    .run = run,
 };
 
 static bool run(char const *const *args, uint32_t n, struct err *e)
 {
-    if (!out)
-        return err_set(e, ERR_INPUT, "--output is missing: where shall the report go?");
     if (evals.n > 2)
         return err_set(e, ERR_INPUT, "--eval is given %u times, expected at most 2: parent, result", evals.n);
     if (compares.n > 2)
@@ -62,16 +73,3 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     buf_fmt(&b, "%s: %u sections, %s\n", out, r.n_sections, human_bytes(r.bytes, s));
     return cmd_print(&b, e);
 }
-
-const struct cmd cmd_report = {
-    .name = "report",
-    .usage = "[WORKDIR] -o OUT.html [--stats S] [--plan P] [--eval BASE --eval AFTER]",
-    .summary = "one HTML page of what was pruned and what it cost, without network",
-    .example =
-        "  reap report pruned.gguf.work -o report.html\n"
-        "  reap report --stats stats.json --plan plan.json --eval before.json --eval after.json -o report.html\n",
-    .opts = (const struct opt *const[]){opts, NULL},
-    .min_args = 0,
-    .max_args = 1,
-    .run = run,
-};

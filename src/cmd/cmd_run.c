@@ -23,40 +23,37 @@
 
 #include <string.h>
 
-static const char *out, *work, *criterion = "reap";
+static const char *out, *work;
+static uint32_t criterion;
 static struct opt_list texts, prompts;
-static int64_t max_tokens = 512;
-static int64_t ctx = 2048, eval_ctx = 512, keep, round_to, plan_seed;
+static int64_t max_tokens, ctx, eval_ctx, keep, round_to, plan_seed;
 static double keep_ratio, prune_ratio;
 static uint64_t fit;
 static bool has_keep, has_keep_ratio, has_prune_ratio, has_fit, again;
 
 static const struct opt opts[] = {
-    {OPT_HEAD, "How many experts stay (default: --prune-ratio 0.25)", NULL, NULL, NULL, NULL, 0, 0, NULL},
-    {OPT_REAL, "prune-ratio", "-r", &prune_ratio, "R", "share that goes, 0 to 1", 0, 1, &has_prune_ratio},
-    {OPT_REAL, "keep-ratio", NULL, &keep_ratio, "R", "share that stays", 0, 1, &has_keep_ratio},
-    {OPT_INT, "keep", NULL, &keep, "N", "experts that stay in each layer", 1, 65536, &has_keep},
-    {OPT_SIZE, "fit", NULL, &fit, "SIZE", "as many as fit into SIZE of tensor data", 0, 0, &has_fit},
-    {OPT_INT, "round-to", NULL, &round_to, "M", "a multiple of M", 1, 65536, NULL},
-    {OPT_STR, "criterion", NULL, &criterion, "NAME",
-     "how experts are ranked (default reap; see reap plan --help)", 0, 0, NULL},
-    {OPT_INT, "plan-seed", NULL, &plan_seed, "N", "seed of the criterion random", 0, 9e15, NULL},
-    {OPT_HEAD, "Options", NULL, NULL, NULL, NULL, 0, 0, NULL},
-    {OPT_STR, "output", "-o", &out, "FILE", "the pruned model", 0, 0, NULL},
-    {OPT_STR, "work", "-w", &work, "DIR", "folder of stats, plan and results (default: FILE.work)", 0, 0,
-     NULL},
-    {OPT_LIST, "text", NULL, &texts, "FILE",
-     "text to evaluate on, before and after (several times); not calibration text", 0, 0, NULL},
-    {OPT_INT, "ctx", NULL, &ctx, "N", "window of the profile in tokens (default 2048)", 1, 1 << 24, NULL},
-    {OPT_INT, "eval-ctx", NULL, &eval_ctx, "N", "window of the evaluation (default 512)", 4, 1 << 24, NULL},
-    {OPT_FLAG, "force", "-f", &cmd_force, NULL, "replace the output of another run", 0, 0, NULL},
-    {OPT_LIST, "prompts", NULL, &prompts, "PATH",
-     "prompts to ask both models through llama-server: a folder, .jsonl or text file (several times)", 0, 0,
-     NULL},
-    {OPT_INT, "max-tokens", NULL, &max_tokens, "N", "longest answer to a prompt (default 512)", 1, 1 << 24,
-     NULL},
-    {OPT_FLAG, "again", NULL, &again, NULL, "do all steps again", 0, 0, NULL},
-    {.kind = OPT_END},
+    OPT_HEADING("How many experts stay (default: --prune-ratio 0.25)"),
+    OPT_REAL("prune-ratio", &prune_ratio, "R", 0, 1, "share that goes, 0 to 1", .alias = "-r",
+             .seen = &has_prune_ratio, .group = 'c'),
+    OPT_REAL("keep-ratio", &keep_ratio, "R", 0, 1, "share that stays", .seen = &has_keep_ratio, .group = 'c'),
+    OPT_INT("keep", &keep, "N", 1, 65536, "experts that stay in each layer", .seen = &has_keep, .group = 'c'),
+    OPT_SIZE("fit", &fit, "SIZE", "as many as fit into SIZE of tensor data", .seen = &has_fit, .group = 'c'),
+    OPT_INT("round-to", &round_to, "M", 1, 65536, "a multiple of M"),
+    OPT_CHOICE("criterion", &criterion, "NAME", &cmd_criteria, "the score that ranks experts",
+               .dflt = "reap"),
+    OPT_INT("plan-seed", &plan_seed, "N", 0, 9e15, "seed of the criterion random", .dflt = "0"),
+    OPT_HEADING("Options"),
+    OPT_PATH("output", &out, "FILE", "the pruned model", .alias = "-o", .required = true),
+    OPT_DIR("work", &work, "DIR", "folder of stats, plan and results", .alias = "-w", .dflt_is = "FILE.work"),
+    OPT_PATHS("text", &texts, "FILE", "text to evaluate on, before and after; not calibration text"),
+    OPT_INT("ctx", &ctx, "N", 1, 1 << 24, "window of the profile in tokens", .dflt = "2048"),
+    OPT_INT("eval-ctx", &eval_ctx, "N", 4, 1 << 24, "window of the evaluation", .dflt = "512"),
+    OPT_FLAG("force", &cmd_force, "replace the output of another run", .alias = "-f"),
+    OPT_PATHS("prompts", &prompts, "PATH",
+              "prompts to ask both models through llama-server: a folder, .jsonl or text file"),
+    OPT_INT("max-tokens", &max_tokens, "N", 1, 1 << 24, "longest answer to a prompt", .dflt = "512"),
+    OPT_FLAG("again", &again, "do all steps again"),
+    OPT_ENDS,
 };
 
 struct job {
@@ -209,21 +206,21 @@ static bool do_profile(struct job *j, const struct view *v, char key[65], struct
     return record(j, "profile", key, &j->stats, 1, e);
 }
 
-static bool plan_options(const struct job *j, struct plan_opts *o, struct err *e)
+static void plan_options(const struct job *j, struct plan_opts *o)
 {
-    *o = (struct plan_opts){
-        .stats_path = j->stats, .fit = fit, .round_to = (uint32_t)round_to, .seed = (uint64_t)plan_seed};
+    *o = (struct plan_opts){.criterion = criterion_at(criterion),
+                            .stats_path = j->stats,
+                            .fit = fit,
+                            .round_to = (uint32_t)round_to,
+                            .seed = (uint64_t)plan_seed};
     o->kind = has_keep ? KEEP_COUNT : has_keep_ratio ? KEEP_RATIO : has_fit ? FIT_BYTES : PRUNE_RATIO;
     o->value = has_keep ? (double)keep : has_keep_ratio ? keep_ratio : has_prune_ratio ? prune_ratio : 0.25;
-    return (o->criterion = criterion_find(criterion)) ||
-           err_set(e, ERR_INPUT, "--criterion '%s' is not known; reap plan --help lists them", criterion);
 }
 
 static bool do_plan(struct job *j, struct view *v, char key[65], struct err *e)
 {
     struct plan_opts o;
-    if (!plan_options(j, &o, e))
-        return false;
+    plan_options(j, &o);
     struct buf b = {0};
     buf_fmt(&b, "plan %s %d %.17g %llu %u %s %llu\n", key, (int)o.kind, o.value, (unsigned long long)o.fit,
             o.round_to, o.criterion->name, (unsigned long long)o.seed);
@@ -538,8 +535,8 @@ static bool preflight(const struct job *j, const struct view *v, struct err *e)
 {
     struct plan_opts o;
     uint32_t n;
-    return plan_options(j, &o, e) && (plan_count(&v->shape, v, &o, &n, e) || err_ctx(e, "%s", j->model)) &&
-           check_outputs(j, v, e);
+    plan_options(j, &o);
+    return (plan_count(&v->shape, v, &o, &n, e) || err_ctx(e, "%s", j->model)) && check_outputs(j, v, e);
 }
 
 static bool steps(struct job *j, struct view *v, struct err *e)
@@ -562,12 +559,6 @@ static bool steps(struct job *j, struct view *v, struct err *e)
 
 static bool check_args(struct job *j, struct err *e)
 {
-    if (!out)
-        return err_set(e, ERR_INPUT, "--output is missing: where shall the pruned model go?");
-    if (!j->corpus.n_specs)
-        return err_set(e, ERR_INPUT, "--calib is missing: which text shall run through the model?");
-    if (has_keep + has_keep_ratio + has_prune_ratio + has_fit > 1)
-        return err_set(e, ERR_INPUT, "give one of --keep, --keep-ratio, --prune-ratio and --fit");
     for (uint32_t i = 0; i < j->corpus.n_specs; i++)
         if (!strcmp(j->corpus.specs[i], "-"))
             return err_set(e, ERR_INPUT, "--calib -: a run can be repeated, so its text must be a file");

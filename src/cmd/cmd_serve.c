@@ -8,21 +8,34 @@
 
 #include <string.h>
 
-static const char *host = "127.0.0.1";
+static const char *host;
 static int64_t port;
-static double load_timeout = 1800;
+static double load_timeout;
 
 static const struct opt opts[] = {
-    {OPT_HEAD, "Options", NULL, NULL, NULL, NULL, 0, 0, NULL},
-    {OPT_INT, "port", "-p", &port, "P", "port to listen on (default: a free one)", 0, 65535, NULL},
-    {OPT_STR, "host", NULL, &host, "H", "address to listen on (default 127.0.0.1: this machine only)", 0, 0,
-     NULL},
-    {OPT_REAL, "load-timeout", NULL, &load_timeout, "S",
-     "seconds that loading the model may take (default 1800)", 1, 1e6, NULL},
-    {OPT_STR, "type", NULL, &cmd_engine.type, "TYPE",
-     "of a checkpoint's matrices in the file made of it: auto (as stored), q8_0, ... (see reap convert)", 0,
-     0, NULL},
-    {.kind = OPT_END},
+    OPT_HEADING("Options"),
+    OPT_INT("port", &port, "P", 0, 65535, "port to listen on", .alias = "-p", .dflt_is = "a free one"),
+    OPT_STR("host", &host, "H", "address to listen on; the default is this machine only",
+            .dflt = "127.0.0.1"),
+    OPT_DURATION("load-timeout", &load_timeout, "TIME", 1, 1e6,
+                 "longest time that loading the model may take", .dflt = "30m"),
+    OPT_WORD("type", &cmd_engine.type, "TYPE", &cmd_types,
+             "of a checkpoint's matrices in the file made of it", .dflt_is = "auto, as stored"),
+    OPT_ENDS,
+};
+
+static bool run(char const *const *args, uint32_t n, struct err *e);
+
+const struct cmd cmd_serve = {
+    .name = "serve",
+    .usage = "MODEL.gguf [OPTIONS] [-- LLAMA-SERVER-OPTIONS]",
+    .summary = "run llama-server on a model until it is told to end",
+    .example = "  reap serve pruned.gguf --port 8080\n"
+               "  reap serve pruned.gguf -- -ngl 99 -c 8192\n",
+    .opts = (const struct opt *const[]){opts, NULL},
+    .min_args = 1,
+    .max_args = 1000,
+    .run = run,
 };
 
 /* What is served; a model that we cannot prune may be served all the same. */
@@ -133,15 +146,3 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     free(model);
     return ok;
 }
-
-const struct cmd cmd_serve = {
-    .name = "serve",
-    .usage = "MODEL.gguf [OPTIONS] [-- LLAMA-SERVER-OPTIONS]",
-    .summary = "run llama-server on a model until it is told to end",
-    .example = "  reap serve pruned.gguf --port 8080\n"
-               "  reap serve pruned.gguf -- -ngl 99 -c 8192\n",
-    .opts = (const struct opt *const[]){opts, NULL},
-    .min_args = 1,
-    .max_args = 1000,
-    .run = run,
-};

@@ -14,28 +14,54 @@
 
 #include <string.h>
 
-static const char *criterion = "reap", *out, *model, *format, *architecture;
+static const char *out, *model, *architecture;
+static uint32_t criterion, format;
 static int64_t n_used;
 static bool has_criterion, has_out, has_force, has_model, has_format, has_architecture, has_used;
 
+enum { PROFILE, IMATRIX }; /* forms of other tools */
+static const struct opt_choices profile_formats = {
+    .list = (const char *const[]){[PROFILE] = "llama-expert-profile", [IMATRIX] = "imatrix", NULL}};
+
 static const struct opt opts[] = {
-    {OPT_HEAD, "Showing", NULL, NULL, NULL, NULL, 0, 0, NULL},
-    {OPT_STR, "criterion", NULL, &criterion, "NAME",
-     "the score of the tables (default reap; see reap plan --help)", 0, 0, &has_criterion},
-    {OPT_STR, "model", "-m", &model, "MODEL",
-     "the model, for sizes at each ratio; with import, the model that was measured", 0, 0, &has_model},
-    {OPT_HEAD, "merge, import, export", NULL, NULL, NULL, NULL, 0, 0, NULL},
-    {OPT_STR, "output", "-o", &out, "FILE", "the file to write", 0, 0, &has_out},
-    {OPT_FLAG, "force", "-f", &cmd_force, NULL,
-     "replace the output; merge although options differ that change last digits; import scrambled counts", 0,
-     0, &has_force},
-    {OPT_STR, "format", NULL, &format, "NAME", "llama-expert-profile or imatrix (import: told from the file)",
-     0, 0, &has_format},
-    {OPT_STR, "architecture", NULL, &architecture, "NAME",
-     "import without --model: general.architecture of the model", 0, 0, &has_architecture},
-    {OPT_INT, "experts-used", NULL, &n_used, "K", "import without --model: experts per token", 1, 65536,
-     &has_used},
-    {.kind = OPT_END},
+    OPT_HEADING("Showing"),
+    OPT_CHOICE("criterion", &criterion, "NAME", &cmd_criteria, "the score of the tables", .dflt = "reap",
+               .seen = &has_criterion),
+    OPT_PATH("model", &model, "MODEL",
+             "the model, for sizes at each ratio; with import, the model that was measured", .alias = "-m",
+             .seen = &has_model),
+    OPT_HEADING("merge, import, export"),
+    OPT_PATH("output", &out, "FILE", "the file to write", .alias = "-o", .seen = &has_out),
+    OPT_FLAG(
+        "force", &cmd_force,
+        "replace the output; merge although options differ that change last digits; import scrambled counts",
+        .alias = "-f", .seen = &has_force),
+    OPT_CHOICE("format", &format, "NAME", &profile_formats, "form of the other tool's file",
+               .dflt_is = "import is told from the file", .seen = &has_format),
+    OPT_STR("architecture", &architecture, "NAME",
+            "import without --model: general.architecture of the model", .seen = &has_architecture),
+    OPT_INT("experts-used", &n_used, "K", 1, 65536, "import without --model: experts per token",
+            .seen = &has_used),
+    OPT_ENDS,
+};
+
+static bool run(char const *const *args, uint32_t n, struct err *e);
+
+const struct cmd cmd_stats = {
+    .name = "stats",
+    .usage = "STATS... [--criterion NAME] [--model MODEL]\n"
+             "merge STATS... -o STATS\n"
+             "import FILE (--model MODEL | --architecture NAME) -o STATS\n"
+             "export STATS -o FILE",
+    .summary = "what a stats file says: load of the experts, share kept at each ratio, stability",
+    .example = "  reap stats stats.json\n"
+               "  reap stats code.json chat.json prose.json --model model.gguf\n"
+               "  reap stats merge part-1.json part-2.json part-3.json -o stats.json\n"
+               "  reap stats import imatrix.gguf --model model-bf16.gguf -o stats.json\n",
+    .opts = (const struct opt *const[]){opts, NULL},
+    .min_args = 1,
+    .max_args = 100000,
+    .run = run,
 };
 
 static void free_all(struct stats **s, uint32_t n)
@@ -64,15 +90,13 @@ static bool check_output(const char *input, struct err *e)
 
 static bool show(char const *const *args, uint32_t n, struct err *e)
 {
-    const struct criterion *c = criterion_find(criterion);
-    if (!c)
-        return err_set(e, ERR_INPUT, "--criterion '%s' is not known; reap plan --help lists them", criterion);
     struct stats **s = load_all(args, n, e);
     struct view *v = s && model ? view_open(model, e) : NULL;
     bool ok = s && (!model || (v && view_hash(v, e)));
     for (uint32_t i = 0; ok && v && i < n; i++)
         ok = view_match(v, s[i]->model, args[i], e);
-    const struct stats_show o = {.s = s, .path = args, .n = n, .criterion = c, .view = v};
+    const struct stats_show o = {
+        .s = s, .path = args, .n = n, .criterion = criterion_at(criterion), .view = v};
     ok = ok && stats_show(&o, e);
     view_free(v);
     if (s)
@@ -110,11 +134,6 @@ static bool merge(char const *const *args, uint32_t n, struct err *e)
     return ok;
 }
 
-static bool format_is(const char *name)
-{
-    return format && !strcmp(format, name);
-}
-
 static struct stats *import_file(const char *path, const struct view *v, struct err *e)
 {
     const struct import_opts o = {.path = path,
@@ -123,9 +142,9 @@ static struct stats *import_file(const char *path, const struct view *v, struct 
                                   .n_used = (uint32_t)n_used,
                                   .force = cmd_force,
                                   .to_float = engine_dequantize};
-    return format_is("imatrix")                ? import_imatrix(&o, e)
-           : format_is("llama-expert-profile") ? import_expert_profile(&o, e)
-                                               : import_stats(&o, e);
+    return !has_format         ? import_stats(&o, e)
+           : format == IMATRIX ? import_imatrix(&o, e)
+                               : import_expert_profile(&o, e);
 }
 
 /* Says what was found, and what it can be used for. */
@@ -178,8 +197,9 @@ static bool import(char const *const *args, uint32_t n, struct err *e)
 static bool export(char const *const *args, uint32_t n, struct err *e)
 {
     (void)n;
-    if (format && !format_is("llama-expert-profile"))
-        return err_set(e, ERR_INPUT, "--format %s cannot be written, only llama-expert-profile", format);
+    if (has_format && format != PROFILE)
+        return err_set(e, ERR_INPUT, "--format %s cannot be written, only %s",
+                       opt_choice(&profile_formats, format), opt_choice(&profile_formats, PROFILE));
     if (!check_output(args[0], e))
         return false;
     struct stats *s = stats_load(args[0], e);
@@ -242,26 +262,10 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     if (!sub)
         return show(args, n, e);
     if (n < 2 || n - 1 > sub->max_args)
-        return err_set(e, ERR_INPUT, "stats %s: %s operand; usage: reap stats %s", args[0],
-                       n < 2 ? "missing" : "unexpected", cmd_stats.usage);
+        return err_set(e, ERR_INPUT, "stats %s: %s operand; reap stats --help shows the usage", args[0],
+                       n < 2 ? "missing" : "unexpected");
     if (!out)
-        return err_set(e, ERR_INPUT, "--output is missing: where shall the file go?");
-    if (format && !format_is("imatrix") && !format_is("llama-expert-profile"))
-        return err_set(e, ERR_INPUT, "--format '%s' is not known: llama-expert-profile or imatrix", format);
+        return err_set(e, ERR_INPUT,
+                       "--output is missing: the file to write; reap stats --help shows the usage");
     return file_check_output(out, cmd_force, e) && sub->run(args + 1, n - 1, e);
 }
-
-const struct cmd cmd_stats = {
-    .name = "stats",
-    .usage = "STATS... [--criterion NAME] [--model MODEL] | merge STATS... -o STATS | "
-             "import FILE (--model MODEL | --architecture NAME) -o STATS | export STATS -o FILE",
-    .summary = "what a stats file says: load of the experts, share kept at each ratio, stability",
-    .example = "  reap stats stats.json\n"
-               "  reap stats code.json chat.json prose.json --model model.gguf\n"
-               "  reap stats merge part-1.json part-2.json part-3.json -o stats.json\n"
-               "  reap stats import imatrix.gguf --model model-bf16.gguf -o stats.json\n",
-    .opts = (const struct opt *const[]){opts, NULL},
-    .min_args = 1,
-    .max_args = 100000,
-    .run = run,
-};

@@ -7,14 +7,27 @@
 static const char *plan_path, *found_path;
 
 static const struct opt opts[] = {
-    {OPT_HEAD, "Options", NULL, NULL, NULL, NULL, 0, 0, NULL},
-    {OPT_STR, "plan", "-p", &plan_path, "FILE",
-     "the plan it was made with; without it the kept experts are found by their bytes", 0, 0, NULL},
-    {OPT_STR, "write-plan", NULL, &found_path, "FILE", "without --plan: write the plan that was found", 0, 0,
-     NULL},
-    {OPT_FLAG, "force", "-f", &cmd_force, NULL, "replace the plan file; accept a plan of another model", 0, 0,
-     NULL},
-    {.kind = OPT_END},
+    OPT_HEADING("Options"),
+    OPT_PATH("plan", &plan_path, "FILE",
+             "the plan it was made with; without it the kept experts are found by their bytes", .alias = "-p",
+             .group = 'p'),
+    OPT_PATH("write-plan", &found_path, "FILE", "without --plan: write the plan that was found",
+             .group = 'p'),
+    OPT_FLAG("force", &cmd_force, "replace the plan file; accept a plan of another model", .alias = "-f"),
+    OPT_ENDS,
+};
+
+static bool run(char const *const *args, uint32_t n, struct err *e);
+
+const struct cmd cmd_verify = {
+    .name = "verify",
+    .usage = "PARENT PRUNED [--plan PLAN]",
+    .summary = "prove that a pruned model holds its parent's bytes; exit status 3 if not",
+    .example = "  reap verify model.gguf pruned.gguf --plan plan.json\n",
+    .opts = (const struct opt *const[]){opts, NULL},
+    .min_args = 2,
+    .max_args = 2,
+    .run = run,
 };
 
 static bool print(const char *pruned, const struct verify_result *r, struct err *e)
@@ -56,8 +69,6 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     (void)n;
     struct plan *p = NULL;
     struct verify_result r = {0};
-    if (plan_path && found_path)
-        return err_set(e, ERR_INPUT, "--plan and --write-plan exclude each other");
     if (found_path && !file_check_output(found_path, cmd_force, e))
         return false;
     struct view *a = view_open(args[0], e), *b = a ? view_open(args[1], e) : NULL;
@@ -78,14 +89,3 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     view_free(b);
     return ok;
 }
-
-const struct cmd cmd_verify = {
-    .name = "verify",
-    .usage = "PARENT PRUNED [--plan PLAN]",
-    .summary = "prove that a pruned model holds its parent's bytes; exit status 3 if not",
-    .example = "  reap verify model.gguf pruned.gguf --plan plan.json\n",
-    .opts = (const struct opt *const[]){opts, NULL},
-    .min_args = 2,
-    .max_args = 2,
-    .run = run,
-};

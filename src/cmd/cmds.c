@@ -1,8 +1,5 @@
-/* cmds.c - the table of commands, in the order in which people use them. */
+/* cmds.c - the table of commands, from the list in cmd.h. */
 #include "cmd/cmd.h"
 
-const struct cmd *const cmds[] = {
-    &cmd_run,      &cmd_inspect, &cmd_profile, &cmd_stats,   &cmd_plan,   &cmd_prune,
-    &cmd_verify,   &cmd_eval,    &cmd_sweep,   &cmd_refine,  &cmd_report, &cmd_convert,
-    &cmd_quantize, &cmd_serve,   &cmd_batch,   &cmd_compare, NULL,
-};
+#define CMD_ROW(name) &cmd_##name,
+const struct cmd *const cmds[] = {CMD_LIST(CMD_ROW) NULL};

@@ -2,79 +2,123 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "cmd/cmd.h"
+#include "convert/convert.h"
+#include "stats/criteria.h"
 
 #include <string.h>
+#include <strings.h>
 
 bool cmd_json, cmd_force;
 static bool help; /* looked for by main before options are parsed; here so that --help lists it */
 
 const struct opt common_opts[] = {
-    {OPT_HEAD, "Common", NULL, NULL, NULL, NULL, 0, 0, NULL},
-    {OPT_FLAG, "json", NULL, &cmd_json, NULL, "print the result as one JSON object", 0, 0, NULL},
-    {OPT_FLAG, "quiet", "-q", &log_quiet, NULL, "no notes and no progress", 0, 0, NULL},
-    {OPT_FLAG, "verbose", "-v", &log_verbose, NULL, "show the engine's own lines", 0, 0, NULL},
-    {OPT_FLAG, "help", "-h", &help, NULL, "this text", 0, 0, NULL},
-    {.kind = OPT_END},
+    OPT_HEADING("Common"),
+    OPT_FLAG("json", &cmd_json, "print the result as one JSON object"),
+    OPT_FLAG("quiet", &log_quiet, "no notes and no progress", .alias = "-q"),
+    OPT_FLAG("verbose", &log_verbose, "show the engine's own lines", .alias = "-v"),
+    OPT_FLAG("help", &help, "this text", .alias = "-h"),
+    OPT_ENDS,
 };
+
+/* ---- words ---- */
+
+static bool find_criterion(const char *s, uint32_t *i)
+{
+    const struct criterion *c = criterion_find(s);
+    for (*i = 0; c && criterion_at(*i) != c;)
+        ++*i;
+    return c != NULL;
+}
+const struct opt_choices cmd_criteria = {.at = criterion_name_at, .find = find_criterion};
+
+static bool find_type(const char *s, uint32_t *i)
+{
+    for (*i = 0; convert_type_name(*i); ++*i)
+        if (!strcasecmp(s, convert_type_name(*i)))
+            return true;
+    return false;
+}
+const struct opt_choices cmd_types = {.at = convert_type_name, .find = find_type};
+
+static const struct opt_choices flash_attn = {.list = engine_flash_attn},
+                                split_modes = {.list = engine_split_modes},
+                                cache_types = {.at = engine_cache_type},
+                                load_modes = {.at = engine_load_mode};
+
+/* ---- the engine ---- */
 
 struct engine_opts cmd_engine;
 static bool no_mmap, mlock_model;
 
-#define ENGINE(kind, name, alias, field, arg, text, lo, hi)           \
-    {                                                                 \
-        kind, name, alias, &cmd_engine.field, arg, text, lo, hi, NULL \
-    }
 const struct opt engine_opt_table[] = {
-    {OPT_HEAD, "Engine (as in llama.cpp)", NULL, NULL, NULL, NULL, 0, 0, NULL},
-    ENGINE(OPT_INT, "threads", "-t", threads, "N", "threads (default: one per physical core)", 0, 1024),
-    ENGINE(OPT_INT, "ubatch-size", "-ub", ubatch, "N",
-           "tokens per compute step (default 512; a profile of a model with many experts up to 2048)", 1,
-           65536),
-    ENGINE(OPT_INT, "ubatch", NULL, ubatch, "N", "the same", 1, 65536),
-    ENGINE(OPT_INT, "n-gpu-layers", "-ngl", n_gpu_layers, "N", "layers on the GPU (default: all that fit)",
-           -1, 100000),
-    ENGINE(OPT_INT, "gpu-layers", NULL, n_gpu_layers, "N", "the same", -1, 100000),
-    ENGINE(OPT_STR, "device", "-dev", device, "LIST", "devices to use, comma-separated, or none", 0, 0),
-    ENGINE(OPT_STR, "split-mode", "-sm", split_mode, "MODE",
-           "none or layer: how several GPUs share the model", 0, 0),
-    ENGINE(OPT_STR, "tensor-split", "-ts", tensor_split, "LIST", "share of each GPU, for example 3,1", 0, 0),
-    ENGINE(OPT_FLAG, "cpu-moe", "-cmoe", cpu_moe, NULL, "keep all expert weights in host memory", 0, 0),
-    ENGINE(OPT_INT, "n-cpu-moe", "-ncmoe", n_cpu_moe, "N", "keep those of the first N blocks in host memory",
-           0, 100000),
-    ENGINE(OPT_STR, "flash-attn", "-fa", flash_attn, "WHEN", "on, off or auto (default auto)", 0, 0),
-    ENGINE(OPT_STR, "cache-type-k", "-ctk", cache_type_k, "TYPE", "type of the K cache (default f16)", 0, 0),
-    ENGINE(OPT_STR, "cache-type-v", "-ctv", cache_type_v, "TYPE", "type of the V cache (default f16)", 0, 0),
-    ENGINE(OPT_STR, "rpc", NULL, rpc, "LIST", "RPC servers, host:port,...", 0, 0),
-    ENGINE(OPT_STR, "load-mode", "-lm", load_mode, "MODE", "auto, none, mmap, mlock or mmap+mlock", 0, 0),
-    {OPT_FLAG, "no-mmap", NULL, &no_mmap, NULL, "read the model into memory (load mode none)", 0, 0, NULL},
-    {OPT_FLAG, "mlock", NULL, &mlock_model, NULL, "keep the model in memory (load mode mlock)", 0, 0, NULL},
-    ENGINE(OPT_STR, "chat-template", NULL, chat_template, "NAME",
-           "a built-in template, or none (default: the model's own)", 0, 0),
-    ENGINE(OPT_STR, "type", NULL, type, "TYPE",
-           "of a checkpoint's matrices in memory: auto (as stored), bf16, q8_0, ... (see reap convert)", 0,
-           0),
-    ENGINE(OPT_STR, "pretokenizer", NULL, pretokenizer, "NAME",
-           "of a checkpoint: the engine's name of its pre-tokenizer (default: recognised)", 0, 0),
-    ENGINE(OPT_FLAG, "device-norms", NULL, device_norms, NULL,
-           "compute norms as on a GPU, even on the CPU (for tests)", 0, 0),
-    {.kind = OPT_END},
+    OPT_HEADING("Engine (as in llama.cpp)"),
+    OPT_INT("threads", &cmd_engine.threads, "N", 0, 1024, "threads", .alias = "-t",
+            .dflt_is = "one per physical core"),
+    OPT_INT("ubatch-size", &cmd_engine.ubatch, "N", 1, 65536, "tokens per compute step", .alias = "-ub",
+            .also = "ubatch",
+            .dflt_is = OPT_TEXT(ENGINE_UBATCH) ", a profile of a model with many experts up to 2048"),
+    OPT_INT("n-gpu-layers", &cmd_engine.n_gpu_layers, "N", -1, 100000, "layers on the GPU", .alias = "-ngl",
+            .also = "gpu-layers", .dflt_is = "all that fit"),
+    OPT_STR("device", &cmd_engine.device, "LIST", "devices to use, comma-separated, or none",
+            .alias = "-dev"),
+    OPT_WORD("split-mode", &cmd_engine.split_mode, "MODE", &split_modes, "how several GPUs share the model",
+             .alias = "-sm", .dflt_is = "layer"),
+    OPT_STR("tensor-split", &cmd_engine.tensor_split, "LIST", "share of each GPU, for example 3,1",
+            .alias = "-ts"),
+    OPT_FLAG("cpu-moe", &cmd_engine.cpu_moe, "keep all expert weights in host memory", .alias = "-cmoe"),
+    OPT_INT("n-cpu-moe", &cmd_engine.n_cpu_moe, "N", 0, 100000,
+            "keep those of the first N blocks in host memory", .alias = "-ncmoe"),
+    OPT_WORD("flash-attn", &cmd_engine.flash_attn, "WHEN", &flash_attn, "flash attention", .alias = "-fa",
+             .dflt = ENGINE_FLASH_ATTN),
+    OPT_WORD("cache-type-k", &cmd_engine.cache_type_k, "TYPE", &cache_types, "type of the K cache",
+             .alias = "-ctk", .dflt = ENGINE_CACHE_TYPE),
+    OPT_WORD("cache-type-v", &cmd_engine.cache_type_v, "TYPE", &cache_types, "type of the V cache",
+             .alias = "-ctv", .dflt = ENGINE_CACHE_TYPE),
+    OPT_STR("rpc", &cmd_engine.rpc, "LIST", "RPC servers, host:port,..."),
+    OPT_WORD("load-mode", &cmd_engine.load_mode, "MODE", &load_modes, "how the model gets into memory",
+             .alias = "-lm", .dflt_is = "auto"),
+    OPT_FLAG("no-mmap", &no_mmap, "read the model into memory (load mode none)"),
+    OPT_FLAG("mlock", &mlock_model, "keep the model in memory (load mode mlock)"),
+    OPT_STR("chat-template", &cmd_engine.chat_template, "NAME", "a built-in template, or none",
+            .dflt_is = "the model's own"),
+    OPT_WORD("type", &cmd_engine.type, "TYPE", &cmd_types, "of a checkpoint's matrices in memory",
+             .dflt_is = "auto, as stored"),
+    OPT_STR("pretokenizer", &cmd_engine.pretokenizer, "NAME",
+            "of a checkpoint: the engine's name of its pre-tokenizer", .dflt_is = "recognised"),
+    OPT_FLAG("device-norms", &cmd_engine.device_norms,
+             "compute norms as on a GPU, even on the CPU (for tests)"),
+    OPT_ENDS,
 };
 
+/* ---- calibration text ---- */
+
 static struct opt_list calib;
-static int64_t per_category, max_samples, seed = 42;
+static int64_t per_category, max_samples, seed;
 static bool no_shuffle, skip_bad;
 
+#define CALIB(...)                                                                                          \
+    OPT_PATHS("calib", &calib, "PATH[:N]",                                                                  \
+              "text: a .jsonl file, a text file, a folder, or - (standard input); at most N samples of it", \
+              .alias = "-c", __VA_ARGS__)
+#define SAMPLES                                                                                   \
+    OPT_INT("samples-per-category", &per_category, "N", 1, 1e15,                                  \
+            "at most N samples of each sub-folder or file"),                                      \
+        OPT_INT("max-samples", &max_samples, "N", 1, 1e15, "at most N samples in all"),           \
+        OPT_INT("seed", &seed, "N", 0, 9e15, "of the shuffle and of every choice", .dflt = "42"), \
+        OPT_FLAG("no-shuffle", &no_shuffle, "keep the order of files and lines"),                 \
+        OPT_FLAG("skip-bad", &skip_bad, "leave malformed rows out instead of stopping")
+
 const struct opt corpus_opt_table[] = {
-    {OPT_HEAD, "Calibration", NULL, NULL, NULL, NULL, 0, 0, NULL},
-    {OPT_LIST, "calib", "-c", &calib, "PATH[:N]",
-     "text: a .jsonl file, a text file, a folder, or - (several times; at most N samples of it)", 0, 0, NULL},
-    {OPT_INT, "samples-per-category", NULL, &per_category, "N",
-     "at most N samples of each sub-folder or file", 1, 1e15, NULL},
-    {OPT_INT, "max-samples", NULL, &max_samples, "N", "at most N samples in all", 1, 1e15, NULL},
-    {OPT_INT, "seed", NULL, &seed, "N", "of the shuffle and of every choice (default 42)", 0, 9e15, NULL},
-    {OPT_FLAG, "no-shuffle", NULL, &no_shuffle, NULL, "keep the order of files and lines", 0, 0, NULL},
-    {OPT_FLAG, "skip-bad", NULL, &skip_bad, NULL, "leave malformed rows out instead of stopping", 0, 0, NULL},
-    {.kind = OPT_END},
+    OPT_HEADING("Calibration"),
+    CALIB(.required = true),
+    SAMPLES,
+    OPT_ENDS,
+};
+const struct opt samples_opt_table[] = {
+    OPT_HEADING("Calibration"),
+    CALIB(.required = false),
+    SAMPLES,
+    OPT_ENDS,
 };
 
 void cmd_finish_options(void)

@@ -23,9 +23,9 @@ static const struct type_info {
 } types[] = {{"f32", 0, 0},    {"f16", 1, 1},    {"bf16", 30, 32}, {"q8_0", 8, 7},
              {"q6_K", 14, 18}, {"q5_K", 13, 16}, {"q4_K", 12, 14}, {"q4_0", 2, 2}};
 
-const char *convert_types(void)
+const char *convert_type_name(uint32_t i)
 {
-    return "auto, f32, f16, bf16, q8_0, q6_K, q5_K, q4_K, q4_0";
+    return !i ? "auto" : i <= sizeof types / sizeof *types ? types[i - 1].name : NULL;
 }
 
 /* ---- the plan ---- */
@@ -699,7 +699,7 @@ static bool choose_type(struct planner *p, struct err *e)
             p->in.file_type = types[i].file_type;
             return true;
         }
-    return err_set(e, ERR_INPUT, "type '%.40s' is not one of %s", want, convert_types());
+    return err_set(e, ERR_INPUT, "type '%.40s' is not known", want);
 }
 
 /* ---- the whole file ---- */

@@ -59,7 +59,7 @@ bool image_read(struct image *im, uint64_t off, uint64_t n, void *dst, struct er
 /* Writes the whole file, complete or not at all (file.h); shows progress. */
 bool convert_write(struct image *im, const char *path, bool force, struct err *e);
 
-/* The types for --type, comma-separated, for help and messages. */
-const char *convert_types(void);
+/* Type i that the matrices may get, "auto" first; NULL behind the last. Capitals do not matter. */
+const char *convert_type_name(uint32_t i);
 
 #endif

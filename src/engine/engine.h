@@ -14,7 +14,7 @@
 /* Options that are passed on to the engine; names as in llama.cpp's tools. Zeroed by engine_opts_default. */
 struct engine_opts {
     int64_t threads;                         /* 0: one per physical core that we may use */
-    int64_t ubatch;                          /* tokens per compute step; 0: 512 */
+    int64_t ubatch;                          /* tokens per compute step; 0: ENGINE_UBATCH */
     int64_t n_gpu_layers;                    /* -1: as many as the engine likes */
     const char *device;                      /* comma-separated device names, "none": no offload; NULL: all */
     const char *split_mode;                  /* none, layer, row; NULL: layer */
@@ -31,6 +31,13 @@ struct engine_opts {
     bool device_norms; /* compute norms by the device even when the tensor is in host memory (tests) */
 };
 void engine_opts_default(struct engine_opts *o);
+#define ENGINE_UBATCH     512
+#define ENGINE_FLASH_ATTN "auto"
+#define ENGINE_CACHE_TYPE "f16"
+/* The words that they may be, in the order of help; ended by NULL, or NULL behind the last. */
+extern const char *const engine_flash_attn[], *const engine_split_modes[];
+const char *engine_cache_type(uint32_t i);
+const char *engine_load_mode(uint32_t i);
 
 /* Called first thing in main(): makes the engine's waiting threads sleep soon instead of spinning, which
  * costs nothing on an idle machine and saves a factor on a busy one. The OpenMP runtime reads its settings

@@ -87,30 +87,39 @@ const char *engine_version(void)
 
 /* ---- options ---- */
 
+static const enum ggml_type cache_types[] = {GGML_TYPE_F32,    GGML_TYPE_F16,  GGML_TYPE_BF16,
+                                             GGML_TYPE_Q8_0,   GGML_TYPE_Q4_0, GGML_TYPE_Q4_1,
+                                             GGML_TYPE_IQ4_NL, GGML_TYPE_Q5_0, GGML_TYPE_Q5_1};
+
+const char *engine_cache_type(uint32_t i)
+{
+    return i < sizeof cache_types / sizeof *cache_types ? ggml_type_name(cache_types[i]) : NULL;
+}
+
+const char *engine_load_mode(uint32_t i)
+{
+    enum llama_load_mode m = (enum llama_load_mode)((int)i + LLAMA_LOAD_MODE_AUTO);
+    return m <= LLAMA_LOAD_MODE_MMAP_MLOCK ? llama_load_mode_name(m) : NULL;
+}
+
 static bool cache_type(const char *s, enum ggml_type *out, struct err *e)
 {
-    static const enum ggml_type types[] = {GGML_TYPE_F32,    GGML_TYPE_F16,  GGML_TYPE_BF16,
-                                           GGML_TYPE_Q8_0,   GGML_TYPE_Q4_0, GGML_TYPE_Q4_1,
-                                           GGML_TYPE_IQ4_NL, GGML_TYPE_Q5_0, GGML_TYPE_Q5_1};
-    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
-        if (!strcmp(s, ggml_type_name(types[i]))) {
-            *out = types[i];
+    for (uint32_t i = 0; engine_cache_type(i); i++)
+        if (!strcmp(s, engine_cache_type(i))) {
+            *out = cache_types[i];
             return true;
         }
-    return err_set(e, ERR_INPUT,
-                   "cache type '%s' is not known; use f32, f16, bf16, q8_0, q4_0, q4_1, iq4_nl, q5_0 or q5_1",
-                   s);
+    return err_set(e, ERR_INPUT, "cache type '%s' is not known", s);
 }
 
 static bool load_mode(const char *s, enum llama_load_mode *out, struct err *e)
 {
-    for (int m = LLAMA_LOAD_MODE_AUTO; m <= LLAMA_LOAD_MODE_MMAP_MLOCK; m++)
-        if (!strcmp(s, llama_load_mode_name((enum llama_load_mode)m))) {
-            *out = (enum llama_load_mode)m;
+    for (uint32_t i = 0; engine_load_mode(i); i++)
+        if (!strcmp(s, engine_load_mode(i))) {
+            *out = (enum llama_load_mode)((int)i + LLAMA_LOAD_MODE_AUTO);
             return true;
         }
-    return err_set(e, ERR_INPUT, "--load-mode '%s' is not known; use auto, none, mmap, mlock or mmap+mlock",
-                   s);
+    return err_set(e, ERR_INPUT, "load mode '%s' is not known", s);
 }
 
 struct load {
@@ -328,7 +337,7 @@ static struct engine *open_model(const char *path, const struct engine_source *s
     if (g->o.threads <= 0)
         g->o.threads = engine_cores();
     if (g->o.ubatch <= 0)
-        g->o.ubatch = 512;
+        g->o.ubatch = ENGINE_UBATCH;
     if (!cache_type(o->cache_type_k, &unused, e) || !cache_type(o->cache_type_v, &unused, e) ||
         !set_devices(&l, o, e) || !set_split(&l, o, e))
         goto fail;

@@ -7,10 +7,15 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+const char *const engine_flash_attn[] = {"on", "off", "auto", NULL};
+const char *const engine_split_modes[] = {"none", "layer", NULL};
+
 void engine_opts_default(struct engine_opts *o)
 {
-    *o = (struct engine_opts){
-        .n_gpu_layers = -1, .flash_attn = "auto", .cache_type_k = "f16", .cache_type_v = "f16"};
+    *o = (struct engine_opts){.n_gpu_layers = -1,
+                              .flash_attn = ENGINE_FLASH_ATTN,
+                              .cache_type_k = ENGINE_CACHE_TYPE,
+                              .cache_type_v = ENGINE_CACHE_TYPE};
 }
 
 /* Measured with 2 threads while other programs kept both cores of a machine busy: 530 tokens/s with libgomp's

@@ -30,7 +30,7 @@ ok inspect q8.gguf
 # Refused, in one line, with nothing written.
 fails 2 'output is missing' -- convert 'qwen3 ü'
 fails 2 "c.gguf' exists" -- convert 'qwen3 ü' -o c.gguf
-fails 2 "type 'q9' is not one of" -- convert 'qwen3 ü' -o x.gguf --type q9
+fails 2 "'q9' is not known" -- convert 'qwen3 ü' -o x.gguf --type q9
 fails 2 'nosuch' -- convert nosuch -o x.gguf
 fails 2 -- convert ref.gguf -o x.gguf
 fails 2 'is a file of the checkpoint' -- convert 'qwen3 ü' -o 'qwen3 ü/config.json' --force

@@ -23,7 +23,7 @@ same() {
 long_options() { sed -n 's/^\(-[a-z]*, \)\{0,1\}\(--[a-z0-9-]*\).*/\2/p'; }
 short_options() { sed -n 's/^\(-[a-z]*\), --[a-z0-9-]*.*/\1/p'; }
 
-from_help() { "$REAP" "$1" --help | sed -n 's/^  \(-.*\)/\1/p'; }
+from_help() { "$REAP" "$1" --help | sed -n 's/^  \(-.*\)/\1/p' | sed 's/\(--[a-z-]*\), --/\1\n--/'; }
 from_page() { sed -n 's/^| `\(-.*\)` |.*/\1/p' "docs/commands/$1.md" | tr -d '`'; }
 from_manual() { sed -n '/^\.SH OPTIONS/,/^\.SH EXIT/s/^\\fB\(\\-.*\)/\1/p' "man/reap-$1.1" | sed 's/\\f[A-Z]//g; s/\\-/-/g'; }
 

@@ -67,7 +67,7 @@ no_parts
 fails 2 'plan is missing' -- refine "$m" --stats "$T/stats.json" --text "$T/dev.txt" -o "$T/x.json" -q
 fails 2 'output is missing' -- "${refine[@]}"
 fails 2 'expected a time' -- "${refine[@]}" --budget soon -o "$T/x.json"
-fails 2 'expected a time' -- "${refine[@]}" --budget 0 -o "$T/x.json"
+fails 2 'budget' 'out of range' -- "${refine[@]}" --budget 0 -o "$T/x.json"
 fails 2 "'best' is not known" -- "${refine[@]}" --criterion best -o "$T/x.json"
 fails 2 'one of the texts' -- "${refine[@]}" --check "$T/dev.txt" -o "$T/x.json"
 fails 2 'is an input' -- "${refine[@]}" -o "$T/plan.json" -f

@@ -46,8 +46,8 @@ static void expect_args(const struct engine_opts *o, const char *want)
 static const char *give(const struct opt *x)
 {
     switch (x->kind) {
-    case OPT_FLAG: *(bool *)x->to = true; return NULL;
-    case OPT_INT: *(int64_t *)x->to = 7; return "7";
+    case OPT_KIND_FLAG: *(bool *)x->to = true; return NULL;
+    case OPT_KIND_INT: *(int64_t *)x->to = 7; return "7";
     default: *(const char **)x->to = "word"; return "word";
     }
 }
@@ -58,9 +58,9 @@ static void test_table(void **state)
 {
     (void)state;
     uint32_t n = 0;
-    for (const struct opt *x = engine_opt_table; x->kind != OPT_END; x++) {
+    for (const struct opt *x = engine_opt_table; x->kind != OPT_KIND_END; x++) {
         const char *at = x->to, *first = (const char *)&cmd_engine;
-        if (x->kind == OPT_HEAD || at < first || at >= first + sizeof cmd_engine)
+        if (x->kind == OPT_KIND_HEADING || at < first || at >= first + sizeof cmd_engine)
             continue;
         engine_opts_default(&cmd_engine);
         const char *value = give(x);
