@@ -133,6 +133,20 @@ bool file_would_destroy(const char *out, const char *in)
     return same;
 }
 
+bool file_check_apart(const char *out, const char *in, const char *what, struct err *e)
+{
+    return !out || !in || !file_would_destroy(out, in) ||
+           err_set(e, ERR_INPUT, "the output '%s' is %s", out, what);
+}
+
+bool file_check_texts(const char *out, const char *const *texts, uint32_t n, struct err *e)
+{
+    for (uint32_t i = 0; out && i < n; i++)
+        if (file_would_destroy(out, texts[i]))
+            return err_set(e, ERR_INPUT, "the output '%s' is the text '%s' itself", out, texts[i]);
+    return true;
+}
+
 const char *path_base(const char *path)
 {
     const char *p = strrchr(path, '/');

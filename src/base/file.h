@@ -26,6 +26,10 @@ bool file_same(const char *a, const char *b);     /* the same inode (false if on
 /* Whether writing `out` would destroy `in`: the same file, or the name under which out is written until it is
  * complete. */
 bool file_would_destroy(const char *out, const char *in);
+/* Refuses an output (NULL: none) that would destroy this input (NULL: none): "the output 'OUT' is WHAT". */
+bool file_check_apart(const char *out, const char *in, const char *what, struct err *e);
+/* The same of n texts: "the output 'OUT' is the text 'TEXT' itself". */
+bool file_check_texts(const char *out, const char *const *texts, uint32_t n, struct err *e);
 
 /* ---- paths ---- */
 const char *path_base(const char *path); /* last component, in place */

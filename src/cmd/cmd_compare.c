@@ -123,9 +123,8 @@ static void to_text(struct buf *b, const struct compare_file *c)
 
 static bool check_output(const char *base, const char *pruned, struct err *e)
 {
-    if (file_would_destroy(out, base) || file_would_destroy(out, pruned))
-        return err_set(e, ERR_INPUT, "the output '%s' is one of the inputs", out);
-    return file_check_output(out, cmd_force, e);
+    return file_check_apart(out, base, "one of the inputs", e) &&
+           file_check_apart(out, pruned, "one of the inputs", e) && file_check_output(out, cmd_force, e);
 }
 
 static bool run(char const *const *args, uint32_t n, struct err *e)

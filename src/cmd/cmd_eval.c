@@ -79,12 +79,8 @@ static struct engine *load(const struct view *v, const struct view *other, struc
 
 static bool check_output(const struct models *m, const char *path, struct err *e)
 {
-    for (uint32_t i = 0; i < texts.n; i++)
-        if (file_would_destroy(path, texts.v[i]))
-            return err_set(e, ERR_INPUT, "the output '%s' is the text '%s' itself", path, texts.v[i]);
-    if (plan_path && file_would_destroy(path, plan_path))
-        return err_set(e, ERR_INPUT, "the output '%s' is the plan", path);
-    return view_check_output(m->v, path, e) && (!m->base || view_check_output(m->base, path, e)) &&
+    return file_check_texts(path, texts.v, texts.n, e) && file_check_apart(path, plan_path, "the plan", e) &&
+           view_check_output(m->v, path, e) && (!m->base || view_check_output(m->base, path, e)) &&
            file_check_output(path, cmd_force, e);
 }
 

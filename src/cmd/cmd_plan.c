@@ -125,9 +125,8 @@ static bool load_source(struct source *all, uint32_t i, struct err *e)
         if (file_same(all[k].path, all[i].path))
             return err_set(e, ERR_INPUT, "'%s' is given twice; --stats %s:2 gives it a weight", all[i].path,
                            all[i].path);
-    if (file_would_destroy(out, all[i].path))
-        return err_set(e, ERR_INPUT, "the output '%s' is an input", out);
-    return (all[i].stats = stats_load(all[i].path, e)) != NULL;
+    return file_check_apart(out, all[i].path, "an input", e) &&
+           (all[i].stats = stats_load(all[i].path, e)) != NULL;
 }
 
 /* The operand, if there is one, and all --stats; NULL with *e. */
@@ -230,9 +229,7 @@ static bool plan_stats(char const *const *args, uint32_t n_args, struct plan_opt
     struct plan *p = NULL;
     struct view *v = NULL;
     uint32_t n = 0;
-    if (protect &&
-        (file_would_destroy(out, protect) ? !err_set(e, ERR_INPUT, "the output '%s' is an input", out)
-                                          : !lists_read(protect, &lists, e)))
+    if (!file_check_apart(out, protect, "an input", e) || (protect && !lists_read(protect, &lists, e)))
         return false;
     o->protect = protect ? &lists : NULL;
     struct source *s = load_sources(args, n_args, &n, e);
@@ -256,9 +253,7 @@ static bool plan_stats(char const *const *args, uint32_t n_args, struct plan_opt
 static bool plan_lists(const struct plan_opts *o, struct err *e)
 {
     struct id_lists lists;
-    if (file_would_destroy(out, from))
-        return err_set(e, ERR_INPUT, "the output '%s' is an input", out);
-    if (!lists_read(from, &lists, e))
+    if (!file_check_apart(out, from, "an input", e) || !lists_read(from, &lists, e))
         return false;
     struct view *v = model ? view_open(model, e) : NULL;
     struct plan *p = NULL;

@@ -97,14 +97,12 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
                            .count_aliases = count_aliases,
                            .no_card = no_card,
                            .base_model = base_model};
-    if (file_would_destroy(out, plan_path))
-        return err_set(e, ERR_INPUT, "the output '%s' is the plan itself", out);
+    if (!file_check_apart(out, plan_path, "the plan itself", e))
+        return false;
     struct view *v = view_open(args[0], e);
-    struct plan *p = v ? plan_load(plan_path, e) : NULL;
+    struct plan *p = v && view_check_prunable(v, e) ? plan_open(plan_path, v, cmd_force, e) : NULL;
     struct prune_result r = {0};
-    bool ok = p != NULL;
-    ok = ok && view_check_prunable(v, e) && view_hash(v, e) && plan_check(p, v, plan_path, cmd_force, e) &&
-         prune_run(v, p, &o, &r, e) && print(v, p, &r, e);
+    bool ok = p && prune_run(v, p, &o, &r, e) && print(v, p, &r, e);
     prune_result_clear(&r);
     plan_free(p);
     view_free(v);

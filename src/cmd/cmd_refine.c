@@ -52,15 +52,14 @@ static bool check_files(const struct refine_opts *o, struct err *e)
 {
     const char *const inputs[] = {o->plan, o->stats, o->check};
     for (int i = 0; i < 3; i++)
-        if (inputs[i] && file_would_destroy(out, inputs[i]))
-            return err_set(e, ERR_INPUT, "the output '%s' is an input", out);
-    for (uint32_t i = 0; i < o->n_texts; i++) {
-        if (file_would_destroy(out, o->texts[i]))
-            return err_set(e, ERR_INPUT, "the output '%s' is the text '%s' itself", out, o->texts[i]);
+        if (!file_check_apart(out, inputs[i], "an input", e))
+            return false;
+    if (!file_check_texts(out, o->texts, o->n_texts, e))
+        return false;
+    for (uint32_t i = 0; i < o->n_texts; i++)
         if (o->check && file_same(o->check, o->texts[i]))
             return err_set(e, ERR_INPUT,
                            "--check is one of the texts that are measured on: it would show nothing");
-    }
     struct view *v = view_open(o->model, e);
     bool ok = v && view_check_output(v, out, e) && file_check_output(out, cmd_force, e);
     view_free(v);

@@ -85,7 +85,7 @@ static struct stats **load_all(char const *const *paths, uint32_t n, struct err 
 
 static bool check_output(const char *input, struct err *e)
 {
-    return !file_would_destroy(out, input) || err_set(e, ERR_INPUT, "the output '%s' is an input", out);
+    return file_check_apart(out, input, "an input", e);
 }
 
 static bool show(char const *const *args, uint32_t n, struct err *e)

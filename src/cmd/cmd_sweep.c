@@ -64,12 +64,9 @@ static bool check_files(const struct sweep_opts *o, struct err *e)
     for (int i = 0; i < 2; i++) {
         if (!outs[i])
             continue;
-        if (file_would_destroy(outs[i], o->stats))
-            return err_set(e, ERR_INPUT, "the output '%s' is the stats file", outs[i]);
-        for (uint32_t k = 0; k < o->n_texts; k++)
-            if (file_would_destroy(outs[i], o->texts[k]))
-                return err_set(e, ERR_INPUT, "the output '%s' is the text '%s' itself", outs[i], o->texts[k]);
-        if (!file_check_output(outs[i], i == 1 || cmd_force, e))
+        if (!file_check_apart(outs[i], o->stats, "the stats file", e) ||
+            !file_check_texts(outs[i], o->texts, o->n_texts, e) ||
+            !file_check_output(outs[i], i == 1 || cmd_force, e))
             return false;
     }
     if (out && o->state && !strcmp(out, o->state))

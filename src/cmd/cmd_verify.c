@@ -74,7 +74,7 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     struct view *a = view_open(args[0], e), *b = a ? view_open(args[1], e) : NULL;
     bool ok = a && b;
     if (ok && plan_path)
-        ok = (p = plan_load(plan_path, e)) && view_hash(a, e) && plan_check(p, a, plan_path, cmd_force, e);
+        ok = (p = plan_open(plan_path, a, cmd_force, e)) != NULL;
     ok = ok && (!found_path || (view_check_output(a, found_path, e) && view_check_output(b, found_path, e)));
     ok = ok && verify_run(a, b, p, &r, e);
     if (ok && found_path && r.found)

@@ -744,7 +744,7 @@ void corpus_free(struct corpus *c)
 bool corpus_check_output(const struct corpus *c, const char *path, struct err *e)
 {
     for (uint32_t i = 0; i < c->n_sources; i++)
-        if (file_would_destroy(path, c->sources[i].path))
-            return err_set(e, ERR_INPUT, "the output '%s' is the text '%s' itself", path, c->sources[i].path);
+        if (!file_check_texts(path, (const char *const *)&c->sources[i].path, 1, e))
+            return false;
     return true;
 }

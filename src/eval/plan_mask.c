@@ -14,11 +14,7 @@ bool eval_mask(struct engine *g, const struct view *v, const struct plan *p, str
     return ok || err_ctx(e, "%s", v->path);
 }
 
-struct plan *eval_plan(const char *path, const struct view *v, bool force, struct err *e)
+struct plan *eval_plan(const char *path, struct view *v, bool force, struct err *e)
 {
-    struct plan *p = view_check_prunable(v, e) ? plan_load(path, e) : NULL;
-    if (p && plan_check(p, v, path, force, e))
-        return p;
-    plan_free(p);
-    return NULL;
+    return view_check_prunable(v, e) ? plan_open(path, v, force, e) : NULL;
 }

@@ -11,6 +11,6 @@
 bool eval_mask(struct engine *g, const struct view *v, const struct plan *p, struct err *e);
 
 /* Reads a plan for that: of this model, and of one that can be pruned. NULL with *e set. */
-struct plan *eval_plan(const char *path, const struct view *v, bool force, struct err *e);
+struct plan *eval_plan(const char *path, struct view *v, bool force, struct err *e);
 
 #endif

@@ -159,6 +159,15 @@ bool plan_check(const struct plan *p, const struct view *v, const char *what, bo
     return (shape_check_keep(&v->shape, p->n_keep, e) && check_layers(p, v, e)) || err_ctx(e, "%s", what);
 }
 
+struct plan *plan_open(const char *path, struct view *v, bool force, struct err *e)
+{
+    struct plan *p = plan_load(path, e);
+    if (p && view_hash(v, e) && plan_check(p, v, path, force, e))
+        return p;
+    plan_free(p);
+    return NULL;
+}
+
 const uint32_t *plan_keep(const struct plan *p, const struct view *v, const struct view_tensor *x)
 {
     return p->layers[view_plan_layer(v, x->layer)].keep;

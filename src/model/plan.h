@@ -17,6 +17,8 @@ struct plan {
 };
 
 struct plan *plan_load(const char *path, struct err *e); /* form checked; not yet against a model */
+/* The same, checked against the model (view_hash, plan_check). NULL with *e set. */
+struct plan *plan_open(const char *path, struct view *v, bool force, struct err *e);
 void plan_free(struct plan *p);
 
 /* Every MoE layer of the trunk has an entry of n_keep ids in range, no other layer has; per group equal

@@ -133,6 +133,9 @@ static void to_bf16(const uint8_t *p, uint64_t n, enum float_type type, uint8_t 
 
 bool view_hash(struct view *v, struct err *e)
 {
+    if (v->hashed)
+        return true;
+    v->hashed = true;
     for (uint32_t i = 0; i < v->n_layers; i++) {
         const struct view_tensor *t = &v->tensors[v->layers[i].router];
         if (float_type(t->type) == FLOAT_NONE) {

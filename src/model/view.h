@@ -73,6 +73,7 @@ struct view {
     uint64_t expert_bytes;            /* of what is cut: all tensors with experts, MTP blocks included */
     uint64_t n_params, expert_params; /* 0: not known, because weights are packed */
     char router_hash[65]; /* "" until view_hash, and when routers are stored in a type that is not exact */
+    bool hashed;          /* view_hash was asked */
 };
 
 /* Opens and checks a model. NULL with *e set. */
@@ -91,7 +92,7 @@ bool view_check_prunable(const struct view *v, struct err *e);
 
 /* SHA-256 over all router weights of the trunk in layer order, rounded to bfloat16 (nearest even,
  * little-endian): equal for a Q4 GGUF, an F16 GGUF and the BF16 checkpoint of one model. Routers of quantised
- * types: the hash stays "" and a warning is given. Reads the routers. */
+ * types: the hash stays "" and a warning is given. Reads the routers, the first time that it is asked. */
 bool view_hash(struct view *v, struct err *e);
 
 /* A tensor by its name; NULL if there is none. */

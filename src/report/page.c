@@ -170,8 +170,8 @@ static bool check_output(const struct report_opts *o, const char *out, struct er
     if (!o->stats && !o->plan)
         return err_set(e, ERR_INPUT, "a report needs --stats or --plan");
     for (size_t i = 0; i < sizeof in / sizeof *in; i++)
-        if (in[i] && file_would_destroy(out, in[i]))
-            return err_set(e, ERR_INPUT, "the output '%s' is an input", out);
+        if (!file_check_apart(out, in[i], "an input", e))
+            return false;
     return file_check_output(out, o->force, e);
 }
 

@@ -251,8 +251,8 @@ static bool check_prompts(const struct batch_opts *o, const struct prompts *p, s
 static bool check_output(const struct batch_opts *o, struct err *e)
 {
     for (uint32_t i = 0; i < o->n_prompts; i++)
-        if (file_would_destroy(o->out, o->prompts[i]))
-            return err_set(e, ERR_INPUT, "the output '%s' is the file of prompts itself", o->out);
+        if (!file_check_apart(o->out, o->prompts[i], "the file of prompts itself", e))
+            return false;
     return file_check_output(o->out, true, e);
 }
 
