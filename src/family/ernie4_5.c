@@ -58,4 +58,5 @@ const struct family family_ernie4_5 = {
     .gate = SOFTMAX_NORM,
     .classes = {{"Ernie4_5_MoeForCausalLM", &ernie4_5_moe}, {"Ernie4_5_MoEForCausalLM", &ernie4_5_moe}},
     NAMES(MLP, .vectors = "moe_statics"),
+    .tokenizers = {{.model_types = "ernie4_5*", .space_prefix = PREFIX_LAST}},
 };

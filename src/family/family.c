@@ -86,6 +86,39 @@ const struct conversion *family_conversion(const char *class_name, const struct 
     return c ? c->convert : NULL;
 }
 
+/* How well the best of the words fits: its length without the star, a whole word above all; 0: none does. */
+static size_t fits(const char *model_type, const char *words)
+{
+    size_t best = 0;
+    while (*words) {
+        size_t n = strcspn(words, " ");
+        bool star = words[n - 1] == '*';
+        size_t len = star ? n - 1 : n, fit = star ? len : SIZE_MAX;
+        if (!strncmp(model_type, words, len) && (star || !model_type[len]) && fit > best)
+            best = fit;
+        words += n;
+        words += strspn(words, " ");
+    }
+    return best;
+}
+
+const struct family_tokenizer *family_tokenizer(const char *model_type)
+{
+    static const struct family_tokenizer plain = {0};
+    const struct family_tokenizer *best = &plain;
+    const struct family *f;
+    size_t best_fit = 0;
+    for (uint32_t i = 0; (f = family_at(i)); i++)
+        for (uint32_t k = 0; k < FAMILY_TOKENIZERS && f->tokenizers[k].model_types; k++) {
+            size_t fit = fits(model_type, f->tokenizers[k].model_types);
+            if (fit > best_fit) {
+                best_fit = fit;
+                best = &f->tokenizers[k];
+            }
+        }
+    return best;
+}
+
 void family_list_converted(struct buf *b)
 {
     const struct family *f;

@@ -34,7 +34,24 @@ struct family_names {
     bool rows;           /* stacked experts lie in the rows, [E * F, H], expert after expert */
 };
 
-#define FAMILY_CLASSES 4
+/* What tokenizers of a model_type (of config.json) need beyond the common rules of src/tokenizer/. */
+enum family_prefix { PREFIX_UNSAID, PREFIX_FIRST, PREFIX_LAST };
+struct family_tokenizer {
+    const char *model_types; /* separated by spaces; a star at the end of a word stands for any ending */
+    /* Pre-tokenizers, by the engine's names, that only who names them gets, as others split alike. Separated by
+     * spaces; NULL: none. */
+    const char *pre;
+    enum family_prefix space_prefix; /* add_space_prefix as said: before all other keys, or behind them */
+    uint32_t no_bos_vocab;           /* with so many tokens none is put before a text; 0: with any */
+    uint32_t pad_vocab;              /* the vocabulary is filled up to a multiple of this; 0: it is not */
+    bool spaced_bpe;                 /* the engine's BPE over text in which a space is U+2581 */
+    /* Texts of special tokens that no file names: before a prompt, behind the model's turn, unknown, behind a
+     * call of a tool. NULL: none. */
+    const char *bos, *eot, *unk, *eom;
+};
+
+#define FAMILY_CLASSES    4
+#define FAMILY_TOKENIZERS 4
 
 struct family {
     const char *arch;   /* general.architecture; NULL: the engine has no such model */
@@ -45,6 +62,7 @@ struct family {
     /* ---- checkpoints ---- */
     struct family_class classes[FAMILY_CLASSES]; /* up to the first without a name */
     struct family_names names;
+    struct family_tokenizer tokenizers[FAMILY_TOKENIZERS]; /* up to the first without model_types */
     const char *refuse_checkpoint; /* why its checkpoints are not pruned, where GGUF files may be */
 
     /* ---- oddities ---- */
@@ -60,8 +78,13 @@ const struct family *family_at(uint32_t i);                   /* NULL behind the
 const struct family *family_find(const char *arch);           /* NULL if unknown */
 const struct family *family_nearest(const char *arch);        /* whose arch looks most alike, for messages */
 const struct family *family_of_class(const char *class_name); /* NULL if unknown */
+/* How models of the class are converted, and their family; NULL: they are not. */
 const struct conversion *family_conversion(const char *class_name, const struct family **f);
 void family_list_converted(struct buf *b); /* the classes that can be converted, comma-separated */
+
+/* By model_type: of all records the one whose word fits best, a whole word before a star, a longer one before
+ * a shorter. Where none fits, one without any quirk. */
+const struct family_tokenizer *family_tokenizer(const char *model_type);
 
 /* Names that many families share, tried for a class that has no record; NULL behind the last. */
 const struct family_names *family_usual_names(uint32_t i);

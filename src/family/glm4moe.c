@@ -59,4 +59,8 @@ const struct family family_glm4moe = {
     .gate = BY_KEYS,
     .classes = {{"Glm4MoeForCausalLM", &glm4_moe}, CLASS("SolarOpenForCausalLM")},
     NAMES(MLP),
+    .tokenizers = {{.model_types = "glm4*", .pre = "glm4", GLM_TOKENIZER},
+                   {.model_types = "glm*", .pre = "glm4"},
+                   {.model_types = "chatglm*", .pre = "chatglm-bpe"},
+                   {.model_types = "solar_open*", .pre = "solar-open"}},
 };

@@ -98,4 +98,5 @@ const struct family family_llama4 = {
                 "norm, so a pruned Maverick would compute something else",
     .classes = {{"Llama4ForConditionalGeneration", &llama4}, {"Llama4ForCausalLM", &llama4}},
     NAMES(.block = "feed_forward", .experts = "experts", .router = "router"),
+    .tokenizers = {{.model_types = "llama4*", .pre = "llama4 smollm"}},
 };

@@ -139,4 +139,5 @@ const struct family family_nemotron_h = {
     .gate = "sigmoid, top-k, renormalised and scaled where the keys say so",
     .classes = {{"NemotronHForCausalLM", &nemotron_h}},
     NAMES(.block = "mixer", .experts = "experts", .router = "gate"),
+    .tokenizers = {{.model_types = "nemotron_h*", .pad_vocab = 8}},
 };

@@ -41,4 +41,5 @@ const struct family family_olmoe = {
     .gate = SOFTMAX,
     .classes = {{"OlmoeForCausalLM", &olmoe}},
     NAMES(MLP),
+    .tokenizers = {{.model_types = "olmo*", .pre = "olmo"}},
 };

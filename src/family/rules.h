@@ -42,6 +42,10 @@ extern const struct family family_table[];
 #define SPARSE     .block = "block_sparse_moe", .experts = "experts", .router = "gate"
 #define CORRECTION .vectors = "e_score_correction_bias expert_bias"
 
+/* What the engine's converter does for Llama and all that it derives from it; .. for GLM. */
+#define LLAMA_TOKENIZER .space_prefix = PREFIX_FIRST, .no_bos_vocab = 49152
+#define GLM_TOKENIZER   .bos = "[gMASK]", .eot = "<|user|>", .unk = "<|endoftext|>", .eom = "<|observation|>"
+
 /* ---- tensor rules ---- */
 #define END                                  \
     {                                        \

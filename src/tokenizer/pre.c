@@ -179,60 +179,58 @@ void tokenizer_list_pre(struct buf *b)
 static const struct row {
     const char *name;
     const char *steps[MAX_STEPS];
-    const char *model_types; /* for these only; NULL: for all that no row above takes */
+    bool asked; /* only for a family whose record names it; else for all that no row above takes */
     int ignore_merges;
 } rows[] = {
-    {"lfm2", {LLAMA3}, "lfm2*", -1},
-    {"chatglm-bpe", {LLAMA3}, "chatglm*", -1},
-    {"glm4", {LLAMA3}, "glm*", -1},
-    {"llama-bpe", {LLAMA3}, NULL, 1},
-    {"dbrx", {LLAMA3}, NULL, 0},
-    {"hunyuan", {QWEN2}, "hunyuan*", -1},
-    {"grok-2", {QWEN2}, "grok*", -1},
-    {"solar-open", {QWEN2}, "solar_open*", -1},
-    {"stablelm2", {QWEN2}, "stablelm*", -1},
-    {"qwen2", {QWEN2}, NULL, -1},
-    {"qwen35", {QWEN35}, NULL, -1},
-    {"llama4", {O200K}, "llama4*", -1},
-    {"minimax-m2", {O200K}, "minimax*", -1},
-    {"gpt-4o", {O200K}, NULL, -1},
-    {"cohere2moe", {"\\d{1,3}(?=(?:\\d{3})*\\b)", O200K}, "cohere2_moe*", -1},
-    {"tiny_aya", {"\\d{1,3}(?=(?:\\d{3})*\\b)", O200K}, NULL, -1},
-    {"tekken", {TEKKEN}, NULL, -1},
-    {"kimi-k2", {KIMI}, NULL, -1},
-    {"hunyuan-dense", {DIGITS3, CJK_KANA, DEEPSEEK3}, "hunyuan*", -1},
-    {"hy_v4", {DIGITS3, CJK_KANA, DEEPSEEK3}, "hy_v*", -1},
-    {"deepseek-v3", {DIGITS3, CJK_KANA, DEEPSEEK3}, NULL, -1},
-    {"deepseek-llm", {"[\\r\\n]", DEEPSEEK_LETTERS, DEEPSEEK_PUNCT, "\\s+$", CJK_HANGUL, DIGITS1}, NULL, -1},
+    {"lfm2", {LLAMA3}, true, -1},
+    {"chatglm-bpe", {LLAMA3}, true, -1},
+    {"glm4", {LLAMA3}, true, -1},
+    {"llama-bpe", {LLAMA3}, false, 1},
+    {"dbrx", {LLAMA3}, false, 0},
+    {"hunyuan", {QWEN2}, true, -1},
+    {"grok-2", {QWEN2}, true, -1},
+    {"solar-open", {QWEN2}, true, -1},
+    {"qwen2", {QWEN2}, false, -1},
+    {"qwen35", {QWEN35}, false, -1},
+    {"llama4", {O200K}, true, -1},
+    {"minimax-m2", {O200K}, true, -1},
+    {"gpt-4o", {O200K}, false, -1},
+    {"cohere2moe", {"\\d{1,3}(?=(?:\\d{3})*\\b)", O200K}, true, -1},
+    {"tiny_aya", {"\\d{1,3}(?=(?:\\d{3})*\\b)", O200K}, false, -1},
+    {"tekken", {TEKKEN}, false, -1},
+    {"kimi-k2", {KIMI}, false, -1},
+    {"hunyuan-dense", {DIGITS3, CJK_KANA, DEEPSEEK3}, true, -1},
+    {"hy_v4", {DIGITS3, CJK_KANA, DEEPSEEK3}, true, -1},
+    {"deepseek-v3", {DIGITS3, CJK_KANA, DEEPSEEK3}, false, -1},
+    {"deepseek-llm", {"[\\r\\n]", DEEPSEEK_LETTERS, DEEPSEEK_PUNCT, "\\s+$", CJK_HANGUL, DIGITS1}, false, -1},
     {"deepseek-llm",
      {"[\\r\\n]", DEEPSEEK_LETTERS_SHORT, DEEPSEEK_PUNCT, "\\s+$", CJK_HANGUL, DIGITS1},
-     NULL,
+     false,
      -1},
-    {"deepseek-coder", {"[\\r\\n]", "\\s?\\p{L}+", "\\s?\\p{P}+", CJK_HANGUL, DIGITS1}, NULL, -1},
-    {"bailingmoe2", {"'(?i:[sdmt]|ll|ve|re)" BAILING_END}, "bailing_moe_* bailing_hybrid*", -1},
-    {"llada-moe", {"'(?i:[sdmt]|ll|ve|re)" BAILING_END}, "llada*", -1},
-    {"bailingmoe", {"'(?i:[sdmt]|ll|ve|re)" BAILING_END}, NULL, -1},
-    {"bailingmoe2", {CONTRACTION BAILING_END}, NULL, -1},
-    {"seed-coder", {SEED_CODER}, NULL, -1},
-    {"exaone-moe", {EXAONE_MOE}, NULL, -1},
-    {"minicpm5", {DIGITS3, CONTRACTION "|" WORD "|\\p{N}+" PUNCT_LINES}, NULL, -1},
-    {"olmo", {GPT2}, "olmo*", -1},
-    {"exaone4", {GPT2}, "exaone4*", -1},
-    {"gpt-2", {GPT2}, NULL, -1},
-    {"refact", {DIGITS1, GPT2}, "granite* refact*", -1},
-    {"command-r", {DIGITS1, GPT2}, "cohere*", -1},
-    {"smollm", {DIGITS1, GPT2}, "llama* smollm*", -1},
-    {"exaone", {DIGITS1, GPT2}, "exaone*", -1},
-    {"starcoder", {DIGITS1, GPT2}, NULL, -1},
+    {"deepseek-coder", {"[\\r\\n]", "\\s?\\p{L}+", "\\s?\\p{P}+", CJK_HANGUL, DIGITS1}, false, -1},
+    {"bailingmoe2", {"'(?i:[sdmt]|ll|ve|re)" BAILING_END}, true, -1},
+    {"llada-moe", {"'(?i:[sdmt]|ll|ve|re)" BAILING_END}, true, -1},
+    {"bailingmoe", {"'(?i:[sdmt]|ll|ve|re)" BAILING_END}, false, -1},
+    {"bailingmoe2", {CONTRACTION BAILING_END}, false, -1},
+    {"seed-coder", {SEED_CODER}, false, -1},
+    {"exaone-moe", {EXAONE_MOE}, false, -1},
+    {"minicpm5", {DIGITS3, CONTRACTION "|" WORD "|\\p{N}+" PUNCT_LINES}, false, -1},
+    {"olmo", {GPT2}, true, -1},
+    {"exaone4", {GPT2}, true, -1},
+    {"gpt-2", {GPT2}, false, -1},
+    {"refact", {DIGITS1, GPT2}, true, -1},
+    {"command-r", {DIGITS1, GPT2}, true, -1},
+    {"smollm", {DIGITS1, GPT2}, true, -1},
+    {"exaone", {DIGITS1, GPT2}, true, -1},
+    {"starcoder", {DIGITS1, GPT2}, false, -1},
 };
 
-bool tok_type_in(const char *model_type, const char *words)
+static bool names(const char *words, const char *name)
 {
-    while (*words) {
+    size_t len = strlen(name);
+    while (words && *words) {
         size_t n = strcspn(words, " ");
-        bool star = n && words[n - 1] == '*';
-        size_t len = star ? n - 1 : n;
-        if (!strncmp(model_type, words, len) && (star || !model_type[len]))
+        if (n == len && !memcmp(words, name, n))
             return true;
         words += n;
         words += strspn(words, " ");
@@ -381,7 +379,8 @@ static void describe(struct buf *b, const struct steps *s)
     buf_clear(&all);
 }
 
-const struct tok_pre *tok_pre_recognise(const json_t *tokenizer, const char *model_type, struct err *e)
+const struct tok_pre *tok_pre_recognise(const json_t *tokenizer, const struct family_tokenizer *family,
+                                        struct err *e)
 {
     const char *bad = bad_normalizer(json_object_get(tokenizer, "normalizer"), 0);
     if (bad) {
@@ -396,7 +395,7 @@ const struct tok_pre *tok_pre_recognise(const json_t *tokenizer, const char *mod
     const char *name = NULL;
     for (size_t i = 0; i < sizeof rows / sizeof *rows && s.byte_level && !name; i++)
         if (same_steps(&rows[i], &s) && (rows[i].ignore_merges < 0 || rows[i].ignore_merges == ignore) &&
-            (!rows[i].model_types || tok_type_in(model_type, rows[i].model_types)))
+            (!rows[i].asked || names(family->pre, rows[i].name)))
             name = rows[i].name;
     if (!name) {
         struct buf b = {0};

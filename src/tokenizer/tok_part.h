@@ -4,6 +4,7 @@
 
 #include "base/err.h"
 #include "base/json.h"
+#include "family/family.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -38,9 +39,9 @@ bool tok_vocab_finish(struct tok_vocab *v, float pad_score, struct err *e);
 struct tok_files {
     const char *dir;
     json_t *tokenizer, *config,
-        *added;          /* tokenizer.json, tokenizer_config.json, added_tokens.json; NULL: absent */
-    char *model_type;    /* of config.json; "" if absent */
-    uint64_t vocab_size; /* wanted number of tokens; 0: not said */
+        *added; /* tokenizer.json, tokenizer_config.json, added_tokens.json; NULL: absent */
+    const struct family_tokenizer *family; /* what its model_type needs */
+    uint64_t vocab_size;                   /* wanted number of tokens; 0: not said */
 };
 
 /* ---- byte-level BPE (bpe.c) ---- */
@@ -89,10 +90,9 @@ struct tok_pre { /* what the engine does under a name of tokenizer.ggml.pre */
     bool add_bos; /* unless a key says otherwise */
 };
 const struct tok_pre *tok_pre_find(const char *name); /* NULL: the engine does not know it */
-/* The name for the pre_tokenizer of a tokenizer.json. model_type decides between names for the same rule.
+/* The name for the pre_tokenizer of a tokenizer.json. The family decides between names for the same rule.
  * NULL with *e set if it is not known (to be said then: --pretokenizer gives a name). */
-const struct tok_pre *tok_pre_recognise(const json_t *tokenizer, const char *model_type, struct err *e);
-/* "mixtral" in "llama* mixtral"; a star at the end of a word stands for any ending. */
-bool tok_type_in(const char *model_type, const char *words);
+const struct tok_pre *tok_pre_recognise(const json_t *tokenizer, const struct family_tokenizer *family,
+                                        struct err *e);
 
 #endif

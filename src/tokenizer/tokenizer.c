@@ -270,49 +270,19 @@ static void find_special(struct special *s, const struct tok_files *f, const str
     read_model_config(s, config);
 }
 
-/* GLM: the token that begins every prompt is BOS, that of the user's turn ends the model's. */
-static void set_glm(struct special *s, const struct tok_vocab *v)
+/* Tokens that the family's record names because no file does. */
+static void set_named(struct special *s, const struct tok_vocab *v, const struct family_tokenizer *family)
 {
-    static const struct {
+    const struct {
         enum special_kind kind;
         const char *text;
-    } rows[] = {
-        {SP_BOS, "[gMASK]"}, {SP_EOT, "<|user|>"}, {SP_UNK, "<|endoftext|>"}, {SP_EOM, "<|observation|>"}};
+    } rows[] = {{SP_BOS, family->bos}, {SP_EOT, family->eot}, {SP_UNK, family->unk}, {SP_EOM, family->eom}};
     for (size_t r = 0; r < sizeof rows / sizeof *rows; r++)
-        for (uint64_t i = 0; i < v->n; i++)
+        for (uint64_t i = 0; rows[r].text && i < v->n; i++)
             if (v->type[i] != TOK_NORMAL && !strcmp(v->text[i], rows[r].text)) {
                 set_id(s, rows[r].kind, i);
                 break;
             }
-}
-
-/* ---- families ---- */
-
-/* What a family's converter does beyond the common rules; by model_type of config.json. */
-enum {
-    FAM_PREFIX_FIRST = 1, /* add_space_prefix from tokenizer_config.json before all other keys */
-    FAM_PREFIX_LAST = 2,  /* behind them */
-    FAM_GLM = 4,
-    FAM_PAD_8 = 8,
-};
-static const struct {
-    const char *model_types;
-    unsigned flags;
-} families[] = {
-    {"llama mixtral mistral mistral3 ministral* granite granitemoe granitemoeshared afmoe arcee apertus "
-     "smollm3",
-     FAM_PREFIX_FIRST},
-    {"ernie4_5*", FAM_PREFIX_LAST},
-    {"glm4* glm_moe*", FAM_GLM},
-    {"nemotron_h*", FAM_PAD_8},
-};
-
-static unsigned family_flags(const char *model_type)
-{
-    for (size_t i = 0; i < sizeof families / sizeof *families; i++)
-        if (tok_type_in(model_type, families[i].model_types))
-            return families[i].flags;
-    return 0;
 }
 
 /* ---- files ---- */
@@ -372,7 +342,7 @@ static bool read_optional(const char *dir, const char *name, json_t **out, struc
     return e->code == ERR_NONE;
 }
 
-static uint64_t config_vocab_size(const struct jdoc *c, unsigned flags)
+static uint64_t config_vocab_size(const struct jdoc *c, uint32_t pad)
 {
     uint64_t n = 0;
     uint32_t text = jdoc_get(c, 0, "text_config");
@@ -380,8 +350,8 @@ static uint64_t config_vocab_size(const struct jdoc *c, unsigned flags)
     if (!(text != JSPAN_NONE && c->nodes[text].kind == J_OBJECT &&
           jdoc_u64(c, jdoc_get(c, text, "vocab_size"), &n)))
         jdoc_u64(c, jdoc_get(c, 0, "vocab_size"), &n);
-    if (flags & FAM_PAD_8 && n <= TOK_MAX)
-        n = (n + 7) / 8 * 8;
+    if (pad && n <= TOK_MAX)
+        n = (n + pad - 1) / pad * pad;
     return n;
 }
 
@@ -390,7 +360,6 @@ static void files_clear(struct tok_files *f)
     json_decref(f->tokenizer);
     json_decref(f->config);
     json_decref(f->added);
-    free(f->model_type);
 }
 
 static bool files_open(struct tok_files *f, const char *dir, const struct jdoc *config, struct err *e)
@@ -399,7 +368,8 @@ static bool files_open(struct tok_files *f, const char *dir, const struct jdoc *
     uint32_t v = jdoc_get(config, 0, "model_type");
     if (v != JSPAN_NONE && config->nodes[v].kind == J_STRING)
         jdoc_str(config, v, &type);
-    *f = (struct tok_files){.dir = dir, .model_type = type.s ? type.s : xstrdup("")};
+    *f = (struct tok_files){.dir = dir, .family = family_tokenizer(type.s ? type.s : "")};
+    buf_clear(&type);
     return read_optional(dir, "tokenizer.json", &f->tokenizer, e) &&
            read_optional(dir, "tokenizer_config.json", &f->config, e) &&
            read_optional(dir, "added_tokens.json", &f->added, e);
@@ -483,7 +453,7 @@ static const struct tok_pre *find_pre(const struct tok_files *f, const char *ask
 {
     struct err why = {0};
     char t[TOK_SAFE];
-    const struct tok_pre *found = tok_pre_recognise(f->tokenizer, f->model_type, &why);
+    const struct tok_pre *found = tok_pre_recognise(f->tokenizer, f->family, &why);
     if (!asked) {
         if (!found)
             err_set(e, why.code,
@@ -503,16 +473,15 @@ static const struct tok_pre *find_pre(const struct tok_files *f, const char *ask
 }
 
 static bool put_bpe(struct tok_files *f, const struct jdoc *config, const struct tokenizer_opts *o,
-                    unsigned flags, struct keys *k, struct special *s, struct err *e)
+                    struct keys *k, struct special *s, struct err *e)
 {
     const struct tok_pre *pre = find_pre(f, o->pretokenizer, e);
     struct tok_vocab v = {0};
     bool ok = pre && tok_bpe_load(f, &v, e) && check_ignore_merges(f, &v, pre, e);
     if (ok) {
         find_special(s, f, config, v.n);
-        if (flags & FAM_GLM)
-            set_glm(s, &v);
-        if (flags & FAM_PREFIX_FIRST && v.n == 49152) /* the converter's mark of the small Granite models */
+        set_named(s, &v, f->family);
+        if (f->family->no_bos_vocab && v.n == f->family->no_bos_vocab)
             set_add(s, SP_BOS, false);
         settle_add_bos(s, f, pre->add_bos);
         put_vocab(k, "gpt2", pre->name, &v, false);
@@ -592,7 +561,7 @@ static enum form find_form(const struct tok_files *f, struct err *e)
         return FORM_BPE;
     if (has_file(f->dir, "tokenizer.model"))
         return FORM_SPM;
-    if (bpe && tok_is_gemma4(f->tokenizer) && tok_type_in(f->model_type, "gemma4*"))
+    if (bpe && tok_is_gemma4(f->tokenizer) && f->family->spaced_bpe)
         return FORM_GEMMA4;
     if (bpe && json_is_true(json_object_get(model, "byte_fallback")))
         return FORM_SPM_JSON;
@@ -651,27 +620,28 @@ static void put_normalizer(struct keys *k, const struct tok_files *f)
 }
 
 static bool put_all(struct tok_files *f, const struct jdoc *config, const struct tokenizer_opts *o,
-                    unsigned flags, struct keys *k, struct err *e)
+                    struct keys *k, struct err *e)
 {
     static const char prefix_key[] = "tokenizer.ggml.add_space_prefix";
     const json_t *prefix = json_object_get(f->config, "add_prefix_space");
     enum form form = find_form(f, e);
     if (form == FORM_NONE)
         return false;
-    bool say_prefix = flags & (FAM_PREFIX_FIRST | FAM_PREFIX_LAST) && json_is_boolean(prefix);
-    if (say_prefix && flags & FAM_PREFIX_FIRST)
+    enum family_prefix where = f->family->space_prefix;
+    bool say_prefix = where != PREFIX_UNSAID && json_is_boolean(prefix);
+    if (say_prefix && where == PREFIX_FIRST)
         key_bool(k, prefix_key, json_is_true(prefix));
     struct special s;
     struct spm m = {.dummy_prefix = true};
     if (o->pretokenizer && form != FORM_BPE)
         log_warn("--pretokenizer is not used: this tokenizer is no byte-level BPE");
-    bool ok = form == FORM_BPE      ? put_bpe(f, config, o, flags, k, &s, e)
+    bool ok = form == FORM_BPE      ? put_bpe(f, config, o, k, &s, e)
               : form == FORM_GEMMA4 ? put_gemma4(f, config, k, &s, e)
                                     : put_spm(f, config, form == FORM_SPM_JSON, k, &s, &m, e);
     if (!ok || !chat_template_put_keys(f->dir, f->config, k->b, &k->n, e))
         return false;
     put_normalizer(k, f);
-    if (say_prefix && flags & FAM_PREFIX_LAST)
+    if (say_prefix && where == PREFIX_LAST)
         key_bool(k, prefix_key, json_is_true(prefix));
     else if (!say_prefix && (!m.dummy_prefix || form == FORM_GEMMA4))
         key_bool(k, prefix_key, false); /* the engine's SentencePiece puts a space first unless told */
@@ -687,9 +657,8 @@ bool tokenizer_put_keys(const char *dir, const struct jdoc *config, const struct
     struct keys k = {keys, 0};
     bool ok = files_open(&f, dir, config, e);
     if (ok) {
-        unsigned flags = family_flags(f.model_type);
-        f.vocab_size = o->vocab_size ? o->vocab_size : config_vocab_size(config, flags);
-        ok = put_all(&f, config, o, flags, &k, e);
+        f.vocab_size = o->vocab_size ? o->vocab_size : config_vocab_size(config, f.family->pad_vocab);
+        ok = put_all(&f, config, o, &k, e);
     }
     files_clear(&f);
     if (ok)

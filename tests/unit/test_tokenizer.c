@@ -330,7 +330,7 @@ static json_t *pre_json(const struct pre_case *c, int broken, const char *behavi
 static void expect_pre(const struct pre_case *c, json_t *t, const char *want)
 {
     struct err e = {0};
-    const struct tok_pre *p = tok_pre_recognise(t, c->model_type, &e);
+    const struct tok_pre *p = tok_pre_recognise(t, family_tokenizer(c->model_type), &e);
     if (want && (!p || strcmp(p->name, want) != 0))
         fail_msg("%s of %s: %s", want, c->model_type, p ? p->name : e.msg);
     if (!want && p)
