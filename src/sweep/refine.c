@@ -40,6 +40,7 @@ struct job {
     struct against_sums now; /* of the plan as it is */
     struct refine_swap better[ROUND];
     uint32_t n_better; /* of the last round, one per layer */
+    json_t *texts;     /* names and hashes, for the document */
 };
 
 /* ---- measuring ---- */
@@ -257,15 +258,19 @@ static json_t *side_json(const struct against_result *r)
     return o;
 }
 
-static bool text_json(json_t *a, const char *path, struct err *e)
+/* Before the rounds: a signal that ends these must not keep what they found out of the document. */
+static bool hash_texts(struct job *j, struct err *e)
 {
-    char hex[65];
-    if (!sha256_file(path, hex, e))
-        return false;
-    json_t *x = json_object();
-    json_object_set_new(x, "name", json_text(path_base(path)));
-    json_object_set_new(x, "sha256", json_string(hex));
-    json_array_append_new(a, x);
+    j->texts = json_array();
+    for (uint32_t i = 0; i < j->o->n_texts; i++) {
+        char hex[65];
+        if (!sha256_file(j->o->texts[i], hex, e))
+            return false;
+        json_t *x = json_object();
+        json_object_set_new(x, "name", json_text(path_base(j->o->texts[i])));
+        json_object_set_new(x, "sha256", json_string(hex));
+        json_array_append_new(j->texts, x);
+    }
     return true;
 }
 
@@ -285,13 +290,10 @@ static void write_keep(struct plan *p)
     json_object_del(p->doc, "measured");
 }
 
-static bool write_doc(struct job *j, struct err *e)
+static void write_doc(struct job *j)
 {
     struct refine_result *r = j->r;
-    json_t *o = json_object(), *texts = json_array(), *swaps = json_array();
-    bool ok = true;
-    for (uint32_t i = 0; ok && i < j->o->n_texts; i++)
-        ok = text_json(texts, j->o->texts[i], e);
+    json_t *o = json_object(), *swaps = json_array();
     for (uint32_t i = 0; i < r->n_swaps; i++) {
         json_t *s = json_object();
         json_object_set_new(s, "layer", json_integer(r->swaps[i].il));
@@ -300,7 +302,7 @@ static bool write_doc(struct job *j, struct err *e)
         json_array_append_new(swaps, s);
     }
     write_keep(r->plan);
-    json_object_set_new(o, "texts", texts);
+    json_object_set(o, "texts", j->texts);
     json_object_set_new(o, "ctx", json_integer(j->o->n_ctx));
     json_object_set_new(o, "seed", json_integer((json_int_t)j->o->seed));
     json_object_set_new(o, "near", json_integer(j->near));
@@ -309,7 +311,6 @@ static bool write_doc(struct job *j, struct err *e)
     json_object_set_new(o, "before", side_json(&r->before));
     json_object_set_new(o, "after", side_json(&r->after));
     json_object_set_new(r->plan->doc, "refined", o);
-    return ok;
 }
 
 /* ---- all of it ---- */
@@ -360,7 +361,7 @@ static bool refine(struct job *j, struct err *e)
     if (!measure(j, j->o->texts, j->o->n_texts, &now, 1, &j->now, e))
         return false;
     r->before = against_result(&j->now, NULL);
-    if (!rounds(j, e))
+    if (!hash_texts(j, e) || !rounds(j, e))
         return false;
     r->after = against_result(&j->now, NULL);
     if (j->o->check && !r->interrupted) {
@@ -368,7 +369,8 @@ static bool refine(struct job *j, struct err *e)
             return false;
         r->check_after = against_result(&check, NULL);
     }
-    return write_doc(j, e);
+    write_doc(j);
+    return true;
 }
 
 bool refine_run(const struct refine_opts *o, struct refine_result *r, struct err *e)
@@ -381,6 +383,7 @@ bool refine_run(const struct refine_opts *o, struct refine_result *r, struct err
         free(j.score[l]);
     free(j.score);
     free(j.tried);
+    json_decref(j.texts);
     return ok;
 }
 
