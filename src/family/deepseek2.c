@@ -47,9 +47,8 @@ static bool deepseek_derive(struct family_model *m, struct err *e)
     if (model_number(m, "n_group", 1) > 1) {
         uint32_t method = conf_get(m->conf, "topk_method");
         if (method != JSPAN_NONE && jdoc_str_is(m->conf->d, method, "group_limited_greedy"))
-            log_warn(
-                "the engine ranks groups of experts by their two best, this model by the best one; some tokens "
-                "will take other experts");
+            log_warn("the engine ranks groups of experts by their two best, this model by the best one; some "
+                     "tokens will take other experts");
     }
     return true;
 }

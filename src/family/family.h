@@ -38,8 +38,8 @@ struct family_names {
 enum family_prefix { PREFIX_UNSAID, PREFIX_FIRST, PREFIX_LAST };
 struct family_tokenizer {
     const char *model_types; /* separated by spaces; a star at the end of a word stands for any ending */
-    /* Pre-tokenizers, by the engine's names, that only who names them gets, as others split alike. Separated by
-     * spaces; NULL: none. */
+    /* Pre-tokenizers, by the engine's names, that only who names them gets, as others split alike. Separated
+     * by spaces; NULL: none. */
     const char *pre;
     enum family_prefix space_prefix; /* add_space_prefix as said: before all other keys, or behind them */
     uint32_t no_bos_vocab;           /* with so many tokens none is put before a text; 0: with any */

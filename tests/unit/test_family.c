@@ -1,0 +1,408 @@
+/* The families' records: complete, without contradiction, and as the documents, the fixtures and the engine's names
+ * have them. What a record says is held against models in test_families_*, test_convert and test_tokenizer. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "families.h"
+#include "family/conversion.h"
+#include "family/family.h"
+#include "tokenizer/tok_part.h"
+
+#include <string.h>
+
+#define DOCS TEST_DATA_DIR "/../../docs/"
+
+static char *text_of(const char *path)
+{
+    struct buf b = {0};
+    struct err e = {0};
+    golden_ok(file_read_all(path, 1 << 20, &b, &e), &e, path);
+    buf_char(&b, 0);
+    return b.s;
+}
+
+/* Calls f for each word of a list; what it is of: for messages. */
+static void each_word(const char *words, const char *of, void (*f)(const char *word, const char *of))
+{
+    char *s = xstrdup(words ? words : "");
+    for (char *p = s, *w; (w = strsep(&p, " "));) {
+        if (!*w)
+            fail_msg("%s: '%s' has an empty word", of, words);
+        f(w, of);
+    }
+    free(s);
+}
+
+static const char *name_of(const struct family *f)
+{
+    return f->arch ? f->arch : f->classes[0].name;
+}
+
+static uint32_t n_families(void)
+{
+    uint32_t n = 0;
+    while (family_at(n))
+        n++;
+    return n;
+}
+
+/* ---- one record ---- */
+
+static void complete(const struct family *f)
+{
+    const char *name = name_of(f);
+    bool folder = f->classes[0].name != NULL;
+    if (!name || !*name)
+        fail_msg("a record without arch and class");
+    if (f->arch && (!f->models || !f->gate))
+        fail_msg("%s: no name for people, or no gate", name);
+    if (!f->arch && (!f->refuse || f->models || f->gate))
+        fail_msg("%s: unknown to the engine, so it has a reason and no gate", name);
+    if (folder != (f->names.block && f->names.experts && f->names.router))
+        fail_msg("%s: classes and names of tensors belong together", name);
+    if (f->refuse_checkpoint && (!folder || f->refuse))
+        fail_msg("%s: refuse_checkpoint is for checkpoints alone", name);
+    if ((f->only_experts != 0) != (f->why_only != NULL))
+        fail_msg("%s: only_experts and why_only belong together", name);
+    for (int i = 0; i < FAMILY_CLASSES; i++)
+        if (f->classes[i].convert && (!f->classes[i].name || !f->arch))
+            fail_msg("%s: a conversion without a class or an arch", name);
+}
+
+static void pre_is_known(const char *word, const char *of)
+{
+    if (!tok_pre_find(word))
+        fail_msg("%s: the engine has no pre-tokenizer '%s'", of, word);
+}
+
+static void pattern_is_sound(const char *word, const char *of)
+{
+    const char *star = strchr(word, '*');
+    if (star && (star == word || star[1]))
+        fail_msg("%s: model_type '%s': a star stands at the end of a word", of, word);
+}
+
+static void records_are_complete(void **state)
+{
+    const struct family *f;
+    (void)state;
+    assert_true(n_families() > 50);
+    for (uint32_t i = 0; (f = family_at(i)); i++) {
+        complete(f);
+        for (int k = 0; k < FAMILY_TOKENIZERS && f->tokenizers[k].model_types; k++) {
+            const struct family_tokenizer *t = &f->tokenizers[k];
+            each_word(t->model_types, name_of(f), pattern_is_sound);
+            if (t->pre)
+                each_word(t->pre, name_of(f), pre_is_known);
+        }
+    }
+}
+
+/* ---- all records ---- */
+
+static char **seen;
+static size_t n_seen, cap_seen;
+
+static void see(const char *word, const char *of)
+{
+    for (size_t i = 0; i < n_seen; i++)
+        if (!strcmp(seen[i], word))
+            fail_msg("%s: '%s' stands in two records", of, word);
+    GROW(seen, n_seen, cap_seen);
+    seen[n_seen++] = xstrdup(word);
+}
+
+static void forget(void)
+{
+    while (n_seen)
+        free(seen[--n_seen]);
+    free(seen);
+    seen = NULL;
+    cap_seen = 0;
+}
+
+static void nothing_stands_twice(void **state)
+{
+    const struct family *f;
+    (void)state;
+    for (uint32_t i = 0; (f = family_at(i)); i++)
+        if (f->arch)
+            see(f->arch, f->arch);
+    forget();
+    for (uint32_t i = 0; (f = family_at(i)); i++)
+        for (int k = 0; k < FAMILY_CLASSES && f->classes[k].name; k++)
+            see(f->classes[k].name, name_of(f));
+    forget();
+    for (uint32_t i = 0; (f = family_at(i)); i++)
+        for (int k = 0; k < FAMILY_TOKENIZERS && f->tokenizers[k].model_types; k++)
+            each_word(f->tokenizers[k].model_types, name_of(f), see);
+    forget();
+}
+
+static void every_record_is_found(void **state)
+{
+    const struct family *f, *g;
+    (void)state;
+    for (uint32_t i = 0; (f = family_at(i)); i++) {
+        if (f->arch) {
+            assert_ptr_equal(family_find(f->arch), f);
+            assert_ptr_equal(family_nearest(f->arch), f);
+        }
+        for (int k = 0; k < FAMILY_CLASSES && f->classes[k].name; k++) {
+            assert_ptr_equal(family_of_class(f->classes[k].name), f);
+            assert_ptr_equal(family_conversion(f->classes[k].name, &g), f->classes[k].convert);
+            assert_ptr_equal(g, f);
+        }
+    }
+    assert_null(family_find("zebra"));
+    assert_null(family_find(""));
+    assert_null(family_of_class("ZebraForCausalLM"));
+    assert_null(family_of_class(""));
+    assert_null(family_conversion("ZebraForCausalLM", &g));
+    assert_null(g);
+    assert_string_equal(family_nearest("qwen4moe")->arch,
+                        "qwen2moe"); /* the first of three by the alphabet */
+    assert_string_equal(family_of_class("Ernie4_5_MoEForCausalLM")->arch,
+                        "ernie4_5-moe"); /* an older spelling */
+}
+
+static void best_model_type_counts(void **state)
+{
+    static const struct {
+        const char *model_type, *pre;
+        enum family_prefix prefix;
+    } cases[] = {
+        {"llama", "smollm", PREFIX_FIRST},
+        {"llama_x", "smollm", PREFIX_UNSAID},
+        {"llama4", "llama4 smollm", PREFIX_UNSAID},
+        {"mixtral", NULL, PREFIX_FIRST},
+        {"granitemoehybrid", "refact", PREFIX_UNSAID},
+        {"granitemoe", "refact", PREFIX_FIRST},
+        {"ernie4_5_moe", NULL, PREFIX_LAST},
+        {"glm4_moe", "glm4", PREFIX_UNSAID},
+        {"ministral3", NULL, PREFIX_FIRST},
+        {"qwen3_moe", NULL, PREFIX_UNSAID},
+        {"", NULL, PREFIX_UNSAID},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct family_tokenizer *t = family_tokenizer(cases[i].model_type);
+        assert_non_null(t);
+        assert_string_equal(t->pre ? t->pre : "", cases[i].pre ? cases[i].pre : "");
+        assert_int_equal(t->space_prefix, cases[i].prefix);
+    }
+    assert_non_null(family_tokenizer("glm_moe_dsa")->bos);
+    assert_null(family_tokenizer("glm")->bos);
+}
+
+/* ---- refusals ---- */
+
+static void oddities_refuse(void **state)
+{
+    const struct family *llama4 = family_find("llama4"), *grove = family_find("grovemoe"),
+                        *v4 = family_find("deepseek4");
+    (void)state;
+    assert_non_null(strstr(family_refusal_gguf(llama4, 128), "Maverick"));
+    assert_null(family_refusal_gguf(llama4, 16));
+    assert_null(
+        family_refusal_checkpoint(llama4)); /* its config.json has a key for what the engine guesses */
+    assert_non_null(family_refusal_gguf(grove, 8));
+    assert_ptr_equal(family_refusal_gguf(grove, 8), family_refusal_checkpoint(grove));
+    assert_null(family_refusal_gguf(v4, 256)); /* its tensors say it, where there are any */
+    assert_non_null(strstr(family_refusal_checkpoint(v4), "table of expert ids"));
+}
+
+/* ---- a conversion and what is cut ---- */
+
+/* What the converter makes a tensor with an expert axis of, pruning the checkpoint cuts, and nothing else. */
+static void check_rule(const struct family *f, const struct name_rule *r)
+{
+    char hf[128], gguf[96];
+    int32_t layer;
+    bool suspect;
+    const char *number = strchr(r->hf, '#');
+    if (number)
+        snprintf(hf, sizeof hf, "%.*s3%s", (int)(number - r->hf), r->hf, number + 1);
+    else
+        snprintf(hf, sizeof hf, "%s", r->hf);
+    snprintf(gguf, sizeof gguf, "blk.1.%s", r->gguf);
+    const struct tensor_rule *out = family_rule(gguf, &layer, &suspect);
+    struct family_role in = family_role(&f->names, hf);
+    if (suspect || (out != NULL) != (in.role != ROLE_NONE) || (out && out->role == ROLE_REFUSE))
+        fail_msg("%s: '%s' becomes '%s', but only one of them has an expert axis", f->arch, r->hf, r->gguf);
+    if ((number != NULL) != (in.number != NULL))
+        fail_msg("%s: '%s' is of one expert to one side, of all to the other", f->arch, r->hf);
+    if (out && !number && !strchr(r->shape, 'E'))
+        fail_msg("%s: '%s' has an expert axis, but the shape '%s' has none", f->arch, r->hf, r->shape);
+}
+
+static void conversions_agree_with_cuts(void **state)
+{
+    const struct family *f;
+    (void)state;
+    for (uint32_t i = 0; (f = family_at(i)); i++)
+        for (int k = 0; k < FAMILY_CLASSES && f->classes[k].name; k++) {
+            const struct conversion *c = f->classes[k].convert;
+            for (const struct name_rule *const *list = c ? c->names : NULL; list && *list; list++)
+                for (const struct name_rule *r = *list; r->hf; r++)
+                    check_rule(f, r);
+        }
+}
+
+/* ---- fixtures ---- */
+
+static const struct conversion *conversion_of(const struct family_case *c)
+{
+    char *config = text_of(family_file(c, "hf/config.json"));
+    const struct family *f;
+    const struct conversion *found = NULL;
+    for (uint32_t i = 0; (f = family_at(i)); i++)
+        for (int k = 0; k < FAMILY_CLASSES && f->classes[k].name; k++) {
+            char *quoted = xasprintf("\"%s\"", f->classes[k].name);
+            if (strstr(config, quoted))
+                found = f->classes[k].convert;
+            free(quoted);
+        }
+    free(config);
+    return found;
+}
+
+/* tests/data/families has a model of each conversion. */
+static void every_conversion_has_a_fixture(void **state)
+{
+    const struct family *f;
+    (void)state;
+    for (uint32_t i = 0; i < n_family_cases; i++)
+        if (!conversion_of(&family_cases[i]))
+            fail_msg("tests/data/families/%s is of no conversion", family_cases[i].name);
+    for (uint32_t i = 0; (f = family_at(i)); i++)
+        for (int k = 0; k < FAMILY_CLASSES && f->classes[k].name; k++) {
+            bool has = !f->classes[k].convert;
+            for (uint32_t c = 0; !has && c < n_family_cases; c++)
+                has = conversion_of(&family_cases[c]) == f->classes[k].convert;
+            if (!has)
+                fail_msg("%s: tests/data/families has no model of its conversion", f->classes[k].name);
+        }
+}
+
+/* ---- documents ---- */
+
+/* Calls f with the first cell and the rest of each row, of the tables between two headings, that names
+ * something in backquotes. */
+static void each_row(const char *page, const char *heading, void (*f)(char *first, char *rest))
+{
+    char *text = text_of(page), *p = strstr(text, heading), *line;
+    if (!p)
+        fail_msg("%s has no '%s'", page, heading);
+    p += strlen(heading);
+    while ((line = strsep(&p, "\n")) && strncmp(line, "## ", 3) != 0) {
+        if (strncmp(line, "| ", 2) != 0 || !strncmp(line, "|---", 4))
+            continue;
+        char *rest = strstr(line + 2, " | ");
+        if (!rest || !strchr(line, '`'))
+            continue;
+        *rest = 0;
+        f(line + 2, rest + 3);
+    }
+    free(text);
+}
+
+/* Names in backquotes, one after the other. */
+static char *quoted(char **p)
+{
+    char *s = strchr(*p, '`'), *end = s ? strchr(s + 1, '`') : NULL;
+    if (!end)
+        return NULL;
+    *end = 0;
+    *p = end + 1;
+    return s + 1;
+}
+
+static void row_of_score(char *first, char *rest)
+{
+    for (char *arch; (arch = quoted(&rest));) {
+        const struct family *f = family_find(arch);
+        if (!f)
+            fail_msg("docs/score.md: no family is called '%s'", arch);
+        if (strcmp(f->gate, first) != 0)
+            fail_msg("docs/score.md: the gate of '%s' is '%s', not '%s'", arch, f->gate, first);
+        see(arch, "docs/score.md");
+    }
+}
+
+static void row_of_convert(char *first, char *rest)
+{
+    const char *arch = quoted(&rest);
+    for (char *class_name; (class_name = quoted(&first));) {
+        const struct family *f;
+        if (!family_conversion(class_name, &f) || !arch || strcmp(arch, f->arch) != 0)
+            fail_msg("docs/commands/convert.md: '%s' as '%s' is no conversion", class_name, arch ? arch : "");
+        see(class_name, "docs/commands/convert.md");
+    }
+}
+
+/* "| `a`, `b`, the router | H, E | 1 |" */
+static void row_of_formats(char *first, char *rest)
+{
+    char *last = strrchr(rest, ' '), *axis = last;
+    while (axis > rest && axis[-1] != ' ')
+        axis--;
+    for (char *name; (name = quoted(&first));) {
+        const struct tensor_rule *r = NULL;
+        for (uint32_t i = 0; (r = family_rule_at(i)) && strcmp(r->suffix, name) != 0; i++)
+            ;
+        if (!r || r->axis != (int)strtol(axis, NULL, 10))
+            fail_msg("docs/formats.md: '%s' is no tensor that is cut in dimension %.1s", name, axis);
+        see(name, "docs/formats.md");
+    }
+}
+
+static void documents_have_all(void **state)
+{
+    const struct family *f;
+    size_t n = 0;
+    (void)state;
+    each_row(DOCS "score.md", "## The gate weight\n", row_of_score);
+    for (uint32_t i = 0; (f = family_at(i)); i++)
+        n += f->arch != NULL;
+    if (n_seen != n)
+        fail_msg("docs/score.md names %zu architectures of %zu", n_seen, n);
+    forget();
+    each_row(DOCS "commands/convert.md", "## Families\n", row_of_convert);
+    n = 0;
+    for (uint32_t i = 0; (f = family_at(i)); i++)
+        for (int k = 0; k < FAMILY_CLASSES && f->classes[k].name; k++)
+            n += f->classes[k].convert != NULL;
+    if (n_seen != n)
+        fail_msg("docs/commands/convert.md names %zu classes of %zu", n_seen, n);
+    forget();
+    each_row(DOCS "formats.md", "## Tensors with an expert axis\n", row_of_formats);
+    n = 0;
+    for (uint32_t i = 0; family_rule_at(i); i++)
+        n += family_rule_at(i)->role != ROLE_REFUSE;
+    if (n_seen != n)
+        fail_msg("docs/formats.md names %zu tensors of %zu", n_seen, n);
+    forget();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(records_are_complete),
+        cmocka_unit_test(nothing_stands_twice),
+        cmocka_unit_test(every_record_is_found),
+        cmocka_unit_test(best_model_type_counts),
+        cmocka_unit_test(oddities_refuse),
+        cmocka_unit_test(conversions_agree_with_cuts),
+        cmocka_unit_test(every_conversion_has_a_fixture),
+        cmocka_unit_test(documents_have_all),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
