@@ -40,12 +40,12 @@ static bool load_fact(struct plan_in *in, const struct fact_rule *r, struct err 
 static const struct fact_rule common_facts[] = {
     {'V', "vocab_size", NULL},
     {'H', "hidden_size|n_embd", NULL},
-    {'L', "num_hidden_layers|n_layers|n_layer|num_layers", NULL},
+    {'L', HF_KEYS_LAYERS, NULL},
     {'N', "num_attention_heads|n_head", NULL},
     {'M', "num_key_value_heads", "=N"},
     {'D', "head_dim", "0"},
-    {'E', "num_experts|num_local_experts|n_routed_experts|moe_num_experts", NULL},
-    {'T', "num_experts_per_tok|num_experts_per_token|experts_per_token|moe_k", NULL},
+    {'E', HF_KEYS_EXPERTS, NULL},
+    {'T', HF_KEYS_USED, NULL},
     {'F', "intermediate_size", NULL},
     {'X', "moe_intermediate_size", NULL},
     {0, NULL, NULL},
@@ -107,7 +107,7 @@ bool facts_load(struct plan_in *in, struct err *e)
             e, ERR_INPUT,
             "config.json: %llu heads of %llu; the engine expects them to make up the hidden size, %llu",
             (unsigned long long)v['N'], (unsigned long long)v['D'], (unsigned long long)v['H']);
-    static const struct fact_rule mtp = {'B', "num_nextn_predict_layers", "0"};
+    static const struct fact_rule mtp = {'B', HF_KEYS_MTP, "0"};
     if (!load_fact(in, &mtp, e))
         return false;
     if (v['B'] > 64)

@@ -10,7 +10,6 @@
 #include "base/mem.h"
 #include "tokenizer/tokenizer.h"
 
-#include <ctype.h>
 #include <string.h>
 
 #define ALIGNMENT 32u
@@ -74,49 +73,15 @@ static bool ends_with(const char *s, const char *end)
     return n >= k && !strcmp(s + n - k, end);
 }
 
-static bool begins_with(const char *s, const char *start)
-{
-    return !strncmp(s, start, strlen(start));
-}
-
 /* ---- names ---- */
 
-/* What may stand before "layers.N." and the names outside of blocks. */
-static const char *strip_prefix(const char *name)
-{
-    static const char *const prefixes[] = {"model.language_model.", "language_model.model.",
-                                           "language_model.", "backbone.", "model."};
-    for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
-        if (begins_with(name, prefixes[i]))
-            return name + strlen(prefixes[i]);
-    return name;
-}
-
-/* "12.rest" -> 12, rest; false if there is no number (without leading zeros) and point. */
-static bool take_number(const char **s, uint64_t *v)
-{
-    const char *p = *s;
-    *v = 0;
-    if (!isdigit((unsigned char)*p) || (*p == '0' && p[1] != '.'))
-        return false;
-    for (; isdigit((unsigned char)*p); p++) {
-        *v = *v * 10 + (uint64_t)(*p - '0');
-        if (*v > 1000000)
-            return false;
-    }
-    if (*p != '.')
-        return false;
-    *s = p + 1;
-    return true;
-}
-
 /* Whether a name is the rule's; *expert is the number in the place of '#'. */
-static bool rule_matches(const char *rule, const char *name, uint64_t *expert, bool *stacked)
+static bool rule_matches(const char *rule, const char *name, uint32_t *expert, bool *stacked)
 {
     *stacked = false;
     while (*rule) {
         if (*rule == '#') {
-            if (!take_number(&name, expert))
+            if (!hf_take_number(name, expert, &name))
                 return false;
             *stacked = true;
             rule += 2; /* the point is taken */
@@ -129,15 +94,9 @@ static bool rule_matches(const char *rule, const char *name, uint64_t *expert, b
 }
 
 /* Left out of every conversion: not part of the text model, or computed by the engine itself. */
-static bool is_dropped(const char *full, const char *name)
+static bool is_dropped(const struct hf_place *at, const char *name)
 {
-    static const char *const starts[] = {
-        "vision_model.", "vision_tower.", "multi_modal_projector.", "visual.",          "audio_tower.",
-        "mtp.",          "mtp_block.",    "mtp_emb_norm.",          "mtp_hidden_norm.", "mtp_linear_proj."};
-    for (size_t i = 0; i < sizeof starts / sizeof *starts; i++)
-        if (begins_with(full, starts[i]) || begins_with(name, starts[i]))
-            return true;
-    return ends_with(name, ".rotary_emb.inv_freq");
+    return at->mtp || at->other || ends_with(name, ".rotary_emb.inv_freq");
 }
 
 /* ---- quantised forms ---- */
@@ -170,7 +129,7 @@ static bool check_forms(const struct planner *p, struct err *e)
 static void fp8_block(struct planner *p)
 {
     const struct jdoc *d = p->in.conf.d;
-    uint32_t list = JSPAN_NONE, q = conf_get(&p->in.conf, "quantization_config");
+    uint32_t list = JSPAN_NONE, q = conf_get(&p->in.conf, HF_KEYS_QUANTIZATION);
     p->fp8_rows = p->fp8_cols = 128;
     if (q == JSPAN_NONE || d->nodes[q].kind != J_OBJECT)
         return;
@@ -313,7 +272,7 @@ static bool place(struct planner *p, const struct hf_tensor *t, int64_t block, c
     uint64_t n = block < 0 ? p->n_globals : p->n_rules;
     for (uint64_t i = 0; i < n; i++) {
         const struct name_rule *r = block < 0 ? &conversion_globals[i] : p->rules[i];
-        uint64_t expert = 0;
+        uint32_t expert = 0;
         bool stacked;
         if (!rule_matches(r->hf, rest, &expert, &stacked))
             continue;
@@ -327,17 +286,14 @@ static bool place(struct planner *p, const struct hf_tensor *t, int64_t block, c
 
 static bool place_tensor(struct planner *p, const struct hf_tensor *t, struct err *e)
 {
-    const char *name = strip_prefix(t->name), *rest = name;
-    uint64_t il;
-    if (is_dropped(t->name, name)) {
+    struct hf_place at = hf_place(t->name);
+    uint64_t il = at.layer;
+    if (is_dropped(&at, t->name)) {
         mark(p, t);
         return true;
     }
-    if (!begins_with(name, "layers."))
-        return place(p, t, -1, rest, e);
-    rest += strlen("layers.");
-    if (!take_number(&rest, &il))
-        return true;
+    if (!at.rest)
+        return place(p, t, -1, hf_strip_prefix(t->name), e);
     if (il >= p->in.n_blocks && il - p->in.f.v['L'] < p->in.f.v['B']) { /* MTP that the engine cannot use */
         p->n_mtp_dropped++;
         mark(p, t);
@@ -346,7 +302,7 @@ static bool place_tensor(struct planner *p, const struct hf_tensor *t, struct er
     if (il >= p->in.n_blocks)
         return err_set(e, ERR_INPUT, "tensor '%.200s' is of layer %llu, but the config has %llu layers",
                        t->name, (unsigned long long)il, (unsigned long long)p->in.n_blocks);
-    return place(p, t, (int64_t)il, rest, e);
+    return place(p, t, (int64_t)il, at.rest, e);
 }
 
 /* A config that ties input and output embeddings makes lm_head a copy that nobody reads. Not said: tied when
@@ -764,9 +720,9 @@ static bool build_header(struct planner *p, const char *dir, struct err *e)
 static bool find_map(struct planner *p, struct err *e)
 {
     const struct jdoc *d = &p->in.c->json[HF_CONFIG].doc;
-    uint32_t list = jdoc_get(d, 0, "architectures"), text = jdoc_get(d, 0, "text_config");
+    uint32_t list = jdoc_get(d, 0, "architectures");
     struct buf name = {0}, all = {0};
-    p->in.conf = (struct conf){d, text != JSPAN_NONE && d->nodes[text].kind == J_OBJECT ? text : JSPAN_NONE};
+    p->in.conf = conf_of(d);
     if (list != JSPAN_NONE && d->nodes[list].kind == J_ARRAY && d->nodes[list].n &&
         d->nodes[d->nodes[list].first].kind == J_STRING)
         jdoc_str(d, d->nodes[list].first, &name);

@@ -5,6 +5,7 @@
 #include "convert/image_part.h"
 #include "family/conversion.h"
 #include "family/family.h"
+#include "hf/names.h"
 
 struct facts {
     uint64_t v[128]; /* by letter; 0: not known */

@@ -1,5 +1,6 @@
 /* deepseek2.c - DeepSeek-V2 and V3, and what others made of them. */
 #include "family/rules.h"
+#include "hf/names.h"
 
 #include "base/log.h"
 
@@ -44,7 +45,7 @@ static bool deepseek_derive(struct family_model *m, struct err *e)
     model_dense_first(m, lead);
     for (uint64_t i = 0; i < m->n_blocks; i++)
         m->kinds[i] |= (uint8_t)(f['r'] ? B_Q_LORA : B_Q_FULL);
-    if (model_number(m, "n_group", 1) > 1) {
+    if (model_number(m, HF_KEYS_GROUPS, 1) > 1) {
         uint32_t method = conf_get(m->conf, "topk_method");
         if (method != JSPAN_NONE && jdoc_str_is(m->conf->d, method, "group_limited_greedy"))
             log_warn("the engine ranks groups of experts by their two best, this model by the best one; some "

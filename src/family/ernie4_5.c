@@ -28,10 +28,7 @@ static bool ernie_derive(struct family_model *m, struct err *e)
 static const struct conversion ernie4_5_moe = {
     .names = (const struct name_rule *const[]){rules_pre_norm, rules_ffn_norm, rules_attn, rules_dense,
                                                rules_moe, ernie_select, rules_shared, NULL},
-    .facts = (const struct fact_rule[]){{'s', "moe_num_shared_experts", "0"},
-                                        {'E', "moe_num_experts", NULL},
-                                        {'T', "moe_k|num_experts_per_tok", NULL},
-                                        {0, NULL, NULL}},
+    .facts = (const struct fact_rule[]){{'s', "moe_num_shared_experts", "0"}, {0, NULL, NULL}},
     .keys =
         (const struct key_rule[]){
             {"interleave_moe_layer_step", KEY_U32, "moe_layer_interval", "1"},

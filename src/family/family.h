@@ -115,15 +115,6 @@ const struct tensor_rule *family_rule_at(uint32_t i); /* NULL behind the last */
  * "exp_probs") but no rule knows it. */
 const struct tensor_rule *family_rule(const char *name, int32_t *layer, bool *suspect);
 
-/* Where a tensor of a checkpoint stands in its model. */
-struct hf_place {
-    const char *rest; /* behind "layers.N."; NULL: in no layer of the language model */
-    uint32_t layer;   /* N */
-    bool mtp;         /* of the blocks that predict further tokens by their name ("mtp.") */
-    bool other;       /* in a tower that is not the language model (vision, audio) */
-};
-struct hf_place hf_place(const char *name);
-
 struct family_role {
     enum role role;
     int32_t axis;       /* stacked: 0, or 1 of [1, E]; -1 */

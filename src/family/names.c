@@ -1,6 +1,7 @@
 /* names.c - what a tensor is, by its name: in GGUF, where all families name them alike, and in a checkpoint,
  * by the family's record. Names and axes of GGUF: llama.cpp v0.5.0 (src/llama-arch.cpp, src/models/); which
  * tensors have which axis is described in docs/formats.md. */
+#include "hf/names.h"
 #include "family/family.h"
 #include "family/rules.h"
 
@@ -69,68 +70,13 @@ const struct tensor_rule *family_rule(const char *name, int32_t *layer, bool *su
     return NULL;
 }
 
-/* ---- where a tensor of a checkpoint stands ---- */
-
-/* What may stand before "layers.N." in the language model. */
-static const char *const prefixes[] = {
-    "",
-    "model.",
-    "model.language_model.",
-    "language_model.model.",
-    "language_model.",
-    "backbone.",
-    "transformer.",
-    "thinker.model.",
-    "llm.model.",
-};
-static const char *const lists[] = {"layers.", "blocks.", "h."};
-static const char *const mtp_prefixes[] = {"mtp.", "model.mtp.", "model.mtp_block.", "model.mtp_"};
+/* ---- in a checkpoint, by the record ---- */
 
 static const char *skip(const char *s, const char *prefix)
 {
     size_t n = strlen(prefix);
     return strncmp(s, prefix, n) ? NULL : s + n;
 }
-
-/* "12.rest": false unless a number and a dot */
-static bool number(const char *s, uint32_t *n, const char **rest)
-{
-    uint64_t v = 0;
-    const char *p = s;
-    for (; *p >= '0' && *p <= '9' && p - s < 9; p++)
-        v = v * 10 + (uint64_t)(*p - '0');
-    if (p == s || *p != '.' || (s[0] == '0' && p - s > 1))
-        return false;
-    *n = (uint32_t)v;
-    *rest = p + 1;
-    return true;
-}
-
-struct hf_place hf_place(const char *name)
-{
-    struct hf_place x = {0};
-    const char *s, *t;
-    for (size_t i = 0; i < sizeof mtp_prefixes / sizeof *mtp_prefixes; i++)
-        if ((s = skip(name, mtp_prefixes[i]))) {
-            x.mtp = true;
-            t = skip(s, "layers.");
-            if (!number(t ? t : s, &x.layer, &x.rest))
-                x.rest = NULL;
-            return x;
-        }
-    for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++) {
-        if (!(s = skip(name, prefixes[i])))
-            continue;
-        for (size_t k = 0; k < sizeof lists / sizeof *lists; k++)
-            if ((t = skip(s, lists[k])) && number(t, &x.layer, &x.rest))
-                return x;
-    }
-    x.other =
-        strstr(name, "vision") || strstr(name, "visual") || strstr(name, "audio") || strstr(name, "talker");
-    return x;
-}
-
-/* ---- by the record ---- */
 
 /* Patterns for classes that no record knows: names that many families share. */
 static const struct family_names usual[] = {
@@ -177,7 +123,7 @@ struct family_role family_role(const struct family_names *f, const char *rest)
         return r;
     if (in_list(f->experts, m, &end)) {
         r.role = ROLE_EXPERT;
-        if (number(end, &n, &r.part))
+        if (hf_take_number(end, &n, &r.part))
             r.number = end;
         else
             r.axis = 0;

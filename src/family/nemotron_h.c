@@ -89,7 +89,6 @@ static const struct conversion nemotron_h = {
     .names = (const struct name_rule *const[]){nemotron_names, NULL},
     .facts =
         (const struct fact_rule[]){
-            {'E', "n_routed_experts", NULL},
             {'D', "head_dim|attention_head_dim", NULL},
             {'S', "moe_shared_expert_intermediate_size", NULL},
             {'F', "moe_intermediate_size", NULL},

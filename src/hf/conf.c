@@ -2,6 +2,7 @@
 #include "hf/conf.h"
 
 #include "base/mem.h"
+#include "hf/names.h"
 
 #include <string.h>
 
@@ -16,6 +17,11 @@ bool conf_next(const char **list, char out[CONF_WORD])
     out[n] = 0;
     *list += n + ((*list)[n] == '|');
     return true;
+}
+
+struct conf conf_of(const struct jdoc *d)
+{
+    return (struct conf){d, hf_text_config(d)};
 }
 
 uint32_t conf_get(const struct conf *c, const char *keys)

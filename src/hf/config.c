@@ -5,46 +5,24 @@
 #include "hf/config.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "hf/conf.h"
+#include "hf/names.h"
 
 #include <string.h>
 
 #define MAX_COUNT 1000000u /* of experts, layers...: far above any model, far below an overflow */
 
-static const char *const count_keys[] = {"num_experts",
-                                         "num_local_experts",
-                                         "n_routed_experts",
-                                         "moe_num_experts",
-                                         "n_experts",
-                                         "moe_num_primary_experts",
-                                         NULL};
-static const char *const used_keys[] = {
-    "num_experts_per_tok", "experts_per_token", "num_experts_per_token",          "moe_k", "moe_topk",
-    "moe_top_k",           "top_k_experts",     "moe_num_active_primary_experts", NULL};
-/* n_groups and mamba_n_groups are Mamba's */
-static const char *const group_keys[] = {"n_group", "num_expert_group", NULL};
-static const char *const group_used_keys[] = {"topk_group", NULL};
-static const char *const layer_keys[] = {"num_hidden_layers", "n_layers", "num_layers", NULL};
-static const char *const mtp_keys[] = {"num_nextn_predict_layers", "mtp_num_hidden_layers", "num_mtp_modules",
-                                       "num_mtp_layers",           "mtp_num_layers",        NULL};
-
-/* Words in the name of an object, or of a module, that is not part of the language model. Qwen-Omni's talker
- * has experts of its own. */
-static const char *const foreign[] = {"vision", "visual", "vit_config", "audio",    "speech",    "sound",
-                                      "image",  "video",  "talker",     "code2wav", "token2wav", NULL};
-static const char *const quantized[] = {"quant", "compression", NULL};
-
-static bool has_word(const char *s, const char *const *words)
+/* Objects that say how weights are stored. */
+static bool is_quantized(const char *key)
 {
-    for (; *words; words++)
-        if (strstr(s, *words))
-            return true;
-    return false;
+    return strstr(key, "quant") || strstr(key, "compression");
 }
 
-static bool key_in(const struct jdoc *d, uint32_t node, const char *const *keys)
+static bool key_in(const struct jdoc *d, uint32_t node, const char *keys)
 {
-    for (; *keys; keys++)
-        if (jdoc_key_is(d, node, *keys))
+    char key[CONF_WORD];
+    while (conf_next(&keys, key))
+        if (jdoc_key_is(d, node, key))
             return true;
     return false;
 }
@@ -72,7 +50,7 @@ static bool is_foreign(struct walk *w, uint32_t i)
         return false;
     w->key.n = 0;
     jdoc_key(w->d, i, &w->key);
-    return has_word(w->key.s, foreign) || has_word(w->key.s, quantized);
+    return hf_is_foreign(w->key.s) || is_quantized(w->key.s);
 }
 
 /* The next member of an object of the language model, or JSPAN_NONE. Start with {.d = d}. */
@@ -200,15 +178,15 @@ static bool read_max(struct reader *r, uint32_t node, uint32_t *max, char **path
 static bool read_member(struct reader *r, uint32_t node)
 {
     struct hf_counts *o = r->out;
-    if (key_in(r->d, node, count_keys))
+    if (key_in(r->d, node, HF_KEYS_EXPERTS))
         return read_count(r, node);
-    if (key_in(r->d, node, used_keys))
+    if (key_in(r->d, node, HF_KEYS_USED))
         return read_max(r, node, &o->n_used, &o->n_used_path);
-    if (key_in(r->d, node, group_keys))
+    if (key_in(r->d, node, HF_KEYS_GROUPS))
         return read_max(r, node, &o->n_groups, NULL);
-    if (key_in(r->d, node, group_used_keys))
+    if (key_in(r->d, node, HF_KEYS_GROUPS_USED))
         return read_max(r, node, &o->n_groups_used, NULL);
-    if (key_in(r->d, node, mtp_keys))
+    if (key_in(r->d, node, HF_KEYS_MTP))
         return read_max(r, node, &o->n_mtp, &o->n_mtp_path);
     if (jdoc_key_is(r->d, node, "topk_method"))
         o->groups_ignored = jdoc_str_is(r->d, node, "greedy");
@@ -228,19 +206,17 @@ static char *string_of(const struct jdoc *d, uint32_t node)
  * so the innermost counts. */
 static bool read_layers(struct reader *r)
 {
-    static const char *const inner[] = {"text_config", "llm_config", "language_config", NULL};
     const struct jdoc *d = r->d;
     uint32_t o = r->count_node == JSPAN_NONE ? 0 : d->nodes[r->count_node].parent;
-    for (const char *const *key = inner; *key && o == 0; key++) {
-        uint32_t nested = jdoc_get(d, 0, *key);
-        if (nested != JSPAN_NONE && d->nodes[nested].kind == J_OBJECT)
-            o = nested;
-    }
+    uint32_t text = hf_text_config(d);
+    if (o == 0 && text != JSPAN_NONE)
+        o = text;
     if (d->nodes[o].kind == J_OBJECT)
         r->out->text_model_type = string_of(d, jdoc_get(d, o, "model_type"));
     for (; o != JSPAN_NONE; o = d->nodes[o].parent) {
-        for (const char *const *key = layer_keys; *key; key++) {
-            uint32_t node = jdoc_get(d, o, *key);
+        char key[CONF_WORD];
+        for (const char *keys = HF_KEYS_LAYERS; conf_next(&keys, key);) {
+            uint32_t node = jdoc_get(d, o, key);
             if (node != JSPAN_NONE && d->nodes[node].kind != J_NULL)
                 return number(d, node, &r->out->n_layers, r->e);
         }
@@ -251,8 +227,7 @@ static bool read_layers(struct reader *r)
 static void read_quantization(const struct jdoc *d, struct hf_counts *out)
 {
     for (uint32_t i = 0; i < d->n_nodes; i++) {
-        if (d->nodes[i].kind != J_OBJECT || !d->nodes[i].key_end ||
-            !(jdoc_key_is(d, i, "quantization_config") || jdoc_key_is(d, i, "compression_config")))
+        if (d->nodes[i].kind != J_OBJECT || !d->nodes[i].key_end || !key_in(d, i, HF_KEYS_QUANTIZATION))
             continue;
         uint32_t method = jdoc_get(d, i, "quant_method"), four = jdoc_get(d, i, "load_in_4bit");
         if (!out->quant_method)
@@ -343,11 +318,11 @@ static void edit_counts(struct editor *x)
 {
     struct walk w = {.d = x->d};
     for (uint32_t i; (i = next_member(&w)) != JSPAN_NONE;) {
-        if (key_in(x->d, i, count_keys))
+        if (key_in(x->d, i, HF_KEYS_EXPERTS))
             set_number(x, i, x->plan->n_keep, false);
         else if (jdoc_key_is(x->d, i, "moe_capacity"))
             set_number(x, i, x->plan->n_keep, false);
-        else if (x->plan->drop_mtp && key_in(x->d, i, mtp_keys))
+        else if (x->plan->drop_mtp && key_in(x->d, i, HF_KEYS_MTP))
             set_number(x, i, 0, true);
     }
 }
@@ -415,11 +390,11 @@ static struct module parse_module(const char *name)
     struct segment g, last = {"", 0};
     for (const char *at = name; next_segment(&at, &g); last = g) {
         int64_t v;
-        if (strchr(name, '.') && (segment_is(g, "mtp") || (g.n > 4 && memcmp(g.s, "mtp_", 4) == 0)))
+        if (strchr(name, '.') && hf_is_mtp(g.s, g.n))
             m.mtp = true;
         if (!segment_number(g, &v))
             continue;
-        if (m.layer < 0 && (segment_is(last, "layers") || segment_is(last, "blocks"))) {
+        if (m.layer < 0 && hf_is_layer_list(last.s, last.n)) {
             m.layer = v;
         } else if (segment_is(last, "experts")) {
             m.expert = v;
@@ -456,7 +431,7 @@ static enum fate fate_of(const struct editor *x, const char *name, struct module
 {
     const struct hf_edit_plan *p = x->plan;
     *m = parse_module(name);
-    if (has_word(name, foreign))
+    if (hf_is_foreign(name))
         return STAYS;
     if (p->n_layers && m->layer >= p->n_layers)
         m->mtp = true;

@@ -1,9 +1,8 @@
 /* config.h - config.json and its companions: what they say about experts, and what pruning changes in them.
  *
  * Keys are looked for at the root and in all nested objects (text_config, ffn_config, thinker_config...), but
- * not in those that describe something else: names with vision, visual, vit_config, audio, speech, sound,
- * image, video, talker, code2wav, token2wav; quant, compression. Where a key of a nested object is found, it
- * counts as one of the model. Which keys there are: modelling code of transformers and of the checkpoints. */
+ * not in those that describe something else: names with a foreign word (names.h), quant or compression. Where
+ * a key of a nested object is found, it counts as one of the model. Which keys there are: names.h. */
 #ifndef REAP_HF_CONFIG_H
 #define REAP_HF_CONFIG_H
 

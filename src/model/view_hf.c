@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "hf/config.h"
+#include "hf/names.h"
 
 #include <string.h>
 

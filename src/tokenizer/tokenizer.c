@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "gguf/gguf_file.h"
+#include "hf/names.h"
 #include "tokenizer/chat_template.h"
 #include "tokenizer/tok_part.h"
 
@@ -242,17 +243,16 @@ static void read_config_tokens(struct special *s, const struct tok_files *f)
     }
 }
 
-/* <name>_token_id of config.json: of the root, else of text_config. A list of ids (of EOS, mostly) gives
+/* <name>_token_id of config.json: of the root, else of the text model's object. A list of ids (of EOS, mostly) gives
  * none. */
 static void read_model_config(struct special *s, const struct jdoc *c)
 {
-    uint32_t text = jdoc_get(c, 0, "text_config");
+    uint32_t text = hf_text_config(c);
     for (size_t k = 0; k < s->n_kinds; k++) {
         char key[32];
         snprintf(key, sizeof key, "%s_token_id", specials[k].name);
         uint32_t v = jdoc_get(c, 0, key);
-        if ((v == JSPAN_NONE || c->nodes[v].kind == J_NULL) && text != JSPAN_NONE &&
-            c->nodes[text].kind == J_OBJECT)
+        if ((v == JSPAN_NONE || c->nodes[v].kind == J_NULL) && text != JSPAN_NONE)
             v = jdoc_get(c, text, key);
         uint64_t id;
         if (jdoc_u64(c, v, &id))
@@ -345,10 +345,9 @@ static bool read_optional(const char *dir, const char *name, json_t **out, struc
 static uint64_t config_vocab_size(const struct jdoc *c, uint32_t pad)
 {
     uint64_t n = 0;
-    uint32_t text = jdoc_get(c, 0, "text_config");
-    /* text_config counts more than the root */
-    if (!(text != JSPAN_NONE && c->nodes[text].kind == J_OBJECT &&
-          jdoc_u64(c, jdoc_get(c, text, "vocab_size"), &n)))
+    uint32_t text = hf_text_config(c);
+    /* the text model's object counts more than the root */
+    if (text == JSPAN_NONE || !jdoc_u64(c, jdoc_get(c, text, "vocab_size"), &n))
         jdoc_u64(c, jdoc_get(c, 0, "vocab_size"), &n);
     if (pad && n <= TOK_MAX)
         n = (n + pad - 1) / pad * pad;

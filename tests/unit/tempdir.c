@@ -8,6 +8,7 @@
 
 #include "tempdir.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <ftw.h>
 #include <stdio.h>
@@ -69,4 +70,26 @@ void put_bytes(const char *name, const void *p, size_t n)
 void put(const char *name, const char *text)
 {
     put_bytes(name, text, strlen(text));
+}
+
+void put_files(const char *name, const char *folder)
+{
+    char from[512], to[512];
+    static char data[1 << 22];
+    DIR *d = opendir(folder);
+    assert_non_null(d);
+    for (const struct dirent *x; (x = readdir(d));) {
+        struct stat st;
+        snprintf(from, sizeof from, "%s/%s", folder, x->d_name);
+        snprintf(to, sizeof to, "%s/%s", name, x->d_name);
+        if (stat(from, &st) != 0 || !S_ISREG(st.st_mode))
+            continue;
+        FILE *f = fopen(from, "rb");
+        assert_non_null(f);
+        size_t n = fread(data, 1, sizeof data, f);
+        if (n == sizeof data || fclose(f) != 0)
+            fail_msg("cannot read '%s'", from);
+        put_bytes(to, data, n);
+    }
+    closedir(d);
 }

@@ -16,5 +16,7 @@ const char *at(const char *name); /* path of a name in it; the last 64 results a
 /* Writes a file of that name, with the folders above it; not through src/base/file.c, which is tested so. */
 void put(const char *name, const char *text);
 void put_bytes(const char *name, const void *p, size_t n);
+/* Copies the files of a folder (not what is in folders of it) into one of that name. */
+void put_files(const char *name, const char *folder);
 
 #endif

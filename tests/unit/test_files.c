@@ -9,9 +9,7 @@
 
 #include "tempdir.h"
 
-#include "base/dir.h"
 #include "base/file.h"
-#include "base/mem.h"
 #include "convert/cache.h"
 #include "convert/convert.h"
 #include "hf/files.h"
@@ -27,22 +25,7 @@
 /* Its files, as "m" in the test's folder. */
 static void copy_model(void)
 {
-    struct dir_entry *list;
-    struct err e = {0};
-    size_t n;
-    assert_true(dir_list(MODEL, &list, &n, &e));
-    for (size_t i = 0; i < n; i++) {
-        struct buf b = {0};
-        char *from = path_join(MODEL, list[i].name), *to = path_join("m", list[i].name);
-        if (!list[i].is_dir) {
-            assert_true(file_read_all(from, 1u << 24, &b, &e));
-            put_bytes(to, b.s, b.n);
-        }
-        buf_clear(&b);
-        free(from);
-        free(to);
-    }
-    dir_list_free(list, n);
+    put_files("m", MODEL);
     assert_int_equal(setenv("REAP_CACHE", at("cache"), 1), 0);
 }
 

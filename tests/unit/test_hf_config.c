@@ -251,6 +251,7 @@ static void test_edit_names(void **state)
         {"model.layers.1.mlp.experts.3.up_proj", "model.layers.1.mlp.experts.3.up_proj"}, /* no plan */
         {"layers.0.experts.5.w1", "layers.0.experts.2.w1"},
         {"a/b@c.blocks.2.ffn.experts.2.w1", "a/b@c.blocks.2.ffn.experts.1.w1"},
+        {"transformer.h.0.mlp.experts.5.w1", "transformer.h.0.mlp.experts.2.w1"},
         {"model.layers.0.mlp.experts.13.up_proj", NULL}, /* no such expert: it is not among those that stay */
         {"model.layers.0.mlp.experts.up_proj", "model.layers.0.mlp.experts.up_proj"},
         {"model.layers.0.mlp.experts", "model.layers.0.mlp.experts"},

@@ -1,0 +1,118 @@
+/* names.c - see names.h. */
+#include "hf/names.h"
+
+#include <string.h>
+
+#define COUNT(list) (sizeof(list) / sizeof *(list))
+
+/* ---- keys of config.json ---- */
+
+uint32_t hf_text_config(const struct jdoc *config)
+{
+    static const char *const names[] = {"text_config", "llm_config", "language_config"};
+    for (size_t i = 0; i < COUNT(names); i++) {
+        uint32_t node = jdoc_get(config, 0, names[i]);
+        if (node != JSPAN_NONE && config->nodes[node].kind == J_OBJECT)
+            return node;
+    }
+    return JSPAN_NONE;
+}
+
+/* Qwen-Omni's talker has experts of its own. */
+static const char *const foreign[] = {"vision", "visual",   "vit_config", "audio",
+                                      "speech", "sound",    "image",      "video",
+                                      "talker", "code2wav", "token2wav",  "multi_modal"};
+
+const char *hf_foreign_at(uint32_t i)
+{
+    return i < COUNT(foreign) ? foreign[i] : NULL;
+}
+
+bool hf_is_foreign(const char *name)
+{
+    for (size_t i = 0; i < COUNT(foreign); i++)
+        if (strstr(name, foreign[i]))
+            return true;
+    return false;
+}
+
+/* ---- names of tensors and modules ---- */
+
+/* One that begins like another one is before it. */
+static const char *const prefixes[] = {
+    "model.language_model.",
+    "language_model.model.",
+    "language_model.",
+    "thinker.model.",
+    "thinker.",
+    "llm.model.",
+    "llm.",
+    "backbone.",
+    "transformer.",
+    "model.",
+};
+
+const char *hf_prefix_at(uint32_t i)
+{
+    return i < COUNT(prefixes) ? prefixes[i] : NULL;
+}
+
+const char *hf_strip_prefix(const char *name)
+{
+    for (size_t i = 0; i < COUNT(prefixes); i++)
+        if (!strncmp(name, prefixes[i], strlen(prefixes[i])))
+            return name + strlen(prefixes[i]);
+    return name;
+}
+
+bool hf_is_layer_list(const char *s, size_t n)
+{
+    static const char *const lists[] = {"layers", "blocks", "h"};
+    for (size_t i = 0; i < COUNT(lists); i++)
+        if (n == strlen(lists[i]) && !memcmp(s, lists[i], n))
+            return true;
+    return false;
+}
+
+bool hf_is_mtp(const char *s, size_t n)
+{
+    return (n == 3 && !memcmp(s, "mtp", 3)) || (n > 4 && !memcmp(s, "mtp_", 4));
+}
+
+bool hf_take_number(const char *s, uint32_t *n, const char **rest)
+{
+    uint32_t v = 0;
+    const char *p = s;
+    for (; *p >= '0' && *p <= '9' && p - s < 9; p++)
+        v = v * 10 + (uint32_t)(*p - '0');
+    if (p == s || *p != '.' || (s[0] == '0' && p - s > 1))
+        return false;
+    *n = v;
+    *rest = p + 1;
+    return true;
+}
+
+/* "mtp.layers.0.", "mtp.0.", "mtp_block.0."; other modules of these blocks have no number. */
+static void place_mtp(struct hf_place *x, const char *s, size_t n)
+{
+    static const char list[] = "layers.";
+    const char *t = s + n + 1;
+    x->mtp = true;
+    if (n > 3 && (n != strlen("mtp_block") || memcmp(s, "mtp_block", n) != 0))
+        return;
+    if (!strncmp(t, list, strlen(list)))
+        t += strlen(list);
+    hf_take_number(t, &x->layer, &x->rest);
+}
+
+struct hf_place hf_place(const char *name)
+{
+    struct hf_place x = {0};
+    const char *s = hf_strip_prefix(name);
+    size_t n = strcspn(s, ".");
+    if (s[n] && hf_is_mtp(s, n))
+        place_mtp(&x, s, n);
+    else if (!s[n] || !hf_is_layer_list(s, n) || !hf_take_number(s + n + 1, &x.layer, &x.rest))
+        x.other = hf_is_foreign(name);
+    return x;
+}
