@@ -9,6 +9,7 @@
 #   make bench           measurements
 #   make fuzz            each parser under libFuzzer for FUZZ_SECONDS
 #   make install         to PREFIX (DESTDIR is honoured)
+#   make docs            tables, manual and completions filled from the program's own records
 #   make format, make clean
 #
 # REAP_CUDA=ON (also HIP, VULKAN, METAL), REAP_NATIVE=OFF, REAP_LLAMA_DIR=PREFIX and the other options of
@@ -45,7 +46,7 @@ $(Q)cmake --build $(call folder,$(1)) -j $(JOBS) -- $(ninja_mode)
 endef
 
 .NOTPARALLEL:
-.PHONY: all demo test check-asan test-archs interop bench fuzz install format clean
+.PHONY: all demo test check-asan test-archs interop bench fuzz install docs format clean
 
 all:
 	$(call build,release)
@@ -75,6 +76,9 @@ fuzz:
 
 install: all
 	$(Q)DESTDIR="$(DESTDIR)" cmake --install build --prefix "$(PREFIX)"
+
+docs: all
+	$(Q)sh scripts/docs.sh build/reap
 
 format:
 	$(Q)find src tests -name '*.[ch]' -exec clang-format -i {} +

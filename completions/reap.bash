@@ -1,16 +1,11 @@
-# reap.bash - completion of reap's commands, options and files. Source it, or install it as
-# .../bash-completion/completions/reap.
+# reap.bash - completion of reap's commands, options, their values and files. Source it, or install it as
+# .../bash-completion/completions/reap. Made by scripts/docs.sh (make docs).
 
 _reap() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} cmd=${COMP_WORDS[1]-}
-    local commands='run inspect profile stats plan prune verify eval sweep refine report convert quantize serve batch compare'
-    local common='--json --quiet --verbose --help'
-    local calib='--calib --samples-per-category --max-samples --seed --no-shuffle --skip-bad'
-    local engine='--threads --ubatch-size --ubatch --n-gpu-layers --gpu-layers --device --split-mode --tensor-split
-        --cpu-moe --n-cpu-moe --flash-attn --cache-type-k --cache-type-v --rpc --load-mode --no-mmap --mlock
-        --chat-template --type --pretokenizer --device-norms'
-    local criteria='reap reap_sum ean_mean ean_sum frequency gate_mean gate_sum reap_l2 ean_l2 max_activation random'
-    local own
+    local own='' words='' operand='' kind=-f
+    local commands='run inspect profile stats plan prune verify eval sweep refine report convert quantize
+        serve batch compare'
 
     if [[ $COMP_CWORD -eq 1 ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$commands help --help --version" -- "$cur")
@@ -24,45 +19,234 @@ _reap() {
     fi
     case $cmd in
     run)
-        own="--prune-ratio --keep-ratio --keep --fit --round-to --criterion --plan-seed --output --work --text
-        --ctx --eval-ctx --prompts --max-tokens --force --again $calib $engine" ;;
-    inspect) own="--tensors" ;;
-    profile) own="--output --ctx --save-every --until-stable --resume --force --shard --sequences --separate-streams $calib
-        $engine" ;;
-    stats) own="--criterion --model --output --force --format --architecture --experts-used" ;;
-    plan) own="--keep --keep-ratio --prune-ratio --fit --round-to --criterion --seed --stats --blend
-        --protect-super --protect --from --output --model --force" ;;
-    prune) own="--plan --output --dry-run --merge --mtp --no-provenance --force --max-shard-size
-        --add-count-aliases --base-model --no-card" ;;
-    verify) own="--plan --write-plan --force" ;;
-    eval) own="--text --ctx --plan --against --logprobs --output --force $calib $engine" ;;
-    sweep) own="--stats --text --ctx --ratios --criteria --round-to --seed --max-ppl-increase --max-kl --output --state --force $engine" ;;
-    refine) own="--plan --stats --text --check --output --ctx --trials --budget --near --criterion --seed --force $engine" ;;
-    report) own="--output --stats --plan --eval --against --sweep --compare --model --title --force" ;;
-    convert) own="--output --type --name --pretokenizer --threads --force" ;;
-    quantize) own="--output --allow-requantize --pure --threads --force" ;;
-    serve) own="--port --host --type --load-timeout" ;;
-    batch) own="--server --prompts --output --model --completions --parallel --repeat --brief --force --system
-        --max-tokens --temperature --top-p --top-k --seed --timeout --connect-timeout --retries --retry-wait"
+        own='--prune-ratio --keep-ratio --keep --fit --round-to --criterion --plan-seed --output --work --text
+            --ctx --eval-ctx --force --prompts --max-tokens --again --calib --samples-per-category
+            --max-samples --seed --no-shuffle --skip-bad --threads --ubatch-size --ubatch --n-gpu-layers
+            --gpu-layers --device --split-mode --tensor-split --cpu-moe --n-cpu-moe --flash-attn
+            --cache-type-k --cache-type-v --rpc --load-mode --no-mmap --mlock --chat-template --type
+            --pretokenizer --device-norms --json --quiet --verbose --help'
+        case $prev in
+        -r | --prune-ratio | --keep-ratio | --keep | --fit | --round-to | --plan-seed | --ctx | --eval-ctx | \
+            --max-tokens | --samples-per-category | --max-samples | --seed | -t | --threads | -ub | \
+            --ubatch-size | --ubatch | -ngl | --n-gpu-layers | --gpu-layers | -dev | --device | -ts | \
+            --tensor-split | -ncmoe | --n-cpu-moe | --rpc | --chat-template | --pretokenizer)
+            kind= ;;
+        --criterion)
+            words='reap reap_sum ean_mean ean_sum frequency gate_mean gate_sum reap_l2 ean_l2 max_activation
+                random' ;;
+        -w | --work)
+            kind=-d ;;
+        -sm | --split-mode)
+            words='none layer' ;;
+        -fa | --flash-attn)
+            words='on off auto' ;;
+        -ctk | --cache-type-k | -ctv | --cache-type-v)
+            words='f32 f16 bf16 q8_0 q4_0 q4_1 iq4_nl q5_0 q5_1' ;;
+        -lm | --load-mode)
+            words='auto none mmap mlock mmap+mlock' ;;
+        --type)
+            words='auto f32 f16 bf16 q8_0 q6_K q5_K q4_K q4_0' ;;
+        esac
         ;;
-    compare) own="--output --force" ;;
-    help) mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$cur"); return ;;
+    inspect)
+        own='--tensors --json --quiet --verbose --help'
+        ;;
+    profile)
+        own='--output --ctx --save-every --until-stable --resume --force --shard --sequences
+            --separate-streams --calib --samples-per-category --max-samples --seed --no-shuffle --skip-bad
+            --threads --ubatch-size --ubatch --n-gpu-layers --gpu-layers --device --split-mode --tensor-split
+            --cpu-moe --n-cpu-moe --flash-attn --cache-type-k --cache-type-v --rpc --load-mode --no-mmap
+            --mlock --chat-template --type --pretokenizer --device-norms --json --quiet --verbose --help'
+        case $prev in
+        --ctx | --save-every | --until-stable | --shard | --sequences | --samples-per-category | \
+            --max-samples | --seed | -t | --threads | -ub | --ubatch-size | --ubatch | -ngl | --n-gpu-layers \
+            | --gpu-layers | -dev | --device | -ts | --tensor-split | -ncmoe | --n-cpu-moe | --rpc | \
+            --chat-template | --pretokenizer)
+            kind= ;;
+        -sm | --split-mode)
+            words='none layer' ;;
+        -fa | --flash-attn)
+            words='on off auto' ;;
+        -ctk | --cache-type-k | -ctv | --cache-type-v)
+            words='f32 f16 bf16 q8_0 q4_0 q4_1 iq4_nl q5_0 q5_1' ;;
+        -lm | --load-mode)
+            words='auto none mmap mlock mmap+mlock' ;;
+        --type)
+            words='auto f32 f16 bf16 q8_0 q6_K q5_K q4_K q4_0' ;;
+        esac
+        ;;
+    stats)
+        own='--criterion --model --output --force --format --architecture --experts-used --json --quiet
+            --verbose --help'
+        case $prev in
+        --criterion)
+            words='reap reap_sum ean_mean ean_sum frequency gate_mean gate_sum reap_l2 ean_l2 max_activation
+                random' ;;
+        --format)
+            words='llama-expert-profile imatrix' ;;
+        --architecture | --experts-used)
+            kind= ;;
+        esac
+        ;;
+    plan)
+        own='--keep --keep-ratio --prune-ratio --fit --round-to --criterion --seed --stats --blend
+            --protect-super --protect --from --output --model --force --json --quiet --verbose --help'
+        case $prev in
+        --keep | --keep-ratio | -r | --prune-ratio | --fit | --round-to | --seed)
+            kind= ;;
+        --criterion)
+            words='reap reap_sum ean_mean ean_sum frequency gate_mean gate_sum reap_l2 ean_l2 max_activation
+                random' ;;
+        --blend)
+            words='mean maxmin' ;;
+        esac
+        ;;
+    prune)
+        own='--plan --output --dry-run --merge --mtp --no-provenance --force --max-shard-size
+            --add-count-aliases --base-model --no-card --json --quiet --verbose --help'
+        case $prev in
+        --mtp)
+            words='prune drop' ;;
+        --max-shard-size | --base-model)
+            kind= ;;
+        esac
+        ;;
+    verify)
+        own='--plan --write-plan --force --json --quiet --verbose --help'
+        ;;
+    eval)
+        own='--text --ctx --plan --against --logprobs --output --force --calib --samples-per-category
+            --max-samples --seed --no-shuffle --skip-bad --threads --ubatch-size --ubatch --n-gpu-layers
+            --gpu-layers --device --split-mode --tensor-split --cpu-moe --n-cpu-moe --flash-attn
+            --cache-type-k --cache-type-v --rpc --load-mode --no-mmap --mlock --chat-template --type
+            --pretokenizer --device-norms --json --quiet --verbose --help'
+        case $prev in
+        --ctx | --samples-per-category | --max-samples | --seed | -t | --threads | -ub | --ubatch-size | \
+            --ubatch | -ngl | --n-gpu-layers | --gpu-layers | -dev | --device | -ts | --tensor-split | \
+            -ncmoe | --n-cpu-moe | --rpc | --chat-template | --pretokenizer)
+            kind= ;;
+        -sm | --split-mode)
+            words='none layer' ;;
+        -fa | --flash-attn)
+            words='on off auto' ;;
+        -ctk | --cache-type-k | -ctv | --cache-type-v)
+            words='f32 f16 bf16 q8_0 q4_0 q4_1 iq4_nl q5_0 q5_1' ;;
+        -lm | --load-mode)
+            words='auto none mmap mlock mmap+mlock' ;;
+        --type)
+            words='auto f32 f16 bf16 q8_0 q6_K q5_K q4_K q4_0' ;;
+        esac
+        ;;
+    sweep)
+        own='--stats --text --ctx --ratios --criteria --round-to --seed --max-ppl-increase --max-kl --output
+            --state --force --threads --ubatch-size --ubatch --n-gpu-layers --gpu-layers --device --split-mode
+            --tensor-split --cpu-moe --n-cpu-moe --flash-attn --cache-type-k --cache-type-v --rpc --load-mode
+            --no-mmap --mlock --chat-template --type --pretokenizer --device-norms --json --quiet --verbose
+            --help'
+        case $prev in
+        --ctx | -r | --ratios | --round-to | --seed | --max-ppl-increase | --max-kl | -t | --threads | -ub | \
+            --ubatch-size | --ubatch | -ngl | --n-gpu-layers | --gpu-layers | -dev | --device | -ts | \
+            --tensor-split | -ncmoe | --n-cpu-moe | --rpc | --chat-template | --pretokenizer)
+            kind= ;;
+        --criteria)
+            words='reap reap_sum ean_mean ean_sum frequency gate_mean gate_sum reap_l2 ean_l2 max_activation
+                random' ;;
+        -sm | --split-mode)
+            words='none layer' ;;
+        -fa | --flash-attn)
+            words='on off auto' ;;
+        -ctk | --cache-type-k | -ctv | --cache-type-v)
+            words='f32 f16 bf16 q8_0 q4_0 q4_1 iq4_nl q5_0 q5_1' ;;
+        -lm | --load-mode)
+            words='auto none mmap mlock mmap+mlock' ;;
+        --type)
+            words='auto f32 f16 bf16 q8_0 q6_K q5_K q4_K q4_0' ;;
+        esac
+        ;;
+    refine)
+        own='--plan --stats --text --check --output --ctx --trials --budget --near --criterion --seed --force
+            --threads --ubatch-size --ubatch --n-gpu-layers --gpu-layers --device --split-mode --tensor-split
+            --cpu-moe --n-cpu-moe --flash-attn --cache-type-k --cache-type-v --rpc --load-mode --no-mmap
+            --mlock --chat-template --type --pretokenizer --device-norms --json --quiet --verbose --help'
+        case $prev in
+        --ctx | --trials | --budget | --near | --seed | -t | --threads | -ub | --ubatch-size | --ubatch | \
+            -ngl | --n-gpu-layers | --gpu-layers | -dev | --device | -ts | --tensor-split | -ncmoe | \
+            --n-cpu-moe | --rpc | --chat-template | --pretokenizer)
+            kind= ;;
+        --criterion)
+            words='reap reap_sum ean_mean ean_sum frequency gate_mean gate_sum reap_l2 ean_l2 max_activation
+                random' ;;
+        -sm | --split-mode)
+            words='none layer' ;;
+        -fa | --flash-attn)
+            words='on off auto' ;;
+        -ctk | --cache-type-k | -ctv | --cache-type-v)
+            words='f32 f16 bf16 q8_0 q4_0 q4_1 iq4_nl q5_0 q5_1' ;;
+        -lm | --load-mode)
+            words='auto none mmap mlock mmap+mlock' ;;
+        --type)
+            words='auto f32 f16 bf16 q8_0 q6_K q5_K q4_K q4_0' ;;
+        esac
+        ;;
+    report)
+        own='--output --stats --plan --eval --against --sweep --compare --model --title --force --json --quiet
+            --verbose --help'
+        case $prev in
+        --title)
+            kind= ;;
+        esac
+        ;;
+    convert)
+        own='--output --type --name --pretokenizer --threads --force --json --quiet --verbose --help'
+        case $prev in
+        --type)
+            words='auto f32 f16 bf16 q8_0 q6_K q5_K q4_K q4_0' ;;
+        --name | --pretokenizer | -t | --threads)
+            kind= ;;
+        esac
+        ;;
+    quantize)
+        own='--output --allow-requantize --pure --threads --force --json --quiet --verbose --help'
+        case $prev in
+        -t | --threads)
+            kind= ;;
+        esac
+        operand='F32 F16 BF16 Q8_0 Q6_K Q5_K_M Q5_K_S Q5_1 Q5_0 Q4_K_M Q4_K_S Q4_1 Q4_0 IQ4_NL IQ4_XS
+            MXFP4_MOE Q3_K_L Q3_K_M Q3_K_S IQ3_M IQ3_S Q2_K TQ2_0 TQ1_0'
+        ;;
+    serve)
+        own='--port --host --load-timeout --type --json --quiet --verbose --help'
+        case $prev in
+        -p | --port | --host | --load-timeout)
+            kind= ;;
+        --type)
+            words='auto f32 f16 bf16 q8_0 q6_K q5_K q4_K q4_0' ;;
+        esac
+        ;;
+    batch)
+        own='--server --prompts --output --model --completions --parallel --repeat --brief --force --system
+            --max-tokens --temperature --top-p --top-k --seed --timeout --connect-timeout --retries
+            --retry-wait --json --quiet --verbose --help'
+        case $prev in
+        -s | --server | -m | --model | --parallel | --repeat | --system | --max-tokens | --temperature | \
+            --top-p | --top-k | --seed | --timeout | --connect-timeout | --retries | --retry-wait)
+            kind= ;;
+        esac
+        ;;
+    compare)
+        own='--output --force --json --quiet --verbose --help'
+        ;;
+    help) words=$commands ;;
     *) return ;;
     esac
-    case $prev in
-    --criterion | --criteria) mapfile -t COMPREPLY < <(compgen -W "$criteria" -- "$cur"); return ;;
-    --mtp) mapfile -t COMPREPLY < <(compgen -W 'prune drop' -- "$cur"); return ;;
-    --flash-attn | -fa) mapfile -t COMPREPLY < <(compgen -W 'on off auto' -- "$cur"); return ;;
-    --split-mode | -sm) mapfile -t COMPREPLY < <(compgen -W 'none layer' -- "$cur"); return ;;
-    --load-mode | -lm) mapfile -t COMPREPLY < <(compgen -W 'auto none mmap mlock' -- "$cur"); return ;;
-    --cache-type-k | -ctk | --cache-type-v | -ctv)
-        mapfile -t COMPREPLY < <(compgen -W 'f32 f16 bf16 q8_0 q4_0 q4_1 iq4_nl q5_0 q5_1' -- "$cur"); return ;;
-    --work | -w) mapfile -t COMPREPLY < <(compgen -d -- "$cur"); return ;;
-    esac
-    if [[ $cur == -* ]]; then
-        mapfile -t COMPREPLY < <(compgen -W "$own $common" -- "$cur")
+    if [[ -n $words ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+    elif [[ -z $kind ]]; then
+        COMPREPLY=()
+    elif [[ $cur == -* ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "$own" -- "$cur")
     else
-        mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+        mapfile -t COMPREPLY < <(compgen "$kind" -- "$cur"; compgen -W "$operand" -- "$cur")
     fi
 }
 

@@ -119,6 +119,9 @@ int main(int argc, char **argv)
     if (!strcmp(argv[1], "--version")) {
         buf_fmt(&b, "reap %s (%s)\n", REAP_VERSION, engine_version());
         cmd_print(&b, &e);
+    } else if (!strcmp(argv[1], "--dump-options")) { /* hidden: for scripts/docs.sh */
+        cmd_dump(&b);
+        cmd_print_raw(&b, &e);
     } else if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
         const struct cmd *c = argc > 2 ? find(argv[2], &e) : NULL;
         if (c)

@@ -42,29 +42,29 @@ void opt_names(struct buf *b, const struct opt *o)
         buf_fmt(b, " %s", o->arg);
 }
 
-static void note(struct buf *b, bool *any, const char *lead, const char *text)
+/* Into the parentheses at the end; the first opens them, or goes into those that are there. */
+static void note(struct buf *b, const char *lead, const char *text)
 {
-    buf_fmt(b, "%s%s%s", *any ? "; " : " (", lead, text);
-    *any = true;
+    bool open = b->n && b->s[b->n - 1] == ')';
+    if (open)
+        b->s[--b->n] = 0;
+    buf_fmt(b, "%s%s%s)", open ? "; " : " (", lead, text);
 }
 
 void opt_describe(struct buf *b, const struct opt *o)
 {
-    bool any = false;
     buf_str(b, o->help);
     if (o->choices)
         for (uint32_t i = 0; opt_choice(o->choices, i); i++)
             buf_fmt(b, "%s%s", i ? ", " : ": ", opt_choice(o->choices, i));
     if (o->required)
-        note(b, &any, "", "required");
+        note(b, "", "required");
     if (o->kind == OPT_KIND_PATHS)
-        note(b, &any, "", "several times");
+        note(b, "", "several times");
     if (o->dflt)
-        note(b, &any, "default ", o->dflt);
+        note(b, "default ", o->dflt);
     if (o->dflt_is)
-        note(b, &any, "default: ", o->dflt_is);
-    if (any)
-        buf_char(b, ')');
+        note(b, "default: ", o->dflt_is);
 }
 
 void opt_wrap(struct buf *b, const char *text, uint32_t at, uint32_t indent, uint32_t width)

@@ -1,8 +1,9 @@
 /* cmd.h - a command is a record: what --help says, which options it takes, the function that runs it.
  *
- * To add one: write cmd_NAME.c with its record, name it in cmds.c, write docs/commands/NAME.md, and add a
- * case to tests/cli. The function gets the operands, calls a feature, and prints; results go to standard
- * output (text, or one JSON object with --json), all else to standard error. */
+ * To add one: write cmd_NAME.c with its record, name it in CMD_LIST, run `make docs`, write the prose of the
+ * page and the manual that this has begun, and add a case to tests/cli. The function gets the operands, calls a
+ * feature, and prints; results go to standard output (text, or one JSON object with --json), all else to
+ * standard error. */
 #ifndef REAP_CMD_CMD_H
 #define REAP_CMD_CMD_H
 
@@ -15,9 +16,10 @@ struct cmd {
     const char *name;
     const char *usage; /* what follows the name; several forms stand on lines of their own */
     const char *summary;
-    const char *example;           /* one or more lines for --help */
-    const struct opt *const *opts; /* NULL-terminated tables, without the common ones */
-    uint32_t min_args, max_args;   /* operands */
+    const char *example;             /* one or more lines for --help */
+    const struct opt *const *opts;   /* NULL-terminated tables, without the common ones */
+    uint32_t min_args, max_args;     /* operands */
+    const struct opt_choices *words; /* that the last operand takes; NULL: any */
     bool (*run)(char const *const *args, uint32_t n, struct err *e);
 };
 extern const struct cmd *const cmds[]; /* NULL-terminated, in the order of --help */
@@ -63,8 +65,11 @@ extern bool cmd_force;
 
 /* Prints the object with "reap" (version), "command" and "warnings" added; takes the reference. */
 bool cmd_print_json(const char *command, json_t *o, struct err *e);
+/* What all records say, for the script that fills pages, manual and completions. */
+void cmd_dump(struct buf *b);
 /* Prints text to standard output, names from files made safe for a terminal, and clears it; a failed write
  * (closed pipe, full disk) is an error. */
 bool cmd_print(struct buf *b, struct err *e);
+bool cmd_print_raw(struct buf *b, struct err *e); /* as it is */
 
 #endif

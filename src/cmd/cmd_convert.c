@@ -26,7 +26,8 @@ const struct cmd cmd_convert = {
     .name = "convert",
     .usage = "HF_DIR -o OUT.gguf",
     .summary = "write a Hugging Face checkpoint as a GGUF file",
-    .example = "  reap convert Qwen3-30B-A3B/ -o qwen3.gguf\n",
+    .example = "  reap convert Qwen3-30B-A3B/ -o qwen3.gguf\n"
+               "  reap convert gpt-oss-20b/ -o gpt-oss.gguf\n",
     .opts = (const struct opt *const[]){opts, NULL},
     .min_args = 1,
     .max_args = 1,

@@ -33,6 +33,7 @@ const struct cmd cmd_quantize = {
     .opts = (const struct opt *const[]){opts, NULL},
     .min_args = 2,
     .max_args = 2,
+    .words = &(const struct opt_choices){.at = engine_quantize_name},
     .run = run,
 };
 

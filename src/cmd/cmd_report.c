@@ -12,12 +12,12 @@ static const struct opt opts[] = {
     OPT_PATH("output", &out, "FILE", "the HTML file to write", .alias = "-o", .required = true),
     OPT_PATH("stats", &stats, "FILE", "statistics (reap profile)"),
     OPT_PATH("plan", &plan, "FILE", "which experts stay (reap plan)", .alias = "-p"),
-    OPT_PATHS("eval", &evals, "FILE",
-              "evaluation (reap eval -o): given twice, of the parent and of the result"),
+    OPT_PATHS("eval", &evals, "FILE", "evaluation (reap eval -o), first of the parent, then of the result"),
     OPT_PATH("against", &against, "FILE", "evaluation of the result by reap eval --against the parent"),
     OPT_PATH("sweep", &sweep, "FILE", "quality at several sizes (reap sweep --json)"),
-    OPT_PATHS("compare", &compares, "FILE",
-              "answers side by side: of reap compare -o, or twice, the answers of parent and result"),
+    OPT_PATHS(
+        "compare", &compares, "FILE",
+        "answers side by side (reap compare -o), or first the answers of the parent, then of the result"),
     OPT_PATH("model", &model, "FILE", "the parent: checked against the other files, gives the sizes",
              .alias = "-m"),
     OPT_STR("title", &title, "TEXT", "title of the page", .dflt_is = "from model and plan"),
@@ -29,7 +29,7 @@ static bool run(char const *const *args, uint32_t n, struct err *e);
 
 const struct cmd cmd_report = {
     .name = "report",
-    .usage = "[WORKDIR] -o OUT.html [--stats S] [--plan P] [--eval BASE --eval AFTER]",
+    .usage = "WORKDIR -o OUT.html\n-o OUT.html --stats STATS [--plan PLAN] [--eval BASE --eval AFTER] ...",
     .summary = "one HTML page of what was pruned and what it cost, without network",
     .example =
         "  reap report pruned.gguf.work -o report.html\n"

@@ -49,7 +49,7 @@ static bool run(char const *const *args, uint32_t n, struct err *e);
 
 const struct cmd cmd_stats = {
     .name = "stats",
-    .usage = "STATS... [--criterion NAME] [--model MODEL]\n"
+    .usage = "STATS... [--criterion NAME] [--model MODEL] [--json]\n"
              "merge STATS... -o STATS\n"
              "import FILE (--model MODEL | --architecture NAME) -o STATS\n"
              "export STATS -o FILE",

@@ -142,7 +142,7 @@ void cmd_corpus(struct corpus_opts *o)
     };
 }
 
-static bool print_raw(struct buf *b, struct err *e)
+bool cmd_print_raw(struct buf *b, struct err *e)
 {
     bool ok = (!b->n || fwrite(b->s, 1, b->n, stdout) == b->n) && fflush(stdout) == 0;
     buf_clear(b);
@@ -161,7 +161,7 @@ bool cmd_print(struct buf *b, struct err *e)
         at += n + (end != NULL);
     }
     buf_clear(b);
-    return print_raw(&safe, e);
+    return cmd_print_raw(&safe, e);
 }
 
 bool cmd_print_json(const char *command, json_t *o, struct err *e)
@@ -179,5 +179,5 @@ bool cmd_print_json(const char *command, json_t *o, struct err *e)
     json_print(&b, all);
     json_decref(all);
     json_decref(o);
-    return print_raw(&b, e);
+    return cmd_print_raw(&b, e);
 }

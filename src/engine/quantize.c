@@ -28,6 +28,11 @@ static const struct {
 };
 #define N_TYPES (sizeof types / sizeof *types)
 
+const char *engine_quantize_name(uint32_t i)
+{
+    return i < N_TYPES ? types[i].name : NULL;
+}
+
 static int find_type(const char *name)
 {
     for (size_t i = 0; i < N_TYPES; i++)

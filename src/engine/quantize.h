@@ -18,6 +18,8 @@ struct quantize_opts {
  * files. Errors: an unknown type; what the engine says (a type that wants an importance matrix, a disk that
  * is full). An interruption ends the program between two tensors. */
 bool engine_quantize(const char *in, const char *out, const struct quantize_opts *o, struct err *e);
+/* Name i, in the order of size; NULL behind the last. */
+const char *engine_quantize_name(uint32_t i);
 /* Whether a name is known; the error lists those that are. */
 bool engine_quantize_type(const char *name, struct err *e);
 

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Every option that `reap COMMAND --help` lists stands in docs/commands/COMMAND.md, man/reap-COMMAND.1 and the three completions, and none
-# stands there that the command does not have. Every command has all of these. Links and anchors between the *.md files lead somewhere. Every
-# architecture of src/family/ and every criterion is in docs/score.md.
+# What docs/, man/, README.md and completions/ take from the program's records (scripts/docs.sh) is what the program says now. Every command has
+# a page and a manual with all of its parts. Links and anchors between the *.md files lead somewhere. The completions offer what they should.
 set -u
 export LC_ALL=C
 : "${REAP:?}" "${SRC:?}"
+T=$(mktemp -d)
+trap 'rm -rf "$T"' EXIT
 bad=0
 fail() {
     printf 'FAIL %s\n' "$*"
@@ -12,81 +13,61 @@ fail() {
 }
 cd "$SRC" || exit 1
 
-# same WHERE: the two lists of names, one a line, in $want and $got are equal
-same() {
-    local x
-    while read -r x; do fail "$1 lacks $x"; done < <(comm -23 <(sort -u <<<"$want") <(sort -u <<<"$got") | sed '/^$/d')
-    while read -r x; do fail "$1 has $x, which --help does not list"; done < <(comm -13 <(sort -u <<<"$want") <(sort -u <<<"$got") | sed '/^$/d')
-}
+# ---- made by the script ----
+"$REAP" --dump-options >"$T/dump" || fail 'reap --dump-options fails'
+sh scripts/docs.sh "$REAP" "$T/new" || fail 'scripts/docs.sh fails'
+while read -r f; do
+    cmp -s "$f" "$T/new/$f" || fail "$f is out of date, make docs: $(diff "$f" "$T/new/$f" 2>&1 | sed -n 2p)"
+done < <(cd "$T/new" 2>/dev/null && find . -type f | sed 's,^\./,,')
+mapfile -t commands < <(awk -F'\t' '$1 == "command" { print $2 }' "$T/dump")
+[ ${#commands[@]} -ge 16 ] || fail "reap --dump-options lists ${#commands[@]} commands"
+# An edit of a generated line is noticed.
+mkdir -p "$T/edited/scripts" && cp -r README.md docs man completions "$T/edited" && cp scripts/docs.* scripts/completions.awk "$T/edited/scripts"
+for f in docs/commands/prune.md man/reap-prune.1 completions/reap.bash; do
+    sed 's/dry-run/dry-rum/; s/dry\\-run/dry\\-rum/' "$f" >"$T/edited/$f"
+    cmp -s "$f" "$T/edited/$f" && fail "$f does not name --dry-run"
+done
+(cd "$T/edited" && sh scripts/docs.sh "$REAP")
+for f in docs/commands/prune.md man/reap-prune.1 completions/reap.bash; do
+    cmp -s "$f" "$T/edited/$f" || fail "$f is not mended by scripts/docs.sh"
+done
+# A command without a page and a manual gets their skeletons, which have all parts.
+rm -f "$T/edited/docs/commands/prune.md" "$T/edited/man/reap-prune.1"
+(cd "$T/edited" && sh scripts/docs.sh "$REAP")
+grep -q '^| .*--dry-run' "$T/edited/docs/commands/prune.md" || fail 'no page is begun for a command without one'
+grep -q 'dry\\-run' "$T/edited/man/reap-prune.1" || fail 'no manual is begun for a command without one'
 
-# Names of options in text on standard input, as --help, the tables and the manual print them: "-o, --output FILE".
-long_options() { sed -n 's/^\(-[a-z]*, \)\{0,1\}\(--[a-z0-9-]*\).*/\2/p'; }
-short_options() { sed -n 's/^\(-[a-z]*\), --[a-z0-9-]*.*/\1/p'; }
-
-from_help() { "$REAP" "$1" --help | sed -n 's/^  \(-.*\)/\1/p' | sed 's/\(--[a-z-]*\), --/\1\n--/'; }
-from_page() { sed -n 's/^| `\(-.*\)` |.*/\1/p' "docs/commands/$1.md" | tr -d '`'; }
-from_manual() { sed -n '/^\.SH OPTIONS/,/^\.SH EXIT/s/^\\fB\(\\-.*\)/\1/p' "man/reap-$1.1" | sed 's/\\f[A-Z]//g; s/\\-/-/g'; }
-
-# What bash offers for "reap COMMAND --".
-from_bash() {
-    (
-        source completions/reap.bash
-        COMP_WORDS=(reap "$1" --) COMP_CWORD=2 COMPREPLY=()
-        _reap
-        printf '%s\n' "${COMPREPLY[@]}"
-    )
-}
-
-# The arrays of _reap that the command uses.
-from_zsh() {
-    local block name
-    block=$(sed -n "/^    $1)\$/,/^      ;;/p" completions/_reap)
-    for name in common calib engine; do
-        [[ $block != *"\$$name"* ]] || block+=$'\n'$(sed -n "/^  $name=(/,/^  )/p" completions/_reap)
+# ---- every command has its parts ----
+for c in ${commands[@]+"${commands[@]}"}; do
+    for part in usage options; do
+        grep -q "^<!-- begin $part $c -->" "docs/commands/$c.md" || fail "docs/commands/$c.md lacks the part $part"
     done
-    grep "^ *'" <<<"$block" | grep -o -- '--[a-z0-9-]*[][},]' | tr -d '][},'
-}
-
-from_fish() {
-    grep -E "__reap_is [a-z ]*\<$1\>[a-z ]*' -l" completions/reap.fish | sed 's/.* -l \([a-z0-9-]*\) .*/--\1/'
-}
-
-commands=$("$REAP" --help | sed -n 's/^  \([a-z]*\) .*/\1/p')
-[ -n "$commands" ] || fail "reap --help lists no commands"
-for c in $commands; do
-    for f in "docs/commands/$c.md" "man/reap-$c.1"; do [ -s "$f" ] || fail "$f is missing"; done
-    [ -s "docs/commands/$c.md" ] && [ -s "man/reap-$c.1" ] || continue
-    want=$(from_help "$c" | long_options)
-    for kind in page manual; do
-        got=$("from_$kind" "$c" | long_options) same "the $kind of $c"
+    for part in name synopsis options examples; do
+        grep -q "^\.\\\\\" begin $part $c\$" "man/reap-$c.1" || fail "man/reap-$c.1 lacks the part $part"
     done
-    for kind in bash zsh fish; do
-        got=$("from_$kind" "$c") same "completion for $kind, $c,"
-    done
-    want=$(from_help "$c" | short_options)
-    for kind in page manual; do
-        got=$("from_$kind" "$c" | short_options) same "the $kind of $c"
-    done
-    grep -q "reap\\\\-$c (1)" man/reap.1 || fail "man/reap.1 does not name reap-$c"
-    grep -q "commands/$c.md" docs/README.md || fail "docs/README.md does not name $c"
-    grep -qw "$c" <<<"$(COMP_WORDS=(reap '') COMP_CWORD=1 && source completions/reap.bash && _reap && echo "${COMPREPLY[@]}")" ||
-        fail "completion for bash lacks the command $c"
-    grep -q "'$c:" completions/_reap || fail "completion for zsh lacks the command $c"
-    grep -q -- "-a $c -d" completions/reap.fish || fail "completion for fish lacks the command $c"
+done
+for part in 'README.md:commands docs/commands/' 'docs/README.md:commands commands/' docs/score.md:criteria docs/score.md:gates docs/commands/convert.md:classes; do
+    grep -q "^<!-- begin ${part#*:} -->" "${part%%:*}" || fail "${part%%:*} lacks the part ${part#*:}"
+done
+for part in commands common; do
+    grep -q "^\.\\\\\" begin $part\$" man/reap.1 || fail "man/reap.1 lacks the part $part"
 done
 version=$("$REAP" --version | cut -d' ' -f2)
 for f in man/*.1; do grep -q "^\.TH .* \"reap $version\" " "$f" || fail "$f is not of version $version"; done
 for f in docs/commands/*.md man/reap-*.1; do
     c=${f##*/} c=${c#reap-} c=${c%.*}
-    grep -qw "$c" <<<"$commands" || fail "$f describes a command that does not exist"
+    printf '%s\n' "${commands[@]}" | grep -qx "$c" || fail "$f describes a command that does not exist"
 done
 
+# ---- links ----
 # The anchors of a page, made as GitHub makes them.
 anchors() {
     sed '/^ *```/,/^ *```/d' "$1" | sed -n 's/^##* *//p' | tr 'A-Z' 'a-z' | sed 's/[^a-z0-9 _-]//g; s/ /-/g'
 }
+n=0
 while read -r page; do
     while read -r link; do
+        n=$((n + 1))
         [[ $link != *://* && $link != mailto:* ]] || continue
         path=${link%%#*} target=$page
         [ -z "$path" ] || target=$(dirname "$page")/$path
@@ -96,17 +77,40 @@ while read -r page; do
     done < <(sed '/^ *```/,/^ *```/d' "$page" | grep -o '](\([^)]*\))' | sed 's/^](//; s/)$//')
 done < <(find . -name '*.md' -not -path './build*' -not -path './.git/*' -not -path './demo-work/*' -not -path './tests/data/*' \
     -not -path './examples/calibration/*')
+[ "$n" -gt 100 ] || fail "only $n links were found"
 
-while read -r arch; do
-    grep -qF "\`$arch\`" docs/score.md || fail "docs/score.md does not name the architecture $arch"
-done < <(sed -n 's/.*\.arch = "\([^"]*\)".*/\1/p' src/family/*.c)
-while read -r name; do
-    grep -qF "| \`$name\` |" docs/score.md || fail "docs/score.md does not describe the criterion $name"
-    grep -qw "$name" man/reap-plan.1 || fail "man/reap-plan.1 does not name the criterion $name"
-    for f in completions/*; do grep -qw "$name" "$f" || fail "$f does not name the criterion $name"; done
-done < <(sed -n 's/^    \[CRIT_[A-Z0-9_]*\] = { "\([^"]*\)".*/\1/p' src/stats/criteria.c)
+# ---- completions ----
+# What bash offers for the last of these words.
+offers() {
+    (
+        source completions/reap.bash
+        COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMPREPLY=()
+        _reap
+        printf '%s\n' ${COMPREPLY[@]+"${COMPREPLY[@]}"} | sort | tr '\n' ' '
+    )
+}
+is() { [ "$2" = "$1" ] || fail "bash offers '$2' for '$3', expected '$1'"; }
+is 'profile prune ' "$(offers reap pr)" 'reap pr'
+is 'auto mlock mmap mmap+mlock none ' "$(offers reap eval m.gguf --load-mode '')" '--load-mode'
+is 'mmap mmap+mlock ' "$(offers reap eval m.gguf -lm = mm)" '-lm=mm'
+is 'drop prune ' "$(offers reap prune m.gguf --mtp '')" '--mtp'
+is 'reap reap_l2 reap_sum ' "$(offers reap plan s.json --criterion reap)" '--criterion reap'
+is '--keep --keep-ratio ' "$(offers reap plan s.json --kee)" '--kee'
+is 'scripts ' "$(offers reap plan --from scri)" 'a file'
+is ' ' "$(offers reap plan s.json --keep scri)" 'a number'
+is 'Q4_0 Q4_1 Q4_K_M Q4_K_S ' "$(offers reap quantize m.gguf Q4)" 'a type'
+n=0
+while IFS=: read -r name words; do
+    n=$((n + 1))
+    for f in completions/*; do
+        tr -s ' \n' ' ' <"$f" | grep -qF -- "$words" || fail "$f lacks the words of --$name: $words"
+    done
+done < <(awk -F'\t' '$1 == "option" && $14 != "" { print $2 ":" $14 }' "$T/dump" | sort -u)
+[ "$n" -ge 10 ] || fail "only $n options with words were found"
+twice=$(sort completions/reap.fish | grep '^complete' | uniq -d)
+[ -z "$twice" ] || fail "completions/reap.fish has a line twice: $twice"
 
-# Formatting, where the formatters are.
+# ---- formatting, where the formatters are ----
 for f in man/*.1; do
     ! command -v groff >/dev/null || [ -z "$(groff -man -ww -z "$f" 2>&1)" ] || fail "$f: $(groff -man -ww -z "$f" 2>&1 | head -n 1)"
 done

@@ -33,7 +33,7 @@ declare -A may=(
     [tokenizer]='family gguf hf'
     [serve]='results'
     [report]='model results stats'
-    [cmd]='convert corpus engine eval gguf hf import model plan profile prune report results serve stats sweep'
+    [cmd]='convert corpus engine eval family gguf hf import model plan profile prune report results serve stats sweep'
     [formats.c]='model prune'
     [main.c]='cmd'
 )

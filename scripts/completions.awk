@@ -1,0 +1,279 @@
+# completions.awk -v shell=bash|zsh|fish DUMP: the completion of that shell, from the lines of src/cmd/dump.c.
+# In the dump an option is: option name alias also kind value help default default-is min max required group choices sentence
+
+BEGIN { FS = "\t" }
+$1 == "command" {
+    cmd = $2
+    cmds[++n_cmds] = cmd
+    summary[cmd] = $3
+    list = list (list == "" ? "" : " ") cmd
+}
+$1 == "usage" && !(cmd in form) { form[cmd] = $2 }
+$1 == "operands" {
+    max_args[cmd] = $3
+    words[cmd] = $4
+}
+$1 == "heading" { section[cmd, ++n_sections[cmd]] = $2 }
+$1 == "option" {
+    o[cmd, ++n_opts[cmd]] = $0
+    at[cmd, n_opts[cmd]] = n_sections[cmd]
+}
+
+# The names of an option as they are typed.
+function names(f) {
+    return (f[3] == "" ? "" : f[3] " ") "--" f[2] (f[4] == "" ? "" : " --" f[4])
+}
+
+function quote(s) {
+    gsub(/'/, "'\\''", s)
+    return s
+}
+
+# Words of s, set behind `first`, over several lines that begin with `lead` and end, but for the last, with `more`.
+function wrap(first, s, lead, more,    n, w, i, line) {
+    n = split(s, w, " ")
+    line = first w[1]
+    for (i = 2; i <= n; i++) {
+        if (length(line) + length(w[i]) + 1 + length(more) > 110) {
+            print line more
+            line = lead w[i]
+        } else {
+            line = line " " w[i]
+        }
+    }
+    return line
+}
+
+# ---- bash ----
+
+function bash_value(f) {
+    if (f[14] != "")
+        return "words='" f[14] "'"
+    return f[5] == "path" || f[5] == "paths" ? "" : f[5] == "dir" ? "kind=-d" : "kind="
+}
+
+function bash_command(cmd,    i, f, all, n, key, value, case_of, order, lead) {
+    n = 0
+    for (i = 1; i <= n_opts[cmd]; i++) {
+        split(o[cmd, i], f, "\t")
+        all = all (all == "" ? "" : " ") "--" f[2] (f[4] == "" ? "" : " --" f[4])
+        value = bash_value(f)
+        if (f[5] == "flag" || value == "")
+            continue
+        key = names(f)
+        gsub(/ /, " | ", key)
+        if (!(value in case_of))
+            order[++n] = value
+        case_of[value] = case_of[value] (case_of[value] == "" ? "" : " | ") key
+    }
+    print "    " cmd ")"
+    print wrap("        own='", all "'", "            ", "")
+    if (n) {
+        print "        case $prev in"
+        for (i = 1; i <= n; i++) {
+            print wrap("        ", case_of[order[i]] ")", "            ", " \\")
+            print wrap("            ", order[i] " ;;", "                ", "")
+        }
+        print "        esac"
+    }
+    if (words[cmd] != "")
+        print wrap("        operand='", words[cmd] "'", "            ", "")
+    print "        ;;"
+    for (i in case_of)
+        delete case_of[i]
+}
+
+function bash(    i) {
+    print "# reap.bash - completion of reap's commands, options, their values and files. Source it, or install it as"
+    print "# .../bash-completion/completions/reap. Made by scripts/docs.sh (make docs)."
+    print "\n_reap() {"
+    print "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} cmd=${COMP_WORDS[1]-}"
+    print "    local own='' words='' operand='' kind=-f"
+    print wrap("    local commands='", list "'", "        ", "")
+    print "\n    if [[ $COMP_CWORD -eq 1 ]]; then"
+    print "        mapfile -t COMPREPLY < <(compgen -W \"$commands help --help --version\" -- \"$cur\")"
+    print "        return\n    fi"
+    print "    # --name=value is split at the equals sign by readline"
+    print "    if [[ $cur == = ]]; then\n        cur="
+    print "    elif [[ $prev == = && $COMP_CWORD -ge 3 ]]; then\n        prev=${COMP_WORDS[COMP_CWORD - 2]}\n    fi"
+    print "    case $cmd in"
+    for (i = 1; i <= n_cmds; i++)
+        bash_command(cmds[i])
+    print "    help) words=$commands ;;\n    *) return ;;\n    esac"
+    print "    if [[ -n $words ]]; then\n        mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")"
+    print "    elif [[ -z $kind ]]; then\n        COMPREPLY=()"
+    print "    elif [[ $cur == -* ]]; then\n        mapfile -t COMPREPLY < <(compgen -W \"$own\" -- \"$cur\")"
+    print "    else\n        mapfile -t COMPREPLY < <(compgen \"$kind\" -- \"$cur\"; compgen -W \"$operand\" -- \"$cur\")\n    fi\n}"
+    print "\ncomplete -o filenames -o bashdefault -F _reap reap"
+}
+
+# ---- zsh ----
+
+function zsh_text(s) {
+    gsub(/\[/, "\\[", s)
+    gsub(/\]/, "\\]", s)
+    gsub(/:/, "\\:", s)
+    return quote(s)
+}
+
+function zsh_value(f,    s) {
+    if (f[5] == "flag")
+        return ""
+    s = f[6]
+    sub(/\[.*/, "", s)
+    s = ":" s ":"
+    if (f[5] == "words")
+        return s "_values -s , " f[6] " " f[14]
+    if (f[14] != "")
+        return s "(" f[14] ")"
+    return s (f[5] == "path" || f[5] == "paths" ? "_files" : f[5] == "dir" ? "_files -/" : " ")
+}
+
+function zsh_option(line,    f, n, all, key, rest) {
+    n = split(line, f, "\t")
+    all = names(f)
+    rest = "[" zsh_text(f[n]) "]" zsh_value(f) "'"
+    if (all !~ / /)
+        return "'" (f[5] == "paths" ? "*" : "") all rest
+    key = all
+    gsub(/ /, ",", key)
+    return "'" (f[5] == "paths" ? "*" : "(" all ")") "'{" key "}'" rest
+}
+
+# The lines of one section of a command.
+function zsh_section(cmd, k,    i, s) {
+    s = ""
+    for (i = 1; i <= n_opts[cmd]; i++)
+        if (at[cmd, i] == k)
+            s = s "\t" zsh_option(o[cmd, i])
+    return s
+}
+
+function zsh_lines(s, lead,    n, l, i) {
+    n = split(s, l, "\t")
+    for (i = 2; i <= n; i++)
+        print lead l[i]
+}
+
+function zsh_operands(cmd,    n, w, i, k, s, out, action) {
+    n = split(form[cmd], w, " ")
+    k = 0
+    for (i = 1; i <= n && w[i] !~ /^[[(-]/; i++) {
+        s = w[i]
+        sub(/\.\.\.$/, "", s)
+        action = w[i + 1] ~ /^[-[(]/ || i == n ? (words[cmd] != "" ? "(" words[cmd] ")" : "_files") : "_files"
+        out = out " '" (max_args[cmd] > 2 ? "*" : ++k) ":" s ":" action "'"
+    }
+    return out
+}
+
+function zsh(    i, k, s, c, used, shared, n_shared, own) {
+    for (i = 1; i <= n_cmds; i++)
+        for (k = 1; k <= n_sections[cmds[i]]; k++)
+            used[zsh_section(cmds[i], k)]++
+    print "#compdef reap"
+    print "# _reap - zsh completion of reap's commands, options, their values and files. Put it into a folder of $fpath."
+    print "# Made by scripts/docs.sh (make docs)."
+    print "\n_reap() {\n  local context state state_descr line cmd\n  typeset -A opt_args"
+    print "  local -a commands own\n  commands=("
+    for (i = 1; i <= n_cmds; i++) {
+        s = summary[cmds[i]]
+        gsub(/:/, "\\:", s)
+        print "    '" cmds[i] ":" quote(s) "'"
+    }
+    print "    'help:the options of a command'\n  )"
+    for (i = 1; i <= n_cmds; i++)
+        for (k = 1; k <= n_sections[cmds[i]]; k++) {
+            s = zsh_section(cmds[i], k)
+            if (used[s] < 2 || (s in shared))
+                continue
+            shared[s] = tolower(section[cmds[i], k])
+            sub(/[^a-z].*/, "", shared[s])
+            shared[s] = shared[s] (taken[shared[s]]++ ? taken[shared[s]] : "")
+            print "  local -a " shared[s] "=("
+            zsh_lines(s, "    ")
+            print "  )"
+        }
+    print "\n  if (( CURRENT == 2 )); then\n    _describe -t commands 'reap command' commands"
+    print "    _arguments '--help[what reap does]' '--version[version of reap and of its engine]'\n    return\n  fi"
+    print "  cmd=$words[2]\n  shift words\n  (( CURRENT-- ))\n  case $cmd in"
+    for (i = 1; i <= n_cmds; i++) {
+        c = cmds[i]
+        own = ""
+        print "    " c ")\n      own=("
+        for (k = 1; k <= n_sections[c]; k++) {
+            s = zsh_section(c, k)
+            if (s in shared)
+                own = own " $" shared[s]
+            else
+                zsh_lines(s, "        ")
+        }
+        print "      )\n      _arguments -S $own" own zsh_operands(c) "\n      ;;"
+    }
+    print "    help)\n      _describe -t commands 'reap command' commands\n      ;;\n  esac\n}\n\n_reap \"$@\""
+}
+
+# ---- fish ----
+
+function fish_text(s) {
+    gsub(/\\/, "\\\\", s)
+    gsub(/'/, "\\'", s)
+    return "'" s "'"
+}
+
+function fish_option(line,    f, n, s) {
+    n = split(line, f, "\t")
+    s = " -l " f[2] (f[4] == "" ? "" : " -l " f[4])
+    if (f[3] != "")
+        s = s (length(f[3]) == 2 ? " -s " : " -o ") substr(f[3], 2)
+    if (f[14] != "")
+        s = s " -x -a '" f[14] "'"
+    else if (f[5] == "path" || f[5] == "paths")
+        s = s " -r -F"
+    else if (f[5] == "dir")
+        s = s " -x -a '(__fish_complete_directories)'"
+    else if (f[5] != "flag")
+        s = s " -x"
+    return s " -d " fish_text(f[n])
+}
+
+function fish(    i, k, s, n, order, of) {
+    print "# reap.fish - fish completion of reap's commands, options, their values and files. Made by scripts/docs.sh (make docs)."
+    print "\n# True when the command on the line is one of the arguments."
+    print "function __reap_is\n    set -l words (commandline -opc)"
+    print "    test (count $words) -ge 2; and contains -- $words[2] $argv\nend"
+    print "\n# True while the command itself is being typed."
+    print "function __reap_no_command\n    test (count (commandline -opc)) -eq 1\nend\n"
+    print "complete -c reap -n __reap_no_command -f"
+    print "complete -c reap -n __reap_no_command -l help -s h -d 'what reap does'"
+    print "complete -c reap -n __reap_no_command -l version -d 'version of reap and of its engine'"
+    for (i = 1; i <= n_cmds; i++)
+        print "complete -c reap -n __reap_no_command -a " cmds[i] " -d " fish_text(summary[cmds[i]])
+    print "complete -c reap -n __reap_no_command -a help -d 'the options of a command'"
+    print "complete -c reap -n '__reap_is help' -f -a '" list "'\n"
+    for (i = 1; i <= n_cmds; i++) {
+        if (words[cmds[i]] != "")
+            print "complete -c reap -n '__reap_is " cmds[i] "' -a '" words[cmds[i]] "'"
+        for (k = 1; k <= n_opts[cmds[i]]; k++) {
+            s = fish_option(o[cmds[i], k])
+            if (!(s in of))
+                order[++n] = s
+            of[s] = of[s] (of[s] == "" ? "" : " ") cmds[i]
+        }
+    }
+    for (i = 1; i <= n; i++)
+        print "complete -c reap -n '__reap_is " of[order[i]] "'" order[i]
+}
+
+END {
+    if (!n_cmds) {
+        print "completions.awk: the dump lists no commands" >"/dev/stderr"
+        exit 1
+    }
+    if (shell == "bash")
+        bash()
+    else if (shell == "zsh")
+        zsh()
+    else
+        fish()
+}
