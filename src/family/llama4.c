@@ -1,6 +1,11 @@
 /* llama4.c - Llama-4. */
 #include "family/rules.h"
 
+/* src/models/llama4.cpp: 128 experts mean Maverick, and Maverick has no QK norm; any other count switches it
+ * on. A GGUF file says nothing of it, a checkpoint does: use_qk_norm. */
+#define MAVERICK   128
+#define MIN_BLOCKS 4 /* the engine ends on fewer */
+
 static const struct name_rule llama4_names[] = {
     {"feed_forward.gate_proj.weight", "ffn_gate.weight", "FH", HOW_COPY, B_DENSE, false},
     {"feed_forward.up_proj.weight", "ffn_up.weight", "FH", HOW_COPY, B_DENSE, false},
@@ -47,13 +52,13 @@ static bool llama4_derive(struct family_model *m, struct err *e)
     }
     uint32_t norm = conf_get(m->conf, "use_qk_norm");
     bool has_norm = norm == JSPAN_NONE || m->conf->d->nodes[norm].kind == J_TRUE;
-    if (has_norm != (m->f['E'] != 128))
+    if (has_norm != (m->f['E'] != MAVERICK))
         return err_set(
             e, ERR_INPUT,
             "config.json: 'use_qk_norm' is %s with %llu experts; the engine normalises q and k unless "
             "there are 128 experts",
             has_norm ? "true" : "false", (unsigned long long)m->f['E']);
-    if (m->f['L'] < 4)
+    if (m->f['L'] < MIN_BLOCKS)
         return err_set(e, ERR_INPUT, "config.json: %llu layers; the engine ends on fewer than 4",
                        (unsigned long long)m->f['L']);
     return true;
@@ -90,10 +95,8 @@ const struct family family_llama4 = {
     .models = "Llama-4",
     .gate = "sigmoid, multiplies the expert's input",
     .gate_on_input = true,
-    .min_blocks = 4,
-    /* src/models/llama4.cpp: 128 experts mean Maverick, and Maverick has no QK norm; any other count switches
-     * it on. (A checkpoint says so itself, use_qk_norm.) */
-    .only_experts = 128,
+    .min_blocks = MIN_BLOCKS,
+    .only_experts = MAVERICK,
     .why_only = "the engine takes a Llama-4 model with another number of experts than 128 for one with QK "
                 "norm, so a pruned Maverick would compute something else",
     .classes = {{"Llama4ForConditionalGeneration", &llama4}, {"Llama4ForCausalLM", &llama4}},

@@ -1,5 +1,6 @@
-/* The families' records: complete, without contradiction, and as the documents, the fixtures and the engine's names
- * have them. What a record says is held against models in test_families_*, test_convert and test_tokenizer. */
+/* The families' records: complete, without contradiction, and as the documents, the fixtures and the engine's
+ * names have them. What a record says is held against models in test_families_*, test_convert and
+ * test_tokenizer. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
