@@ -296,18 +296,19 @@ struct editor {
     struct err *e;
 };
 
-/* all: every number; else those of a list that are the old count (0 and 1 are dense layers). */
+/* all: every number; else those that are the old count (in a list 0 and 1 are dense layers, and moe_capacity may be
+ * no count). */
 static void set_number(struct editor *x, uint32_t node, uint32_t value, bool all)
 {
     const struct jnode *v = &x->d->nodes[node];
     char text[16];
     snprintf(text, sizeof text, "%u", value);
-    if (v->kind == J_NUMBER)
+    uint64_t old;
+    if (v->kind == J_NUMBER && (all || (jdoc_u64(x->d, node, &old) && old == x->plan->n_experts)))
         jedit_value(&x->edits, x->d, node, text);
     if (v->kind != J_ARRAY)
         return;
     for (uint32_t i = v->first; i != JSPAN_NONE; i = x->d->nodes[i].next) {
-        uint64_t old;
         if (x->d->nodes[i].kind == J_NUMBER &&
             (all || (jdoc_u64(x->d, i, &old) && old == x->plan->n_experts)))
             jedit_value(&x->edits, x->d, i, text);
@@ -505,6 +506,11 @@ static bool names_expert(const char *pattern)
     return false;
 }
 
+bool hf_is_expert_pattern(const char *s)
+{
+    return !is_module_name(s) && is_pattern(s) && names_expert(s);
+}
+
 static bool fail_pattern(struct editor *x, uint32_t node, const char *text)
 {
     struct buf shown = {0};
@@ -537,7 +543,7 @@ static bool edit_name(struct editor *x, uint32_t node, const char *text, bool ke
         free(s);
         return true;
     }
-    if (is_pattern(text) && names_expert(text))
+    if (hf_is_expert_pattern(text))
         return fail_pattern(x, node, text);
     return true;
 }
@@ -576,4 +582,21 @@ bool hf_edit_config(const struct jdoc *doc, const struct hf_edit_plan *plan, boo
     }
     jedits_apply(&x.edits, doc, out);
     return true;
+}
+
+/* ---- for those who check ---- */
+
+enum hf_key hf_key(const struct jdoc *d, uint32_t member)
+{
+    return key_in(d, member, HF_KEYS_EXPERTS) || jdoc_key_is(d, member, "moe_capacity") ? HF_KEY_COUNT
+           : key_in(d, member, HF_KEYS_MTP)                                             ? HF_KEY_MTP
+                                                                                        : HF_KEY_OTHER;
+}
+
+bool hf_is_foreign_object(const struct jdoc *d, uint32_t member)
+{
+    struct walk w = {.d = d};
+    bool yes = is_foreign(&w, member);
+    buf_clear(&w.key);
+    return yes;
 }

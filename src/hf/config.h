@@ -62,4 +62,15 @@ struct hf_edit_plan {
 bool hf_edit_config(const struct jdoc *doc, const struct hf_edit_plan *plan, bool counts, struct buf *out,
                     struct err *e);
 
+/* ---- for those who check what an edit made, by rules of their own ---- */
+enum hf_key {
+    HF_KEY_OTHER,
+    HF_KEY_COUNT, /* states the count of experts, alone or in a list */
+    HF_KEY_MTP,   /* states how many MTP layers there are */
+};
+enum hf_key hf_key(const struct jdoc *d, uint32_t member); /* by its name alone */
+/* A member that describes something else than the language model, with all that is in it. */
+bool hf_is_foreign_object(const struct jdoc *d, uint32_t member);
+bool hf_is_expert_pattern(const char *s); /* a pattern that spells an expert's number */
+
 #endif

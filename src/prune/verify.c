@@ -15,6 +15,7 @@
 struct check {
     struct view *a, *b; /* parent, pruned */
     const struct plan *p;
+    const uint32_t **keep; /* by block of the parent: the experts that stay; NULL without a plan */
     struct verify_result *r;
     bool dropped; /* the pruned model has no MTP blocks any more */
     uint8_t *buf; /* two windows */
@@ -56,15 +57,50 @@ static bool same_bytes(struct check *c, int fa, uint64_t oa, int fb, uint64_t ob
     return true;
 }
 
+/* ---- names, shapes and places of what stays, by rule ---- */
+
+/* Which experts stay in each block of the parent; NULL: it has none. Those of an MTP block are those of the last
+ * layer. */
+static const uint32_t **keep_by_block(const struct view *v, const struct plan *p)
+{
+    const uint32_t **keep = xcalloc(v->n_blocks, sizeof *keep);
+    for (uint32_t i = 0; i < p->n_layers; i++)
+        if (p->layers[i].il < v->n_blocks)
+            keep[p->layers[i].il] = p->layers[i].keep;
+    for (uint32_t il = v->n_blocks - v->n_mtp; il < v->n_blocks; il++)
+        keep[il] = p->layers[p->n_layers - 1].keep;
+    return keep;
+}
+
+static const uint32_t *keep_of(const struct check *c, const struct view_tensor *x)
+{
+    return c->keep && x->layer >= 0 && (uint32_t)x->layer < c->a->n_blocks ? c->keep[x->layer] : NULL;
+}
+
+static int by_id(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* The name with another expert's number. */
+static char *name_of_expert(const struct view_tensor *x, uint32_t expert)
+{
+    const char *rest = x->name + x->number;
+    return xasprintf("%.*s%u%s", (int)x->number, x->name, expert, rest + strspn(rest, "0123456789"));
+}
+
 static bool same_shape(struct check *c, const struct view_tensor *x, const struct view_tensor *y)
 {
     if (strcmp(x->type, y->type) != 0) {
         verify_differ(c->r, "tensor '%s' is of type %s, the parent's is %s", y->name, y->type, x->type);
         return false;
     }
-    bool ok = x->n_dims == y->n_dims;
+    uint64_t was = c->a->shape.n_experts, is = c->b->shape.n_experts;
+    bool ok =
+        x->n_dims == y->n_dims && (x->axis < 0 ? x->bytes == y->bytes : x->bytes / was * is == y->bytes);
     for (uint32_t d = 0; ok && d < x->n_dims; d++)
-        ok = y->dims[d] == plan_dim(c->a, x, d, c->b->shape.n_experts);
+        ok = (int32_t)d == x->axis ? x->dims[d] * is == y->dims[d] * was : x->dims[d] == y->dims[d];
     if (!ok)
         verify_differ(c->r, "tensor '%s' has another shape", y->name);
     return ok;
@@ -90,7 +126,7 @@ static bool check_whole(struct check *c, const struct view_tensor *x, const stru
 static bool check_stacked(struct check *c, const struct view_tensor *x, const struct view_tensor *y,
                           struct err *e)
 {
-    const uint32_t *keep = plan_keep(c->p, c->a, x);
+    const uint32_t *keep = keep_of(c, x);
     uint64_t at, slice = y->bytes / c->p->n_keep;
     bool equal = true;
     for (uint32_t k = 0; k < c->p->n_keep; k++) {
@@ -113,20 +149,19 @@ static bool check_tensor(struct check *c, const struct view_tensor *x, struct er
 {
     if (x->mtp && c->dropped)
         return true;
-    if (view_has_experts(x) && (!c->p || (x->expert >= 0 && plan_number(c->p, c->a, x) < 0)))
-        return true; /* nobody knows which experts to compare, which was said before; or it has to be gone */
-    struct buf name = {0};
-    if (c->p)
-        plan_name(c->p, c->a, x, &name);
-    else
-        buf_str(&name, x->name);
-    const struct view_tensor *y = view_find(c->b, name.s);
+    const uint32_t *keep = keep_of(c, x), expert = (uint32_t)x->expert, *at = NULL;
+    if (view_has_experts(x) && !keep)
+        return true; /* nobody knows which experts to compare, which was said before */
+    if (x->expert >= 0 && !(at = bsearch(&expert, keep, c->p->n_keep, sizeof *keep, by_id)))
+        return true; /* it has to be gone */
+    char *name = at ? name_of_expert(x, (uint32_t)(at - keep)) : xstrdup(x->name);
+    const struct view_tensor *y = view_find(c->b, name);
     bool ok = true;
     if (!y)
-        verify_differ(c->r, "tensor '%s' is missing", name.s);
+        verify_differ(c->r, "tensor '%s' is missing", name);
     else if (same_shape(c, x, y))
         ok = x->axis < 0 ? check_whole(c, x, y, e) : check_stacked(c, x, y, e);
-    buf_clear(&name);
+    free(name);
     return ok || err_ctx(e, "tensor '%s'", x->name);
 }
 
@@ -137,11 +172,10 @@ static bool has_parent(const struct check *c, const struct view_tensor *y)
         return view_find(c->a, y->name) != NULL;
     if (!c->p)
         return true;
-    if ((uint32_t)y->expert >= c->p->n_keep || view_plan_layer(c->a, y->layer) < 0)
+    const uint32_t *keep = keep_of(c, y);
+    if (!keep || (uint32_t)y->expert >= c->p->n_keep)
         return false;
-    const char *rest = y->name + y->number;
-    char *name = xasprintf("%.*s%u%s", (int)y->number, y->name, plan_keep(c->p, c->a, y)[y->expert],
-                           rest + strspn(rest, "0123456789"));
+    char *name = name_of_expert(y, keep[y->expert]);
     bool found = view_find(c->a, name) != NULL;
     free(name);
     return found;
@@ -292,10 +326,12 @@ bool verify_run(struct view *parent, struct view *pruned, const struct plan *p, 
     progress_start(&c.progress, "verifying", "bytes", pruned->bytes + hashed, 0);
     bool ok = p || find_plan(&c, e);
     if (ok) {
+        c.keep = c.p ? keep_by_block(parent, c.p) : NULL;
         parent->format->prune->verify(parent, pruned, c.p, c.dropped, r);
         ok = check_tensors(&c, e);
     }
     progress_end(&c.progress);
+    free(c.keep);
     free(c.buf);
     return ok;
 }
