@@ -2,7 +2,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "cmd/cmd.h"
-#include "model/view.h"
+#include "model/cut.h"
 
 #include <string.h>
 
@@ -78,7 +78,7 @@ static json_t *to_json(const struct view *v)
         json_t *x = json_object();
         json_object_set_new(x, "prune_ratio", json_real(ratios[i]));
         json_object_set_new(x, "n_keep", json_integer(n));
-        json_object_set_new(x, "bytes", json_integer((json_int_t)view_bytes_kept(v, n)));
+        json_object_set_new(x, "bytes", json_integer((json_int_t)cut_bytes_at(v, n)));
         json_array_append_new(r, x);
     }
     json_object_set_new(o, "ratios", r);
@@ -151,7 +151,7 @@ static void to_text(struct buf *b, const struct view *v)
         if (n == v->shape.n_experts || (i && n == count_at(v, ratios[i - 1])))
             continue;
         buf_fmt(b, "  %5.1f %%  %7u  %9s\n", 100.0 * (v->shape.n_experts - n) / v->shape.n_experts, n,
-                human_bytes(view_bytes_kept(v, n), s));
+                human_bytes(cut_bytes_at(v, n), s));
     }
 }
 

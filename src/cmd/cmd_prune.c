@@ -90,10 +90,8 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     struct prune_opts o = {.out = out,
                            .force = cmd_force,
                            .dry_run = dry_run,
-                           .merge = merge,
+                           .cut = {.drop_mtp = mtp == MTP_DROP, .merge = merge, .max_shard = max_shard},
                            .no_provenance = no_provenance,
-                           .drop_mtp = mtp == MTP_DROP,
-                           .max_shard = max_shard,
                            .count_aliases = count_aliases,
                            .no_card = no_card,
                            .base_model = base_model};

@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "cmd/cmd.h"
+#include "model/cut.h"
 #include "plan/make.h"
 #include "stats/merge.h"
 #include "stats/summary.h"
@@ -158,7 +159,7 @@ static json_t *sizes_json(const struct view *v, const uint32_t *keep)
         uint32_t n = k ? keep[k - 1] : v->shape.n_experts;
         json_t *o = json_object(), *as = json_object();
         json_object_set_new(o, "n_keep", json_integer(n));
-        json_object_set_new(o, "bytes", json_integer((json_int_t)view_bytes_kept(v, n)));
+        json_object_set_new(o, "bytes", json_integer((json_int_t)cut_bytes_at(v, n)));
         for (size_t t = 0; v->n_params && t < N_TYPES; t++)
             json_object_set_new(as, types[t].name, json_integer((json_int_t)bytes_as(v, n, t)));
         json_object_set_new(o, "estimated", as);
@@ -179,7 +180,7 @@ static void sizes_text(struct buf *b, const struct view *v, const uint32_t *keep
     buf_char(b, '\n');
     for (size_t k = 0; k <= N_RATIOS; k++) {
         uint32_t n = k ? keep[k - 1] : v->shape.n_experts, e = v->shape.n_experts;
-        buf_fmt(b, "  %5.1f %%  %7u  %9s", 100.0 * (e - n) / e, n, human_bytes(view_bytes_kept(v, n), s));
+        buf_fmt(b, "  %5.1f %%  %7u  %9s", 100.0 * (e - n) / e, n, human_bytes(cut_bytes_at(v, n), s));
         for (size_t t = 0; v->n_params && t < N_TYPES; t++)
             buf_fmt(b, "  %9s", human_bytes(bytes_as(v, n, t), s));
         buf_char(b, '\n');

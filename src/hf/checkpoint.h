@@ -83,8 +83,17 @@ bool st_parse(char *header, size_t n, uint64_t data_off, uint64_t data_bytes, st
               uint64_t *n_out, char **metadata, struct err *e);
 
 /* ---- writing ---- */
-/* The first bytes of a file: length field and header, padded with spaces to a multiple of 8. The tensors'
- * data must follow without gaps, in this order; names, dtypes, dims and bytes are taken, off is not. */
-void st_put_header(struct buf *b, const struct hf_tensor *const *tensors, uint64_t n, const char *metadata);
+/* The first bytes of a file, added to *b: length field and header, padded with spaces to a multiple of 8. The
+ * tensors' data must follow without gaps, in the order in which they are added; of a tensor name, dtype, dims and
+ * bytes are taken, off is not. metadata: text of an object; NULL: none. */
+struct st_header {
+    struct buf *b;
+    size_t start;
+    uint64_t n, off;
+    bool metadata;
+};
+void st_header_begin(struct st_header *h, struct buf *b, const char *metadata);
+void st_header_add(struct st_header *h, const struct hf_tensor *t);
+void st_header_end(struct st_header *h);
 
 #endif

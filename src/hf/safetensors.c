@@ -310,29 +310,35 @@ bool st_parse(char *header, size_t n, uint64_t data_off, uint64_t data_bytes, st
 
 /* ---- writing ---- */
 
-void st_put_header(struct buf *b, const struct hf_tensor *const *tensors, uint64_t n, const char *metadata)
+void st_header_begin(struct st_header *h, struct buf *b, const char *metadata)
 {
-    size_t start = b->n;
-    uint64_t off = 0;
+    *h = (struct st_header){.b = b, .start = b->n, .metadata = metadata != NULL};
     buf_zero(b, 8);
     buf_char(b, '{');
     if (metadata)
-        buf_fmt(b, "\"__metadata__\":%s%s", metadata, n ? "," : "");
-    for (uint64_t i = 0; i < n; i++) {
-        const struct hf_tensor *t = tensors[i];
-        if (i)
-            buf_char(b, ',');
-        buf_json_str(b, t->name);
-        buf_fmt(b, ":{\"dtype\":\"%s\",\"shape\":[", t->dtype->name);
-        for (uint32_t j = 0; j < t->n_dims; j++)
-            buf_fmt(b, "%s%llu", j ? "," : "", (unsigned long long)t->dims[j]);
-        buf_fmt(b, "],\"data_offsets\":[%llu,%llu]}", (unsigned long long)off,
-                (unsigned long long)(off + t->bytes));
-        off += t->bytes;
-    }
+        buf_fmt(b, "\"__metadata__\":%s", metadata);
+}
+
+void st_header_add(struct st_header *h, const struct hf_tensor *t)
+{
+    struct buf *b = h->b;
+    if (h->n++ || h->metadata)
+        buf_char(b, ',');
+    buf_json_str(b, t->name);
+    buf_fmt(b, ":{\"dtype\":\"%s\",\"shape\":[", t->dtype->name);
+    for (uint32_t j = 0; j < t->n_dims; j++)
+        buf_fmt(b, "%s%llu", j ? "," : "", (unsigned long long)t->dims[j]);
+    buf_fmt(b, "],\"data_offsets\":[%llu,%llu]}", (unsigned long long)h->off,
+            (unsigned long long)(h->off + t->bytes));
+    h->off += t->bytes;
+}
+
+void st_header_end(struct st_header *h)
+{
+    struct buf *b = h->b;
     buf_char(b, '}');
-    while ((b->n - start) % 8)
+    while ((b->n - h->start) % 8)
         buf_char(b, ' ');
     for (unsigned i = 0; i < 8; i++)
-        b->s[start + i] = (char)(unsigned char)((uint64_t)(b->n - start - 8) >> (8 * i));
+        b->s[h->start + i] = (char)(unsigned char)((uint64_t)(b->n - h->start - 8) >> (8 * i));
 }

@@ -144,6 +144,11 @@ static bool check_layers(const struct plan *p, const struct view *v, struct err 
     return true;
 }
 
+bool plan_fits(const struct plan *p, const struct view *v, struct err *e)
+{
+    return shape_check_keep(&v->shape, p->n_keep, e) && check_layers(p, v, e);
+}
+
 bool plan_check(const struct plan *p, const struct view *v, const char *what, bool force, struct err *e)
 {
     json_t *id = json_object_get(p->doc, "model");
@@ -156,7 +161,7 @@ bool plan_check(const struct plan *p, const struct view *v, const char *what, bo
         log_warn("%s (--force)", e->msg);
         err_clear(e);
     }
-    return (shape_check_keep(&v->shape, p->n_keep, e) && check_layers(p, v, e)) || err_ctx(e, "%s", what);
+    return plan_fits(p, v, e) || err_ctx(e, "%s", what);
 }
 
 struct plan *plan_open(const char *path, struct view *v, bool force, struct err *e)
@@ -166,46 +171,4 @@ struct plan *plan_open(const char *path, struct view *v, bool force, struct err 
         return p;
     plan_free(p);
     return NULL;
-}
-
-const uint32_t *plan_keep(const struct plan *p, const struct view *v, const struct view_tensor *x)
-{
-    return p->layers[view_plan_layer(v, x->layer)].keep;
-}
-
-int64_t plan_number(const struct plan *p, const struct view *v, const struct view_tensor *x)
-{
-    const uint32_t *keep = plan_keep(p, v, x);
-    uint32_t at = 0, end = p->n_keep; /* asked for every tensor of every expert, several times: bisect */
-    while (at < end) {
-        uint32_t mid = at + (end - at) / 2;
-        if (keep[mid] < (uint32_t)x->expert)
-            at = mid + 1;
-        else
-            end = mid;
-    }
-    return at < p->n_keep && keep[at] == (uint32_t)x->expert ? (int64_t)at : -1;
-}
-
-uint64_t plan_bytes(const struct plan *p, const struct view *v, const struct view_tensor *x)
-{
-    if (x->axis >= 0)
-        return x->bytes / v->shape.n_experts * p->n_keep;
-    return x->expert >= 0 && plan_number(p, v, x) < 0 ? 0 : x->bytes;
-}
-
-void plan_name(const struct plan *p, const struct view *v, const struct view_tensor *x, struct buf *b)
-{
-    if (x->expert < 0) {
-        buf_str(b, x->name);
-        return;
-    }
-    const char *rest = x->name + x->number;
-    rest += strspn(rest, "0123456789");
-    buf_fmt(b, "%.*s%lld%s", (int)x->number, x->name, (long long)plan_number(p, v, x), rest);
-}
-
-uint64_t plan_dim(const struct view *v, const struct view_tensor *x, uint32_t d, uint32_t n_keep)
-{
-    return (int32_t)d == x->axis ? x->dims[d] / v->shape.n_experts * n_keep : x->dims[d];
 }

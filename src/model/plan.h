@@ -25,18 +25,7 @@ void plan_free(struct plan *p);
  * numbers; the count is possible (shape_check_keep); the identity, if the plan has one, is this model's
  * (force: a warning instead). what: how messages call the plan. */
 bool plan_check(const struct plan *p, const struct view *v, const char *what, bool force, struct err *e);
-
-/* ---- what a checked plan makes of a tensor ---- */
-/* The ids that stay in the block of a tensor with experts (an MTP block follows the last trunk layer):
- * n_keep, ascending. */
-const uint32_t *plan_keep(const struct plan *p, const struct view *v, const struct view_tensor *x);
-/* A single expert's tensor: the expert's new number, -1: it goes. */
-int64_t plan_number(const struct plan *p, const struct view *v, const struct view_tensor *x);
-/* Bytes that stay. */
-uint64_t plan_bytes(const struct plan *p, const struct view *v, const struct view_tensor *x);
-/* Its name afterwards, added to b: another one only for a single expert's tensor. */
-void plan_name(const struct plan *p, const struct view *v, const struct view_tensor *x, struct buf *b);
-/* Length of dimension d afterwards, n_keep experts staying. */
-uint64_t plan_dim(const struct view *v, const struct view_tensor *x, uint32_t d, uint32_t n_keep);
+/* The same without the identity: whether the plan's layers and ids are those of a plan of this model. */
+bool plan_fits(const struct plan *p, const struct view *v, struct err *e);
 
 #endif

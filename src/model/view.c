@@ -176,20 +176,6 @@ int view_layer_index(const struct view *v, uint32_t il)
     return -1;
 }
 
-int view_plan_layer(const struct view *v, int32_t il)
-{
-    if (il < 0)
-        return -1;
-    if ((uint32_t)il + v->n_mtp >= v->n_blocks)
-        return (int)v->n_layers - 1;
-    return view_layer_index(v, (uint32_t)il);
-}
-
-uint64_t view_bytes_kept(const struct view *v, uint32_t n_keep)
-{
-    return v->bytes - v->expert_bytes + v->expert_bytes / v->shape.n_experts * n_keep;
-}
-
 bool shape_keep_ok(const struct shape *s, uint64_t n)
 {
     uint64_t g = s->n_groups;

@@ -100,18 +100,11 @@ const struct view_tensor *view_find(const struct view *v, const char *name);
 int view_fd(const struct view *v, const struct view_tensor *x);
 /* Index into v->layers, or -1. */
 int view_layer_index(const struct view *v, uint32_t il);
-/* The trunk layer whose choice of experts a block follows: itself, or for an MTP block the last trunk layer.
- * Index into layers, -1: not a MoE block. */
-int view_plan_layer(const struct view *v, int32_t il);
 
 static inline bool view_has_experts(const struct view_tensor *x)
 {
     return x->axis >= 0 || x->expert >= 0;
 }
-
-/* Bytes of the tensor data when n_keep experts stay in every layer (padding between tensors not counted;
- * single experts of unequal size, which mixed quantisation has, are counted by their mean). */
-uint64_t view_bytes_kept(const struct view *v, uint32_t n_keep);
 
 /* Whether n_keep experts per layer can be routed by the engines; shape_check_keep says why not, and the
  * nearest counts that can. */

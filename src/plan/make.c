@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "model/cut.h"
 #include "plan/blend.h"
 #include "stats/merge.h"
 #include "stats/summary.h"
@@ -57,13 +58,13 @@ static bool fit_count(const struct shape *s, const struct view *v, const struct 
         return err_set(e, ERR_INPUT,
                        "--fit needs the model (--model FILE), whose tensors decide how large the result is");
     for (uint32_t n = possible(s, s->n_experts, m, -1); n; n = n > 1 ? possible(s, n - 1, m, -1) : 0)
-        if (view_bytes_kept(v, n) <= o->fit) {
+        if (cut_bytes_at(v, n) <= o->fit) {
             *out = n;
             return true;
         }
     uint32_t least = possible(s, 1, m, 1);
     return err_set(e, ERR_INPUT, "--fit %s: even with %u of %u experts the model has %s",
-                   human_bytes(o->fit, a), least, s->n_experts, human_bytes(view_bytes_kept(v, least), b));
+                   human_bytes(o->fit, a), least, s->n_experts, human_bytes(cut_bytes_at(v, least), b));
 }
 
 bool plan_count(const struct shape *s, const struct view *v, const struct plan_opts *o, uint32_t *out,
@@ -512,7 +513,7 @@ struct plan *plan_blend(const struct plan_source *src, uint32_t n_src, const str
     sum->n_asked = o->kind == FIT_BYTES ? j.n_keep : asked_count(&j.shape, o);
     if (v) {
         sum->bytes_before = v->bytes;
-        sum->bytes_after = view_bytes_kept(v, j.n_keep);
+        sum->bytes_after = cut_bytes_at(v, j.n_keep);
     }
     j.fixed = xcalloc((size_t)s->n_layers, s->n_experts);
     j.kept = xcalloc(n_src, sizeof *j.kept);

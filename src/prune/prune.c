@@ -2,41 +2,16 @@
 #include "prune/prune.h"
 #include "base/mem.h"
 
-#include <string.h>
-
-/* Runs of neighbouring kept experts are one range of bytes each. */
-bool prune_copy(struct out *out, const struct view *v, const struct plan *p, const struct view_tensor *x,
-                struct progress *progress, uint64_t done, struct err *e)
+bool prune_copy(struct out *out, const struct cut *c, const struct cut_tensor *t, struct progress *progress,
+                uint64_t *done, struct err *e)
 {
-    int fd = view_fd(v, x);
-    if (x->axis < 0)
-        return out_copy(out, fd, x->off, x->bytes, e);
-    const uint32_t *keep = plan_keep(p, v, x);
-    uint64_t slice = x->bytes / v->shape.n_experts;
-    for (uint32_t a = 0, b; a < p->n_keep; a = b) {
-        for (b = a + 1; b < p->n_keep && keep[b] == keep[b - 1] + 1;)
-            b++;
-        if (!out_copy(out, fd, x->off + keep[a] * slice, (b - a) * slice, e))
+    int fd = view_fd(c->view, t->from);
+    for (uint32_t i = 0; i < cut_n_ranges(t); i++) {
+        struct cut_range r = cut_range(c, t, i);
+        if (!out_copy(out, fd, r.off, r.bytes, e))
             return false;
-        progress_set(progress, done + b * slice);
+        progress_set(progress, *done += r.bytes);
     }
-    return true;
-}
-
-void prune_count(struct prune_result *r, const struct view_tensor *x, bool gone)
-{
-    ++*(gone ? &r->tensors_gone : x->axis >= 0 ? &r->tensors_cut : &r->tensors_kept);
-}
-
-bool prune_check_opts(const struct view *v, const struct prune_opts *o, struct err *e)
-{
-    if (!v->format->prune->check_opts(v, o, e))
-        return false;
-    if (o->drop_mtp && !v->n_mtp)
-        return err_set(e, ERR_INPUT, "%s: has no blocks that predict further tokens (MTP), nothing to drop",
-                       v->path);
-    if (o->merge && o->max_shard)
-        return err_set(e, ERR_INPUT, "--merge and --max-shard-size exclude each other");
     return true;
 }
 
@@ -49,8 +24,18 @@ bool prune_run(struct view *v, const struct plan *p, const struct prune_opts *o,
                struct err *e)
 {
     *r = (struct prune_result){0};
-    r->files = prune_file_names(v, o->out, o->merge, &r->n_files);
-    return prune_check_opts(v, o, e) && v->format->prune->write(v, p, o, r, e);
+    r->files = prune_file_names(v, o->out, o->cut.merge, &r->n_files);
+    struct cut *c = v->format->prune->check_opts(v, o, e) ? cut_make(v, p, &o->cut, e) : NULL;
+    if (!c)
+        return false;
+    r->tensors_cut = c->n_cut;
+    r->tensors_kept = c->n_same;
+    r->tensors_gone = c->n_gone;
+    for (uint32_t f = 0; f < v->n_files; f++)
+        r->bytes_in += v->files[f].size;
+    bool ok = v->format->prune->write(c, o, r, e);
+    cut_free(c);
+    return ok;
 }
 
 void prune_result_clear(struct prune_result *r)

@@ -7,19 +7,17 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "model/plan.h"
+#include "model/cut.h"
 
 /* The file in every checkpoint folder that we wrote. */
 #define PRUNE_OURS "reap.json"
 
 struct prune_opts {
     const char *out;
+    struct cut_opts cut;
     bool force, dry_run;
-    bool merge;         /* several files become one */
     bool no_provenance; /* GGUF: leave the reap.* keys out; checkpoints: no reap.json */
-    bool drop_mtp;      /* leave out the blocks that predict further tokens, instead of cutting them */
     /* checkpoints only */
-    uint64_t max_shard;     /* bytes of tensor data in a file; 0: files like the input's */
     bool count_aliases;     /* add num_experts and n_experts to config.json */
     bool no_card;           /* leave README.md as it is */
     const char *base_model; /* for the card: the model's name on the hub; NULL: told from the path */
@@ -42,18 +40,17 @@ struct prune_ops {
     char **(*file_names)(const struct view *v, const char *out, bool merge, uint32_t *n);
     /* Refuses an output that is there and may not be replaced. */
     bool (*check_output)(const char *path, bool force, struct err *e);
-    bool (*write)(struct view *v, const struct plan *p, const struct prune_opts *o, struct prune_result *r,
-                  struct err *e);
+    /* Measures and, unless it is a dry run, writes. *r has its files and the counts of the cut. */
+    bool (*write)(const struct cut *c, const struct prune_opts *o, struct prune_result *r, struct err *e);
     /* Compares what a model has besides tensors: keys, JSON files. p NULL: not known. dropped: the MTP blocks are
      * gone. */
     void (*verify)(const struct view *parent, const struct view *pruned, const struct plan *p, bool dropped,
                    struct verify_result *r);
 };
 
+/* Writes what a cut of the model by the plan is; whatever cannot be cut is refused (model/cut.h). */
 bool prune_run(struct view *v, const struct plan *p, const struct prune_opts *o, struct prune_result *r,
                struct err *e);
-/* The options fit the model's format, and it has MTP blocks if they are to be dropped. */
-bool prune_check_opts(const struct view *v, const struct prune_opts *o, struct err *e);
 /* The names of the files that prune_run writes for `out`: n of them, in an array of strings that the caller
  * frees; one, unless a GGUF model is split and not merged. Of a checkpoint it is the folder. */
 char **prune_file_names(const struct view *v, const char *out, bool merge, uint32_t *n);
@@ -76,19 +73,13 @@ void verify_result_clear(struct verify_result *r);
 /* ---- between the files of prune ---- */
 extern const struct prune_ops prune_gguf_ops, prune_hf_ops;
 /* Copies what stays of a tensor behind what was written. Shows progress from *done on. */
-bool prune_copy(struct out *out, const struct view *v, const struct plan *p, const struct view_tensor *x,
-                struct progress *progress, uint64_t done, struct err *e);
-struct hf_json;
-/* The text of one of a checkpoint's JSON files as pruning changes it, added to *out. config: it is
- * config.json. */
-bool prune_edit_json(const struct view *v, const struct plan *p, const struct hf_json *json, bool config,
-                     bool drop_mtp, struct buf *out, struct err *e);
+bool prune_copy(struct out *out, const struct cut *c, const struct cut_tensor *t, struct progress *progress,
+                uint64_t *done, struct err *e);
 void verify_gguf(const struct view *parent, const struct view *pruned, const struct plan *p, bool dropped,
                  struct verify_result *r);
 void verify_hf(const struct view *parent, const struct view *pruned, const struct plan *p, bool dropped,
                struct verify_result *r);
 /* One more difference. */
 void verify_differ(struct verify_result *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void prune_count(struct prune_result *r, const struct view_tensor *x, bool gone);
 
 #endif

@@ -9,40 +9,19 @@
 #include <string.h>
 
 struct job {
-    struct view *v;
+    const struct cut *c;
+    const struct view *v;
     const struct gg_file *f;
-    const struct plan *p;
     const struct prune_opts *o;
-    uint32_t n_parts; /* files to write */
-    struct out *outs;
+    struct out *outs;    /* one for each file of the cut, as the headers are */
+    struct buf *headers; /* made once, measured, then written */
     struct progress progress;
     uint64_t done;
 };
 
-/* The tensors and keys of output file i: [first, end) of the view's tensors. */
-static void part_range(const struct job *j, uint32_t i, uint64_t *first, uint64_t *end)
-{
-    const struct gg_part *g = &j->f->parts[i];
-    *first = j->n_parts == 1 ? 0 : g->first_tensor;
-    *end = j->n_parts == 1 ? j->v->n_tensors : g->first_tensor + g->n_tensors;
-}
-
 static uint64_t alignment(const struct job *j, uint32_t i)
 {
     return j->f->parts[i].alignment;
-}
-
-static bool gone(const struct job *j, const struct view_tensor *x)
-{
-    return x->mtp && j->o->drop_mtp;
-}
-
-static uint64_t tensors_out(const struct job *j, uint64_t first, uint64_t end)
-{
-    uint64_t n = 0;
-    for (uint64_t t = first; t < end; t++)
-        n += !gone(j, &j->v->tensors[t]);
-    return n;
 }
 
 /* ---- the header ---- */
@@ -54,8 +33,8 @@ static bool is_key(const struct gg_key *k, const char *suffix, size_t arch_len)
 
 static void provenance(struct buf *b, const struct job *j, uint64_t *n)
 {
-    const char *criterion = json_string_value(json_object_get(j->p->doc, "criterion"));
-    json_t *keep = json_object_get(j->p->doc, "keep");
+    const char *criterion = json_string_value(json_object_get(j->c->plan->doc, "criterion"));
+    json_t *keep = json_object_get(j->c->plan->doc, "keep");
     char *s = json_dumps(keep, JSON_COMPACT);
     gg_put_str(b, "reap.version", REAP_VERSION);
     gg_put_str(b, "reap.source.name", j->v->name);
@@ -79,7 +58,7 @@ static bool put_without_mtp(struct buf *b, const struct job *j, const struct gg_
     uint32_t n = j->v->n_blocks - j->v->n_mtp;
     size_t arch = strlen(j->v->family->arch);
     if (!strcmp(k->name, "split.tensors.count"))
-        gg_put_uint(b, k, tensors_out(j, 0, j->v->n_tensors), e);
+        gg_put_uint(b, k, j->c->n_tensors, e);
     else if (strncmp(k->name, j->v->family->arch, arch) != 0 || k->name[arch] != '.')
         return false;
     else if (is_key(k, "block_count", arch))
@@ -105,12 +84,12 @@ static bool put_keys(struct buf *b, const struct job *j, uint32_t i, uint64_t *n
         const struct gg_key *x = &g->keys[k];
         if (!strncmp(x->name, "reap.", 5) && !j->o->no_provenance)
             continue;
-        if (j->n_parts == 1 && j->f->n_parts > 1 && !strncmp(x->name, "split.", 6))
+        if (j->c->n_files < j->f->n_parts && !strncmp(x->name, "split.", 6))
             continue;
         ++*n;
         if (!strcmp(x->name, count))
-            gg_put_uint(b, x, j->p->n_keep, e);
-        else if (!j->o->drop_mtp || !put_without_mtp(b, j, x, e))
+            gg_put_uint(b, x, j->c->n_keep, e);
+        else if (!j->c->opts.drop_mtp || !put_without_mtp(b, j, x, e))
             gg_put_raw(b, x);
     }
     if (i == 0 && !j->o->no_provenance)
@@ -118,26 +97,27 @@ static bool put_keys(struct buf *b, const struct job *j, uint32_t i, uint64_t *n
     return e->code == ERR_NONE;
 }
 
+/* How many keys there are is known when they are there: then the start is written again. */
 static bool put_header(struct buf *b, const struct job *j, uint32_t i, struct err *e)
 {
-    uint64_t first, end, n_keys, off = 0, align = alignment(j, i);
-    struct buf keys = {0};
-    part_range(j, i, &first, &end);
-    bool ok = put_keys(&keys, j, i, &n_keys, e);
-    gg_put_start(b, j->f->parts[i].version, tensors_out(j, first, end), n_keys);
-    buf_add(b, keys.s, keys.n);
-    buf_clear(&keys);
-    for (uint64_t t = first; t < end; t++) {
-        const struct view_tensor *x = &j->v->tensors[t];
+    const struct cut_file *file = &j->c->files[i];
+    uint32_t version = j->f->parts[i].version;
+    uint64_t n_keys, off = 0;
+    struct buf start = {0};
+    gg_put_start(b, version, file->n, 0);
+    bool ok = put_keys(b, j, i, &n_keys, e);
+    gg_put_start(&start, version, file->n, n_keys);
+    memcpy(b->s, start.s, start.n);
+    buf_clear(&start);
+    for (uint64_t k = file->first; k < file->first + file->n; k++) {
+        const struct cut_tensor *t = &j->c->tensors[k];
         uint64_t ne[4];
-        if (gone(j, x))
-            continue;
         for (uint32_t d = 0; d < 4; d++)
-            ne[d] = plan_dim(j->v, x, d, j->p->n_keep);
-        gg_put_tensor(b, x->name, x->n_dims, ne, j->f->tensors[t].type, off);
-        off += gg_align(plan_bytes(j->p, j->v, x), align);
+            ne[d] = cut_dim(j->c, t, d);
+        gg_put_tensor(b, t->name, t->from->n_dims, ne, (uint32_t)t->from->ggml_type, off);
+        off += gg_align(t->bytes, alignment(j, i));
     }
-    gg_pad(b, align);
+    gg_pad(b, alignment(j, i));
     return ok;
 }
 
@@ -145,29 +125,22 @@ static bool put_header(struct buf *b, const struct job *j, uint32_t i, struct er
 
 static bool copy_data(struct job *j, uint32_t i, struct err *e)
 {
-    struct out *out = &j->outs[i];
-    uint64_t first, end, align = alignment(j, i);
-    part_range(j, i, &first, &end);
-    for (uint64_t t = first; t < end; t++) {
-        const struct view_tensor *x = &j->v->tensors[t];
-        uint64_t n = plan_bytes(j->p, j->v, x);
-        if (gone(j, x))
-            continue;
-        if (!prune_copy(out, j->v, j->p, x, &j->progress, j->done, e) ||
-            !out_zero(out, gg_align(n, align) - n, e))
-            return err_ctx(e, "tensor '%s'", x->name);
-        progress_set(&j->progress, j->done += n);
+    const struct cut_file *file = &j->c->files[i];
+    for (uint64_t k = file->first; k < file->first + file->n; k++) {
+        const struct cut_tensor *t = &j->c->tensors[k];
+        if (!prune_copy(&j->outs[i], j->c, t, &j->progress, &j->done, e) ||
+            !out_zero(&j->outs[i], gg_align(t->bytes, alignment(j, i)) - t->bytes, e))
+            return err_ctx(e, "tensor '%s'", t->name);
     }
     return true;
 }
 
 static bool write_part(struct job *j, uint32_t i, const char *path, struct err *e)
 {
-    struct buf h = {0};
-    bool ok = put_header(&h, j, i, e) && out_open(&j->outs[i], path, j->o->force, e) &&
-              out_write(&j->outs[i], h.s, h.n, e) && copy_data(j, i, e) && out_sync(&j->outs[i], e);
-    buf_clear(&h);
-    return ok;
+    bool ok = out_open(&j->outs[i], path, j->o->force, e) &&
+              out_write(&j->outs[i], j->headers[i].s, j->headers[i].n, e);
+    buf_clear(&j->headers[i]);
+    return ok && copy_data(j, i, e) && out_sync(&j->outs[i], e);
 }
 
 /* ---- all of it ---- */
@@ -182,53 +155,47 @@ static bool check_outputs(const struct job *j, const struct prune_result *r, str
 
 static bool measure(struct job *j, struct prune_result *r, struct err *e)
 {
-    for (uint32_t i = 0; i < j->f->n_parts; i++)
-        r->bytes_in += j->f->parts[i].size;
-    for (uint32_t i = 0; i < j->n_parts; i++) {
-        struct buf h = {0};
-        uint64_t first, end;
-        bool ok = put_header(&h, j, i, e);
-        r->bytes_out += h.n;
-        buf_clear(&h);
-        if (!ok)
+    for (uint32_t i = 0; i < j->c->n_files; i++) {
+        const struct cut_file *file = &j->c->files[i];
+        if (!put_header(&j->headers[i], j, i, e))
             return false;
-        part_range(j, i, &first, &end);
-        for (uint64_t t = first; t < end; t++) {
-            const struct view_tensor *x = &j->v->tensors[t];
-            prune_count(r, x, gone(j, x));
-            if (!gone(j, x))
-                r->bytes_out += gg_align(plan_bytes(j->p, j->v, x), alignment(j, i));
-        }
+        r->bytes_out += j->headers[i].n;
+        for (uint64_t k = file->first; k < file->first + file->n; k++)
+            r->bytes_out += gg_align(j->c->tensors[k].bytes, alignment(j, i));
     }
     return true;
 }
 
-static bool write_model(struct view *v, const struct plan *p, const struct prune_opts *o,
-                        struct prune_result *r, struct err *e)
+static bool write_files(struct job *j, struct prune_result *r, struct err *e)
 {
-    const struct gg_file *f = view_gguf(v);
-    struct job j = {.v = v, .f = f, .p = p, .o = o, .n_parts = o->merge ? 1 : f->n_parts};
-    if (!measure(&j, r, e))
-        return false;
-    if (!check_outputs(&j, r, e))
-        return false;
-    if (o->dry_run)
-        return true;
-    double start = now_secs();
-    j.outs = xcalloc(j.n_parts, sizeof *j.outs);
-    for (uint32_t i = 0; i < j.n_parts; i++)
-        j.outs[i].fd = -1;
-    progress_start(&j.progress, "pruning", "bytes", r->bytes_out, 0);
     bool ok = true;
-    for (uint32_t i = 0; ok && i < j.n_parts; i++)
-        ok = write_part(&j, i, r->files[i], e);
-    progress_end(&j.progress);
-    for (uint32_t i = 0; ok && i < j.n_parts; i++)
-        ok = out_commit(&j.outs[i], e);
-    for (uint32_t i = 0; i < j.n_parts; i++)
-        out_abort(&j.outs[i]);
-    free(j.outs);
+    uint32_t n = j->c->n_files;
+    double start = now_secs();
+    j->outs = xcalloc(n, sizeof *j->outs);
+    for (uint32_t i = 0; i < n; i++)
+        j->outs[i].fd = -1;
+    progress_start(&j->progress, "pruning", "bytes", r->bytes_out, 0);
+    for (uint32_t i = 0; ok && i < n; i++)
+        ok = write_part(j, i, r->files[i], e);
+    progress_end(&j->progress);
+    for (uint32_t i = 0; ok && i < n; i++)
+        ok = out_commit(&j->outs[i], e);
+    for (uint32_t i = 0; i < n; i++)
+        out_abort(&j->outs[i]);
+    free(j->outs);
     r->secs = now_secs() - start;
+    return ok;
+}
+
+static bool write_model(const struct cut *c, const struct prune_opts *o, struct prune_result *r,
+                        struct err *e)
+{
+    struct job j = {.c = c, .v = c->view, .f = view_gguf(c->view), .o = o};
+    j.headers = xcalloc(c->n_files, sizeof *j.headers);
+    bool ok = measure(&j, r, e) && check_outputs(&j, r, e) && (o->dry_run || write_files(&j, r, e));
+    for (uint32_t i = 0; i < c->n_files; i++)
+        buf_clear(&j.headers[i]);
+    free(j.headers);
     return ok;
 }
 
@@ -236,7 +203,7 @@ static bool write_model(struct view *v, const struct plan *p, const struct prune
 
 static bool check_opts(const struct view *v, const struct prune_opts *o, struct err *e)
 {
-    const char *option = o->max_shard       ? "max-shard-size"
+    const char *option = o->cut.max_shard   ? "max-shard-size"
                          : o->count_aliases ? "add-count-aliases"
                          : o->no_card       ? "no-card"
                          : o->base_model    ? "base-model"

@@ -20,22 +20,14 @@
 #define MAX_DEPTH  8
 #define MAX_README (16u << 20)
 
-struct tensor_out {
-    uint64_t x;    /* index of the view's tensor */
-    uint32_t file; /* index into the output files */
-};
-
 struct job {
-    struct view *v;
-    const struct hf_checkpoint *c;
-    const struct plan *p;
+    const struct cut *c;
+    const struct view *v;
+    const struct hf_checkpoint *in;
     const struct prune_opts *o;
     struct prune_result *r;
-    struct tensor_out *tensors; /* in the order of writing, file by file */
-    uint64_t n_tensors;
-    char **files; /* names */
+    char **files; /* a name for each file of the cut; NULL: nothing goes into it, it is not written */
     uint32_t n_files;
-    uint64_t data_bytes, n_elements; /* of all tensors */
     struct out_dir dir;
     struct out *outs;           /* of the files */
     struct buf json[HF_N_JSON]; /* the edited texts; empty: there is no such file */
@@ -43,49 +35,7 @@ struct job {
     uint64_t done;
 };
 
-static const struct view_tensor *source(const struct job *j, uint64_t i)
-{
-    return &j->v->tensors[j->tensors[i].x];
-}
-
-static uint64_t elements(const struct job *j, const struct view_tensor *x)
-{
-    return x->axis < 0 ? x->n_elements : x->n_elements / j->v->shape.n_experts * j->p->n_keep;
-}
-
-/* ---- which tensor goes into which file ---- */
-
-static void choose_tensors(struct job *j)
-{
-    j->tensors = xcalloc(j->v->n_tensors ? j->v->n_tensors : 1, sizeof *j->tensors);
-    for (uint64_t i = 0; i < j->v->n_tensors; i++) {
-        const struct view_tensor *x = &j->v->tensors[i];
-        bool gone = (x->mtp && j->o->drop_mtp) || (x->expert >= 0 && plan_number(j->p, j->v, x) < 0);
-        prune_count(j->r, x, gone);
-        if (gone)
-            continue;
-        j->tensors[j->n_tensors++] = (struct tensor_out){i, x->file};
-        j->data_bytes += plan_bytes(j->p, j->v, x);
-        j->n_elements += elements(j, x);
-    }
-}
-
-/* Files of at most max_shard bytes of data; a tensor is never divided. */
-static void cut_shards(struct job *j)
-{
-    uint64_t in_file = 0;
-    uint32_t file = 0;
-    for (uint64_t i = 0; i < j->n_tensors; i++) {
-        uint64_t n = plan_bytes(j->p, j->v, source(j, i));
-        if (in_file && (n > j->o->max_shard || in_file > j->o->max_shard - n)) {
-            file++;
-            in_file = 0;
-        }
-        in_file += n;
-        j->tensors[i].file = file;
-    }
-    j->n_files = file + 1;
-}
+/* ---- what the files are called ---- */
 
 /* The place of "00001-of-00003" in a name: two numbers; false if there is none. */
 static bool shard_pattern(const char *name, int *before, int *digits, int *of_digits, const char **after)
@@ -104,142 +54,96 @@ static bool shard_pattern(const char *name, int *before, int *digits, int *of_di
     return a < of && n > 0;
 }
 
-/* Like the input's files, without those that hold nothing any more; then the others are counted anew, where
- * their names count. */
-static void keep_shards(struct job *j)
+/* Like the input's; when some hold nothing any more the others are counted anew, where their names count. */
+static char *name_like(const struct job *j, uint32_t f, uint32_t number)
 {
-    uint32_t n_in = j->v->n_files, *map = xcalloc(n_in, sizeof *map);
-    bool *used = xcalloc(n_in, sizeof *used);
-    for (uint64_t i = 0; i < j->n_tensors; i++)
-        used[j->tensors[i].file] = true;
-    for (uint32_t f = 0; f < n_in; f++)
-        if (used[f])
-            map[f] = j->n_files++;
-    for (uint64_t i = 0; i < j->n_tensors; i++)
-        j->tensors[i].file = map[j->tensors[i].file];
-    j->files = xcalloc(j->n_files ? j->n_files : 1, sizeof *j->files);
-    for (uint32_t f = 0; f < n_in; f++) {
-        const char *name = j->c->files[f].name, *after;
-        int before, digits, of_digits;
-        if (!used[f])
-            continue;
-        if (j->n_files < n_in && shard_pattern(name, &before, &digits, &of_digits, &after))
-            j->files[map[f]] = xasprintf("%.*s%0*u-of-%0*u%s", before, name, digits, map[f] + 1, of_digits,
-                                         j->n_files, after);
-        else
-            j->files[map[f]] = xstrdup(name);
-    }
-    free(map);
-    free(used);
+    const char *name = j->in->files[f].name, *after;
+    int before, digits, of_digits;
+    if (j->n_files < j->c->n_files && shard_pattern(name, &before, &digits, &of_digits, &after))
+        return xasprintf("%.*s%0*u-of-%0*u%s", before, name, digits, number, of_digits, j->n_files, after);
+    return xstrdup(name);
 }
 
-static void choose_files(struct job *j)
+static void name_files(struct job *j)
 {
-    if (!j->o->merge && !j->o->max_shard) {
-        keep_shards(j);
-        return;
+    bool like = !j->c->opts.merge && !j->c->opts.max_shard;
+    uint32_t n = j->c->n_files, number = 0;
+    j->files = xcalloc(n ? n : 1, sizeof *j->files);
+    for (uint32_t f = 0; f < n; f++)
+        j->n_files += j->c->files[f].n > 0;
+    for (uint32_t f = 0; f < n; f++) {
+        if (!j->c->files[f].n)
+            continue;
+        number++;
+        j->files[f] = like              ? name_like(j, f, number)
+                      : j->n_files == 1 ? xstrdup(HF_WEIGHTS_NAME)
+                                        : xasprintf("model-%05u-of-%05u.safetensors", number, j->n_files);
     }
-    if (j->o->merge) {
-        for (uint64_t i = 0; i < j->n_tensors; i++)
-            j->tensors[i].file = 0;
-        j->n_files = 1;
-    } else {
-        cut_shards(j);
-    }
-    j->files = xcalloc(j->n_files, sizeof *j->files);
-    for (uint32_t f = 0; f < j->n_files; f++)
-        j->files[f] = j->n_files == 1 ? xstrdup(HF_WEIGHTS_NAME)
-                                      : xasprintf("model-%05u-of-%05u.safetensors", f + 1, j->n_files);
 }
 
 static bool needs_index(const struct job *j)
 {
-    return j->n_files > 1 || strcmp(j->files[0], HF_WEIGHTS_NAME) != 0 || (j->c->has_index && !j->o->merge);
+    if (j->n_files != 1 || (j->in->has_index && !j->c->opts.merge))
+        return true;
+    const struct cut_tensor *only = &j->c->tensors[0];
+    return strcmp(j->files[only->file], HF_WEIGHTS_NAME) != 0;
 }
 
 /* ---- the weights ---- */
 
-/* The headers' entries of tensors [first, end); names and all in one block each, freed by the caller. */
-static struct hf_tensor *entries(const struct job *j, uint64_t first, uint64_t end, struct buf *names)
+static void put_header(struct buf *b, const struct job *j, uint32_t f)
 {
-    struct hf_tensor *t = xcalloc(end > first ? end - first : 1, sizeof *t);
-    for (uint64_t i = first; i < end; i++) {
-        const struct view_tensor *x = source(j, i);
-        struct hf_tensor *y = &t[i - first];
-        *y = j->c->tensors[j->tensors[i].x];
-        for (uint32_t d = 0; d < x->n_dims; d++)
-            y->dims[d] = plan_dim(j->v, x, d, j->p->n_keep);
-        y->bytes = plan_bytes(j->p, j->v, x);
-        plan_name(j->p, j->v, x, names);
-        buf_char(names, 0);
+    const struct cut_file *file = &j->c->files[f];
+    const struct cut_tensor *t = &j->c->tensors[file->first];
+    struct st_header h;
+    st_header_begin(&h, b, j->in->files[t->from->file].metadata);
+    for (uint64_t i = 0; i < file->n; i++) {
+        struct hf_tensor y = j->in->tensors[t[i].from - j->v->tensors];
+        y.name = t[i].name;
+        y.bytes = t[i].bytes;
+        for (uint32_t d = 0; d < y.n_dims; d++)
+            y.dims[d] = cut_dim(j->c, &t[i], d);
+        st_header_add(&h, &y);
     }
-    const char *name = names->s; /* now that the text does not move any more */
-    for (uint64_t i = 0; i < end - first; i++) {
-        t[i].name = name;
-        name += strlen(name) + 1;
-    }
-    return t;
-}
-
-static void put_header(struct buf *b, const struct job *j, uint64_t first, uint64_t end)
-{
-    struct buf names = {0};
-    struct hf_tensor *t = entries(j, first, end, &names);
-    const struct hf_tensor **list = xcalloc(end > first ? end - first : 1, sizeof *list);
-    for (uint64_t i = 0; i < end - first; i++)
-        list[i] = &t[i];
-    uint32_t from = end > first ? source(j, first)->file : 0;
-    st_put_header(b, list, end - first, j->c->files[from].metadata);
-    free(list);
-    free(t);
-    buf_clear(&names);
+    st_header_end(&h);
 }
 
 /* Neighbours that stay whole are one range of bytes. */
-static bool copy_data(struct job *j, struct out *out, uint64_t first, uint64_t end, struct err *e)
+static bool copy_data(struct job *j, struct out *out, const struct cut_file *file, struct err *e)
 {
-    for (uint64_t i = first, k; i < end; i = k) {
-        const struct view_tensor *x = source(j, i);
-        uint64_t n = x->bytes;
-        k = i + 1;
-        if (x->axis >= 0) {
-            if (!prune_copy(out, j->v, j->p, x, &j->progress, j->done, e))
+    const struct cut_tensor *t = &j->c->tensors[file->first], *end = t + file->n;
+    for (const struct cut_tensor *next; t < end; t = next) {
+        const struct view_tensor *x = t->from;
+        uint64_t n = t->bytes;
+        next = t + 1;
+        if (t->layer) {
+            if (!prune_copy(out, j->c, t, &j->progress, &j->done, e))
                 return err_ctx(e, "tensor '%s'", x->name);
-            n = plan_bytes(j->p, j->v, x);
-        } else {
-            for (; k < end && n < (64u << 20); k++) {
-                const struct view_tensor *y = source(j, k);
-                if (y->axis >= 0 || y->file != x->file || y->off != x->off + n)
-                    break;
-                n += y->bytes;
-            }
-            if (!out_copy(out, view_fd(j->v, x), x->off, n, e))
-                return err_ctx(e, "tensor '%s'", x->name);
+            continue;
         }
+        for (; next < end && n < (64u << 20); next++) {
+            const struct view_tensor *y = next->from;
+            if (next->layer || y->file != x->file || y->off != x->off + n)
+                break;
+            n += y->bytes;
+        }
+        if (!out_copy(out, view_fd(j->v, x), x->off, n, e))
+            return err_ctx(e, "tensor '%s'", x->name);
         progress_set(&j->progress, j->done += n);
     }
     return true;
 }
 
-static uint64_t end_of_file(const struct job *j, uint64_t first)
+static bool write_file(struct job *j, uint32_t f, struct err *e)
 {
-    uint64_t end = first;
-    while (end < j->n_tensors && j->tensors[end].file == j->tensors[first].file)
-        end++;
-    return end;
-}
-
-static bool write_file(struct job *j, uint64_t first, uint64_t end, struct err *e)
-{
-    uint32_t f = j->tensors[first].file;
     struct out *out = &j->outs[f];
     char *path = path_join(j->dir.part, j->files[f]);
     struct buf h = {0};
-    put_header(&h, j, first, end);
+    put_header(&h, j, f);
     bool ok = out_open(out, path, false, e) && out_write(out, h.s, h.n, e);
     buf_clear(&h);
     free(path);
-    ok = ok && copy_data(j, out, first, end, e);
+    ok = ok && copy_data(j, out, &j->c->files[f], e);
     if (ok)
         out_end(out);
     return ok;
@@ -249,16 +153,15 @@ static bool write_file(struct job *j, uint64_t first, uint64_t end, struct err *
 static bool write_weights(struct job *j, struct err *e)
 {
     bool ok = true;
-    j->outs = xcalloc(j->n_files ? j->n_files : 1, sizeof *j->outs);
-    for (uint32_t f = 0; f < j->n_files; f++)
+    uint32_t n = j->c->n_files;
+    j->outs = xcalloc(n ? n : 1, sizeof *j->outs);
+    for (uint32_t f = 0; f < n; f++)
         j->outs[f].fd = -1;
-    for (uint64_t first = 0, end; ok && first < j->n_tensors; first = end) {
-        end = end_of_file(j, first);
-        ok = write_file(j, first, end, e);
-    }
-    for (uint32_t f = 0; ok && f < j->n_files; f++)
-        ok = out_commit(&j->outs[f], e);
-    for (uint32_t f = 0; f < j->n_files; f++)
+    for (uint32_t f = 0; ok && f < n; f++)
+        ok = !j->files[f] || write_file(j, f, e);
+    for (uint32_t f = 0; ok && f < n; f++)
+        ok = !j->files[f] || out_commit(&j->outs[f], e);
+    for (uint32_t f = 0; f < n; f++)
         out_abort(&j->outs[f]);
     free(j->outs);
     return ok;
@@ -266,20 +169,12 @@ static bool write_weights(struct job *j, struct err *e)
 
 static void put_index(struct buf *b, const struct job *j)
 {
-    struct buf names = {0};
-    struct hf_index_entry *map = xcalloc(j->n_tensors + 1, sizeof *map);
-    for (uint64_t i = 0; i < j->n_tensors; i++) {
-        plan_name(j->p, j->v, source(j, i), &names);
-        buf_char(&names, 0);
-    }
-    const char *name = names.s;
-    for (uint64_t i = 0; i < j->n_tensors; i++) {
-        map[i] = (struct hf_index_entry){name, j->files[j->tensors[i].file]};
-        name += strlen(name) + 1;
-    }
-    hf_put_index(b, j->c->index_metadata, j->data_bytes, j->n_elements, map, j->n_tensors);
+    const struct cut *c = j->c;
+    struct hf_index_entry *map = xcalloc(c->n_tensors + 1, sizeof *map);
+    for (uint64_t i = 0; i < c->n_tensors; i++)
+        map[i] = (struct hf_index_entry){c->tensors[i].name, j->files[c->tensors[i].file]};
+    hf_put_index(b, j->in->index_metadata, c->bytes, c->n_elements, map, c->n_tensors);
     free(map);
-    buf_clear(&names);
 }
 
 /* ---- the other files ---- */
@@ -292,31 +187,25 @@ static bool put_text(const struct job *j, const char *name, const struct buf *b,
     return ok;
 }
 
-struct pruning {
-    const struct view *v;
-    const struct plan *p;
-};
-
 static const uint32_t *keep_of(void *ctx, int64_t layer)
 {
-    const struct pruning *x = ctx;
-    int i = layer < 0           ? (int)x->v->n_layers - 1
-            : layer > INT32_MAX ? -1
-                                : view_plan_layer(x->v, (int32_t)layer);
-    return i < 0 ? NULL : x->p->layers[i].keep;
+    const struct cut *c = ctx;
+    if (layer < 0) /* MTP blocks, in the files or not */
+        layer = c->view->layers[c->view->n_layers - 1].il;
+    return layer < c->view->n_blocks ? c->blocks[layer].keep : NULL;
 }
 
-bool prune_edit_json(const struct view *v, const struct plan *p, const struct hf_json *json, bool config,
-                     bool drop_mtp, struct buf *out, struct err *e)
+/* The text of a JSON file as the cut changes it. */
+static bool edit_text(const struct job *j, uint32_t file, struct buf *out, struct err *e)
 {
-    struct pruning x = {v, p};
-    struct hf_edit_plan plan = {.n_experts = v->shape.n_experts,
-                                .n_keep = p->n_keep,
-                                .n_layers = v->n_blocks - v->n_mtp,
+    const struct cut *c = j->c;
+    struct hf_edit_plan plan = {.n_experts = c->view->shape.n_experts,
+                                .n_keep = c->n_keep,
+                                .n_layers = c->view->n_blocks - c->view->n_mtp,
                                 .keep = keep_of,
-                                .ctx = &x,
-                                .drop_mtp = drop_mtp};
-    return hf_edit_config(&json->doc, &plan, config, out, e);
+                                .ctx = (void *)c,
+                                .drop_mtp = c->opts.drop_mtp};
+    return hf_edit_config(&j->in->json[file].doc, &plan, file == HF_CONFIG, out, e);
 }
 
 /* num_experts and n_experts beside the key that states the count, for loaders that look for those names. */
@@ -351,13 +240,13 @@ static bool add_count_aliases(const struct buf *text, uint32_t n_keep, struct bu
  * gigabytes. */
 static bool edit_json(struct job *j, struct err *e)
 {
-    const struct hf_checkpoint *c = j->c;
+    const struct hf_checkpoint *c = j->in;
     for (uint32_t i = 0; i < HF_N_JSON; i++) {
         bool config = i == HF_CONFIG;
         struct buf plain = {0}, *to = config && j->o->count_aliases ? &plain : &j->json[i];
-        bool ok = !c->json[i].text || prune_edit_json(j->v, j->p, &c->json[i], config, j->o->drop_mtp, to, e);
+        bool ok = !c->json[i].text || edit_text(j, i, to, e);
         if (ok && to == &plain)
-            ok = add_count_aliases(&plain, j->p->n_keep, &j->json[i], e);
+            ok = add_count_aliases(&plain, j->c->n_keep, &j->json[i], e);
         buf_clear(&plain);
         if (!ok)
             return err_ctx(e, "%s", hf_files_at(i)->name) || err_ctx(e, "%s", j->v->path);
@@ -396,7 +285,7 @@ static bool is_weights(const char *name)
 /* What the job writes itself. */
 static bool is_ours(const struct job *j, const char *name)
 {
-    const struct hf_checkpoint *c = j->c;
+    const struct hf_checkpoint *c = j->in;
     for (uint32_t f = 0; f < c->n_files; f++)
         if (!strcmp(name, c->files[f].name))
             return true;
@@ -473,19 +362,19 @@ static bool write_provenance(const struct job *j, struct err *e)
 {
     char hex[65];
     json_t *o = json_object(), *s = view_identity(j->v);
-    sha256_bytes(j->c->json[HF_CONFIG].text, j->c->json[HF_CONFIG].n, hex);
+    sha256_bytes(j->in->json[HF_CONFIG].text, j->in->json[HF_CONFIG].n, hex);
     json_object_set_new(s, "config_sha256", json_string(hex));
     json_object_set_new(s, "bytes", json_integer((json_int_t)j->v->bytes));
     json_object_set_new(o, "schema", json_string("reap.provenance/1"));
     json_object_set_new(o, "version", json_string(REAP_VERSION));
     json_object_set_new(o, "source", s);
-    json_object_set_new(o, "n_keep", json_integer(j->p->n_keep));
-    json_object_set_new(o, "bytes", json_integer((json_int_t)j->data_bytes));
+    json_object_set_new(o, "n_keep", json_integer(j->c->n_keep));
+    json_object_set_new(o, "bytes", json_integer((json_int_t)j->c->bytes));
     json_object_set_new(o, "mtp",
-                        json_string(!j->v->n_mtp     ? "none"
-                                    : j->o->drop_mtp ? "dropped"
-                                                     : "pruned with the plan of the last layer"));
-    json_object_set(o, "plan", j->p->doc);
+                        json_string(!j->v->n_mtp          ? "none"
+                                    : j->c->opts.drop_mtp ? "dropped"
+                                                          : "pruned with the plan of the last layer"));
+    json_object_set(o, "plan", j->c->plan->doc);
     char *path = path_join(j->dir.part, PRUNE_OURS);
     bool ok = json_write(path, o, false, e);
     free(path);
@@ -498,18 +387,18 @@ static bool write_card(const struct job *j, struct err *e)
     char *path = path_join(j->v->path, HF_CARD_NAME),
          *id = j->o->base_model ? xstrdup(j->o->base_model) : card_hub_id(j->v->path);
     struct buf old = {0}, b = {0};
-    json_t *source = json_array_get(json_object_get(j->p->doc, "sources"), 0);
+    json_t *source = json_array_get(json_object_get(j->c->plan->doc, "sources"), 0);
     struct card_facts f = {.n_experts = j->v->shape.n_experts,
-                           .n_keep = j->p->n_keep,
+                           .n_keep = j->c->n_keep,
                            .n_moe_layers = j->v->n_layers,
                            .source = j->v->name,
                            .base_id = id,
                            .bytes_before = j->v->bytes,
-                           .bytes_after = j->data_bytes,
+                           .bytes_after = j->c->bytes,
                            .calibration = json_object_get(source, "calibration"),
-                           .plan = j->p->doc,
+                           .plan = j->c->plan->doc,
                            .mtp = !j->v->n_mtp ? NULL
-                                  : j->o->drop_mtp
+                                  : j->c->opts.drop_mtp
                                       ? "Its MTP layers were left out."
                                       : "Its MTP layers were pruned with the plan of the last layer."};
     bool ok = !file_exists(path) || file_read_all(path, MAX_README, &old, e);
@@ -526,18 +415,18 @@ static bool write_card(const struct job *j, struct err *e)
 
 /* ---- all of it ---- */
 
+/* A header is made again when it is written: to hold those of all files would cost more than making them. */
 static bool measure(struct job *j, struct err *e)
 {
-    for (uint32_t f = 0; f < j->v->n_files; f++)
-        j->r->bytes_in += j->v->files[f].size;
-    for (uint64_t first = 0, end; first < j->n_tensors; first = end) {
-        struct buf h = {0};
-        end = end_of_file(j, first);
-        put_header(&h, j, first, end);
+    struct buf h = {0};
+    for (uint32_t f = 0; f < j->c->n_files; f++) {
+        h.n = 0;
+        if (j->files[f])
+            put_header(&h, j, f);
         j->r->bytes_out += h.n;
-        buf_clear(&h);
     }
-    j->r->bytes_out += j->data_bytes;
+    buf_clear(&h);
+    j->r->bytes_out += j->c->bytes;
     return edit_json(j, e);
 }
 
@@ -560,28 +449,30 @@ static bool check_output(const char *path, bool force, struct err *e)
     return out_dir_check(path, PRUNE_OURS, force, e);
 }
 
-static bool write_model(struct view *v, const struct plan *p, const struct prune_opts *o,
-                        struct prune_result *r, struct err *e)
+static bool write_folder(struct job *j, struct err *e)
 {
-    struct job j = {.v = v, .c = view_hf(v), .p = p, .o = o, .r = r, .dir = {.fd = -1}};
-    choose_tensors(&j);
-    choose_files(&j);
-    bool ok = measure(&j, e) && view_check_output(v, r->files[0], e) &&
-              check_output(r->files[0], o->force, e) && file_check_space(r->files[0], r->bytes_out, e);
-    if (ok && !o->dry_run) {
-        double start = now_secs();
-        progress_start(&j.progress, "pruning", "bytes", j.data_bytes, 0);
-        ok = out_dir_open(&j.dir, r->files[0], PRUNE_OURS, o->force, e) && write_all(&j, e);
-        progress_end(&j.progress);
-        out_dir_abort(&j.dir);
-        r->secs = now_secs() - start;
-    }
-    for (uint32_t f = 0; f < j.n_files; f++)
+    double start = now_secs();
+    progress_start(&j->progress, "pruning", "bytes", j->c->bytes, 0);
+    bool ok = out_dir_open(&j->dir, j->r->files[0], PRUNE_OURS, j->o->force, e) && write_all(j, e);
+    progress_end(&j->progress);
+    out_dir_abort(&j->dir);
+    j->r->secs = now_secs() - start;
+    return ok;
+}
+
+static bool write_model(const struct cut *c, const struct prune_opts *o, struct prune_result *r,
+                        struct err *e)
+{
+    struct job j = {.c = c, .v = c->view, .in = view_hf(c->view), .o = o, .r = r, .dir = {.fd = -1}};
+    name_files(&j);
+    bool ok = measure(&j, e) && view_check_output(j.v, r->files[0], e) &&
+              check_output(r->files[0], o->force, e) && file_check_space(r->files[0], r->bytes_out, e) &&
+              (o->dry_run || write_folder(&j, e));
+    for (uint32_t f = 0; f < c->n_files; f++)
         free(j.files[f]);
-    for (uint32_t i = 0; i < HF_N_JSON; i++)
+    for (int i = 0; i < HF_N_JSON; i++)
         buf_clear(&j.json[i]);
     free(j.files);
-    free(j.tensors);
     return ok;
 }
 

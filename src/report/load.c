@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "model/cut.h"
 #include "report/page_part.h"
 #include "stats/summary.h"
 
@@ -200,7 +201,7 @@ static bool check_model(struct page *p, struct err *e)
     if (p->plan) {
         if (!plan_check(p->plan, p->view, p->o->plan, p->o->force, e))
             return false;
-        p->bytes_after = view_bytes_kept(p->view, p->plan->n_keep);
+        p->bytes_after = cut_bytes_at(p->view, p->plan->n_keep);
     }
     p->bytes_before = p->view->bytes;
     if (p->stats && !view_match(p->view, p->stats->model, p->o->stats, e)) {

@@ -7,6 +7,7 @@
 #include "base/sig.h"
 #include "base/text.h"
 #include "convert/load.h"
+#include "model/cut.h"
 #include "plan/make.h"
 
 #include <math.h>
@@ -60,7 +61,7 @@ static bool add_point(struct job *j, struct stats *s, const struct criterion *c,
         return true;
     }
     r->points[r->n_points++] = (struct sweep_point){
-        .criterion = c, .ratio = ratio, .plan = p, .bytes = view_bytes_kept(r->view, p->n_keep)};
+        .criterion = c, .ratio = ratio, .plan = p, .bytes = cut_bytes_at(r->view, p->n_keep)};
     return true;
 }
 

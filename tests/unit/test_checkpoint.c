@@ -302,10 +302,13 @@ static void written_header(void **state)
     struct hf_tensor a = {.name = "a\"\\\xc3\xa4", .dtype = hf_dtype_find("F32"), .n_dims = 2, .bytes = 8};
     a.dims[0] = 1, a.dims[1] = 2;
     struct hf_tensor s = {.name = "ss", .dtype = hf_dtype_find("U8"), .bytes = 1};
-    const struct hf_tensor *list[] = {&a, &s};
+    struct st_header w;
     struct buf b = {0};
     buf_str(&b, "before"); /* is left alone and does not count for the padding */
-    st_put_header(&b, list, 2, "{\"format\":\"pt\"}");
+    st_header_begin(&w, &b, "{\"format\":\"pt\"}");
+    st_header_add(&w, &a);
+    st_header_add(&w, &s);
+    st_header_end(&w);
     static const char expected[] =
         "{\"__metadata__\":{\"format\":\"pt\"},\"a\\\"\\\\\xc3\xa4\":{\"dtype\":\"F32\",\"shape\":[1,2],"
         "\"data_offsets\":[0,8]},\"ss\":{\"dtype\":\"U8\",\"shape\":[],\"data_offsets\":[8,9]}}";
@@ -331,11 +334,13 @@ static void written_header(void **state)
     done(&h);
     buf_clear(&b);
 
-    st_put_header(&b, NULL, 0, NULL);
+    st_header_begin(&w, &b, NULL);
+    st_header_end(&w);
     assert_int_equal(b.n, 16);
     assert_memory_equal(b.s, "\x08\0\0\0\0\0\0\0{}      ", 16);
     buf_clear(&b);
-    st_put_header(&b, NULL, 0, "{}");
+    st_header_begin(&w, &b, "{}");
+    st_header_end(&w);
     assert_memory_equal(b.s + 8, "{\"__metadata__\":{}}", 19);
     buf_clear(&b);
 }

@@ -157,7 +157,11 @@ static const char *make(const char *family, const struct edit *edits, const stru
     for (const struct edit *x = edits; x && (x->tensor || x->from); x++)
         if (!x->tensor)
             replace(&config, x->from, x->to);
-    st_put_header(&head, order, n, NULL);
+    struct st_header header;
+    st_header_begin(&header, &head, NULL);
+    for (uint64_t i = 0; i < n; i++)
+        st_header_add(&header, order[i]);
+    st_header_end(&header);
     buf_add(&head, data.s, data.n);
     put_bytes("checkpoint/model.safetensors", head.s, head.n);
     put_bytes("checkpoint/config.json", config.s, config.n);

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "families.h"
 #include "gguf/gguf_file.h"
+#include "model/cut.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -348,7 +349,7 @@ static void check_verify(const struct family_case *f, const char *path, bool dam
         check_clean(&p); /* all changes were taken back */
     }
     assert_string_not_equal(p.parent->router_hash, p.pruned->router_hash);
-    assert_int_equal(p.pruned->bytes, view_bytes_kept(p.parent, p.plan->n_keep));
+    assert_int_equal(p.pruned->bytes, cut_bytes_at(p.parent, p.plan->n_keep));
     close(p.fd);
     plan_free(p.plan);
     view_free(p.parent);

@@ -160,7 +160,6 @@ static void put_weights(const char *folder, const char *prefix, const char *list
     assert_non_null(c);
     uint64_t n = c->n_tensors + (more ? 1 : 0);
     struct hf_tensor *t = xcalloc(n, sizeof *t);
-    const struct hf_tensor **all = xcalloc(n, sizeof *all);
     struct buf b = {0};
     for (uint64_t i = 0; i < n; i++) {
         t[i] = c->tensors[i < c->n_tensors ? i : 0];
@@ -169,9 +168,12 @@ static void put_weights(const char *folder, const char *prefix, const char *list
         t[i].name = i == c->n_tensors ? more
                     : !prefix         ? t[i].name
                                       : xasprintf("%s%s%s", prefix, layers ? list : "", rest + layers);
-        all[i] = &t[i];
     }
-    st_put_header(&b, all, n, NULL);
+    struct st_header header;
+    st_header_begin(&header, &b, NULL);
+    for (uint64_t i = 0; i < n; i++)
+        st_header_add(&header, &t[i]);
+    st_header_end(&header);
     for (uint64_t i = 0; i < n; i++) {
         char *p = malloc(t[i].bytes);
         assert_true(p && file_pread(c->files[t[i].file].fd, p, t[i].bytes, t[i].off, &e));
@@ -183,7 +185,6 @@ static void put_weights(const char *folder, const char *prefix, const char *list
     put_bytes("m/model.safetensors", b.s, b.n);
     buf_clear(&b);
     free(t);
-    free((void *)all);
     hf_free(c);
 }
 

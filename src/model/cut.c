@@ -1,0 +1,241 @@
+/* cut.c - see cut.h. */
+#include "model/cut.h"
+#include "base/mem.h"
+
+#include <string.h>
+
+/* ---- which experts stay ---- */
+
+static void make_runs(struct cut_layer *l, const uint32_t *keep, uint32_t n_keep)
+{
+    l->keep = keep;
+    for (uint32_t i = 0; i < n_keep; i++)
+        l->n_runs += !i || keep[i] != keep[i - 1] + 1;
+    l->runs = xcalloc(l->n_runs, sizeof *l->runs);
+    struct cut_run *r = l->runs - 1;
+    for (uint32_t i = 0; i < n_keep; i++) {
+        if (!i || keep[i] != keep[i - 1] + 1)
+            *++r = (struct cut_run){keep[i], 0};
+        r->n++;
+    }
+}
+
+static void make_blocks(struct cut *c, const struct plan *p)
+{
+    const struct view *v = c->view;
+    c->blocks = xcalloc(v->n_blocks, sizeof *c->blocks);
+    for (uint32_t i = 0; i < v->n_layers; i++)
+        make_runs(&c->blocks[v->layers[i].il], p->layers[i].keep, c->n_keep);
+    for (uint32_t il = v->n_blocks - v->n_mtp; il < v->n_blocks; il++)
+        c->blocks[il] = c->blocks[v->layers[v->n_layers - 1].il];
+}
+
+/* An expert's new number; -1: it goes. */
+static int64_t number_of(const struct cut *c, const struct cut_layer *l, uint32_t expert)
+{
+    uint32_t at = 0, end = c->n_keep;
+    while (at < end) {
+        uint32_t mid = at + (end - at) / 2;
+        if (l->keep[mid] < expert)
+            at = mid + 1;
+        else
+            end = mid;
+    }
+    return at < c->n_keep && l->keep[at] == expert ? (int64_t)at : -1;
+}
+
+/* ---- which tensors go out ---- */
+
+/* The block of a tensor with experts; NULL with *e set if it cannot be cut. */
+static const struct cut_layer *block_of(const struct cut *c, const struct view_tensor *x, struct err *e)
+{
+    const struct cut_layer *l = x->layer < 0 ? NULL : &c->blocks[x->layer];
+    uint32_t n = c->view->shape.n_experts;
+    if (!l || !l->keep) {
+        err_set(e, ERR_INPUT, "tensor '%s' is cut with the experts of its block, but block %d has none",
+                x->name, x->layer);
+        return NULL;
+    }
+    if (x->axis >= 0 && x->bytes % n) {
+        err_set(e, ERR_INPUT, "tensor '%s': its %llu bytes cannot be divided among %u experts", x->name,
+                (unsigned long long)x->bytes, n);
+        return NULL;
+    }
+    return l;
+}
+
+static void add(struct cut *c, const struct view_tensor *x, const struct cut_layer *l)
+{
+    struct cut_tensor *t = &c->tensors[c->n_tensors++];
+    uint32_t n = c->view->shape.n_experts;
+    *t = (struct cut_tensor){.from = x, .name = x->name, .bytes = x->bytes, .file = x->file};
+    uint64_t elements = x->n_elements;
+    if (x->axis >= 0) {
+        t->layer = l;
+        t->bytes = x->bytes / n * c->n_keep;
+        elements = x->n_elements / n * c->n_keep;
+    }
+    c->bytes += t->bytes;
+    c->n_elements += elements;
+    ++*(x->axis >= 0 ? &c->n_cut : &c->n_same);
+}
+
+static bool choose(struct cut *c, const struct cut_opts *o, struct err *e)
+{
+    const struct view *v = c->view;
+    if (!(c->tensors = mem_try(v->n_tensors, sizeof *c->tensors, "the tensors of a cut", e)))
+        return false;
+    for (uint64_t i = 0; i < v->n_tensors; i++) {
+        const struct view_tensor *x = &v->tensors[i];
+        const struct cut_layer *l = NULL;
+        bool gone = x->mtp && o->drop_mtp;
+        if (!gone && view_has_experts(x)) {
+            if (!(l = block_of(c, x, e)))
+                return false;
+            gone = x->expert >= 0 && number_of(c, l, (uint32_t)x->expert) < 0;
+        }
+        if (gone)
+            c->n_gone++;
+        else
+            add(c, x, l);
+    }
+    return true;
+}
+
+/* ---- what they are called ---- */
+
+static int64_t new_number(const struct cut *c, const struct view_tensor *x)
+{
+    return x->expert < 0 ? -1 : number_of(c, &c->blocks[x->layer], (uint32_t)x->expert);
+}
+
+/* Experts that stay are counted anew. A new number is no longer than the old one, which bounds the memory. */
+static bool name(struct cut *c, struct err *e)
+{
+    uint64_t n = 0;
+    for (uint64_t i = 0; i < c->n_tensors; i++) {
+        const struct view_tensor *x = c->tensors[i].from;
+        if (new_number(c, x) != x->expert)
+            n += strlen(x->name) + 1;
+    }
+    char *at = c->names = mem_try(n, 1, "the names of a cut", e);
+    if (!at)
+        return false;
+    for (uint64_t i = 0; i < c->n_tensors; i++) {
+        const struct view_tensor *x = c->tensors[i].from;
+        int64_t number = new_number(c, x);
+        if (number == x->expert)
+            continue;
+        const char *rest = x->name + x->number;
+        rest += strspn(rest, "0123456789");
+        c->tensors[i].name = at;
+        at += sprintf(at, "%.*s%lld%s", (int)x->number, x->name, (long long)number, rest) + 1;
+    }
+    return true;
+}
+
+/* ---- which files they go into ---- */
+
+static void cut_shards(struct cut *c, uint64_t max)
+{
+    uint64_t in_file = 0;
+    uint32_t file = 0;
+    for (uint64_t i = 0; i < c->n_tensors; i++) {
+        uint64_t n = c->tensors[i].bytes;
+        if (in_file && (n > max || in_file > max - n)) {
+            file++;
+            in_file = 0;
+        }
+        in_file += n;
+        c->tensors[i].file = file;
+    }
+    c->n_files = file + 1;
+}
+
+static void divide(struct cut *c, const struct cut_opts *o)
+{
+    c->n_files = c->view->n_files;
+    if (o->max_shard)
+        cut_shards(c, o->max_shard);
+    if (o->merge)
+        c->n_files = 1;
+    c->files = xcalloc(c->n_files ? c->n_files : 1, sizeof *c->files);
+    for (uint64_t i = 0; i < c->n_tensors; i++) {
+        struct cut_tensor *t = &c->tensors[i];
+        if (o->merge)
+            t->file = 0;
+        c->files[t->file].n++;
+        c->files[t->file].bytes += t->bytes;
+    }
+    for (uint32_t f = 1; f < c->n_files; f++)
+        c->files[f].first = c->files[f - 1].first + c->files[f - 1].n;
+}
+
+/* ---- all of it ---- */
+
+static bool check_opts(const struct view *v, const struct cut_opts *o, struct err *e)
+{
+    if (o->drop_mtp && !v->n_mtp)
+        return err_set(e, ERR_INPUT, "%s: has no blocks that predict further tokens (MTP), nothing to drop",
+                       v->path);
+    return !o->merge || !o->max_shard ||
+           err_set(e, ERR_INPUT, "--merge and --max-shard-size exclude each other");
+}
+
+struct cut *cut_make(const struct view *v, const struct plan *p, const struct cut_opts *o, struct err *e)
+{
+    if (!check_opts(v, o, e) || !view_check_prunable(v, e) || !plan_fits(p, v, e))
+        return NULL;
+    struct cut *c = xcalloc(1, sizeof *c);
+    c->view = v;
+    c->plan = p;
+    c->opts = *o;
+    c->n_keep = p->n_keep;
+    make_blocks(c, p);
+    if (choose(c, o, e) && name(c, e)) {
+        divide(c, o);
+        return c;
+    }
+    err_ctx(e, "%s", v->path);
+    cut_free(c);
+    return NULL;
+}
+
+void cut_free(struct cut *c)
+{
+    if (!c)
+        return;
+    for (uint32_t i = 0; i < c->view->n_layers; i++) /* MTP blocks share those of the last */
+        free(c->blocks[c->view->layers[i].il].runs);
+    free(c->blocks);
+    free(c->tensors);
+    free(c->files);
+    free(c->names);
+    free(c);
+}
+
+uint64_t cut_dim(const struct cut *c, const struct cut_tensor *t, uint32_t d)
+{
+    const struct view_tensor *x = t->from;
+    return (int32_t)d == x->axis ? x->dims[d] / c->view->shape.n_experts * c->n_keep : x->dims[d];
+}
+
+uint32_t cut_n_ranges(const struct cut_tensor *t)
+{
+    return t->layer ? t->layer->n_runs : 1;
+}
+
+struct cut_range cut_range(const struct cut *c, const struct cut_tensor *t, uint32_t i)
+{
+    const struct view_tensor *x = t->from;
+    if (!t->layer)
+        return (struct cut_range){x->off, x->bytes};
+    const struct cut_run *r = &t->layer->runs[i];
+    uint64_t slice = x->bytes / c->view->shape.n_experts;
+    return (struct cut_range){x->off + r->first * slice, r->n * slice};
+}
+
+uint64_t cut_bytes_at(const struct view *v, uint32_t n_keep)
+{
+    return v->bytes - v->expert_bytes + v->expert_bytes / v->shape.n_experts * n_keep;
+}
