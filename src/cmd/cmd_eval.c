@@ -204,14 +204,14 @@ static bool compare_text(const struct models *m, const char *path, uint32_t n_ct
     return ok;
 }
 
-static bool score_text(const struct models *m, const char *path, uint32_t n_ctx, struct result *r,
-                       struct err *e)
+static bool score_texts(const struct models *m, uint32_t n_ctx, struct result *r, struct err *e)
 {
-    struct eval_score s;
-    if (!eval_text(m->g, path, n_ctx, &s, e))
-        return false;
-    note(r, path_base(path), &s, NULL);
-    return true;
+    struct eval_score *s = xcalloc(texts.n, sizeof *s), total;
+    bool ok = eval_texts(m->g, texts.v, texts.n, n_ctx, s, &total, e);
+    for (uint32_t i = 0; ok && i < texts.n; i++)
+        note(r, path_base(texts.v[i]), &s[i], NULL);
+    free(s);
+    return ok;
 }
 
 static bool score_samples(const struct models *m, const struct corpus_opts *co, struct result *r,
@@ -233,8 +233,10 @@ static bool evaluate(const struct models *m, const struct corpus_opts *co, struc
     uint32_t n_ctx = ctx ? (uint32_t)ctx : TEXT_CTX;
     if (!m->compare && m->plan && !eval_mask(m->g, m->v, m->plan, e))
         return false;
-    for (uint32_t i = 0; i < texts.n; i++)
-        if (!(m->compare ? compare_text : score_text)(m, texts.v[i], n_ctx, r, e))
+    if (!m->compare && !score_texts(m, n_ctx, r, e))
+        return false;
+    for (uint32_t i = 0; m->compare && i < texts.n; i++)
+        if (!compare_text(m, texts.v[i], n_ctx, r, e))
             return false;
     return !co->n_specs || score_samples(m, co, r, e);
 }

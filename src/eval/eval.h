@@ -25,6 +25,9 @@ void eval_add(struct eval_score *t, const struct eval_score *s);
 /* The whole file: identity of the model (stolen), texts (borrowed), their total. New reference. */
 json_t *eval_report(json_t *identity, json_t *texts, const struct eval_score *total);
 
+/* Each of n texts, and all of them. */
+bool eval_texts(struct engine *g, const char *const *paths, uint32_t n, uint32_t n_ctx,
+                struct eval_score *scores, struct eval_score *total, struct err *e);
 bool eval_text(struct engine *g, const char *path, uint32_t n_ctx, struct eval_score *s, struct err *e);
 
 /* n_ctx 0: as long as the longest sample (at most the context that the model was trained for). logprobs:

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "report/page_part.h"
+#include "results/run.h"
 
 #include <math.h>
 #include <string.h>
@@ -196,9 +197,12 @@ bool report_work(const char *dir, const struct report_opts *o, const char *out, 
     struct {
         const char *name, **to;
         char *path;
-    } files[] = {{"stats.json", &x.stats, NULL},           {"plan.json", &x.plan, NULL},
-                 {"eval-before.json", &x.eval_base, NULL}, {"eval-after.json", &x.eval_after, NULL},
-                 {"sweep.json", &x.sweep, NULL},           {"run.json", &x.run, NULL}};
+    } files[] = {{run_file_names[RUN_STATS], &x.stats, NULL},
+                 {run_file_names[RUN_PLAN], &x.plan, NULL},
+                 {run_file_names[RUN_EVAL_BEFORE], &x.eval_base, NULL},
+                 {run_file_names[RUN_EVAL_AFTER], &x.eval_after, NULL},
+                 {"sweep.json", &x.sweep, NULL}, /* put there by hand */
+                 {run_file_names[RUN_RECORD], &x.run, NULL}};
     const size_t n = sizeof files / sizeof *files;
     if (!file_is_dir(dir))
         return err_set(e, ERR_INPUT, "'%s' is not a folder of reap run", dir);

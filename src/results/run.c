@@ -8,6 +8,18 @@
 
 #define SCHEMA "reap.run/1"
 
+const char *const run_file_names[N_RUN_FILES] = {
+    [RUN_STATS] = "stats.json",
+    [RUN_PLAN] = "plan.json",
+    [RUN_RECORD] = "run.json",
+    [RUN_EVAL_BEFORE] = "eval-before.json",
+    [RUN_EVAL_AFTER] = "eval-after.json",
+    [RUN_ANSWERS_BEFORE] = "answers-before.json",
+    [RUN_ANSWERS_AFTER] = "answers-after.json",
+    [RUN_COMPARE] = "compare.json",
+    [RUN_REPORT] = "report.html",
+};
+
 static void step_clear(struct run_step *s)
 {
     free(s->name);

@@ -5,6 +5,21 @@
 #include "base/err.h"
 #include <stdint.h>
 
+/* What lies in the folder of a run. */
+enum run_file {
+    RUN_STATS,
+    RUN_PLAN,
+    RUN_RECORD, /* the file of this header */
+    RUN_EVAL_BEFORE,
+    RUN_EVAL_AFTER,
+    RUN_ANSWERS_BEFORE,
+    RUN_ANSWERS_AFTER,
+    RUN_COMPARE,
+    RUN_REPORT,
+    N_RUN_FILES
+};
+extern const char *const run_file_names[N_RUN_FILES];
+
 struct run_step {
     char *name;
     char *key;     /* hash over all that the step depends on; NULL: it is not done */

@@ -33,7 +33,8 @@ declare -A may=(
     [tokenizer]='family gguf hf'
     [serve]='results'
     [report]='model results stats'
-    [cmd]='convert corpus engine eval family gguf hf import model plan profile prune report results serve stats sweep'
+    [run]='convert corpus engine eval model plan profile prune report results serve'
+    [cmd]='convert corpus engine eval family gguf hf import model plan profile prune report results run serve stats sweep'
     [formats.c]='model prune'
     [main.c]='cmd'
 )

@@ -1,0 +1,146 @@
+/* run.c - see run.h. */
+#include "run/run.h"
+#include "base/dir.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "prune/prune.h"
+#include "report/report.h"
+#include "run/run_part.h"
+#include "serve/runs.h"
+
+#include <string.h>
+
+void run_result_clear(struct run_result *r)
+{
+    free(r->output);
+    free(r->work);
+    free(r->texts);
+    *r = (struct run_result){0};
+}
+
+/* ---- before the first step ---- */
+
+static bool check_opts(const struct run_opts *o, struct err *e)
+{
+    for (uint32_t i = 0; i < o->corpus.n_specs; i++)
+        if (!strcmp(o->corpus.specs[i], "-"))
+            return err_set(e, ERR_INPUT, "--calib -: a run can be repeated, so its text must be a file");
+    for (uint32_t i = 0; i < o->n_texts; i++)
+        if (!file_exists(o->texts[i]))
+            return err_set(e, ERR_INPUT, "--text: '%s' does not exist", o->texts[i]);
+    for (uint32_t i = 0; i < o->n_prompts; i++)
+        if (!file_exists(o->prompts[i]))
+            return err_set(e, ERR_INPUT, "--prompts: '%s' does not exist", o->prompts[i]);
+    return true;
+}
+
+static bool open_job(struct job *j, struct err *e)
+{
+    const struct run_opts *o = j->o;
+    if (!(j->v = view_open(o->model, e)) || !view_check_prunable(j->v, e) || !view_hash(j->v, e))
+        return false;
+    j->files = prune_file_names(j->v, o->out, false, &j->n_files);
+    j->out = j->n_files == 1 ? j->files[0] : o->out;
+    j->dir = o->work ? xstrdup(o->work) : xasprintf("%s.work", j->out);
+    for (uint32_t i = 0; i < N_RUN_FILES; i++)
+        j->path[i] = path_join(j->dir, run_file_names[i]);
+    return true;
+}
+
+static void close_job(struct job *j)
+{
+    view_free(j->v);
+    view_free(j->w);
+    plan_free(j->plan);
+    prompts_free(&j->prompts);
+    for (uint32_t i = 0; i < j->n_files; i++)
+        free(j->files[i]);
+    free(j->files);
+    for (uint32_t i = 0; i < N_RUN_FILES; i++)
+        free(j->path[i]);
+    free(j->dir);
+}
+
+/* What would fail late is found early. */
+static bool preflight(struct job *j, const struct steps *s, struct err *e)
+{
+    struct plan_opts o = run_plan_opts(j);
+    uint32_t n;
+    if (!plan_count(&j->v->shape, j->v, &o, &n, e))
+        return err_ctx(e, "%s", j->o->model);
+    for (uint32_t i = 0; i < j->o->n_prompts; i++)
+        if (!prompts_load(&j->prompts, j->o->prompts[i], e))
+            return false;
+    return prompts_check(&j->prompts, e) && steps_check(s, e);
+}
+
+/* ---- behind the last step ---- */
+
+static bool add_texts(const struct job *j, struct err *e)
+{
+    json_t *a = json_read(j->path[RUN_EVAL_BEFORE], e), *b = a ? json_read(j->path[RUN_EVAL_AFTER], e) : NULL;
+    struct run_result *r = j->r;
+    r->texts = xcalloc(j->o->n_texts, sizeof *r->texts);
+    for (; b && r->n_texts < j->o->n_texts; r->n_texts++) {
+        json_t *x = json_array_get(json_object_get(a, "texts"), r->n_texts),
+               *y = json_array_get(json_object_get(b, "texts"), r->n_texts);
+        r->texts[r->n_texts] =
+            (struct run_text){path_base(j->o->texts[r->n_texts]), json_real_value(json_object_get(x, "ppl")),
+                              json_real_value(json_object_get(y, "ppl"))};
+    }
+    json_decref(a);
+    json_decref(b);
+    return b != NULL;
+}
+
+static bool add_answers(const struct job *j, struct err *e)
+{
+    struct runs *c = runs_open(j->path[RUN_ANSWERS_BEFORE], j->path[RUN_ANSWERS_AFTER], e);
+    if (!c)
+        return false;
+    const struct compare_total *t = &c->result.total;
+    j->r->answers = (struct run_answers){.n = t->n,
+                                         .n_exact = t->exact.count,
+                                         .endless_before = t->base.endless.count,
+                                         .endless_after = t->pruned.endless.count,
+                                         .loops_before = t->base.loops.count,
+                                         .loops_after = t->pruned.loops.count,
+                                         .similarity_mean = t->similarity_mean};
+    bool ok = compare_write(j->path[RUN_COMPARE], &c->result, true, e);
+    runs_free(c);
+    return ok;
+}
+
+static bool report(const struct job *j, struct err *e)
+{
+    struct report_result r;
+    struct report_opts o = {.model = j->o->model, .force = true};
+    if (j->o->n_prompts)
+        o.compare[0] = j->path[RUN_COMPARE];
+    return report_work(j->dir, &o, j->path[RUN_REPORT], &r, e);
+}
+
+static bool finish(const struct job *j, struct err *e)
+{
+    j->r->output = xstrdup(j->files[0]);
+    j->r->work = xstrdup(j->dir);
+    j->r->n_experts = j->v->shape.n_experts;
+    return (!j->o->n_texts || add_texts(j, e)) && (!j->o->n_prompts || add_answers(j, e)) && report(j, e);
+}
+
+bool run_job(const struct run_opts *o, struct run_result *r, struct err *e)
+{
+    struct job j = {.o = o, .r = r};
+    struct steps s = {.list = run_steps, .n = n_run_steps, .ctx = &j, .again = o->again};
+    *r = (struct run_result){0};
+    bool ok = check_opts(o, e) && open_job(&j, e);
+    if (ok) {
+        s.record = j.path[RUN_RECORD];
+        steps_open(&s);
+        ok = preflight(&j, &s, e) && dir_make(j.dir, e) && steps_run(&s, e) && finish(&j, e);
+    }
+    steps_clear(&s);
+    close_job(&j);
+    return ok;
+}

@@ -1,0 +1,54 @@
+/* run.h - the whole job: profile, plan, prune, verify, evaluate, ask, with a folder of its results.
+ *
+ * Restartable (steps.h): the folder's run.json says which steps are done and from what. A second call does those
+ * that are not, or whose options or inputs are others now; an interrupted profile goes on from its unfinished
+ * file, and prompts that were answered are not asked again. */
+#ifndef REAP_RUN_RUN_H
+#define REAP_RUN_RUN_H
+
+#include "corpus/corpus.h"
+#include "engine/engine.h"
+#include "plan/make.h"
+
+struct run_opts {
+    const char *model, *out;
+    const char *work; /* folder of stats, plan and results; NULL: OUT.work */
+    struct corpus_opts corpus;
+    struct engine_opts engine;
+    struct plan_opts plan; /* how many stay, and by what; stats_path is set here */
+    uint32_t n_ctx;        /* window of the profile */
+    const char *const *texts;
+    uint32_t n_texts, eval_ctx; /* evaluated on before and after; 0: none */
+    const char *const *prompts;
+    uint32_t n_prompts; /* paths of serve/prompts.h, asked before and after; 0: none */
+    int64_t max_tokens; /* of an answer */
+    bool force;         /* an output that another run wrote is replaced */
+    bool again;         /* all steps are done again */
+};
+
+struct run_text {
+    const char *name; /* of its file; borrowed from the options */
+    double ppl_before, ppl_after;
+};
+
+struct run_answers { /* of both models to the same prompts */
+    uint64_t n, n_exact, endless_before, endless_after, loops_before, loops_after;
+    double similarity_mean;
+};
+
+struct run_result {
+    char *output, *work; /* the first file of the pruned model; the folder */
+    uint32_t n_experts, n_keep;
+    uint64_t bytes_before, bytes_after;
+    struct run_text *texts; /* one for each of the options */
+    uint32_t n_texts;
+    struct run_answers answers; /* n 0: none were asked */
+};
+
+/* Does what is not done. What can be known before the first step is said before it (a count that the router
+ * does not allow, an output in the way, prompts that cannot be read), and leaves no folder behind. The result is
+ * whole when true was returned, and is cleared by the caller in any case. */
+bool run_job(const struct run_opts *o, struct run_result *r, struct err *e);
+void run_result_clear(struct run_result *r);
+
+#endif

@@ -1,0 +1,388 @@
+/* run_steps.c - the steps of a run as records: what each is made from, what it writes, how it is done. */
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "convert/cache.h"
+#include "convert/load.h"
+#include "engine/server_args.h"
+#include "eval/eval.h"
+#include "model/format.h"
+#include "profile/profile.h"
+#include "prune/prune.h"
+#include "run/run_part.h"
+#include "serve/serve.h"
+
+#include <string.h>
+#include <unistd.h>
+
+/* ---- what keys have in common ---- */
+
+static void key_str(struct buf *b, const char *s)
+{
+    buf_fmt(b, "%s\n", s ? s : "-");
+}
+
+static void key_engine(struct buf *b, const struct job *j)
+{
+    const struct engine_opts *o = &j->o->engine;
+    buf_fmt(b, "%s %lld\n", engine_version(), (long long)o->ubatch);
+    key_str(b, o->flash_attn);
+    key_str(b, o->cache_type_k);
+    key_str(b, o->cache_type_v);
+    key_str(b, o->chat_template);
+    key_str(b, o->type);
+    key_str(b, o->pretokenizer);
+}
+
+/* The model that is evaluated or asked for a file. */
+static struct view *subject(const struct job *j, uint32_t file)
+{
+    return file == RUN_EVAL_AFTER || file == RUN_ANSWERS_AFTER ? j->w : j->v;
+}
+
+/* ---- files ---- */
+
+static struct step_files work_file(const void *ctx, uint32_t file)
+{
+    const struct job *j = ctx;
+    return (struct step_files){(const char *const *)&j->path[file], 1};
+}
+
+static struct step_files model_files(const void *ctx, uint32_t file) /* the pruned one's */
+{
+    (void)file;
+    const struct job *j = ctx;
+    return (struct step_files){(const char *const *)j->files, j->n_files};
+}
+
+static struct step_files texts(const void *ctx, uint32_t file)
+{
+    (void)file;
+    const struct job *j = ctx;
+    return (struct step_files){j->o->texts, j->o->n_texts};
+}
+
+/* ---- profile ---- */
+
+/* Of the text what is in it, not the names or times of its files. */
+static bool profile_key(const void *ctx, uint32_t file, struct buf *b, struct err *e)
+{
+    const struct job *j = ctx;
+    const struct corpus_opts *o = &j->o->corpus;
+    struct corpus c = {0};
+    (void)file;
+    view_stamp(j->v, b);
+    if (!corpus_load(o, &c, e))
+        return false;
+    for (uint32_t i = 0; i < c.n_sources; i++)
+        buf_fmt(b, "text %s %s %llu\n", c.sources[i].path, c.sources[i].sha256,
+                (unsigned long long)c.sources[i].n_used);
+    corpus_free(&c);
+    buf_fmt(b, "%llu %llu %llu %d %d %u\n", (unsigned long long)o->per_category,
+            (unsigned long long)o->max_samples, (unsigned long long)o->seed, o->shuffle, o->skip_bad,
+            j->o->n_ctx);
+    key_engine(b, j);
+    return true;
+}
+
+static bool profile(void *ctx, uint32_t file, bool go_on, struct err *e)
+{
+    struct job *j = ctx;
+    struct profile_result r;
+    struct profile_opts o = {.model = j->o->model,
+                             .corpus = j->o->corpus,
+                             .engine = j->o->engine,
+                             .n_ctx = j->o->n_ctx,
+                             .out = j->path[file],
+                             .save_every = 300,
+                             .resume = go_on,
+                             .force = !go_on};
+    return profile_run(&o, &r, e);
+}
+
+/* ---- plan ---- */
+
+struct plan_opts run_plan_opts(const struct job *j)
+{
+    struct plan_opts o = j->o->plan;
+    o.stats_path = j->path[RUN_STATS];
+    return o;
+}
+
+static bool plan_key(const void *ctx, uint32_t file, struct buf *b, struct err *e)
+{
+    const struct plan_opts *o = &((const struct job *)ctx)->o->plan;
+    (void)file, (void)e;
+    buf_fmt(b, "%d %.17g %llu %u %s %llu\n", (int)o->kind, o->value, (unsigned long long)o->fit, o->round_to,
+            o->criterion->name, (unsigned long long)o->seed);
+    return true;
+}
+
+static bool plan(void *ctx, uint32_t file, bool go_on, struct err *e)
+{
+    struct job *j = ctx;
+    struct plan_opts o = run_plan_opts(j);
+    struct plan_summary sum;
+    struct stats *s = stats_load(j->path[RUN_STATS], e);
+    struct plan *p = s ? plan_make(s, j->v, &o, &sum, e) : NULL;
+    (void)go_on;
+    bool ok = p && json_write(j->path[file], p->doc, true, e);
+    if (ok)
+        log_note("          %u of %u experts stay in each of %u layers", sum.n_keep, sum.n_experts,
+                 sum.n_layers);
+    plan_free(p);
+    stats_free(s);
+    return ok;
+}
+
+/* The plan, and how large it makes the model. */
+static bool plan_ready(void *ctx, uint32_t file, struct err *e)
+{
+    struct job *j = ctx;
+    struct prune_opts o = {.out = j->out, .dry_run = true, .force = true};
+    struct prune_result r = {0};
+    j->plan = plan_open(j->path[file], j->v, false, e);
+    bool ok = j->plan && prune_run(j->v, j->plan, &o, &r, e);
+    j->r->n_keep = j->plan ? j->plan->n_keep : 0;
+    j->r->bytes_before = r.bytes_in;
+    j->r->bytes_after = r.bytes_out;
+    prune_result_clear(&r);
+    return ok;
+}
+
+/* ---- prune ---- */
+
+static bool prune_key(const void *ctx, uint32_t file, struct buf *b, struct err *e)
+{
+    (void)file, (void)e;
+    key_str(b, ((const struct job *)ctx)->out);
+    return true;
+}
+
+static bool prune_check(const void *ctx, uint32_t file, const char *path, bool ours, struct err *e)
+{
+    const struct job *j = ctx;
+    (void)file;
+    return view_check_output(j->v, path, e) &&
+           j->v->format->prune->check_output(path, j->o->force || ours, e);
+}
+
+static bool prune(void *ctx, uint32_t file, bool go_on, struct err *e)
+{
+    struct job *j = ctx;
+    struct prune_opts o = {.out = j->out, .force = true}; /* checked file by file (prune_check) */
+    struct prune_result r;
+    (void)file, (void)go_on;
+    bool ok = prune_run(j->v, j->plan, &o, &r, e);
+    prune_result_clear(&r);
+    return ok;
+}
+
+static bool prune_ready(void *ctx, uint32_t file, struct err *e)
+{
+    struct job *j = ctx;
+    (void)file;
+    return (j->w = view_open(j->files[0], e)) && view_hash(j->w, e);
+}
+
+/* ---- verify ---- */
+
+static bool verify(void *ctx, uint32_t file, bool go_on, struct err *e)
+{
+    struct job *j = ctx;
+    struct verify_result r = {0};
+    (void)file, (void)go_on;
+    bool ok = verify_run(j->v, j->w, j->plan, &r, e);
+    if (ok && r.n_diff)
+        ok = err_set(e, ERR_CHECK, "%s differs from its parent: %s", j->w->path,
+                     json_string_value(json_array_get(r.diff, 0)));
+    verify_result_clear(&r);
+    return ok;
+}
+
+/* ---- evaluate, on one model and on the other ---- */
+
+static bool has_texts(const void *ctx, uint32_t file)
+{
+    (void)file;
+    return ((const struct job *)ctx)->o->n_texts > 0;
+}
+
+static bool eval_key(const void *ctx, uint32_t file, struct buf *b, struct err *e)
+{
+    const struct job *j = ctx;
+    (void)e;
+    view_stamp(subject(j, file), b);
+    buf_fmt(b, "%u\n", j->o->eval_ctx);
+    key_engine(b, j);
+    return true;
+}
+
+static bool eval(void *ctx, uint32_t file, bool go_on, struct err *e)
+{
+    const struct job *j = ctx;
+    const struct view *v = subject(j, file);
+    struct engine *g = load_engine(v, &j->o->engine, e);
+    struct eval_score *s = xcalloc(j->o->n_texts, sizeof *s), total;
+    (void)go_on;
+    bool ok = g && eval_texts(g, j->o->texts, j->o->n_texts, j->o->eval_ctx, s, &total, e);
+    engine_free(g);
+    if (ok) {
+        json_t *list = json_array();
+        for (uint32_t i = 0; i < j->o->n_texts; i++)
+            json_array_append_new(list, eval_score_json(path_base(j->o->texts[i]), &s[i]));
+        json_t *doc = eval_report(view_identity(v), list, &total);
+        ok = json_write(j->path[file], doc, true, e);
+        json_decref(doc);
+        json_decref(list);
+    }
+    free(s);
+    return ok;
+}
+
+/* ---- ask, one model and the other ---- */
+
+static bool has_prompts(const void *ctx, uint32_t file)
+{
+    (void)file;
+    return ((const struct job *)ctx)->o->n_prompts > 0;
+}
+
+static void key_json(struct buf *b, const json_t *v)
+{
+    char *s = json_dumps(v, JSON_COMPACT | JSON_SORT_KEYS);
+    key_str(b, s);
+    free(s);
+}
+
+/* Of the prompts what is in them, as of the text. */
+static bool ask_key(const void *ctx, uint32_t file, struct buf *b, struct err *e)
+{
+    const struct job *j = ctx;
+    (void)e;
+    view_stamp(subject(j, file), b);
+    for (uint64_t i = 0; i < j->prompts.n; i++) {
+        const struct prompt *p = &j->prompts.v[i];
+        key_str(b, p->id);
+        key_str(b, p->category);
+        key_json(b, p->messages);
+        key_json(b, p->parameters);
+    }
+    buf_fmt(b, "%lld\n", (long long)j->o->max_tokens);
+    key_engine(b, j);
+    return true;
+}
+
+static bool on_answer(void *unused, uint64_t done, uint64_t total, const struct batch_answer *a,
+                      struct err *e)
+{
+    (void)unused;
+    (void)e;
+    log_note("          [%llu/%llu] %s%s%s", (unsigned long long)done, (unsigned long long)total, a->id,
+             a->ok ? "" : ": ", a->ok ? "" : a->error);
+    return true;
+}
+
+/* All prompts through llama-server with the engine's options of this run. */
+static bool ask(void *ctx, uint32_t file, bool go_on, struct err *e)
+{
+    const struct job *j = ctx;
+    struct server_args args = {0};
+    struct batch_summary sum;
+    struct batch_opts bo;
+    if (!go_on)
+        unlink(j->path[file]);
+    char *model = convert_cached(subject(j, file)->path, &j->o->engine, e);
+    server_args_make(&args, &j->o->engine);
+    struct server_opts so = {.model = model,
+                             .host = "127.0.0.1",
+                             .args = (const char *const *)args.v,
+                             .n_args = args.n,
+                             .load_timeout = 1800};
+    batch_defaults(&bo);
+    bo.out = j->path[file];
+    bo.prompts = j->o->prompts;
+    bo.n_prompts = j->o->n_prompts;
+    bo.max_tokens = j->o->max_tokens;
+    bo.force = true; /* it is in our folder */
+    bo.on_result = on_answer;
+    bool ok = model && serve_batch(&so, &bo, &sum, e);
+    server_args_clear(&args);
+    free(model);
+    return ok;
+}
+
+/* ---- the steps, in their order ---- */
+
+const struct step run_steps[] = {
+    {
+        .name = "profile",
+        .arg = RUN_STATS,
+        .key = profile_key,
+        .outputs = work_file,
+        .run = profile,
+        .goes_on = true,
+    },
+    {
+        .name = "plan",
+        .arg = RUN_PLAN,
+        .chained = true,
+        .key = plan_key,
+        .outputs = work_file,
+        .run = plan,
+        .ready = plan_ready,
+    },
+    {
+        .name = "prune",
+        .chained = true,
+        .key = prune_key,
+        .outputs = model_files,
+        .check = prune_check,
+        .run = prune,
+        .ready = prune_ready,
+    },
+    {
+        .name = "verify",
+        .chained = true,
+        .inputs = model_files,
+        .run = verify,
+    },
+    {
+        .name = "evaluate the parent",
+        .arg = RUN_EVAL_BEFORE,
+        .wanted = has_texts,
+        .inputs = texts,
+        .key = eval_key,
+        .outputs = work_file,
+        .run = eval,
+    },
+    {
+        .name = "evaluate the result",
+        .arg = RUN_EVAL_AFTER,
+        .wanted = has_texts,
+        .inputs = texts,
+        .key = eval_key,
+        .outputs = work_file,
+        .run = eval,
+    },
+    {
+        .name = "ask the parent",
+        .arg = RUN_ANSWERS_BEFORE,
+        .wanted = has_prompts,
+        .key = ask_key,
+        .outputs = work_file,
+        .run = ask,
+        .goes_on = true,
+    },
+    {
+        .name = "ask the result",
+        .arg = RUN_ANSWERS_AFTER,
+        .wanted = has_prompts,
+        .key = ask_key,
+        .outputs = work_file,
+        .run = ask,
+        .goes_on = true,
+    },
+};
+const uint32_t n_run_steps = sizeof run_steps / sizeof *run_steps;

@@ -1,0 +1,189 @@
+/* steps.c - see steps.h. */
+#include "run/steps.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/text.h"
+
+#include <string.h>
+
+static const struct step_files no_files = {0};
+
+static struct step_files outputs(const struct steps *s, const struct step *x)
+{
+    return x->outputs ? x->outputs(s->ctx, x->arg) : no_files;
+}
+
+static bool is_wanted(const struct steps *s, const struct step *x)
+{
+    return !x->wanted || x->wanted(s->ctx, x->arg);
+}
+
+/* ---- keys ---- */
+
+/* A line of the record; names are made safe, because it stands in JSON. */
+static void put_file(struct buf *b, const char *path)
+{
+    buf_str(b, "file ");
+    buf_safe(b, path, strlen(path));
+    buf_char(b, ' ');
+    file_stamp(path, b);
+    buf_char(b, '\n');
+}
+
+static void put_files(struct buf *b, struct step_files f)
+{
+    buf_str(b, ""); /* none is an empty string */
+    for (uint32_t i = 0; i < f.n; i++)
+        put_file(b, f.v[i]);
+}
+
+/* hex holds the key of the step before, and then that of this one. */
+static bool make_key(const struct steps *s, const struct step *x, char hex[65], struct err *e)
+{
+    struct buf b = {0};
+    buf_fmt(&b, "%s\n", x->name);
+    if (x->chained)
+        buf_fmt(&b, "%s\n", hex);
+    put_files(&b, x->inputs ? x->inputs(s->ctx, x->arg) : no_files);
+    bool ok = !x->key || x->key(s->ctx, x->arg, &b, e);
+    sha256_bytes(b.s, b.n, hex);
+    buf_clear(&b);
+    return ok;
+}
+
+/* ---- the record ---- */
+
+static bool is_done(const struct steps *s, const struct step *x, const char *key)
+{
+    const struct run_step *was = run_record_find(&s->done, x->name);
+    if (s->again || !was || !was->key || !was->files || strcmp(was->key, key) != 0)
+        return false;
+    struct step_files f = outputs(s, x);
+    struct buf now = {0};
+    put_files(&now, f);
+    bool done = !strcmp(was->files, now.s);
+    for (uint32_t i = 0; done && i < f.n; i++)
+        done = file_exists(f.v[i]);
+    buf_clear(&now);
+    return done;
+}
+
+static char *safe_name(const char *path, struct buf *b)
+{
+    buf_safe(b, path, strlen(path));
+    return b->s ? b->s : "";
+}
+
+static bool has_line(const char *text, const char *line)
+{
+    for (const char *p = text; (p = strstr(p, line)) != NULL; p++)
+        if (p == text || p[-1] == '\n')
+            return true;
+    return false;
+}
+
+/* What an earlier call wrote, and nobody touched since, or was about to write when it was killed. */
+static bool is_ours(const struct steps *s, const struct step *x, const char *path)
+{
+    const struct run_step *was = run_record_find(&s->done, x->name);
+    struct step_files f = outputs(s, x);
+    struct buf line = {0}, first = {0};
+    put_file(&line, path);
+    bool ours = was && ((was->files && has_line(was->files, line.s)) ||
+                        (was->writing && f.n && !strcmp(was->writing, safe_name(f.v[0], &first))));
+    buf_clear(&line);
+    buf_clear(&first);
+    return ours;
+}
+
+static bool check_outputs(const struct steps *s, const struct step *x, struct err *e)
+{
+    struct step_files f = outputs(s, x);
+    for (uint32_t i = 0; x->check && i < f.n; i++)
+        if (!x->check(s->ctx, x->arg, f.v[i], is_ours(s, x, f.v[i]), e))
+            return false;
+    return true;
+}
+
+static bool note_writing(struct steps *s, const struct step *x, struct err *e)
+{
+    struct step_files f = outputs(s, x);
+    struct buf first = {0};
+    if (!f.n)
+        return true;
+    run_record_writing(&s->done, x->name, safe_name(f.v[0], &first));
+    buf_clear(&first);
+    return run_record_write(s->record, &s->done, e);
+}
+
+static bool note_done(struct steps *s, const struct step *x, const char *key, struct err *e)
+{
+    struct buf now = {0};
+    put_files(&now, outputs(s, x));
+    run_record_done(&s->done, x->name, key, now.s);
+    buf_clear(&now);
+    return run_record_write(s->record, &s->done, e);
+}
+
+void steps_open(struct steps *s)
+{
+    struct err e = {0};
+    if (!file_exists(s->record) || run_record_read(s->record, &s->done, &e))
+        return;
+    log_warn("%s; all steps are done again", e.msg);
+}
+
+void steps_clear(struct steps *s)
+{
+    run_record_clear(&s->done);
+}
+
+/* ---- doing them ---- */
+
+bool steps_check(const struct steps *s, struct err *e)
+{
+    for (uint32_t i = 0; i < s->n; i++)
+        if (is_wanted(s, &s->list[i]) && !check_outputs(s, &s->list[i], e))
+            return false;
+    return true;
+}
+
+/* Something of an earlier try is there to go on from. */
+static bool is_begun(const struct steps *s, const struct step *x)
+{
+    struct step_files f = outputs(s, x);
+    return x->goes_on && !s->again && f.n && file_exists(f.v[0]);
+}
+
+static bool do_step(const struct steps *s, const struct step *x, struct err *e)
+{
+    if (!is_begun(s, x))
+        return x->run(s->ctx, x->arg, false, e);
+    if (x->run(s->ctx, x->arg, true, e))
+        return true;
+    if (e->code != ERR_INPUT)
+        return false;
+    err_clear(e); /* of another key, or broken */
+    return x->run(s->ctx, x->arg, false, e);
+}
+
+bool steps_run(struct steps *s, struct err *e)
+{
+    char key[65] = "";
+    for (uint32_t i = 0; i < s->n; i++) {
+        const struct step *x = &s->list[i];
+        if (!is_wanted(s, x))
+            continue;
+        if (!make_key(s, x, key, e))
+            return false;
+        bool done = is_done(s, x, key);
+        log_note("%-9s %s", x->name, done ? "already done" : "...");
+        if (!done &&
+            !(check_outputs(s, x, e) && note_writing(s, x, e) && do_step(s, x, e) && note_done(s, x, key, e)))
+            return false;
+        if (x->ready && !x->ready(s->ctx, x->arg, e))
+            return false;
+    }
+    return true;
+}
