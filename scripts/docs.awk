@@ -7,6 +7,8 @@
 #     common               those that every command takes             (manual)
 #     commands [FOLDER/]   all commands with their summaries; FOLDER: where their pages are
 #     criteria, gates, classes     tables of the criteria, of the families by their gate, of the classes that convert
+#     checkpoints                  all classes
+#     tensors, refused             tensors of GGUF files with an expert axis, and those that cannot be cut
 # The dump is what src/cmd/dump.c says it is.
 
 function fail(text) {
@@ -35,6 +37,7 @@ NR == FNR {
         criterion[++n_criteria] = $0
     } else if (f[1] == "family") {
         family = f[2]
+        cannot = f[5] == "" ? f[6] : f[5]
         if (family == "" || f[4] == "")
             next
         if (!(f[4] in gate_place)) {
@@ -43,11 +46,19 @@ NR == FNR {
         }
         list = gate_of[gate_place[f[4]]]
         gate_of[gate_place[f[4]]] = list (list == "" ? "" : ", ") "`" family "`" (f[5] == "" ? "" : " (refused)")
-    } else if (f[1] == "class" && f[3] == "converted") {
+    } else if (f[1] == "class") {
+        checkpoint[++n_checkpoints] = "`" f[2] "` | " (family == "" ? "" : "`" family "`") " | " (cannot == "" ? f[3] : "refused: " cannot)
+        if (f[3] != "converted")
+            next
         if (!(family in classes))
             converted[++n_converted] = family
         classes[family] = classes[family] (family in classes && classes[family] != "" ? ", " : "") "`" f[2] "`"
-    } else if (f[1] != "operands" && f[1] != "class") {
+    } else if (f[1] == "tensor") {
+        list = f[3] == "refused" ? f[6] : f[3] "\t" f[4] "\t" f[5]
+        if (!(list in tensors))
+            tensor_kind[++n_tensor_kinds] = list
+        tensors[list] = tensors[list] (tensors[list] == "" ? "" : ", ") "`" f[2] "`"
+    } else if (f[1] != "operands") {
         fail("a line of the dump begins with '" f[1] "'")
     }
     next
@@ -185,6 +196,20 @@ function make(part, arg,    i, f, n) {
         print "| gate | architectures |\n|---|---|"
         for (i = 1; i <= n_gates; i++)
             print "| " cell(gate[i]) " | " sorted(gate_of[i]) " |"
+    } else if (part == "checkpoints") {
+        print "| class | architecture | |\n|---|---|---|"
+        for (i = 1; i <= n_checkpoints; i++)
+            print "| " checkpoint[i] (checkpoint[i] ~ / $/ ? "" : " ") "|"
+    } else if (part == "tensors") {
+        print "| tensor | of | shape | axis |\n|---|---|---|---:|"
+        for (i = 1; i <= n_tensor_kinds; i++)
+            if (split(tensor_kind[i], f, "\t") == 3)
+                print "| " tensors[tensor_kind[i]] " | " f[1] " | " f[2] " | " f[3] " |"
+    } else if (part == "refused") {
+        print "| tensor | |\n|---|---|"
+        for (i = 1; i <= n_tensor_kinds; i++)
+            if (tensor_kind[i] !~ /\t/)
+                print "| " tensors[tensor_kind[i]] " | " tensor_kind[i] " |"
     } else if (part == "classes") {
         print "| class in config.json | architecture |\n|---|---|"
         for (i = 1; i <= n_converted; i++)
@@ -222,8 +247,8 @@ index($0, mark "begin ") == 1 {
 END {
     if (!failed && inside)
         fail("a part has no end")
-    if (!failed && (!n_cmds || !n_criteria || !n_gates || !n_converted))
-        fail("the dump lacks commands, criteria or families")
+    if (!failed && (!n_cmds || !n_criteria || !n_gates || !n_converted || !n_tensor_kinds))
+        fail("the dump lacks commands, criteria, families or tensors")
     if (failed)
         exit 1
 }

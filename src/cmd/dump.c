@@ -6,7 +6,7 @@
  *   example  line
  *   heading  text
  *   option   name alias also kind value help default default-is min max required group choices sentence
- *   criterion, family, class            rows of other tables, behind the commands */
+ *   criterion, family, class, tensor    rows of other tables, behind the commands */
 #include "cmd/cmd.h"
 #include "family/family.h"
 #include "stats/criteria.h"
@@ -90,13 +90,25 @@ static void dump_family(struct buf *b, const struct family *f)
     field(b, f->models);
     field(b, f->gate);
     field(b, f->refuse);
+    field(b, f->refuse_checkpoint);
     buf_char(b, '\n');
     for (int i = 0; i < FAMILY_CLASSES && f->classes[i].name; i++)
         buf_fmt(b, "class\t%s\t%s\n", f->classes[i].name, f->classes[i].convert ? "converted" : "");
 }
 
+static void dump_tensor(struct buf *b, const struct tensor_rule *r)
+{
+    static const char *const of[] = {[ROLE_EXPERT] = "experts",
+                                     [ROLE_ROUTER] = "router",
+                                     [ROLE_SELECT] = "choice of experts",
+                                     [ROLE_REFUSE] = "refused"};
+    buf_fmt(b, "tensor\t%s\t%s\t%s\t%d\t%s\n", r->suffix, of[r->role], r->shape ? r->shape : "", r->axis,
+            r->why ? r->why : "");
+}
+
 void cmd_dump(struct buf *b)
 {
+    const struct tensor_rule *r;
     const struct criterion *c;
     const struct family *f;
     for (size_t i = 0; cmds[i]; i++)
@@ -110,4 +122,6 @@ void cmd_dump(struct buf *b)
     }
     for (uint32_t i = 0; (f = family_at(i)); i++)
         dump_family(b, f);
+    for (uint32_t i = 0; (r = family_rule_at(i)); i++)
+        dump_tensor(b, r);
 }

@@ -106,8 +106,9 @@ enum role {
 struct tensor_rule {
     const char *suffix; /* what follows "blk.N." */
     enum role role;
-    int axis;        /* the dimension (ggml order) that is the expert */
-    const char *why; /* ROLE_REFUSE */
+    int axis;          /* the dimension (ggml order) that is the expert */
+    const char *shape; /* for people: H hidden size, F expert width, E experts; NULL: refused */
+    const char *why;   /* ROLE_REFUSE */
 };
 const struct tensor_rule *family_rule_at(uint32_t i); /* NULL behind the last */
 /* The rule of a tensor name, with its layer; NULL when the name has no expert axis (then *layer is set if it

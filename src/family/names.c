@@ -11,30 +11,30 @@
 /* ---- GGUF ---- */
 
 static const struct tensor_rule rules[] = {
-    {"ffn_gate_exps.weight", ROLE_EXPERT, 2, NULL},
-    {"ffn_up_exps.weight", ROLE_EXPERT, 2, NULL},
-    {"ffn_down_exps.weight", ROLE_EXPERT, 2, NULL},
-    {"ffn_gate_up_exps.weight", ROLE_EXPERT, 2, NULL},
-    {"ffn_gate_exps.bias", ROLE_EXPERT, 1, NULL},
-    {"ffn_up_exps.bias", ROLE_EXPERT, 1, NULL},
-    {"ffn_down_exps.bias", ROLE_EXPERT, 1, NULL},
-    {"ffn_gate_up_exps.bias", ROLE_EXPERT, 1, NULL},
-    {"ffn_gate_exps.scale", ROLE_EXPERT, 0, NULL},
-    {"ffn_up_exps.scale", ROLE_EXPERT, 0, NULL},
-    {"ffn_down_exps.scale", ROLE_EXPERT, 0, NULL},
-    {"ffn_gate_exps.input_scale", ROLE_EXPERT, 0, NULL},
-    {"ffn_up_exps.input_scale", ROLE_EXPERT, 0, NULL},
-    {"ffn_down_exps.input_scale", ROLE_EXPERT, 0, NULL},
-    {"ffn_gate_inp.weight", ROLE_ROUTER, 1, NULL},
-    {"ffn_gate_inp.bias", ROLE_SELECT, 0, NULL},
-    {"exp_probs_b.bias", ROLE_SELECT, 0, NULL},
-    {"exp_probs_b", ROLE_SELECT, 0, NULL}, /* written without a suffix by some converters */
-    {"exp_probs_b_vl.bias", ROLE_SELECT, 0, NULL},
-    {"ffn_gate_tid2eid.weight", ROLE_REFUSE, -1,
+    {"ffn_gate_exps.weight", ROLE_EXPERT, 2, "H, F, E", NULL},
+    {"ffn_up_exps.weight", ROLE_EXPERT, 2, "H, F, E", NULL},
+    {"ffn_down_exps.weight", ROLE_EXPERT, 2, "F, H, E", NULL},
+    {"ffn_gate_up_exps.weight", ROLE_EXPERT, 2, "H, 2F, E", NULL},
+    {"ffn_gate_exps.bias", ROLE_EXPERT, 1, "F, E", NULL},
+    {"ffn_up_exps.bias", ROLE_EXPERT, 1, "F, E", NULL},
+    {"ffn_down_exps.bias", ROLE_EXPERT, 1, "H, E", NULL},
+    {"ffn_gate_up_exps.bias", ROLE_EXPERT, 1, "2F, E", NULL},
+    {"ffn_gate_exps.scale", ROLE_EXPERT, 0, "E", NULL},
+    {"ffn_up_exps.scale", ROLE_EXPERT, 0, "E", NULL},
+    {"ffn_down_exps.scale", ROLE_EXPERT, 0, "E", NULL},
+    {"ffn_gate_exps.input_scale", ROLE_EXPERT, 0, "E", NULL},
+    {"ffn_up_exps.input_scale", ROLE_EXPERT, 0, "E", NULL},
+    {"ffn_down_exps.input_scale", ROLE_EXPERT, 0, "E", NULL},
+    {"ffn_gate_inp.weight", ROLE_ROUTER, 1, "H, E", NULL},
+    {"ffn_gate_inp.bias", ROLE_SELECT, 0, "E", NULL},
+    {"exp_probs_b.bias", ROLE_SELECT, 0, "E", NULL},
+    {"exp_probs_b", ROLE_SELECT, 0, "E", NULL}, /* written without a suffix by some converters */
+    {"exp_probs_b_vl.bias", ROLE_SELECT, 0, "E", NULL},
+    {"ffn_gate_tid2eid.weight", ROLE_REFUSE, -1, NULL,
      "routes tokens by a table of expert ids; removing an expert leaves its tokens without a route"},
-    {"ffn_gate_chexps.weight", ROLE_REFUSE, -1, "holds chunk experts, shared by groups of experts"},
-    {"ffn_up_chexps.weight", ROLE_REFUSE, -1, "holds chunk experts, shared by groups of experts"},
-    {"ffn_down_chexps.weight", ROLE_REFUSE, -1, "holds chunk experts, shared by groups of experts"},
+    {"ffn_gate_chexps.weight", ROLE_REFUSE, -1, NULL, "holds chunk experts, shared by groups of experts"},
+    {"ffn_up_chexps.weight", ROLE_REFUSE, -1, NULL, "holds chunk experts, shared by groups of experts"},
+    {"ffn_down_chexps.weight", ROLE_REFUSE, -1, NULL, "holds chunk experts, shared by groups of experts"},
 };
 
 const struct tensor_rule *family_rule_at(uint32_t i)
@@ -45,7 +45,7 @@ const struct tensor_rule *family_rule_at(uint32_t i)
 const struct tensor_rule *family_rule(const char *name, int32_t *layer, bool *suspect)
 {
     static const struct tensor_rule old_form = {
-        "ffn_{gate,up,down}.<expert>.weight", ROLE_REFUSE, -1,
+        "ffn_{gate,up,down}.<expert>.weight", ROLE_REFUSE, -1, NULL,
         "is the old form with one tensor per expert, which no current engine loads; convert the model again"};
     *layer = -1;
     *suspect = false;

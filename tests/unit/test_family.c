@@ -1,6 +1,5 @@
-/* The families' records: complete, without contradiction, and as the documents, the fixtures and the engine's
- * names have them. What a record says is held against models in test_families_*, test_convert and
- * test_tokenizer. */
+/* The families' records: complete, without contradiction, and as the fixtures and the engine's names have them.
+ * What a record says is held against models in test_families_*, test_convert and test_tokenizer. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,8 +16,6 @@
 #include "tokenizer/tok_part.h"
 
 #include <string.h>
-
-#define DOCS TEST_DATA_DIR "/../../docs/"
 
 static char *text_of(const char *path)
 {
@@ -293,106 +290,6 @@ static void every_conversion_has_a_fixture(void **state)
         }
 }
 
-/* ---- documents ---- */
-
-/* Calls f with the first cell and the rest of each row, of the tables between two headings, that names
- * something in backquotes. */
-static void each_row(const char *page, const char *heading, void (*f)(char *first, char *rest))
-{
-    char *text = text_of(page), *p = strstr(text, heading), *line;
-    if (!p)
-        fail_msg("%s has no '%s'", page, heading);
-    p += strlen(heading);
-    while ((line = strsep(&p, "\n")) && strncmp(line, "## ", 3) != 0) {
-        if (strncmp(line, "| ", 2) != 0 || !strncmp(line, "|---", 4))
-            continue;
-        char *rest = strstr(line + 2, " | ");
-        if (!rest || !strchr(line, '`'))
-            continue;
-        *rest = 0;
-        f(line + 2, rest + 3);
-    }
-    free(text);
-}
-
-/* Names in backquotes, one after the other. */
-static char *quoted(char **p)
-{
-    char *s = strchr(*p, '`'), *end = s ? strchr(s + 1, '`') : NULL;
-    if (!end)
-        return NULL;
-    *end = 0;
-    *p = end + 1;
-    return s + 1;
-}
-
-static void row_of_score(char *first, char *rest)
-{
-    for (char *arch; (arch = quoted(&rest));) {
-        const struct family *f = family_find(arch);
-        if (!f)
-            fail_msg("docs/score.md: no family is called '%s'", arch);
-        if (strcmp(f->gate, first) != 0)
-            fail_msg("docs/score.md: the gate of '%s' is '%s', not '%s'", arch, f->gate, first);
-        see(arch, "docs/score.md");
-    }
-}
-
-static void row_of_convert(char *first, char *rest)
-{
-    const char *arch = quoted(&rest);
-    for (char *class_name; (class_name = quoted(&first));) {
-        const struct family *f;
-        if (!family_conversion(class_name, &f) || !arch || strcmp(arch, f->arch) != 0)
-            fail_msg("docs/commands/convert.md: '%s' as '%s' is no conversion", class_name, arch ? arch : "");
-        see(class_name, "docs/commands/convert.md");
-    }
-}
-
-/* "| `a`, `b`, the router | H, E | 1 |" */
-static void row_of_formats(char *first, char *rest)
-{
-    char *last = strrchr(rest, ' '), *axis = last;
-    while (axis > rest && axis[-1] != ' ')
-        axis--;
-    for (char *name; (name = quoted(&first));) {
-        const struct tensor_rule *r = NULL;
-        for (uint32_t i = 0; (r = family_rule_at(i)) && strcmp(r->suffix, name) != 0; i++)
-            ;
-        if (!r || r->axis != (int)strtol(axis, NULL, 10))
-            fail_msg("docs/formats.md: '%s' is no tensor that is cut in dimension %.1s", name, axis);
-        see(name, "docs/formats.md");
-    }
-}
-
-static void documents_have_all(void **state)
-{
-    const struct family *f;
-    size_t n = 0;
-    (void)state;
-    each_row(DOCS "score.md", "## The gate weight\n", row_of_score);
-    for (uint32_t i = 0; (f = family_at(i)); i++)
-        n += f->arch != NULL;
-    if (n_seen != n)
-        fail_msg("docs/score.md names %zu architectures of %zu", n_seen, n);
-    forget();
-    each_row(DOCS "commands/convert.md", "## Families\n", row_of_convert);
-    n = 0;
-    for (uint32_t i = 0; (f = family_at(i)); i++)
-        for (int k = 0; k < FAMILY_CLASSES && f->classes[k].name; k++)
-            n += f->classes[k].convert != NULL;
-    if (n_seen != n)
-        fail_msg("docs/commands/convert.md names %zu classes of %zu", n_seen, n);
-    forget();
-    each_row(DOCS "formats.md", "## Tensors with an expert axis\n", row_of_formats);
-    n = 0;
-    for (uint32_t i = 0; family_rule_at(i); i++)
-        n += family_rule_at(i)->role != ROLE_REFUSE;
-    if (n_seen != n)
-        fail_msg("docs/formats.md names %zu tensors of %zu", n_seen, n);
-    forget();
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -403,7 +300,6 @@ int main(void)
         cmocka_unit_test(oddities_refuse),
         cmocka_unit_test(conversions_agree_with_cuts),
         cmocka_unit_test(every_conversion_has_a_fixture),
-        cmocka_unit_test(documents_have_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
