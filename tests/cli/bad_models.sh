@@ -47,8 +47,7 @@ fails 2 '/dev/null' 'not a regular file' -- inspect /dev/null
 ln -s missing.gguf dangling.gguf
 fails 2 dangling.gguf 'No such file' -- inspect dangling.gguf
 ln -s loop.gguf loop.gguf
-rc "1|2" inspect loop.gguf
-one_line loop.gguf
+fails 2 loop.gguf 'symbolic links' -- inspect loop.gguf
 fails 2 'Not a directory|not a folder' -- inspect "$Q/model.gguf"
 fails 2 -- inspect ''
 
@@ -244,8 +243,7 @@ rm -f out.json
 E "$Q" shape.gguf dim blk.0.attn_q.weight 2 32
 fails 1 shape.gguf 'blk.0.attn_q.weight' -- profile shape.gguf --calib "$texts" -t 1 -o out.json
 E "$Q" notok.gguf del tokenizer.ggml.tokens
-rc "1|2" profile notok.gguf --calib "$texts" -t 1 -o out.json
-one_line notok.gguf
+fails 1 notok.gguf vocab -- profile notok.gguf --calib "$texts" -t 1 -o out.json
 absent out.json out.gguf out.gguf.work
 no_parts
 finish

@@ -165,7 +165,7 @@ has .err '^reap: warning: .*another model.*force'
 fails 2 'another model' router_hash other.gguf -- prune other.gguf --plan forced.json -o o.gguf    # --force once does not hold for ever
 fails 2 'cannot resume' 'another model' router_hash -- profile other.gguf --calib "$MODELS/qwen3_moe/texts.jsonl" -t 1 -o s.json --resume
 fails 2 'cannot resume' 'other calibration' -- profile "$Q" --calib "$MODELS/qwen3_moe/texts.jsonl" -t 1 -o s.json --resume --ctx 64
-fails 2 'cannot resume' 'other calibration' files -- profile "$Q" --calib "$SRC/README.md" -t 1 -o s.json --resume
+fails 2 'cannot resume' 'other calibration' files -- profile "$Q" --calib "$TEXT/prose/story.txt" -t 1 -o s.json --resume
 # counts that fit by number but not by layer: --force cannot help
 sed 's/"2": {/"5": {/' s.json >bad.json
 fails 2 bad.json 'layer' -- plan bad.json --keep 4 --model "$Q" -o p.json

@@ -12,12 +12,16 @@
 #   expect NAME COMMAND...      the command succeeds
 #   refuse NAME COMMAND...      the command fails
 #   json FILE ...               json_tool check FILE ...
+#   equal A B PATH...           what is at PATH in two JSON files is there in both, and equal
+#   near A B TOLERANCE PATH...  so are the numbers there
+#   each_of WHAT NAME...        puts the names into the list `each`, for a loop; without any the test fails
 set -u
 export LC_ALL=C
 unset LANGUAGE COLUMNS TERM_PROGRAM XDG_CACHE_HOME
 : "${REAP:?}" "${SRC:?}" "${BIN:?}"
 
 MODELS=$SRC/tests/data/families
+TEXT=$SRC/tests/data/text
 TINY=$SRC/models/tinymoe-Q8_0.gguf
 T=$(mktemp -d "${TMPDIR:-/tmp}/reap-cli.XXXXXX") || exit 1
 bad=0
@@ -87,7 +91,7 @@ JSON=$(tool json_tool -ljansson -lm)
 
 # A picture of the folder: name, size, type, inode, time of the last change of each file (which nobody can set).
 picture() {
-    (cd "$T" && find . ! -name '.[obae]*' ! -path . -printf '%P|%s %y%l %i %C@\n' | sort)
+    find "$T" -mindepth 1 ! -name '.[obae]*' -printf '%P|%s %y%l %i %C@\n'
 }
 
 call() { # RC wanted, ARGS
@@ -97,7 +101,7 @@ call() { # RC wanted, ARGS
     got=$?
     got_rc=$got
     n_checks=$((n_checks + 1))
-    if [[ "|$want|" != *"|$got|"* ]]; then
+    if [[ $got != "$want" ]]; then
         say_bad "exit status $got, expected $want: reap $*"
         show "$T/.out"
         show "$T/.err"
@@ -115,35 +119,36 @@ ok() {
 
 # One line on stderr, "reap: ...", that holds each of the patterns; nothing on stdout.
 one_line() { # WORDS...
-    local w
-    if [[ $(wc -l <"$T/.err") != 1 ]] || ! grep -q '^reap: [^ ]' "$T/.err"; then
+    local w lines
+    mapfile lines <"$T/.err"
+    if ((${#lines[@]} != 1)) || [[ ${lines[0]} != 'reap: '[^\ ]*$'\n' ]]; then
         say_bad "expected one line on stderr, beginning with 'reap: '"
         show "$T/.err"
         return
     fi
     [[ -s $T/.out ]] && say_bad "stdout is not empty: $(head -c 200 "$T/.out")"
-    (($(wc -c <"$T/.err") > 1000)) && say_bad "the message is $(wc -c <"$T/.err") bytes long"
+    ((${#lines[0]} > 1000)) && say_bad "the message is ${#lines[0]} bytes long"
     for w; do
-        grep -qE -- "$w" "$T/.err" || { say_bad "the message does not hold '$w'"; show "$T/.err"; }
+        [[ ${lines[0]%$'\n'} =~ $w ]] || { say_bad "the message does not hold '$w'"; show "$T/.err"; }
     done
 }
 
 fails() { # RC WORDS... -- ARGS...
-    local want=$1 words=()
+    local want=$1 words=() before after
     shift
     while [[ $1 != -- ]]; do
         words+=("$1")
         shift
     done
     shift
-    picture >"$T/.before"
+    before=$(picture)
     call "$want" "$@" && one_line "${words[@]}"
-    picture >"$T/.after"
-    if ! cmp -s "$T/.before" "$T/.after"; then
+    after=$(picture)
+    if [[ $before != "$after" ]]; then
         say_bad "files were changed by: reap $*"
-        diff "$T/.before" "$T/.after" | sed 's/^/    | /' | head -6
+        diff <(sort <<<"$before") <(sort <<<"$after") | sed 's/^/    | /' | head -6
         # not to disturb the checks that follow
-        comm -13 <(cut -d'|' -f1 "$T/.before" | sort) <(cut -d'|' -f1 "$T/.after" | sort) | (cd "$T" && xargs -r -d '\n' rm -rf)
+        comm -13 <(cut -d'|' -f1 <<<"$before" | sort) <(cut -d'|' -f1 <<<"$after" | sort) | (cd "$T" && xargs -r -d '\n' rm -rf)
     fi
 }
 
@@ -182,6 +187,23 @@ refuse() {
 
 json() {
     expect "json: $*" "$JSON" check "$@"
+}
+
+equal() {
+    expect "equal: $*" "$JSON" equal "$@"
+}
+
+near() {
+    expect "near: $*" "$JSON" near "$@"
+}
+
+each=()
+each_of() { # WHAT NAME...
+    local what=$1
+    shift
+    n_checks=$((n_checks + 1))
+    each=("$@")
+    (($#)) || say_bad "no $what: a loop over them checks nothing"
 }
 
 hash_of() {

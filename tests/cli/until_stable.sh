@@ -1,7 +1,9 @@
 # profile --until-stable: stops when both halves of the samples choose alike, and the file can be used and gone on with.
 . "$(dirname "$0")/lib.bash"
 cd "$T" || exit 1
-texts=$SRC/docs/commands
+mkdir texts
+cp "$TEXT"/code/{leakcheck,lexer,sprintf,textedit}.txt texts
+texts=texts
 
 # one of 32 experts: settled as soon as there is text enough
 ok profile "$TINY" --calib "$texts" --ctx 128 -t 2 --until-stable 0.03 -o early.json

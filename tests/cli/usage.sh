@@ -115,13 +115,13 @@ fails 2 '--logprobs needs --calib' -- eval "$M" --text x --logprobs y
 fails 2 '--resume and --force' -- profile "$M" --calib x -o y --resume --force
 fails 2 "'luck' is not known" -- "${p[@]}" --keep 3 --criterion luck
 fails 2 "'luck' is not known" -- stats s.json --criterion luck
-fails 2 "'luck' is not known" -- run "$M" --calib "$SRC/README.md" -o y --criterion luck
-fails 2 'cache-type-k' "'f17'" 'did you mean f16' -- profile "$M" --calib "$SRC/README.md" -o y -ctk f17
-fails 2 'flash-attn' "'perhaps'" -- profile "$M" --calib "$SRC/README.md" -o y -fa perhaps
-fails 2 'perhaps' -- profile "$M" --calib "$SRC/README.md" -o y --load-mode perhaps
-fails 2 'perhaps' -- profile "$M" --calib "$SRC/README.md" -o y --split-mode perhaps
-fails 2 "'mmap.mlok' is not known" 'did you mean mmap.mlock' -- profile "$M" --calib "$SRC/README.md" -o y --load-mode mmap+mlok
-fails 2 'no-such-device' -- profile "$M" --calib "$SRC/README.md" -o y --device no-such-device
+fails 2 "'luck' is not known" -- run "$M" --calib "$TEXT/prose/story.txt" -o y --criterion luck
+fails 2 'cache-type-k' "'f17'" 'did you mean f16' -- profile "$M" --calib "$TEXT/prose/story.txt" -o y -ctk f17
+fails 2 'flash-attn' "'perhaps'" -- profile "$M" --calib "$TEXT/prose/story.txt" -o y -fa perhaps
+fails 2 'perhaps' -- profile "$M" --calib "$TEXT/prose/story.txt" -o y --load-mode perhaps
+fails 2 'perhaps' -- profile "$M" --calib "$TEXT/prose/story.txt" -o y --split-mode perhaps
+fails 2 "'mmap.mlok' is not known" 'did you mean mmap.mlock' -- profile "$M" --calib "$TEXT/prose/story.txt" -o y --load-mode mmap+mlok
+fails 2 'no-such-device' -- profile "$M" --calib "$TEXT/prose/story.txt" -o y --device no-such-device
 echo '{"messages":[{"role":"user","content":"a b c"}]}' >chat.jsonl
 fails 2 'no-such-template' -- profile "$M" --calib chat.jsonl -o y --chat-template no-such-template
 rm -rf y.work
@@ -208,7 +208,7 @@ ok prune "$M" --plan np2.json -o np.gguf --json --quiet
 fails 2 'cannot open' -- inspect missing.gguf --json
 
 # ---- no terminal: no escape sequences and no carriage returns; a locale with a decimal comma changes nothing
-ok run "$M" --calib "$texts" -t 1 -o tr.gguf --keep 6 --text "$SRC/README.md" --eval-ctx 32
+ok run "$M" --calib "$texts" -t 1 -o tr.gguf --keep 6 --text "$TEXT/prose/story.txt" --eval-ctx 32
 lacks .err $'\x1b' $'\r'
 lacks .out $'\x1b' $'\r'
 for l in de_DE.UTF-8 de_DE.utf8 fr_FR.UTF-8; do

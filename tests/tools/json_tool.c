@@ -4,11 +4,16 @@
  *   json_tool get FILE PATH                      the value, compact; a string without its quotes
  *   json_tool set FILE [PATH JSON]...            prints the file changed; JSON "-" deletes
  *   json_tool same A B [PATH]...                 equal, without the members PATH
- *   json_tool near A B TOLERANCE PATH...         the numbers under PATH, relative to the largest of their list
+ *   json_tool equal A B PATH[=PATH]...           what is at PATH in A is there in B (at the second PATH), equal
+ *   json_tool near A B TOLERANCE PATH[=PATH]...  so are the numbers, relative to B's, in lists to the largest of the list
+ *   json_tool sum A PATH... = B PATH             the lists PATH of A, added up by position, are the list PATH of B
+ *   json_tool ratio A OVER UNDER QUOTIENT        the list QUOTIENT is OVER / UNDER by position, as far as double goes
+ *   json_tool lowest FILE PATH N                 the positions of the N lowest numbers, ties to the lower, ascending
  *
  * PATH: members and list positions with a slash between them: layers/0/count/3. FILE "-" is standard input. */
 #include <jansson.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -96,23 +101,152 @@ static void check(json_t *root, const char *spec)
     free(copy);
 }
 
+/* The value at PATH, which must be there; PATH stays what it is. */
+static json_t *need(json_t *v, const char *path)
+{
+    char *copy = strdup(path);
+    json_t *x = find(v, copy, NULL);
+    if (!x)
+        die(path, "not there");
+    free(copy);
+    return x;
+}
+
+static double number(const json_t *v, const char *path)
+{
+    if (!json_is_number(v))
+        die(path, "not a number");
+    return json_number_value(v);
+}
+
+static json_t *list(json_t *v, const char *path)
+{
+    json_t *x = need(v, path);
+    if (!json_array_size(x))
+        die(path, "not a list, or an empty one");
+    return x;
+}
+
+static double entry(const json_t *l, size_t i, const char *path)
+{
+    return number(json_array_get(l, i), path);
+}
+
+static void show(const char *path, size_t i, double x, double want)
+{
+    char s[100];
+    snprintf(s, sizeof s, "number %zu is %.9g, expected %.9g", i, x, want);
+    die(path, s);
+}
+
 /* Relative to the largest number of the list: experts that hardly any token reached have small sums. */
-static void near(const json_t *a, const json_t *b, double tol, const char *path)
+static void near_lists(const json_t *a, const json_t *b, double tol, const char *path)
 {
     double most = 0;
     size_t n = json_array_size(a);
     if (!n || n != json_array_size(b))
         die(path, "not two lists of the same length");
     for (size_t i = 0; i < n; i++)
-        most = fmax(most, fabs(json_number_value(json_array_get(b, i))));
-    for (size_t i = 0; i < n; i++) {
-        double x = json_number_value(json_array_get(a, i)), y = json_number_value(json_array_get(b, i));
-        if (!(fabs(x - y) <= tol * most)) {
-            char s[100];
-            snprintf(s, sizeof s, "number %zu is %.9g, expected %.9g", i, x, y);
-            die(path, s);
-        }
+        most = fmax(most, fabs(entry(b, i, path)));
+    for (size_t i = 0; i < n; i++)
+        if (!(fabs(entry(a, i, path) - entry(b, i, path)) <= tol * most))
+            show(path, i, entry(a, i, path), entry(b, i, path));
+}
+
+static void near(const json_t *a, const json_t *b, double tol, const char *path)
+{
+    if (json_is_array(a) || json_is_array(b))
+        near_lists(a, b, tol, path);
+    else if (!(fabs(number(a, path) - number(b, path)) <= tol * fabs(number(b, path))))
+        show(path, 0, number(a, path), number(b, path));
+}
+
+/* Each PATH[=PATH] of two files; tol < 0: equal. */
+static void pairs(json_t *a, json_t *b, double tol, char **paths)
+{
+    if (!*paths)
+        die("usage", "no path");
+    for (; *paths; paths++) {
+        char *one = strdup(*paths), *two = strchr(one, '=');
+        if (two)
+            *two++ = 0;
+        json_t *x = need(a, one), *y = need(b, two ? two : one);
+        if (tol >= 0)
+            near(x, y, tol, *paths);
+        else if (!json_equal(x, y))
+            die(*paths, "differs");
+        free(one);
     }
+}
+
+/* PATH... "=" FILE PATH, behind the first file. */
+static void sum(json_t *a, char **args)
+{
+    char **end = args;
+    while (*end && strcmp(*end, "="))
+        end++;
+    if (end == args || !*end || !end[1] || !end[2])
+        die("usage", "sum A PATH... = B PATH");
+    json_t *b = load(end[1]), *want = list(b, end[2]);
+    for (size_t i = 0; i < json_array_size(want); i++) {
+        double x = 0;
+        for (char **p = args; p < end; p++)
+            x += entry(list(a, *p), i, *p);
+        if (x != entry(want, i, end[2])) /* counts: exact */
+            show(end[2], i, entry(want, i, end[2]), x);
+    }
+    json_decref(b);
+}
+
+static void ratio(json_t *v, const char *over, const char *under, const char *quotient)
+{
+    const json_t *a = list(v, over), *b = list(v, under), *q = list(v, quotient);
+    for (size_t i = 0; i < json_array_size(q); i++) {
+        double want = entry(a, i, over) / entry(b, i, under), got = entry(q, i, quotient);
+        if (!(fabs(got - want) <= 1e-15 * fabs(want)))
+            show(quotient, i, got, want);
+    }
+    if (json_array_size(a) != json_array_size(q) || json_array_size(b) != json_array_size(q))
+        die(quotient, "not three lists of the same length");
+}
+
+static void lowest(json_t *v, const char *path, size_t n)
+{
+    const json_t *l = list(v, path);
+    json_t *out = json_array();
+    for (size_t i = 0; i < json_array_size(l); i++) {
+        size_t lower = 0;
+        for (size_t j = 0; j < json_array_size(l); j++) {
+            double x = entry(l, i, path), y = entry(l, j, path);
+            lower += y < x || (y == x && j < i);
+        }
+        if (lower < n)
+            json_array_append_new(out, json_integer((json_int_t)i));
+    }
+    json_dumpf(out, stdout, JSON_COMPACT);
+    putchar('\n');
+    json_decref(out);
+}
+
+/* args: the second file, and what to look at in both. False: no such command. */
+static bool of_two(json_t *v, const char *command, char **args)
+{
+    bool same = !strcmp(command, "same"), equal = !strcmp(command, "equal"), close = !strcmp(command, "near");
+    if (!same && !equal && !close)
+        return false;
+    json_t *w = load(*args++);
+    for (char **p = args; same && *p; p++) {
+        change(v, *p, "-");
+        change(w, *p, "-");
+    }
+    if (same && !json_equal(v, w))
+        die(args[-1], "differs");
+    if (close && !*args)
+        die("usage", "near A B TOLERANCE PATH...");
+    if (equal || close)
+        pairs(v, w, close ? strtod(*args, NULL) : -1, args + close);
+    json_decref(w);
+    return true;
 }
 
 /* A short program that leaves its memory to the system. */
@@ -131,9 +265,7 @@ int main(int argc, char **argv)
         for (int i = 3; i < argc; i++)
             check(v, argv[i]);
     } else if (!strcmp(argv[1], "get") && argc == 4) {
-        json_t *x = find(v, argv[3], NULL);
-        if (!x)
-            die(argv[3], "not there");
+        json_t *x = need(v, argv[3]);
         if (json_is_string(x))
             fputs(json_string_value(x), stdout);
         else
@@ -143,24 +275,14 @@ int main(int argc, char **argv)
         for (int i = 3; i + 1 < argc; i += 2)
             change(v, argv[i], argv[i + 1]);
         json_dumpf(v, stdout, JSON_ENCODE_ANY | JSON_INDENT(1));
-    } else if (!strcmp(argv[1], "same") && argc >= 4) {
-        json_t *w = load(argv[3]);
-        for (int i = 4; i < argc; i++) {
-            change(v, argv[i], "-");
-            change(w, argv[i], "-");
-        }
-        if (!json_equal(v, w))
-            die(argv[3], "differs");
-        json_decref(w);
-    } else if (!strcmp(argv[1], "near") && argc > 5) {
-        json_t *w = load(argv[3]);
-        for (int i = 5; i < argc; i++) {
-            char *one = strdup(argv[i]), *two = strdup(argv[i]);
-            near(find(v, one, NULL), find(w, two, NULL), strtod(argv[4], NULL), argv[i]);
-            free(one);
-            free(two);
-        }
-        json_decref(w);
+    } else if (argc >= 4 && of_two(v, argv[1], argv + 3)) {
+        /* done */
+    } else if (!strcmp(argv[1], "sum")) {
+        sum(v, argv + 3);
+    } else if (!strcmp(argv[1], "ratio") && argc == 6) {
+        ratio(v, argv[3], argv[4], argv[5]);
+    } else if (!strcmp(argv[1], "lowest") && argc == 5) {
+        lowest(v, argv[3], strtoul(argv[4], NULL, 10));
     } else {
         die(argv[1], "not known");
     }
