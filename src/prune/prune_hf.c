@@ -8,10 +8,10 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "hf/card.h"
 #include "hf/config.h"
 #include "hf/index.h"
 #include "model/view_hf.h"
-#include "prune/card.h"
 #include "prune/prune.h"
 
 #include <string.h>

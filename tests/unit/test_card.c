@@ -1,4 +1,4 @@
-/* test_card.c - src/prune/card: the model card, above all what becomes of front matter in its many forms. */
+/* test_card.c - src/hf/card: the model card, above all what becomes of front matter in its many forms. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
-#include "prune/card.h"
+#include "hf/card.h"
 
 #include <string.h>
 

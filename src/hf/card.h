@@ -2,8 +2,8 @@
  *
  * The text of the original stays, but for what is said here. Format of the front matter:
  * https://huggingface.co/docs/hub/model-cards (a YAML mapping between two lines of ---, at the top). */
-#ifndef REAP_PRUNE_CARD_H
-#define REAP_PRUNE_CARD_H
+#ifndef REAP_HF_CARD_H
+#define REAP_HF_CARD_H
 
 #include "base/buf.h"
 #include "base/json.h"

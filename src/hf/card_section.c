@@ -1,0 +1,174 @@
+/* card_section.c - what a model card says about the pruning (see card.h). All texts come from files and are escaped. */
+#include "base/file.h"
+#include "base/text.h"
+#include "hf/card_part.h"
+
+#define SHOWN     200 /* bytes of a text from a file */
+#define MAX_FILES 10  /* calibration files in the table */
+
+/* Text from a file as plain text of Markdown, also inside a table and between HTML. */
+static void add_text(struct buf *b, const char *s)
+{
+    struct buf safe = {0};
+    size_t n = strnlen(s, SHOWN);
+    buf_safe(&safe, s, n);
+    for (size_t i = 0; i < safe.n; i++) {
+        char c = safe.s[i];
+        bool word = i && i + 1 < safe.n && !is_space(safe.s[i - 1]) && !is_space(safe.s[i + 1]);
+        if (strchr("<>&|`*[]\\~$#", c) || (c == '_' && !word))
+            buf_fmt(b, "&#%d;", c);
+        else
+            buf_char(b, c);
+    }
+    if (s[n])
+        buf_str(b, "...");
+    buf_clear(&safe);
+}
+
+/* The last part of a path, for a command: a name that a shell takes as it is, or the placeholder. */
+static const char *in_command(const char *path, const char *placeholder)
+{
+    static const char ok[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+    const char *s = path ? path_base(path) : "";
+    size_t n = strlen(s);
+    return n && n <= SHOWN && *s != '-' && *s != '.' && strspn(s, ok) == n ? s : placeholder;
+}
+
+static const char *string_in(const json_t *o, const char *key)
+{
+    return json_string_value(json_object_get(o, key));
+}
+
+static bool count_in(const json_t *o, const char *key, uint64_t *out)
+{
+    const json_t *v = json_object_get(o, key);
+    if (!json_is_integer(v) || json_integer_value(v) <= 0)
+        return false;
+    *out = (uint64_t)json_integer_value(v);
+    return true;
+}
+
+static const char *criterion_of(const struct card_facts *f)
+{
+    return f->criterion ? f->criterion : string_in(f->plan, "criterion");
+}
+
+static void put_sizes(struct buf *b, const struct card_facts *f)
+{
+    char x[32], y[32];
+    buf_fmt(b, "| experts per layer | %u -> %u |\n", f->n_experts, f->n_keep);
+    if (f->n_moe_layers)
+        buf_fmt(b, "| layers with experts | %u |\n", f->n_moe_layers);
+    if (f->bytes_before && f->bytes_after)
+        buf_fmt(b, "| size of the weights | %s -> %s |\n", human_bytes(f->bytes_before, x),
+                human_bytes(f->bytes_after, y));
+}
+
+static void put_calibration(struct buf *b, const struct card_facts *f)
+{
+    const json_t *files = json_object_get(f->calibration, "files");
+    size_t n = json_array_size(files);
+    uint64_t v;
+    char s[32];
+    if (n) {
+        buf_str(b, "| calibration text | ");
+        for (size_t i = 0; i < n && i < MAX_FILES; i++) {
+            const char *name = string_in(json_array_get(files, i), "file");
+            buf_str(b, i ? ", " : "");
+            add_text(b, name ? path_base(name) : "?");
+            if (count_in(json_array_get(files, i), "n_used", &v))
+                buf_fmt(b, " (%s)", human_count(v, s));
+        }
+        if (n > MAX_FILES)
+            buf_fmt(b, " and %zu more", n - MAX_FILES);
+        buf_str(b, " |\n");
+    }
+    if (count_in(f->calibration, "n_samples", &v))
+        buf_fmt(b, "| calibration samples | %s |\n", human_count(v, s));
+    if (count_in(f->calibration, "n_tokens", &v) ||
+        count_in(json_array_get(json_object_get(f->plan, "sources"), 0), "n_tokens", &v))
+        buf_fmt(b, "| calibration tokens | %s |\n", human_count(v, s));
+}
+
+/* Mean over the layers of what the plan says is lost. */
+static void put_lost(struct buf *b, const json_t *plan)
+{
+    const char *key;
+    json_t *layer, *lost = json_object_get(plan, "lost");
+    double sum = 0;
+    size_t n = 0;
+    json_object_foreach (lost, key, layer) {
+        const json_t *x = json_object_get(layer, "tokens_lost");
+        if (!json_is_number(x))
+            return;
+        sum += json_number_value(x);
+        n++;
+    }
+    if (n && sum >= 0 && sum <= (double)n)
+        buf_fmt(b, "| share of the routing that went to removed experts | %.1f %% |\n",
+                100 * sum / (double)n);
+}
+
+static void put_commands(struct buf *b, const struct card_facts *f)
+{
+    const char *model = in_command(f->source, "MODEL");
+    buf_str(b, "```\n");
+    if (f->calibration) {
+        const json_t *files = json_object_get(f->calibration, "files");
+        const char *text = json_array_size(files) == 1 ? string_in(json_array_get(files, 0), "file") : NULL;
+        buf_fmt(b, "reap profile %s --calib %s -o stats.json\n", model, in_command(text, "TEXT"));
+    }
+    if (f->calibration || json_object_get(f->plan, "sources")) {
+        const char *name = in_command(criterion_of(f), "reap");
+        bool usual = strcmp(name, "reap") == 0; /* the default */
+        buf_fmt(b, "reap plan stats.json --keep %u%s%s -o plan.json\n", f->n_keep,
+                usual ? "" : " --criterion ", usual ? "" : name);
+    }
+    buf_fmt(b, "reap prune %s --plan plan.json -o PRUNED\n```\n", model);
+}
+
+static void put_section(struct buf *b, const struct card_facts *f)
+{
+    const char *criterion = criterion_of(f), *source = f->source ? path_base(f->source) : "";
+    buf_str(b, CARD_BEGIN "\n## Expert pruning (reap)\n\nThis model is ");
+    if (f->base_id)
+        add_text(b, f->base_id);
+    else if (*source)
+        add_text(b, source);
+    else
+        buf_str(b, "a mixture-of-experts model");
+    buf_fmt(
+        b,
+        " with %u of %u experts left in each mixture-of-experts layer. The weights that stay are bit for bit"
+        " those of the original: nothing was trained or quantised again.\n\n| | |\n|---|---|\n",
+        f->n_keep, f->n_experts);
+    put_sizes(b, f);
+    if (criterion) {
+        buf_str(b, "| criterion | ");
+        add_text(b, criterion);
+        buf_str(b, " |\n");
+    }
+    put_calibration(b, f);
+    put_lost(b, f->plan);
+    buf_str(b, "| made with | reap " REAP_VERSION " |\n\n");
+    if (f->mtp) {
+        add_text(b, f->mtp);
+        buf_str(b, "\n\n");
+    }
+    put_commands(b, f);
+    buf_str(b,
+            "\nWhich experts stay, and where this comes from, is in [reap.json](reap.json).\n" CARD_END "\n");
+}
+
+void card_put_section(struct buf *b, const struct card_facts *f, const char *nl)
+{
+    struct buf s = {0};
+    put_section(&s, f);
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.s[i] == '\n')
+            buf_str(b, nl);
+        else
+            buf_char(b, s.s[i]);
+    }
+    buf_clear(&s);
+}
