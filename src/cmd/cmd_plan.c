@@ -1,10 +1,9 @@
 /* cmd_plan.c - which experts stay. */
 #include "base/file.h"
 #include "base/log.h"
-#include "base/mem.h"
 #include "base/text.h"
 #include "cmd/cmd.h"
-#include "plan/make.h"
+#include "plan/sources.h"
 
 #include <string.h>
 
@@ -87,66 +86,6 @@ static bool set_count(struct plan_opts *o, struct err *e)
     return true;
 }
 
-/* ---- the stats files ---- */
-
-struct source {
-    char *path;
-    double weight;
-    struct stats *stats;
-};
-
-/* "stats.json:2"; a colon with no number behind it belongs to the name. */
-static bool parse_source(const char *arg, struct source *s, struct err *e)
-{
-    const char *colon = strrchr(arg, ':');
-    s->weight = 1;
-    if (!colon || !parse_f64(colon + 1, &s->weight)) {
-        s->path = xstrdup(arg);
-        s->weight = 1;
-        return true;
-    }
-    s->path = xstrndup(arg, (size_t)(colon - arg));
-    return (s->weight > 0 && s->weight <= 1e9) ||
-           err_set(e, ERR_INPUT, "--stats '%s': the weight must be above 0 (and at most 1e9)", arg);
-}
-
-static void free_sources(struct source *s, uint32_t n)
-{
-    for (uint32_t i = 0; i < n; i++) {
-        free(s[i].path);
-        stats_free(s[i].stats);
-    }
-    free(s);
-}
-
-static bool load_source(struct source *all, uint32_t i, struct err *e)
-{
-    for (uint32_t k = 0; k < i; k++)
-        if (file_same(all[k].path, all[i].path))
-            return err_set(e, ERR_INPUT, "'%s' is given twice; --stats %s:2 gives it a weight", all[i].path,
-                           all[i].path);
-    return file_check_apart(out, all[i].path, "an input", e) &&
-           (all[i].stats = stats_load(all[i].path, e)) != NULL;
-}
-
-/* The operand, if there is one, and all --stats; NULL with *e. */
-static struct source *load_sources(char const *const *args, uint32_t n_args, uint32_t *n, struct err *e)
-{
-    *n = n_args + stats_list.n;
-    struct source *s = xcalloc(*n, sizeof *s);
-    bool ok = true;
-    if (n_args)
-        s[0] = (struct source){.path = xstrdup(args[0]), .weight = 1};
-    for (uint32_t i = n_args; ok && i < *n; i++)
-        ok = parse_source(stats_list.v[i - n_args], &s[i], e);
-    for (uint32_t i = 0; ok && i < *n; i++)
-        ok = load_source(s, i, e);
-    if (ok)
-        return s;
-    free_sources(s, *n);
-    return NULL;
-}
-
 /* ---- printing ---- */
 
 /* What each of several files keeps of its score. */
@@ -222,30 +161,32 @@ static bool print(const struct plan_opts *o, const struct plan *p, const struct 
 
 /* ---- the two ways ---- */
 
+/* The operand, if there is one, and all --stats. */
+static bool load_sources(struct plan_sources *s, char const *const *args, uint32_t n_args, struct err *e)
+{
+    bool ok = !n_args || plan_sources_add(s, args[0], false, e);
+    for (uint32_t i = 0; ok && i < stats_list.n; i++)
+        ok = plan_sources_add(s, stats_list.v[i], true, e);
+    return ok && plan_sources_load(s, out, e);
+}
+
 static bool plan_stats(char const *const *args, uint32_t n_args, struct plan_opts *o, struct err *e)
 {
     struct id_lists lists = {0};
+    struct plan_sources s = {0};
     struct plan_summary sum;
     struct plan *p = NULL;
     struct view *v = NULL;
-    uint32_t n = 0;
     if (!file_check_apart(out, protect, "an input", e) || (protect && !lists_read(protect, &lists, e)))
         return false;
     o->protect = protect ? &lists : NULL;
-    struct source *s = load_sources(args, n_args, &n, e);
-    struct plan_source *src = xcalloc(n, sizeof *src);
-    for (uint32_t i = 0; s && i < n; i++)
-        src[i] = (struct plan_source){s[i].stats, s[i].path, s[i].weight};
-    if (s && model)
-        v = view_open(model, e);
-    if (s && (!model || (v && view_check_output(v, out, e) && view_hash(v, e))))
-        p = plan_blend(src, n, v, o, &sum, e);
-    bool ok = p && json_write(out, p->doc, cmd_force, e) && print(o, p, &sum, e);
+    bool ok = load_sources(&s, args, n_args, e) &&
+              (!model || ((v = view_open(model, e)) && view_check_output(v, out, e) && view_hash(v, e))) &&
+              (p = plan_blend(s.v, s.n, v, o, &sum, e)) && json_write(out, p->doc, cmd_force, e) &&
+              print(o, p, &sum, e);
     plan_free(p);
     view_free(v);
-    free(src);
-    if (s)
-        free_sources(s, n);
+    plan_sources_clear(&s);
     lists_clear(&lists);
     return ok;
 }

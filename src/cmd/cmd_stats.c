@@ -4,7 +4,6 @@
  * show. A file of such a name is given as ./merge. */
 #include "base/file.h"
 #include "base/log.h"
-#include "base/mem.h"
 #include "base/text.h"
 #include "cmd/cmd.h"
 #include "cmd/stats_show.h"
@@ -19,9 +18,7 @@ static uint32_t criterion, format;
 static int64_t n_used;
 static bool has_criterion, has_out, has_force, has_model, has_format, has_architecture, has_used;
 
-enum { PROFILE, IMATRIX }; /* forms of other tools */
-static const struct opt_choices profile_formats = {
-    .list = (const char *const[]){[PROFILE] = "llama-expert-profile", [IMATRIX] = "imatrix", NULL}};
+static const struct opt_choices forms = {.at = import_form_name};
 
 static const struct opt opts[] = {
     OPT_HEADING("Showing"),
@@ -36,7 +33,7 @@ static const struct opt opts[] = {
         "force", &cmd_force,
         "replace the output; merge although options differ that change last digits; import scrambled counts",
         .alias = "-f", .seen = &has_force),
-    OPT_CHOICE("format", &format, "NAME", &profile_formats, "form of the other tool's file",
+    OPT_CHOICE("format", &format, "NAME", &forms, "form of the other tool's file",
                .dflt_is = "import is told from the file", .seen = &has_format),
     OPT_STR("architecture", &architecture, "NAME",
             "import without --model: general.architecture of the model", .seen = &has_architecture),
@@ -64,33 +61,22 @@ const struct cmd cmd_stats = {
     .run = run,
 };
 
-static void free_all(struct stats **s, uint32_t n)
+/* The output is none of the inputs, and none of them is given twice. */
+static bool check_inputs(char const *const *args, uint32_t n, struct err *e)
 {
-    for (uint32_t i = 0; i < n; i++)
-        stats_free(s[i]);
-    free(s);
-}
-
-/* All of them, or NULL with *e. */
-static struct stats **load_all(char const *const *paths, uint32_t n, struct err *e)
-{
-    struct stats **s = xcalloc(n, sizeof *s);
-    for (uint32_t i = 0; i < n; i++)
-        if (!(s[i] = stats_load(paths[i], e))) {
-            free_all(s, n);
-            return NULL;
-        }
-    return s;
-}
-
-static bool check_output(const char *input, struct err *e)
-{
-    return file_check_apart(out, input, "an input", e);
+    for (uint32_t i = 0; i < n; i++) {
+        if (!file_check_apart(out, args[i], "an input", e))
+            return false;
+        for (uint32_t k = 0; k < i; k++)
+            if (file_same(args[i], args[k]))
+                return err_set(e, ERR_INPUT, "'%s' is given twice", args[i]);
+    }
+    return true;
 }
 
 static bool show(char const *const *args, uint32_t n, struct err *e)
 {
-    struct stats **s = load_all(args, n, e);
+    struct stats **s = stats_load_all(args, n, e);
     struct view *v = s && model ? view_open(model, e) : NULL;
     bool ok = s && (!model || (v && view_hash(v, e)));
     for (uint32_t i = 0; ok && v && i < n; i++)
@@ -99,21 +85,15 @@ static bool show(char const *const *args, uint32_t n, struct err *e)
         .s = s, .path = args, .n = n, .criterion = criterion_at(criterion), .view = v};
     ok = ok && stats_show(&o, e);
     view_free(v);
-    if (s)
-        free_all(s, n);
+    stats_free_all(s, n);
     return ok;
 }
 
 static bool merge(char const *const *args, uint32_t n, struct err *e)
 {
-    for (uint32_t i = 0; i < n; i++) {
-        if (!check_output(args[i], e))
-            return false;
-        for (uint32_t k = 0; k < i; k++)
-            if (file_same(args[i], args[k]))
-                return err_set(e, ERR_INPUT, "'%s' is given twice", args[i]);
-    }
-    struct stats **s = load_all(args, n, e);
+    if (!check_inputs(args, n, e))
+        return false;
+    struct stats **s = stats_load_all(args, n, e);
     struct stats *sum = s ? stats_merge(s, args, n, cmd_force, e) : NULL;
     bool ok = sum && stats_save(sum, out, cmd_force, e);
     if (ok && cmd_json) {
@@ -129,8 +109,7 @@ static bool merge(char const *const *args, uint32_t n, struct err *e)
         ok = cmd_print(&b, e);
     }
     stats_free(sum);
-    if (s)
-        free_all(s, n);
+    stats_free_all(s, n);
     return ok;
 }
 
@@ -142,9 +121,7 @@ static struct stats *import_file(const char *path, const struct view *v, struct 
                                   .n_used = (uint32_t)n_used,
                                   .force = cmd_force,
                                   .to_float = engine_dequantize};
-    return !has_format         ? import_stats(&o, e)
-           : format == IMATRIX ? import_imatrix(&o, e)
-                               : import_expert_profile(&o, e);
+    return has_format ? import_form_at(format)->read(&o, e) : import_stats(&o, e);
 }
 
 /* Says what was found, and what it can be used for. */
@@ -177,8 +154,7 @@ static bool print_import(const struct stats *s, struct err *e)
 
 static bool import(char const *const *args, uint32_t n, struct err *e)
 {
-    (void)n;
-    if (!check_output(args[0], e))
+    if (!check_inputs(args, n, e))
         return false;
     if (!model && !architecture)
         return err_set(e, ERR_INPUT, "of which model is '%s'? --model MODEL or --architecture NAME says so",
@@ -196,14 +172,13 @@ static bool import(char const *const *args, uint32_t n, struct err *e)
 
 static bool export(char const *const *args, uint32_t n, struct err *e)
 {
-    (void)n;
-    if (has_format && format != PROFILE)
-        return err_set(e, ERR_INPUT, "--format %s cannot be written, only %s",
-                       opt_choice(&profile_formats, format), opt_choice(&profile_formats, PROFILE));
-    if (!check_output(args[0], e))
+    const struct import_form *form = import_form_at(format);
+    if (!form->write)
+        return err_set(e, ERR_INPUT, "--format %s cannot be written, only read", form->name);
+    if (!check_inputs(args, n, e))
         return false;
     struct stats *s = stats_load(args[0], e);
-    json_t *o = s ? export_expert_profile(s, e) : NULL;
+    json_t *o = s ? form->write(s, e) : NULL;
     if (s && !o)
         err_ctx(e, "%s", args[0]);
     bool ok = o && json_write(out, o, cmd_force, e);
@@ -212,12 +187,12 @@ static bool export(char const *const *args, uint32_t n, struct err *e)
     if (ok && cmd_json) {
         json_t *j = json_object();
         json_object_set_new(j, "file", json_text(out));
-        json_object_set_new(j, "format", json_string("llama-expert-profile"));
+        json_object_set_new(j, "format", json_string(form->name));
         ok = cmd_print_json("stats", j, e);
     } else if (ok) {
         struct buf b = {0};
-        buf_fmt(&b, "%s: %u layers of %u experts, as llama-expert-profile writes them\n", out, s->n_layers,
-                s->n_experts);
+        buf_fmt(&b, "%s: %u layers of %u experts, as %s writes them\n", out, s->n_layers, s->n_experts,
+                form->name);
         ok = cmd_print(&b, e);
     }
     json_decref(o);
@@ -228,25 +203,32 @@ static bool export(char const *const *args, uint32_t n, struct err *e)
 static const struct sub {
     const char *name;
     uint32_t max_args;
-    bool model, format; /* takes --model and its like, --format */
     bool (*run)(char const *const *args, uint32_t n, struct err *e);
 } subs[] = {
-    {"merge", UINT32_MAX, false, false, merge},
-    {"import", 1, true, true, import},
-    {"export", 1, false, true, export},
+    {"merge", UINT32_MAX, merge},
+    {"import", 1, import},
+    {"export", 1, export},
 };
 
-/* The first option given that a sub-command (NULL: the tables) does not take. */
-static const char *odd_option(const struct sub *sub)
+/* What goes with which sub-command; "FILE" is showing. */
+static const struct {
+    const char *option;
+    const bool *given;
+    const char *with;
+} limits[] = {
+    {"criterion", &has_criterion, "FILE"},        {"model", &has_model, "FILE import"},
+    {"format", &has_format, "import export"},     {"architecture", &has_architecture, "import"},
+    {"experts-used", &has_used, "import"},        {"output", &has_out, "merge import export"},
+    {"force", &has_force, "merge import export"},
+};
+
+static bool check_limits(const struct sub *sub, struct err *e)
 {
-    return sub && has_criterion                       ? "criterion"
-           : sub && has_model && !sub->model          ? "model"
-           : has_format && !(sub && sub->format)      ? "format"
-           : has_architecture && !(sub && sub->model) ? "architecture"
-           : has_used && !(sub && sub->model)         ? "experts-used"
-           : !sub && has_out                          ? "output"
-           : !sub && has_force                        ? "force"
-                                                      : NULL;
+    const char *what = sub ? sub->name : "FILE";
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
+        if (*limits[i].given && !strstr(limits[i].with, what))
+            return err_set(e, ERR_INPUT, "--%s does not go with stats %s", limits[i].option, what);
+    return true;
 }
 
 static bool run(char const *const *args, uint32_t n, struct err *e)
@@ -255,17 +237,14 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     for (size_t i = 0; i < sizeof subs / sizeof *subs; i++)
         if (!strcmp(args[0], subs[i].name))
             sub = &subs[i];
-    const char *odd = odd_option(sub);
-    if (odd)
-        return err_set(e, ERR_INPUT, "--%s does not go with stats%s%s", odd, sub ? " " : " FILE",
-                       sub ? sub->name : "");
+    if (!check_limits(sub, e))
+        return false;
     if (!sub)
         return show(args, n, e);
     if (n < 2 || n - 1 > sub->max_args)
-        return err_set(e, ERR_INPUT, "stats %s: %s operand; reap stats --help shows the usage", args[0],
+        return err_set(e, ERR_INPUT, "stats %s: %s operand; see reap stats --help", args[0],
                        n < 2 ? "missing" : "unexpected");
     if (!out)
-        return err_set(e, ERR_INPUT,
-                       "--output is missing: the file to write; reap stats --help shows the usage");
+        return err_set(e, ERR_INPUT, "--output is missing: the file to write; see reap stats --help");
     return file_check_output(out, cmd_force, e) && sub->run(args + 1, n - 1, e);
 }

@@ -228,3 +228,6 @@ json_t *export_expert_profile(const struct stats *s, struct err *e)
     }
     return o;
 }
+
+const struct import_form import_form_profile = {
+    .name = FORMAT, .read = import_expert_profile, .write = export_expert_profile};

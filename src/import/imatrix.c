@@ -227,3 +227,5 @@ struct stats *import_imatrix(const struct import_opts *o, struct err *e)
         err_ctx(e, "%s", o->path);
     return s;
 }
+
+const struct import_form import_form_imatrix = {.name = FORMAT, .read = import_imatrix};

@@ -103,3 +103,15 @@ struct stats *import_stats(const struct import_opts *o, struct err *e)
         return NULL;
     return memcmp(magic, "GGUF", 4) ? import_expert_profile(o, e) : import_imatrix(o, e);
 }
+
+const struct import_form *import_form_at(uint32_t i)
+{
+    static const struct import_form *const forms[] = {&import_form_profile, &import_form_imatrix};
+    return i < sizeof forms / sizeof *forms ? forms[i] : NULL;
+}
+
+const char *import_form_name(uint32_t i)
+{
+    const struct import_form *f = import_form_at(i);
+    return f ? f->name : NULL;
+}

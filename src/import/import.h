@@ -34,7 +34,17 @@ struct stats *import_stats(const struct import_opts *o, struct err *e);
  * *e when the file lacks what it needs. */
 json_t *export_expert_profile(const struct stats *s, struct err *e);
 
+/* A form of another tool. */
+struct import_form {
+    const char *name;
+    struct stats *(*read)(const struct import_opts *o, struct err *e);
+    json_t *(*write)(const struct stats *s, struct err *e); /* NULL: is only read */
+};
+const struct import_form *import_form_at(uint32_t i); /* NULL behind the last */
+const char *import_form_name(uint32_t i);             /* the same */
+
 /* ---- between the files of import ---- */
+extern const struct import_form import_form_profile, import_form_imatrix;
 /* Empty stats for n layers of block numbers il (ascending), checked against the model if there is one. */
 struct stats *import_begin(const struct import_opts *o, const char *format, const uint32_t *il, uint32_t n,
                            uint32_t n_experts, struct err *e);

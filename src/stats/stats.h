@@ -78,5 +78,8 @@ bool stats_save(const struct stats *s, const char *path, bool force, struct err 
 /* The file is of a run that has not ended. (One that --until-stable stopped has.) */
 bool stats_unfinished(const struct stats *s);
 struct stats *stats_load(const char *path, struct err *e); /* checked; NULL with *e naming the file and key */
+/* Several: all of them, or NULL with *e. */
+struct stats **stats_load_all(char const *const *paths, uint32_t n, struct err *e);
+void stats_free_all(struct stats **s, uint32_t n);
 
 #endif

@@ -277,3 +277,21 @@ struct stats *stats_load(const char *path, struct err *e)
     json_decref(o);
     return s;
 }
+
+struct stats **stats_load_all(char const *const *paths, uint32_t n, struct err *e)
+{
+    struct stats **s = xcalloc(n, sizeof *s);
+    for (uint32_t i = 0; i < n; i++)
+        if (!(s[i] = stats_load(paths[i], e))) {
+            stats_free_all(s, n);
+            return NULL;
+        }
+    return s;
+}
+
+void stats_free_all(struct stats **s, uint32_t n)
+{
+    for (uint32_t i = 0; s && i < n; i++)
+        stats_free(s[i]);
+    free(s);
+}

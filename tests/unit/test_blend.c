@@ -8,7 +8,7 @@
 
 #include "base/rng.h"
 #include "plan/blend.h"
-#include "plan/make.h"
+#include "plan/sources.h"
 #include "tempdir.h"
 
 #include <math.h>
@@ -355,6 +355,46 @@ static void test_from_lists(void **state)
     }
 }
 
+/* ---- how the files are named ---- */
+
+static void names_of_sources(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *arg, *path;
+        double weight;
+    } good[] = {
+        {"a.json", "a.json", 1}, {"a.json:2", "a.json", 2}, {"dir:x/a.json", "dir:x/a.json", 1},
+        {"a:b:0.5", "a:b", 0.5}, {"a:", "a:", 1},           {"a:1e9", "a", 1e9},
+    };
+    struct plan_sources s = {0};
+    struct err e = {0};
+    for (size_t i = 0; i < COUNT(good); i++) {
+        assert_true(plan_sources_add(&s, good[i].arg, true, &e));
+        assert_string_equal(s.v[i].path, good[i].path);
+        assert_true(s.v[i].weight == good[i].weight);
+    }
+    assert_true(plan_sources_add(&s, "a.json:2", false, &e)); /* the operand has no weight */
+    assert_string_equal(s.v[COUNT(good)].path, "a.json:2");
+    static const char *const bad[] = {"a:0", "a:-1", "a:2e9"};
+    for (size_t i = 0; i < COUNT(bad); i++) {
+        assert_false(plan_sources_add(&s, bad[i], true, &e));
+        expect_err(&e, ERR_INPUT, "the weight must be above 0");
+    }
+    assert_int_equal(s.n, COUNT(good) + 1);
+    plan_sources_clear(&s);
+
+    put("twice.json", "{}");
+    assert_true(plan_sources_add(&s, at("none.json"), true, &e));
+    assert_false(plan_sources_load(&s, "plan.json", &e));
+    expect_err(&e, ERR_INPUT, "none.json");
+    plan_sources_clear(&s);
+    assert_true(plan_sources_add(&s, at("twice.json"), true, &e));
+    assert_false(plan_sources_load(&s, at("twice.json"), &e));
+    expect_err(&e, ERR_INPUT, "is an input");
+    plan_sources_clear(&s);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, tempdir_setup, tempdir_teardown)
@@ -365,6 +405,7 @@ int main(void)
         T(test_protect),
         T(test_lists),
         T(test_from_lists),
+        T(names_of_sources),
     };
     return cmocka_run_group_tests_name("blend", tests, NULL, NULL);
 }
