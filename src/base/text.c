@@ -155,6 +155,12 @@ size_t utf8_good(const char *s, size_t n)
     return i;
 }
 
+bool text_ends(const char *s, const char *end)
+{
+    size_t n = strlen(s), k = strlen(end);
+    return n >= k && !strcmp(s + n - k, end);
+}
+
 bool utf8_valid(const char *s, size_t n)
 {
     return utf8_good(s, n) == n;

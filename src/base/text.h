@@ -25,6 +25,7 @@ size_t utf8_good(
     const char *s,
     size_t n); /* how many bytes at the start are valid UTF-8: n, or the place of the first fault */
 bool utf8_valid(const char *s, size_t n);
+bool text_ends(const char *s, const char *end); /* s ends with `end` */
 /* Adds s with control characters and bad UTF-8 replaced, so that a file cannot drive the terminal. */
 void buf_safe(struct buf *b, const char *s, size_t n);
 

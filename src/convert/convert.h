@@ -1,10 +1,11 @@
 /* convert.h - a Hugging Face checkpoint seen as a GGUF file.
  *
- * convert_open plans the file: header, tensors and where each of their bytes comes from. Nothing is computed
- * until it is read: image_read makes the bytes of any range, so the same image is written to disk
+ * convert_open lays out the file: header, tensors and where each of their bytes comes from. Nothing is
+ * computed until it is read: image_read makes the bytes of any range, so the same image is written to disk
  * (convert_write) or read by the engine without a temporary file. What the families are is told by records
- * (map.h); a tensor that no record knows, a missing one, a shape that the config does not explain, and a
- * config that the engine would compute differently are errors. Layout and names: llama.cpp v0.5.0. */
+ * (family/conversion.h); a tensor that no record knows, a missing one, a shape that the config does not
+ * explain, and a config that the engine would compute differently are errors. Layout and names: llama.cpp
+ * v0.5.0. */
 #ifndef REAP_CONVERT_CONVERT_H
 #define REAP_CONVERT_CONVERT_H
 

@@ -1,8 +1,8 @@
-/* image.c - makes the bytes of a planned GGUF file, window by window.
+/* image.c - makes the bytes of a laid out GGUF file, window by window.
  *
  * A tensor whose bytes are a plain run of a source (most are) is read straight into the caller's memory.
  * Everything else goes through a window: some rows of one matrix, for which one range of the source is read,
- * gathered by strides, scaled, and stored in the output type. The plan (convert.c) has checked all shapes, so
+ * gathered by strides, scaled, and stored in the output type. The layout (match.c) has checked all shapes, so
  * no index here can leave its source. */
 #include "convert/image_part.h"
 
@@ -41,7 +41,7 @@ struct image_reader {
     uint64_t scales_cap;
 };
 
-void reader_init(struct image *im, const struct hf_checkpoint *c, const struct convert_opts *o)
+void image_init_reader(struct image *im, const struct hf_checkpoint *c, const struct convert_opts *o)
 {
     im->reader = xcalloc(1, sizeof *im->reader);
     im->reader->c = c;
@@ -102,7 +102,7 @@ static bool read_source(const struct image_reader *r, const struct hf_tensor *t,
     return file_pread(f->fd, dst, n, t->off + off, e) || err_ctx(e, "%s: tensor '%.200s'", f->name, t->name);
 }
 
-static const struct source *source_of(const struct made *m, uint64_t slice)
+static const struct image_source *source_of(const struct made *m, uint64_t slice)
 {
     return &m->sources[m->n_sources > 1 ? slice : 0];
 }
@@ -128,7 +128,7 @@ static uint64_t row_bytes(const struct image_tensor *t)
 
 /* ---- FP8 scales ---- */
 
-static bool load_scales(struct image_reader *r, const struct source *s, struct err *e)
+static bool load_scales(struct image_reader *r, const struct image_source *s, struct err *e)
 {
     if (r->scale_of == s->scale)
         return true;
@@ -189,7 +189,7 @@ static uint64_t window_rows(const struct image_reader *r, const struct image_ten
 static bool make_mxfp4(struct image_reader *r, const struct image_tensor *t, struct err *e)
 {
     const struct made *m = t->made;
-    const struct source *s = source_of(m, r->slice);
+    const struct image_source *s = source_of(m, r->slice);
     uint64_t first = first_of(m, r->slice) + r->row * m->row_step;
     uint64_t n = (r->n_rows - 1) * m->row_step + m->cols;
     if (!room(&r->raw, &r->raw_cap, n * MX_OUT, 1, e) ||
@@ -220,7 +220,7 @@ static bool same_number(uint32_t type, enum num num)
 struct job {
     const struct image_reader *r;
     const struct image_tensor *t;
-    const struct source *s;
+    const struct image_source *s;
     enum num num;
     uint64_t start, first; /* elements of the source: of the slice, of raw */
     uint64_t from, to;
@@ -300,7 +300,7 @@ static bool run_jobs(struct image_reader *r, const struct job *all, struct err *
 static bool make_numbers(struct image_reader *r, const struct image_tensor *t, struct err *e)
 {
     const struct made *m = t->made;
-    const struct source *s = source_of(m, r->slice);
+    const struct image_source *s = source_of(m, r->slice);
     struct job j = {.r = r, .t = t, .s = s, .num = num_of(s->w->dtype), .start = first_of(m, r->slice)};
     uint64_t size = num_bytes(j.num);
     /* the range of the source that holds all rows: whole heads where rows change places inside them */
@@ -343,7 +343,7 @@ static bool make_window(struct image_reader *r, const struct image_tensor *t, ui
 static bool is_run(const struct image_tensor *t)
 {
     const struct made *m = t->made;
-    const struct source *s = m->sources;
+    const struct image_source *s = m->sources;
     return m->value == V_AS_IS && !m->head && m->col_step == 1 && m->row_step == m->cols && !s->scale &&
            same_number(t->type, num_of(s->w->dtype));
 }

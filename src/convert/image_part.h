@@ -16,7 +16,7 @@ void num_load(enum num t, const uint8_t *p, uint64_t stride, uint64_t n, float *
 void num_store(uint32_t ggml_type, const float *v, uint64_t n, uint8_t *out); /* f32, f16, bf16 */
 
 /* ---- how a tensor's bytes are made (image.c) ---- */
-struct source {
+struct image_source {
     const struct hf_tensor *w;
     const struct hf_tensor *scale; /* of FP8 weights and MXFP4 blocks; NULL: none */
 };
@@ -29,7 +29,7 @@ enum made_value { V_AS_IS, V_NEG_EXP, V_MXFP4, V_CONST };
  * `head` set, row(r) undoes the halves-to-pairs order of rotary dimensions inside each head. MXFP4 counts in
  * blocks of 32 values. */
 struct made {
-    struct source *sources;
+    struct image_source *sources;
     uint64_t n_sources;
     uint64_t n_slices, rows, cols;
     uint64_t base, slice_step, row_step, col_step;
@@ -39,6 +39,6 @@ struct made {
     float *values;                   /* V_CONST */
 };
 
-void reader_init(struct image *im, const struct hf_checkpoint *c, const struct convert_opts *o);
+void image_init_reader(struct image *im, const struct hf_checkpoint *c, const struct convert_opts *o);
 
 #endif

@@ -1,5 +1,5 @@
 /* keys.c - the keys of the converted file that describe the model; the tokenizer's are tokenizer.c's. */
-#include "convert/map.h"
+#include "convert/layout_part.h"
 
 #include "base/file.h"
 #include "base/json.h"
@@ -36,7 +36,7 @@ static const struct {
 } per_layer[] = {{"attention.head_count_kv", B_ATTN}, {"feed_forward_length", B_MOE | B_DENSE}};
 
 struct out_keys {
-    const struct plan_in *in;
+    const struct layout_in *in;
     struct buf *b;
     uint64_t n;
 };
@@ -183,7 +183,7 @@ static bool put_key(struct out_keys *k, const struct key_rule *r, struct err *e)
 
 /* ---- rotary positions ---- */
 
-static bool rope_f64(const struct plan_in *in, const char *keys, double other, double *out)
+static bool rope_f64(const struct layout_in *in, const char *keys, double other, double *out)
 {
     *out = other;
     uint32_t n = conf_rope(&in->conf, keys);
@@ -191,7 +191,7 @@ static bool rope_f64(const struct plan_in *in, const char *keys, double other, d
 }
 
 /* "rope_type" or the older "type"; "default" when there is none. */
-static void rope_type(const struct plan_in *in, struct buf *b)
+static void rope_type(const struct layout_in *in, struct buf *b)
 {
     uint32_t obj = conf_get(&in->conf, "rope_parameters|rope_scaling");
     uint32_t n = obj == JSPAN_NONE ? JSPAN_NONE : conf_rope(&in->conf, "rope_type|type");
@@ -242,7 +242,7 @@ static bool put_rope(struct out_keys *k, struct err *e)
     } else if (!strcmp(type.s, "yarn") && has_factor)
         ok = put_yarn(k, factor, e);
     else if (strcmp(type.s, "default") != 0 &&
-             (strcmp(type.s, "llama3") != 0 || !(k->in->map->flags & CONVERT_ROPE_FREQS)))
+             (strcmp(type.s, "llama3") != 0 || !(k->in->conversion->flags & CONVERT_ROPE_FREQS)))
         ok = err_set(
             e, ERR_INPUT,
             "config.json: rotary scaling of type '%.40s' cannot be converted for this family (default, "
@@ -252,17 +252,17 @@ static bool put_rope(struct out_keys *k, struct err *e)
     if (!ok)
         return false;
     if (!rope_f64(k->in, "rope_theta|rotary_emb_base", 10000, &theta) &&
-        !(k->in->map->flags & CONVERT_NO_ROPE))
+        !(k->in->conversion->flags & CONVERT_NO_ROPE))
         return err_set(e, ERR_INPUT, "config.json: 'rope_theta' is missing or not a number");
     put_f32(k, "rope.freq_base", theta);
     return true;
 }
 
-bool rope_freqs(const struct plan_in *in, float **out, struct err *e)
+bool layout_rope_freqs(const struct layout_in *in, float **out, struct err *e)
 {
     struct buf type = {0};
     rope_type(in, &type);
-    bool has = (in->map->flags & CONVERT_ROPE_FREQS) && !strcmp(type.s, "llama3");
+    bool has = (in->conversion->flags & CONVERT_ROPE_FREQS) && !strcmp(type.s, "llama3");
     buf_clear(&type);
     *out = NULL;
     if (!has)
@@ -288,7 +288,7 @@ bool rope_freqs(const struct plan_in *in, float **out, struct err *e)
     return true;
 }
 
-bool keys_put(const struct plan_in *in, struct buf *b, uint64_t *n, struct err *e)
+bool layout_put_keys(const struct layout_in *in, struct buf *b, uint64_t *n, struct err *e)
 {
     struct out_keys k = {in, b, 0};
     gg_put_str(b, "general.architecture", in->family->arch);
@@ -299,14 +299,14 @@ bool keys_put(const struct plan_in *in, struct buf *b, uint64_t *n, struct err *
     gg_put_u32(b, "general.quantization_version", 2);
     k.n = 6;
     put_u32(&k, "block_count", in->n_blocks);
-    if (in->map->flags & CONVERT_MTP_KEPT)
+    if (in->conversion->flags & CONVERT_MTP_KEPT)
         put_u32(&k, "nextn_predict_layers", in->f.v['B']);
-    for (const struct key_rule *r = in->map->keys; r && r->name; r++)
+    for (const struct key_rule *r = in->conversion->keys; r && r->name; r++)
         if (!put_key(&k, r, e))
             return false;
     for (const struct key_rule *r = common_keys; r->name; r++) {
         bool own = false;
-        for (const struct key_rule *f = in->map->keys; f && f->name; f++)
+        for (const struct key_rule *f = in->conversion->keys; f && f->name; f++)
             own = own || !strcmp(f->name, r->name);
         if (!own && !put_key(&k, r, e))
             return false;
@@ -317,7 +317,7 @@ bool keys_put(const struct plan_in *in, struct buf *b, uint64_t *n, struct err *
     return true;
 }
 
-bool sampling_put(const char *dir, struct buf *b, uint64_t *n, struct err *e)
+bool layout_put_sampling(const char *dir, struct buf *b, uint64_t *n, struct err *e)
 {
     static const struct {
         const char *from, *key;

@@ -1,5 +1,5 @@
-/* conf.c - what shapes and keys depend on, read from config.json. */
-#include "convert/map.h"
+/* facts.c - what shapes and keys depend on, read from config.json; and what must hold there. */
+#include "convert/layout_part.h"
 
 #include "base/limits.h"
 #include "base/mem.h"
@@ -20,7 +20,7 @@ static bool bad_value(const struct conf *c, uint32_t node, const char *want, str
     return false;
 }
 
-static bool load_fact(struct plan_in *in, const struct fact_rule *r, struct err *e)
+static bool load_fact(struct layout_in *in, const struct fact_rule *r, struct err *e)
 {
     uint64_t *v = &in->f.v[(unsigned char)r->letter];
     uint32_t node = conf_get(&in->conf, r->keys);
@@ -52,7 +52,7 @@ static const struct fact_rule common_facts[] = {
 };
 
 /* Those that must not be zero whatever the family. */
-static bool check_counts(const struct plan_in *in, struct err *e)
+static bool check_counts(const struct layout_in *in, struct err *e)
 {
     static const struct {
         char letter;
@@ -85,11 +85,11 @@ static bool check_counts(const struct plan_in *in, struct err *e)
     return true;
 }
 
-bool facts_load(struct plan_in *in, struct err *e)
+bool layout_load_facts(struct layout_in *in, struct err *e)
 {
     uint64_t *v = in->f.v;
     v['1'] = 1;
-    for (const struct fact_rule *r = in->map->facts; r && r->letter; r++)
+    for (const struct fact_rule *r = in->conversion->facts; r && r->letter; r++)
         if (!load_fact(in, r, e))
             return false;
     for (const struct fact_rule *r = common_facts; r->letter; r++)
@@ -102,7 +102,7 @@ bool facts_load(struct plan_in *in, struct err *e)
     v['Q'] = v['N'] * v['D'];
     v['K'] = v['M'] * v['D'];
     v['G'] = 2 * v['X'];
-    if ((in->map->flags & CONVERT_HEADS_FILL) && v['Q'] != v['H'])
+    if ((in->conversion->flags & CONVERT_HEADS_FILL) && v['Q'] != v['H'])
         return err_set(
             e, ERR_INPUT,
             "config.json: %llu heads of %llu; the engine expects them to make up the hidden size, %llu",
@@ -113,12 +113,12 @@ bool facts_load(struct plan_in *in, struct err *e)
     if (v['B'] > 64)
         return err_set(e, ERR_INPUT, "config.json: %llu MTP layers, expected at most 64",
                        (unsigned long long)v['B']);
-    in->n_blocks = v['L'] + (in->map->flags & CONVERT_MTP_KEPT ? v['B'] : 0);
+    in->n_blocks = v['L'] + (in->conversion->flags & CONVERT_MTP_KEPT ? v['B'] : 0);
     in->kinds = xcalloc(in->n_blocks, 1);
     for (uint64_t i = 0; i < in->n_blocks; i++)
         in->kinds[i] = B_ATTN | B_MOE;
     struct family_model m = {&in->conf, in->f.v, in->n_blocks, in->kinds};
-    return !in->map->derive || in->map->derive(&m, e);
+    return !in->conversion->derive || in->conversion->derive(&m, e);
 }
 
 /* Whether a value is one of "true|7.0|null|silu"; words other than JSON's are strings. */
@@ -137,7 +137,7 @@ static bool value_is(const struct conf *c, uint32_t node, const char *value)
     return !*end && end != value && jdoc_f64(c->d, node, &got) && got == want;
 }
 
-static bool must_holds(const struct plan_in *in, const struct must_rule *m, uint32_t node)
+static bool must_holds(const struct layout_in *in, const struct must_rule *m, uint32_t node)
 {
     char want[CONF_WORD];
     for (const char *p = m->want; conf_next(&p, want);)
@@ -146,9 +146,9 @@ static bool must_holds(const struct plan_in *in, const struct must_rule *m, uint
     return false;
 }
 
-bool musts_check(const struct plan_in *in, struct err *e)
+bool layout_check_musts(const struct layout_in *in, struct err *e)
 {
-    for (const struct must_rule *m = in->map->musts; m && m->keys; m++) {
+    for (const struct must_rule *m = in->conversion->musts; m && m->keys; m++) {
         uint32_t node = conf_get(&in->conf, m->keys);
         if (must_holds(in, m, node))
             continue;

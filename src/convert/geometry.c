@@ -1,0 +1,173 @@
+/* geometry.c - how an output tensor follows from its source, in strides (struct made). The source's shape has
+ * been compared with what the config makes it (match.c). */
+#include "base/mem.h"
+#include "convert/layout_part.h"
+
+#include <string.h>
+
+/* A source as matrices: all dimensions but the last two count them. */
+struct view3 {
+    uint64_t n, rows, cols;
+};
+
+static struct view3 view_of(const struct hf_tensor *t)
+{
+    struct view3 v = {1, 1, t->n_dims ? t->dims[t->n_dims - 1] : 1};
+    if (t->n_dims > 1)
+        v.rows = t->dims[t->n_dims - 2];
+    for (uint32_t i = 0; i + 2 < t->n_dims; i++)
+        v.n *= t->dims[i];
+    return v;
+}
+
+static bool rotate_heads(struct made *m, const struct view3 *v, uint64_t head, const struct hf_tensor *t,
+                         struct err *e)
+{
+    m->head = head;
+    return (head % 2 == 0 && v->rows % head == 0) ||
+           err_set(e, ERR_INPUT, "tensor '%.200s': heads of %llu rows cannot be rotated", t->name,
+                   (unsigned long long)head);
+}
+
+/* HOW_FIRST, HOW_SECOND */
+static void take_rows(struct made *m, const struct view3 *v, enum how how)
+{
+    m->rows = v->rows / 2;
+    m->base = how == HOW_SECOND ? m->rows * v->cols : 0;
+}
+
+/* HOW_EVEN, HOW_ODD */
+static void take_columns(struct made *m, const struct view3 *v, enum how how)
+{
+    m->cols = v->cols / 2;
+    m->col_step = 2;
+    m->base = how == HOW_ODD;
+}
+
+/* HOW_SWAP and its parts */
+static void swap_axes(struct made *m, const struct view3 *v, enum how how)
+{
+    m->rows = how == HOW_SWAP ? v->cols : v->cols / 2;
+    m->cols = v->rows;
+    m->col_step = v->cols;
+    m->row_step = how >= HOW_SWAP_EVEN ? 2 : 1;
+    m->base = how == HOW_SWAP_ODD ? 1 : how == HOW_SWAP_SECOND ? m->rows : 0;
+}
+
+/* HOW_MXFP4 and its parts: [E, rows, blocks, 16], counted in blocks. */
+static void take_mxfp4(struct made *m, const struct hf_tensor *t, enum how how)
+{
+    uint64_t rows = t->dims[1], blocks = t->dims[2], skip = how == HOW_MXFP4 ? 1 : 2;
+    *m = (struct made){.n_slices = t->dims[0],
+                       .rows = rows / skip,
+                       .cols = blocks,
+                       .slice_step = rows * blocks,
+                       .row_step = skip * blocks,
+                       .col_step = 1,
+                       .base = how == HOW_MXFP4_ODD ? blocks : 0,
+                       .value = V_MXFP4};
+}
+
+/* HOW_K_B, HOW_V_B */
+static void split_kv(struct made *m, const struct view3 *v, const uint64_t *f, enum how how)
+{
+    m->n_slices = f['N'];
+    m->slice_step = (f['n'] + f['v']) * v->cols;
+    if (how == HOW_V_B) {
+        m->rows = f['v'];
+        m->base = f['n'] * v->cols;
+    } else {
+        m->rows = v->cols;
+        m->cols = f['n'];
+        m->row_step = 1;
+        m->col_step = v->cols;
+    }
+}
+
+/* HOW_SQUEEZE, HOW_COLUMN, HOW_NEG_EXP, HOW_GROUPS: one matrix. */
+static void one_matrix(struct made *m, const struct hf_tensor *t, const uint64_t *f, enum how how)
+{
+    uint64_t n = m->cols;
+    *m = (struct made){.n_slices = 1, .row_step = 1, .col_step = 1};
+    if (how == HOW_SQUEEZE) {
+        m->rows = t->dims[0];
+        m->cols = m->row_step = t->dims[2];
+    } else if (how == HOW_GROUPS) {
+        m->rows = f['g'];
+        m->cols = m->row_step = n / f['g'];
+    } else {
+        m->rows = n;
+        m->cols = 1;
+        m->value = how == HOW_NEG_EXP ? V_NEG_EXP : V_AS_IS;
+    }
+}
+
+/* *n_dims: of the output, where it is not that of the source. */
+static bool set_strides(const struct layout *l, const struct layout_slot *s, struct made *m, uint32_t *n_dims,
+                        struct err *e)
+{
+    const struct hf_tensor *t = s->sources[0].w;
+    const uint64_t *f = l->in.f.v;
+    struct view3 v = view_of(t);
+    enum how how = s->rule->how;
+    *m = (struct made){.n_slices = v.n,
+                       .rows = v.rows,
+                       .cols = v.cols,
+                       .slice_step = v.rows * v.cols,
+                       .row_step = v.cols,
+                       .col_step = 1};
+    switch (how) {
+    case HOW_COPY: break;
+    case HOW_PERM: return rotate_heads(m, &v, f['D'], t, e);
+    case HOW_FIRST:
+    case HOW_SECOND: take_rows(m, &v, how); break;
+    case HOW_EVEN:
+    case HOW_ODD: take_columns(m, &v, how); break;
+    case HOW_SWAP:
+    case HOW_SWAP_FIRST:
+    case HOW_SWAP_SECOND:
+    case HOW_SWAP_EVEN:
+    case HOW_SWAP_ODD: swap_axes(m, &v, how); break;
+    case HOW_MXFP4:
+    case HOW_MXFP4_EVEN:
+    case HOW_MXFP4_ODD:
+        take_mxfp4(m, t, how);
+        *n_dims = 3;
+        break;
+    case HOW_K_B:
+    case HOW_V_B:
+        split_kv(m, &v, f, how);
+        *n_dims = 3;
+        break;
+    case HOW_SQUEEZE:
+    case HOW_COLUMN:
+    case HOW_NEG_EXP:
+    case HOW_GROUPS:
+        one_matrix(m, t, f, how);
+        *n_dims = 2;
+        break;
+    }
+    return true;
+}
+
+bool layout_set_shape(const struct layout *l, const struct layout_slot *s, struct made *m,
+                      struct image_tensor *o, struct err *e)
+{
+    const struct hf_tensor *t = s->sources[0].w;
+    uint32_t n_dims = t->n_dims ? t->n_dims : 1;
+    if (!set_strides(l, s, m, &n_dims, e))
+        return false;
+    if (s->room > 1 || strchr(s->rule->hf, '#')) { /* experts, one after the other */
+        m->n_slices = s->room;
+        m->slice_step = 0;
+        n_dims = 3;
+    }
+    o->n_dims = n_dims;
+    o->ne[0] = m->value == V_MXFP4 ? m->cols * 32 : m->cols; /* ggml's order */
+    o->ne[1] = n_dims > 1 ? m->rows : 1;
+    o->ne[2] = n_dims > 2 ? m->n_slices : 1;
+    o->ne[3] = 1;
+    if (t->n_dims > 3 && m->value != V_MXFP4)
+        BUG("rule '%s' has too many dimensions", s->rule->hf);
+    return true;
+}

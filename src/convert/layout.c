@@ -1,0 +1,83 @@
+/* layout.c - the tensors of the image, in their order: shape, type and size. */
+#include "base/mem.h"
+#include "base/text.h"
+#include "convert/layout_part.h"
+
+#include <string.h>
+
+/* Vectors, norms, routers, and what the engine's kernels read as floats are never narrowed. */
+static bool is_float(const struct image_tensor *t)
+{
+    static const char *const always[] = {"_norm.weight", "ffn_gate_inp.weight", "ffn_gate_inp_shexp.weight",
+                                         "ssm_conv1d.weight"};
+    for (size_t i = 0; i < sizeof always / sizeof *always; i++)
+        if (text_ends(t->name, always[i]))
+            return true;
+    return t->n_dims == 1 || !text_ends(t->name, ".weight");
+}
+
+static bool set_size(struct image_tensor *t, struct err *e)
+{
+    const struct gg_type *type = gg_type_get(t->type);
+    uint64_t n = t->ne[0] / type->block;
+    if (!mul_u64(n, type->bytes, &n) || !mul_u64(n, t->ne[1], &n) || !mul_u64(n, t->ne[2], &n) ||
+        n > (uint64_t)1 << 60)
+        return err_set(e, ERR_INPUT, "tensor '%s' is too large", t->name);
+    t->bytes = n;
+    return true;
+}
+
+static struct image_tensor *new_tensor(struct layout *l, int64_t block, const char *name)
+{
+    GROW(l->im->tensors, l->im->n_tensors, l->cap);
+    struct image_tensor *t = &l->im->tensors[l->im->n_tensors++];
+    *t = (struct image_tensor){.ne = {1, 1, 1, 1}, .n_dims = 1, .made = xcalloc(1, sizeof *t->made)};
+    layout_tensor_name(t->name, block, name);
+    return t;
+}
+
+static bool add_output(struct layout *l, int64_t block, uint64_t rule, struct err *e)
+{
+    struct layout_slot *s = layout_slot_at(l, block, rule);
+    if (!s->n)
+        return true;
+    struct image_tensor *t = new_tensor(l, block, s->rule->gguf);
+    if (!layout_set_shape(l, s, t->made, t, e) || !layout_add_scales(l, s, t->made, e))
+        return false;
+    t->made->sources = s->sources;
+    t->made->n_sources = s->room;
+    s->sources = NULL;
+    t->type = t->made->value == V_MXFP4 ? T_MXFP4 : is_float(t) ? T_F32 : l->type;
+    if (t->type != T_MXFP4 && t->ne[0] % gg_type_get(t->type)->block)
+        t->type = T_F16; /* as llama.cpp's converter does */
+    return set_size(t, e);
+}
+
+static bool add_rope_freqs(struct layout *l, struct err *e)
+{
+    float *v;
+    if (!layout_rope_freqs(&l->in, &v, e))
+        return false;
+    if (!v)
+        return true;
+    struct image_tensor *t = new_tensor(l, -1, "rope_freqs.weight");
+    *t->made =
+        (struct made){.n_slices = 1, .rows = 1, .cols = l->in.f.v['D'] / 2, .value = V_CONST, .values = v};
+    t->ne[0] = t->made->cols;
+    t->type = T_F32;
+    return set_size(t, e);
+}
+
+bool layout_add_tensors(struct layout *l, struct err *e)
+{
+    for (uint64_t i = 0; i < l->n_globals; i++)
+        if (!add_output(l, -1, i, e))
+            return false;
+    if (!add_rope_freqs(l, e))
+        return false;
+    for (uint64_t b = 0; b < l->in.n_blocks; b++)
+        for (uint64_t i = 0; i < l->n_rules; i++)
+            if (!add_output(l, (int64_t)b, i, e))
+                return false;
+    return true;
+}

@@ -1,0 +1,263 @@
+/* match.c - which tensor of the checkpoint goes where.
+ *
+ * Every tensor must be used by a rule of the family's record or be one that is known to be left out, and every
+ * tensor that the engine needs must come out. A shape is compared with what the config says before anything
+ * is derived from it. */
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "convert/layout_part.h"
+#include "hf/names.h"
+
+#include <string.h>
+
+void layout_mark(struct layout *l, const struct hf_tensor *t)
+{
+    l->used[t - l->in.c->tensors] = true;
+}
+
+struct layout_slot *layout_slot_at(const struct layout *l, int64_t block, uint64_t rule)
+{
+    return &l->slots[block < 0 ? rule : l->n_globals + (uint64_t)block * l->n_rules + rule];
+}
+
+static bool is_used(const struct layout *l, const struct hf_tensor *t)
+{
+    return l->used[t - l->in.c->tensors];
+}
+
+/* ---- from the checkpoint into slots ---- */
+
+/* Whether a name is the rule's; *expert is the number in the place of '#'. */
+static bool rule_matches(const char *rule, const char *name, uint32_t *expert, bool *stacked)
+{
+    *stacked = false;
+    while (*rule) {
+        if (*rule == '#') {
+            if (!hf_take_number(name, expert, &name))
+                return false;
+            *stacked = true;
+            rule += 2; /* the point is taken */
+            continue;
+        }
+        if (*rule++ != *name++)
+            return false;
+    }
+    return !*name;
+}
+
+/* Left out of every conversion: not part of the text model, or computed by the engine itself. */
+static bool is_dropped(const struct hf_place *at, const char *name)
+{
+    return at->mtp || at->other || text_ends(name, ".rotary_emb.inv_freq");
+}
+
+static bool check_shape(const struct layout *l, const struct name_rule *r, const struct hf_tensor *t,
+                        struct err *e)
+{
+    bool ok = t->n_dims == strlen(r->shape);
+    struct buf want = {0}, got = {0};
+    for (uint32_t i = 0; r->shape[i]; i++) {
+        uint64_t v = l->in.f.v[(unsigned char)r->shape[i]];
+        ok = ok && v && t->dims[i] == v;
+        buf_fmt(&want, "%s%llu", i ? ", " : "", (unsigned long long)v);
+    }
+    for (uint32_t i = 0; i < t->n_dims; i++)
+        buf_fmt(&got, "%s%llu", i ? ", " : "", (unsigned long long)t->dims[i]);
+    if (!ok)
+        err_set(e, ERR_INPUT, "tensor '%.200s' has shape [%s], but the config makes it [%s]", t->name,
+                got.s ? got.s : "", want.s);
+    buf_clear(&want);
+    buf_clear(&got);
+    return ok;
+}
+
+static bool put_source(struct layout *l, struct layout_slot *s, const struct name_rule *r,
+                       const struct hf_tensor *t, uint64_t expert, bool stacked, struct err *e)
+{
+    uint64_t n = stacked ? l->in.f.v['E'] : 1;
+    if (stacked && expert >= n)
+        return err_set(e, ERR_INPUT, "tensor '%.200s' is of expert %llu, but the config has %llu experts",
+                       t->name, (unsigned long long)expert, (unsigned long long)n);
+    if (!check_shape(l, r, t, e))
+        return false;
+    if (!s->sources) {
+        s->rule = r;
+        s->room = n;
+        s->sources = mem_try(n, sizeof *s->sources, "experts", e);
+        if (!s->sources)
+            return false;
+    }
+    if (s->sources[expert].w)
+        return err_set(e, ERR_INPUT, "tensors '%.150s' and '%.150s' are the same to the engine",
+                       s->sources[expert].w->name, t->name);
+    s->sources[expert].w = t;
+    s->n++;
+    layout_mark(l, t);
+    layout_mark_companions(l, t);
+    return true;
+}
+
+/* Uses a tensor by all rules that match; by none, it stays unused (check_used). */
+static bool place(struct layout *l, const struct hf_tensor *t, int64_t block, const char *rest, struct err *e)
+{
+    uint64_t n = block < 0 ? l->n_globals : l->n_rules;
+    for (uint64_t i = 0; i < n; i++) {
+        const struct name_rule *r = block < 0 ? &conversion_globals[i] : l->rules[i];
+        uint32_t expert = 0;
+        bool stacked;
+        if (!rule_matches(r->hf, rest, &expert, &stacked))
+            continue;
+        if (block >= 0 && r->blocks && !(r->blocks & l->in.kinds[block]))
+            continue;
+        if (!put_source(l, layout_slot_at(l, block, i), r, t, stacked ? expert : 0, stacked, e))
+            return false;
+    }
+    return true;
+}
+
+static bool place_tensor(struct layout *l, const struct hf_tensor *t, struct err *e)
+{
+    struct hf_place at = hf_place(t->name);
+    uint64_t il = at.layer;
+    if (is_dropped(&at, t->name)) {
+        layout_mark(l, t);
+        return true;
+    }
+    if (!at.rest)
+        return place(l, t, -1, hf_strip_prefix(t->name), e);
+    if (il >= l->in.n_blocks && il - l->in.f.v['L'] < l->in.f.v['B']) { /* MTP that the engine cannot use */
+        l->n_mtp_dropped++;
+        layout_mark(l, t);
+        return true;
+    }
+    if (il >= l->in.n_blocks)
+        return err_set(e, ERR_INPUT, "tensor '%.200s' is of layer %llu, but the config has %llu layers",
+                       t->name, (unsigned long long)il, (unsigned long long)l->in.n_blocks);
+    return place(l, t, (int64_t)il, at.rest, e);
+}
+
+/* A config that ties input and output embeddings makes lm_head a copy that nobody reads. Not said: tied when
+ * there is none. */
+static bool is_tied(const struct layout *l)
+{
+    uint32_t n = conf_get(&l->in.conf, "tie_word_embeddings");
+    if (n != JSPAN_NONE)
+        return l->in.conf.d->nodes[n].kind == J_TRUE;
+    for (uint64_t i = 0; i < l->n_globals; i++)
+        if (!strcmp(conversion_globals[i].gguf, "output.weight") && layout_slot_at(l, -1, i)->n)
+            return false;
+    return true;
+}
+
+static void drop_tied_output(struct layout *l)
+{
+    bool drop = is_tied(l) && !(l->in.conversion->flags & CONVERT_NEEDS_OUTPUT);
+    for (uint64_t i = 0; i < l->n_globals; i++)
+        if (!strcmp(conversion_globals[i].gguf, "output.weight") && drop)
+            layout_slot_at(l, -1, i)->n = 0;
+}
+
+static bool check_used(const struct layout *l, struct err *e)
+{
+    for (uint64_t i = 0; i < l->in.c->n_tensors; i++) {
+        const struct hf_tensor *t = &l->in.c->tensors[i];
+        if (!is_used(l, t))
+            return err_set(e, ERR_INPUT, "tensor '%.200s' has no place in a %s model (or not in this layer)",
+                           t->name, l->in.family->arch);
+    }
+    return true;
+}
+
+/* ---- what must be there ---- */
+
+void layout_tensor_name(char dst[64], int64_t block, const char *name)
+{
+    if (block < 0)
+        snprintf(dst, 64, "%s", name);
+    else
+        snprintf(dst, 64, "blk.%llu.%s", (unsigned long long)block, name);
+}
+
+/* All experts of a stack, no number left out. */
+static bool check_stack(const struct layout *l, const struct layout_slot *s, int64_t block, struct err *e)
+{
+    for (uint64_t i = 0; i < s->room; i++)
+        if (!s->sources[i].w)
+            return err_set(
+                e, ERR_INPUT, "layer %lld has no tensor '%s' of expert %llu; the config has %llu experts",
+                (long long)block, s->rule->hf, (unsigned long long)i, (unsigned long long)l->in.f.v['E']);
+    return true;
+}
+
+/* Exactly one rule of those that make an output has made it. */
+static bool check_output(const struct layout *l, int64_t block, uint64_t rule, struct err *e)
+{
+    uint64_t n = block < 0 ? l->n_globals : l->n_rules, made = 0;
+    const struct name_rule *r = block < 0 ? &conversion_globals[rule] : l->rules[rule];
+    bool optional = r->optional;
+    if (block >= 0 && r->blocks && !(r->blocks & l->in.kinds[block]))
+        return true;
+    if (block < 0 && !strcmp(r->gguf, "output.weight"))
+        optional = is_tied(l) && !(l->in.conversion->flags & CONVERT_NEEDS_OUTPUT);
+    for (uint64_t i = 0; i < n; i++) {
+        const struct name_rule *other = block < 0 ? &conversion_globals[i] : l->rules[i];
+        if (!strcmp(other->gguf, r->gguf) && layout_slot_at(l, block, i)->n) {
+            made++;
+            if (!check_stack(l, layout_slot_at(l, block, i), block, e))
+                return false;
+        }
+    }
+    char name[64];
+    layout_tensor_name(name, block, r->gguf);
+    if (made > 1)
+        return err_set(e, ERR_INPUT, "the checkpoint holds '%s' in two forms", name);
+    if (!made && !optional)
+        return err_set(e, ERR_INPUT, "the checkpoint has no tensor for '%s' ('%s')%s", name, r->hf,
+                       block < 0 && is_tied(l) ? "; the engine has no tied embeddings in this family" : "");
+    return true;
+}
+
+static bool check_outputs(const struct layout *l, struct err *e)
+{
+    for (uint64_t i = 0; i < l->n_globals; i++)
+        if (!check_output(l, -1, i, e))
+            return false;
+    for (uint64_t b = 0; b < l->in.n_blocks; b++)
+        for (uint64_t i = 0; i < l->n_rules; i++)
+            if (!check_output(l, (int64_t)b, i, e))
+                return false;
+    return true;
+}
+
+static bool make_slots(struct layout *l, struct err *e)
+{
+    while (conversion_globals[l->n_globals].hf)
+        l->n_globals++;
+    for (const struct name_rule *const *list = l->in.conversion->names; *list; list++)
+        for (const struct name_rule *r = *list; r->hf; r++)
+            l->n_rules++;
+    l->rules = xcalloc(l->n_rules, sizeof *l->rules);
+    uint64_t n = 0;
+    for (const struct name_rule *const *list = l->in.conversion->names; *list; list++)
+        for (const struct name_rule *r = *list; r->hf; r++)
+            l->rules[n++] = r;
+    l->slots = mem_try(l->n_globals + l->in.n_blocks * l->n_rules, sizeof *l->slots, "the layout", e);
+    return l->slots != NULL;
+}
+
+bool layout_match(struct layout *l, struct err *e)
+{
+    if (!make_slots(l, e))
+        return false;
+    for (uint64_t i = 0; i < l->in.c->n_tensors; i++)
+        if (!place_tensor(l, &l->in.c->tensors[i], e))
+            return false;
+    drop_tied_output(l);
+    if (!check_used(l, e) || !check_outputs(l, e))
+        return false;
+    if (l->n_mtp_dropped)
+        log_note("%llu tensors of MTP layers are left out: the engine cannot use them in this family",
+                 (unsigned long long)l->n_mtp_dropped);
+    return true;
+}
