@@ -2,6 +2,7 @@
 #include "base/dir.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/sig.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -189,6 +190,8 @@ bool out_dir_open(struct out_dir *o, const char *path, const char *ours, bool fo
     int again = ok ? dup(fd) : -1;
     if (ok && (again < 0 || !clear_fd(again, 0)))
         ok = err_sys(e, "cannot clear '%s'", part);
+    if (ok)
+        sig_watch_part(part);
     int m = ok ? open(mark, O_WRONLY | O_CREAT | O_CLOEXEC, 0666) : -1;
     if (ok && m < 0)
         ok = err_sys(e, "cannot create '%s'", mark);
@@ -201,6 +204,7 @@ bool out_dir_open(struct out_dir *o, const char *path, const char *ours, bool fo
     }
     if (fd >= 0)
         close(fd);
+    sig_unwatch_part(part);
     free(final);
     free(part);
     return false;
@@ -210,6 +214,8 @@ static void out_dir_free(struct out_dir *o)
 {
     if (o->fd >= 0)
         close(o->fd);
+    if (o->part)
+        sig_unwatch_part(o->part);
     free(o->path);
     free(o->part);
     *o = (struct out_dir){.fd = -1};

@@ -1,5 +1,6 @@
 /* err.c - see err.h. */
 #include "base/err.h"
+#include "base/sig.h"
 #include "base/text.h"
 
 #include <errno.h>
@@ -73,4 +74,16 @@ void err_clear(struct err *e)
 {
     e->code = ERR_NONE;
     e->msg[0] = 0;
+}
+
+void err_bug(const char *file, int line, const char *fmt, ...)
+{
+    va_list ap;
+    fprintf(stderr, "reap: bug at %s:%d: ", file, line);
+    va_start(ap, fmt);
+    vfprintf(stderr, fmt, ap);
+    va_end(ap);
+    fputc('\n', stderr);
+    sig_remove_parts();
+    abort();
 }

@@ -28,13 +28,9 @@ bool err_ctx(struct err *e, const char *fmt, ...) __attribute__((format(printf, 
 bool err_sys(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void err_clear(struct err *e);
 
-/* A broken invariant of ours, never the fault of an input. */
-#define BUG(...)                                                     \
-    do {                                                             \
-        fprintf(stderr, "reap: bug at %s:%d: ", __FILE__, __LINE__); \
-        fprintf(stderr, __VA_ARGS__);                                \
-        fputc('\n', stderr);                                         \
-        abort();                                                     \
-    } while (0)
+/* A broken invariant of ours, never the fault of an input: says where, removes unfinished outputs, aborts. */
+#define BUG(...) err_bug(__FILE__, __LINE__, __VA_ARGS__)
+_Noreturn void err_bug(const char *file, int line, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4), cold));
 
 #endif

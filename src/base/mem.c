@@ -1,14 +1,17 @@
 /* mem.c - see mem.h. */
 #include "base/mem.h"
+#include "base/sig.h"
 
 #include <stdarg.h>
 #include <string.h>
+#include <unistd.h>
 
 static void *check(void *p)
 {
     if (!p) {
         fputs("reap: out of memory\n", stderr);
-        exit(ERR_FAILED);
+        sig_remove_parts();
+        _exit(ERR_FAILED);
     }
     return p;
 }

@@ -1,6 +1,7 @@
 /* mem.h - allocation and size arithmetic.
  *
- * x...: small things; the program ends when memory for them is gone. mem_try: sizes that come from a model or
+ * x...: small things; the program ends when memory for them is gone (exit status 1, no unfinished output stays).
+ * mem_try: sizes that come from a model or
  * a file; fails with a message that says how much was wanted. Products of untrusted numbers go through
  * mul_u64/add_u64 first. */
 #ifndef REAP_BASE_MEM_H

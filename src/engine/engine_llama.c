@@ -4,10 +4,10 @@
 #include "base/sig.h"
 #include "base/text.h"
 #include "engine/engine.h"
+#include "engine/library.h"
 #include "engine/mask.h"
 #include "engine/observe.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <ggml-backend.h>
 #include <llama.h>
@@ -30,55 +30,6 @@ struct engine {
     bool has_batch;
     struct progress load;
 };
-
-/* ---- the engine's talk ---- */
-
-static char first_error[512]; /* the engine reports failures by log lines, the cause first, and a NULL */
-
-static void on_log(enum ggml_log_level level, const char *text, void *ud)
-{
-    (void)ud;
-    if (log_verbose)
-        fputs(text, stderr);
-    if (level == GGML_LOG_LEVEL_ERROR && *text && *text != '\n' && !first_error[0])
-        snprintf(first_error, sizeof first_error, "%s", text);
-}
-
-/* The first error line without its "function: " prefix and line end. */
-static const char *engine_said(void)
-{
-    char *s = first_error;
-    size_t n = strlen(s);
-    while (n && isspace((unsigned char)s[n - 1]))
-        s[--n] = 0;
-    if (!n)
-        return "no reason given; --verbose shows the engine's own lines";
-    for (char *p; (p = strstr(s, ": ")) && !memchr(s, ' ', (size_t)(p - s));)
-        s = p + 2;
-    return s;
-}
-
-/* An assertion inside the engine: nothing can be saved, but the user gets a line, an exit status, and no
- * half-written file. */
-static void on_abort(const char *message)
-{
-    fprintf(stderr, "\nreap: the engine gave up: %s\n", message);
-    fflush(NULL);
-    sig_remove_parts();
-    _exit(ERR_FAILED);
-}
-
-static void init_once(void)
-{
-    static bool done;
-    if (done)
-        return;
-    done = true;
-    llama_log_set(on_log, NULL);
-    ggml_set_abort_callback(on_abort);
-    ggml_backend_load_all();
-    llama_backend_init();
-}
 
 const char *engine_version(void)
 {
@@ -328,7 +279,7 @@ static bool stream_mode(struct load *l, const char *name, struct err *e)
 static struct engine *open_model(const char *path, const struct engine_source *s, const struct engine_opts *o,
                                  struct err *e)
 {
-    init_once();
+    library_init();
     struct load l = {.p = llama_model_default_params()};
     struct engine *g = xcalloc(1, sizeof *g);
     struct stream st = {.s = s};
@@ -348,14 +299,14 @@ static struct engine *open_model(const char *path, const struct engine_source *s
     progress_start(&g->load, "loading the model", "permille", 1000, 0);
     l.p.progress_callback = on_load;
     l.p.progress_callback_user_data = g;
-    first_error[0] = 0;
+    library_forget();
     g->model = s ? load_stream(&st, &l, e) : llama_model_load_from_file(path, l.p);
     progress_end(&g->load);
     if (!g->model) {
         if (st.err.code != ERR_NONE)
             err_set(e, st.err.code, "%s", st.err.msg);
         if (sig_check(e))
-            err_set(e, ERR_FAILED, "%s: the engine cannot load it: %s", path, engine_said());
+            err_set(e, ERR_FAILED, "%s: the engine cannot load it: %s", path, library_said());
         goto fail;
     }
     g->vocab = llama_model_get_vocab(g->model);
@@ -588,11 +539,11 @@ bool engine_start(struct engine *g, const struct engine_run *r, struct err *e)
         p.cb_eval = on_node;
         p.cb_eval_user_data = g;
     }
-    first_error[0] = 0;
+    library_forget();
     g->ctx = llama_init_from_model(g->model, p);
     if (!g->ctx)
         return err_set(e, ERR_FAILED, "the engine cannot make a context of %u tokens: %s", p.n_ctx,
-                       engine_said());
+                       library_said());
     if (g->has_batch)
         llama_batch_free(g->batch);
     g->batch = llama_batch_init((int32_t)g->n_batch, 0, 1);
@@ -631,13 +582,13 @@ bool engine_decode(struct engine *g, const struct engine_batch *b, struct err *e
         observer_begin(o);
     if (m)
         masker_begin(m);
-    first_error[0] = 0;
+    library_forget();
     int32_t r = llama_decode(g->ctx, g->batch);
     if ((m && r == 0 && !masker_end(m, e)) || (o && !observer_end(o, b->n, e)))
         return false;
     if (r != 0)
         return err_set(e, ERR_FAILED, "the engine cannot decode a batch of %u tokens (%d): %s", b->n, r,
-                       engine_said());
+                       library_said());
     return true;
 }
 

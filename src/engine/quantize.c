@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/sig.h"
+#include "engine/library.h"
 
 #include <llama.h>
 #include <string.h>
@@ -60,7 +61,7 @@ struct talk { /* what the engine says while it works */
 
 /* "[  12/ 456] blk.0..." is progress; the last error line is the reason when it fails. Called between
  * tensors, on the thread that called us. */
-static void on_log(enum ggml_log_level level, const char *text, void *ud)
+static void on_line(void *ud, const char *text, bool is_error)
 {
     struct talk *t = ud;
     unsigned i, n;
@@ -68,13 +69,11 @@ static void on_log(enum ggml_log_level level, const char *text, void *ud)
         sig_remove_parts();
         _exit(ERR_INTERRUPTED);
     }
-    if (log_verbose)
-        fputs(text, stderr);
     if (sscanf(text, "[%u/%u]", &i, &n) == 2) {
         t->progress.total = n;
         progress_set(&t->progress, i);
     }
-    if (level == GGML_LOG_LEVEL_ERROR && strncmp(text, "\n", 1) != 0 && strncmp(text, "===", 3) != 0) {
+    if (is_error && strncmp(text, "===", 3) != 0) {
         const char *reason = strstr(text, "failed to quantize: ");
         snprintf(t->error, sizeof t->error, "%s", reason ? reason + strlen("failed to quantize: ") : text);
         t->error[strcspn(t->error, "\n")] = 0;
@@ -89,8 +88,8 @@ bool engine_quantize(const char *in, const char *out, const struct quantize_opts
     struct talk talk = {0};
     if (!out_open(&file, out, o->force, e))
         return false;
-    llama_log_set(on_log, &talk);
-    llama_backend_init();
+    library_init();
+    library_listen(on_line, &talk);
     struct llama_model_quantize_params p = llama_model_quantize_default_params();
     p.ftype = types[find_type(o->type)].ftype;
     p.nthread = (int32_t)o->threads;
@@ -100,7 +99,7 @@ bool engine_quantize(const char *in, const char *out, const struct quantize_opts
     progress_start(&talk.progress, "quantising", "tensors", 0, 0);
     bool ok = llama_model_quantize(in, file.part, &p) == 0;
     progress_end(&talk.progress);
-    llama_log_set(NULL, NULL);
+    library_listen(NULL, NULL);
     if (!ok)
         err_set(e, ERR_FAILED, "%s: %s", in, talk.error[0] ? talk.error : "the engine could not quantise it");
     ok = ok && sig_check(e) && out_commit(&file, e);

@@ -22,7 +22,7 @@ void page_remark(struct page *p, const char *fmt, ...)
     char *s;
     va_start(ap, fmt);
     if (vasprintf(&s, fmt, ap) < 0)
-        abort();
+        BUG("a remark that cannot be printed: %s", fmt);
     va_end(ap);
     GROW(p->remarks, p->n_remarks, p->cap_remarks);
     p->remarks[p->n_remarks++] = s;

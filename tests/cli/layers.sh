@@ -96,12 +96,12 @@ done < <(grep -rnE --include='*.c' --include='*.h' --include='*.cpp' '^[[:space:
 [ "$n" -gt 0 ] || fail "no includes found in $SRC/src"
 
 # ---- the files of a checkpoint: who reads one has it in the table, which outputs and caches ask ----
-n=0
+files=0
 while read -r name; do
-    n=$((n + 1))
+    files=$((files + 1))
     grep -qF "$name" src/hf/files.[ch] || fail "$name is read by name, but src/hf/files.c has no row for it"
 done < <(grep -ohE '"[A-Za-z_]+\.(json|jinja|model|tiktoken)"' src/{hf,model,tokenizer,convert}/*.c | sort -u)
-[ "$n" -gt 0 ] || fail "no names of files found in the readers of checkpoints"
+[ "$files" -gt 0 ] || fail "no names of files found in the readers of checkpoints"
 
 # ---- formats: what lies behind a view is known to the files of its format alone ----
 declare -A sides=(
@@ -135,6 +135,19 @@ done < <(grep -rnE --include='*.[ch]' --include='*.cpp' '\bgetenv *\(|\bsecure_g
 while IFS=: read -r file line _; do
     fail "$file:$line: reads the environment other than by getenv"
 done < <(grep -rnE --include='*.[ch]' --include='*.cpp' '\benviron *(\[|\+\+|;)|\benvp\b' src)
+
+# ---- who ends the program ----
+ends='s/^| `\(src[^`]*\)` | \([a-zA-Z_]*\) | [^|]* |$/\1 \2/p'
+want=$(sed -n '/^## How it ends/,/^## Tests/p' docs/ARCHITECTURE.md | sed -n "$ends" | sort)
+got=$(grep -rnoE --include='*.[ch]' --include='*.cpp' '\b(_exit|_Exit|exit|quick_exit|abort|pthread_exit|longjmp|err|errx) *\(' src |
+    sed 's/^\([^:]*\):[0-9]*:\([a-zA-Z_]*\).*/\1 \2/' | sort -u)
+[ -n "$want" ] || fail 'docs/ARCHITECTURE.md: the table in "How it ends" is empty'
+while read -r place; do
+    fail "$place: ends the program; docs/ARCHITECTURE.md, \"How it ends\", does not name it"
+done < <(comm -13 <(echo "$want") <(echo "$got") | grep .)
+while read -r place; do
+    fail "docs/ARCHITECTURE.md, \"How it ends\": $place is not there any more"
+done < <(comm -23 <(echo "$want") <(echo "$got") | grep .)
 
 # ---- global names ----
 bin=${BIN:-/nonexistent}

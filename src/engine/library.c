@@ -1,0 +1,73 @@
+/* library.c - see library.h. */
+#include "engine/library.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/sig.h"
+
+#include <ctype.h>
+#include <ggml-backend.h>
+#include <llama.h>
+#include <string.h>
+#include <unistd.h>
+
+static char first_error[512];
+static library_listener *listener;
+static void *listener_ud;
+
+static void on_log(enum ggml_log_level level, const char *text, void *ud)
+{
+    (void)ud;
+    bool is_error = level == GGML_LOG_LEVEL_ERROR && *text && *text != '\n';
+    if (log_verbose)
+        fputs(text, stderr);
+    if (is_error && !first_error[0])
+        snprintf(first_error, sizeof first_error, "%s", text);
+    if (listener)
+        listener(listener_ud, text, is_error);
+}
+
+void library_forget(void)
+{
+    first_error[0] = 0;
+}
+
+const char *library_said(void)
+{
+    char *s = first_error;
+    size_t n = strlen(s);
+    while (n && isspace((unsigned char)s[n - 1]))
+        s[--n] = 0;
+    if (!n)
+        return "no reason given; --verbose shows the engine's own lines";
+    for (char *p; (p = strstr(s, ": ")) && !memchr(s, ' ', (size_t)(p - s));)
+        s = p + 2;
+    return s;
+}
+
+void library_listen(library_listener *fn, void *ud)
+{
+    listener = fn;
+    listener_ud = ud;
+}
+
+/* An assertion inside the engine: nothing can be saved, but the user gets a line, an exit status, and no half-written
+ * output. */
+static void on_abort(const char *message)
+{
+    fprintf(stderr, "\nreap: the engine gave up: %s\n", message);
+    fflush(NULL);
+    sig_remove_parts();
+    _exit(ERR_FAILED);
+}
+
+void library_init(void)
+{
+    static bool done;
+    if (done)
+        return;
+    done = true;
+    llama_log_set(on_log, NULL);
+    ggml_set_abort_callback(on_abort);
+    ggml_backend_load_all();
+    llama_backend_init();
+}
