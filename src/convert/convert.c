@@ -1,5 +1,5 @@
-/* convert.c - opens a checkpoint as the image of a GGUF file: finds the family's rules, has the tensors matched
- * with them (match.c) and laid out (layout.c), and writes the header. */
+/* convert.c - opens a checkpoint as the image of a GGUF file: finds the family's rules, has the tensors
+ * matched with them (match.c) and laid out (layout.c), and writes the header. */
 #include "base/file.h"
 #include "base/mem.h"
 #include "convert/layout_part.h"

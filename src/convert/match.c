@@ -1,8 +1,8 @@
 /* match.c - which tensor of the checkpoint goes where.
  *
- * Every tensor must be used by a rule of the family's record or be one that is known to be left out, and every
- * tensor that the engine needs must come out. A shape is compared with what the config says before anything
- * is derived from it. */
+ * Every tensor must be used by a rule of the family's record or be one that is known to be left out, and
+ * every tensor that the engine needs must come out. A shape is compared with what the config says before
+ * anything is derived from it. */
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"

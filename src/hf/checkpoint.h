@@ -84,8 +84,8 @@ bool st_parse(char *header, size_t n, uint64_t data_off, uint64_t data_bytes, st
 
 /* ---- writing ---- */
 /* The first bytes of a file, added to *b: length field and header, padded with spaces to a multiple of 8. The
- * tensors' data must follow without gaps, in the order in which they are added; of a tensor name, dtype, dims and
- * bytes are taken, off is not. metadata: text of an object; NULL: none. */
+ * tensors' data must follow without gaps, in the order in which they are added; of a tensor name, dtype, dims
+ * and bytes are taken, off is not. metadata: text of an object; NULL: none. */
 struct st_header {
     struct buf *b;
     size_t start;

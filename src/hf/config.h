@@ -51,14 +51,15 @@ struct hf_edit_plan {
 /* The text of config.json, hf_quant_config.json or quantize_config.json after pruning is added to out.
  * `counts`: with the keys of counts (config.json; harmless for the others): each key of the expert count that
  * hf_counts looks at gets n_keep, and so do the entries of ERNIE's moe_capacity that are the count; with
- * drop_mtp keys of the MTP count get 0. Then, anywhere in the document, elements of lists and keys of objects
- * that name an expert
- * ("model.layers.3.mlp.experts.17.up_proj", also layers of `blocks.`): the expert gets its new number, or the
- * element goes. A name without a layer ("mlp.experts.7.up_proj", GPTQ) stands for all layers and stays if
- * its number is below n_keep. Shared experts, other models' parts ("visual.", "talker.") and string values
- * outside of lists do not change. A pattern ("re:...", "+:...", "-:...", anything with signs of a regular
- * expression, or a *) stays if it spells no expert's number; else ERR_INPUT naming it: to rewrite it is not
- * safe. Everything else comes out byte for byte. */
+ * drop_mtp keys of the MTP count get 0.
+ *
+ * Then, anywhere in the document, elements of lists and keys of objects that name an expert
+ * ("model.layers.3.mlp.experts.17.up_proj", also in other lists of layers, names.h): the expert gets its new
+ * number, or the element goes. A name without a layer ("mlp.experts.7.up_proj", GPTQ) stands for all layers
+ * and stays if its number is below n_keep. Shared experts, other models' parts ("visual.", "talker.") and
+ * string values outside of lists do not change. A pattern ("re:...", "+:...", "-:...", anything with signs of
+ * a regular expression, or a *) stays if it spells no expert's number; else ERR_INPUT naming it: to rewrite it
+ * is not safe. Everything else comes out byte for byte. */
 bool hf_edit_config(const struct jdoc *doc, const struct hf_edit_plan *plan, bool counts, struct buf *out,
                     struct err *e);
 

@@ -38,8 +38,8 @@ const char *hf_foreign_at(uint32_t i); /* the words; NULL behind the last */
 const char *hf_strip_prefix(const char *name);
 const char *hf_prefix_at(uint32_t i); /* NULL behind the last */
 
-/* Segments of n bytes: that lists the layers ("layers", "blocks", "h"); of a module that predicts further tokens
- * ("mtp", "mtp_block"). */
+/* Segments of n bytes: that lists the layers ("layers", "blocks", "h"); of a module that predicts further
+ * tokens ("mtp", "mtp_block"). */
 bool hf_is_layer_list(const char *s, size_t n);
 bool hf_is_mtp(const char *s, size_t n);
 

@@ -38,8 +38,8 @@ bool tok_vocab_finish(struct tok_vocab *v, float pad_score, struct err *e);
 /* The files of the folder; the documents may be changed, they are ours. */
 struct tok_files {
     const char *dir;
-    json_t *tokenizer, *config,
-        *added; /* tokenizer.json, tokenizer_config.json, added_tokens.json; NULL: absent */
+    /* tokenizer.json, tokenizer_config.json, added_tokens.json; NULL: absent */
+    json_t *tokenizer, *config, *added;
     const struct family_tokenizer *family; /* what its model_type needs */
     uint64_t vocab_size;                   /* wanted number of tokens; 0: not said */
 };
