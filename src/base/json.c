@@ -188,6 +188,51 @@ bool json_need_f64s(const json_t *o, const char *key, const char *where, double 
     return true;
 }
 
+static json_t *member(const json_t *o, const char *key)
+{
+    json_t *v = json_object_get(o, key);
+    return json_is_null(v) ? NULL : v;
+}
+
+bool json_opt_obj(const json_t *o, const char *key, const char *where, json_t **out, struct err *e)
+{
+    *out = NULL;
+    return !member(o, key) || json_need_obj(o, key, where, out, e);
+}
+
+bool json_opt_arr(const json_t *o, const char *key, const char *where, json_t **out, struct err *e)
+{
+    *out = NULL;
+    return !member(o, key) || json_need_arr(o, key, where, out, e);
+}
+
+bool json_opt_str(const json_t *o, const char *key, const char *where, const char **out, struct err *e)
+{
+    *out = NULL;
+    return !member(o, key) || json_need_str(o, key, where, out, e);
+}
+
+bool json_opt_f64(const json_t *o, const char *key, const char *where, double *out, struct err *e)
+{
+    const json_t *v = member(o, key);
+    *out = v ? json_number_value(v) : (double)NAN;
+    return !v || json_is_number(v) || wrong(v, key, where, "a number", e);
+}
+
+bool json_opt_u64(const json_t *o, const char *key, const char *where, uint64_t otherwise, uint64_t *out,
+                  struct err *e)
+{
+    *out = otherwise;
+    return !member(o, key) || json_need_u64(o, key, where, out, e);
+}
+
+bool json_opt_bool(const json_t *o, const char *key, const char *where, bool *out, struct err *e)
+{
+    const json_t *v = member(o, key);
+    *out = json_is_true(v);
+    return !v || json_is_boolean(v) || wrong(v, key, where, "true or false", e);
+}
+
 json_t *json_text(const char *s)
 {
     if (utf8_valid(s, strlen(s)))
@@ -205,4 +250,9 @@ json_t *json_f64s(const double *v, size_t n)
     for (size_t i = 0; i < n; i++)
         json_array_append_new(a, json_real(v[i]));
     return a;
+}
+
+json_t *json_finite(double v)
+{
+    return isfinite(v) ? json_real(v) : json_null();
 }

@@ -29,9 +29,18 @@ bool json_need_u64(const json_t *o, const char *key, const char *where, uint64_t
 /* An array of exactly n numbers, finite. out holds n doubles. */
 bool json_need_f64s(const json_t *o, const char *key, const char *where, double *out, size_t n,
                     struct err *e);
+/* The same of a member that may be absent, or null: then NULL, not a number, `otherwise`, false. */
+bool json_opt_obj(const json_t *o, const char *key, const char *where, json_t **out, struct err *e);
+bool json_opt_arr(const json_t *o, const char *key, const char *where, json_t **out, struct err *e);
+bool json_opt_str(const json_t *o, const char *key, const char *where, const char **out, struct err *e);
+bool json_opt_f64(const json_t *o, const char *key, const char *where, double *out, struct err *e);
+bool json_opt_u64(const json_t *o, const char *key, const char *where, uint64_t otherwise, uint64_t *out,
+                  struct err *e);
+bool json_opt_bool(const json_t *o, const char *key, const char *where, bool *out, struct err *e);
 const char *json_type_name(const json_t *v); /* "an object", ... for messages; NULL is "missing" */
 /* A string value of any bytes: what is not valid UTF-8 (a path may be) becomes '?'. New reference. */
 json_t *json_text(const char *s);
 json_t *json_f64s(const double *v, size_t n); /* new reference */
+json_t *json_finite(double v);                /* null where v is not a number */
 
 #endif

@@ -242,13 +242,13 @@ static bool evaluate(const struct models *m, const struct corpus_opts *co, struc
 }
 
 /* Which plan the model was evaluated under. */
-static json_t *plan_json(const struct plan *p)
+static json_t *under_plan(const struct plan *p)
 {
-    json_t *o = json_object(), *criterion = json_object_get(p->doc, "criterion");
+    json_t *o = json_object();
     json_object_set_new(o, "file", json_text(path_base(plan_path)));
     json_object_set_new(o, "n_keep", json_integer(p->n_keep));
-    if (criterion)
-        json_object_set(o, "criterion", criterion);
+    if (p->criterion)
+        json_object_set_new(o, "criterion", json_string(p->criterion));
     return o;
 }
 
@@ -261,7 +261,7 @@ static bool print(const struct models *m, struct result *r, struct err *e)
     }
     json_t *o = eval_report(view_identity(m->v), r->texts, &r->score);
     if (m->plan)
-        json_object_set_new(o, "plan", plan_json(m->plan));
+        json_object_set_new(o, "plan", under_plan(m->plan));
     if (m->compare) {
         json_object_set_new(o, "base", view_identity(m->base ? m->base : m->v));
         against_json(json_object_get(o, "total"), &all);

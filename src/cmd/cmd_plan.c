@@ -91,24 +91,18 @@ static bool set_count(struct plan_opts *o, struct err *e)
 /* What each of several files keeps of its score. */
 static void print_sources(struct buf *b, const struct plan *p)
 {
-    json_t *a = json_object_get(p->doc, "sources"), *x;
-    size_t i;
-    if (json_array_size(a) < 2)
-        return;
-    json_array_foreach (a, i, x)
-        buf_fmt(b, "  %5.1f %% of %s\n", 100 * json_real_value(json_object_get(x, "score_kept")),
-                json_string_value(json_object_get(x, "stats")));
+    for (uint32_t i = 0; p->n_origins > 1 && i < p->n_origins; i++)
+        buf_fmt(b, "  %5.1f %% of %s\n", 100 * p->origins[i].score_kept, p->origins[i].stats);
 }
 
 static json_t *sources_json(const struct plan *p)
 {
-    json_t *all = json_array(), *x;
-    size_t i;
-    json_array_foreach (json_object_get(p->doc, "sources"), i, x) {
+    json_t *all = json_array();
+    for (uint32_t i = 0; i < p->n_origins; i++) {
         json_t *o = json_object();
-        static const char *const keys[] = {"stats", "weight", "score_kept"};
-        for (size_t k = 0; k < 3; k++)
-            json_object_set(o, keys[k], json_object_get(x, keys[k]));
+        json_object_set_new(o, "stats", json_text(p->origins[i].stats));
+        json_object_set_new(o, "weight", json_real(p->origins[i].weight));
+        json_object_set_new(o, "score_kept", json_real(p->origins[i].score_kept));
         json_array_append_new(all, o);
     }
     return all;
@@ -130,8 +124,8 @@ static bool print(const struct plan_opts *o, const struct plan *p, const struct 
         json_object_set_new(j, "never_routed", json_integer(s->n_never));
         json_object_set_new(j, "never_routed_kept", json_integer(s->n_never_kept));
         json_object_set_new(j, "n_protected", json_integer(s->n_protected));
-        if (json_object_get(p->doc, "blend")) {
-            json_object_set(j, "blend", json_object_get(p->doc, "blend"));
+        if (p->blend) {
+            json_object_set_new(j, "blend", json_string(p->blend));
             json_object_set_new(j, "sources", sources_json(p));
         }
         if (s->bytes_before) {
@@ -174,16 +168,19 @@ static bool plan_stats(char const *const *args, uint32_t n_args, struct plan_opt
 {
     struct id_lists lists = {0};
     struct plan_sources s = {0};
-    struct plan_summary sum;
+    struct plan_summary sum = {0};
     struct plan *p = NULL;
     struct view *v = NULL;
     if (!file_check_apart(out, protect, "an input", e) || (protect && !lists_read(protect, &lists, e)))
         return false;
     o->protect = protect ? &lists : NULL;
     bool ok = load_sources(&s, args, n_args, e) &&
-              (!model || ((v = view_open(model, e)) && view_check_output(v, out, e) && view_hash(v, e))) &&
-              (p = plan_blend(s.v, s.n, v, o, &sum, e)) && json_write(out, p->doc, cmd_force, e) &&
-              print(o, p, &sum, e);
+              (!model || ((v = view_open(model, e)) && view_check_output(v, out, e) && view_hash(v, e)));
+    if (ok)
+        p = plan_blend(s.v, s.n, v, o, &sum, e);
+    plan_summary_say(&sum, true);
+    ok = p && plan_write(out, p, cmd_force, e) && print(o, p, &sum, e);
+    plan_summary_clear(&sum);
     plan_free(p);
     view_free(v);
     plan_sources_clear(&s);
@@ -200,7 +197,7 @@ static bool plan_lists(const struct plan_opts *o, struct err *e)
     struct plan *p = NULL;
     if (!model || (v && view_check_output(v, out, e) && view_hash(v, e)))
         p = plan_from_lists(&lists, from, has_count(), v, o, e);
-    bool ok = p && json_write(out, p->doc, cmd_force, e);
+    bool ok = p && plan_write(out, p, cmd_force, e);
     if (ok && cmd_json) {
         json_t *j = json_object();
         json_object_set_new(j, "plan", json_text(out));

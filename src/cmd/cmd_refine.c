@@ -126,7 +126,7 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
                             .force = cmd_force,
                             .engine = cmd_engine};
     struct refine_result r = {0};
-    bool ok = check_files(&o, e) && refine_run(&o, &r, e) && json_write(out, r.plan->doc, cmd_force, e) &&
+    bool ok = check_files(&o, e) && refine_run(&o, &r, e) && plan_write(out, r.plan, cmd_force, e) &&
               print(&o, &r, e);
     if (ok && r.interrupted)
         ok = err_set(e, ERR_INTERRUPTED, "interrupted; '%s' is the best plan so far, --plan goes on from it",

@@ -137,14 +137,13 @@ static bool print_import(const struct stats *s, struct err *e)
     if (cmd_json) {
         json_t *j = json_object();
         json_object_set_new(j, "stats", json_text(out));
-        json_object_set(j, "format", json_object_get(s->import, "format"));
+        json_object_set_new(j, "format", json_string(stats_imported_from(s)));
         json_object_set(j, "n_tokens", json_object_get(s->calibration, "n_tokens"));
         json_object_set_new(j, "criteria", can);
         return cmd_print_json("stats", j, e);
     }
     uint64_t n = (uint64_t)json_integer_value(json_object_get(s->calibration, "n_tokens"));
-    buf_fmt(&b, "%s: %s tokens, from %s; can be ranked by", out, human_count(n, t),
-            json_string_value(json_object_get(s->import, "format")));
+    buf_fmt(&b, "%s: %s tokens, from %s; can be ranked by", out, human_count(n, t), stats_imported_from(s));
     for (size_t i = 0; i < json_array_size(can); i++)
         buf_fmt(&b, "%s %s", i ? "," : "", json_string_value(json_array_get(can, i)));
     buf_char(&b, '\n');

@@ -103,7 +103,7 @@ static bool report(const struct sweep_opts *o, struct sweep_result *r, struct er
     double kl = has_max_kl ? max_kl : NAN, increase = has_max_increase ? max_increase : NAN;
     bool limits = has_max_increase || has_max_kl;
     int chosen = limits ? sweep_choose(r, increase, kl) : -1;
-    if (out && chosen >= 0 && !json_write(out, sweep_plan(o, r, (uint32_t)chosen), cmd_force, e))
+    if (out && chosen >= 0 && !plan_write(out, sweep_plan(o, r, (uint32_t)chosen), cmd_force, e))
         return false;
     bool ok;
     if (cmd_json) {

@@ -78,7 +78,7 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     ok = ok && (!found_path || (view_check_output(a, found_path, e) && view_check_output(b, found_path, e)));
     ok = ok && verify_run(a, b, p, &r, e);
     if (ok && found_path && r.found)
-        ok = json_write(found_path, r.found->doc, cmd_force, e);
+        ok = plan_write(found_path, r.found, cmd_force, e);
     ok = ok && print(args[1], &r, e);
     if (ok && r.n_diff)
         ok = err_set(e, ERR_CHECK, "%s: %llu difference%s from %s", args[1], (unsigned long long)r.n_diff,

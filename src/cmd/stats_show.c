@@ -38,15 +38,13 @@ struct table { /* a file */
 
 /* ---- computing ---- */
 
-static bool set_counts(const struct stats *s, struct shape *sh, uint32_t *keep, struct err *e)
+static void set_counts(const struct stats *s, struct shape *sh, uint32_t *keep)
 {
-    if (!shape_of_stats(s, sh, e))
-        return false;
+    *sh = shape_of_stats(s);
     for (size_t k = 0; k < N_RATIOS; k++) {
         keep[k] = shape_next_ok(sh, shape_share(sh, 1 - ratios[k]));
         keep[k] = keep[k] ? keep[k] : sh->n_experts;
     }
-    return true;
 }
 
 static bool fill(struct table *t, uint32_t i, struct err *e)
@@ -97,8 +95,7 @@ static bool table_make(struct table *t, const struct stats *s, const struct crit
     t->rows = xcalloc(s->n_layers, sizeof *t->rows);
     t->low = xcalloc(all, 1);
     t->super = xcalloc(all, 1);
-    if (!set_counts(s, &t->shape, t->keep, e))
-        return false;
+    set_counts(s, &t->shape, t->keep);
     if (!summary_super(s, t->super, &t->n_super, &t->super_limit, &no))
         t->super_limit = NAN;
     for (uint32_t i = 0; i < s->n_layers; i++)
@@ -282,6 +279,8 @@ static bool print_json(const struct table *t, const struct view *v, struct err *
 static void header(struct buf *b, const struct stats *s)
 {
     char n[32];
+    uint64_t shard, of;
+    struct err ignored = {0};
     const char *name = json_string_value(json_object_get(s->model, "name"));
     json_t *c = s->calibration;
     buf_fmt(b, "model        %s, %u layers with %u experts\n", name ? name : "?", s->n_layers, s->n_experts);
@@ -290,14 +289,10 @@ static void header(struct buf *b, const struct stats *s)
         buf_fmt(b, " of %lld samples", json_integer_value(json_object_get(c, "n_samples")));
     if (json_is_integer(json_object_get(c, "ctx")))
         buf_fmt(b, ", windows of %lld", json_integer_value(json_object_get(c, "ctx")));
-    if (json_is_object(json_object_get(c, "shard")))
-        buf_fmt(b, " (shard %lld of %lld)",
-                json_integer_value(json_object_get(json_object_get(c, "shard"), "index")),
-                json_integer_value(json_object_get(json_object_get(c, "shard"), "of")));
-    if (s->import) {
-        const char *from = json_string_value(json_object_get(s->import, "format"));
-        buf_fmt(b, ", imported from %s", from ? from : "another tool");
-    }
+    if (stats_shard(s, &shard, &of, &ignored) && of)
+        buf_fmt(b, " (shard %llu of %llu)", (unsigned long long)shard, (unsigned long long)of);
+    if (s->import)
+        buf_fmt(b, ", imported from %s", stats_imported_from(s));
     buf_fmt(b, "%s\n", s->progress ? " (of a run that has not ended)" : "");
 }
 
@@ -594,8 +589,7 @@ static bool show_several(const struct stats_show *o, struct err *e)
     struct shape sh;
     uint32_t keep[N_RATIOS];
     struct buf b = {0};
-    if (!set_counts(o->s[0], &sh, keep, e))
-        return err_ctx(e, "%s", o->path[0]);
+    set_counts(o->s[0], &sh, keep);
     for (uint32_t f = 1; f < o->n; f++)
         if (!stats_same_model(o->s[0], o->path[0], o->s[f], o->path[f], e))
             return false;

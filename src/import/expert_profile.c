@@ -3,6 +3,7 @@
  * An object of layers ("0": {...}); in each total_tokens, activation_counts, activation_frequency,
  * avg_gate_weight, ean_mean, reap, never_activated. Means have 6 digits. No model, no top-k, no squares, no
  * maxima, no halves: all goes into the even half. */
+#include "base/ids.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -18,12 +19,6 @@ struct item {
     const json_t *o;
 };
 
-static int by_il(const void *a, const void *b)
-{
-    const struct item *x = a, *y = b;
-    return (x->il > y->il) - (x->il < y->il);
-}
-
 /* The layers in order; NULL with *e. */
 static struct item *list_layers(json_t *doc, struct err *e)
 {
@@ -36,17 +31,15 @@ static struct item *list_layers(json_t *doc, struct err *e)
     }
     struct item *it = xcalloc(json_object_size(doc), sizeof *it);
     json_object_foreach (doc, key, v) {
-        char *end;
-        unsigned long il = strtoul(key, &end, 10);
-        if (*end || key[0] < '0' || key[0] > '9' || (key[0] == '0' && key[1]) || il > INT32_MAX ||
-            !json_is_object(v)) {
+        uint32_t il;
+        if (!ids_layer(key, &il) || !json_is_object(v)) {
             err_set(e, ERR_INPUT, "'%.40s' is not a layer: expected numbers with an object each", key);
             free(it);
             return NULL;
         }
-        it[n++] = (struct item){(uint32_t)il, v};
+        it[n++] = (struct item){il, v};
     }
-    qsort(it, n, sizeof *it, by_il);
+    qsort(it, n, sizeof *it, ids_compare);
     return it;
 }
 
@@ -221,11 +214,8 @@ json_t *export_expert_profile(const struct stats *s, struct err *e)
         return NULL;
     }
     json_t *o = json_object();
-    for (uint32_t i = 0; i < s->n_layers; i++) {
-        char key[16];
-        snprintf(key, sizeof key, "%u", s->layers[i].il);
-        json_object_set_new(o, key, layer_json(s, i));
-    }
+    for (uint32_t i = 0; i < s->n_layers; i++)
+        ids_set_layer(o, s->layers[i].il, layer_json(s, i));
     return o;
 }
 

@@ -57,6 +57,10 @@ struct stats *import_begin(const struct import_opts *o, const char *format, cons
     json_object_set_new(file, "file", json_text(o->path));
     json_object_set_new(file, "sha256", json_string(hex));
     json_array_append_new(files, file);
+    if (o->view) {
+        s->n_groups = o->view->shape.n_groups;
+        s->n_groups_used = o->view->shape.n_groups_used;
+    }
     s->model = identity(o, il, n, n_experts);
     s->calibration = json_object();
     json_object_set_new(s->calibration, "files", files);

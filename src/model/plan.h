@@ -9,16 +9,51 @@ struct plan_layer {
     uint32_t *keep; /* n_keep ids, ascending */
 };
 
-struct plan {
-    uint32_t n_keep;
-    struct plan_layer *layers; /* ascending il */
-    uint32_t n_layers;
-    json_t *doc; /* the whole file as read or as it will be written; owned */
+/* Of what the choice was made: a stats file, or another tool's list. NULL, below 0 or not a number: not said. */
+struct plan_origin {
+    char *stats, *keep_list; /* names of files, one of them */
+    char *sha256;
+    double weight, score_kept; /* where there are several */
+    int64_t n_tokens;
+    json_t *calibration; /* as in the stats file, names instead of paths */
 };
 
+/* What goes with the removed experts of a layer, by the statistics. Not a number: not said. */
+struct plan_loss {
+    double score, tokens, reap_sum; /* shares */
+    double lowest_kept, highest_removed;
+    double *by_source; /* share of each source's score that stays */
+    uint32_t n_by_source;
+    uint32_t *never; /* experts without a token */
+    uint32_t n_never;
+};
+
+/* What the file says; all owned. */
+struct plan {
+    char *version;
+    uint32_t n_keep, n_experts;  /* n_experts 0: not said */
+    char *criterion, *blend;     /* NULL: not said */
+    int64_t seed;                /* below 0: not said */
+    json_t *model;               /* identity; NULL: not said */
+    struct plan_origin *origins; /* "sources" */
+    uint32_t n_origins;
+    json_t *fixed;             /* "protected", passed through */
+    struct plan_layer *layers; /* ascending il */
+    uint32_t n_layers;
+    struct plan_loss *lost;     /* [n_layers], or NULL */
+    json_t *measured, *refined; /* what sweep and refine say of it, passed through; NULL: nothing */
+    json_t *rest;               /* members that we do not know, passed through; NULL: none */
+};
+
+/* Layers numbered 0 with room for n_keep ids each, and nothing said. */
+struct plan *plan_new(uint32_t n_layers, uint32_t n_keep);
 struct plan *plan_load(const char *path, struct err *e); /* form checked; not yet against a model */
 /* The same, checked against the model (view_hash, plan_check). NULL with *e set. */
 struct plan *plan_open(const char *path, struct view *v, bool force, struct err *e);
+bool plan_write(const char *path, const struct plan *p, bool force, struct err *e);
+json_t *plan_json(const struct plan *p);      /* the whole file; new reference */
+json_t *plan_keep_json(const struct plan *p); /* its "keep"; new reference */
+void plan_forget_lost(struct plan *p);
 void plan_free(struct plan *p);
 
 /* Every MoE layer of the trunk has an entry of n_keep ids in range, no other layer has; per group equal

@@ -1,6 +1,7 @@
 /* lists.c - see lists.h. */
 #include "plan/lists.h"
 #include "base/file.h"
+#include "base/ids.h"
 #include "base/json.h"
 #include "base/limits.h"
 #include "base/mem.h"
@@ -18,12 +19,6 @@ void lists_clear(struct id_lists *l)
     *l = (struct id_lists){0};
 }
 
-static int by_il(const void *a, const void *b)
-{
-    const struct id_list *x = a, *y = b;
-    return (x->il > y->il) - (x->il < y->il);
-}
-
 /* A new, empty list of a layer. */
 static struct id_list *add_layer(struct id_lists *out, uint64_t il, struct err *e)
 {
@@ -37,25 +32,13 @@ static struct id_list *add_layer(struct id_lists *out, uint64_t il, struct err *
     return &out->l[out->n++];
 }
 
-static bool layer_number(const char *s, size_t n, uint64_t *out)
-{
-    *out = 0;
-    if (!n || n > 10 || (s[0] == '0' && n > 1))
-        return false;
-    for (size_t i = 0; i < n; i++) {
-        if (s[i] < '0' || s[i] > '9')
-            return false;
-        *out = 10 * *out + (uint64_t)(s[i] - '0');
-    }
-    return true;
-}
-
 /* ---- JSON ---- */
 
 static bool read_array(struct id_lists *out, const char *key, const json_t *a, struct err *e)
 {
     uint64_t il;
-    if (!layer_number(key, strlen(key), &il))
+    size_t bad;
+    if (!ids_number(key, strlen(key), &il))
         return err_set(e, ERR_INPUT, "'%.40s' is not a layer number", key);
     if (!json_is_array(a))
         return err_set(e, ERR_INPUT, "layer %.20s: expected a list of expert ids, found %s", key,
@@ -66,14 +49,9 @@ static bool read_array(struct id_lists *out, const char *key, const json_t *a, s
     if (!l)
         return false;
     l->ids = xcalloc(json_array_size(a), sizeof *l->ids);
-    for (size_t i = 0; i < json_array_size(a); i++) {
-        const json_t *v = json_array_get(a, i);
-        if (!json_is_integer(v) || json_integer_value(v) < 0 || json_integer_value(v) > MAX_ID)
-            return err_set(e, ERR_INPUT, "layer %.20s: entry %zu is not an expert id (0 to %d)", key, i,
-                           MAX_ID);
-        l->ids[l->n++] = (uint32_t)json_integer_value(v);
-    }
-    return true;
+    l->n = (uint32_t)json_array_size(a);
+    return ids_read(a, MAX_ID, l->ids, &bad) ||
+           err_set(e, ERR_INPUT, "layer %.20s: entry %zu is not an expert id (0 to %d)", key, bad, MAX_ID);
 }
 
 static bool read_object(struct id_lists *out, json_t *o, struct err *e)
@@ -119,7 +97,7 @@ static bool read_line(struct id_lists *out, const char *s, size_t n, struct err 
     size_t k = colon ? (size_t)(colon - s) : 0;
     while (k && s[k - 1] == ' ')
         k--;
-    if (!colon || !layer_number(s, k, &il))
+    if (!colon || !ids_number(s, k, &il))
         return err_set(e, ERR_INPUT, "expected 'LAYER: IDS', found '%.*s'", (int)(n < 40 ? n : 40), s);
     struct id_list *l = add_layer(out, il, e);
     uint32_t cap = 0;
@@ -129,7 +107,7 @@ static bool read_line(struct id_lists *out, const char *s, size_t n, struct err 
         len = strcspn(p, " ,\t\n\r");
         if (p >= end || !len)
             break;
-        if (!layer_number(p, len, &id) || id > MAX_ID || l->n > MAX_ID)
+        if (!ids_number(p, len, &id) || id > MAX_ID || l->n > MAX_ID)
             return err_set(e, ERR_INPUT, "layer %llu: '%.*s' is not an expert id (0 to %d)",
                            (unsigned long long)il, (int)(len < 40 ? len : 40), p, MAX_ID);
         GROW(l->ids, l->n, cap);
@@ -175,7 +153,7 @@ static bool no_doubles(struct id_lists *out, struct err *e)
 {
     uint8_t *seen = xcalloc(MAX_ID + 1, 1);
     bool ok = true;
-    qsort(out->l, out->n, sizeof *out->l, by_il);
+    qsort(out->l, out->n, sizeof *out->l, ids_compare);
     for (uint32_t i = 0; ok && i < out->n; i++) {
         const struct id_list *l = &out->l[i];
         if (i && l->il == l[-1].il)

@@ -30,6 +30,12 @@ struct plan_opts {
     const struct id_lists *protect;    /* these stay; or NULL */
 };
 
+struct plan_note {
+    bool warning;
+    char *text;
+};
+
+/* To be cleared, whether there is a plan or not. */
 struct plan_summary {
     uint32_t n_keep, n_experts, n_layers;
     uint32_t n_asked; /* what the ratio alone gives; the router or --round-to may make n_keep more */
@@ -39,7 +45,11 @@ struct plan_summary {
     double tokens_kept;   /* mean over layers: share of routed assignments that went to experts that stay */
     uint32_t n_protected; /* over all layers */
     uint64_t bytes_before, bytes_after; /* of tensor data, 0 without a model */
+    struct plan_note *notes;            /* what people should hear: plan_summary_say */
+    uint32_t n_notes, cap_notes;
 };
+void plan_summary_say(const struct plan_summary *sum, bool notes); /* the warnings, and if wanted the notes */
+void plan_summary_clear(struct plan_summary *sum);
 
 /* Chooses the n experts of highest score in each layer (equal numbers per expert group where the router works
  * by groups). Ties go to the lower id. An expert that no token reached scores 0 and is named in the plan. v:
@@ -65,10 +75,7 @@ struct plan *plan_from_lists(const struct id_lists *l, const char *path, bool co
 bool plan_count(const struct shape *s, const struct view *v, const struct plan_opts *o, uint32_t *out,
                 struct err *e);
 
-/* Choosing alone, for one layer: keep[n_keep] ascending. Used by reports as well. */
-void plan_choose(const double *score, const struct shape *shape, uint32_t n_keep, uint32_t *keep);
-
 /* The counts of a stats file's model. */
-bool shape_of_stats(const struct stats *s, struct shape *shape, struct err *e);
+struct shape shape_of_stats(const struct stats *s);
 
 #endif

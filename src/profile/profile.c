@@ -10,6 +10,7 @@
 #include "model/view.h"
 #include "stats/summary.h"
 
+#include <math.h>
 #include <string.h>
 
 /* More sequences than this gain nothing, and each costs a recurrent model a state of its own. */
@@ -166,6 +167,8 @@ static void new_stats(struct job *j)
         j->stats->layers[i].il = v->layers[i].il;
         j->stats->layers[i].n_used = v->layers[i].n_used;
     }
+    j->stats->n_groups = v->shape.n_groups;
+    j->stats->n_groups_used = v->shape.n_groups_used;
     j->stats->model = view_identity(v);
     j->stats->calibration = calibration_json(j);
 }
@@ -187,7 +190,8 @@ static bool load_progress(struct job *j, uint32_t *done, bool *finished, struct 
     if (!s)
         return false;
     json_t *cal = calibration_json(j), *id = view_identity(j->view);
-    uint64_t n = j->n_batches, of = n;
+    uint64_t n = s->progress ? s->progress->batches_done : j->n_batches,
+             of = s->progress ? s->progress->batches : j->n_batches;
     bool ok = true;
     if (!json_equal(id, s->model))
         ok = err_set(e, ERR_INPUT, "%s: cannot resume: it was made with another model ('%s' differs)",
@@ -196,10 +200,6 @@ static bool load_progress(struct job *j, uint32_t *done, bool *finished, struct 
         ok = err_set(e, ERR_INPUT,
                      "%s: cannot resume: it was made with other calibration text or options ('%s' differs)",
                      j->o->out, first_difference(cal, s->calibration));
-    else if (s->progress)
-        ok = (json_need_u64(s->progress, "batches_done", "progress", &n, e) &&
-              json_need_u64(s->progress, "batches", "progress", &of, e)) ||
-             err_ctx(e, "%s", j->o->out);
     if (ok && (n > of || of != j->n_batches))
         ok = err_set(e, ERR_INPUT, "%s: cannot resume: it says %llu of %llu batches, this run has %u",
                      j->o->out, (unsigned long long)n, (unsigned long long)of, j->n_batches);
@@ -211,7 +211,7 @@ static bool load_progress(struct job *j, uint32_t *done, bool *finished, struct 
     }
     *finished = !s->progress;
     *done = (uint32_t)n;
-    json_decref(s->progress);
+    free(s->progress);
     s->progress = NULL;
     stats_free(j->stats);
     j->stats = s;
@@ -221,16 +221,14 @@ static bool load_progress(struct job *j, uint32_t *done, bool *finished, struct 
 static bool save(struct job *j, uint32_t done, struct err *e)
 {
     struct stats *s = j->stats;
-    json_decref(s->progress);
+    free(s->progress);
     s->progress = NULL;
     if (done < j->n_batches) {
-        s->progress = json_object();
-        json_object_set_new(s->progress, "batches_done", json_integer(done));
-        json_object_set_new(s->progress, "batches", json_integer(j->n_batches));
-        if (j->settled > 0) {
-            json_object_set_new(s->progress, "settled_at", json_real(j->settled));
-            json_object_set_new(s->progress, "prune_ratio", json_real(j->o->until_stable));
-        }
+        s->progress = xcalloc(1, sizeof *s->progress);
+        *s->progress = (struct stats_progress){.batches_done = done,
+                                               .batches = j->n_batches,
+                                               .settled_at = j->settled > 0 ? j->settled : (double)NAN,
+                                               .prune_ratio = j->o->until_stable};
     }
     return stats_check(s, e) && stats_save(s, j->o->out, true, e);
 }

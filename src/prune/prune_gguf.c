@@ -33,8 +33,7 @@ static bool is_key(const struct gg_key *k, const char *suffix, size_t arch_len)
 
 static void provenance(struct buf *b, const struct job *j, uint64_t *n)
 {
-    const char *criterion = json_string_value(json_object_get(j->c->plan->doc, "criterion"));
-    json_t *keep = json_object_get(j->c->plan->doc, "keep");
+    json_t *keep = plan_keep_json(j->c->plan);
     char *s = json_dumps(keep, JSON_COMPACT);
     gg_put_str(b, "reap.version", REAP_VERSION);
     gg_put_str(b, "reap.source.name", j->v->name);
@@ -44,12 +43,13 @@ static void provenance(struct buf *b, const struct job *j, uint64_t *n)
         gg_put_str(b, "reap.source.router_hash", j->v->router_hash);
         ++*n;
     }
-    if (criterion) {
-        gg_put_str(b, "reap.criterion", criterion);
+    if (j->c->plan->criterion) {
+        gg_put_str(b, "reap.criterion", j->c->plan->criterion);
         ++*n;
     }
     gg_put_str(b, "reap.keep", s ? s : "{}");
     free(s);
+    json_decref(keep);
 }
 
 /* Without the MTP blocks: fewer blocks, lists with a value per block are shorter, none predict. */

@@ -374,7 +374,7 @@ static bool write_provenance(const struct job *j, struct err *e)
                         json_string(!j->v->n_mtp          ? "none"
                                     : j->c->opts.drop_mtp ? "dropped"
                                                           : "pruned with the plan of the last layer"));
-    json_object_set(o, "plan", j->c->plan->doc);
+    json_object_set_new(o, "plan", plan_json(j->c->plan));
     char *path = path_join(j->dir.part, PRUNE_OURS);
     bool ok = json_write(path, o, false, e);
     free(path);
@@ -387,7 +387,8 @@ static bool write_card(const struct job *j, struct err *e)
     char *path = path_join(j->v->path, HF_CARD_NAME),
          *id = j->o->base_model ? xstrdup(j->o->base_model) : card_hub_id(j->v->path);
     struct buf old = {0}, b = {0};
-    json_t *source = json_array_get(json_object_get(j->c->plan->doc, "sources"), 0);
+    const struct plan *p = j->c->plan;
+    json_t *plan = plan_json(p);
     struct card_facts f = {.n_experts = j->v->shape.n_experts,
                            .n_keep = j->c->n_keep,
                            .n_moe_layers = j->v->n_layers,
@@ -395,8 +396,8 @@ static bool write_card(const struct job *j, struct err *e)
                            .base_id = id,
                            .bytes_before = j->v->bytes,
                            .bytes_after = j->c->bytes,
-                           .calibration = json_object_get(source, "calibration"),
-                           .plan = j->c->plan->doc,
+                           .calibration = p->n_origins ? p->origins[0].calibration : NULL,
+                           .plan = plan,
                            .mtp = !j->v->n_mtp ? NULL
                                   : j->c->opts.drop_mtp
                                       ? "Its MTP layers were left out."
@@ -406,6 +407,7 @@ static bool write_card(const struct job *j, struct err *e)
         log_warn("the front matter of '%s' is written in a way that is not known, and is left as it is",
                  path);
     ok = ok && put_text(j, HF_CARD_NAME, &b, e);
+    json_decref(plan);
     buf_clear(&old);
     buf_clear(&b);
     free(id);

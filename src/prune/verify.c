@@ -271,28 +271,13 @@ static bool match_layer(struct check *c, uint32_t il, uint32_t *keep, struct err
 
 static bool find_plan(struct check *c, struct err *e)
 {
-    struct plan *p = xcalloc(1, sizeof *p);
+    struct plan *p = plan_new(c->a->n_layers, c->b->shape.n_experts);
     uint64_t before = c->r->n_diff;
-    p->n_keep = c->b->shape.n_experts;
-    p->n_layers = c->a->n_layers;
-    p->layers = xcalloc(p->n_layers, sizeof *p->layers);
-    json_t *keep = json_object();
     bool ok = true;
     for (uint32_t i = 0; ok && i < p->n_layers; i++) {
-        char key[16];
         p->layers[i].il = c->a->layers[i].il;
-        p->layers[i].keep = xcalloc(p->n_keep, sizeof(uint32_t));
         ok = match_layer(c, p->layers[i].il, p->layers[i].keep, e);
-        json_t *ids = json_array();
-        for (uint32_t k = 0; k < p->n_keep; k++)
-            json_array_append_new(ids, json_integer(p->layers[i].keep[k]));
-        snprintf(key, sizeof key, "%u", p->layers[i].il);
-        json_object_set_new(keep, key, ids);
     }
-    p->doc = json_object();
-    json_object_set_new(p->doc, "schema", json_string("reap.plan/1"));
-    json_object_set_new(p->doc, "n_keep", json_integer(p->n_keep));
-    json_object_set_new(p->doc, "keep", keep);
     if (ok && c->r->n_diff == before) {
         c->p = c->r->found = p;
         return true;

@@ -80,8 +80,7 @@ static bool read_stats_plan(struct page *p, struct err *e)
         return false;
     if (o->plan && (!(p->plan = plan_load(o->plan, e)) || !add_source(p, "plan", o->plan, e)))
         return false;
-    const json_t *a = p->stats ? p->stats->model : NULL,
-                 *b = p->plan ? json_object_get(p->plan->doc, "model") : NULL;
+    const json_t *a = p->stats ? p->stats->model : NULL, *b = p->plan ? p->plan->model : NULL;
     p->model = json_is_object(a) ? a : json_is_object(b) ? b : NULL;
     p->calibration = p->stats ? p->stats->calibration : NULL;
     return true;
@@ -128,7 +127,7 @@ static bool check_plan(struct page *p, struct err *e)
     const struct stats *s = p->stats;
     uint64_t n = s ? s->n_experts : count_of(p->model, "n_experts");
     uint32_t top = 0;
-    n = n ? n : count_of(q->doc, "n_experts");
+    n = n ? n : q->n_experts;
     for (uint32_t i = 0; i < q->n_layers; i++) {
         const struct plan_layer *l = &q->layers[i];
         if (s && (i >= s->n_layers || s->layers[i].il != l->il))
@@ -147,7 +146,7 @@ static bool check_plan(struct page *p, struct err *e)
         return err_set(e, ERR_INPUT, "%s: expert %u is out of range, there are %llu experts", p->o->plan, top,
                        (unsigned long long)n);
     p->n_experts = (uint32_t)n;
-    return !s || same_router(p, s->model, json_object_get(q->doc, "model"), p->o->stats, p->o->plan, e);
+    return !s || same_router(p, s->model, q->model, p->o->stats, p->o->plan, e);
 }
 
 /* Evaluations name their model; the parent's must be this one. The result's router is another one by
@@ -177,12 +176,9 @@ static void check_eval(struct page *p, const json_t *doc, const char *path, bool
 /* The plan names the statistics it was made from by their hash. */
 static void check_sources(struct page *p)
 {
-    const json_t *list = p->plan ? json_object_get(p->plan->doc, "sources") : NULL;
     bool found = false, named = false;
-    size_t i;
-    json_t *x;
-    json_array_foreach ((json_t *)(uintptr_t)list, i, x) {
-        const char *h = text_of(x, "sha256");
+    for (uint32_t i = 0; p->plan && i < p->plan->n_origins; i++) {
+        const char *h = p->plan->origins[i].sha256;
         named |= h != NULL;
         found |= h && p->stats && !strcmp(h, p->sources[0].sha256);
     }
@@ -240,16 +236,15 @@ static bool score_row(struct page *p, uint32_t i, struct err *e)
 static void row_losses(const struct page *p, uint32_t i)
 {
     struct row *r = &p->rows[i];
-    char key[16];
-    snprintf(key, sizeof key, "%u", r->il);
-    const json_t *lost = json_object_get(json_object_get(p->plan->doc, "lost"), key);
-    r->tokens_lost = number_of(lost, "tokens_lost");
-    r->score_lost = number_of(lost, "score_lost");
-    r->reap_lost = number_of(lost, "reap_sum_lost");
-    if (!p->stats) {
-        r->n_never = (uint32_t)json_array_size(json_object_get(lost, "never_routed"));
-        return;
+    if (p->plan->lost) {
+        const struct plan_loss *l = &p->plan->lost[i];
+        r->tokens_lost = l->tokens;
+        r->score_lost = l->score;
+        r->reap_lost = l->reap_sum;
+        r->n_never = p->stats ? r->n_never : l->n_never;
     }
+    if (!p->stats)
+        return;
     double all[3] = {0}, gone[3] = {0};
     for (uint32_t j = 0; j < p->n_experts; j++) {
         struct sums x = stats_total(&p->stats->layers[i], j);
@@ -266,7 +261,7 @@ static void row_losses(const struct page *p, uint32_t i)
 
 static void choose_criterion(struct page *p)
 {
-    const char *name = p->plan ? text_of(p->plan->doc, "criterion") : NULL;
+    const char *name = p->plan ? p->plan->criterion : NULL;
     p->criterion = name ? criterion_find(name) : NULL;
     if (!p->criterion || p->criterion->form == CRITERION_CHANCE)
         p->criterion = criterion_default(); /* one that we do not know, or that has no scores */

@@ -215,18 +215,22 @@ static void put_steps(struct page *p)
 static void put_choice(struct page *p)
 {
     struct buf *b = &p->b;
-    const json_t *doc = p->plan ? p->plan->doc : NULL;
-    const char *name = text_of(doc, "criterion");
+    const struct plan *q = p->plan;
+    char seed[32];
     buf_str(b, "<div><h3>Choice</h3>\n<table class=\"facts\"><tbody>\n");
-    if (doc) {
-        line_text(b, "criterion", name ? name : "not said (a plan by hand, or found in a pruned model)");
-        const struct criterion *c = name ? criterion_find(name) : NULL;
+    if (q) {
+        const struct criterion *c = q->criterion ? criterion_find(q->criterion) : NULL;
+        line_text(b, "criterion",
+                  q->criterion ? q->criterion : "not said (a plan by hand, or found in a pruned model)");
         if (c)
             line_text(b, "formula", c->what);
-        line_count(b, "seed", doc, "seed");
+        if (q->seed >= 0) {
+            line(b, "seed");
+            buf_fmt(b, "%s</td></tr>\n", human_count((uint64_t)q->seed, seed));
+        }
         line(b, "experts that stay");
         buf_fmt(b, "%u in each layer</td></tr>\n", p->n_keep);
-        line_text(b, "plan by reap", text_of(doc, "version"));
+        line_text(b, "plan by reap", q->version);
     } else {
         buf_str(b, "<tr><td class=\"left\">No plan was given: nothing is marked as removed.</td></tr>\n");
     }

@@ -13,7 +13,7 @@
 static bool read_count(const json_t *o, const char *key, const char *where, int64_t *out, struct err *e)
 {
     uint64_t n;
-    bool ok = results_u64(o, key, where, UINT64_MAX, &n, e);
+    bool ok = json_opt_u64(o, key, where, UINT64_MAX, &n, e);
     *out = (int64_t)n; /* UINT64_MAX: -1 */
     return ok;
 }
@@ -22,20 +22,20 @@ static bool read_response(const json_t *o, const char *where, struct batch_answe
 {
     return json_need_str(o, "response", where, &a->response, e) &&
            json_need_str(o, "finish_reason", where, &a->finish, e) &&
-           results_str(o, "reasoning", where, &a->reasoning, e) &&
+           json_opt_str(o, "reasoning", where, &a->reasoning, e) &&
            read_count(o, "prompt_tokens", where, &a->prompt_tokens, e) &&
            read_count(o, "completion_tokens", where, &a->completion_tokens, e) &&
            read_count(o, "response_tokens", where, &a->response_tokens, e) &&
-           results_f64(o, "seconds", where, &a->seconds, e) &&
-           results_f64(o, "first_token_seconds", where, &a->first_token, e) &&
-           results_f64(o, "tokens_per_second", where, &a->tokens_per_second, e);
+           json_opt_f64(o, "seconds", where, &a->seconds, e) &&
+           json_opt_f64(o, "first_token_seconds", where, &a->first_token, e) &&
+           json_opt_f64(o, "tokens_per_second", where, &a->tokens_per_second, e);
 }
 
 bool batch_answer_read(const json_t *o, size_t i, struct batch_answer *a, struct err *e)
 {
     char where[64];
     const char *status;
-    json_t *messages;
+    json_t *messages, *parameters;
     *a = (struct batch_answer){0};
     snprintf(where, sizeof where, "result %zu", i);
     if (!json_is_object(o))
@@ -45,32 +45,35 @@ bool batch_answer_read(const json_t *o, size_t i, struct batch_answer *a, struct
         !json_need_u64(o, "repeat", where, &a->repeat, e) ||
         !json_need_arr(o, "messages", where, &messages, e) ||
         !json_need_str(o, "status", where, &status, e) ||
-        !results_str(o, "category", where, &a->category, e) ||
-        !results_obj(o, "parameters", where, &a->parameters, e) ||
-        !results_u64(o, "attempts", where, 0, &a->attempts, e))
+        !json_opt_str(o, "category", where, &a->category, e) ||
+        !json_opt_obj(o, "parameters", where, &parameters, e) ||
+        !json_opt_u64(o, "attempts", where, 0, &a->attempts, e))
         return false;
     a->messages = messages;
+    a->parameters = parameters;
     a->ok = !strcmp(status, "ok");
     a->seconds = a->first_token = a->tokens_per_second = (double)NAN;
     a->prompt_tokens = a->completion_tokens = a->response_tokens = -1;
-    return a->ok ? read_response(o, where, a, e) : results_str(o, "error", where, &a->error, e);
+    return a->ok ? read_response(o, where, a, e) : json_opt_str(o, "error", where, &a->error, e);
 }
 
 static bool read_file(struct batch_file *f, struct err *e)
 {
-    json_t *list;
+    json_t *list, *model, *parameters;
     struct batch_head *h = &f->head;
     if (!json_is_object(f->doc))
         return err_set(e, ERR_INPUT, "is %s, expected an object", json_type_name(f->doc));
-    if (!results_schema(f->doc, SCHEMA, e) || !results_str(f->doc, "server", "file", &h->server, e) ||
-        !results_str(f->doc, "endpoint", "file", &h->endpoint, e) ||
-        !results_str(f->doc, "started", "file", &h->started, e) ||
-        !results_obj(f->doc, "model", "file", &h->model, e) ||
-        !results_obj(f->doc, "parameters", "file", &h->parameters, e) ||
-        !results_u64(f->doc, "n_prompts", "file", 0, &h->n_prompts, e) ||
+    if (!results_schema(f->doc, SCHEMA, e) || !json_opt_str(f->doc, "server", "file", &h->server, e) ||
+        !json_opt_str(f->doc, "endpoint", "file", &h->endpoint, e) ||
+        !json_opt_str(f->doc, "started", "file", &h->started, e) ||
+        !json_opt_obj(f->doc, "model", "file", &model, e) ||
+        !json_opt_obj(f->doc, "parameters", "file", &parameters, e) ||
+        !json_opt_u64(f->doc, "n_prompts", "file", 0, &h->n_prompts, e) ||
         !json_need_arr(f->doc, "results", "file", &list, e) ||
         !(f->v = mem_try(json_array_size(list), sizeof *f->v, "the answers", e)))
         return false;
+    h->model = model;
+    h->parameters = parameters;
     f->n = json_array_size(list);
     for (size_t i = 0; i < f->n; i++) {
         if (!batch_answer_read(json_array_get(list, i), i, &f->v[i], e))

@@ -25,11 +25,11 @@ static json_t *sums_json(const struct compare_sums *t)
     json_t *o = json_object();
     json_object_set_new(o, "endless", rate_json(&t->endless));
     json_object_set_new(o, "loops", rate_json(&t->loops));
-    json_object_set_new(o, "repeat_share", results_real(t->repeat_share));
-    json_object_set_new(o, "words", results_real(t->words));
-    json_object_set_new(o, "tokens", results_real(t->tokens));
-    json_object_set_new(o, "tokens_per_second", results_real(t->tokens_per_second));
-    json_object_set_new(o, "first_token_seconds", results_real(t->first_token));
+    json_object_set_new(o, "repeat_share", json_finite(t->repeat_share));
+    json_object_set_new(o, "words", json_finite(t->words));
+    json_object_set_new(o, "tokens", json_finite(t->tokens));
+    json_object_set_new(o, "tokens_per_second", json_finite(t->tokens_per_second));
+    json_object_set_new(o, "first_token_seconds", json_finite(t->first_token));
     return o;
 }
 
@@ -55,9 +55,9 @@ static json_t *side_json(const struct compare_side *s, bool texts)
     }
     json_object_set_new(o, "finish_reason", json_string(s->finish));
     json_object_set_new(o, "words", json_integer((json_int_t)s->n_words));
-    json_object_set_new(o, "tokens", results_real(s->tokens));
-    json_object_set_new(o, "tokens_per_second", results_real(s->tokens_per_second));
-    json_object_set_new(o, "first_token_seconds", results_real(s->first_token));
+    json_object_set_new(o, "tokens", json_finite(s->tokens));
+    json_object_set_new(o, "tokens_per_second", json_finite(s->tokens_per_second));
+    json_object_set_new(o, "first_token_seconds", json_finite(s->first_token));
     json_object_set_new(o, "endless", json_boolean(s->endless));
     json_object_set_new(o, "repeat_share", json_real(s->repeat_share));
     json_object_set_new(o, "loop_period", json_integer((json_int_t)s->loop_period));
@@ -131,21 +131,21 @@ bool compare_write(const char *path, const struct compare_file *f, bool force, s
 static bool read_rate(const json_t *o, const char *key, const char *where, struct compare_rate *r,
                       struct err *e)
 {
-    const json_t *x;
-    return results_obj(o, key, where, &x, e) && results_u64(x, "count", key, 0, &r->count, e) &&
-           results_f64(x, "rate", key, &r->rate, e) && results_f64(x, "low", key, &r->low, e) &&
-           results_f64(x, "high", key, &r->high, e);
+    json_t *x;
+    return json_opt_obj(o, key, where, &x, e) && json_opt_u64(x, "count", key, 0, &r->count, e) &&
+           json_opt_f64(x, "rate", key, &r->rate, e) && json_opt_f64(x, "low", key, &r->low, e) &&
+           json_opt_f64(x, "high", key, &r->high, e);
 }
 
 static bool read_sums(const json_t *t, const char *key, struct compare_sums *s, struct err *e)
 {
-    const json_t *o;
-    return results_obj(t, key, "total", &o, e) && read_rate(o, "endless", key, &s->endless, e) &&
+    json_t *o;
+    return json_opt_obj(t, key, "total", &o, e) && read_rate(o, "endless", key, &s->endless, e) &&
            read_rate(o, "loops", key, &s->loops, e) &&
-           results_f64(o, "repeat_share", key, &s->repeat_share, e) &&
-           results_f64(o, "words", key, &s->words, e) && results_f64(o, "tokens", key, &s->tokens, e) &&
-           results_f64(o, "tokens_per_second", key, &s->tokens_per_second, e) &&
-           results_f64(o, "first_token_seconds", key, &s->first_token, e);
+           json_opt_f64(o, "repeat_share", key, &s->repeat_share, e) &&
+           json_opt_f64(o, "words", key, &s->words, e) && json_opt_f64(o, "tokens", key, &s->tokens, e) &&
+           json_opt_f64(o, "tokens_per_second", key, &s->tokens_per_second, e) &&
+           json_opt_f64(o, "first_token_seconds", key, &s->first_token, e);
 }
 
 static bool read_total(const json_t *doc, struct compare_total *t, struct err *e)
@@ -153,8 +153,8 @@ static bool read_total(const json_t *doc, struct compare_total *t, struct err *e
     json_t *o;
     return json_need_obj(doc, "total", "file", &o, e) && json_need_u64(o, "n", "total", &t->n, e) &&
            read_rate(o, "exact", "total", &t->exact, e) &&
-           results_f64(o, "similarity_mean", "total", &t->similarity_mean, e) &&
-           results_f64(o, "similarity_median", "total", &t->similarity_median, e) &&
+           json_opt_f64(o, "similarity_mean", "total", &t->similarity_mean, e) &&
+           json_opt_f64(o, "similarity_median", "total", &t->similarity_median, e) &&
            read_sums(o, "base", &t->base, e) && read_sums(o, "pruned", &t->pruned, e);
 }
 
@@ -165,17 +165,18 @@ static bool read_side(const json_t *row, const char *key, const char *where, str
     char at[96];
     const char *unit;
     snprintf(at, sizeof at, "%s.%s", where, key);
-    bool ok = json_need_obj(row, key, where, &o, e) && results_str(o, "response", at, &s->response, e) &&
-              results_str(o, "reasoning", at, &s->reasoning, e) &&
-              results_str(o, "finish_reason", at, &s->finish, e) &&
-              results_u64(o, "words", at, 0, &s->n_words, e) && results_f64(o, "tokens", at, &s->tokens, e) &&
-              results_f64(o, "tokens_per_second", at, &s->tokens_per_second, e) &&
-              results_f64(o, "first_token_seconds", at, &s->first_token, e) &&
-              results_bool(o, "endless", at, &s->endless, e) &&
-              results_f64(o, "repeat_share", at, &s->repeat_share, e) &&
-              results_u64(o, "loop_period", at, 0, &s->loop_period, e) &&
-              results_u64(o, "loop_copies", at, 0, &s->loop_copies, e) &&
-              results_str(o, "loop_unit", at, &unit, e);
+    bool ok = json_need_obj(row, key, where, &o, e) && json_opt_str(o, "response", at, &s->response, e) &&
+              json_opt_str(o, "reasoning", at, &s->reasoning, e) &&
+              json_opt_str(o, "finish_reason", at, &s->finish, e) &&
+              json_opt_u64(o, "words", at, 0, &s->n_words, e) &&
+              json_opt_f64(o, "tokens", at, &s->tokens, e) &&
+              json_opt_f64(o, "tokens_per_second", at, &s->tokens_per_second, e) &&
+              json_opt_f64(o, "first_token_seconds", at, &s->first_token, e) &&
+              json_opt_bool(o, "endless", at, &s->endless, e) &&
+              json_opt_f64(o, "repeat_share", at, &s->repeat_share, e) &&
+              json_opt_u64(o, "loop_period", at, 0, &s->loop_period, e) &&
+              json_opt_u64(o, "loop_copies", at, 0, &s->loop_copies, e) &&
+              json_opt_str(o, "loop_unit", at, &unit, e);
     if (ok)
         s->loop_by_characters = unit && !strcmp(unit, "characters");
     return ok;
@@ -187,12 +188,12 @@ static bool read_row(const json_t *o, size_t i, struct compare_row *r, struct er
     snprintf(where, sizeof where, "row %zu", i);
     if (!json_is_object(o))
         return err_set(e, ERR_INPUT, "%s is %s, expected an object", where, json_type_name(o));
-    return json_need_str(o, "id", where, &r->id, e) && results_str(o, "category", where, &r->category, e) &&
-           results_str(o, "prompt", where, &r->prompt, e) &&
-           results_u64(o, "repeat", where, 0, &r->repeat, e) &&
-           results_bool(o, "exact", where, &r->exact, e) &&
-           results_f64(o, "similarity", where, &r->similarity, e) &&
-           results_u64(o, "common_prefix_words", where, 0, &r->common_prefix, e) &&
+    return json_need_str(o, "id", where, &r->id, e) && json_opt_str(o, "category", where, &r->category, e) &&
+           json_opt_str(o, "prompt", where, &r->prompt, e) &&
+           json_opt_u64(o, "repeat", where, 0, &r->repeat, e) &&
+           json_opt_bool(o, "exact", where, &r->exact, e) &&
+           json_opt_f64(o, "similarity", where, &r->similarity, e) &&
+           json_opt_u64(o, "common_prefix_words", where, 0, &r->common_prefix, e) &&
            read_side(o, "base", where, &r->base, e) && read_side(o, "pruned", where, &r->pruned, e);
 }
 

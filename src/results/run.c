@@ -87,8 +87,8 @@ static bool read_steps(struct run_record *r, const json_t *doc, struct err *e)
         const char *key, *files, *writing;
         if (!json_is_object(x))
             return err_set(e, ERR_INPUT, "step '%.60s' is %s, expected an object", name, json_type_name(x));
-        if (!results_str(x, "key", "step", &key, e) || !results_str(x, "files", "step", &files, e) ||
-            !results_str(x, "writing", "step", &writing, e))
+        if (!json_opt_str(x, "key", "step", &key, e) || !json_opt_str(x, "files", "step", &files, e) ||
+            !json_opt_str(x, "writing", "step", &writing, e))
             return false;
         struct run_step *s = step_new(r, name);
         s->key = copy(key);

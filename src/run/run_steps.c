@@ -123,14 +123,16 @@ static bool plan(void *ctx, uint32_t file, bool go_on, struct err *e)
 {
     struct job *j = ctx;
     struct plan_opts o = run_plan_opts(j);
-    struct plan_summary sum;
+    struct plan_summary sum = {0};
     struct stats *s = stats_load(j->path[RUN_STATS], e);
     struct plan *p = s ? plan_make(s, j->v, &o, &sum, e) : NULL;
     (void)go_on;
-    bool ok = p && json_write(j->path[file], p->doc, true, e);
+    plan_summary_say(&sum, true);
+    bool ok = p && plan_write(j->path[file], p, true, e);
     if (ok)
         log_note("          %u of %u experts stay in each of %u layers", sum.n_keep, sum.n_experts,
                  sum.n_layers);
+    plan_summary_clear(&sum);
     plan_free(p);
     stats_free(s);
     return ok;

@@ -157,11 +157,10 @@ bool criterion_check(const struct stats *s, const struct criterion *c, struct er
     for (const struct criterion *k = criteria; k < criteria + N_CRITERIA; k++)
         if (!(criterion_needs(k) & s->unknown))
             snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", *list ? ", " : "", k->name);
-    const char *from = json_string_value(json_object_get(s->import, "format"));
     return err_set(
         e, ERR_INPUT,
         "the criterion %s needs sums that this file does not hold (imported from %.40s); possible are %s",
-        c->name, from ? from : "another tool", list);
+        c->name, stats_imported_from(s), list);
 }
 
 bool criterion_scores(const struct stats *s, uint32_t i, const struct criterion *c, uint64_t seed, int which,

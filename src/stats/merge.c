@@ -24,20 +24,9 @@ struct part {
 
 static bool read_shard(struct part *p, struct err *e)
 {
-    const json_t *shard = json_object_get(p->s->calibration, "shard");
     p->run = p->s->calibration ? json_copy(p->s->calibration) : json_object();
     json_object_del(p->run, "shard");
-    if (!shard)
-        return true;
-    if (!json_is_object(shard))
-        return err_set(e, ERR_INPUT, "%s: calibration.shard is %s, expected an object", p->path,
-                       json_type_name(shard));
-    if (!json_need_u64(shard, "index", "calibration.shard", &p->shard, e) ||
-        !json_need_u64(shard, "of", "calibration.shard", &p->of, e))
-        return err_ctx(e, "%s", p->path);
-    return (p->shard >= 1 && p->shard <= p->of) ||
-           err_set(e, ERR_INPUT, "%s: is shard %llu of %llu", p->path, (unsigned long long)p->shard,
-                   (unsigned long long)p->of);
+    return stats_shard(p->s, &p->shard, &p->of, e) || err_ctx(e, "%s", p->path);
 }
 
 static bool json_equal_or_none(const json_t *a, const json_t *b)
@@ -204,6 +193,8 @@ static struct stats *sum_up(const struct part *p, uint32_t n, struct err *e)
     s->calibration = json_deep_copy(p[0].run);
     s->import = json_incref(first->import);
     s->unknown = first->unknown;
+    s->n_groups = first->n_groups;
+    s->n_groups_used = first->n_groups_used;
     for (uint32_t i = 0; i < s->n_layers; i++) {
         s->layers[i].il = first->layers[i].il;
         s->layers[i].n_used = first->layers[i].n_used;

@@ -42,6 +42,7 @@ struct stats *stats_new(uint32_t n_layers, uint32_t n_experts)
     struct stats *s = xcalloc(1, sizeof *s);
     s->n_layers = n_layers;
     s->n_experts = n_experts;
+    s->n_groups = s->n_groups_used = 1;
     s->layers = xcalloc(n_layers, sizeof *s->layers);
     for (uint32_t i = 0; i < n_layers; i++)
         for (int h = 0; h < 2; h++)
@@ -51,7 +52,7 @@ struct stats *stats_new(uint32_t n_layers, uint32_t n_experts)
 
 bool stats_unfinished(const struct stats *s)
 {
-    return s->progress && !json_object_get(s->progress, "settled_at");
+    return s->progress && isnan(s->progress->settled_at);
 }
 
 void stats_free(struct stats *s)
@@ -64,7 +65,7 @@ void stats_free(struct stats *s)
     free(s->layers);
     json_decref(s->model);
     json_decref(s->calibration);
-    json_decref(s->progress);
+    free(s->progress);
     json_decref(s->import);
     free(s);
 }
@@ -120,6 +121,42 @@ struct sums stats_total(const struct stats_layer *l, uint32_t j)
 uint64_t stats_tokens(const struct stats_layer *l)
 {
     return l->tokens[EVEN] + l->tokens[ODD];
+}
+
+bool stats_read_groups(struct stats *s, struct err *e)
+{
+    uint64_t groups = 1, used = 1;
+    if (json_object_get(s->model, "n_expert_groups") &&
+        (!json_need_u64(s->model, "n_expert_groups", "model", &groups, e) ||
+         !json_need_u64(s->model, "n_expert_groups_used", "model", &used, e)))
+        return false;
+    if (groups < 1 || groups >= s->n_experts + (groups == 1) || s->n_experts % groups || used < 1 ||
+        used > groups)
+        return err_set(e, ERR_INPUT, "model: %llu of %llu expert groups do not fit %u experts",
+                       (unsigned long long)used, (unsigned long long)groups, s->n_experts);
+    s->n_groups = (uint32_t)groups;
+    s->n_groups_used = (uint32_t)used;
+    return true;
+}
+
+bool stats_shard(const struct stats *s, uint64_t *index, uint64_t *of, struct err *e)
+{
+    const json_t *shard = json_object_get(s->calibration, "shard");
+    *index = *of = 0;
+    if (!shard)
+        return true;
+    if (!json_is_object(shard))
+        return err_set(e, ERR_INPUT, "calibration.shard is %s, expected an object", json_type_name(shard));
+    return json_need_u64(shard, "index", "calibration.shard", index, e) &&
+           json_need_u64(shard, "of", "calibration.shard", of, e) &&
+           ((*index >= 1 && *index <= *of) || err_set(e, ERR_INPUT, "is shard %llu of %llu",
+                                                      (unsigned long long)*index, (unsigned long long)*of));
+}
+
+const char *stats_imported_from(const struct stats *s)
+{
+    const char *from = json_string_value(json_object_get(s->import, "format"));
+    return from ? from : s->import ? "another tool" : NULL;
 }
 
 static bool check_sums(const struct sums *x, uint32_t il, uint32_t expert, struct err *e)

@@ -48,14 +48,21 @@ struct stats_layer {
     struct sums *half[2]; /* [n_experts] each */
 };
 
+/* Of a run that has not ended, or that --until-stable ended. */
+struct stats_progress {
+    uint64_t batches_done, batches;
+    double settled_at, prune_ratio; /* not a number: it has not settled */
+};
+
 struct stats {
     uint32_t n_experts, n_layers;
-    struct stats_layer *layers; /* ascending il */
-    json_t *model;              /* identity (view_identity); owned */
-    json_t *calibration;        /* how it was made; owned */
-    json_t *progress;           /* of a run that has not ended, else NULL; owned */
-    json_t *import;             /* made from another tool's file, else NULL; owned */
-    unsigned unknown;           /* SUM_BITs: what such a file does not hold; those sums are 0 */
+    uint32_t n_groups, n_groups_used; /* of experts, as the router sees them; 1: none */
+    struct stats_layer *layers;       /* ascending il */
+    json_t *model;                    /* identity (view_identity); owned */
+    json_t *calibration;              /* how it was made; owned */
+    struct stats_progress *progress;  /* NULL: of a whole run; owned */
+    json_t *import;                   /* made from another tool's file, else NULL; owned */
+    unsigned unknown;                 /* SUM_BITs: what such a file does not hold; those sums are 0 */
 };
 
 struct stats *stats_new(uint32_t n_layers, uint32_t n_experts);
@@ -73,6 +80,13 @@ uint64_t stats_tokens(const struct stats_layer *l);
 /* The invariants: sum of counts = tokens x top-k in every layer and half, every layer saw the same tokens
  * (imported files excepted), sums finite and not negative. */
 bool stats_check(const struct stats *s, struct err *e);
+
+/* Takes the groups from the identity: they must fit the experts. */
+bool stats_read_groups(struct stats *s, struct err *e);
+/* Which part of a run the file is, from 1; of 0: the whole. False with *e when it says it wrongly. */
+bool stats_shard(const struct stats *s, uint64_t *index, uint64_t *of, struct err *e);
+/* The tool that an imported file is from; NULL: it is not imported. */
+const char *stats_imported_from(const struct stats *s);
 
 bool stats_save(const struct stats *s, const char *path, bool force, struct err *e);
 /* The file is of a run that has not ended. (One that --until-stable stopped has.) */

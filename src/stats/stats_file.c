@@ -4,6 +4,7 @@
  * are for readers and other programs; when reading, they are checked against the halves, so that an edited
  * file is noticed. */
 #include "base/file.h"
+#include "base/ids.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "stats/stats.h"
@@ -68,6 +69,18 @@ static json_t *layer_json(const struct stats *s, const struct stats_layer *l)
     return o;
 }
 
+static json_t *progress_json(const struct stats_progress *p)
+{
+    json_t *o = json_object();
+    json_object_set_new(o, "batches_done", json_integer((json_int_t)p->batches_done));
+    json_object_set_new(o, "batches", json_integer((json_int_t)p->batches));
+    if (!isnan(p->settled_at)) {
+        json_object_set_new(o, "settled_at", json_real(p->settled_at));
+        json_object_set_new(o, "prune_ratio", json_real(p->prune_ratio));
+    }
+    return o;
+}
+
 static json_t *import_json(const struct stats *s)
 {
     json_t *o = json_copy(s->import), *unknown = json_array();
@@ -86,14 +99,11 @@ bool stats_save(const struct stats *s, const char *path, bool force, struct err 
     json_object_set(o, "model", s->model);
     json_object_set(o, "calibration", s->calibration);
     if (s->progress)
-        json_object_set(o, "progress", s->progress);
+        json_object_set_new(o, "progress", progress_json(s->progress));
     if (s->import)
         json_object_set_new(o, "import", import_json(s));
-    for (uint32_t i = 0; i < s->n_layers; i++) {
-        char key[16];
-        snprintf(key, sizeof key, "%u", s->layers[i].il);
-        json_object_set_new(layers, key, layer_json(s, &s->layers[i]));
-    }
+    for (uint32_t i = 0; i < s->n_layers; i++)
+        ids_set_layer(layers, s->layers[i].il, layer_json(s, &s->layers[i]));
     json_object_set_new(o, "layers", layers);
     bool ok = json_write(path, o, force, e);
     json_decref(o);
@@ -160,12 +170,9 @@ static bool read_layer(struct stats *s, struct stats_layer *l, const char *key, 
     char where[64];
     uint64_t k, total;
     json_t *halves, *h;
-    char *end;
-    unsigned long il = strtoul(key, &end, 10);
     snprintf(where, sizeof where, "layers.%.20s", key);
-    if (*end || key[0] < '0' || key[0] > '9' || (key[0] == '0' && key[1]) || il > INT32_MAX)
+    if (!ids_layer(key, &l->il))
         return err_set(e, ERR_INPUT, "%s: a layer's key must be its number", where);
-    l->il = (uint32_t)il;
     if (!json_is_object(o))
         return err_set(e, ERR_INPUT, "%s: expected an object", where);
     if (!json_need_u64(o, "total_tokens", where, &total, e) ||
@@ -194,12 +201,6 @@ static bool read_layer(struct stats *s, struct stats_layer *l, const char *key, 
     return ok;
 }
 
-static int by_il(const void *a, const void *b)
-{
-    const struct stats_layer *x = a, *y = b;
-    return (x->il > y->il) - (x->il < y->il);
-}
-
 static bool read_import(struct stats *s, const json_t *o, struct err *e)
 {
     json_t *unknown, *v;
@@ -216,6 +217,18 @@ static bool read_import(struct stats *s, const json_t *o, struct err *e)
             if (json_is_string(v) && !strcmp(json_string_value(v), sum_infos[k].key))
                 s->unknown |= SUM_BIT(k);
     return true;
+}
+
+static bool read_progress(struct stats *s, const json_t *o, struct err *e)
+{
+    json_t *p;
+    if (!json_opt_obj(o, "progress", "stats", &p, e) || !p)
+        return e->code == ERR_NONE;
+    struct stats_progress *x = s->progress = xcalloc(1, sizeof *x);
+    return json_need_u64(p, "batches_done", "progress", &x->batches_done, e) &&
+           json_need_u64(p, "batches", "progress", &x->batches, e) &&
+           json_opt_f64(p, "settled_at", "progress", &x->settled_at, e) &&
+           json_opt_f64(p, "prune_ratio", "progress", &x->prune_ratio, e);
 }
 
 static struct stats *read_stats(const json_t *o, struct err *e)
@@ -246,9 +259,8 @@ static struct stats *read_stats(const json_t *o, struct err *e)
     s->n_experts = (uint32_t)n_experts;
     s->model = json_incref(model);
     s->calibration = json_incref(json_object_get(o, "calibration"));
-    s->progress = json_incref(json_object_get(o, "progress"));
     uint32_t i = 0;
-    if (!read_import(s, o, e)) {
+    if (!stats_read_groups(s, e) || !read_progress(s, o, e) || !read_import(s, o, e)) {
         stats_free(s);
         return NULL;
     }
@@ -258,7 +270,7 @@ static struct stats *read_stats(const json_t *o, struct err *e)
             return NULL;
         }
     }
-    qsort(s->layers, s->n_layers, sizeof *s->layers, by_il);
+    qsort(s->layers, s->n_layers, sizeof *s->layers, ids_compare);
     return s;
 }
 

@@ -7,6 +7,7 @@
 #include "sweep/refine.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/ids.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/rng.h"
@@ -22,7 +23,7 @@
 #define ATTEMPTS 64 /* draws until one has not been tried */
 
 struct candidate {
-    struct plan plan; /* only what a mask needs: n_keep, layers */
+    struct plan *plan;
     struct refine_swap swap[ROUND];
     uint32_t n;
     struct against_sums sums;
@@ -128,41 +129,26 @@ static bool draw(struct job *j, const struct refine_swap *taken, uint32_t n, str
     return false;
 }
 
-static int by_id(const void *a, const void *b)
-{
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    return (x > y) - (x < y);
-}
-
 static void apply(struct plan *p, const struct refine_swap *s)
 {
     for (uint32_t l = 0; l < p->n_layers; l++)
         for (uint32_t i = 0; p->layers[l].il == s->il && i < p->n_keep; i++)
             if (p->layers[l].keep[i] == s->out) {
                 p->layers[l].keep[i] = s->in;
-                qsort(p->layers[l].keep, p->n_keep, sizeof *p->layers[l].keep, by_id);
+                qsort(p->layers[l].keep, p->n_keep, sizeof *p->layers[l].keep, ids_compare);
                 return;
             }
 }
 
 static void candidate_fill(struct candidate *c, const struct plan *p)
 {
-    c->plan = (struct plan){.n_keep = p->n_keep, .n_layers = p->n_layers};
-    c->plan.layers = xcalloc(p->n_layers, sizeof *c->plan.layers);
+    c->plan = plan_new(p->n_layers, p->n_keep);
     for (uint32_t l = 0; l < p->n_layers; l++) {
-        c->plan.layers[l].il = p->layers[l].il;
-        c->plan.layers[l].keep = xcalloc(p->n_keep, sizeof *c->plan.layers[l].keep);
-        memcpy(c->plan.layers[l].keep, p->layers[l].keep, p->n_keep * sizeof *p->layers[l].keep);
+        c->plan->layers[l].il = p->layers[l].il;
+        memcpy(c->plan->layers[l].keep, p->layers[l].keep, p->n_keep * sizeof *p->layers[l].keep);
     }
     for (uint32_t i = 0; i < c->n; i++)
-        apply(&c->plan, &c->swap[i]);
-}
-
-static void candidate_clear(struct candidate *c)
-{
-    for (uint32_t l = 0; l < c->plan.n_layers; l++)
-        free(c->plan.layers[l].keep);
-    free(c->plan.layers);
+        apply(c->plan, &c->swap[i]);
 }
 
 /* ---- a round ---- */
@@ -215,7 +201,7 @@ static int round_of(struct job *j, struct err *e)
     struct against_sums sums[ROUND];
     uint32_t left = j->o->trials - j->r->n_trials, n = fill_round(j, c, left < ROUND ? left : ROUND);
     for (uint32_t i = 0; i < n; i++)
-        plans[i] = &c[i].plan;
+        plans[i] = c[i].plan;
     bool ok = !n || measure(j, j->o->texts, j->o->n_texts, plans, n, sums, e);
     for (uint32_t i = 0; ok && i < n; i++)
         c[i].sums = sums[i];
@@ -223,7 +209,7 @@ static int round_of(struct job *j, struct err *e)
         keep_best(j, c, n);
     j->r->n_trials += ok ? n : 0;
     for (uint32_t i = 0; i < n; i++)
-        candidate_clear(&c[i]);
+        plan_free(c[i].plan);
     return !ok ? -1 : n > 0;
 }
 
@@ -274,22 +260,6 @@ static bool hash_texts(struct job *j, struct err *e)
     return true;
 }
 
-static void write_keep(struct plan *p)
-{
-    json_t *keep = json_object();
-    for (uint32_t l = 0; l < p->n_layers; l++) {
-        char key[16];
-        json_t *ids = json_array();
-        for (uint32_t i = 0; i < p->n_keep; i++)
-            json_array_append_new(ids, json_integer(p->layers[l].keep[i]));
-        snprintf(key, sizeof key, "%u", p->layers[l].il);
-        json_object_set_new(keep, key, ids);
-    }
-    json_object_set_new(p->doc, "keep", keep);
-    json_object_del(p->doc, "lost"); /* of the plan as it was */
-    json_object_del(p->doc, "measured");
-}
-
 static void write_doc(struct job *j)
 {
     struct refine_result *r = j->r;
@@ -301,7 +271,6 @@ static void write_doc(struct job *j)
         json_object_set_new(s, "in", json_integer(r->swaps[i].in));
         json_array_append_new(swaps, s);
     }
-    write_keep(r->plan);
     json_object_set(o, "texts", j->texts);
     json_object_set_new(o, "ctx", json_integer(j->o->n_ctx));
     json_object_set_new(o, "seed", json_integer((json_int_t)j->o->seed));
@@ -310,7 +279,11 @@ static void write_doc(struct job *j)
     json_object_set_new(o, "swaps", swaps);
     json_object_set_new(o, "before", side_json(&r->before));
     json_object_set_new(o, "after", side_json(&r->after));
-    json_object_set_new(r->plan->doc, "refined", o);
+    plan_forget_lost(r->plan); /* of the plan as it was */
+    json_decref(r->plan->measured);
+    json_decref(r->plan->refined);
+    r->plan->measured = NULL;
+    r->plan->refined = o;
 }
 
 /* ---- all of it ---- */

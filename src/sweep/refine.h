@@ -27,7 +27,7 @@ struct refine_swap {
 
 struct refine_result {
     struct view *view;
-    struct plan *plan;         /* as it is now; its doc says what was done ("refined") */
+    struct plan *plan;         /* as it is now; says what was done ("refined") */
     struct refine_swap *swaps; /* that stayed, in their order */
     uint32_t n_swaps, n_trials;
     struct against_result before, after, check_before, check_after; /* against the whole model */

@@ -36,9 +36,10 @@ static bool has_point(const struct sweep_result *r, const struct criterion *c, u
     return false;
 }
 
-/* The first plan is checked against the model, and says what there is to say; the others differ in nothing
+/* The first plan is checked against the model, and what it has to say is said; the others differ in nothing
  * that matters for that. */
-static bool add_point(struct job *j, struct stats *s, const struct criterion *c, double ratio, struct err *e)
+static bool add_point(struct job *j, const struct stats *s, const struct criterion *c, double ratio,
+                      struct err *e)
 {
     struct sweep_result *r = j->r;
     struct plan_opts po = {.stats_path = j->o->stats,
@@ -47,15 +48,13 @@ static bool add_point(struct job *j, struct stats *s, const struct criterion *c,
                            .round_to = j->o->round_to,
                            .criterion = c,
                            .seed = j->o->seed};
-    struct plan_summary sum;
-    bool quiet = log_quiet;
-    log_quiet = true; /* notes on each of many counts; the table shows the counts */
+    struct plan_summary sum = {0};
     struct plan *p = plan_make(s, r->n_points ? NULL : r->view, &po, &sum, e);
-    log_quiet = quiet;
+    if (!r->n_points) /* no notes on each of many counts; the table shows the counts */
+        plan_summary_say(&sum, false);
+    plan_summary_clear(&sum);
     if (!p)
         return false;
-    json_decref(s->progress); /* warned of once */
-    s->progress = NULL;
     if (has_point(r, c, p->n_keep)) {
         plan_free(p);
         return true;
@@ -90,7 +89,7 @@ static void make_key(struct job *j)
     json_object_set_new(k, "model", view_identity(j->r->view));
     json_object_set_new(k, "bytes", json_integer((json_int_t)j->r->view->bytes));
     for (uint32_t i = 0; i < j->r->n_points; i++)
-        json_array_append(plans, json_object_get(j->r->points[i].plan->doc, "keep"));
+        json_array_append_new(plans, plan_keep_json(j->r->points[i].plan));
     for (uint32_t i = 0; i < o->n_texts; i++)
         json_array_append_new(texts, json_string(j->r->text_hash[i]));
     json_object_set_new(k, "plans", plans);
@@ -370,7 +369,7 @@ static void measured(json_t *o, const struct sweep_point *p)
     against_json(o, &p->r);
 }
 
-json_t *sweep_plan(const struct sweep_opts *o, struct sweep_result *r, uint32_t i)
+const struct plan *sweep_plan(const struct sweep_opts *o, struct sweep_result *r, uint32_t i)
 {
     const struct sweep_point *p = &r->points[i];
     json_t *m = json_object();
@@ -378,8 +377,9 @@ json_t *sweep_plan(const struct sweep_opts *o, struct sweep_result *r, uint32_t 
     json_object_set_new(m, "ctx", json_integer(o->n_ctx));
     json_object_set_new(m, "n_scored", json_integer((json_int_t)p->sums.n));
     measured(m, p);
-    json_object_set_new(p->plan->doc, "measured", m);
-    return p->plan->doc;
+    json_decref(p->plan->measured);
+    p->plan->measured = m;
+    return p->plan;
 }
 
 json_t *sweep_report(const struct sweep_opts *o, const struct sweep_result *r, double max_increase,

@@ -52,7 +52,7 @@ void sweep_result_clear(struct sweep_result *r);
  * everything does not count. */
 int sweep_choose(const struct sweep_result *r, double max_increase, double max_kl);
 /* The plan of point i with what was measured added ("measured"). Borrowed. */
-json_t *sweep_plan(const struct sweep_opts *o, struct sweep_result *r, uint32_t i);
+const struct plan *sweep_plan(const struct sweep_opts *o, struct sweep_result *r, uint32_t i);
 /* reap.sweep/1. chosen: as sweep_choose, -1: none. New reference. */
 json_t *sweep_report(const struct sweep_opts *o, const struct sweep_result *r, double max_increase,
                      double max_kl, int chosen);

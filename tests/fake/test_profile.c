@@ -109,8 +109,8 @@ static struct stats *load(const char *path)
 static json_int_t batches_done(const char *path, json_int_t *of)
 {
     struct stats *s = load(path);
-    *of = s->progress ? json_integer_value(json_object_get(s->progress, "batches")) : 0;
-    json_int_t n = s->progress ? json_integer_value(json_object_get(s->progress, "batches_done")) : -1;
+    *of = s->progress ? (json_int_t)s->progress->batches : 0;
+    json_int_t n = s->progress ? (json_int_t)s->progress->batches_done : -1;
     stats_free(s);
     return n;
 }

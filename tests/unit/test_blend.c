@@ -153,18 +153,19 @@ static void test_blend(void **state)
     struct plan *p = plan_blend(src, 2, NULL, &o, &sum, &e);
     expect_keep(p, &e, 0, 3); /* mean .25 .2 .225 .325 */
     assert_true(fabs(sum.score_kept - 0.575) < 1e-12);
-    double kept[2];
-    json_t *lost = json_object_get(json_object_get(p->doc, "lost"), "2");
-    assert_true(json_need_f64s(lost, "score_kept_by_source", "lost", kept, 2, &e));
+    const double *kept = p->lost[0].by_source;
+    assert_int_equal(p->lost[0].n_by_source, 2);
     assert_true(fabs(kept[0] - 0.55) < 1e-12 && fabs(kept[1] - 0.6) < 1e-12);
-    assert_string_equal(json_string_value(json_object_get(p->doc, "blend")), "mean");
+    assert_string_equal(p->blend, "mean");
     plan_free(p);
+    plan_summary_clear(&sum);
 
     src[0].weight = 3; /* .375 .25 .1875 .1875 */
     p = plan_blend(src, 2, NULL, &o, &sum, &e);
     expect_keep(p, &e, 0, 1);
     assert_true(fabs(sum.score_kept - 0.625) < 1e-12);
     plan_free(p);
+    plan_summary_clear(&sum);
 
     o.blend = BLEND_MAXMIN;
     assert_null(plan_blend(src, 2, NULL, &o, &sum, &e));
@@ -173,14 +174,15 @@ static void test_blend(void **state)
     p = plan_blend(src, 2, NULL, &o, &sum, &e); /* 0 3 keeps .55 and .6, no other pair more of the worse */
     expect_keep(p, &e, 0, 3);
     plan_free(p);
+    plan_summary_clear(&sum);
     o.blend = BLEND_MEAN;
 
     p = plan_blend(src + 1, 1, NULL, &o, &sum, &e); /* one: its own scores */
     expect_keep(p, &e, 2, 3);
-    assert_null(json_object_get(p->doc, "blend"));
-    assert_true(json_real_value(json_object_get(json_object_get(json_object_get(p->doc, "lost"), "2"),
-                                                "lowest_kept")) == 60);
+    assert_null(p->blend);
+    assert_true(p->lost[0].lowest_kept == 60);
     plan_free(p);
+    plan_summary_clear(&sum);
 
     json_object_set_new(y->model, "architecture", json_string("other"));
     assert_null(plan_blend(src, 2, NULL, &o, &sum, &e));
@@ -204,9 +206,9 @@ static void test_protect(void **state)
     struct plan *p = plan_blend(&src, 1, NULL, &o, &sum, &e);
     expect_keep(p, &e, 0, 3);
     assert_int_equal(sum.n_protected, 1);
-    assert_int_equal(
-        json_integer_value(json_array_get(json_object_get(json_object_get(p->doc, "protected"), "2"), 0)), 3);
+    assert_int_equal(json_integer_value(json_array_get(json_object_get(p->fixed, "2"), 0)), 3);
     plan_free(p);
+    plan_summary_clear(&sum);
     l = (struct id_list){2, 3, all};
     assert_null(plan_blend(&src, 1, NULL, &o, &sum, &e));
     expect_err(&e, ERR_INPUT, "layer 2: 3 experts are protected, but only 2 stay");
@@ -225,6 +227,7 @@ static void test_protect(void **state)
     p = plan_blend(&src, 1, NULL, &o, &sum, &e);
     assert_non_null(p);
     plan_free(p);
+    plan_summary_clear(&sum);
 
     /* super experts: 10 is the only one above P99.5 of 1 3 6 10 (9.94) */
     json_object_del(x->model, "n_expert_groups");
@@ -235,6 +238,7 @@ static void test_protect(void **state)
     p = plan_blend(&src, 1, NULL, &o, &sum, &e);
     expect_keep(p, &e, 0, 3);
     plan_free(p);
+    plan_summary_clear(&sum);
     x->unknown = SUM_BIT(SUM_MAX);
     assert_null(plan_blend(&src, 1, NULL, &o, &sum, &e));
     expect_err(&e, ERR_INPUT, "max_activation needs sums");
@@ -342,7 +346,7 @@ static void test_from_lists(void **state)
         if (p) {
             assert_int_equal(p->n_keep, cases[i].n_keep);
             assert_memory_equal(p->layers[0].keep, cases[i].first, sizeof cases[i].first);
-            assert_true(json_write(at("p.json"), p->doc, true, &e));
+            assert_true(plan_write(at("p.json"), p, true, &e));
             struct plan *q = plan_load(at("p.json"), &e); /* what prune reads */
             if (!q)
                 fail_msg("%s", e.msg);

@@ -158,7 +158,9 @@ static void test_other_models(void **state)
             json_object_set_new(s[1]->model, "router_hash", json_string("x")), part = "'router_hash'";
             break;
         case 2: s[1]->layers[0].il = 4, part = "has layer 4 with top-1, a layer 3"; break;
-        case 3: s[1]->progress = json_object(), part = "b is of a run that has not ended"; break;
+        case 3:
+            s[1]->progress = calloc(1, sizeof *s[1]->progress), part = "b is of a run that has not ended";
+            break;
         case 4: s[1]->layers[0].half[EVEN][0].count = INT64_MAX, part = "too large"; break;
         }
         assert_null(stats_merge(s, path, 2, true, &e));

@@ -7,10 +7,12 @@
 
 #include <cmocka.h>
 
+#include "base/file.h"
 #include "base/rng.h"
 #include "plan/make.h"
 #include "tempdir.h"
 
+#include <math.h>
 #include <string.h>
 
 #define COUNT(a) (sizeof(a) / sizeof *(a))
@@ -23,6 +25,18 @@ static void expect_err(struct err *e, enum err_code code, const char *part)
 }
 
 /* ---- which ---- */
+
+/* Who stays, ascending, as a plan holds them. */
+static void choose(const double *score, const struct shape *s, uint32_t n_keep, uint32_t *keep)
+{
+    uint8_t in[64] = {0};
+    uint32_t n = 0;
+    criterion_choose(score, s->n_experts, s->n_groups, n_keep, in);
+    for (uint32_t j = 0; j < s->n_experts; j++)
+        if (in[j])
+            keep[n++] = j;
+    assert_int_equal(n, n_keep);
+}
 
 static void test_choose(void **state)
 {
@@ -48,7 +62,7 @@ static void test_choose(void **state)
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         uint32_t keep[8] = {0};
-        plan_choose(cases[i].score, &cases[i].s, cases[i].n_keep, keep);
+        choose(cases[i].score, &cases[i].s, cases[i].n_keep, keep);
         if (memcmp(keep, cases[i].want, sizeof keep) != 0)
             fail_msg("case %zu: %u %u %u %u ...", i, keep[0], keep[1], keep[2], keep[3]);
     }
@@ -71,7 +85,7 @@ static void test_choose_properties(void **state)
         bool in[MAX] = {false}, in_more[MAX] = {false};
         for (uint32_t j = 0; j < n; j++)
             score[j] = (double)rng_below(&r, 5);
-        plan_choose(score, &s, each * g, keep);
+        choose(score, &s, each * g, keep);
         for (uint32_t k = 0; k < each * g; k++) {
             assert_true(!k || keep[k] > keep[k - 1]);
             assert_int_equal(keep[k] / size, k / each);
@@ -85,7 +99,7 @@ static void test_choose_properties(void **state)
                 }
         if (each == size)
             continue;
-        plan_choose(score, &s, (each + 1) * g, more);
+        choose(score, &s, (each + 1) * g, more);
         for (uint32_t k = 0; k < (each + 1) * g; k++)
             in_more[more[k]] = true;
         for (uint32_t j = 0; j < n; j++)
@@ -301,13 +315,13 @@ static void test_shape_of_stats(void **state)
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct stats *s = stats_new(2, 8);
-        struct shape sh;
         struct err e = {0};
         s->layers[0].n_used = 3; /* the largest top-k counts, wherever it is */
         s->layers[1].n_used = 2;
         s->model = json_parse(cases[i].model, strlen(cases[i].model), &e);
         assert_non_null(s->model);
-        bool ok = shape_of_stats(s, &sh, &e);
+        bool ok = stats_read_groups(s, &e);
+        struct shape sh = shape_of_stats(s);
         if (ok != !cases[i].part)
             fail_msg("case %zu: %s", i, e.msg);
         if (ok) {
@@ -341,9 +355,71 @@ static void test_load(void **state)
         assert_int_equal(p->layers[i].il, want[i][0]);
         assert_memory_equal(p->layers[i].keep, want[i] + 1, 2 * sizeof(uint32_t));
     }
-    assert_non_null(json_object_get(p->doc, "what")); /* other keys are ignored and stay */
+    json_t *doc = plan_json(p);
+    assert_non_null(json_object_get(doc, "what")); /* other keys are ignored and stay */
+    json_decref(doc);
     plan_free(p);
     plan_free(NULL);
+}
+
+/* A plan with all that can be said comes back as it was, its bytes too. */
+static void test_round_trip(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "{\n \"schema\": \"reap.plan/1\",\n \"version\": \"9\",\n \"n_keep\": 1,\n \"n_experts\": 4,\n"
+        " \"criterion\": \"random\",\n \"seed\": 7,\n \"blend\": \"mean\",\n \"model\": {\n  \"architecture\": \"x\"\n },\n"
+        " \"sources\": [\n  {\n   \"stats\": \"s.json\",\n   \"sha256\": \"00\",\n   \"weight\": 2.0,\n   \"score_kept\": 0.5,\n"
+        "   \"n_tokens\": 3,\n   \"calibration\": {\n    \"ctx\": 8\n   }\n  },\n  {\n   \"keep_list\": \"l\"\n  }\n ],\n"
+        " \"protected\": {\n  \"2\": [3]\n },\n \"keep\": {\n  \"2\": [3],\n  \"10\": [0]\n },\n"
+        " \"lost\": {\n  \"2\": {\n   \"score_lost\": 0.1,\n   \"tokens_lost\": 0.2,\n   \"reap_sum_lost\": 0.3,\n"
+        "   \"lowest_kept\": 4.0,\n   \"highest_removed\": 3.0,\n   \"score_kept_by_source\": [0.5, 0.25],\n"
+        "   \"never_routed\": [0, 1]\n  },\n  \"10\": {\n   \"lowest_kept\": 1.0,\n   \"highest_removed\": null\n  }\n },\n"
+        " \"measured\": {\n  \"ppl\": 5.0\n },\n \"refined\": {\n  \"trials\": 3\n },\n \"else\": true\n}\n";
+    struct err e = {0};
+    struct buf b = {0};
+    put("p.json", text);
+    struct plan *p = plan_load(at("p.json"), &e);
+    if (!p || !plan_write(at("q.json"), p, false, &e) || !file_read_all(at("q.json"), 1 << 20, &b, &e))
+        fail_msg("%s", e.msg);
+    assert_string_equal(b.s, text);
+    assert_string_equal(p->criterion, "random");
+    assert_int_equal(p->seed, 7);
+    assert_int_equal(p->origins[0].n_tokens, 3);
+    assert_int_equal(p->origins[1].n_tokens, -1);
+    assert_int_equal(p->lost[0].n_never, 2);
+    assert_true(isnan(p->lost[1].score) && p->lost[0].by_source[1] == 0.25);
+    buf_clear(&b);
+    plan_free(p);
+}
+
+/* What code asks for is of the right type. */
+static void test_members_refused(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"\"criterion\": 5", "plan: 'criterion' is an integer, expected a string"},
+        {"\"n_experts\": \"4\"", "'n_experts' is a string"},
+        {"\"n_experts\": 65537", "n_experts is 65537, expected at most 65536"},
+        {"\"seed\": -1", "'seed' is an integer, expected an integer of 0 or more"},
+        {"\"model\": []", "'model' is a list"},
+        {"\"sources\": {}", "'sources' is an object, expected a list"},
+        {"\"sources\": [7]", "sources, entry 0 is an integer"},
+        {"\"sources\": [{\"weight\": \"1\"}]", "sources, entry 0: 'weight' is a string"},
+        {"\"lost\": []", "'lost' is a list"},
+        {"\"lost\": {\"0\": 1}", "lost.0 is an integer"},
+        {"\"lost\": {\"0\": {\"never_routed\": [-1]}}", "lost.0: 'never_routed' entry 0"},
+        {"\"lost\": {\"0\": {\"score_kept_by_source\": [\"1\"]}}", "'score_kept_by_source' entry 0"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct err e = {0};
+        char text[300];
+        snprintf(text, sizeof text,
+                 "{\"schema\": \"reap.plan/1\", \"n_keep\": 1, \"keep\": {\"0\": [0]}, %s}", cases[i][0]);
+        put("p.json", text);
+        assert_null(plan_load(at("p.json"), &e));
+        expect_err(&e, ERR_INPUT, cases[i][1]);
+    }
 }
 
 static void test_load_refused(void **state)
@@ -429,6 +505,8 @@ int main(void)
         cmocka_unit_test(test_shape_of_stats),
         T(test_load),
         T(test_load_refused),
+        T(test_round_trip),
+        T(test_members_refused),
     };
     return cmocka_run_group_tests_name("plan", tests, NULL, NULL);
 }

@@ -1,0 +1,134 @@
+/* losses.c - what a plan costs by the statistics, and what these are of; see make.h. */
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "plan/make_part.h"
+
+#include <math.h>
+#include <string.h>
+
+struct sums_kept { /* of one layer, while its sources are gone through */
+    double score, score_kept;
+    double tokens_kept, reap_kept; /* shares, means over the sources by weight */
+    double least, most;
+};
+
+static double part(double kept, double total, double otherwise)
+{
+    return total > 0 ? kept / total : otherwise;
+}
+
+/* The shares of source d that stay; returns that of its score. */
+static double source_loss(struct job *j, uint32_t d, uint32_t i, const double *share, const uint8_t *in,
+                          struct sums_kept *l)
+{
+    const struct stats *s = j->src[d].stats;
+    double routed = 0, routed_kept = 0, reap = 0, reap_kept = 0, score = 0, all = 0, weights = 0;
+    for (uint32_t k = 0; k < s->n_experts; k++) {
+        struct sums t = stats_total(&s->layers[i], k);
+        routed += (double)t.count;
+        reap += t.reap_sum;
+        all += share[k];
+        if (in[k]) {
+            routed_kept += (double)t.count;
+            reap_kept += t.reap_sum;
+            score += share[k];
+        }
+    }
+    for (uint32_t k = 0; k < j->n_src; k++)
+        weights += j->src[k].weight;
+    double w = j->src[d].weight / weights;
+    l->tokens_kept += w * part(routed_kept, routed, 1);
+    l->reap_kept += w * part(reap_kept, reap, 1);
+    score = part(score, all, 1);
+    j->kept[d] += score / s->n_layers;
+    return score;
+}
+
+/* Experts without a token in any source. */
+static void find_never(struct job *j, uint32_t i, const uint8_t *in, struct plan_loss *l)
+{
+    uint32_t n = j->shape.n_experts;
+    l->never = xcalloc(n, sizeof *l->never);
+    for (uint32_t k = 0; k < n; k++) {
+        uint64_t count = 0;
+        for (uint32_t d = 0; d < j->n_src; d++)
+            count |= stats_total(&j->src[d].stats->layers[i], k).count;
+        if (count)
+            continue;
+        l->never[l->n_never++] = k;
+        j->sum->n_never++;
+        j->sum->n_never_kept += in[k];
+    }
+}
+
+void plan_layer_loss(struct job *j, uint32_t i, const double *share, const double *score,
+                     const struct plan_layer *layer, struct plan_loss *l)
+{
+    const struct stats *s = j->src[0].stats;
+    uint32_t n = s->n_experts;
+    struct sums_kept x = {.least = INFINITY};
+    uint8_t *in = xcalloc(n, 1);
+    for (uint32_t k = 0; k < j->n_keep; k++)
+        in[layer->keep[k]] = 1;
+    for (uint32_t k = 0; k < n; k++) {
+        x.score += score[k];
+        x.score_kept += in[k] ? score[k] : 0;
+        x.least = in[k] && score[k] < x.least ? score[k] : x.least;
+        x.most = !in[k] && score[k] > x.most ? score[k] : x.most;
+    }
+    find_never(j, i, in, l);
+    l->by_source = j->n_src > 1 ? xcalloc(j->n_src, sizeof *l->by_source) : NULL;
+    l->n_by_source = j->n_src > 1 ? j->n_src : 0;
+    for (uint32_t d = 0; d < j->n_src; d++) {
+        double kept = source_loss(j, d, i, share + (size_t)d * n, in, &x);
+        if (l->by_source)
+            l->by_source[d] = kept;
+    }
+    double stays = part(x.score_kept, x.score, 1);
+    l->score = 1 - stays;
+    l->tokens = 1 - x.tokens_kept;
+    l->reap_sum = s->unknown & SUM_BIT(SUM_REAP) ? (double)NAN : 1 - x.reap_kept;
+    l->lowest_kept = x.least;
+    l->highest_removed = j->n_keep < n ? x.most : (double)NAN;
+    free(in);
+    j->sum->score_kept += stays / s->n_layers;
+    j->sum->tokens_kept += x.tokens_kept / s->n_layers;
+}
+
+/* What a profile was made from, to be published with the plan: names of files, not where they lay. */
+static json_t *without_paths(const json_t *calibration)
+{
+    json_t *c = json_deep_copy(calibration), *file;
+    size_t i;
+    json_array_foreach (json_object_get(c, "files"), i, file) {
+        const char *path = json_string_value(json_object_get(file, "file"));
+        if (path)
+            json_object_set_new(file, "file", json_text(path_base(path)));
+    }
+    return c;
+}
+
+void plan_set_origins(const struct job *j, struct plan *p)
+{
+    p->origins = xcalloc(j->n_src, sizeof *p->origins);
+    p->n_origins = j->n_src;
+    for (uint32_t d = 0; d < j->n_src; d++) {
+        const struct stats *s = j->src[d].stats;
+        struct plan_origin *x = &p->origins[d];
+        char hex[65];
+        struct err ignore = {0};
+        bool several = j->n_src > 1;
+        *x = (struct plan_origin){.stats = xstrdup(path_base(j->src[d].path)),
+                                  .weight = several ? j->src[d].weight : (double)NAN,
+                                  .score_kept = several ? j->kept[d] : (double)NAN,
+                                  .n_tokens = -1};
+        if (sha256_file(j->src[d].path, hex, &ignore))
+            x->sha256 = xstrdup(hex);
+        if (json_object_get(s->calibration, "n_tokens"))
+            x->n_tokens = (int64_t)stats_tokens(&s->layers[0]);
+        if (s->calibration)
+            x->calibration = without_paths(s->calibration);
+    }
+}
