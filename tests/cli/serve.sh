@@ -86,7 +86,8 @@ if [[ -x $BAD ]]; then
 fi
 # what a run gives the engine it gives the server, too: a model that needs it is asked with it
 Q=$MODELS/qwen3_moe
-FAKE=die rc 1 run "$Q/model.gguf" --calib "$Q/texts.jsonl:2" -t 1 --prompts "$Q/texts.jsonl" -o asked.gguf --cpu-moe -fa off \
+echo "hello" >one.txt
+FAKE=die rc 1 run "$Q/model.gguf" --calib "$Q/texts.jsonl:2" -t 1 --prompts one.txt -o asked.gguf --cpu-moe -fa off \
     -ctk bf16 -dev none -ub 256 --no-mmap --chat-template chatml
 has .err 'llama-server ended with status 7'
 has fakes/args '--threads 1 --ubatch-size 256 --device none --cpu-moe --flash-attn off --cache-type-k bf16 --load-mode none --no-jinja --chat-template chatml$'
