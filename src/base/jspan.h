@@ -50,12 +50,12 @@ bool jdoc_key_is(const struct jdoc *d, uint32_t node, const char *s);
  * JSPAN_NONE). */
 bool jdoc_u64(const struct jdoc *d, uint32_t node, uint64_t *out);
 bool jdoc_f64(const struct jdoc *d, uint32_t node, double *out); /* any number */
-const char *jdoc_kind_name(const struct jdoc *d,
-                           uint32_t node); /* "a string", ...; JSPAN_NONE is "missing" */
+/* "a string", ...; JSPAN_NONE is "missing" */
+const char *jdoc_kind_name(const struct jdoc *d, uint32_t node);
 /* Where a node is, for messages: "text_config.num_experts", "ignore[3]". Added to b, safe for a terminal. */
 void jdoc_path(const struct jdoc *d, uint32_t node, struct buf *b);
 
-/* ---- edits ---- */
+/* ---- edits (jedit.c) ---- */
 struct jedit {
     size_t at, end; /* the span to replace */
     char *with;     /* NULL: cut */
@@ -64,14 +64,12 @@ struct jedits {
     struct jedit *v;
     size_t n, cap;
 };
-void jedit_value(struct jedits *x, const struct jdoc *d, uint32_t node,
-                 const char *json); /* new text of a value */
-void jedit_key(struct jedits *x, const struct jdoc *d, uint32_t node,
-               const char *key); /* new name, unescaped */
-void jedit_string(struct jedits *x, const struct jdoc *d, uint32_t node,
-                  const char *s); /* new string value */
-void jedit_cut(struct jedits *x, const struct jdoc *d,
-               uint32_t node); /* removes an element or member, with its comma */
+/* New text of a value; a new string as value; a new name of a member. Strings and names unescaped. */
+void jedit_value(struct jedits *x, const struct jdoc *d, uint32_t node, const char *json);
+void jedit_string(struct jedits *x, const struct jdoc *d, uint32_t node, const char *s);
+void jedit_key(struct jedits *x, const struct jdoc *d, uint32_t node, const char *key);
+/* Removes an element or member, with its comma. */
+void jedit_cut(struct jedits *x, const struct jdoc *d, uint32_t node);
 /* A new member behind the existing member `after` of the same object, in the same style of white space. */
 void jedit_add_after(struct jedits *x, const struct jdoc *d, uint32_t after, const char *key,
                      const char *json);
