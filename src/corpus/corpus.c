@@ -1,4 +1,4 @@
-/* corpus.c - see corpus.h: rows and texts from files, folders and standard input; the choice and the order.
+/* corpus.c - see corpus.h: what a row must hold, the choice and the order; source.c finds the files.
  *
  * A row is strict: exactly one of the four forms, right types, nothing empty, no NUL; a null member counts as
  * missing. What is left out is always counted or named. Choices are made by seed with a partial Fisher-Yates
@@ -15,17 +15,13 @@
 #include "base/rng.h"
 #include "base/sig.h"
 #include "base/text.h"
+#include "corpus/source.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#define MAX_FILE  (1ull << 30)
-#define MAX_DEPTH 16
-#define SNIFF     4096
-#define NO_LIMIT  UINT64_MAX
+#define SNIFF    4096
+#define NO_LIMIT UINT64_MAX
 
 /* ---- rows ---- */
 
@@ -40,13 +36,6 @@ void sample_clear(struct sample *s)
     free(s->tokens);
     free(s->id);
     *s = (struct sample){0};
-}
-
-/* A member, or NULL when it is missing or null (tables exported to JSONL fill absent columns with null). */
-static json_t *member(const json_t *o, const char *key)
-{
-    json_t *v = json_object_get(o, key);
-    return json_is_null(v) ? NULL : v;
 }
 
 static bool row_text(const json_t *o, struct sample *s, struct err *e)
@@ -94,7 +83,7 @@ static bool row_prompt(const json_t *o, struct sample *s, struct err *e)
     const char *prompt, *response = NULL;
     if (!json_need_str(o, "prompt", "row", &prompt, e))
         return false;
-    if (member(o, "response") && !json_need_str(o, "response", "row", &response, e))
+    if (source_member(o, "response") && !json_need_str(o, "response", "row", &response, e))
         return false;
     if (!*prompt)
         return err_set(e, ERR_INPUT, "row: 'prompt' is empty");
@@ -142,47 +131,28 @@ static char *content_text(const json_t *m, const char *where, struct err *e)
     return b.s;
 }
 
-static bool row_messages(const json_t *o, struct sample *s, struct err *e)
+static bool add_message(void *ud, const json_t *m, const char *role, const char *where, struct err *e)
 {
-    json_t *list;
-    if (!json_need_arr(o, "messages", "row", &list, e))
+    struct sample *s = ud;
+    if (!*role)
+        return err_set(e, ERR_INPUT, "%s: 'role' is empty", where);
+    char *text = content_text(m, where, e);
+    if (!text)
         return false;
-    size_t n = json_array_size(list);
-    bool any = false;
-    s->kind = SAMPLE_MESSAGES;
-    s->messages = xcalloc(n, sizeof *s->messages);
-    for (size_t i = 0; i < n; i++) {
-        const json_t *m = json_array_get(list, i);
-        const char *role;
-        char where[40];
-        snprintf(where, sizeof where, "message %zu", i + 1);
-        if (!json_is_object(m))
-            return err_set(e, ERR_INPUT, "%s is %s, expected an object", where, json_type_name(m));
-        if (!json_need_str(m, "role", where, &role, e))
-            return false;
-        if (!*role)
-            return err_set(e, ERR_INPUT, "%s: 'role' is empty", where);
-        char *text = content_text(m, where, e);
-        if (!text)
-            return false;
-        s->messages[s->n_messages++] = (struct message){xstrdup(role), text};
-        any |= *text != 0;
-    }
-    return any || err_set(e, ERR_INPUT, "row: 'messages' is empty");
+    s->messages = xrealloc(s->messages, s->n_messages + 1, sizeof *s->messages);
+    s->messages[s->n_messages++] = (struct message){xstrdup(role), text};
+    return true;
 }
 
-static bool row_id(const json_t *o, struct sample *s, struct err *e)
+static bool row_messages(const json_t *o, struct sample *s, struct err *e)
 {
-    const json_t *id = member(o, "id");
-    if (!id)
-        return true;
-    if (json_is_string(id))
-        s->id = xstrdup(json_string_value(id));
-    else if (json_is_integer(id))
-        s->id = xasprintf("%lld", (long long)json_integer_value(id));
-    else
-        return err_set(e, ERR_INPUT, "row: 'id' is %s, expected a string or an integer", json_type_name(id));
-    return true;
+    bool any = false;
+    s->kind = SAMPLE_MESSAGES;
+    if (!source_messages(o, add_message, s, e))
+        return false;
+    for (uint32_t i = 0; i < s->n_messages; i++)
+        any |= *s->messages[i].content != 0;
+    return any || err_set(e, ERR_INPUT, "row: 'messages' is empty");
 }
 
 static const struct {
@@ -199,7 +169,7 @@ static bool row_read(const json_t *o, struct sample *s, struct err *e)
         return err_set(e, ERR_INPUT, "row is %s, expected an object", json_type_name(o));
     size_t form = N_FORMS;
     for (size_t i = 0; i < N_FORMS; i++) {
-        if (!member(o, forms[i].key))
+        if (!source_member(o, forms[i].key))
             continue;
         if (form < N_FORMS)
             return err_set(e, ERR_INPUT, "row has both '%s' and '%s', expected one of them", forms[form].key,
@@ -208,10 +178,10 @@ static bool row_read(const json_t *o, struct sample *s, struct err *e)
     }
     if (form == N_FORMS)
         return err_set(e, ERR_INPUT, "row has none of 'text', 'prompt', 'messages', 'tokens'");
-    if (member(o, "response") && strcmp(forms[form].key, "prompt") != 0)
+    if (source_member(o, "response") && strcmp(forms[form].key, "prompt") != 0)
         return err_set(e, ERR_INPUT, "row has '%s' and 'response', expected 'prompt' with a response",
                        forms[form].key);
-    if (forms[form].read(o, s, e) && row_id(o, s, e))
+    if (forms[form].read(o, s, e) && source_id(o, 0, &s->id, e))
         return true;
     sample_clear(s);
     return false;
@@ -236,31 +206,29 @@ struct loader {
     struct err *e;
     size_t cap_samples, cap_sources, cap_categories;
     bool stdin_read;
+    char *own_name; /* of the source: category of files that lie in no sub-folder */
     /* the file that is being read: */
     const char *path;
     uint32_t source, category;
     struct err first_bad;
 };
 
-static bool has_ending(const char *path, const char *const *endings)
+/* A .json file, which may hold one list of rows instead of a row a line. */
+static bool is_json(const char *path)
 {
-    const char *dot = strrchr(path_base(path), '.');
-    for (; dot && *endings; endings++)
-        if (!strcasecmp(dot, *endings))
-            return true;
-    return false;
+    static const char *const endings[] = {".json", NULL};
+    return source_has_ending(path, endings);
 }
 
 static bool is_rows(const char *path)
 {
-    static const char *const endings[] = {".jsonl", ".ndjson", ".json", NULL};
-    return !strcmp(path, "-") || has_ending(path, endings);
+    return !strcmp(path, "-") || source_is_rows(path) || is_json(path);
 }
 
 static bool is_named_text(const char *path)
 {
     static const char *const endings[] = {".txt", ".md", ".rst", NULL};
-    return has_ending(path, endings);
+    return source_has_ending(path, endings);
 }
 
 static uint32_t category_index(struct loader *l, const char *name)
@@ -308,33 +276,18 @@ static bool row_bad(struct loader *l, const struct err *bad)
     return true;
 }
 
-static bool read_lines(struct loader *l, const char *s, size_t n)
+static bool read_line(void *ud, uint32_t line, const char *s, size_t n, struct err *e)
 {
-    uint32_t line = 0;
-    for (size_t at = 0, end; at < n; at = end + 1) {
-        const char *nl = memchr(s + at, '\n', n - at);
-        end = nl ? (size_t)(nl - s) : n;
-        line++;
-        size_t a = at, z = end;
-        while (a < z && strchr(" \t\r", s[a]) && s[a])
-            a++;
-        while (z > a && strchr(" \t\r", s[z - 1]) && s[z - 1])
-            z--;
-        if (a == z)
-            continue;
-        struct sample row;
-        struct err bad = {0};
-        if (!sig_check(l->e))
-            return false;
-        if (corpus_parse_row(s + at, z - at, &row, &bad)) {
-            sample_add(l, &row, line);
-        } else {
-            err_ctx(&bad, "%s:%u", l->path, line);
-            if (!row_bad(l, &bad))
-                return false;
-        }
+    struct loader *l = ud;
+    struct sample row;
+    struct err bad = {0};
+    (void)e; /* = l->e */
+    if (corpus_parse_row(s, n, &row, &bad)) {
+        sample_add(l, &row, line);
+        return true;
     }
-    return true;
+    err_ctx(&bad, "%s:%u", l->path, line);
+    return row_bad(l, &bad);
 }
 
 /* One JSON list of rows; the number of the row takes the place of the line. */
@@ -358,29 +311,11 @@ static bool read_list(struct loader *l, const char *s, size_t n)
     return ok;
 }
 
-/* Why these bytes are not one text; false with *e set. */
-static bool check_text(const char *s, size_t n, struct err *e)
-{
-    const char *nul = n ? memchr(s, 0, n) : NULL;
-    if (!n)
-        return err_set(e, ERR_INPUT, "empty file");
-    if (nul)
-        return err_set(e, ERR_INPUT, "NUL at byte %zu, not a text file", (size_t)(nul - s));
-    size_t good = utf8_good(s, n);
-    return good == n || err_set(e, ERR_INPUT, "not valid UTF-8 at byte %zu", good);
-}
-
-static size_t bom_size(const struct buf *b)
-{
-    return b->n >= 3 && !memcmp(b->s, "\xef\xbb\xbf", 3) ? 3 : 0;
-}
-
 /* Takes the bytes of *b as one sample. `excused`: no text is a reason for a warning only. */
-static bool read_text(struct loader *l, struct buf *b, const char *category, bool excused)
+static bool read_text(struct loader *l, struct buf *b, size_t bom, const char *category, bool excused)
 {
     struct err bad = {0};
-    size_t bom = bom_size(b);
-    bool ok = check_text(b->s, b->n, &bad) && (b->n > bom || err_set(&bad, ERR_INPUT, "empty file"));
+    bool ok = source_check_text(b->s, b->n, &bad) && (b->n > bom || err_set(&bad, ERR_INPUT, "empty file"));
     err_ctx(&bad, "%s", l->path);
     if (!ok && excused) {
         log_warn("%s; left out", bad.msg);
@@ -397,16 +332,15 @@ static bool read_text(struct loader *l, struct buf *b, const char *category, boo
     return true;
 }
 
-static bool read_rows(struct loader *l, const struct buf *b, const char *category, bool in_folder)
+static bool read_rows(struct loader *l, const struct buf *b, size_t bom, const char *category, bool in_folder)
 {
-    static const char *const json[] = {".json", NULL};
     source_add(l, b, category);
-    const char *s = b->s + bom_size(b);
-    size_t n = b->n - bom_size(b), at = 0;
+    const char *s = b->s + bom;
+    size_t n = b->n - bom, at = 0;
     while (at < n && strchr(" \t\r\n", s[at]) && s[at])
         at++;
-    bool list = at < n && s[at] == '[' && has_ending(l->path, json);
-    if (!(list ? read_list(l, s, n) : read_lines(l, s, n)))
+    bool list = at < n && s[at] == '[' && is_json(l->path);
+    if (!(list ? read_list(l, s, n) : source_lines(s, n, read_line, l, l->e)))
         return false;
     const struct corpus_source *src = &l->c->sources[l->source];
     char count[32];
@@ -438,6 +372,7 @@ static bool read_file(struct loader *l, const char *path, const char *category, 
 {
     bool rows = is_rows(path), excused = in_folder && !rows && !is_named_text(path);
     struct buf b = {0};
+    size_t bom = 0;
     l->path = !strcmp(path, "-") ? "standard input" : path;
     if (!sig_check(l->e))
         return false;
@@ -445,9 +380,9 @@ static bool read_file(struct loader *l, const char *path, const char *category, 
         log_warn("%s: not a text file; left out", path);
         return true;
     }
-    bool ok = file_read_all(path, MAX_FILE, &b, l->e);
+    bool ok = source_read(path, &b, &bom, l->e);
     if (ok)
-        ok = rows ? read_rows(l, &b, category, in_folder) : read_text(l, &b, category, excused);
+        ok = rows ? read_rows(l, &b, bom, category, in_folder) : read_text(l, &b, bom, category, excused);
     if (ok && !rows && l->first_bad.code)
         log_warn("%s; left out", l->first_bad.msg);
     err_clear(&l->first_bad);
@@ -455,88 +390,7 @@ static bool read_file(struct loader *l, const char *path, const char *category, 
     return ok;
 }
 
-/* ---- folders ---- */
-
-struct walk {
-    struct loader *l;
-    const char *own_name; /* category of files that lie directly in the folder */
-    struct {
-        dev_t dev;
-        ino_t ino;
-    } up[MAX_DEPTH + 1]; /* the folders above, to see a link that leads back */
-};
-
-static int by_bytes(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-/* The names in a folder, hidden ones not, sorted. Caller frees each and the list. */
-static bool list_names(const char *dir, char ***names, size_t *n, struct err *e)
-{
-    size_t cap = 0;
-    *names = NULL;
-    *n = 0;
-    DIR *d = opendir(dir);
-    if (!d)
-        return err_sys(e, "cannot open folder '%s'", dir);
-    struct dirent *ent;
-    while ((errno = 0, ent = readdir(d))) {
-        if (ent->d_name[0] == '.')
-            continue;
-        GROW(*names, *n, cap);
-        (*names)[(*n)++] = xstrdup(ent->d_name);
-    }
-    bool ok = errno == 0 || err_sys(e, "cannot read folder '%s'", dir);
-    closedir(d);
-    if (*n)
-        qsort(*names, *n, sizeof **names, by_bytes);
-    return ok;
-}
-
-static bool walk_folder(struct walk *w, const char *dir, const char *category, unsigned depth);
-
-static bool walk_entry(struct walk *w, const char *path, const char *category, const char *name,
-                       unsigned depth)
-{
-    struct stat st;
-    if (stat(path, &st) != 0)
-        return err_sys(w->l->e, "cannot stat '%s'", path);
-    if (S_ISDIR(st.st_mode))
-        return walk_folder(w, path, category ? category : name, depth + 1);
-    if (S_ISREG(st.st_mode))
-        return read_file(w->l, path, category ? category : w->own_name, true);
-    log_warn("%s: not a regular file; left out", path);
-    return true;
-}
-
-/* category NULL: the folder that was named itself. */
-static bool walk_folder(struct walk *w, const char *dir, const char *category, unsigned depth)
-{
-    struct stat st;
-    struct err *e = w->l->e;
-    if (depth > MAX_DEPTH)
-        return err_set(e, ERR_INPUT, "folder '%s' lies more than %d deep", dir, MAX_DEPTH);
-    if (stat(dir, &st) != 0)
-        return err_sys(e, "cannot stat '%s'", dir);
-    for (unsigned i = 0; i < depth; i++)
-        if (w->up[i].dev == st.st_dev && w->up[i].ino == st.st_ino)
-            return err_set(e, ERR_INPUT, "'%s' is a link back to a folder above it", dir);
-    w->up[depth].dev = st.st_dev;
-    w->up[depth].ino = st.st_ino;
-
-    char **names;
-    size_t n;
-    bool ok = list_names(dir, &names, &n, e);
-    for (size_t i = 0; i < n; i++) {
-        char *path = path_join(dir, names[i]);
-        ok = ok && walk_entry(w, path, category, names[i], depth);
-        free(path);
-        free(names[i]);
-    }
-    free(names);
-    return ok;
-}
+/* ---- sources as the user names them ---- */
 
 /* The name that a folder is known by: the last component, of the real path for ".", ".." and "/". Caller
  * frees. */
@@ -557,8 +411,6 @@ static char *folder_name(const char *dir)
     free(cut);
     return name;
 }
-
-/* ---- sources as the user names them ---- */
 
 /* "a/b.jsonl" -> "b", "-" -> "stdin". Caller frees. */
 static char *file_category(const char *path)
@@ -586,6 +438,13 @@ static bool split_spec(const char *spec, char **path, uint64_t *limit, struct er
     return *limit || err_set(e, ERR_INPUT, "'%s': the limit is 0, expected 1 or more", spec);
 }
 
+static bool visit(void *ud, const struct source_file *f, struct err *e)
+{
+    struct loader *l = ud;
+    (void)e; /* = l->e */
+    return read_file(l, f->path, f->category ? f->category : l->own_name, f->in_folder);
+}
+
 static bool read_path(struct loader *l, const char *path)
 {
     if (!*path)
@@ -593,11 +452,9 @@ static bool read_path(struct loader *l, const char *path)
     if (!strcmp(path, "-") && l->stdin_read)
         return err_set(l->e, ERR_INPUT, "standard input is named twice");
     l->stdin_read |= !strcmp(path, "-");
-    bool dir = file_is_dir(path);
-    char *name = dir ? folder_name(path) : file_category(path);
-    struct walk w = {.l = l, .own_name = name};
-    bool ok = dir ? walk_folder(&w, path, NULL, 0) : read_file(l, path, name, false);
-    free(name);
+    l->own_name = file_is_dir(path) ? folder_name(path) : file_category(path);
+    bool ok = source_walk(path, visit, l, l->e);
+    free(l->own_name);
     return ok;
 }
 

@@ -1,4 +1,4 @@
-/* corpus.h - calibration and evaluation text: files and folders in, a list of samples out.
+/* corpus.h - calibration and evaluation text: files and folders in (source.h), a list of samples out.
  *
  * A source is PATH or PATH:LIMIT. PATH is
  *   a .jsonl / .ndjson / .json(l) file:

@@ -1,16 +1,13 @@
 /* prompts.c - see prompts.h. Strict: a row has exactly one of prompt and messages, types are right, nothing
  * is empty. */
 #include "serve/prompts.h"
-#include "base/dir.h"
-#include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "corpus/source.h"
 
 #include <string.h>
 
-#define MAX_FILE  (1ull << 30)
-#define MAX_DEPTH 16
-#define MAX_ID    512
+#define MAX_ID 512
 
 /* What requests may hold of their own; "parameters" takes all others. */
 static const char *const row_parameters[] = {
@@ -55,12 +52,6 @@ const char *prompt_text(const struct prompt *p)
 
 /* ---- rows ---- */
 
-static json_t *member(const json_t *o, const char *key)
-{
-    json_t *v = json_object_get(o, key);
-    return json_is_null(v) ? NULL : v;
-}
-
 static json_t *message(const char *role, const char *content)
 {
     json_t *m = json_object();
@@ -72,50 +63,31 @@ static json_t *message(const char *role, const char *content)
 static bool row_text(const json_t *o, const char *key, const char **out, struct err *e)
 {
     *out = NULL;
-    if (!member(o, key))
+    if (!source_member(o, key))
         return true;
     if (!json_need_str(o, key, "row", out, e))
         return false;
     return **out || err_set(e, ERR_INPUT, "row: '%s' is empty", key);
 }
 
-static bool check_message(const json_t *m, size_t i, struct err *e)
+static bool add_message(void *ud, const json_t *m, const char *role, const char *where, struct err *e)
 {
-    char where[64];
-    const char *role;
-    snprintf(where, sizeof where, "row: message %zu", i + 1);
-    if (!json_is_object(m))
-        return err_set(e, ERR_INPUT, "%s is %s, expected an object", where, json_type_name(m));
+    struct prompt *p = ud;
     const json_t *c = json_object_get(m, "content");
-    if (!json_need_str(m, "role", where, &role, e))
-        return false;
+    json_array_append(p->messages, (json_t *)(uintptr_t)m);
     return json_is_string(c) || json_is_array(c) || (json_is_null(c) && !strcmp(role, "assistant")) ||
            err_set(e, ERR_INPUT, "%s: 'content' is %s, expected a string or a list of parts", where,
                    json_type_name(c));
 }
 
-static bool row_messages(const json_t *o, struct prompt *p, struct err *e)
-{
-    json_t *list;
-    if (!json_need_arr(o, "messages", "row", &list, e))
-        return false;
-    if (!json_array_size(list))
-        return err_set(e, ERR_INPUT, "row: 'messages' is empty");
-    for (size_t i = 0; i < json_array_size(list); i++)
-        if (!check_message(json_array_get(list, i), i, e))
-            return false;
-    json_array_extend(p->messages, list);
-    return true;
-}
-
 static bool row_params(const json_t *o, struct prompt *p, struct err *e)
 {
-    json_t *more = member(o, "parameters");
+    json_t *more = source_member(o, "parameters");
     if (more && !json_is_object(more))
         return err_set(e, ERR_INPUT, "row: 'parameters' is %s, expected an object", json_type_name(more));
     for (size_t i = 0; i < COUNT(row_parameters); i++)
-        if (member(o, row_parameters[i]))
-            json_object_set(p->parameters, row_parameters[i], member(o, row_parameters[i]));
+        if (source_member(o, row_parameters[i]))
+            json_object_set(p->parameters, row_parameters[i], source_member(o, row_parameters[i]));
     if (more)
         json_object_update(p->parameters, more);
     for (size_t i = 0; i < COUNT(reserved); i++)
@@ -124,37 +96,22 @@ static bool row_params(const json_t *o, struct prompt *p, struct err *e)
     return true;
 }
 
-static bool row_id(const json_t *o, struct prompt *p, struct err *e)
-{
-    const json_t *v = member(o, "id");
-    if (!v)
-        return true;
-    if (json_is_integer(v))
-        p->id = xasprintf("%lld", (long long)json_integer_value(v));
-    else if (json_is_string(v) && *json_string_value(v) && json_string_length(v) <= MAX_ID)
-        p->id = xstrdup(json_string_value(v));
-    else
-        return err_set(e, ERR_INPUT, "row: 'id' is %s, expected an integer or a string of 1 to %d bytes",
-                       json_type_name(v), MAX_ID);
-    return true;
-}
-
 static bool read_row(const json_t *o, struct prompt *p, struct err *e)
 {
     const char *text, *system, *category;
     if (!json_is_object(o))
         return err_set(e, ERR_INPUT, "row: is %s, expected an object", json_type_name(o));
-    if (!member(o, "prompt") == !member(o, "messages"))
+    if (!source_member(o, "prompt") == !source_member(o, "messages"))
         return err_set(e, ERR_INPUT, "row: expected either 'prompt' or 'messages'");
-    if (!row_id(o, p, e) || !row_text(o, "prompt", &text, e) || !row_text(o, "system", &system, e) ||
-        !row_text(o, "category", &category, e) || !row_params(o, p, e))
+    if (!source_id(o, MAX_ID, &p->id, e) || !row_text(o, "prompt", &text, e) ||
+        !row_text(o, "system", &system, e) || !row_text(o, "category", &category, e) || !row_params(o, p, e))
         return false;
     p->category = category ? xstrdup(category) : NULL;
     p->is_text = text && !system;
     if (system)
         json_array_append_new(p->messages, message("system", system));
     if (!text)
-        return row_messages(o, p, e);
+        return source_messages(o, add_message, p, e);
     json_array_append_new(p->messages, message("user", text));
     return true;
 }
@@ -182,104 +139,60 @@ static void add(struct prompts *p, struct prompt *x, const char *id, const char 
     p->v[p->n++] = *x;
 }
 
-static bool is_rows(const char *path)
-{
-    const char *dot = strrchr(path_base(path), '.');
-    return dot && (!strcmp(dot, ".jsonl") || !strcmp(dot, ".ndjson"));
-}
+/* The file that is being read. */
+struct file {
+    struct prompts *p;
+    const char *name, *category; /* printable: they stand in JSON */
+};
 
-static bool is_blank(const char *s, size_t n)
+static bool add_row(void *ud, uint32_t line, const char *s, size_t n, struct err *e)
 {
-    for (size_t i = 0; i < n; i++)
-        if (!strchr(" \t\r", s[i]))
-            return false;
+    const struct file *f = ud;
+    struct prompt x;
+    if (!prompts_parse_row(s, n, &x, e))
+        return err_ctx(e, "line %u", line);
+    char *id = xasprintf("%s:%u", f->name, line);
+    add(f->p, &x, id, f->category);
+    free(id);
     return true;
 }
 
-static bool add_rows(struct prompts *p, const struct buf *b, const char *name, const char *category,
-                     struct err *e)
+static bool add_text(const struct file *f, struct buf *b, size_t bom, struct err *e)
 {
-    uint64_t line = 0;
-    for (size_t at = 0, n; at < b->n; at += n + 1) {
-        const char *s = b->s + at, *end = memchr(s, '\n', b->n - at);
-        struct prompt x;
-        n = end ? (size_t)(end - s) : b->n - at;
-        line++;
-        if (is_blank(s, n))
-            continue;
-        if (!prompts_parse_row(s, n, &x, e))
-            return err_ctx(e, "line %llu", (unsigned long long)line);
-        char *id = xasprintf("%s:%llu", name, (unsigned long long)line);
-        add(p, &x, id, category);
-        free(id);
-    }
-    return true;
-}
-
-static bool add_text(struct prompts *p, struct buf *b, const char *name, const char *category, struct err *e)
-{
-    size_t skip = b->n >= 3 && !memcmp(b->s, "\xef\xbb\xbf", 3) ? 3 : 0;
-    while (b->n > skip && strchr(" \t\r\n", b->s[b->n - 1]))
+    while (b->n > bom && strchr(" \t\r\n", b->s[b->n - 1]) && b->s[b->n - 1])
         b->s[--b->n] = 0;
-    size_t n = b->n - skip;
-    if (!n)
+    if (b->n == bom)
         return err_set(e, ERR_INPUT, "is empty, expected a prompt");
-    if (memchr(b->s, 0, b->n) || !utf8_valid(b->s, b->n))
-        return err_set(e, ERR_INPUT, "is not UTF-8 text");
+    if (!source_check_text(b->s, b->n, e))
+        return false;
     struct prompt x = {.messages = json_array(), .parameters = json_object(), .is_text = true};
-    json_array_append_new(x.messages, message("user", b->s + skip));
-    add(p, &x, name, category);
+    json_array_append_new(x.messages, message("user", b->s + bom));
+    add(f->p, &x, f->name, f->category);
     return true;
 }
 
-static bool add_file(struct prompts *p, const char *path, const char *name, const char *category,
-                     struct err *e)
+static bool add_file(void *ud, const struct source_file *f, struct err *e)
 {
-    struct buf b = {0}, safe = {0};
-    buf_safe(&safe, name, strlen(name)); /* ids stand in JSON */
-    bool ok = file_read_all(path, MAX_FILE, &b, e);
-    if (ok && !(is_rows(path) ? add_rows(p, &b, safe.s, category, e) : add_text(p, &b, safe.s, category, e)))
-        ok = err_ctx(e, "%s", path);
+    struct buf b = {0}, name = {0}, category = {0};
+    size_t bom = 0;
+    buf_safe(&name, f->name, strlen(f->name));
+    if (f->category)
+        buf_safe(&category, f->category, strlen(f->category));
+    struct file x = {ud, name.s, category.s};
+    bool ok = source_read(f->path, &b, &bom, e);
+    if (ok && !(source_is_rows(f->path) ? source_lines(b.s + bom, b.n - bom, add_row, &x, e)
+                                        : add_text(&x, &b, bom, e)))
+        ok = err_ctx(e, "%s", f->path);
     buf_clear(&b);
-    buf_clear(&safe);
-    return ok;
-}
-
-/* name: of the folder from the first one on; "" for that itself */
-static bool add_folder(struct prompts *p, const char *path, const char *name, const char *category,
-                       unsigned depth, struct err *e)
-{
-    struct dir_entry *list;
-    size_t n;
-    if (depth > MAX_DEPTH)
-        return err_set(e, ERR_INPUT, "%s: folders are nested more than %d deep", path, MAX_DEPTH);
-    if (!dir_list(path, &list, &n, e))
-        return false;
-    bool ok = true;
-    for (size_t i = 0; ok && i < n; i++) {
-        if (list[i].name[0] == '.')
-            continue;
-        char *sub = path_join(path, list[i].name),
-             *sub_name = *name ? xasprintf("%s/%s", name, list[i].name) : xstrdup(list[i].name);
-        struct buf safe = {0};
-        buf_safe(&safe, list[i].name, strlen(list[i].name));
-        if (list[i].is_dir)
-            ok = add_folder(p, sub, sub_name, depth ? category : safe.s, depth + 1, e);
-        else
-            ok = add_file(p, sub, sub_name, category, e);
-        buf_clear(&safe);
-        free(sub);
-        free(sub_name);
-    }
-    dir_list_free(list, n);
+    buf_clear(&name);
+    buf_clear(&category);
     return ok;
 }
 
 bool prompts_load(struct prompts *p, const char *path, struct err *e)
 {
     uint64_t before = p->n;
-    if (!(file_is_dir(path) ? add_folder(p, path, "", NULL, 0, e)
-                            : add_file(p, path, path_base(path), NULL, e)))
+    if (!source_walk(path, add_file, p, e))
         return false;
     return p->n > before || err_set(e, ERR_INPUT, "%s holds no prompts", path);
 }

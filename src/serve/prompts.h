@@ -1,4 +1,4 @@
-/* prompts.h - the prompts of a batch: text files and JSONL rows, in a fixed order.
+/* prompts.h - the prompts of a batch: text files and JSONL rows, in a fixed order (corpus/source.h).
  *
  * A path is
  *   a folder:      all files in it (not hidden ones), recursively, in the order of their names; the first

@@ -31,7 +31,7 @@ declare -A may=(
     [sweep]='convert engine eval model plan stats'
     [convert]='engine family gguf hf model tokenizer'
     [tokenizer]='family gguf hf'
-    [serve]='results'
+    [serve]='corpus results'
     [report]='model results stats'
     [run]='convert corpus engine eval model plan profile prune report results serve'
     [cmd]='convert corpus engine eval family gguf hf import model plan profile prune report results run serve stats sweep'
@@ -39,7 +39,7 @@ declare -A may=(
     [main.c]='cmd'
 )
 # The one header of a folder that may be included where the rest of it may not.
-declare -A only=([stats/engine]=routed.h)
+declare -A only=([stats/engine]=routed.h [serve/corpus]=source.h)
 
 part_of() { # src/X/file -> X, src/main.c -> main.c
     local p=${1#src/}
