@@ -1,5 +1,6 @@
 /* cmd_plan.c - which experts stay. */
 #include "base/file.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "cmd/cmd.h"
@@ -22,7 +23,7 @@ enum { COUNT = 'c' }; /* the group of options that say how many */
 
 static const struct opt opts[] = {
     OPT_HEADING("How many (one of)"),
-    OPT_INT("keep", &keep, "N", 1, 65536, "experts that stay in each layer", .seen = &has_keep,
+    OPT_INT("keep", &keep, "N", 1, LIMIT_EXPERTS, "experts that stay in each layer", .seen = &has_keep,
             .group = COUNT),
     OPT_REAL("keep-ratio", &keep_ratio, "R", 0, 1, "share that stays, 0 to 1 (rounded up)",
              .seen = &has_keep_ratio, .group = COUNT),
@@ -30,7 +31,7 @@ static const struct opt opts[] = {
              .seen = &has_prune_ratio, .group = COUNT),
     OPT_SIZE("fit", &fit, "SIZE", "as many as fit: tensor data of at most SIZE (9.5G, 12GiB); needs --model",
              .seen = &has_fit, .group = COUNT),
-    OPT_INT("round-to", &round_to, "M", 1, 65536, "a multiple of M", .seen = &has_round),
+    OPT_INT("round-to", &round_to, "M", 1, LIMIT_EXPERTS, "a multiple of M", .seen = &has_round),
     OPT_HEADING("Which"),
     OPT_CHOICE("criterion", &criterion, "NAME", &cmd_criteria, "the score that ranks experts", .dflt = "reap",
                .seen = &has_criterion),

@@ -1,5 +1,6 @@
 /* cmd_refine.c - a plan made better by trial. */
 #include "base/file.h"
+#include "base/limits.h"
 #include "base/text.h"
 #include "cmd/cmd.h"
 #include "sweep/refine.h"
@@ -24,7 +25,8 @@ static const struct opt opts[] = {
     OPT_INT("ctx", &ctx, "N", 4, 1 << 24, "window in tokens", .dflt = "512"),
     OPT_INT("trials", &trials, "N", 1, 1e6, "swaps that are measured", .dflt = "64"),
     OPT_DURATION("budget", &budget, "TIME", 0.001, 1e9, "begin nothing new after this time: 600, 10m, 2h"),
-    OPT_INT("near", &near_cut, "N", 1, 65536, "swap among the N lowest that stay and the N highest that go",
+    OPT_INT("near", &near_cut, "N", 1, LIMIT_EXPERTS,
+            "swap among the N lowest that stay and the N highest that go",
             .dflt_is = "an eighth of the experts"),
     OPT_CHOICE("criterion", &criterion, "NAME", &cmd_criteria, "the score that ranks experts",
                .dflt = "reap"),

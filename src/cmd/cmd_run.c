@@ -1,4 +1,5 @@
 /* cmd_run.c - the whole job in one command; what it does is in run/. */
+#include "base/limits.h"
 #include "base/text.h"
 #include "cmd/cmd.h"
 #include "run/run.h"
@@ -17,9 +18,10 @@ static const struct opt opts[] = {
     OPT_REAL("prune-ratio", &prune_ratio, "R", 0, 1, "share that goes, 0 to 1", .alias = "-r",
              .seen = &has_prune_ratio, .group = 'c'),
     OPT_REAL("keep-ratio", &keep_ratio, "R", 0, 1, "share that stays", .seen = &has_keep_ratio, .group = 'c'),
-    OPT_INT("keep", &keep, "N", 1, 65536, "experts that stay in each layer", .seen = &has_keep, .group = 'c'),
+    OPT_INT("keep", &keep, "N", 1, LIMIT_EXPERTS, "experts that stay in each layer", .seen = &has_keep,
+            .group = 'c'),
     OPT_SIZE("fit", &fit, "SIZE", "as many as fit into SIZE of tensor data", .seen = &has_fit, .group = 'c'),
-    OPT_INT("round-to", &round_to, "M", 1, 65536, "a multiple of M"),
+    OPT_INT("round-to", &round_to, "M", 1, LIMIT_EXPERTS, "a multiple of M"),
     OPT_CHOICE("criterion", &criterion, "NAME", &cmd_criteria, "the score that ranks experts",
                .dflt = "reap"),
     OPT_INT("plan-seed", &plan_seed, "N", 0, 9e15, "seed of the criterion random", .dflt = "0"),

@@ -3,6 +3,7 @@
  * The first operand may be the name of a sub-command (a row of `subs`); otherwise all operands are files to
  * show. A file of such a name is given as ./merge. */
 #include "base/file.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "cmd/cmd.h"
@@ -37,7 +38,7 @@ static const struct opt opts[] = {
                .dflt_is = "import is told from the file", .seen = &has_format),
     OPT_STR("architecture", &architecture, "NAME",
             "import without --model: general.architecture of the model", .seen = &has_architecture),
-    OPT_INT("experts-used", &n_used, "K", 1, 65536, "import without --model: experts per token",
+    OPT_INT("experts-used", &n_used, "K", 1, LIMIT_EXPERTS, "import without --model: experts per token",
             .seen = &has_used),
     OPT_ENDS,
 };

@@ -1,5 +1,6 @@
 /* cmd_sweep.c - quality against size, without writing a model. */
 #include "base/file.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -28,7 +29,7 @@ static const struct opt opts[] = {
     OPT_RATIOS("ratios", &ratios, "LIST", "shares that go", .alias = "-r", .dflt = "0.125,0.25,0.375,0.5"),
     OPT_PICKS("criteria", &criteria, "LIST", &cmd_criteria, "how experts are ranked, by each of a list",
               .dflt = "reap"),
-    OPT_INT("round-to", &round_to, "M", 1, 65536, "counts that are multiples of M"),
+    OPT_INT("round-to", &round_to, "M", 1, LIMIT_EXPERTS, "counts that are multiples of M"),
     OPT_INT("seed", &seed, "N", 0, 9e15, "of the criterion random", .dflt = "0"),
     OPT_HEADING("The smallest good enough"),
     OPT_SHARE("max-ppl-increase", &max_increase, "X",

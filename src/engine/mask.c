@@ -14,13 +14,12 @@
  *
  * Names as in observe.c; they are learned by a first decode. */
 #include "engine/mask.h"
+#include "base/limits.h"
 #include "base/mem.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-
-#define MAX_BLOCKS 1024
 
 struct layer {
     char score[GGML_MAX_NAME], biased[GGML_MAX_NAME], chosen[GGML_MAX_NAME]; /* "": no such node */
@@ -33,7 +32,7 @@ struct layer {
 struct masker {
     bool learned, failed, active;
     uint32_t n_experts;
-    struct layer layers[MAX_BLOCKS];
+    struct layer layers[LIMIT_ENGINE_LAYERS];
     uint8_t *host; /* a tensor that is not in host memory */
     size_t cap_host;
     struct err err;
@@ -47,7 +46,7 @@ struct masker *masker_new(void)
 static void clear(struct masker *m)
 {
     m->active = false;
-    for (int i = 0; i < MAX_BLOCKS; i++) {
+    for (int i = 0; i < LIMIT_ENGINE_LAYERS; i++) {
         free(m->layers[i].gone);
         m->layers[i].gone = NULL;
         m->layers[i].n_gone = 0;
@@ -74,7 +73,7 @@ static int layer_of(const char *name, size_t *base)
     if (!dash || dash[1] < '0' || dash[1] > '9')
         return -1;
     long il = strtol(dash + 1, &end, 10);
-    if (*end || il >= MAX_BLOCKS)
+    if (*end || il >= LIMIT_ENGINE_LAYERS)
         return -1;
     *base = (size_t)(dash - name);
     return (int)il;
@@ -118,7 +117,7 @@ bool masker_learned(const struct masker *m)
 
 static bool find_nodes(const struct masker *m, struct err *e)
 {
-    for (int il = 0; il < MAX_BLOCKS; il++)
+    for (int il = 0; il < LIMIT_ENGINE_LAYERS; il++)
         if (m->layers[il].gone && (!m->layers[il].score[0] || !m->layers[il].chosen[0]))
             return err_set(
                 e, ERR_FAILED,
@@ -136,7 +135,7 @@ bool masker_learn_end(struct masker *m, struct err *e)
 
 static bool set_layer(struct masker *m, const struct engine_mask_layer *x, struct err *e)
 {
-    struct layer *l = x->il < MAX_BLOCKS ? &m->layers[x->il] : NULL;
+    struct layer *l = x->il < LIMIT_ENGINE_LAYERS ? &m->layers[x->il] : NULL;
     if (!l || l->gone)
         return err_set(e, ERR_INPUT, "mask: layer %u is %s", x->il, l ? "given twice" : "out of range");
     if (!x->n_keep || x->n_keep > m->n_experts)
@@ -259,7 +258,7 @@ void masker_begin(struct masker *m)
 {
     m->failed = false;
     err_clear(&m->err);
-    for (int i = 0; i < MAX_BLOCKS; i++)
+    for (int i = 0; i < LIMIT_ENGINE_LAYERS; i++)
         m->layers[i].seen = 0;
 }
 
@@ -267,7 +266,7 @@ bool masker_end(struct masker *m, struct err *e)
 {
     if (m->failed)
         return err_set(e, m->err.code, "%s", m->err.msg);
-    for (int il = 0; m->active && il < MAX_BLOCKS; il++)
+    for (int il = 0; m->active && il < LIMIT_ENGINE_LAYERS; il++)
         if (m->layers[il].n_gone && !m->layers[il].seen)
             return err_set(e, ERR_FAILED, "layer %d: the engine left the router's scores out", il);
     return true;

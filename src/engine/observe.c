@@ -15,6 +15,7 @@
  * Which node is the last cannot be known when it is asked, so a first decode only notes names. Node names:
  * src/llama-graph.cpp, build_moe_ffn, of llama.cpp v0.5.0. */
 #include "engine/observe.h"
+#include "base/limits.h"
 #include "base/mem.h"
 
 #include <ggml-alloc.h>
@@ -22,7 +23,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MAX_BLOCKS  1024
 #define MAX_DEVICES 32
 
 struct layer {
@@ -52,7 +52,7 @@ struct observer {
     bool state_behind;         /* learning: memory is written behind the last f */
     int32_t first_il, last_il; /* the first and the last layer with experts */
     int32_t open_il;           /* learning: the layer whose f was seen last */
-    struct layer layers[MAX_BLOCKS];
+    struct layer layers[LIMIT_ENGINE_LAYERS];
     struct device devices[MAX_DEVICES];
     uint32_t n_devices;
     struct routed *rows;
@@ -83,7 +83,7 @@ void observer_free(struct observer *o)
         ggml_gallocr_free(o->devices[i].alloc);
         ggml_backend_free(o->devices[i].backend);
     }
-    for (int i = 0; i < MAX_BLOCKS; i++)
+    for (int i = 0; i < LIMIT_ENGINE_LAYERS; i++)
         free(o->layers[i].w_copy);
     free(o->rows);
     free(o->host);
@@ -102,7 +102,7 @@ static size_t split_name(const char *name, int *il, bool *reshaped)
         return 0;
     long n = strtol(dash + 1, &end, 10);
     *reshaped = !strcmp(end, " (reshaped)");
-    if ((*end && !*reshaped) || n >= MAX_BLOCKS)
+    if ((*end && !*reshaped) || n >= LIMIT_ENGINE_LAYERS)
         return 0;
     *il = (int)n;
     return (size_t)(dash - name);
@@ -188,7 +188,7 @@ bool observer_learn_end(struct observer *o, struct err *e)
 {
     o->learning = false;
     uint32_t n = 0;
-    for (int il = 0; il < MAX_BLOCKS; il++) {
+    for (int il = 0; il < LIMIT_ENGINE_LAYERS; il++) {
         struct layer *l = &o->layers[il];
         l->w = NULL;
         if (!l->f_name[0])
@@ -482,7 +482,7 @@ void observer_begin(struct observer *o)
 {
     o->failed = o->stopped = false;
     err_clear(&o->err);
-    for (int i = 0; i < MAX_BLOCKS; i++)
+    for (int i = 0; i < LIMIT_ENGINE_LAYERS; i++)
         o->layers[i].seen = 0;
 }
 
@@ -490,7 +490,7 @@ bool observer_end(struct observer *o, uint32_t n_tokens, struct err *e)
 {
     if (o->failed)
         return err_set(e, o->err.code ? o->err.code : ERR_FAILED, "%s", o->err.msg);
-    for (int il = 0; il < MAX_BLOCKS; il++)
+    for (int il = 0; il < LIMIT_ENGINE_LAYERS; il++)
         if (o->layers[il].f_name[0] && o->layers[il].seen != n_tokens)
             return err_set(e, ERR_FAILED, "layer %d saw %u of %u tokens: the engine left some out", il,
                            o->layers[il].seen, n_tokens);

@@ -60,14 +60,14 @@ static void put_axes(struct buf *b, const struct chart *c, const struct axis *x,
         buf_fmt(
             b,
             "<path class=\"grid\" d=\"M%.1f %.1fH%.1f\"/><text x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">%s</text>\n",
-            LEFT, at, W - RIGHT, LEFT - 6, at + 4, num_text(v, s));
+            LEFT, at, W - RIGHT, LEFT - 6, at + 4, html_number(v, s));
     }
     for (uint32_t i = 0; i < n_ticks(x); i++) {
         double v = tick(x, i), at = at_x(x, v);
         buf_fmt(
             b,
             "<path class=\"grid\" d=\"M%.1f %.1fV%.1f\"/><text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%s</text>\n",
-            at, H - BOTTOM, H - BOTTOM + 4, at, H - BOTTOM + 17, num_text(v, s));
+            at, H - BOTTOM, H - BOTTOM + 4, at, H - BOTTOM + 17, html_number(v, s));
     }
     buf_fmt(b, "<path class=\"axis\" d=\"M%.1f %.1fV%.1fH%.1f\"/>\n", LEFT, TOP, H - BOTTOM, W - RIGHT);
     buf_fmt(b, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%s</text>\n", (LEFT + W - RIGHT) / 2,

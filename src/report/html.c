@@ -56,7 +56,7 @@ void html_clip(struct buf *b, const char *s, size_t max)
         buf_str(b, " \xe2\x80\xa6");
 }
 
-const char *num_text(double v, char dst[32])
+const char *html_number(double v, char dst[32])
 {
     double a = fabs(v);
     if (!isfinite(v)) {

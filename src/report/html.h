@@ -16,7 +16,7 @@ void html_clip(struct buf *b, const char *s, size_t max);
 /* Four significant digits, without an exponent where people do not need one: 1.645, 0.03125, 12,345, 1.2e-09;
  * whole numbers whole;
  * "-" for what is not a number. dst holds at least 32 bytes; returns dst. */
-const char *num_text(double v, char dst[32]);
+const char *html_number(double v, char dst[32]);
 /* A share as "19.4 %". */
 const char *percent_text(double v, char dst[32]);
 

@@ -28,18 +28,18 @@ void page_remark(struct page *p, const char *fmt, ...)
     p->remarks[p->n_remarks++] = s;
 }
 
-const char *text_of(const json_t *o, const char *key)
+const char *report_text(const json_t *o, const char *key)
 {
     return json_string_value(json_object_get(o, key));
 }
 
-double number_of(const json_t *o, const char *key)
+double report_number(const json_t *o, const char *key)
 {
     const json_t *v = json_object_get(o, key);
     return json_is_number(v) ? json_number_value(v) : NAN;
 }
 
-uint64_t count_of(const json_t *o, const char *key)
+uint64_t report_count(const json_t *o, const char *key)
 {
     json_int_t v = json_integer_value(json_object_get(o, key));
     return v > 0 ? (uint64_t)v : 0;
@@ -65,7 +65,7 @@ static bool read_doc(struct page *p, const char *what, const char *path, const c
         return true;
     if (!(*doc = json_read(path, e)))
         return false;
-    const char *is = text_of(*doc, "schema");
+    const char *is = report_text(*doc, "schema");
     if (!is)
         return err_set(e, ERR_INPUT, "%s: schema is missing, expected '%s'", path, schema);
     if (strcmp(is, schema) != 0)
@@ -105,7 +105,7 @@ static bool read_others(struct page *p, struct err *e)
 static bool same_router(const struct page *p, const json_t *a, const json_t *b, const char *x, const char *y,
                         struct err *e)
 {
-    const char *g = text_of(a, "router_hash"), *h = text_of(b, "router_hash");
+    const char *g = report_text(a, "router_hash"), *h = report_text(b, "router_hash");
     if (!g || !h || !strcmp(g, h))
         return true;
     if (p->o->force) {
@@ -125,7 +125,7 @@ static bool check_plan(struct page *p, struct err *e)
 {
     const struct plan *q = p->plan;
     const struct stats *s = p->stats;
-    uint64_t n = s ? s->n_experts : count_of(p->model, "n_experts");
+    uint64_t n = s ? s->n_experts : report_count(p->model, "n_experts");
     uint32_t top = 0;
     n = n ? n : q->n_experts;
     for (uint32_t i = 0; i < q->n_layers; i++) {
@@ -154,8 +154,8 @@ static bool check_plan(struct page *p, struct err *e)
 static void check_eval(struct page *p, const json_t *doc, const char *path, bool result)
 {
     const json_t *m = json_object_get(doc, "model");
-    const char *arch = text_of(m, "architecture"), *ours = text_of(p->model, "architecture");
-    uint64_t n = count_of(m, "n_experts"), want = p->n_experts;
+    const char *arch = report_text(m, "architecture"), *ours = report_text(p->model, "architecture");
+    uint64_t n = report_count(m, "n_experts"), want = p->n_experts;
     if (result && p->plan &&
         !json_is_object(json_object_get(doc, "plan"))) /* else: the parent under a plan */
         want = p->plan->n_keep;
@@ -167,7 +167,7 @@ static void check_eval(struct page *p, const json_t *doc, const char *path, bool
     if (n && n != want && (p->plan || !result))
         page_remark(p, "%s evaluates a model with %llu experts per layer, expected %llu.", path_base(path),
                     (unsigned long long)n, (unsigned long long)want);
-    const char *h = text_of(m, "router_hash"), *g = text_of(p->model, "router_hash");
+    const char *h = report_text(m, "router_hash"), *g = report_text(p->model, "router_hash");
     if (!result && h && g && n == want && strcmp(h, g) != 0)
         page_remark(p, "%s evaluates another model: its router hash is not that of the parent.",
                     path_base(path));
@@ -301,7 +301,7 @@ bool page_load(struct page *p, const struct report_opts *o, struct err *e)
         return false;
     choose_criterion(p);
     p->n_experts = p->stats ? p->stats->n_experts : 0;
-    uint64_t groups = count_of(p->model, "n_expert_groups");
+    uint64_t groups = report_count(p->model, "n_expert_groups");
     p->n_groups = groups > 1 && groups < p->n_experts && p->n_experts % groups == 0 ? (uint32_t)groups : 1;
     if ((p->plan && !check_plan(p, e)) || !check_model(p, e) || !join(p, e))
         return false;

@@ -24,7 +24,7 @@ void put_td(struct buf *b, double v)
 {
     char s[32];
     if (isfinite(v))
-        buf_fmt(b, "<td>%s</td>", num_text(v, s));
+        buf_fmt(b, "<td>%s</td>", html_number(v, s));
     else
         buf_str(b, "<td></td>");
 }
@@ -81,7 +81,7 @@ void put_ids(struct buf *b, const uint8_t *flags, uint32_t n, uint8_t want)
 
 static void put_title(struct page *p)
 {
-    const char *name = text_of(p->model, "name");
+    const char *name = report_text(p->model, "name");
     if (p->o->title) {
         html_clip(&p->b, p->o->title, 300);
         return;

@@ -52,9 +52,9 @@ bool page_load(struct page *p, const struct report_opts *o, struct err *e);
 void page_clear(struct page *p);
 
 /* Members of JSON that may be anything. Not there or of another type: NULL, not a number, 0. */
-const char *text_of(const json_t *o, const char *key);
-double number_of(const json_t *o, const char *key);
-uint64_t count_of(const json_t *o, const char *key);
+const char *report_text(const json_t *o, const char *key);
+double report_number(const json_t *o, const char *key);
+uint64_t report_count(const json_t *o, const char *key);
 
 /* A section: whether there is something to say, and saying it. The frame with heading and anchor is
  * around. */

@@ -32,7 +32,7 @@ static void put_content(struct buf *b, const json_t *v)
         html_clip(b, json_string_value(v), MAX_TEXT);
     json_array_foreach ((json_t *)(uintptr_t)v, i, x) {
         if (i < 50)
-            html_clip(b, text_of(x, "text"), MAX_TEXT);
+            html_clip(b, report_text(x, "text"), MAX_TEXT);
     }
 }
 
@@ -53,7 +53,7 @@ static void put_prompt(struct buf *b, const json_t *x)
         if (i == 50)
             break;
         buf_str(b, "<pre><b>");
-        html_clip(b, text_of(m, "role"), 40);
+        html_clip(b, report_text(m, "role"), 40);
         buf_str(b, "</b> <bdi>");
         put_content(b, json_object_get(m, "content"));
         buf_str(b, "</bdi></pre>");
@@ -77,14 +77,14 @@ static void put_answer(struct buf *b, const char *who, const json_t *v)
     } else {
         buf_str(b, "<p class=\"none\">no answer</p>");
     }
-    const char *finish = text_of(v, "finish_reason"), *status = text_of(v, "status"),
-               *thought = text_of(v, "reasoning");
+    const char *finish = report_text(v, "finish_reason"), *status = report_text(v, "status"),
+               *thought = report_text(v, "reasoning");
     if (thought) {
         buf_str(b, "<details class=\"long\"><summary>reasoning</summary><pre><bdi>");
         html_clip(b, thought, MAX_TEXT);
         buf_str(b, "</bdi></pre></details>");
     }
-    if (json_is_true(json_object_get(v, "endless")) || count_of(v, "loop_period"))
+    if (json_is_true(json_object_get(v, "endless")) || report_count(v, "loop_period"))
         buf_str(b, "<p class=\"fine\"><b>runs in circles</b></p>");
     if (finish || (status && strcmp(status, "ok") != 0)) {
         buf_str(b, "<p class=\"fine\">ended: ");
@@ -99,9 +99,9 @@ static bool same_prompt(const json_t *a, const json_t *b)
 {
     static const char *const keys[] = {"prompt_sha256", "id"};
     for (size_t i = 0; i < 2; i++) {
-        const char *x = text_of(a, keys[i]), *y = text_of(b, keys[i]);
+        const char *x = report_text(a, keys[i]), *y = report_text(b, keys[i]);
         if (x && y)
-            return !strcmp(x, y) && count_of(a, "repeat") == count_of(b, "repeat");
+            return !strcmp(x, y) && report_count(a, "repeat") == report_count(b, "repeat");
     }
     return false;
 }
@@ -117,15 +117,15 @@ static const json_t *partner(const json_t *list, size_t i, const json_t *x)
 static void put_pair(struct buf *b, size_t i, const json_t *x, const json_t *before, const json_t *after)
 {
     char s[32];
-    double alike = number_of(x, "similarity");
-    const char *id = text_of(x, "id");
+    double alike = report_number(x, "similarity");
+    const char *id = report_text(x, "id");
     buf_str(b, "<article class=\"pair\">\n<h3>");
     if (id)
         html_clip(b, id, 120);
     else
         buf_fmt(b, "Prompt %zu", i + 1);
     if (isfinite(alike))
-        buf_fmt(b, " <small>similarity %s</small>", num_text(alike, s));
+        buf_fmt(b, " <small>similarity %s</small>", html_number(alike, s));
     buf_str(b, "</h3>\n");
     put_prompt(b, x);
     buf_str(b, "<div class=\"answers\">\n");
@@ -138,13 +138,13 @@ static void put_pair(struct buf *b, size_t i, const json_t *x, const json_t *bef
 static void put_rate(struct buf *b, const json_t *v)
 {
     char s[3][32];
-    double rate = number_of(v, "rate");
+    double rate = report_number(v, "rate");
     if (!isfinite(rate)) {
         buf_str(b, "<td></td>");
         return;
     }
     buf_fmt(b, "<td>%s <small>(%s to %s)</small></td>", percent_text(rate, s[0]),
-            percent_text(number_of(v, "low"), s[1]), percent_text(number_of(v, "high"), s[2]));
+            percent_text(report_number(v, "low"), s[1]), percent_text(report_number(v, "high"), s[2]));
 }
 
 /* What the comparison found over all pairs. */
@@ -156,16 +156,16 @@ static void put_total(struct page *p)
     if (!json_is_object(t))
         return;
     buf_fmt(b, "<p>%s pairs of answers; mean similarity %s (1: the same words in the same order).</p>\n",
-            human_count(count_of(t, "n"), s), num_text(number_of(t, "similarity_mean"), m));
+            human_count(report_count(t, "n"), s), html_number(report_number(t, "similarity_mean"), m));
     put_table_open(b, "All answers", "<model|never ends|runs in circles|words|tokens|tokens per second");
     for (int i = 0; i < 2; i++) {
         const json_t *x = json_object_get(t, i ? "pruned" : "base");
         buf_fmt(b, "<tr><th scope=\"row\" class=\"left\">%s</th>", i ? "Result" : "Parent");
         put_rate(b, json_object_get(x, "endless"));
         put_rate(b, json_object_get(x, "loops"));
-        put_td(b, number_of(x, "words"));
-        put_td(b, number_of(x, "tokens"));
-        put_td(b, number_of(x, "tokens_per_second"));
+        put_td(b, report_number(x, "words"));
+        put_td(b, report_number(x, "tokens"));
+        put_td(b, report_number(x, "tokens_per_second"));
         buf_str(b, "</tr>\n");
     }
     put_table_close(b);

@@ -24,22 +24,22 @@ static struct quality quality_of(const json_t *before, const json_t *after, bool
 {
     const json_t *kl = json_object_get(after, "kl");
     struct quality q = {
-        .scored = number_of(after ? after : before, "n_scored"),
-        .before = against ? number_of(after, "base_ppl") : number_of(before, "ppl"),
-        .before_err = against ? number_of(after, "base_ppl_stderr") : number_of(before, "ppl_stderr"),
-        .after = number_of(after, "ppl"),
-        .after_err = number_of(after, "ppl_stderr"),
-        .ratio_err = number_of(after, "ln_ppl_ratio_stderr"),
-        .kl = number_of(kl, "mean"),
-        .kl_err = number_of(kl, "stderr"),
-        .p90 = number_of(kl, "p90"),
-        .p99 = number_of(kl, "p99"),
-        .top1 = number_of(after, "top1_agreement"),
-        .dp = number_of(after, "dp_rms"),
+        .scored = report_number(after ? after : before, "n_scored"),
+        .before = against ? report_number(after, "base_ppl") : report_number(before, "ppl"),
+        .before_err = against ? report_number(after, "base_ppl_stderr") : report_number(before, "ppl_stderr"),
+        .after = report_number(after, "ppl"),
+        .after_err = report_number(after, "ppl_stderr"),
+        .ratio_err = report_number(after, "ln_ppl_ratio_stderr"),
+        .kl = report_number(kl, "mean"),
+        .kl_err = report_number(kl, "stderr"),
+        .p90 = report_number(kl, "p90"),
+        .p99 = report_number(kl, "p99"),
+        .top1 = report_number(after, "top1_agreement"),
+        .dp = report_number(after, "dp_rms"),
     };
     if (against && isnan(q.before)) {
-        q.before = number_of(before, "ppl");
-        q.before_err = number_of(before, "ppl_stderr");
+        q.before = report_number(before, "ppl");
+        q.before_err = report_number(before, "ppl_stderr");
     }
     return q;
 }
@@ -58,7 +58,7 @@ static void put_with_error(struct buf *b, double v, double err)
         buf_str(b, "<td></td>");
         return;
     }
-    buf_fmt(b, "<td>%s", num_text(v, s));
+    buf_fmt(b, "<td>%s", html_number(v, s));
     put_error(b, err);
     buf_str(b, "</td>");
 }
@@ -103,7 +103,7 @@ static void put_quality_row(struct buf *b, const char *name, const struct qualit
 
 static bool same_name(const json_t *a, const json_t *b)
 {
-    const char *x = text_of(a, "name"), *y = text_of(b, "name");
+    const char *x = report_text(a, "name"), *y = report_text(b, "name");
     return x && y && !strcmp(x, y);
 }
 
@@ -143,7 +143,7 @@ static void put_quality(struct page *p)
     for (size_t i = 0; i < n && i < MAX_TEXTS; i++) {
         const json_t *x = json_array_get(texts, i);
         struct quality q = quality_of(after ? partner(others, i, x) : x, after ? x : NULL, against);
-        put_quality_row(b, text_of(x, "name"), &q, against);
+        put_quality_row(b, report_text(x, "name"), &q, against);
     }
     const json_t *t = json_object_get(after, "total"), *u = json_object_get(before, "total");
     if (n > 1 && (t || u)) {
@@ -197,29 +197,29 @@ static void read_sweep(const struct page *p, struct sweep *s)
 {
     const json_t *list = json_object_get(p->sweep, "points"), *base = json_object_get(p->sweep, "base");
     const json_t *chosen = json_object_get(p->sweep, "chosen");
-    uint64_t n_experts = count_of(base, "n_experts");
+    uint64_t n_experts = report_count(base, "n_experts");
     n_experts = n_experts ? n_experts : p->n_experts;
-    s->base = number_of(base, "ppl");
+    s->base = report_number(base, "ppl");
     s->has_bytes = true;
     for (size_t i = 0; i < json_array_size(list) && s->n < MAX_POINTS; i++) {
         const json_t *x = json_array_get(list, i), *t = json_object_get(x, "total");
-        const char *name = text_of(x, "criterion");
-        double n_keep = number_of(x, "n_keep");
+        const char *name = report_text(x, "criterion");
+        double n_keep = report_number(x, "n_keep");
         if (!json_is_object(x))
             continue;
         t = json_is_object(t) ? t : x; /* the figures may stand in the point itself */
         if (isnan(s->base))
-            s->base = number_of(t, "base_ppl");
+            s->base = report_number(t, "base_ppl");
         if (json_is_integer(chosen) && json_integer_value(chosen) == (json_int_t)i)
             s->chosen = s->n;
         s->at[s->n].criterion = name ? name : "?";
         s->at[s->n].series = series_of(s, s->at[s->n].criterion);
-        s->at[s->n].ratio = isnan(n_keep) ? number_of(x, "ratio") : 1 - n_keep / (double)n_experts;
+        s->at[s->n].ratio = isnan(n_keep) ? report_number(x, "ratio") : 1 - n_keep / (double)n_experts;
         s->at[s->n].n_keep = n_keep;
-        s->at[s->n].bytes = number_of(x, "bytes");
-        s->at[s->n].ppl = number_of(t, "ppl");
-        s->at[s->n].kl = number_of(json_object_get(t, "kl"), "mean");
-        s->at[s->n].top1 = number_of(t, "top1_agreement");
+        s->at[s->n].bytes = report_number(x, "bytes");
+        s->at[s->n].ppl = report_number(t, "ppl");
+        s->at[s->n].kl = report_number(json_object_get(t, "kl"), "mean");
+        s->at[s->n].top1 = report_number(t, "top1_agreement");
         s->has_bytes &= drawable(s->at[s->n].bytes) && s->at[s->n].bytes > 0;
         s->has_ppl |= drawable(s->at[s->n].ppl);
         s->has_kl |= drawable(s->at[s->n].kl);
@@ -231,10 +231,10 @@ static void read_sweep(const struct page *p, struct sweep *s)
 static bool two_points(const struct page *p)
 {
     const json_t *t = json_object_get(p->against ? p->against : p->after, "total");
-    double after = number_of(t, "ppl");
-    double before = number_of(json_object_get(p->before, "total"), "ppl");
+    double after = report_number(t, "ppl");
+    double before = report_number(json_object_get(p->before, "total"), "ppl");
     if (isnan(before))
-        before = number_of(t, "base_ppl");
+        before = report_number(t, "base_ppl");
     return p->bytes_before && p->bytes_after && drawable(before) && drawable(after);
 }
 
@@ -317,17 +317,17 @@ static void put_sweep_table(struct buf *b, const struct sweep *s)
 static void use_two_points(const struct page *p, struct sweep *s)
 {
     const json_t *t = json_object_get(p->against ? p->against : p->after, "total");
-    s->base = number_of(json_object_get(p->before, "total"), "ppl");
+    s->base = report_number(json_object_get(p->before, "total"), "ppl");
     if (isnan(s->base))
-        s->base = number_of(t, "base_ppl");
+        s->base = report_number(t, "base_ppl");
     for (int i = 0; i < 2; i++) {
         s->at[i].criterion = i ? "result" : "parent";
         s->at[i].n_keep = i ? p->n_keep : p->n_experts;
         s->at[i].ratio = 1 - s->at[i].n_keep / p->n_experts;
         s->at[i].bytes = (double)(i ? p->bytes_after : p->bytes_before);
-        s->at[i].ppl = i ? number_of(t, "ppl") : s->base;
-        s->at[i].kl = i ? number_of(json_object_get(t, "kl"), "mean") : (double)NAN;
-        s->at[i].top1 = i ? number_of(t, "top1_agreement") : (double)NAN;
+        s->at[i].ppl = i ? report_number(t, "ppl") : s->base;
+        s->at[i].kl = i ? report_number(json_object_get(t, "kl"), "mean") : (double)NAN;
+        s->at[i].top1 = i ? report_number(t, "top1_agreement") : (double)NAN;
     }
     s->n = 2;
     s->n_series = 1;

@@ -67,19 +67,20 @@ static void card_size(struct page *p)
 static void card_quality(struct page *p)
 {
     const json_t *a = json_object_get(p->against, "total"), *t = a ? a : json_object_get(p->after, "total");
-    double after = number_of(t, "ppl");
-    double before = a ? number_of(a, "base_ppl") : number_of(json_object_get(p->before, "total"), "ppl");
+    double after = report_number(t, "ppl");
+    double before =
+        a ? report_number(a, "base_ppl") : report_number(json_object_get(p->before, "total"), "ppl");
     char s[32], x[32], below[80] = "";
     if (isfinite(after)) {
         if (isfinite(before) && before > 0)
-            snprintf(below, sizeof below, "from %s, \xc3\x97 %.3f", num_text(before, x), after / before);
-        card(&p->b, "Perplexity", num_text(after, s), below);
+            snprintf(below, sizeof below, "from %s, \xc3\x97 %.3f", html_number(before, x), after / before);
+        card(&p->b, "Perplexity", html_number(after, s), below);
     } else if (isfinite(before)) {
-        card(&p->b, "Perplexity of the parent", num_text(before, s), "");
+        card(&p->b, "Perplexity of the parent", html_number(before, s), "");
     }
-    double kl = number_of(json_object_get(a, "kl"), "mean"), top = number_of(a, "top1_agreement");
+    double kl = report_number(json_object_get(a, "kl"), "mean"), top = report_number(a, "top1_agreement");
     if (isfinite(kl))
-        card(&p->b, "KL divergence", num_text(kl, s), "mean over tokens, nats");
+        card(&p->b, "KL divergence", html_number(kl, s), "mean over tokens, nats");
     if (isfinite(top))
         card(&p->b, "Same first token", percent_text(top, s), "as the parent would choose");
 }
@@ -99,9 +100,10 @@ static void card_routing(struct page *p)
         snprintf(below, sizeof below, "same choice of %u from each half of the text", p->n_keep);
         card(&p->b, "Stability", percent_text(agree, s), below);
     }
-    uint64_t tokens = count_of(p->calibration, "n_tokens");
+    uint64_t tokens = report_count(p->calibration, "n_tokens");
     if (tokens) {
-        snprintf(below, sizeof below, "of %s samples", human_count(count_of(p->calibration, "n_samples"), x));
+        snprintf(below, sizeof below, "of %s samples",
+                 human_count(report_count(p->calibration, "n_samples"), x));
         card(&p->b, "Calibration tokens", human_count(tokens, s), below);
     }
 }
@@ -161,7 +163,7 @@ static void line_count(struct buf *b, const char *what, const json_t *o, const c
     if (!json_is_integer(json_object_get(o, key)))
         return;
     line(b, what);
-    buf_fmt(b, "%s</td></tr>\n", human_count(count_of(o, key), s));
+    buf_fmt(b, "%s</td></tr>\n", human_count(report_count(o, key), s));
 }
 
 static void line_hash(struct buf *b, const char *what, const char *s)
@@ -178,9 +180,9 @@ static void put_model(struct page *p)
 {
     struct buf *b = &p->b;
     buf_str(b, "<div><h3>Model</h3>\n<table class=\"facts\"><tbody>\n");
-    line_text(b, "name", text_of(p->model, "name"));
+    line_text(b, "name", report_text(p->model, "name"));
     line_text(b, "file", p->o->model ? path_base(p->o->model) : NULL);
-    line_text(b, "architecture", text_of(p->model, "architecture"));
+    line_text(b, "architecture", report_text(p->model, "architecture"));
     line_count(b, "blocks", p->model, "n_layers");
     line(b, "layers with experts");
     buf_fmt(b, "%u (blocks %u to %u)</td></tr>\n", p->n_rows, p->rows[0].il, p->rows[p->n_rows - 1].il);
@@ -188,7 +190,7 @@ static void put_model(struct page *p)
     buf_fmt(b, "%u</td></tr>\n", p->n_experts);
     line_count(b, "experts per token", p->model, "n_experts_used");
     line_count(b, "groups of experts", p->model, "n_expert_groups");
-    line_hash(b, "router hash", text_of(p->model, "router_hash"));
+    line_hash(b, "router hash", report_text(p->model, "router_hash"));
     buf_str(b, "</tbody></table></div>\n");
 }
 
@@ -200,7 +202,7 @@ static void put_steps(struct page *p)
     json_t *x;
     int n = 0;
     json_object_foreach ((json_t *)(uintptr_t)steps, key, x) {
-        if (!text_of(x, "key") || n == 20)
+        if (!report_text(x, "key") || n == 20)
             continue;
         if (n++)
             buf_str(&p->b, ", ");
@@ -260,7 +262,7 @@ static void put_calibration(struct page *p)
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
         line_count(b, counts[i].what, c, counts[i].key);
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-        line_text(b, texts[i].what, text_of(c, texts[i].key));
+        line_text(b, texts[i].what, report_text(c, texts[i].key));
     buf_str(b, "</tbody></table></div>\n");
 }
 
@@ -278,13 +280,13 @@ static void put_calibration_files(struct page *p)
     for (size_t i = 0; i < n && i < MAX_FILES; i++) {
         const json_t *f = json_array_get(files, i);
         buf_str(b, "<tr><th scope=\"row\" class=\"left\"><bdi>");
-        html_clip(b, text_of(f, "file"), 300);
+        html_clip(b, report_text(f, "file"), 300);
         buf_str(b, "</bdi></th>");
-        put_td(b, number_of(f, "n_rows"));
-        put_td(b, number_of(f, "n_used"));
-        put_td(b, number_of(f, "n_bad"));
+        put_td(b, report_number(f, "n_rows"));
+        put_td(b, report_number(f, "n_used"));
+        put_td(b, report_number(f, "n_bad"));
         buf_str(b, "<td class=\"left\"><code>");
-        html_clip(b, text_of(f, "sha256"), 64);
+        html_clip(b, report_text(f, "sha256"), 64);
         buf_str(b, "</code></td></tr>\n");
     }
     put_table_close(b);

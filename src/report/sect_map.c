@@ -367,9 +367,10 @@ static void put_mini(struct page *p, const struct row *r)
         b,
         "<figure class=\"mini\"><figcaption>layer %u</figcaption><svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"Layer %u: "
         "scores from %s down to %s",
-        r->il, MINI_W, MINI_H + 8, r->il, num_text(most, s[0]), num_text(r->score[r->rank[n - 1]], s[1]));
+        r->il, MINI_W, MINI_H + 8, r->il, html_number(most, s[0]),
+        html_number(r->score[r->rank[n - 1]], s[1]));
     if (isfinite(stay) && isfinite(go))
-        buf_fmt(b, "; lowest kept %s, highest removed %s", num_text(stay, s[0]), num_text(go, s[1]));
+        buf_fmt(b, "; lowest kept %s, highest removed %s", html_number(stay, s[0]), html_number(go, s[1]));
     buf_fmt(b, "\"><path class=\"area\" d=\"M0 %d", MINI_H);
     for (uint32_t k = 0; k < n; k += step) {
         double v = most > 0 ? r->score[r->rank[k]] / most : 0;

@@ -85,7 +85,7 @@ static void numbers_read_well(void **state)
     };
     char s[32];
     for (size_t i = 0; i < COUNT(cases); i++)
-        assert_string_equal(num_text(cases[i].v, s), cases[i].out);
+        assert_string_equal(html_number(cases[i].v, s), cases[i].out);
     assert_string_equal(percent_text(0.19389, s), "19.4 %");
     assert_string_equal(percent_text(1, s), "100.0 %");
     assert_string_equal(percent_text(-0.216, s), "-21.6 %");
