@@ -1,12 +1,11 @@
 /* cmd_eval.c - perplexity of texts and of samples, alone or against a base model. */
 #include "base/file.h"
 #include "base/log.h"
-#include "base/mem.h"
 #include "base/text.h"
 #include "cmd/cmd.h"
 #include "convert/load.h"
-#include "eval/against.h"
 #include "eval/plan_mask.h"
+#include "eval/scores.h"
 #include "model/view.h"
 
 #include <math.h>
@@ -116,27 +115,47 @@ static bool load_models(struct models *m, const char *path, struct err *e)
     return (m->g = load(m->v, m->base, e)) && (!m->base || (m->base_engine = load(m->base, m->v, e)));
 }
 
-/* ---- results ---- */
+/* ---- evaluating ---- */
 
-struct result {
-    json_t *texts;
-    struct buf text;
-    struct eval_score score; /* over all texts */
-    struct against_sums sums;
-    float *kl; /* of all texts, one behind the other */
-    uint32_t n;
-};
-
-static void row(struct buf *b, const char *name, const struct eval_score *s)
+static bool samples(const struct models *m, const struct corpus_opts *co, struct eval_scores *r,
+                    struct err *e)
 {
-    char n[32];
-    buf_fmt(b, "%-28s %10.4f +/- %.4f   nll %.6f   %s tokens scored\n", name, s->ppl, s->ppl_stderr, s->nll,
-            human_count(s->n_scored, n));
+    struct corpus c = {0};
+    bool ok = corpus_load(co, &c, e) && (!out || corpus_check_output(&c, out, e)) &&
+              (!logprobs || corpus_check_output(&c, logprobs, e)) &&
+              eval_scores_samples(r, m->g, &c, (uint32_t)ctx, logprobs, cmd_force, e);
+    corpus_free(&c);
+    return ok;
 }
 
-static void compare_rows(struct buf *b, const char *name, const struct against_result *r)
+static bool evaluate(const struct models *m, const struct corpus_opts *co, struct eval_scores *r,
+                     struct err *e)
 {
-    row(b, name, &r->score);
+    uint32_t n_ctx = ctx ? (uint32_t)ctx : TEXT_CTX;
+    const struct view *base = m->base ? m->base : m->v;
+    const struct against_side sides[] = {{base->path, m->base ? m->base_engine : m->g, base, NULL},
+                                         {m->v->path, m->g, m->v, m->plan}};
+    bool ok = true;
+    for (uint32_t i = 0; ok && m->compare && i < texts.n; i++)
+        ok = eval_scores_against(r, sides, texts.v[i], n_ctx, e);
+    if (!m->compare)
+        ok = (!m->plan || eval_mask(m->g, m->v, m->plan, e)) &&
+             eval_scores_texts(r, m->g, texts.v, texts.n, n_ctx, e) && (!co->n_specs || samples(m, co, r, e));
+    eval_scores_end(r);
+    return ok;
+}
+
+/* ---- printing ---- */
+
+static void print_row(struct buf *b, const struct eval_row *x, bool compared)
+{
+    char n[32];
+    const struct eval_score *s = &x->score;
+    const struct against_result *r = &x->against;
+    buf_fmt(b, "%-28s %10.4f +/- %.4f   nll %.6f   %s tokens scored\n", x->name, s->ppl, s->ppl_stderr,
+            s->nll, human_count(s->n_scored, n));
+    if (!compared)
+        return;
     buf_fmt(b, "  base                       %10.4f +/- %.4f   ratio %.5f +/- %.5f\n", r->base.ppl,
             r->base.ppl_stderr, exp(r->ln_ratio), exp(r->ln_ratio) * r->ln_ratio_stderr);
     buf_fmt(b,
@@ -145,100 +164,6 @@ static void compare_rows(struct buf *b, const char *name, const struct against_r
     buf_fmt(b, "  same top token             %9.3f %% +/- %.3f %%\n", 100 * r->top1, 100 * r->top1_stderr);
     buf_fmt(b, "  RMS of probability change  %9.3f %% +/- %.3f %%\n", 100 * r->dp_rms,
             100 * r->dp_rms_stderr);
-}
-
-static void note(struct result *r, const char *name, const struct eval_score *s,
-                 const struct against_result *c)
-{
-    json_t *o = eval_score_json(name, s);
-    if (c) {
-        against_json(o, c);
-        compare_rows(&r->text, name, c);
-    } else {
-        row(&r->text, name, s);
-    }
-    json_array_append_new(r->texts, o);
-    eval_add(&r->score, s);
-    r->n++;
-}
-
-/* ---- evaluating ---- */
-
-static bool compare_all(struct against *c, struct err *e)
-{
-    struct progress p;
-    uint64_t total = 0, done = 0;
-    bool ok = true;
-    for (uint32_t b = 0; b < c->n_batches; b++)
-        total += against_tokens(c, b);
-    progress_start(&p, "comparing", "tokens", total, 0);
-    for (uint32_t b = 0; ok && b < c->n_batches; b++) {
-        ok = against_batch(c, b, e);
-        progress_set(&p, done += against_tokens(c, b));
-    }
-    progress_end(&p);
-    return ok;
-}
-
-static bool compare_text(const struct models *m, const char *path, uint32_t n_ctx, struct result *r,
-                         struct err *e)
-{
-    const struct against_side sides[] = {
-        {m->base ? m->base->path : m->v->path, m->base ? m->base_engine : m->g, m->base ? m->base : m->v,
-         NULL},
-        {m->v->path, m->g, m->v, m->plan},
-    };
-    struct against *c = against_open(sides, 2, path, n_ctx, true, e);
-    bool ok = c && compare_all(c, e);
-    if (ok) {
-        uint64_t n = c->sums[0].n;
-        r->kl = xrealloc(r->kl, r->sums.n + n, sizeof *r->kl);
-        memcpy(r->kl + r->sums.n, c->kl[0], n * sizeof *r->kl);
-        struct against_result x = against_result(&c->sums[0], c->kl[0]);
-        x.score.n_tokens = c->n_tokens;
-        x.score.n_windows = c->n_windows;
-        against_add(&r->sums, &c->sums[0]);
-        note(r, path_base(path), &x.score, &x);
-    }
-    against_free(c);
-    return ok;
-}
-
-static bool score_texts(const struct models *m, uint32_t n_ctx, struct result *r, struct err *e)
-{
-    struct eval_score *s = xcalloc(texts.n, sizeof *s), total;
-    bool ok = eval_texts(m->g, texts.v, texts.n, n_ctx, s, &total, e);
-    for (uint32_t i = 0; ok && i < texts.n; i++)
-        note(r, path_base(texts.v[i]), &s[i], NULL);
-    free(s);
-    return ok;
-}
-
-static bool score_samples(const struct models *m, const struct corpus_opts *co, struct result *r,
-                          struct err *e)
-{
-    struct eval_score s;
-    struct corpus c = {0};
-    bool ok = corpus_load(co, &c, e) && (!out || corpus_check_output(&c, out, e)) &&
-              (!logprobs || corpus_check_output(&c, logprobs, e)) &&
-              eval_samples(m->g, &c, (uint32_t)ctx, logprobs, cmd_force, &s, e);
-    if (ok)
-        note(r, c.n_sources == 1 ? path_base(c.sources[0].path) : "samples", &s, NULL);
-    corpus_free(&c);
-    return ok;
-}
-
-static bool evaluate(const struct models *m, const struct corpus_opts *co, struct result *r, struct err *e)
-{
-    uint32_t n_ctx = ctx ? (uint32_t)ctx : TEXT_CTX;
-    if (!m->compare && m->plan && !eval_mask(m->g, m->v, m->plan, e))
-        return false;
-    if (!m->compare && !score_texts(m, n_ctx, r, e))
-        return false;
-    for (uint32_t i = 0; m->compare && i < texts.n; i++)
-        if (!compare_text(m, texts.v[i], n_ctx, r, e))
-            return false;
-    return !co->n_specs || score_samples(m, co, r, e);
 }
 
 /* Which plan the model was evaluated under. */
@@ -252,29 +177,23 @@ static json_t *under_plan(const struct plan *p)
     return o;
 }
 
-static bool print(const struct models *m, struct result *r, struct err *e)
+static bool print(const struct models *m, const struct eval_scores *r, struct err *e)
 {
-    struct against_result all;
-    if (m->compare) { /* over all tokens alike, not over the means of texts */
-        all = against_result(&r->sums, r->kl);
-        r->score.ppl_stderr = all.score.ppl_stderr;
-    }
-    json_t *o = eval_report(view_identity(m->v), r->texts, &r->score);
-    if (m->plan)
-        json_object_set_new(o, "plan", under_plan(m->plan));
-    if (m->compare) {
-        json_object_set_new(o, "base", view_identity(m->base ? m->base : m->v));
-        against_json(json_object_get(o, "total"), &all);
-        if (r->n > 1)
-            compare_rows(&r->text, "all", &all);
-    } else if (r->n > 1) {
-        row(&r->text, "all", &r->score);
-    }
+    json_t *o = eval_scores_json(r, view_identity(m->v), m->plan ? under_plan(m->plan) : NULL,
+                                 r->compared ? view_identity(m->base ? m->base : m->v) : NULL);
     bool ok = !out || json_write(out, o, cmd_force, e);
     if (ok && cmd_json)
         return cmd_print_json("eval", o, e);
     json_decref(o);
-    return ok && cmd_print(&r->text, e);
+    struct buf b = {0};
+    for (uint32_t i = 0; i < r->n; i++)
+        print_row(&b, &r->rows[i], r->compared);
+    if (r->n > 1)
+        print_row(&b, &r->all, r->compared);
+    if (ok)
+        return cmd_print(&b, e);
+    buf_clear(&b);
+    return false;
 }
 
 static bool run(char const *const *args, uint32_t n, struct err *e)
@@ -282,7 +201,7 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     (void)n;
     struct corpus_opts co;
     struct models m = {0};
-    struct result r = {0};
+    struct eval_scores r = {0};
     cmd_corpus(&co);
     co.shuffle = false; /* rows of --logprobs stand in the order of the file */
     if (!texts.n && !co.n_specs)
@@ -293,11 +212,8 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
         return err_set(e, ERR_INPUT, "--against compares on --text FILE, not on --calib");
     if (out && logprobs && !strcmp(out, logprobs))
         return err_set(e, ERR_INPUT, "--output and --logprobs are both '%s'", out);
-    r.texts = json_array();
     bool ok = load_models(&m, args[0], e) && evaluate(&m, &co, &r, e) && print(&m, &r, e);
-    json_decref(r.texts);
-    buf_clear(&r.text);
-    free(r.kl);
+    eval_scores_clear(&r);
     models_free(&m);
     return ok;
 }

@@ -1,0 +1,134 @@
+/* test_scores.c - src/eval/scores on the fake engine: several texts, alone and against a base, and what they add up
+ * to. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/log.h"
+#include "engine_fake.h"
+#include "eval/scores.h"
+#include "golden.h"
+#include "tempdir.h"
+
+#include <math.h>
+#include <string.h>
+
+#define MODEL TEST_DATA_DIR "/families/olmoe/model.gguf"
+#define CTX   32
+
+static struct view *v;
+static struct engine *g;
+static const char *paths[2]; /* 128 and 320 bytes: the second has more windows */
+
+static int setup(void **state)
+{
+    int rc = tempdir_setup(state);
+    struct engine_opts o;
+    struct err e = {0};
+    char text[321];
+    log_quiet = true;
+    fake_reset();
+    for (size_t i = 0; i < sizeof text - 1; i++)
+        text[i] = (char)('a' + i * i % 23);
+    text[sizeof text - 1] = 0;
+    put("long.txt", text);
+    text[128] = 0;
+    put("short.txt", text);
+    paths[0] = at("short.txt");
+    paths[1] = at("long.txt");
+    engine_opts_default(&o);
+    golden_ok((v = view_open(MODEL, &e)) != NULL, &e, MODEL);
+    golden_ok((g = engine_open(MODEL, &o, &e)) != NULL, &e, MODEL);
+    return rc;
+}
+
+static int teardown(void **state)
+{
+    engine_free(g);
+    view_free(v);
+    return tempdir_teardown(state);
+}
+
+/* The total is over all scored tokens alike: not the mean of the rows, which have 4 and 10 windows. */
+static void check_total(const struct eval_scores *r)
+{
+    const struct eval_score *a = &r->rows[0].score, *b = &r->rows[1].score, *t = &r->all.score;
+    assert_int_equal(r->n, 2);
+    assert_string_equal(r->rows[0].name, "short.txt");
+    assert_string_equal(r->rows[1].name, "long.txt");
+    assert_true(b->n_scored > 2 * a->n_scored && a->n_scored > 0);
+    assert_int_equal(t->n_scored, a->n_scored + b->n_scored);
+    assert_int_equal(t->n_windows, a->n_windows + b->n_windows);
+    double nll = (a->nll * (double)a->n_scored + b->nll * (double)b->n_scored) / (double)t->n_scored;
+    assert_true(fabs(t->nll - nll) < 1e-12 * nll);
+    assert_true(fabs(t->nll - (a->nll + b->nll) / 2) > 1e-6);
+}
+
+static void keys_are(const json_t *o, const char *want)
+{
+    char got[256] = "";
+    const char *key;
+    json_t *x;
+    json_object_foreach ((json_t *)o, key, x)
+        snprintf(got + strlen(got), sizeof got - strlen(got), "%s%s", *got ? " " : "", key);
+    assert_string_equal(got, want);
+}
+
+static void alone(void **state)
+{
+    struct eval_scores r = {0};
+    struct err e = {0};
+    (void)state;
+    golden_ok(eval_scores_texts(&r, g, paths, 2, CTX, &e), &e, "texts");
+    eval_scores_end(&r);
+    assert_false(r.compared);
+    check_total(&r);
+    json_t *o = eval_scores_json(&r, view_identity(v), json_object(), NULL);
+    keys_are(o, "schema version model texts total plan");
+    assert_int_equal(json_array_size(json_object_get(o, "texts")), 2);
+    assert_null(json_object_get(json_object_get(o, "total"), "kl"));
+    json_decref(o);
+    eval_scores_clear(&r);
+}
+
+static void against_itself(void **state)
+{
+    const struct against_side sides[] = {{MODEL, g, v, NULL}, {MODEL, g, v, NULL}};
+    struct eval_scores r = {0};
+    struct err e = {0};
+    (void)state;
+    for (int i = 0; i < 2; i++)
+        golden_ok(eval_scores_against(&r, sides, paths[i], CTX, &e), &e, "against");
+    eval_scores_end(&r);
+    assert_true(r.compared);
+    check_total(&r);
+    assert_int_equal(r.sums.n, r.all.score.n_scored);
+    assert_true(r.all.against.kl_max == 0 && r.all.against.top1 == 1);
+    assert_true(r.all.score.ppl_stderr == r.all.against.score.ppl_stderr);
+    json_t *o = eval_scores_json(&r, view_identity(v), NULL, view_identity(v));
+    keys_are(o, "schema version model texts total base");
+    json_decref(o);
+    eval_scores_clear(&r);
+}
+
+static void a_failure_is_told(void **state)
+{
+    struct eval_scores r = {0};
+    struct err e = {0};
+    (void)state;
+    fake.fail_at = 2; /* in the second text */
+    assert_false(eval_scores_texts(&r, g, paths, 2, CTX, &e));
+    assert_true(e.code == ERR_FAILED);
+    assert_int_equal(r.n, 0);
+    eval_scores_clear(&r);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+    static const struct CMUnitTest tests[] = {T(alone), T(against_itself), T(a_failure_is_told)};
+    return cmocka_run_group_tests_name("scores", tests, NULL, NULL);
+}
