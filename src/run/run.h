@@ -1,8 +1,8 @@
 /* run.h - the whole job: profile, plan, prune, verify, evaluate, ask, with a folder of its results.
  *
- * Restartable (steps.h): the folder's run.json says which steps are done and from what. A second call does those
- * that are not, or whose options or inputs are others now; an interrupted profile goes on from its unfinished
- * file, and prompts that were answered are not asked again. */
+ * Restartable (steps.h): the folder's run.json says which steps are done and from what. A second call does
+ * those that are not, or whose options or inputs are others now; an interrupted profile goes on from its
+ * unfinished file, and prompts that were answered are not asked again. */
 #ifndef REAP_RUN_RUN_H
 #define REAP_RUN_RUN_H
 
@@ -46,8 +46,8 @@ struct run_result {
 };
 
 /* Does what is not done. What can be known before the first step is said before it (a count that the router
- * does not allow, an output in the way, prompts that cannot be read), and leaves no folder behind. The result is
- * whole when true was returned, and is cleared by the caller in any case. */
+ * does not allow, an output in the way, prompts that cannot be read), and leaves no folder behind. The result
+ * is whole when true was returned, and is cleared by the caller in any case. */
 bool run_job(const struct run_opts *o, struct run_result *r, struct err *e);
 void run_result_clear(struct run_result *r);
 

@@ -1,10 +1,10 @@
 /* steps.h - a list of steps, of which a call does those that are not done yet.
  *
  * A step has a key: a hash over its name, the key of the step before it (chained), size and time of its input
- * files, and what else it says. When it has been done, its key and size and time of its output files stand in a
- * record (reap.run/1). It is done as long as all of that holds; else it is done anew, or goes on from what an
- * earlier try left. A program that dies at any moment leaves a record that is true: before a step begins, the
- * record says that it is writing, and no more that it is done. */
+ * files, and what else it says. When it has been done, its key and size and time of its output files stand in
+ * a record (reap.run/1). It is done as long as all of that holds; else it is done anew, or goes on from what
+ * an earlier try left. A program that dies at any moment leaves a record that is true: before a step begins,
+ * the record says that it is writing, and no more that it is done. */
 #ifndef REAP_RUN_STEPS_H
 #define REAP_RUN_STEPS_H
 
@@ -28,11 +28,11 @@ struct step {
     struct step_files (*inputs)(const void *ctx, uint32_t arg), (*outputs)(const void *ctx, uint32_t arg);
     /* Adds to the key what it is made from besides its inputs. NULL: nothing. */
     bool (*key)(const void *ctx, uint32_t arg, struct buf *b, struct err *e);
-    /* Of outputs that do not lie in a folder of ours: refuses one that is in the way. ours: this step wrote it, or
-     * was about to. NULL: each may be replaced. */
+    /* Of outputs that do not lie in a folder of ours: refuses one that is in the way. ours: this step wrote
+     * it, or was about to. NULL: each may be replaced. */
     bool (*check)(const void *ctx, uint32_t arg, const char *path, bool ours, struct err *e);
-    /* go_on: a step that goes on finds outputs, of this key or of another; what it refuses (ERR_INPUT) is done
-     * anew. */
+    /* go_on: a step that goes on finds outputs, of this key or of another; what it refuses (ERR_INPUT) is
+     * done anew. */
     bool (*run)(void *ctx, uint32_t arg, bool go_on, struct err *e);
     /* Done, now or before: what later steps need of it. NULL: nothing. */
     bool (*ready)(void *ctx, uint32_t arg, struct err *e);

@@ -41,8 +41,9 @@ struct loops measure_loops(const struct words *w, const char *text, bool cut);
 struct interval {
     double rate, low, high;
 };
-/* k of n, with the 95 % interval of Wilson (1927): ( p + z^2/2n -+ z sqrt(p(1-p)/n + z^2/4n^2) ) / (1 +
- * z^2/n), z = 1.959964. n = 0: 0, 0, 1. */
+/* k of n, with the 95 % interval of Wilson (1927), z = 1.959964; n = 0: 0, 0, 1.
+ *
+ *     ( p + z^2/2n -+ z sqrt(p(1-p)/n + z^2/4n^2) ) / (1 + z^2/n) */
 struct interval wilson(uint64_t k, uint64_t n);
 
 #endif

@@ -7,8 +7,8 @@
 #define NAME "llama-server"
 
 /* Where llama-server is: $REAP_LLAMA_SERVER, beside the reap program, among the tools of the engine's build,
- * in PATH. In a source checkout it is built when it is nowhere: that takes some minutes, once, runs a compiler
- * and may need the network. Caller frees; NULL with *e, which says how to get it. */
+ * in PATH. In a source checkout it is built when it is nowhere: that takes some minutes, once, runs a
+ * compiler and may need the network. Caller frees; NULL with *e, which says how to get it. */
 char *server_find(struct err *e);
 
 /* Looks whether a port of `host` can be had; *port 0 becomes a free one. Nothing stays open. False: *e says
