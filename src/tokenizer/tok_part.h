@@ -4,6 +4,7 @@
 
 #include "base/err.h"
 #include "base/json.h"
+#include "base/jspan.h"
 #include "family/family.h"
 #include <stdbool.h>
 #include <stdint.h>
@@ -43,6 +44,38 @@ struct tok_files {
     const struct family_tokenizer *family; /* what its model_type needs */
     uint64_t vocab_size;                   /* wanted number of tokens; 0: not said */
 };
+
+/* ---- special tokens (special.c) ---- */
+enum special_kind { SP_BOS, SP_EOS, SP_UNK, SP_SEP, SP_PAD, SP_CLS, SP_MASK, SP_EOT, SP_EOM, N_SPECIAL };
+
+/* What is known, in the order in which it was found: that is the order of the keys. */
+struct tok_special {
+    struct {
+        enum special_kind kind;
+        uint64_t id;
+    } ids[N_SPECIAL];
+    struct {
+        enum special_kind kind;
+        bool yes;
+    } adds[N_SPECIAL];
+    size_t n_ids, n_adds;
+    size_t n_kinds;   /* kinds that are looked for: up to cls and mask, then eot, then eom */
+    uint64_t n_vocab; /* ids from here on are no tokens */
+};
+/* Reads the files and config.json; n: size of the vocabulary. */
+void tok_special_find(struct tok_special *s, const struct tok_files *f, const struct jdoc *config,
+                      uint64_t n);
+/* Tokens that the family's record names because no file does. */
+void tok_special_set_named(struct tok_special *s, const struct tok_vocab *v,
+                           const struct family_tokenizer *family);
+bool tok_special_has(const struct tok_special *s, enum special_kind kind);
+/* The first id that is set for a kind stays. */
+void tok_special_set(struct tok_special *s, enum special_kind kind, uint64_t id);
+/* Whether the engine adds it to a text. The last answer counts, at the place of the first. */
+bool tok_special_says_add(const struct tok_special *s, enum special_kind kind);
+void tok_special_set_add(struct tok_special *s, enum special_kind kind, bool yes);
+/* Adds the keys and their number. */
+void tok_special_put(const struct tok_special *s, struct buf *b, uint64_t *n);
 
 /* ---- byte-level BPE (bpe.c) ---- */
 bool tok_bpe_is_byte_level(const json_t *tokenizer);

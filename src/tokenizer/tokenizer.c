@@ -1,4 +1,5 @@
-/* tokenizer.c - special tokens, and all keys in order; see tokenizer.h. */
+/* tokenizer.c - the files, which of the engine's tokenizers they are for, and all keys in order; see
+ * tokenizer.h. */
 #include "tokenizer/tokenizer.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -11,279 +12,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* ---- special tokens ---- */
-
-enum special_kind { SP_BOS, SP_EOS, SP_UNK, SP_SEP, SP_PAD, SP_CLS, SP_MASK, SP_EOT, SP_EOM, N_SPECIAL };
-
-static const struct {
-    const char *name;    /* <name>_token of tokenizer_config.json, <name>_token_id of config.json */
-    const char *id_key;  /* NULL: GGUF has none */
-    const char *add_key; /* likewise */
-} specials[N_SPECIAL] = {
-    [SP_BOS] = {"bos", "tokenizer.ggml.bos_token_id", "tokenizer.ggml.add_bos_token"},
-    [SP_EOS] = {"eos", "tokenizer.ggml.eos_token_id", "tokenizer.ggml.add_eos_token"},
-    [SP_UNK] = {"unk", "tokenizer.ggml.unknown_token_id", NULL},
-    [SP_SEP] = {"sep", "tokenizer.ggml.seperator_token_id", "tokenizer.ggml.add_sep_token"},
-    [SP_PAD] = {"pad", "tokenizer.ggml.padding_token_id", NULL},
-    [SP_CLS] = {"cls", NULL, NULL},
-    [SP_MASK] = {"mask", "tokenizer.ggml.mask_token_id", NULL},
-    [SP_EOT] = {"eot", "tokenizer.ggml.eot_token_id", NULL},
-    [SP_EOM] = {"eom", "tokenizer.ggml.eom_token_id", NULL},
-};
-
-/* What is known, in the order in which it was found: that is the order of the keys. */
-struct special {
-    struct {
-        enum special_kind kind;
-        uint64_t id;
-    } ids[N_SPECIAL];
-    struct {
-        enum special_kind kind;
-        bool yes;
-    } adds[N_SPECIAL];
-    size_t n_ids, n_adds;
-    size_t n_kinds;   /* kinds that are looked for: up to cls and mask, then eot, then eom */
-    uint64_t n_vocab; /* ids from here on are no tokens */
-};
-
-static bool has_id(const struct special *s, enum special_kind kind)
-{
-    for (size_t i = 0; i < s->n_ids; i++)
-        if (s->ids[i].kind == kind)
-            return true;
-    return false;
-}
-
-/* The first id that is found for a kind stays. */
-static void set_id(struct special *s, enum special_kind kind, uint64_t id)
-{
-    if (id >= s->n_vocab)
-        log_warn("the %s token %llu is left out: the model has %llu tokens", specials[kind].name,
-                 (unsigned long long)id, (unsigned long long)s->n_vocab);
-    else if (!has_id(s, kind)) {
-        s->ids[s->n_ids].kind = kind;
-        s->ids[s->n_ids++].id = id;
-    }
-}
-
-/* The last answer counts, at the place of the first. */
-static void set_add(struct special *s, enum special_kind kind, bool yes)
-{
-    for (size_t i = 0; i < s->n_adds; i++)
-        if (s->adds[i].kind == kind) {
-            s->adds[i].yes = yes;
-            return;
-        }
-    s->adds[s->n_adds].kind = kind;
-    s->adds[s->n_adds++].yes = yes;
-}
-
-static bool says_add(const struct special *s, enum special_kind kind)
-{
-    for (size_t i = 0; i < s->n_adds; i++)
-        if (s->adds[i].kind == kind)
-            return true;
-    return false;
-}
-
-/* The text of <name>_token: a string, or an object with a content. */
-static const char *token_text(const json_t *v)
-{
-    const char *s = json_string_value(v);
-    return s ? s : json_string_value(json_object_get(v, "content"));
-}
-
-static bool is_set(const json_t *v)
-{
-    return v && !json_is_null(v) && !(json_is_string(v) && !*json_string_value(v));
-}
-
-static bool equals(const json_t *v, const char *s)
-{
-    return json_is_string(v) && !strcmp(json_string_value(v), s);
-}
-
-static const char *part_id(const json_t *list, size_t i, const char *what)
-{
-    const char *s = json_string_value(json_object_get(json_object_get(json_array_get(list, i), what), "id"));
-    return s && *s ? s : NULL;
-}
-
-/* ---- what a TemplateProcessing adds (single: one text, pair: two) ---- */
-
-/* The token before the text. Where tokenizer_config.json names no BOS or CLS it becomes that. */
-static void template_first(struct special *s, json_t *config, const char *first)
-{
-    json_t *bos = json_object_get(config, "bos_token"), *cls = json_object_get(config, "cls_token");
-    if (!config) {
-        set_add(s, SP_BOS, true);
-        return;
-    }
-    if (!equals(bos, first) && !equals(cls, first)) {
-        if (!is_set(bos))
-            json_object_set_new(config, "bos_token", json_string(first));
-        if (!is_set(cls))
-            json_object_set_new(config, "cls_token", json_string(first));
-    }
-    bos = json_object_get(config, "bos_token");
-    cls = json_object_get(config, "cls_token");
-    bool known = equals(bos, first) || equals(cls, first);
-    set_add(s, SP_BOS, known);
-    if (!known) {
-        char t[TOK_SAFE];
-        log_warn("tokenizer.json puts '%s' before a text, which is not the BOS token; the engine will not",
-                 tok_safe(t, first));
-    }
-}
-
-/* The token after the text becomes EOS; the EOS of tokenizer_config.json is then that of a turn. */
-static void template_last(struct special *s, json_t *config, const char *last)
-{
-    json_t *eos = json_object_get(config, "eos_token");
-    if (config && !equals(eos, last)) {
-        static const char *const key[] = {"eot_token", "eom_token"};
-        if (s->n_kinds < N_SPECIAL) {
-            if (eos)
-                json_object_set(config, key[s->n_kinds - SP_EOT], eos);
-            s->n_kinds++;
-        }
-        json_object_set_new(config, "eos_token", json_string(last));
-    }
-    set_add(s, SP_EOS, true);
-}
-
-/* A [first] A sep [sep] B [last]: whether a separator stands between two texts. */
-static void template_pair(struct special *s, json_t *config, const json_t *pair, const char *first,
-                          const char *last, const json_t *sep_token)
-{
-    size_t a = 0, b = json_array_size(pair);
-    if (b == 0)
-        return;
-    const char *x = part_id(pair, 0, "SpecialToken"), *y = part_id(pair, b - 1, "SpecialToken");
-    if (first && x && !strcmp(x, first))
-        a++;
-    if (last && y && !strcmp(y, last))
-        b--;
-    if (a + 2 >= b)
-        return;
-    const char *from = part_id(pair, a, "Sequence"), *to = part_id(pair, b - 1, "Sequence");
-    if (!from || !to || strcmp(from, "A") != 0 || strcmp(to, "B") != 0)
-        return;
-    const json_t *eos = json_object_get(config, "eos_token");
-    bool add = false;
-    const char *middle = part_id(pair, a + 1, "SpecialToken");
-    if (middle && (equals(sep_token, middle) || equals(eos, middle)) && !last)
-        add = true;
-    if (b - a == 4) {
-        middle = part_id(pair, a + 2, "SpecialToken");
-        if (middle && (equals(sep_token, middle) || equals(eos, middle)))
-            add = true;
-    }
-    set_add(s, SP_SEP, add);
-    if (add && !is_set(sep_token) && eos)
-        json_object_set(config, "sep_token", (json_t *)(uintptr_t)eos);
-}
-
-static void read_processor(struct special *s, json_t *config, const json_t *p)
-{
-    const char *type = json_string_value(json_object_get(p, "type"));
-    if (!type || strcmp(type, "TemplateProcessing") != 0)
-        return;
-    const json_t *single = json_object_get(p, "single");
-    const json_t *sep = json_object_get(config, "sep_token");
-    const char *first = NULL, *last = NULL;
-    size_t n = json_array_size(single);
-    if (n > 1) {
-        first = part_id(single, 0, "SpecialToken");
-        last = part_id(single, n - 1, "SpecialToken");
-        if (first)
-            template_first(s, config, first);
-        if (last)
-            template_last(s, config, last);
-    }
-    template_pair(s, config, json_object_get(p, "pair"), first, last, sep);
-}
-
-static void read_post_processor(struct special *s, json_t *config, const json_t *post)
-{
-    static const char *const same[][2] = {{"bos_token", "cls_token"}, {"eos_token", "sep_token"}};
-    for (size_t i = 0; config && i < 2; i++) { /* of encoders: CLS is what BOS is for others */
-        json_t *other = json_object_get(config, same[i][1]);
-        if (!is_set(json_object_get(config, same[i][0])) && is_set(other))
-            json_object_set(config, same[i][0], other);
-    }
-    const json_t *list = json_object_get(post, "processors");
-    if (!list)
-        read_processor(s, config, post);
-    for (size_t i = 0; i < json_array_size(list); i++)
-        read_processor(s, config, json_array_get(list, i));
-}
-
-/* ---- ids ---- */
-
-static void read_config_tokens(struct special *s, const struct tok_files *f)
-{
-    const json_t *added = json_object_get(f->tokenizer, "added_tokens");
-    for (size_t k = 0; k < s->n_kinds; k++) {
-        char key[32];
-        snprintf(key, sizeof key, "add_%s_token", specials[k].name);
-        const json_t *yes = json_object_get(f->config, key);
-        if (json_is_boolean(yes))
-            set_add(s, (enum special_kind)k, json_is_true(yes));
-        const char *text = token_text(json_object_get(f->config, key + 4));
-        for (size_t i = 0; text && i < json_array_size(added); i++) {
-            const json_t *t = json_array_get(added, i), *id = json_object_get(t, "id");
-            if (!equals(json_object_get(t, "content"), text))
-                continue;
-            if (json_is_integer(id) && json_integer_value(id) >= 0)
-                set_id(s, (enum special_kind)k, (uint64_t)json_integer_value(id));
-            break;
-        }
-    }
-}
-
-/* <name>_token_id of config.json: of the root, else of the text model's object. A list of ids (of EOS, mostly)
- * gives none. */
-static void read_model_config(struct special *s, const struct jdoc *c)
-{
-    uint32_t text = hf_text_config(c);
-    for (size_t k = 0; k < s->n_kinds; k++) {
-        char key[32];
-        snprintf(key, sizeof key, "%s_token_id", specials[k].name);
-        uint32_t v = jdoc_get(c, 0, key);
-        if ((v == JSPAN_NONE || c->nodes[v].kind == J_NULL) && text != JSPAN_NONE)
-            v = jdoc_get(c, text, key);
-        uint64_t id;
-        if (jdoc_u64(c, v, &id))
-            set_id(s, (enum special_kind)k, id);
-    }
-}
-
-static void find_special(struct special *s, const struct tok_files *f, const struct jdoc *config, uint64_t n)
-{
-    *s = (struct special){.n_kinds = SP_EOT, .n_vocab = n};
-    if (f->tokenizer)
-        read_post_processor(s, f->config, json_object_get(f->tokenizer, "post_processor"));
-    if (f->config)
-        read_config_tokens(s, f);
-    read_model_config(s, config);
-}
-
-/* Tokens that the family's record names because no file does. */
-static void set_named(struct special *s, const struct tok_vocab *v, const struct family_tokenizer *family)
-{
-    const struct {
-        enum special_kind kind;
-        const char *text;
-    } rows[] = {{SP_BOS, family->bos}, {SP_EOT, family->eot}, {SP_UNK, family->unk}, {SP_EOM, family->eom}};
-    for (size_t r = 0; r < sizeof rows / sizeof *rows; r++)
-        for (uint64_t i = 0; rows[r].text && i < v->n; i++)
-            if (v->type[i] != TOK_NORMAL && !strcmp(v->text[i], rows[r].text)) {
-                set_id(s, rows[r].kind, i);
-                break;
-            }
-}
 
 /* ---- files ---- */
 
@@ -402,30 +130,14 @@ static void put_vocab(struct keys *k, const char *model, const char *pre, const 
     k->n += 3u + (pre ? 1 : 0) + (scores ? 1 : 0) + (v->n_merges ? 1 : 0);
 }
 
-static void put_special(struct keys *k, const struct special *s)
-{
-    for (size_t i = 0; i < s->n_ids; i++) {
-        const char *key = specials[s->ids[i].kind].id_key;
-        if (key) {
-            gg_put_u32(k->b, key, (uint32_t)s->ids[i].id);
-            k->n++;
-        }
-    }
-    for (size_t i = 0; i < s->n_adds; i++) {
-        const char *key = specials[s->adds[i].kind].add_key;
-        if (key)
-            key_bool(k, key, s->adds[i].yes);
-    }
-}
-
 /* Without the key some pre-tokenizers of the engine, and SentencePiece, put BOS first. A tokenizer of the
  * general class does what tokenizer.json says, and nothing more; the converter leaves the key out. */
-static void settle_add_bos(struct special *s, const struct tok_files *f, bool engine_adds)
+static void settle_add_bos(struct tok_special *s, const struct tok_files *f, bool engine_adds)
 {
     const char *class = json_string_value(json_object_get(f->config, "tokenizer_class"));
-    if (engine_adds && !says_add(s, SP_BOS) && f->tokenizer && class &&
+    if (engine_adds && !tok_special_says_add(s, SP_BOS) && f->tokenizer && class &&
         (!strcmp(class, "PreTrainedTokenizerFast") || !strcmp(class, "TokenizersBackend")))
-        set_add(s, SP_BOS, false);
+        tok_special_set_add(s, SP_BOS, false);
 }
 
 /* The engine looks up whole words before it merges, or not, by the name alone; tokenizer.json has a switch.
@@ -472,64 +184,64 @@ static const struct tok_pre *find_pre(const struct tok_files *f, const char *ask
 }
 
 static bool put_bpe(struct tok_files *f, const struct jdoc *config, const struct tokenizer_opts *o,
-                    struct keys *k, struct special *s, struct err *e)
+                    struct keys *k, struct tok_special *s, struct err *e)
 {
     const struct tok_pre *pre = find_pre(f, o->pretokenizer, e);
     struct tok_vocab v = {0};
     bool ok = pre && tok_bpe_load(f, &v, e) && check_ignore_merges(f, &v, pre, e);
     if (ok) {
-        find_special(s, f, config, v.n);
-        set_named(s, &v, f->family);
+        tok_special_find(s, f, config, v.n);
+        tok_special_set_named(s, &v, f->family);
         if (f->family->no_bos_vocab && v.n == f->family->no_bos_vocab)
-            set_add(s, SP_BOS, false);
+            tok_special_set_add(s, SP_BOS, false);
         settle_add_bos(s, f, pre->add_bos);
         put_vocab(k, "gpt2", pre->name, &v, false);
-        put_special(k, s);
+        tok_special_put(s, k->b, &k->n);
     }
     tok_vocab_clear(&v);
     return ok;
 }
 
 /* The engine's ids for a SentencePiece model without keys are 1, 2 and 0. */
-static void set_spm_ids(struct special *s, const struct spm *m)
+static void set_spm_ids(struct tok_special *s, const struct spm *m)
 {
     const struct {
         enum special_kind kind;
         int64_t id, engine;
     } rows[] = {{SP_BOS, m->bos_id, 1}, {SP_EOS, m->eos_id, 2}, {SP_UNK, m->unk_id, 0}};
     for (size_t i = 0; i < 3; i++)
-        if (rows[i].id >= 0 && rows[i].id != rows[i].engine && !has_id(s, rows[i].kind))
-            set_id(s, rows[i].kind, (uint64_t)rows[i].id);
+        if (rows[i].id >= 0 && rows[i].id != rows[i].engine && !tok_special_has(s, rows[i].kind))
+            tok_special_set(s, rows[i].kind, (uint64_t)rows[i].id);
 }
 
 static bool put_spm(struct tok_files *f, const struct jdoc *config, bool from_json, struct keys *k,
-                    struct special *s, struct spm *m, struct err *e)
+                    struct tok_special *s, struct spm *m, struct err *e)
 {
     struct tok_vocab v = {0};
     bool ok = from_json ? tok_spm_from_json(f, &v, m, e) : tok_spm_load(f, &v, m, e);
     if (ok) {
-        find_special(s, f, config, v.n);
+        tok_special_find(s, f, config, v.n);
         set_spm_ids(s, m);
         settle_add_bos(s, f, true);
         put_vocab(k, "llama", "default", &v, true);
-        put_special(k, s);
+        tok_special_put(s, k->b, &k->n);
     }
     tok_vocab_clear(&v);
     return ok;
 }
 
 /* The engine knows the pre-tokenizer from the model's name, and puts BOS first whatever the key says. */
-static bool put_gemma4(struct tok_files *f, const struct jdoc *config, struct keys *k, struct special *s,
+static bool put_gemma4(struct tok_files *f, const struct jdoc *config, struct keys *k, struct tok_special *s,
                        struct err *e)
 {
     struct tok_vocab v = {0};
     bool ok = tok_gemma4_load(f, &v, e);
     if (ok) {
-        find_special(s, f, config, v.n);
-        if (says_add(s, SP_BOS))
-            set_add(s, SP_BOS, true);
+        tok_special_find(s, f, config, v.n);
+        if (tok_special_says_add(s, SP_BOS))
+            tok_special_set_add(s, SP_BOS, true);
         put_vocab(k, "gemma4", NULL, &v, true);
-        put_special(k, s);
+        tok_special_put(s, k->b, &k->n);
     }
     tok_vocab_clear(&v);
     return ok;
@@ -630,7 +342,7 @@ static bool put_all(struct tok_files *f, const struct jdoc *config, const struct
     bool say_prefix = where != PREFIX_UNSAID && json_is_boolean(prefix);
     if (say_prefix && where == PREFIX_FIRST)
         key_bool(k, prefix_key, json_is_true(prefix));
-    struct special s;
+    struct tok_special s;
     struct spm m = {.dummy_prefix = true};
     if (o->pretokenizer && form != FORM_BPE)
         log_warn("--pretokenizer is not used: this tokenizer is no byte-level BPE");
@@ -644,8 +356,8 @@ static bool put_all(struct tok_files *f, const struct jdoc *config, const struct
         key_bool(k, prefix_key, json_is_true(prefix));
     else if (!say_prefix && (!m.dummy_prefix || form == FORM_GEMMA4))
         key_bool(k, prefix_key, false); /* the engine's SentencePiece puts a space first unless told */
-    if (form == FORM_GEMMA4 && !says_add(&s, SP_BOS))
-        key_bool(k, specials[SP_BOS].add_key, true);
+    if (form == FORM_GEMMA4 && !tok_special_says_add(&s, SP_BOS))
+        key_bool(k, "tokenizer.ggml.add_bos_token", true);
     return true;
 }
 
