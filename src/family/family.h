@@ -25,8 +25,7 @@ struct family_class {
 /* Tensors of a checkpoint: what follows "layers.N.". Lists are names separated by spaces. A name M stands for
  * the tensor M and for all tensors M.<anything>. */
 struct family_names {
-    const char
-        *block; /* the module that holds all below; "": the layer itself; NULL: no checkpoint is known */
+    const char *block;   /* the module that holds all below; "": the layer itself; NULL: no checkpoints */
     const char *experts; /* the modules with the experts' weights: <M>.<expert>.<anything>, or stacked */
     const char *router;  /* the module of the router: what has one row per expert is cut, the rest stays */
     const char *vectors; /* further tensors with one value per expert: [E] or [1, E]; NULL: none */
