@@ -46,38 +46,41 @@ static int64_t number_of(const struct cut *c, const struct cut_layer *l, uint32_
 
 /* ---- which tensors go out ---- */
 
-/* The block of a tensor with experts; NULL with *e set if it cannot be cut. */
-static const struct cut_layer *block_of(const struct cut *c, const struct view_tensor *x, struct err *e)
+/* A tensor with experts can be cut: its block has a choice of them, and they are equal runs of its bytes. */
+static bool check_block(const struct cut *c, const struct view_tensor *x, struct err *e)
 {
-    const struct cut_layer *l = x->layer < 0 ? NULL : &c->blocks[x->layer];
     uint32_t n = c->view->shape.n_experts;
-    if (!l || !l->keep) {
-        err_set(e, ERR_INPUT, "tensor '%s' is cut with the experts of its block, but block %d has none",
-                x->name, x->layer);
-        return NULL;
-    }
-    if (x->axis >= 0 && x->bytes % n) {
-        err_set(e, ERR_INPUT, "tensor '%s': its %llu bytes cannot be divided among %u experts", x->name,
-                (unsigned long long)x->bytes, n);
-        return NULL;
-    }
-    return l;
+    if (x->layer < 0 || !c->blocks[x->layer].keep)
+        return err_set(e, ERR_INPUT,
+                       "tensor '%s' is cut with the experts of its block, but block %d has none", x->name,
+                       x->layer);
+    return x->axis < 0 || x->bytes % n == 0 ||
+           err_set(e, ERR_INPUT, "tensor '%s': its %llu bytes cannot be divided among %u experts", x->name,
+                   (unsigned long long)x->bytes, n);
 }
 
-static void add(struct cut *c, const struct view_tensor *x, const struct cut_layer *l)
+/* What stays of n bytes, or elements, of a tensor that does not go. */
+static uint64_t part_of(const struct cut *c, const struct view_tensor *x, uint64_t n)
+{
+    return x->axis >= 0 ? n / c->view->shape.n_experts * c->n_keep : n;
+}
+
+static bool goes(const struct cut *c, const struct view_tensor *x)
+{
+    return x->expert >= 0 && number_of(c, &c->blocks[x->layer], (uint32_t)x->expert) < 0;
+}
+
+static void add(struct cut *c, const struct view_tensor *x)
 {
     struct cut_tensor *t = &c->tensors[c->n_tensors++];
-    uint32_t n = c->view->shape.n_experts;
-    *t = (struct cut_tensor){.from = x, .name = x->name, .bytes = x->bytes, .file = x->file};
-    uint64_t elements = x->n_elements;
-    if (x->axis >= 0) {
-        t->layer = l;
-        t->bytes = x->bytes / n * c->n_keep;
-        elements = x->n_elements / n * c->n_keep;
-    }
+    *t = (struct cut_tensor){.from = x,
+                             .name = x->name,
+                             .bytes = part_of(c, x, x->bytes),
+                             .layer = x->axis >= 0 ? &c->blocks[x->layer] : NULL,
+                             .file = x->file};
     c->bytes += t->bytes;
-    c->n_elements += elements;
-    ++*(x->axis >= 0 ? &c->n_cut : &c->n_same);
+    c->n_elements += part_of(c, x, x->n_elements);
+    ++*(t->layer ? &c->n_cut : &c->n_same);
 }
 
 static bool choose(struct cut *c, const struct cut_opts *o, struct err *e)
@@ -87,17 +90,13 @@ static bool choose(struct cut *c, const struct cut_opts *o, struct err *e)
         return false;
     for (uint64_t i = 0; i < v->n_tensors; i++) {
         const struct view_tensor *x = &v->tensors[i];
-        const struct cut_layer *l = NULL;
-        bool gone = x->mtp && o->drop_mtp;
-        if (!gone && view_has_experts(x)) {
-            if (!(l = block_of(c, x, e)))
-                return false;
-            gone = x->expert >= 0 && number_of(c, l, (uint32_t)x->expert) < 0;
-        }
-        if (gone)
+        bool dropped = x->mtp && o->drop_mtp;
+        if (!dropped && view_has_experts(x) && !check_block(c, x, e))
+            return false;
+        if (dropped || goes(c, x))
             c->n_gone++;
         else
-            add(c, x, l);
+            add(c, x);
     }
     return true;
 }
@@ -201,13 +200,18 @@ struct cut *cut_make(const struct view *v, const struct plan *p, const struct cu
     return NULL;
 }
 
+static void free_blocks(struct cut *c)
+{
+    for (uint32_t i = 0; i < c->view->n_layers; i++) /* MTP blocks share those of the last */
+        free(c->blocks[c->view->layers[i].il].runs);
+    free(c->blocks);
+}
+
 void cut_free(struct cut *c)
 {
     if (!c)
         return;
-    for (uint32_t i = 0; i < c->view->n_layers; i++) /* MTP blocks share those of the last */
-        free(c->blocks[c->view->layers[i].il].runs);
-    free(c->blocks);
+    free_blocks(c);
     free(c->tensors);
     free(c->files);
     free(c->names);
@@ -233,6 +237,19 @@ struct cut_range cut_range(const struct cut *c, const struct cut_tensor *t, uint
     const struct cut_run *r = &t->layer->runs[i];
     uint64_t slice = x->bytes / c->view->shape.n_experts;
     return (struct cut_range){x->off + r->first * slice, r->n * slice};
+}
+
+uint64_t cut_bytes(const struct view *v, const struct plan *p)
+{
+    struct cut c = {.view = v, .plan = p, .n_keep = p->n_keep};
+    make_blocks(&c, p);
+    for (uint64_t i = 0; i < v->n_tensors; i++) {
+        const struct view_tensor *x = &v->tensors[i];
+        bool followed = view_has_experts(x) && x->layer >= 0 && c.blocks[x->layer].keep;
+        c.bytes += !followed ? x->bytes : goes(&c, x) ? 0 : part_of(&c, x, x->bytes);
+    }
+    free_blocks(&c);
+    return c.bytes;
 }
 
 uint64_t cut_bytes_at(const struct view *v, uint32_t n_keep)

@@ -3,7 +3,7 @@
  * A cut is made from a view, a plan and the options that decide what goes out, and making it is the only way to
  * cut a model. So everything is checked there, once: that this model can be pruned at all (view.refusal), that the
  * plan is one of its layers and experts (plan_fits), that the options say something. Whoever holds a cut may write
- * it. Sizes are those of a cut as well: of one that is made, or, before there is a plan, by cut_bytes_at.
+ * it. Sizes are those of a cut as well: of one that is made, or by cut_bytes and cut_bytes_at.
  *
  * It costs a few dozen bytes for each tensor that goes out. Which experts stay is looked up once for each layer,
  * and shared by its tensors. */
@@ -72,9 +72,11 @@ struct cut_range {
 uint32_t cut_n_ranges(const struct cut_tensor *t);
 struct cut_range cut_range(const struct cut *c, const struct cut_tensor *t, uint32_t i);
 
-/* Bytes of tensor data when n_keep experts stay in every layer, MTP blocks included, whichever they are (padding
- * between tensors not counted; single experts of unequal size, which mixed quantisation has, are counted by their
- * mean). */
+/* Bytes of tensor data (padding between tensors not counted) that a cut by this plan, which fits, would have, MTP
+ * blocks included. For those who only want to say so: nothing is made, and nothing refused. */
+uint64_t cut_bytes(const struct view *v, const struct plan *p);
+/* The same when there is no plan yet, for n_keep experts in every layer: single experts of unequal size, which mixed
+ * quantisation has, are counted by their mean. */
 uint64_t cut_bytes_at(const struct view *v, uint32_t n_keep);
 
 #endif

@@ -274,16 +274,16 @@ struct plan *plan_blend(const struct plan_source *src, uint32_t n_src, const str
     }
     sum->n_keep = j.n_keep;
     sum->n_asked = o->kind == FIT_BYTES ? j.n_keep : plan_asked_count(&j.shape, o);
-    if (v) {
-        sum->bytes_before = v->bytes;
-        sum->bytes_after = cut_bytes_at(v, j.n_keep);
-    }
     j.fixed = xcalloc((size_t)s->n_layers, s->n_experts);
     j.kept = xcalloc(n_src, sizeof *j.kept);
     struct plan *p = NULL;
     if ((!o->protect_super || fix_super(&j, e)) && (!o->protect || fix_lists(&j, o->protect, e)) &&
         check_fixed(&j, e))
         p = build(&j, e);
+    if (p && v) {
+        sum->bytes_before = v->bytes;
+        sum->bytes_after = cut_bytes(v, p);
+    }
     if (p)
         plan_note_counts(&j);
     free(j.kept);

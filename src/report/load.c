@@ -197,7 +197,7 @@ static bool check_model(struct page *p, struct err *e)
     if (p->plan) {
         if (!plan_check(p->plan, p->view, p->o->plan, p->o->force, e))
             return false;
-        p->bytes_after = cut_bytes_at(p->view, p->plan->n_keep);
+        p->bytes_after = cut_bytes(p->view, p->plan);
     }
     p->bytes_before = p->view->bytes;
     if (p->stats && !view_match(p->view, p->stats->model, p->o->stats, e)) {

@@ -59,8 +59,8 @@ static bool add_point(struct job *j, const struct stats *s, const struct criteri
         plan_free(p);
         return true;
     }
-    r->points[r->n_points++] = (struct sweep_point){
-        .criterion = c, .ratio = ratio, .plan = p, .bytes = cut_bytes_at(r->view, p->n_keep)};
+    r->points[r->n_points++] =
+        (struct sweep_point){.criterion = c, .ratio = ratio, .plan = p, .bytes = cut_bytes(r->view, p)};
     return true;
 }
 

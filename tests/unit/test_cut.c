@@ -97,6 +97,7 @@ static void test_ranges(void **state)
     assert_int_equal(c->n_same, 1);
     assert_int_equal(c->n_gone, 0);
     assert_int_equal(c->bytes, cut_bytes_at(v, 4));
+    assert_int_equal(c->bytes, cut_bytes(v, p));
     const struct cut_tensor *up = &c->tensors[1], *norm = &c->tensors[3];
     assert_string_equal(up->name, "blk.1.ffn_up_exps.weight");
     assert_int_equal(up->bytes, 4 * 4 * 8 * 4);
@@ -140,6 +141,7 @@ static void test_names(void **state)
     }
     assert_int_equal(n, c->n_tensors);
     assert_int_equal(bytes, c->bytes);
+    assert_int_equal(bytes, cut_bytes(v, p));
     for (uint64_t i = 0; i < c->n_tensors; i++) {
         const struct cut_tensor *t = &c->tensors[i];
         if (t->from->expert < 0) {
@@ -153,6 +155,27 @@ static void test_names(void **state)
         assert_int_equal(keep[number], t->from->expert);
     }
     cut_free(c);
+    plan_free(p);
+    view_free(v);
+}
+
+/* Experts of unequal size (mixed quantisation): which of them stay decides the size, to the byte. */
+static void test_unequal(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    struct view *v = view_open(TEST_DATA_DIR "/structural/qwen3moe-nvfp4-modelopt", &e);
+    struct plan *p = plan_load(TEST_DATA_DIR "/structural/qwen3moe-nvfp4-modelopt/pruned/plan.json", &e);
+    struct prune_opts o = {.out = at("out")};
+    struct prune_result r = {0};
+    bool ok = v && p && prune_run(v, p, &o, &r, &e);
+    struct view *w = ok ? view_open(o.out, &e) : NULL;
+    if (!w)
+        fail_msg("%s", e.msg);
+    assert_int_not_equal(w->bytes, cut_bytes_at(v, p->n_keep));
+    assert_int_equal(w->bytes, cut_bytes(v, p));
+    view_free(w);
+    prune_result_clear(&r);
     plan_free(p);
     view_free(v);
 }
@@ -237,8 +260,9 @@ static void test_stray_tensor(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_ranges),        TEST(test_names),           TEST(test_refused_model),
-        TEST(test_refused_plans), TEST(test_refused_options), TEST(test_stray_tensor),
+        TEST(test_ranges),        TEST(test_names),         TEST(test_unequal),
+        TEST(test_refused_model), TEST(test_refused_plans), TEST(test_refused_options),
+        TEST(test_stray_tensor),
     };
     return cmocka_run_group_tests_name("cut", tests, NULL, NULL);
 }
