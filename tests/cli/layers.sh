@@ -121,6 +121,15 @@ while IFS=: read -r file line _; do
 done < <(grep -rnE --include='*.[ch]' -- '->(hf|gguf)\b|\bv(iew)?->reader\b|->format (==|!=) ?&' src |
     grep -vE '^src/(convert|family)/[^:]*:[0-9]+:.*(rule|[ (]r|other|s)->(hf|gguf)\b|^src/model/(view|format)')
 
+# ---- families: code asks for a field of the record, never for its name ----
+names=$(sed -nE 's/.*\.arch = "([^"]*)".*/\1/p; s/.*(\{|CLASS\()"([A-Za-z0-9_]+For[A-Za-z]+)".*/\2/p' src/family/*.c
+    sed -nE 's/.*\.model_types = "([^"]*)".*/\1/p' src/family/*.c | tr -d '*' | tr ' ' '\n')
+[ "$(grep -c . <<<"$names")" -gt 100 ] || fail "few names of families found in src/family/"
+while IFS=: read -r file line text; do
+    fail "$file:$line: compares the name of a family; make it a field of struct family (family/family.h): $text"
+done < <(grep -rnE --include='*.c' --include='*.h' '(str(n?case)?(n)?cmp|strstr|jdoc_str_is|memcmp) *\(' src | grep -v '^src/family/' |
+    grep -F "$(sed 's/.*/"&"/' <<<"$names")")
+
 # ---- the environment ----
 documented=$(sed -n '/^\.SH ENVIRONMENT/,/^\.SH FILES/p' man/reap.1)
 while IFS=: read -r file line text; do
