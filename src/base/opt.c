@@ -149,30 +149,37 @@ static bool set_duration(const struct opt *o, const char *v, struct err *e)
     return true;
 }
 
-static bool not_known(const struct opt *o, const char *v, struct err *e)
+static bool not_known(const char *what, const struct opt_choices *c, const char *v, struct err *e)
 {
     struct near n = {.typed = v};
     struct buf all = {0};
-    for (uint32_t i = 0; opt_choice(o->choices, i); i++) {
-        near_try(&n, opt_choice(o->choices, i));
-        buf_fmt(&all, "%s%s", i ? ", " : "", opt_choice(o->choices, i));
+    for (uint32_t i = 0; opt_choice(c, i); i++) {
+        near_try(&n, opt_choice(c, i));
+        buf_fmt(&all, "%s%s", i ? ", " : "", opt_choice(c, i));
     }
-    err_set(e, ERR_INPUT, "--%s '%s' is not known: %s%s%sit is one of %s", o->name, v,
+    err_set(e, ERR_INPUT, "%s '%s' is not known: %s%s%sit is one of %s", what, v,
             n.best ? "did you mean " : "", n.best ? n.best : "", n.best ? "? " : "", all.s);
     buf_clear(&all);
     return false;
 }
 
-static bool choose(const struct opt *o, const char *v, uint32_t *out, struct err *e)
+bool opt_word(const char *what, const struct opt_choices *c, const char *v, uint32_t *out, struct err *e)
 {
-    if (o->choices->find)
-        return o->choices->find(v, out) || not_known(o, v, e);
-    for (uint32_t i = 0; opt_choice(o->choices, i); i++)
-        if (!strcmp(v, opt_choice(o->choices, i))) {
+    if (c->find)
+        return c->find(v, out) || not_known(what, c, v, e);
+    for (uint32_t i = 0; opt_choice(c, i); i++)
+        if (!strcmp(v, opt_choice(c, i))) {
             *out = i;
             return true;
         }
-    return not_known(o, v, e);
+    return not_known(what, c, v, e);
+}
+
+static bool choose(const struct opt *o, const char *v, uint32_t *out, struct err *e)
+{
+    char what[64];
+    snprintf(what, sizeof what, "--%s", o->name);
+    return opt_word(what, o->choices, v, out, e);
 }
 
 static bool set_word(const struct opt *o, const char *v, struct err *e)

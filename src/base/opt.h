@@ -61,6 +61,8 @@ struct opt_choices {
     bool (*find)(const char *s, uint32_t *i); /* other spellings, too; NULL: these words alone */
 };
 const char *opt_choice(const struct opt_choices *c, uint32_t i);
+/* The place of a word; the error begins with `what` ("--mtp", "type"), and names the nearest and all of them. */
+bool opt_word(const char *what, const struct opt_choices *c, const char *v, uint32_t *out, struct err *e);
 
 struct opt {
     enum opt_kind kind;

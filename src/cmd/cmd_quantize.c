@@ -6,11 +6,21 @@
 #include "engine/quantize.h"
 #include "model/view.h"
 
+#include <strings.h>
 #include <sys/stat.h>
 
 static const char *out;
 static bool requantize, pure;
 static int64_t threads;
+
+static bool find_type(const char *s, uint32_t *i)
+{
+    for (*i = 0; engine_quantize_name(*i); ++*i)
+        if (!strcasecmp(s, engine_quantize_name(*i)))
+            return true;
+    return false;
+}
+static const struct opt_choices types = {.at = engine_quantize_name, .find = find_type};
 
 static const struct opt opts[] = {
     OPT_HEADING("Options"),
@@ -33,7 +43,7 @@ const struct cmd cmd_quantize = {
     .opts = (const struct opt *const[]){opts, NULL},
     .min_args = 2,
     .max_args = 2,
-    .words = &(const struct opt_choices){.at = engine_quantize_name},
+    .words = &types,
     .run = run,
 };
 
@@ -66,12 +76,13 @@ static bool print(const struct view *v, double secs, struct err *e)
 static bool run(char const *const *args, uint32_t n, struct err *e)
 {
     (void)n;
+    uint32_t type;
     struct quantize_opts o = {.type = args[1],
                               .threads = threads ? (uint32_t)threads : engine_cores(),
                               .requantize = requantize,
                               .pure = pure,
                               .force = cmd_force};
-    if (!engine_quantize_type(o.type, e))
+    if (!opt_word("type", &types, args[1], &type, e))
         return false;
     struct view *v = view_open(args[0], e);
     bool ok = v != NULL;

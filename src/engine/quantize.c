@@ -42,18 +42,6 @@ static int find_type(const char *name)
     return -1;
 }
 
-bool engine_quantize_type(const char *name, struct err *e)
-{
-    if (find_type(name) >= 0)
-        return true;
-    struct buf b = {0};
-    for (size_t i = 0; i < N_TYPES; i++)
-        buf_fmt(&b, "%s%s", i ? ", " : "", types[i].name);
-    err_set(e, ERR_INPUT, "type '%s' is not known, expected one of %s", name, b.s);
-    buf_clear(&b);
-    return false;
-}
-
 struct talk { /* what the engine says while it works */
     struct progress progress;
     char error[512];
@@ -82,8 +70,8 @@ static void on_line(void *ud, const char *text, bool is_error)
 
 bool engine_quantize(const char *in, const char *out, const struct quantize_opts *o, struct err *e)
 {
-    if (!engine_quantize_type(o->type, e))
-        return false;
+    if (find_type(o->type) < 0)
+        return err_set(e, ERR_INPUT, "type '%s' is not known", o->type);
     struct out file;
     struct talk talk = {0};
     if (!out_open(&file, out, o->force, e))

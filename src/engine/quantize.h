@@ -20,8 +20,6 @@ struct quantize_opts {
 bool engine_quantize(const char *in, const char *out, const struct quantize_opts *o, struct err *e);
 /* Name i, in the order of size; NULL behind the last. */
 const char *engine_quantize_name(uint32_t i);
-/* Whether a name is known; the error lists those that are. */
-bool engine_quantize_type(const char *name, struct err *e);
 
 /* n values of a ggml type (whole blocks) as floats. False: the type has no such conversion, or n is no
  * multiple of its block. */

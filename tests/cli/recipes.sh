@@ -30,6 +30,7 @@ fails 2 'another model' 'router_hash' -- prune "$Q/hf" --plan foreign-plan.json 
 ok profile "$Q/hf" --type q8_0 --calib "$Q/texts.jsonl" -t 1 -o q8.json
 equal stats.json q8.json model/router_hash
 fails 2 'checkpoint' -- profile q4.gguf --type q8_0 --calib "$Q/texts.jsonl" -t 1 -o no.json
+fails 2 "type 'q4_k_x' is not known" 'did you mean Q4_K_' -- quantize full.gguf q4_k_x -o no.gguf
 fails 2 "type 'q9'" -- quantize full.gguf q9 -o no.gguf
 fails 2 'folder' -- quantize "$Q/hf" q8_0 -o no.gguf
 rc 1 quantize q4.gguf q8_0 -o no.gguf
