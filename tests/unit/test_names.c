@@ -150,6 +150,33 @@ static void test_keys(void **state)
         assert_true(tried[k] > 0 || !strchr(keys[k], '|'));
 }
 
+/* The text model's keys in an object of their own, by each of its names; what stands at the root is stale. */
+static void test_text_object(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"text_config", "llm_config", "language_config"};
+    struct seen was;
+    struct buf config = {0};
+    struct err e = {0};
+    put_files("m", FOLDER("qwen3_moe"));
+    assert_true(file_read_all(at("m/config.json"), 1u << 20, &config, &e));
+    look(&was, false, "at the root");
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        struct buf b = {0};
+        buf_fmt(
+            &b,
+            "{\"architectures\": [\"Qwen3MoeForCausalLM\"], \"num_hidden_layers\": 99, \"vocab_size\": 7, \"%s\": ",
+            names[i]);
+        buf_add(&b, config.s, config.n);
+        buf_str(&b, "}");
+        put_bytes("m/config.json", b.s, b.n);
+        check_same(&was, false, names[i]);
+        buf_clear(&b);
+    }
+    forget(&was);
+    buf_clear(&config);
+}
+
 /* ---- names of tensors ---- */
 
 /* The weights of `folder` as one file, each name made anew by prefix and list, and `more` with it. */
@@ -274,7 +301,7 @@ static void test_place(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_place), T(test_keys), T(test_tensors),
-                                       T(test_others)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_place), T(test_keys), T(test_text_object),
+                                       T(test_tensors), T(test_others)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
