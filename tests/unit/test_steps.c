@@ -45,13 +45,22 @@ struct world {
 };
 
 static const char *const letters = "gcmpl";
-static const char *file[N];
+static const char *file[N], *record;
+
+/* Valid for the whole test, however many paths it asks for. */
+static const char *path(unsigned i, const char *name)
+{
+    static char paths[8][4096];
+    snprintf(paths[i], sizeof paths[i], "%s", at(name));
+    return paths[i];
+}
 
 static struct world world(void)
 {
-    file[G] = at("work/g"), file[C] = at("work/c"), file[L] = at("work/l");
+    file[G] = path(0, "work/g"), file[C] = path(1, "work/c"), file[L] = path(2, "work/l");
+    record = path(3, "work/run.json");
     return (struct world){
-        .option = {"1", "1", "1", "1", "1"}, .made = at("made"), .made2 = at("made2"), .dies = -1};
+        .option = {"1", "1", "1", "1", "1"}, .made = path(4, "made"), .made2 = path(5, "made2"), .dies = -1};
 }
 
 /* ---- the steps ---- */
@@ -89,24 +98,24 @@ static struct step_files text(const void *ctx, uint32_t arg)
     return (struct step_files){&w->text, 1};
 }
 
-static bool check(const void *ctx, uint32_t arg, const char *path, bool is_ours, struct err *e)
+static bool check(const void *ctx, uint32_t arg, const char *out, bool is_ours, struct err *e)
 {
     const struct world *w = ctx;
     (void)arg;
-    return file_check_output(path, w->force || is_ours, e);
+    return file_check_output(out, w->force || is_ours, e);
 }
 
-static void append(const char *path, const char *s)
+static void append(const char *name, const char *s)
 {
-    FILE *f = fopen(path, "a");
+    FILE *f = fopen(name, "a");
     assert_non_null(f);
     assert_true(fputs(s, f) >= 0 && fclose(f) == 0);
 }
 
-static void rewrite(const char *path, const char *s)
+static void rewrite(const char *name, const char *s)
 {
-    unlink(path);
-    append(path, s);
+    unlink(name);
+    append(name, s);
 }
 
 static void add_letter(char list[8], uint32_t arg)
@@ -159,7 +168,7 @@ static const struct step list[N] = {
 
 static bool call(struct world *w, bool again, struct err *e)
 {
-    struct steps s = {.list = list, .n = N, .ctx = w, .again = again, .record = at("work/run.json")};
+    struct steps s = {.list = list, .n = N, .ctx = w, .again = again, .record = record};
     w->did[0] = w->went_on[0] = 0;
     steps_open(&s);
     bool ok = steps_check(&s, e) && steps_run(&s, e);
@@ -187,11 +196,11 @@ static void refused(struct world *w, const char *words)
     assert_string_equal(w->did, "");
 }
 
-static void holds(const char *path, const char *want)
+static void holds(const char *name, const char *want)
 {
     struct err e = {0};
     struct buf b = {0};
-    if (!file_read_all(path, 1000, &b, &e))
+    if (!file_read_all(name, 1000, &b, &e))
         fail_msg("%s", e.msg);
     assert_string_equal(b.s, want);
     buf_clear(&b);
@@ -202,7 +211,7 @@ static struct world begun(void)
     struct world w = world();
     log_quiet = true;
     put("text", "a text");
-    w.text = at("text");
+    w.text = path(6, "text");
     put("work/x", "");
     does(&w, "gcmpl");
     does(&w, "");
@@ -243,7 +252,7 @@ static void test_files(void **state)
     does(&w, "l");
     w.text = NULL;
     does(&w, "");
-    w.text = at("text");
+    w.text = path(6, "text");
     does(&w, "");
     for (int i = 0; i < N; i++)
         if (file[i]) {
@@ -332,10 +341,12 @@ static void test_death(void **state)
 {
     (void)state;
     struct world w = begun();
+    char option[2] = "";
     unsigned n = 0;
     for (int i = 0; i < N; i++)
         for (enum death how = BEFORE; how <= KILLED; how++, n++) {
-            char option[] = {(char)('a' + n), 0}, want[32];
+            char want[32];
+            option[0] = (char)('a' + n);
             struct err e = {0};
             for (int x = 0; x < N; x++)
                 w.option[x] = option; /* all are to be done */
@@ -404,7 +415,7 @@ static void test_record(void **state)
         assert_int_equal(after, before + 2);
         assert_non_null(strstr(warnings[before], "all steps are done again"));
     }
-    unlink(at("work/run.json"));
+    unlink(record);
     w.force = true;
     does(&w, "gcmpl");
     does(&w, "");
