@@ -6,9 +6,9 @@ data=$SRC/tests/data/perplexity
 text=$data/text.txt
 names=(ppl ppl_stderr base_ppl base_ppl_stderr ln_ppl_ratio ln_ppl_ratio_stderr mean stderr median p90 p99 max
     top1_agreement top1_stderr dp_rms dp_rms_stderr)
-# What may differ, relative: kernels of other processors, steps of other sizes; the tool's 16 bits are far below. The last four
-# are shares here and per cent there. ln(ratio) is near 0: absolute.
-room=(1e-3 2e-2 1e-3 2e-2 1e-3 5e-2 3e-3 2e-2 2e-2 1e-2 1e-2 5e-2 1e-2 5e-2 2e-2 5e-2)
+# What may differ, relative: kernels of other processors, steps of other sizes; the tool's 16 bits are far below. What was allowed on
+# 24 kB of text, times the square root of 3 on 8 kB. The last four are shares here and per cent there. ln(ratio) is near 0: absolute.
+room=(2e-3 3e-2 2e-3 3e-2 2e-3 8e-2 5e-3 3e-2 3e-2 2e-2 2e-2 8e-2 2e-2 8e-2 3e-2 8e-2)
 number() { sed -n "s/^ *\"$2\": \([-0-9.e+]*\),*\$/\1/p" "$1" | head -n 1; }
 agrees() { # agrees FILE WANTED...
     local f=$1 i got
@@ -29,29 +29,26 @@ while read -r model plan ctx figures; do
     [[ $model != '#' ]] || continue
     n=$((n + 1))
     ok prune "$SRC/$model" --plan "$SRC/$plan" -o "$T/pruned$n.gguf" -q
-    ok eval "$T/pruned$n.gguf" --against "$SRC/$model" --text "$text" --ctx "$ctx" -o "$T/two$n.json" -q
+    ok eval "$T/pruned$n.gguf" --against "$SRC/$model" --text "$text" --ctx "$ctx" -t 1 -o "$T/two$n.json" -q
     agrees "$T/two$n.json" $figures
-    ok eval "$SRC/$model" --plan "$SRC/$plan" --against "$SRC/$model" --text "$text" --ctx "$ctx" -o "$T/one$n.json" -q
+    ok eval "$SRC/$model" --plan "$SRC/$plan" --against "$SRC/$model" --text "$text" --ctx "$ctx" -t 1 -o "$T/one$n.json" -q
     agrees "$T/one$n.json" $figures
 done < <(sed 's/^# .*/# /' "$data/kl.txt")
 ((n == 4)) || say_bad "kl.txt has $n rows, expected 4"
 
 # ---- files and folders ----
 m=$MODELS/qwen3_moe/model.gguf p=$MODELS/qwen3_moe/plan.json
-head -c 6000 "$text" >"$T/short.txt"
-f32=(-fa off -ctk f32 -ctv f32 -q --ctx 64)
+head -c 2000 "$text" >"$T/short.txt"
+f32=(-fa off -ctk f32 -ctv f32 -q --ctx 64 -t 1)
 ok eval "$m" --plan "$p" --against "$m" --text "$T/short.txt" "${f32[@]}" -o "$T/file.json"
 ok eval "$MODELS/qwen3_moe/hf" --plan "$p" --against "$m" --text "$T/short.txt" --type f32 "${f32[@]}" -o "$T/folder.json"
-for key in ppl base_ppl mean p99 top1_agreement; do
-    expect "$key of a folder and of a file" awk -v a="$(number "$T/file.json" $key)" -v b="$(number "$T/folder.json" $key)" \
-        'BEGIN { d = a - b; if (d < 0) d = -d; exit !(a > 0 && d <= 1e-4 * a) }'
-done
+near "$T/folder.json" "$T/file.json" 1e-4 total/{ppl,base_ppl,kl/mean,kl/p99,top1_agreement}
 # against itself there is nothing to see
 ok eval "$m" --against "$m" --text "$T/short.txt" "${f32[@]}" -o "$T/self.json"
 has "$T/self.json" '"mean": 0\.0' '"max": 0\.0' '"top1_agreement": 1\.0' '"dp_rms": 0\.0'
 has "$T/.err" 'compared with itself'
 # several texts: each, and all tokens together; the plan is named
-head -c 12000 "$text" | tail -c 6000 >"$T/second.txt"
+head -c 4000 "$text" | tail -c 2000 >"$T/second.txt"
 ok eval "$m" --plan "$p" --against "$m" --text "$T/short.txt" --text "$T/second.txt" "${f32[@]}" -o "$T/both.json"
 has "$T/.out" '^short.txt' '^second.txt' '^all ' 'KL divergence' 'same top token'
 has "$T/both.json" '"schema": "reap.eval/1"' '"file": "plan.json"' '"base": ' '"name": "total"'

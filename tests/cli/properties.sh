@@ -23,9 +23,7 @@ for f in $families; do
     expect "$f: every tensor was compared" test $(($("$JSON" get .out tensors_cut) + $("$JSON" get .out tensors_same))) = \
         "$("$REAP" inspect "$m" --json | "$JSON" get - n_tensors)"
     ok verify "$m" p.gguf --write-plan found.json
-    "$JSON" get "$plan" keep >a
-    "$JSON" get found.json keep >b
-    expect "$f: the plan is found from the bytes" cmp a b
+    equal "$plan" found.json keep
     ok prune "$m" --plan found.json -o again.gguf --quiet --no-provenance
     ok prune "$m" --plan "$plan" -o again2.gguf --quiet --no-provenance
     expect "$f: the plan that was found gives the same file" cmp again.gguf again2.gguf

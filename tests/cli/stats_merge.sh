@@ -14,7 +14,7 @@ expect 'calibration and model are those of the whole run' "$JSON" same all.json 
 for l in 0 3 5; do
     for k in count max_activation; do
         for h in even odd; do
-            expect "$k of layer $l" test "$("$JSON" get all.json layers/$l/halves/$h/$k)" = "$("$JSON" get sum.json layers/$l/halves/$h/$k)"
+            equal all.json sum.json layers/$l/halves/$h/$k
         done
     done
     expect 'sums' "$JSON" near all.json sum.json 1e-13 layers/$l/reap_sum layers/$l/ean_sq_sum layers/$l/gate_sum
