@@ -147,14 +147,14 @@ static bool evaluate(const struct models *m, const struct corpus_opts *co, struc
 
 /* ---- printing ---- */
 
-static void print_row(struct buf *b, const struct eval_row *x, bool compared)
+static void print_row(struct buf *b, const struct eval_text *x)
 {
     char n[32];
     const struct eval_score *s = &x->score;
-    const struct against_result *r = &x->against;
+    const struct eval_against *r = &x->against;
     buf_fmt(b, "%-28s %10.4f +/- %.4f   nll %.6f   %s tokens scored\n", x->name, s->ppl, s->ppl_stderr,
             s->nll, human_count(s->n_scored, n));
-    if (!compared)
+    if (!x->compared)
         return;
     buf_fmt(b, "  base                       %10.4f +/- %.4f   ratio %.5f +/- %.5f\n", r->base.ppl,
             r->base.ppl_stderr, exp(r->ln_ratio), exp(r->ln_ratio) * r->ln_ratio_stderr);
@@ -166,34 +166,26 @@ static void print_row(struct buf *b, const struct eval_row *x, bool compared)
             100 * r->dp_rms_stderr);
 }
 
-/* Which plan the model was evaluated under. */
-static json_t *under_plan(const struct plan *p)
-{
-    json_t *o = json_object();
-    json_object_set_new(o, "file", json_text(path_base(plan_path)));
-    json_object_set_new(o, "n_keep", json_integer(p->n_keep));
-    if (p->criterion)
-        json_object_set_new(o, "criterion", json_string(p->criterion));
-    return o;
-}
-
 static bool print(const struct models *m, const struct eval_scores *r, struct err *e)
 {
-    json_t *o = eval_scores_json(r, view_identity(m->v), m->plan ? under_plan(m->plan) : NULL,
-                                 r->compared ? view_identity(m->base ? m->base : m->v) : NULL);
-    bool ok = !out || json_write(out, o, cmd_force, e);
-    if (ok && cmd_json)
-        return cmd_print_json("eval", o, e);
-    json_decref(o);
+    struct eval_file f = eval_scores_file(r);
+    json_t *model = view_identity(m->v), *base = r->compared ? view_identity(m->base ? m->base : m->v) : NULL;
+    f.model = model;
+    f.base = base;
+    if (m->plan)
+        f.plan = (struct eval_plan){path_base(plan_path), m->plan->criterion, m->plan->n_keep};
+    bool ok = !out || eval_write(out, &f, cmd_force, e);
+    json_t *doc = ok && cmd_json ? eval_json(&f) : NULL;
+    json_decref(model);
+    json_decref(base);
+    if (!ok || doc)
+        return ok && cmd_print_json("eval", doc, e);
     struct buf b = {0};
     for (uint32_t i = 0; i < r->n; i++)
-        print_row(&b, &r->rows[i], r->compared);
+        print_row(&b, &r->rows[i]);
     if (r->n > 1)
-        print_row(&b, &r->all, r->compared);
-    if (ok)
-        return cmd_print(&b, e);
-    buf_clear(&b);
-    return false;
+        print_row(&b, &r->all);
+    return cmd_print(&b, e);
 }
 
 static bool run(char const *const *args, uint32_t n, struct err *e)

@@ -68,8 +68,7 @@ static bool check_files(const struct refine_opts *o, struct err *e)
     return ok;
 }
 
-static void row(struct buf *b, const char *name, const struct against_result *x,
-                const struct against_result *y)
+static void row(struct buf *b, const char *name, const struct eval_against *x, const struct eval_against *y)
 {
     buf_fmt(
         b,
@@ -77,13 +76,13 @@ static void row(struct buf *b, const char *name, const struct against_result *x,
         name, x->kl_mean, y->kl_mean, x->score.ppl, y->score.ppl, x->base.ppl, 100 * x->top1, 100 * y->top1);
 }
 
-static json_t *pair(const struct against_result *x, const struct against_result *y)
+static json_t *pair(const struct eval_against *x, const struct eval_against *y)
 {
     json_t *o = json_object(), *a = json_object(), *b = json_object();
     json_object_set_new(a, "ppl", json_real(x->score.ppl));
-    against_json(a, x);
+    eval_put_against(a, x);
     json_object_set_new(b, "ppl", json_real(y->score.ppl));
-    against_json(b, y);
+    eval_put_against(b, y);
     json_object_set_new(o, "before", a);
     json_object_set_new(o, "after", b);
     return o;

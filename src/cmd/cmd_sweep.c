@@ -83,7 +83,7 @@ static bool check_files(const struct sweep_opts *o, struct err *e)
 static void print_table(struct buf *b, const struct sweep_result *r, int chosen)
 {
     char s[32], n[32];
-    const struct against_result *any = &r->points[0].r;
+    const struct eval_against *any = &r->points[0].r;
     buf_fmt(b, "%-16s %7s %7s %10s %22s %8s %21s %9s\n", "criterion", "pruned", "experts", "size",
             "perplexity", "ratio", "KL divergence", "same top");
     buf_fmt(b, "%-16s %7s %7u %10s %12.4f +/- %5.3f\n", "(whole model)", "", r->view->shape.n_experts,

@@ -342,13 +342,13 @@ static double percentile(const float *v, uint64_t n, double share)
     return (1 - at) * (double)v[i] + at * (double)v[i + 1 < n ? i + 1 : i];
 }
 
-struct against_result against_result(const struct against_sums *s, float *kl)
+struct eval_against against_result(const struct against_sums *s, float *kl)
 {
     double n = (double)s->n, top = (double)s->same_top / n, dp = sqrt(s->dp2 / n);
     double a = error_of(s->nll, s->nll2, n), b = error_of(s->base_nll, s->base_nll2, n);
     double cov = n > 1 ? (s->cross / n - s->nll / n * s->base_nll / n) / (n - 1) : 0;
     double var = a * a + b * b - 2 * cov;
-    struct against_result r = {
+    struct eval_against r = {
         .score = score_of(s->n, s->nll, s->nll2),
         .base = score_of(s->n, s->base_nll, s->base_nll2),
         .ln_ratio = (s->nll - s->base_nll) / n,
@@ -372,26 +372,4 @@ struct against_result against_result(const struct against_sums *s, float *kl)
     r.kl_p99 = percentile(kl, s->n, 0.99);
     r.kl_max = (double)kl[s->n - 1];
     return r;
-}
-
-void against_json(json_t *o, const struct against_result *r)
-{
-    json_t *kl = json_object();
-    json_object_set_new(o, "base_ppl", json_real(r->base.ppl));
-    json_object_set_new(o, "base_ppl_stderr", json_real(r->base.ppl_stderr));
-    json_object_set_new(o, "ln_ppl_ratio", json_real(r->ln_ratio));
-    json_object_set_new(o, "ln_ppl_ratio_stderr", json_real(r->ln_ratio_stderr));
-    json_object_set_new(kl, "mean", json_real(r->kl_mean));
-    json_object_set_new(kl, "stderr", json_real(r->kl_stderr));
-    if (!isnan(r->kl_max)) {
-        json_object_set_new(kl, "median", json_real(r->kl_median));
-        json_object_set_new(kl, "p90", json_real(r->kl_p90));
-        json_object_set_new(kl, "p99", json_real(r->kl_p99));
-        json_object_set_new(kl, "max", json_real(r->kl_max));
-    }
-    json_object_set_new(o, "kl", kl);
-    json_object_set_new(o, "top1_agreement", json_real(r->top1));
-    json_object_set_new(o, "top1_stderr", json_real(r->top1_stderr));
-    json_object_set_new(o, "dp_rms", json_real(r->dp_rms));
-    json_object_set_new(o, "dp_rms_stderr", json_real(r->dp_rms_stderr));
 }

@@ -9,7 +9,6 @@
 #ifndef REAP_EVAL_AGAINST_H
 #define REAP_EVAL_AGAINST_H
 
-#include "base/json.h"
 #include "engine/engine.h"
 #include "eval/eval.h"
 #include "model/plan.h"
@@ -49,20 +48,8 @@ bool against_batch(struct against *c, uint32_t b, struct err *e);
 uint32_t against_tokens(const struct against *c, uint32_t b); /* of batch b */
 void against_free(struct against *c);
 
-/* What the sums say. Standard errors take tokens as independent, as llama-perplexity's do. */
-struct against_result {
-    struct eval_score score, base;    /* n_scored, nll, ppl, ppl_stderr */
-    double ln_ratio, ln_ratio_stderr; /* ln(ppl / base ppl) */
-    double kl_mean, kl_stderr;        /* of KL(base || model), nats */
-    double kl_median, kl_p90, kl_p99, kl_max;
-    double top1, top1_stderr;     /* share of tokens whose most likely next token is the base's */
-    double dp_rms, dp_rms_stderr; /* root mean square of dp, as a share (not in per cent) */
-};
 void against_add(struct against_sums *to, const struct against_sums *s);
-/* kl: the sums' n divergences, sorted here, or NULL (then median, p90, p99 and max are NAN). */
-struct against_result against_result(const struct against_sums *s, float *kl);
-
-/* Adds the fields of a comparison to a text of reap.eval/1. */
-void against_json(json_t *o, const struct against_result *r);
+/* What the sums say. kl: the sums' n divergences, sorted here, or NULL (then median, p90, p99 and max are NAN). */
+struct eval_against against_result(const struct against_sums *s, float *kl);
 
 #endif

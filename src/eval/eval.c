@@ -50,19 +50,6 @@ static void finish(const struct sum *s, struct eval_score *r)
 
 /* ---- results ---- */
 
-json_t *eval_score_json(const char *name, const struct eval_score *s)
-{
-    json_t *o = json_object();
-    json_object_set_new(o, "name", json_text(name));
-    json_object_set_new(o, "n_tokens", json_integer((json_int_t)s->n_tokens));
-    json_object_set_new(o, "n_windows", json_integer((json_int_t)s->n_windows));
-    json_object_set_new(o, "n_scored", json_integer((json_int_t)s->n_scored));
-    json_object_set_new(o, "nll", json_real(s->nll));
-    json_object_set_new(o, "ppl", json_real(s->ppl));
-    json_object_set_new(o, "ppl_stderr", json_real(s->ppl_stderr));
-    return o;
-}
-
 void eval_add(struct eval_score *t, const struct eval_score *s)
 {
     double n = (double)(t->n_scored + s->n_scored);
@@ -75,17 +62,6 @@ void eval_add(struct eval_score *t, const struct eval_score *s)
     t->n_scored += s->n_scored;
     t->n_tokens += s->n_tokens;
     t->n_windows += s->n_windows;
-}
-
-json_t *eval_report(json_t *identity, json_t *texts, const struct eval_score *total)
-{
-    json_t *o = json_object();
-    json_object_set_new(o, "schema", json_string("reap.eval/1"));
-    json_object_set_new(o, "version", json_string(REAP_VERSION));
-    json_object_set_new(o, "model", identity);
-    json_object_set(o, "texts", texts);
-    json_object_set_new(o, "total", eval_score_json("total", total));
-    return o;
 }
 
 /* ---- a text, as llama-perplexity does it ---- */

@@ -8,23 +8,12 @@
 #ifndef REAP_EVAL_EVAL_H
 #define REAP_EVAL_EVAL_H
 
-#include "base/json.h"
 #include "corpus/corpus.h"
 #include "engine/engine.h"
+#include "results/eval.h"
 
-struct eval_score {
-    uint64_t n_tokens, n_scored, n_windows;
-    double nll, ppl,
-        ppl_stderr; /* mean NLL in nats; exp(nll); its standard error as llama-perplexity prints it */
-};
-
-/* The fields of a text in reap.eval/1. New reference. */
-json_t *eval_score_json(const char *name, const struct eval_score *s);
 /* Adds the scored tokens of s to t (a zeroed struct at first): the mean over all of them. */
 void eval_add(struct eval_score *t, const struct eval_score *s);
-/* The whole file: identity of the model (stolen), texts (borrowed), their total. New reference. */
-json_t *eval_report(json_t *identity, json_t *texts, const struct eval_score *total);
-
 /* Each of n texts, and all of them. */
 bool eval_texts(struct engine *g, const char *const *paths, uint32_t n, uint32_t n_ctx,
                 struct eval_score *scores, struct eval_score *total, struct err *e);

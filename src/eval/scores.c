@@ -6,11 +6,11 @@
 
 #include <string.h>
 
-static struct eval_row *add(struct eval_scores *r, const char *name, const struct eval_score *s)
+static struct eval_text *add(struct eval_scores *r, const char *name, const struct eval_score *s)
 {
     GROW(r->rows, r->n, r->cap);
-    struct eval_row *row = &r->rows[r->n++];
-    *row = (struct eval_row){.name = xstrdup(name), .score = *s};
+    struct eval_text *row = &r->rows[r->n++];
+    *row = (struct eval_text){.name = xstrdup(name), .score = *s};
     eval_add(&r->all.score, s);
     return row;
 }
@@ -52,11 +52,13 @@ bool eval_scores_against(struct eval_scores *r, const struct against_side sides[
         r->compared = true;
         r->kl = xrealloc(r->kl, r->sums.n + n, sizeof *r->kl);
         memcpy(r->kl + r->sums.n, c->kl[0], n * sizeof *r->kl);
-        struct against_result x = against_result(&c->sums[0], c->kl[0]);
+        struct eval_against x = against_result(&c->sums[0], c->kl[0]);
         x.score.n_tokens = c->n_tokens;
         x.score.n_windows = c->n_windows;
         against_add(&r->sums, &c->sums[0]);
-        add(r, path_base(path), &x.score)->against = x;
+        struct eval_text *row = add(r, path_base(path), &x.score);
+        row->compared = true;
+        row->against = x;
     }
     against_free(c);
     return ok;
@@ -77,28 +79,14 @@ void eval_scores_end(struct eval_scores *r)
     r->all.name = "all";
     if (!r->compared)
         return;
+    r->all.compared = true;
     r->all.against = against_result(&r->sums, r->kl);
     r->all.score.ppl_stderr = r->all.against.score.ppl_stderr;
 }
 
-json_t *eval_scores_json(const struct eval_scores *r, json_t *identity, json_t *plan, json_t *base)
+struct eval_file eval_scores_file(const struct eval_scores *r)
 {
-    json_t *texts = json_array();
-    for (uint32_t i = 0; i < r->n; i++) {
-        json_t *o = eval_score_json(r->rows[i].name, &r->rows[i].score);
-        if (r->compared)
-            against_json(o, &r->rows[i].against);
-        json_array_append_new(texts, o);
-    }
-    json_t *o = eval_report(identity, texts, &r->all.score);
-    json_decref(texts);
-    if (plan)
-        json_object_set_new(o, "plan", plan);
-    if (r->compared) {
-        json_object_set_new(o, "base", base);
-        against_json(json_object_get(o, "total"), &r->all.against);
-    }
-    return o;
+    return (struct eval_file){.texts = r->rows, .n_texts = r->n, .total = r->all};
 }
 
 void eval_scores_clear(struct eval_scores *r)

@@ -4,17 +4,11 @@
 
 #include "eval/against.h"
 
-struct eval_row {
-    const char *name; /* the file's name without its folder; "samples" of several sources; owned */
-    struct eval_score score;
-    struct against_result against; /* when compared */
-};
-
-struct eval_scores { /* zeroed at first */
-    struct eval_row *rows;
+struct eval_scores {        /* zeroed at first */
+    struct eval_text *rows; /* names: the file's without its folder; "samples" of several sources; owned */
     uint32_t n, cap;
     bool compared;
-    struct eval_row all;      /* named "all": over all tokens alike, not over the means of rows */
+    struct eval_text all;     /* named "all": over all tokens alike, not over the means of rows */
     struct against_sums sums; /* when compared; */
     float *kl;                /* of all tokens, one text behind the other */
 };
@@ -30,9 +24,8 @@ bool eval_scores_samples(struct eval_scores *r, struct engine *g, const struct c
                          const char *logprobs, bool force, struct err *e);
 /* Behind the last row: makes `all`. */
 void eval_scores_end(struct eval_scores *r);
-/* reap.eval/1. identity: of the model; plan: what it was evaluated under, or NULL; base: identity of the base, NULL
- * when not compared; all stolen. New reference. */
-json_t *eval_scores_json(const struct eval_scores *r, json_t *identity, json_t *plan, json_t *base);
+/* What reap.eval/1 says of it: texts and total, borrowed. */
+struct eval_file eval_scores_file(const struct eval_scores *r);
 void eval_scores_clear(struct eval_scores *r);
 
 #endif

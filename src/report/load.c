@@ -1,8 +1,7 @@
 /* load.c - the files of a report, read and joined.
  *
- * stats and plan are read by their own strict readers. Of the others only the schema must be right: their
- * numbers are shown one by one, and one that is missing is left out. What contradicts is refused here, so
- * that no section needs to ask again: same layers, ids in range, one model. */
+ * Each is read by the reader of its format. What contradicts is refused here, so that no section needs to ask
+ * again: same layers, ids in range, one model. */
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/limits.h"
@@ -57,22 +56,6 @@ static bool add_source(struct page *p, const char *what, const char *path, struc
     return sha256_file(path, s->sha256, e);
 }
 
-/* A file of ours. what: how the page names it; NULL: it is not named. */
-static bool read_doc(struct page *p, const char *what, const char *path, const char *schema, json_t **doc,
-                     struct err *e)
-{
-    if (!path)
-        return true;
-    if (!(*doc = json_read(path, e)))
-        return false;
-    const char *is = report_text(*doc, "schema");
-    if (!is)
-        return err_set(e, ERR_INPUT, "%s: schema is missing, expected '%s'", path, schema);
-    if (strcmp(is, schema) != 0)
-        return err_set(e, ERR_INPUT, "%s: schema is '%.60s', expected '%s'", path, is, schema);
-    return !what || add_source(p, what, path, e);
-}
-
 static bool read_stats_plan(struct page *p, struct err *e)
 {
     const struct report_opts *o = p->o;
@@ -86,17 +69,36 @@ static bool read_stats_plan(struct page *p, struct err *e)
     return true;
 }
 
+static bool read_eval(struct page *p, const char *what, const char *path, struct eval_file *f, struct err *e)
+{
+    return !path || (eval_read(path, f, e) && add_source(p, what, path, e));
+}
+
+static bool read_answers(struct page *p, const char *what, const char *path, struct batch_file *f,
+                         struct err *e)
+{
+    return batch_read(path, f, e) && add_source(p, what, path, e);
+}
+
+static bool read_compare(struct page *p, struct err *e)
+{
+    const char *const *path = p->o->compare;
+    if (path[1])
+        return read_answers(p, "answers of the parent", path[0], &p->answers[0], e) &&
+               read_answers(p, "answers of the result", path[1], &p->answers[1], e);
+    return !path[0] ||
+           (compare_read(path[0], &p->compare, e) && add_source(p, "comparison of answers", path[0], e));
+}
+
 static bool read_others(struct page *p, struct err *e)
 {
     const struct report_opts *o = p->o;
-    return read_doc(p, "evaluation of the parent", o->eval_base, "reap.eval/1", &p->before, e) &&
-           read_doc(p, "evaluation of the result", o->eval_after, "reap.eval/1", &p->after, e) &&
-           read_doc(p, "evaluation against the parent", o->against, "reap.eval/1", &p->against, e) &&
-           read_doc(p, "sweep", o->sweep, "reap.sweep/1", &p->sweep, e) &&
-           read_doc(p, o->compare[1] ? "answers of the parent" : "comparison of answers", o->compare[0],
-                    o->compare[1] ? "reap.batch/1" : "reap.compare/1", &p->compare[0], e) &&
-           read_doc(p, "answers of the result", o->compare[1], "reap.batch/1", &p->compare[1], e) &&
-           read_doc(p, NULL, o->run, "reap.run/1", &p->run, e); /* changes with times */
+    return read_eval(p, "evaluation of the parent", o->eval_base, &p->before, e) &&
+           read_eval(p, "evaluation of the result", o->eval_after, &p->after, e) &&
+           read_eval(p, "evaluation against the parent", o->against, &p->against, e) &&
+           (!o->sweep || (sweep_read(o->sweep, &p->sweep, e) && add_source(p, "sweep", o->sweep, e))) &&
+           read_compare(p, e) &&
+           (!o->run || run_record_read(o->run, &p->run, e)); /* not named: it changes with times */
 }
 
 /* ---- do they belong together? ---- */
@@ -151,16 +153,15 @@ static bool check_plan(struct page *p, struct err *e)
 
 /* Evaluations name their model; the parent's must be this one. The result's router is another one by
  * nature. */
-static void check_eval(struct page *p, const json_t *doc, const char *path, bool result)
+static void check_eval(struct page *p, const struct eval_file *f, const char *path, bool result)
 {
-    const json_t *m = json_object_get(doc, "model");
+    const json_t *m = f->model;
     const char *arch = report_text(m, "architecture"), *ours = report_text(p->model, "architecture");
     uint64_t n = report_count(m, "n_experts"), want = p->n_experts;
-    if (result && p->plan &&
-        !json_is_object(json_object_get(doc, "plan"))) /* else: the parent under a plan */
-        want = p->plan->n_keep;
-    if (!doc)
+    if (!f->doc)
         return;
+    if (result && p->plan && !f->plan.file) /* else: the parent under a plan */
+        want = p->plan->n_keep;
     if (arch && ours && strcmp(arch, ours) != 0)
         page_remark(p, "%s evaluates a model of the architecture %s, the statistics are of %s.",
                     path_base(path), arch, ours);
@@ -292,6 +293,13 @@ static bool join(struct page *p, struct err *e)
     return true;
 }
 
+/* Of a plan alone as its identity says it, if that can be. */
+static uint32_t groups_of(const struct page *p)
+{
+    uint64_t n = p->stats ? p->stats->n_groups : report_count(p->model, "n_expert_groups");
+    return n > 1 && n < p->n_experts && p->n_experts % n == 0 ? (uint32_t)n : 1;
+}
+
 bool page_load(struct page *p, const struct report_opts *o, struct err *e)
 {
     p->o = o;
@@ -301,14 +309,13 @@ bool page_load(struct page *p, const struct report_opts *o, struct err *e)
         return false;
     choose_criterion(p);
     p->n_experts = p->stats ? p->stats->n_experts : 0;
-    uint64_t groups = report_count(p->model, "n_expert_groups");
-    p->n_groups = groups > 1 && groups < p->n_experts && p->n_experts % groups == 0 ? (uint32_t)groups : 1;
+    p->n_groups = groups_of(p);
     if ((p->plan && !check_plan(p, e)) || !check_model(p, e) || !join(p, e))
         return false;
     check_sources(p);
-    check_eval(p, p->before, o->eval_base, false);
-    check_eval(p, p->after, o->eval_after, true);
-    check_eval(p, p->against, o->against, true);
+    check_eval(p, &p->before, o->eval_base, false);
+    check_eval(p, &p->after, o->eval_after, true);
+    check_eval(p, &p->against, o->against, true);
     if (p->stats && stats_unfinished(p->stats))
         page_remark(p, "The statistics are of a run that has not ended.");
     if (p->guessed)
@@ -329,13 +336,14 @@ void page_clear(struct page *p)
         free(p->remarks[i]);
     free(p->remarks);
     free(p->rows);
-    json_decref(p->before);
-    json_decref(p->after);
-    json_decref(p->against);
-    json_decref(p->sweep);
-    json_decref(p->run);
-    json_decref(p->compare[0]);
-    json_decref(p->compare[1]);
+    eval_file_clear(&p->before);
+    eval_file_clear(&p->after);
+    eval_file_clear(&p->against);
+    sweep_file_clear(&p->sweep);
+    compare_file_clear(&p->compare);
+    batch_file_clear(&p->answers[0]);
+    batch_file_clear(&p->answers[1]);
+    run_record_clear(&p->run);
     view_free(p->view);
     plan_free(p->plan);
     stats_free(p->stats);

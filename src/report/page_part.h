@@ -5,6 +5,10 @@
 #include "model/plan.h"
 #include "report/html.h"
 #include "report/report.h"
+#include "results/batch.h"
+#include "results/compare.h"
+#include "results/run.h"
+#include "results/sweep.h"
 #include "stats/criteria.h"
 
 struct row { /* a layer with experts */
@@ -30,8 +34,13 @@ struct page {
     struct stats *stats;
     struct plan *plan;
     struct view *view;
-    json_t *before, *after, *against, *sweep, *run, *compare[2]; /* owned */
-    const json_t *model, *calibration;                           /* borrowed; NULL: not known */
+    /* What was given; all that was not is zeroed. */
+    struct eval_file before, after, against;
+    struct sweep_file sweep;
+    struct compare_file compare;
+    struct batch_file answers[2]; /* of the parent, of the result */
+    struct run_record run;
+    const json_t *model, *calibration; /* borrowed; NULL: not known */
     struct row *rows;
     uint32_t n_rows, n_experts, n_groups; /* n_groups: of the router, 1: none */
     bool guessed;                         /* n_experts is the highest id of the plan, plus one */

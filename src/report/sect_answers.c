@@ -6,186 +6,189 @@
 #include <math.h>
 #include <string.h>
 
-#define MAX_PAIRS 200
-#define MAX_TEXT  20000 /* bytes of a text */
-
-static const json_t *first_list(const json_t *o)
-{
-    static const char *const names[] = {"rows", "results"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (json_array_size(json_object_get(o, names[i])))
-            return json_object_get(o, names[i]);
-    return NULL;
-}
+#define MAX_PAIRS    200
+#define MAX_MESSAGES 50
+#define MAX_TEXT     20000 /* bytes of a text */
 
 static bool has_answers(const struct page *p)
 {
-    return first_list(p->compare[0]) != NULL;
+    return p->compare.n_rows || p->answers[0].n;
 }
+
+/* ---- pieces ---- */
 
 /* The text of a message: a string, or parts of which some are text. */
 static void put_content(struct buf *b, const json_t *v)
 {
-    size_t i;
-    json_t *x;
     if (json_is_string(v))
         html_clip(b, json_string_value(v), MAX_TEXT);
-    json_array_foreach ((json_t *)(uintptr_t)v, i, x) {
-        if (i < 50)
-            html_clip(b, report_text(x, "text"), MAX_TEXT);
-    }
+    for (size_t i = 0; i < json_array_size(v) && i < MAX_MESSAGES; i++)
+        html_clip(b, report_text(json_array_get(v, i), "text"), MAX_TEXT);
 }
 
-static void put_prompt(struct buf *b, const json_t *x)
+static void put_messages(struct buf *b, const json_t *list)
 {
-    const json_t *list = json_object_get(x, "messages"), *prompt = json_object_get(x, "prompt");
-    size_t i;
-    json_t *m;
-    buf_str(b, "<div class=\"prompt\">");
-    if (json_is_string(prompt)) {
-        buf_str(b, "<pre><bdi>");
-        put_content(b, prompt);
-        buf_str(b, "</bdi></pre>");
-    }
-    if (json_is_array(prompt))
-        list = prompt;
-    json_array_foreach ((json_t *)(uintptr_t)list, i, m) {
-        if (i == 50)
-            break;
+    for (size_t i = 0; i < json_array_size(list) && i < MAX_MESSAGES; i++) {
+        const json_t *m = json_array_get(list, i);
         buf_str(b, "<pre><b>");
         html_clip(b, report_text(m, "role"), 40);
         buf_str(b, "</b> <bdi>");
         put_content(b, json_object_get(m, "content"));
         buf_str(b, "</bdi></pre>");
     }
-    buf_str(b, "</div>\n");
 }
 
-/* An answer: a string, or an object with the text in one of these. */
-static void put_answer(struct buf *b, const char *who, const json_t *v)
+static void put_text(struct buf *b, const char *s)
 {
-    static const char *const keys[] = {"response", "text", "answer", "content"};
-    const json_t *text = json_is_string(v) ? v : NULL;
-    for (size_t i = 0; !text && i < sizeof keys / sizeof *keys; i++)
-        if (json_is_string(json_object_get(v, keys[i])))
-            text = json_object_get(v, keys[i]);
+    buf_str(b, "<pre><bdi>");
+    html_clip(b, s, MAX_TEXT);
+    buf_str(b, "</bdi></pre>");
+}
+
+struct shown {
+    const char *text, *reasoning, *end; /* NULL: none */
+    bool circles;
+};
+
+static struct shown of_side(const struct compare_side *s)
+{
+    return (struct shown){s->response, s->reasoning, s->finish, s->endless || s->loop_period};
+}
+
+static struct shown of_answer(const struct batch_answer *a)
+{
+    if (!a)
+        return (struct shown){0};
+    return a->ok ? (struct shown){a->response, a->reasoning, a->finish, false}
+                 : (struct shown){.end = "failed"};
+}
+
+static void put_answer(struct buf *b, const char *who, const struct shown *a)
+{
     buf_fmt(b, "<div class=\"answer\"><h4>%s</h4>", who);
-    if (text) {
-        buf_str(b, "<pre><bdi>");
-        put_content(b, text);
-        buf_str(b, "</bdi></pre>");
-    } else {
+    if (a->text)
+        put_text(b, a->text);
+    else
         buf_str(b, "<p class=\"none\">no answer</p>");
+    if (a->reasoning) {
+        buf_str(b, "<details class=\"long\"><summary>reasoning</summary>");
+        put_text(b, a->reasoning);
+        buf_str(b, "</details>");
     }
-    const char *finish = report_text(v, "finish_reason"), *status = report_text(v, "status"),
-               *thought = report_text(v, "reasoning");
-    if (thought) {
-        buf_str(b, "<details class=\"long\"><summary>reasoning</summary><pre><bdi>");
-        html_clip(b, thought, MAX_TEXT);
-        buf_str(b, "</bdi></pre></details>");
-    }
-    if (json_is_true(json_object_get(v, "endless")) || report_count(v, "loop_period"))
+    if (a->circles)
         buf_str(b, "<p class=\"fine\"><b>runs in circles</b></p>");
-    if (finish || (status && strcmp(status, "ok") != 0)) {
+    if (a->end) {
         buf_str(b, "<p class=\"fine\">ended: ");
-        html_clip(b, finish ? finish : status, 60);
+        html_clip(b, a->end, 60);
         buf_str(b, "</p>");
     }
     buf_str(b, "</div>\n");
 }
 
-/* The other file's answer to the same prompt: usually at the same place. */
-static bool same_prompt(const json_t *a, const json_t *b)
-{
-    static const char *const keys[] = {"prompt_sha256", "id"};
-    for (size_t i = 0; i < 2; i++) {
-        const char *x = report_text(a, keys[i]), *y = report_text(b, keys[i]);
-        if (x && y)
-            return !strcmp(x, y) && report_count(a, "repeat") == report_count(b, "repeat");
-    }
-    return false;
-}
-
-static const json_t *partner(const json_t *list, size_t i, const json_t *x)
-{
-    const json_t *y = json_array_get(list, i);
-    for (size_t k = 0; !same_prompt(x, y) && k < json_array_size(list); k++)
-        y = json_array_get(list, k);
-    return same_prompt(x, y) ? y : NULL;
-}
-
-static void put_pair(struct buf *b, size_t i, const json_t *x, const json_t *before, const json_t *after)
+static void put_pair_open(struct buf *b, const char *id, double alike)
 {
     char s[32];
-    double alike = report_number(x, "similarity");
-    const char *id = report_text(x, "id");
     buf_str(b, "<article class=\"pair\">\n<h3>");
-    if (id)
-        html_clip(b, id, 120);
-    else
-        buf_fmt(b, "Prompt %zu", i + 1);
+    html_clip(b, id, 120);
     if (isfinite(alike))
         buf_fmt(b, " <small>similarity %s</small>", html_number(alike, s));
-    buf_str(b, "</h3>\n");
-    put_prompt(b, x);
-    buf_str(b, "<div class=\"answers\">\n");
-    put_answer(b, "Parent", before);
-    put_answer(b, "Result", after);
+    buf_str(b, "</h3>\n<div class=\"prompt\">");
+}
+
+static void put_pair_close(struct buf *b, struct shown before, struct shown after)
+{
+    buf_str(b, "</div>\n<div class=\"answers\">\n");
+    put_answer(b, "Parent", &before);
+    put_answer(b, "Result", &after);
     buf_str(b, "</div>\n</article>\n");
 }
 
-/* A rate as {"count", "rate", "low", "high"}. */
-static void put_rate(struct buf *b, const json_t *v)
+/* ---- one file that compares ---- */
+
+static void put_rate(struct buf *b, const struct compare_rate *r)
 {
     char s[3][32];
-    double rate = report_number(v, "rate");
-    if (!isfinite(rate)) {
+    if (!isfinite(r->rate)) {
         buf_str(b, "<td></td>");
         return;
     }
-    buf_fmt(b, "<td>%s <small>(%s to %s)</small></td>", percent_text(rate, s[0]),
-            percent_text(report_number(v, "low"), s[1]), percent_text(report_number(v, "high"), s[2]));
+    buf_fmt(b, "<td>%s <small>(%s to %s)</small></td>", percent_text(r->rate, s[0]),
+            percent_text(r->low, s[1]), percent_text(r->high, s[2]));
 }
 
 /* What the comparison found over all pairs. */
 static void put_total(struct page *p)
 {
     struct buf *b = &p->b;
-    const json_t *t = json_object_get(p->compare[0], "total");
+    const struct compare_total *t = &p->compare.total;
     char s[32], m[32];
-    if (!json_is_object(t))
-        return;
     buf_fmt(b, "<p>%s pairs of answers; mean similarity %s (1: the same words in the same order).</p>\n",
-            human_count(report_count(t, "n"), s), html_number(report_number(t, "similarity_mean"), m));
+            human_count(t->n, s), html_number(t->similarity_mean, m));
     put_table_open(b, "All answers", "<model|never ends|runs in circles|words|tokens|tokens per second");
     for (int i = 0; i < 2; i++) {
-        const json_t *x = json_object_get(t, i ? "pruned" : "base");
+        const struct compare_sums *x = i ? &t->pruned : &t->base;
         buf_fmt(b, "<tr><th scope=\"row\" class=\"left\">%s</th>", i ? "Result" : "Parent");
-        put_rate(b, json_object_get(x, "endless"));
-        put_rate(b, json_object_get(x, "loops"));
-        put_td(b, report_number(x, "words"));
-        put_td(b, report_number(x, "tokens"));
-        put_td(b, report_number(x, "tokens_per_second"));
+        put_rate(b, &x->endless);
+        put_rate(b, &x->loops);
+        put_td(b, x->words);
+        put_td(b, x->tokens);
+        put_td(b, x->tokens_per_second);
         buf_str(b, "</tr>\n");
     }
     put_table_close(b);
 }
 
+static void put_rows(struct page *p)
+{
+    for (uint64_t i = 0; i < p->compare.n_rows && i < MAX_PAIRS; i++) {
+        const struct compare_row *r = &p->compare.rows[i];
+        put_pair_open(&p->b, r->id, r->similarity);
+        if (r->prompt)
+            put_text(&p->b, r->prompt);
+        put_pair_close(&p->b, of_side(&r->base), of_side(&r->pruned));
+    }
+}
+
+/* ---- two files of answers ---- */
+
+static bool same_prompt(const struct batch_answer *a, const struct batch_answer *b)
+{
+    return !strcmp(a->prompt_sha256, b->prompt_sha256) && a->repeat == b->repeat;
+}
+
+/* The other file's answer to the same prompt: usually at the same place. NULL: there is none. */
+static const struct batch_answer *partner(const struct batch_file *f, uint64_t i,
+                                          const struct batch_answer *x)
+{
+    if (i < f->n && same_prompt(&f->v[i], x))
+        return &f->v[i];
+    for (uint64_t k = 0; k < f->n; k++)
+        if (same_prompt(&f->v[k], x))
+            return &f->v[k];
+    return NULL;
+}
+
+static void put_both(struct page *p)
+{
+    for (uint64_t i = 0; i < p->answers[0].n && i < MAX_PAIRS; i++) {
+        const struct batch_answer *x = &p->answers[0].v[i];
+        put_pair_open(&p->b, x->id, NAN);
+        put_messages(&p->b, x->messages);
+        put_pair_close(&p->b, of_answer(x), of_answer(partner(&p->answers[1], i, x)));
+    }
+}
+
 static void put_answers(struct page *p)
 {
-    const json_t *list = first_list(p->compare[0]), *others = first_list(p->compare[1]);
-    size_t n = json_array_size(list);
-    put_total(p);
-    for (size_t i = 0; i < n && i < MAX_PAIRS; i++) {
-        const json_t *x = json_array_get(list, i);
-        if (p->compare[1]) {
-            put_pair(&p->b, i, x, x, partner(others, i, x));
-            continue;
-        }
-        put_pair(&p->b, i, x, json_object_get(x, "base"), json_object_get(x, "pruned"));
+    uint64_t n = p->compare.doc ? p->compare.n_rows : p->answers[0].n;
+    if (p->compare.doc) {
+        put_total(p);
+        put_rows(p);
+    } else {
+        put_both(p);
     }
     if (n > MAX_PAIRS)
-        buf_fmt(&p->b, "<p>%zu more answers are not shown.</p>\n", n - MAX_PAIRS);
+        buf_fmt(&p->b, "<p>%llu more answers are not shown.</p>\n", (unsigned long long)(n - MAX_PAIRS));
 }
 
 const struct section section_answers = {"answers", "Answers side by side", has_answers, put_answers};

@@ -12,7 +12,7 @@
 
 static bool has_quality(const struct page *p)
 {
-    return p->before || p->after || p->against;
+    return p->before.doc || p->after.doc || p->against.doc;
 }
 
 /* One text as the evaluations say it; what they do not say is not a number. */
@@ -20,28 +20,29 @@ struct quality {
     double scored, before, before_err, after, after_err, ratio_err, kl, kl_err, p90, p99, top1, dp;
 };
 
-static struct quality quality_of(const json_t *before, const json_t *after, bool against)
+/* before, after: NULL where there is none. */
+static struct quality quality_of(const struct eval_text *before, const struct eval_text *after, bool against)
 {
-    const json_t *kl = json_object_get(after, "kl");
-    struct quality q = {
-        .scored = report_number(after ? after : before, "n_scored"),
-        .before = against ? report_number(after, "base_ppl") : report_number(before, "ppl"),
-        .before_err = against ? report_number(after, "base_ppl_stderr") : report_number(before, "ppl_stderr"),
-        .after = report_number(after, "ppl"),
-        .after_err = report_number(after, "ppl_stderr"),
-        .ratio_err = report_number(after, "ln_ppl_ratio_stderr"),
-        .kl = report_number(kl, "mean"),
-        .kl_err = report_number(kl, "stderr"),
-        .p90 = report_number(kl, "p90"),
-        .p99 = report_number(kl, "p99"),
-        .top1 = report_number(after, "top1_agreement"),
-        .dp = report_number(after, "dp_rms"),
+    const struct eval_text none = {.score = {.ppl = NAN, .ppl_stderr = NAN}};
+    const struct eval_against *a = after ? &after->against : NULL;
+    const struct eval_score *x = before ? &before->score : &none.score,
+                            *y = after ? &after->score : &none.score;
+    uint64_t scored = after ? y->n_scored : x->n_scored;
+    bool from_base = against && a && !isnan(a->base.ppl);
+    return (struct quality){
+        .scored = scored ? (double)scored : (double)NAN,
+        .before = from_base ? a->base.ppl : x->ppl,
+        .before_err = from_base ? a->base.ppl_stderr : x->ppl_stderr,
+        .after = y->ppl,
+        .after_err = y->ppl_stderr,
+        .ratio_err = a ? a->ln_ratio_stderr : (double)NAN,
+        .kl = a ? a->kl_mean : (double)NAN,
+        .kl_err = a ? a->kl_stderr : (double)NAN,
+        .p90 = a ? a->kl_p90 : (double)NAN,
+        .p99 = a ? a->kl_p99 : (double)NAN,
+        .top1 = a ? a->top1 : (double)NAN,
+        .dp = a ? a->dp_rms : (double)NAN,
     };
-    if (against && isnan(q.before)) {
-        q.before = report_number(before, "ppl");
-        q.before_err = report_number(before, "ppl_stderr");
-    }
-    return q;
 }
 
 /* Two digits say all that a standard error knows. */
@@ -101,29 +102,24 @@ static void put_quality_row(struct buf *b, const char *name, const struct qualit
     buf_str(b, "</tr>\n");
 }
 
-static bool same_name(const json_t *a, const json_t *b)
+/* The text of that name in another file: usually at the same place. NULL: there is none. */
+static const struct eval_text *partner(const struct eval_file *f, uint32_t i, const struct eval_text *x)
 {
-    const char *x = report_text(a, "name"), *y = report_text(b, "name");
-    return x && y && !strcmp(x, y);
-}
-
-/* The text of that name: usually at the same place. */
-static const json_t *partner(const json_t *list, size_t i, const json_t *x)
-{
-    const json_t *y = json_array_get(list, i);
-    for (size_t k = 0; !same_name(x, y) && k < json_array_size(list) && k < MAX_TEXTS; k++)
-        y = json_array_get(list, k);
-    return same_name(x, y) ? y : NULL;
+    if (i < f->n_texts && !strcmp(f->texts[i].name, x->name))
+        return &f->texts[i];
+    for (uint32_t k = 0; k < f->n_texts && k < MAX_TEXTS; k++)
+        if (!strcmp(f->texts[k].name, x->name))
+            return &f->texts[k];
+    return NULL;
 }
 
 static void put_quality(struct page *p)
 {
     struct buf *b = &p->b;
-    bool against = p->against != NULL;
-    const json_t *after = against ? p->against : p->after, *before = p->before;
-    const json_t *texts = json_object_get(after ? after : before, "texts"),
-                 *others = json_object_get(before, "texts");
-    size_t n = json_array_size(texts);
+    const struct eval_file *before = &p->before, *after = p->against.doc ? &p->against : &p->after;
+    const bool against = p->against.doc != NULL, has_after = after->doc != NULL;
+    const struct eval_file *shown = has_after ? after : before;
+    uint32_t n = shown->n_texts;
     buf_str(
         b,
         "<p>Perplexity of the parent and of the result; lower is better. \xc2\xb1 is the standard error of a number by "
@@ -140,19 +136,19 @@ static void put_quality(struct page *p)
         against
             ? "<text|tokens scored|parent|result|ratio|KL mean|KL 90 %|KL 99 %|same first token|change of probability"
             : "<text|tokens scored|parent|result|ratio");
-    for (size_t i = 0; i < n && i < MAX_TEXTS; i++) {
-        const json_t *x = json_array_get(texts, i);
-        struct quality q = quality_of(after ? partner(others, i, x) : x, after ? x : NULL, against);
-        put_quality_row(b, report_text(x, "name"), &q, against);
+    for (uint32_t i = 0; i < n && i < MAX_TEXTS; i++) {
+        const struct eval_text *x = &shown->texts[i];
+        struct quality q = quality_of(has_after ? partner(before, i, x) : x, has_after ? x : NULL, against);
+        put_quality_row(b, x->name, &q, against);
     }
-    const json_t *t = json_object_get(after, "total"), *u = json_object_get(before, "total");
-    if (n > 1 && (t || u)) {
-        struct quality q = quality_of(u, t, against);
+    if (n > 1) {
+        struct quality q =
+            quality_of(before->doc ? &before->total : NULL, has_after ? &after->total : NULL, against);
         put_quality_row(b, "all texts", &q, against);
     }
     put_table_close(b);
     if (n > MAX_TEXTS)
-        buf_fmt(b, "<p>%zu more texts are not shown; the total is over all of them.</p>\n", n - MAX_TEXTS);
+        buf_fmt(b, "<p>%u more texts are not shown; the total is over all of them.</p>\n", n - MAX_TEXTS);
 }
 
 const struct section section_quality = {"quality", "Quality before and after", has_quality, put_quality};
@@ -193,54 +189,56 @@ static uint32_t series_of(struct sweep *s, const char *name)
     return s->n_series++;
 }
 
+static double known(uint64_t v)
+{
+    return v ? (double)v : (double)NAN;
+}
+
 static void read_sweep(const struct page *p, struct sweep *s)
 {
-    const json_t *list = json_object_get(p->sweep, "points"), *base = json_object_get(p->sweep, "base");
-    const json_t *chosen = json_object_get(p->sweep, "chosen");
-    uint64_t n_experts = report_count(base, "n_experts");
-    n_experts = n_experts ? n_experts : p->n_experts;
-    s->base = report_number(base, "ppl");
+    const struct sweep_file *f = &p->sweep;
+    uint64_t n_experts = f->n_experts ? f->n_experts : p->n_experts;
+    s->base = f->ppl;
     s->has_bytes = true;
-    for (size_t i = 0; i < json_array_size(list) && s->n < MAX_POINTS; i++) {
-        const json_t *x = json_array_get(list, i), *t = json_object_get(x, "total");
-        const char *name = report_text(x, "criterion");
-        double n_keep = report_number(x, "n_keep");
-        if (!json_is_object(x))
-            continue;
-        t = json_is_object(t) ? t : x; /* the figures may stand in the point itself */
-        if (isnan(s->base))
-            s->base = report_number(t, "base_ppl");
-        if (json_is_integer(chosen) && json_integer_value(chosen) == (json_int_t)i)
+    for (; s->n < f->n_points && s->n < MAX_POINTS; s->n++) {
+        const struct sweep_file_point *x = &f->points[s->n];
+        if (f->chosen == s->n)
             s->chosen = s->n;
-        s->at[s->n].criterion = name ? name : "?";
-        s->at[s->n].series = series_of(s, s->at[s->n].criterion);
-        s->at[s->n].ratio = isnan(n_keep) ? report_number(x, "ratio") : 1 - n_keep / (double)n_experts;
-        s->at[s->n].n_keep = n_keep;
-        s->at[s->n].bytes = report_number(x, "bytes");
-        s->at[s->n].ppl = report_number(t, "ppl");
-        s->at[s->n].kl = report_number(json_object_get(t, "kl"), "mean");
-        s->at[s->n].top1 = report_number(t, "top1_agreement");
-        s->has_bytes &= drawable(s->at[s->n].bytes) && s->at[s->n].bytes > 0;
+        s->at[s->n].criterion = x->criterion;
+        s->at[s->n].series = series_of(s, x->criterion);
+        s->at[s->n].ratio = 1 - (double)x->n_keep / (double)n_experts;
+        s->at[s->n].n_keep = (double)x->n_keep;
+        s->at[s->n].bytes = known(x->bytes);
+        s->at[s->n].ppl = x->r.score.ppl;
+        s->at[s->n].kl = x->r.kl_mean;
+        s->at[s->n].top1 = x->r.top1;
+        s->has_bytes &= drawable(s->at[s->n].bytes);
         s->has_ppl |= drawable(s->at[s->n].ppl);
         s->has_kl |= drawable(s->at[s->n].kl);
-        s->n++;
     }
+}
+
+/* The result as it was evaluated, and the perplexity of its parent. */
+static const struct eval_text *result_of(const struct page *p, double *before)
+{
+    const struct eval_file *f = p->against.doc ? &p->against : p->after.doc ? &p->after : NULL;
+    *before = p->before.doc ? p->before.total.score.ppl : (double)NAN;
+    if (isnan(*before) && f)
+        *before = f->total.against.base.ppl;
+    return f ? &f->total : NULL;
 }
 
 /* Parent and result alone are two points, when their sizes are known. */
 static bool two_points(const struct page *p)
 {
-    const json_t *t = json_object_get(p->against ? p->against : p->after, "total");
-    double after = report_number(t, "ppl");
-    double before = report_number(json_object_get(p->before, "total"), "ppl");
-    if (isnan(before))
-        before = report_number(t, "base_ppl");
-    return p->bytes_before && p->bytes_after && drawable(before) && drawable(after);
+    double before;
+    const struct eval_text *t = result_of(p, &before);
+    return t && p->bytes_before && p->bytes_after && drawable(before) && drawable(t->score.ppl);
 }
 
 static bool has_sweep(const struct page *p)
 {
-    return json_array_size(json_object_get(p->sweep, "points")) > 0 || two_points(p);
+    return p->sweep.n_points > 0 || two_points(p);
 }
 
 static int by_x(const void *a, const void *b)
@@ -316,18 +314,15 @@ static void put_sweep_table(struct buf *b, const struct sweep *s)
 
 static void use_two_points(const struct page *p, struct sweep *s)
 {
-    const json_t *t = json_object_get(p->against ? p->against : p->after, "total");
-    s->base = report_number(json_object_get(p->before, "total"), "ppl");
-    if (isnan(s->base))
-        s->base = report_number(t, "base_ppl");
+    const struct eval_text *t = result_of(p, &s->base);
     for (int i = 0; i < 2; i++) {
         s->at[i].criterion = i ? "result" : "parent";
         s->at[i].n_keep = i ? p->n_keep : p->n_experts;
         s->at[i].ratio = 1 - s->at[i].n_keep / p->n_experts;
         s->at[i].bytes = (double)(i ? p->bytes_after : p->bytes_before);
-        s->at[i].ppl = i ? report_number(t, "ppl") : s->base;
-        s->at[i].kl = i ? report_number(json_object_get(t, "kl"), "mean") : (double)NAN;
-        s->at[i].top1 = i ? report_number(t, "top1_agreement") : (double)NAN;
+        s->at[i].ppl = i ? t->score.ppl : s->base;
+        s->at[i].kl = i ? t->against.kl_mean : (double)NAN;
+        s->at[i].top1 = i ? t->against.top1 : (double)NAN;
     }
     s->n = 2;
     s->n_series = 1;
@@ -338,7 +333,7 @@ static void use_two_points(const struct page *p, struct sweep *s)
 static void put_sweep(struct page *p)
 {
     struct sweep *s = xcalloc(1, sizeof *s);
-    size_t n = json_array_size(json_object_get(p->sweep, "points"));
+    uint32_t n = p->sweep.n_points;
     s->chosen = UINT32_MAX;
     if (n)
         read_sweep(p, s);
@@ -358,7 +353,7 @@ static void put_sweep(struct page *p)
     buf_str(&p->b, "</div>\n");
     put_sweep_table(&p->b, s);
     if (n > MAX_POINTS)
-        buf_fmt(&p->b, "<p>%zu more points are not shown.</p>\n", n - MAX_POINTS);
+        buf_fmt(&p->b, "<p>%u more points are not shown.</p>\n", n - MAX_POINTS);
     free(s);
 }
 

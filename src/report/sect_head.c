@@ -66,10 +66,10 @@ static void card_size(struct page *p)
 
 static void card_quality(struct page *p)
 {
-    const json_t *a = json_object_get(p->against, "total"), *t = a ? a : json_object_get(p->after, "total");
-    double after = report_number(t, "ppl");
-    double before =
-        a ? report_number(a, "base_ppl") : report_number(json_object_get(p->before, "total"), "ppl");
+    const bool against = p->against.doc != NULL;
+    const struct eval_text *t = against ? &p->against.total : &p->after.total;
+    double after = against || p->after.doc ? t->score.ppl : (double)NAN;
+    double before = against ? t->against.base.ppl : p->before.doc ? p->before.total.score.ppl : (double)NAN;
     char s[32], x[32], below[80] = "";
     if (isfinite(after)) {
         if (isfinite(before) && before > 0)
@@ -78,7 +78,7 @@ static void card_quality(struct page *p)
     } else if (isfinite(before)) {
         card(&p->b, "Perplexity of the parent", html_number(before, s), "");
     }
-    double kl = report_number(json_object_get(a, "kl"), "mean"), top = report_number(a, "top1_agreement");
+    double kl = against ? t->against.kl_mean : (double)NAN, top = against ? t->against.top1 : (double)NAN;
     if (isfinite(kl))
         card(&p->b, "KL divergence", html_number(kl, s), "mean over tokens, nats");
     if (isfinite(top))
@@ -197,18 +197,15 @@ static void put_model(struct page *p)
 /* Of a run, those that were completed. */
 static void put_steps(struct page *p)
 {
-    const json_t *steps = json_object_get(p->run, "steps");
-    const char *key;
-    json_t *x;
     int n = 0;
-    json_object_foreach ((json_t *)(uintptr_t)steps, key, x) {
-        if (!report_text(x, "key") || n == 20)
+    for (uint32_t i = 0; i < p->run.n && n < 20; i++) {
+        if (!p->run.steps[i].key)
             continue;
         if (n++)
             buf_str(&p->b, ", ");
         else
             line(&p->b, "steps done");
-        html_clip(&p->b, key, 60);
+        html_clip(&p->b, p->run.steps[i].name, 60);
     }
     if (n)
         buf_str(&p->b, "</td></tr>\n");

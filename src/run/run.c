@@ -2,10 +2,10 @@
 #include "run/run.h"
 #include "base/dir.h"
 #include "base/file.h"
-#include "base/json.h"
 #include "base/mem.h"
 #include "prune/prune.h"
 #include "report/report.h"
+#include "results/eval.h"
 #include "run/run_part.h"
 #include "serve/runs.h"
 
@@ -77,21 +77,28 @@ static bool preflight(struct job *j, const struct steps *s, struct err *e)
 
 /* ---- behind the last step ---- */
 
+/* The evaluation of step `file`, of as many texts as were asked for. */
+static bool read_eval(const struct job *j, enum run_file file, struct eval_file *f, struct err *e)
+{
+    if (!eval_read(j->path[file], f, e))
+        return false;
+    return f->n_texts == j->o->n_texts ||
+           err_set(e, ERR_INPUT, "%s: has %u texts, expected %u", j->path[file], f->n_texts, j->o->n_texts);
+}
+
 static bool add_texts(const struct job *j, struct err *e)
 {
-    json_t *a = json_read(j->path[RUN_EVAL_BEFORE], e), *b = a ? json_read(j->path[RUN_EVAL_AFTER], e) : NULL;
+    struct eval_file a = {0}, b = {0};
     struct run_result *r = j->r;
-    r->texts = xcalloc(j->o->n_texts, sizeof *r->texts);
-    for (; b && r->n_texts < j->o->n_texts; r->n_texts++) {
-        json_t *x = json_array_get(json_object_get(a, "texts"), r->n_texts),
-               *y = json_array_get(json_object_get(b, "texts"), r->n_texts);
-        r->texts[r->n_texts] =
-            (struct run_text){path_base(j->o->texts[r->n_texts]), json_real_value(json_object_get(x, "ppl")),
-                              json_real_value(json_object_get(y, "ppl"))};
-    }
-    json_decref(a);
-    json_decref(b);
-    return b != NULL;
+    uint32_t n = j->o->n_texts;
+    bool ok = read_eval(j, RUN_EVAL_BEFORE, &a, e) && read_eval(j, RUN_EVAL_AFTER, &b, e);
+    r->texts = xcalloc(n, sizeof *r->texts);
+    for (; ok && r->n_texts < n; r->n_texts++)
+        r->texts[r->n_texts] = (struct run_text){
+            path_base(j->o->texts[r->n_texts]), a.texts[r->n_texts].score.ppl, b.texts[r->n_texts].score.ppl};
+    eval_file_clear(&a);
+    eval_file_clear(&b);
+    return ok;
 }
 
 static bool add_answers(const struct job *j, struct err *e)

@@ -231,13 +231,14 @@ static bool eval(void *ctx, uint32_t file, bool go_on, struct err *e)
     bool ok = g && eval_texts(g, j->o->texts, j->o->n_texts, j->o->eval_ctx, s, &total, e);
     engine_free(g);
     if (ok) {
-        json_t *list = json_array();
+        struct eval_text *list = xcalloc(j->o->n_texts, sizeof *list);
+        json_t *model = view_identity(v);
         for (uint32_t i = 0; i < j->o->n_texts; i++)
-            json_array_append_new(list, eval_score_json(path_base(j->o->texts[i]), &s[i]));
-        json_t *doc = eval_report(view_identity(v), list, &total);
-        ok = json_write(j->path[file], doc, true, e);
-        json_decref(doc);
-        json_decref(list);
+            list[i] = (struct eval_text){.name = path_base(j->o->texts[i]), .score = s[i]};
+        struct eval_file f = {.model = model, .texts = list, .n_texts = j->o->n_texts, .total.score = total};
+        ok = eval_write(j->path[file], &f, true, e);
+        json_decref(model);
+        free(list);
     }
     free(s);
     return ok;

@@ -236,11 +236,11 @@ static bool rounds(struct job *j, struct err *e)
 
 /* ---- the document ---- */
 
-static json_t *side_json(const struct against_result *r)
+static json_t *side_json(const struct eval_against *r)
 {
     json_t *o = json_object();
     json_object_set_new(o, "ppl", json_real(r->score.ppl));
-    against_json(o, r);
+    eval_put_against(o, r);
     return o;
 }
 

@@ -30,7 +30,7 @@ struct refine_result {
     struct plan *plan;         /* as it is now; says what was done ("refined") */
     struct refine_swap *swaps; /* that stayed, in their order */
     uint32_t n_swaps, n_trials;
-    struct against_result before, after, check_before, check_after; /* against the whole model */
+    struct eval_against before, after, check_before, check_after; /* against the whole model */
     bool interrupted; /* a signal came; the plan is the best so far, check_after is not measured */
     bool exhausted;   /* nothing near the cut is left to try */
 };

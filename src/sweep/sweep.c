@@ -9,6 +9,7 @@
 #include "convert/load.h"
 #include "model/cut.h"
 #include "plan/make.h"
+#include "results/sweep.h"
 
 #include <math.h>
 #include <string.h>
@@ -350,71 +351,61 @@ int sweep_choose(const struct sweep_result *r, double max_increase, double max_k
     return best;
 }
 
-static json_t *texts_json(const struct sweep_opts *o, const struct sweep_result *r)
+/* Caller frees the list. */
+static struct sweep_text *texts_of(const struct sweep_opts *o, const struct sweep_result *r)
 {
-    json_t *a = json_array();
-    for (uint32_t i = 0; i < o->n_texts; i++) {
-        json_t *x = json_object();
-        json_object_set_new(x, "name", json_text(path_base(o->texts[i])));
-        json_object_set_new(x, "sha256", json_string(r->text_hash[i]));
-        json_array_append_new(a, x);
-    }
-    return a;
-}
-
-static void measured(json_t *o, const struct sweep_point *p)
-{
-    json_object_set_new(o, "ppl", json_real(p->r.score.ppl));
-    json_object_set_new(o, "ppl_stderr", json_real(p->r.score.ppl_stderr));
-    against_json(o, &p->r);
+    struct sweep_text *t = xcalloc(o->n_texts, sizeof *t);
+    for (uint32_t i = 0; i < o->n_texts; i++)
+        t[i] = (struct sweep_text){path_base(o->texts[i]), r->text_hash[i]};
+    return t;
 }
 
 const struct plan *sweep_plan(const struct sweep_opts *o, struct sweep_result *r, uint32_t i)
 {
     const struct sweep_point *p = &r->points[i];
+    struct sweep_text *texts = texts_of(o, r);
     json_t *m = json_object();
-    json_object_set_new(m, "texts", texts_json(o, r));
+    json_object_set_new(m, "texts", sweep_texts_json(texts, o->n_texts));
     json_object_set_new(m, "ctx", json_integer(o->n_ctx));
     json_object_set_new(m, "n_scored", json_integer((json_int_t)p->sums.n));
-    measured(m, p);
+    json_object_set_new(m, "ppl", json_real(p->r.score.ppl));
+    json_object_set_new(m, "ppl_stderr", json_real(p->r.score.ppl_stderr));
+    eval_put_against(m, &p->r);
     json_decref(p->plan->measured);
     p->plan->measured = m;
+    free(texts);
     return p->plan;
 }
 
 json_t *sweep_report(const struct sweep_opts *o, const struct sweep_result *r, double max_increase,
                      double max_kl, int chosen)
 {
-    json_t *doc = json_object(), *base = json_object(), *points = json_array(), *limits = json_object();
-    const struct against_result *any = &r->points[0].r;
-    json_object_set_new(doc, "schema", json_string("reap.sweep/1"));
-    json_object_set_new(doc, "version", json_string(REAP_VERSION));
-    json_object_set_new(doc, "model", view_identity(r->view));
-    json_object_set_new(doc, "stats", json_text(path_base(o->stats)));
-    json_object_set_new(doc, "stats_sha256", json_string(r->stats_hash));
-    json_object_set_new(doc, "texts", texts_json(o, r));
-    json_object_set_new(doc, "ctx", json_integer(o->n_ctx));
-    json_object_set_new(doc, "n_scored", json_integer((json_int_t)r->points[0].sums.n));
-    json_object_set_new(base, "n_experts", json_integer(r->view->shape.n_experts));
-    json_object_set_new(base, "bytes", json_integer((json_int_t)r->view->bytes));
-    json_object_set_new(base, "ppl", json_real(any->base.ppl));
-    json_object_set_new(base, "ppl_stderr", json_real(any->base.ppl_stderr));
-    json_object_set_new(doc, "base", base);
+    const struct eval_score *base = &r->points[0].r.base;
+    struct sweep_text *texts = texts_of(o, r);
+    struct sweep_file_point *points = xcalloc(r->n_points, sizeof *points);
+    json_t *model = view_identity(r->view);
     for (uint32_t i = 0; i < r->n_points; i++) {
         const struct sweep_point *p = &r->points[i];
-        json_t *x = json_object();
-        json_object_set_new(x, "criterion", json_string(p->criterion->name));
-        json_object_set_new(x, "ratio", json_real(p->ratio));
-        json_object_set_new(x, "n_keep", json_integer(p->plan->n_keep));
-        json_object_set_new(x, "bytes", json_integer((json_int_t)p->bytes));
-        measured(x, p);
-        json_array_append_new(points, x);
+        points[i] = (struct sweep_file_point){p->criterion->name, p->ratio, p->plan->n_keep, p->bytes, p->r};
     }
-    json_object_set_new(doc, "points", points);
-    json_object_set_new(limits, "max_ppl_increase",
-                        isnan(max_increase) ? json_null() : json_real(max_increase));
-    json_object_set_new(limits, "max_kl", isnan(max_kl) ? json_null() : json_real(max_kl));
-    json_object_set_new(doc, "limits", limits);
-    json_object_set_new(doc, "chosen", chosen < 0 ? json_null() : json_integer(chosen));
+    json_t *doc = sweep_json(&(struct sweep_file){.model = model,
+                                                  .stats = path_base(o->stats),
+                                                  .stats_sha256 = r->stats_hash,
+                                                  .texts = texts,
+                                                  .n_texts = o->n_texts,
+                                                  .n_ctx = o->n_ctx,
+                                                  .n_scored = r->points[0].sums.n,
+                                                  .n_experts = r->view->shape.n_experts,
+                                                  .bytes = r->view->bytes,
+                                                  .ppl = base->ppl,
+                                                  .ppl_stderr = base->ppl_stderr,
+                                                  .points = points,
+                                                  .n_points = r->n_points,
+                                                  .max_increase = max_increase,
+                                                  .max_kl = max_kl,
+                                                  .chosen = chosen});
+    json_decref(model);
+    free(points);
+    free(texts);
     return doc;
 }

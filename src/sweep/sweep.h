@@ -28,7 +28,7 @@ struct sweep_point {
     uint64_t bytes; /* of tensor data */
     struct plan *plan;
     struct against_sums sums; /* over all texts */
-    struct against_result r;
+    struct eval_against r;
 };
 
 struct sweep_result {

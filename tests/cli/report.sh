@@ -23,7 +23,7 @@ rate='{"count":1,"rate":0.5,"low":0.25,"high":0.75}'
 total="{\"n\":2,\"exact\":$rate,\"similarity_mean\":0.625,\"base\":{\"endless\":$rate,\"loops\":$rate,\"words\":12},\"pruned\":{\"endless\":$rate,\"words\":13}}"
 printf '{"schema":"reap.compare/1","total":%s,"rows":[{"id":"one","prompt":"why?","similarity":0.5,"base":{"response":"because"},"pruned":{"response":"so it is","reasoning":"let me think","loop_period":3,"finish_reason":"length"}}]}\n' \
     "$total" >compare.json
-batch() { printf '{"schema":"reap.batch/1","results":[{"id":"x","repeat":0,"status":"ok","messages":[{"role":"user","content":"hello there"}],"response":"%s","finish_reason":"stop"}]}\n' "$1"; }
+batch() { printf '{"schema":"reap.batch/1","results":[{"id":"x","key":"k","prompt_sha256":"p","repeat":0,"status":"ok","messages":[{"role":"user","content":"hello there"}],"response":"%s","finish_reason":"stop"}]}\n' "$1"; }
 batch 'answer of the parent' >batch-a.json
 batch 'answer of the result' >batch-b.json
 
@@ -85,8 +85,8 @@ sed "s|\"tinymoe\"|\"$evil\"|; s|examples/calibration/plain.txt|$evil|; s|llama.
 sed "s|\"tinymoe\"|\"$evil\"|; s|\"stats.json\"|\"$evil\"|" "$PLAN" >evil-plan.json
 name='<img src=x onerror=alert(1)>&.json'
 eval_file "$name" '<script>alert(2)<\/script>' 99 40
-printf '{"schema":"reap.sweep/1","points":[{"criterion":"<svg onload=alert(3)>","total":{"ppl":3},"prune_ratio":0.5},{"criterion":5,"total":[]},7]}\n' >evil-sweep.json
-printf '{"schema":"reap.compare/1","rows":[{"id":"<i>","prompt":"</pre><script>alert(4)</script>","base":"<b>x</b>","pruned":{"response":"</script><script>","finish_reason":"<u>"}},9,{"messages":{"a":1}}],"total":{"base":[],"n":"<s>"}}\n' >evil-compare.json
+printf '{"schema":"reap.sweep/1","points":[{"criterion":"<svg onload=alert(3)>","n_keep":16,"ppl":3}]}\n' >evil-sweep.json
+printf '{"schema":"reap.compare/1","total":{"n":1},"rows":[{"id":"<i>","prompt":"</pre><script>alert(4)</script>","base":{"response":"<b>x</b>"},"pruned":{"response":"</script><script>","finish_reason":"<u>"}}]}\n' >evil-compare.json
 ok report --stats evil-stats.json --plan evil-plan.json --eval "$name" --eval "$name" --sweep evil-sweep.json --compare evil-compare.json -o evil.html --force
 has evil.html '&lt;script&gt;alert\(1\)' '&lt;script&gt;alert\(2\)' '&lt;svg onload' '&lt;/pre&gt;&lt;script&gt;alert\(4\)' '&lt;b&gt;x&lt;/b&gt;' 'id="remarks"' 'bdi'
 lacks evil.html '<script>alert' '<img src=x' '<svg onload' '<b>x' '<i>' '<u>' '<s>' $'\u2028' $'\u202e'
@@ -135,6 +135,26 @@ fails 2 "schema is 'reap.plan/1', expected 'reap.eval/1'" -- report --stats "$ST
 fails 2 "expected 'reap.sweep/1'" -- report --stats "$STATS" --sweep before.json -o x.html
 fails 2 "expected 'reap.compare/1'" -- report --stats "$STATS" --compare before.json -o x.html
 fails 2 "expected 'reap.batch/1'" -- report --stats "$STATS" --compare compare.json --compare compare.json -o x.html
+# a member of a wrong type, and what is needed and missing, is named with its place
+wrong() { # SCHEMA BODY PART...
+    local schema=$1 body=$2
+    shift 2
+    printf '{"schema":"reap.%s/1",%s}\n' "$schema" "$body" >wrong.json
+    case $schema in
+    eval) fails 2 wrong.json "$@" -- report --stats "$STATS" --eval wrong.json -o x.html ;;
+    *) fails 2 wrong.json "$@" -- report --stats "$STATS" "--$schema" wrong.json -o x.html ;;
+    esac
+}
+wrong sweep '"points":[{"criterion":5}]' "point 0: 'criterion' is an integer"
+wrong sweep '"points":[7]' 'point 0 is an integer, expected an object'
+wrong sweep '"points":[{"criterion":"reap","n_keep":1,"kl":{"mean":"x"}}]' "point 0.kl: 'mean' is a string"
+wrong sweep '"points":[],"chosen":0' "'chosen' is 0, there are 0 points"
+wrong sweep '"base":[]' "'base' is a list"
+wrong eval '"texts":[]' "'total' is missing"
+wrong eval '"total":{},"texts":[{"ppl":1}]' "text 0: 'name' is missing"
+wrong eval '"total":{"ppl":"1"},"texts":[]' "total: 'ppl' is a string"
+wrong compare '"rows":[]' "'total' is missing"
+wrong compare '"total":{"n":1},"rows":[{"id":"a","base":"text","pruned":"text"}]' "row 0: 'base' is a string, expected an object"
 echo '[1, 2]' >list.json
 fails 2 "schema is missing, expected 'reap.eval/1'" -- report --stats "$STATS" --eval list.json -o x.html
 echo '{"schema":' >cut.json

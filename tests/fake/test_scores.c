@@ -86,11 +86,16 @@ static void alone(void **state)
     eval_scores_end(&r);
     assert_false(r.compared);
     check_total(&r);
-    json_t *o = eval_scores_json(&r, view_identity(v), json_object(), NULL);
+    struct eval_file f = eval_scores_file(&r);
+    json_t *id = view_identity(v);
+    f.model = id;
+    f.plan.file = "plan.json";
+    json_t *o = eval_json(&f);
     keys_are(o, "schema version model texts total plan");
     assert_int_equal(json_array_size(json_object_get(o, "texts")), 2);
     assert_null(json_object_get(json_object_get(o, "total"), "kl"));
     json_decref(o);
+    json_decref(id);
     eval_scores_clear(&r);
 }
 
@@ -108,9 +113,13 @@ static void against_itself(void **state)
     assert_int_equal(r.sums.n, r.all.score.n_scored);
     assert_true(r.all.against.kl_max == 0 && r.all.against.top1 == 1);
     assert_true(r.all.score.ppl_stderr == r.all.against.score.ppl_stderr);
-    json_t *o = eval_scores_json(&r, view_identity(v), NULL, view_identity(v));
+    struct eval_file f = eval_scores_file(&r);
+    json_t *id = view_identity(v);
+    f.model = f.base = id;
+    json_t *o = eval_json(&f);
     keys_are(o, "schema version model texts total base");
     json_decref(o);
+    json_decref(id);
     eval_scores_clear(&r);
 }
 

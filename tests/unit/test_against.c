@@ -35,7 +35,7 @@ static void test_result(void **state)
 {
     (void)state;
     float kl[] = {0.4F, 0.1F, 0.2F, 0.3F};
-    struct against_result r = against_result(&four, kl);
+    struct eval_against r = against_result(&four, kl);
     near_to(r.score.nll, 2.5);
     near_to(r.score.ppl, exp(2.5));
     near_to(r.score.ppl_stderr, exp(2.5) * sqrt(1.25 / 3)); /* variance 30/4 - 2.5^2 */
@@ -57,10 +57,10 @@ static void test_result(void **state)
 static void test_without_values(void **state)
 {
     (void)state;
-    struct against_result r = against_result(&four, NULL);
+    struct eval_against r = against_result(&four, NULL);
     assert_true(isnan(r.kl_median) && isnan(r.kl_p99) && isnan(r.kl_max));
     json_t *o = json_object();
-    against_json(o, &r);
+    eval_put_against(o, &r);
     near_to(json_real_value(json_object_get(json_object_get(o, "kl"), "mean")), 0.25);
     assert_null(json_object_get(json_object_get(o, "kl"), "max"));
     json_decref(o);
@@ -72,7 +72,7 @@ static void test_add(void **state)
     struct against_sums s = {0};
     against_add(&s, &four);
     against_add(&s, &four);
-    struct against_result r = against_result(&s, NULL), one = against_result(&four, NULL);
+    struct eval_against r = against_result(&s, NULL), one = against_result(&four, NULL);
     assert_int_equal(r.score.n_scored, 8);
     near_to(r.kl_mean, one.kl_mean);
     near_to(r.kl_stderr, one.kl_stderr * sqrt(3.0 / 7));
@@ -86,7 +86,7 @@ static void test_one(void **state)
     const struct against_sums s = {
         .n = 1, .same_top = 1, .nll = 2, .nll2 = 4, .base_nll = 2, .base_nll2 = 4, .cross = 4};
     float kl[] = {0};
-    struct against_result r = against_result(&s, kl);
+    struct eval_against r = against_result(&s, kl);
     near_to(r.score.ppl_stderr, 0);
     near_to(r.ln_ratio_stderr, 0);
     near_to(r.top1_stderr, 0);

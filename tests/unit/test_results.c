@@ -10,6 +10,7 @@
 #include "results/batch.h"
 #include "results/compare.h"
 #include "results/run.h"
+#include "results/sweep.h"
 #include "tempdir.h"
 
 #include <math.h>
@@ -250,12 +251,114 @@ static void compare_refused(void **state)
     }
 }
 
+/* ---- reap.eval/1 ---- */
+
+static const struct eval_against figures = {.score = {.ppl = 5, .ppl_stderr = 0.5},
+                                            .base = {.ppl = 4, .ppl_stderr = 0.25},
+                                            .ln_ratio = 0.2,
+                                            .ln_ratio_stderr = 0.02,
+                                            .kl_mean = 0.1,
+                                            .kl_stderr = 0.01,
+                                            .kl_median = NAN,
+                                            .kl_p90 = NAN,
+                                            .kl_p99 = NAN,
+                                            .kl_max = NAN,
+                                            .top1 = 0.75,
+                                            .top1_stderr = 0.05,
+                                            .dp_rms = 0.125,
+                                            .dp_rms_stderr = 0.0625};
+
+static void eval_comes_back(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    json_t *model = json_pack("{s:s}", "architecture", "x");
+    struct eval_score s = {
+        .n_tokens = 9, .n_scored = 4, .n_windows = 2, .nll = 1.5, .ppl = 5, .ppl_stderr = 0.5};
+    struct eval_text texts[] = {{.name = "a", .score = s},
+                                {.name = "b", .score = s, .compared = true, .against = figures}};
+    struct eval_file f = {.model = model,
+                          .base = model,
+                          .plan = {"plan.json", "reap", 3},
+                          .texts = texts,
+                          .n_texts = 2,
+                          .total = texts[1]},
+                     back;
+    texts[1].against.kl_median = 0.05;
+    texts[1].against.kl_p90 = 0.5;
+    texts[1].against.kl_p99 = 0.75;
+    texts[1].against.kl_max = 1;
+    expect_ok(eval_write(at("e.json"), &f, false, &e), &e);
+    expect_ok(eval_read(at("e.json"), &back, &e), &e);
+    assert_int_equal(back.n_texts, 2);
+    assert_string_equal(back.texts[1].name, "b");
+    assert_memory_equal(&back.texts[0].score, &s, sizeof s);
+    assert_true(!back.texts[0].compared && isnan(back.texts[0].against.kl_mean));
+    assert_true(back.texts[1].compared && back.texts[1].against.kl_max == 1);
+    assert_true(isnan(back.total.against.kl_max) && back.total.against.base.ppl == 4);
+    assert_string_equal(back.plan.file, "plan.json");
+    assert_int_equal(back.plan.n_keep, 3);
+    json_t *x = eval_json(&f), *y = eval_json(&back);
+    assert_true(json_equal(x, y));
+    json_decref(x);
+    json_decref(y);
+    eval_file_clear(&back);
+    json_decref(model);
+}
+
+/* ---- reap.sweep/1 ---- */
+
+static void sweep_comes_back(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    json_t *model = json_pack("{s:s}", "architecture", "x");
+    const struct sweep_text text = {"t", "00"};
+    struct sweep_file_point points[] = {{"reap", 0.25, 6, 700, figures}, {"random", 0.5, 4, 500, figures}};
+    struct sweep_file f = {.model = model,
+                           .stats = "s.json",
+                           .stats_sha256 = "11",
+                           .texts = &text,
+                           .n_texts = 1,
+                           .n_ctx = 512,
+                           .n_scored = 4,
+                           .n_experts = 8,
+                           .bytes = 900,
+                           .ppl = 4,
+                           .ppl_stderr = 0.25,
+                           .points = points,
+                           .n_points = 2,
+                           .max_increase = 0.02,
+                           .max_kl = NAN,
+                           .chosen = 1},
+                      back;
+    json_t *doc = sweep_json(&f);
+    expect_ok(json_write(at("s.json"), doc, false, &e), &e);
+    expect_ok(sweep_read(at("s.json"), &back, &e), &e);
+    assert_int_equal(back.n_points, 2);
+    assert_int_equal(back.chosen, 1);
+    assert_true(isnan(back.max_kl) && back.max_increase == 0.02);
+    back.texts = &text; /* which are not read */
+    back.n_texts = 1;
+    json_t *again = sweep_json(&back);
+    assert_true(json_equal(doc, again));
+    json_object_set_new(doc, "chosen", json_null());
+    assert_true(json_write(at("s.json"), doc, true, &e));
+    sweep_file_clear(&back);
+    expect_ok(sweep_read(at("s.json"), &back, &e), &e);
+    assert_int_equal(back.chosen, -1);
+    sweep_file_clear(&back);
+    json_decref(doc);
+    json_decref(again);
+    json_decref(model);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, tempdir_setup, tempdir_teardown)
-        T(run_comes_back), T(run_refused),        T(batch_comes_back),
-        T(batch_refused),  T(compare_comes_back), T(compare_refused),
+        T(run_comes_back),     T(run_refused),     T(batch_comes_back), T(batch_refused),
+        T(compare_comes_back), T(compare_refused), T(eval_comes_back),  T(sweep_comes_back),
     };
     return cmocka_run_group_tests_name("results", tests, NULL, NULL);
 }

@@ -1,0 +1,173 @@
+/* eval.c - see eval.h. */
+#include "results/eval.h"
+#include "base/mem.h"
+#include "results/results_part.h"
+
+#include <math.h>
+#include <string.h>
+
+#define SCHEMA "reap.eval/1"
+
+/* ---- writing ---- */
+
+void eval_put_against(json_t *o, const struct eval_against *a)
+{
+    json_t *kl = json_object();
+    json_object_set_new(o, "base_ppl", json_real(a->base.ppl));
+    json_object_set_new(o, "base_ppl_stderr", json_real(a->base.ppl_stderr));
+    json_object_set_new(o, "ln_ppl_ratio", json_real(a->ln_ratio));
+    json_object_set_new(o, "ln_ppl_ratio_stderr", json_real(a->ln_ratio_stderr));
+    json_object_set_new(kl, "mean", json_real(a->kl_mean));
+    json_object_set_new(kl, "stderr", json_real(a->kl_stderr));
+    if (!isnan(a->kl_max)) {
+        json_object_set_new(kl, "median", json_real(a->kl_median));
+        json_object_set_new(kl, "p90", json_real(a->kl_p90));
+        json_object_set_new(kl, "p99", json_real(a->kl_p99));
+        json_object_set_new(kl, "max", json_real(a->kl_max));
+    }
+    json_object_set_new(o, "kl", kl);
+    json_object_set_new(o, "top1_agreement", json_real(a->top1));
+    json_object_set_new(o, "top1_stderr", json_real(a->top1_stderr));
+    json_object_set_new(o, "dp_rms", json_real(a->dp_rms));
+    json_object_set_new(o, "dp_rms_stderr", json_real(a->dp_rms_stderr));
+}
+
+static json_t *text_json(const struct eval_text *t)
+{
+    const struct eval_score *s = &t->score;
+    json_t *o = json_object();
+    json_object_set_new(o, "name", json_text(t->name));
+    json_object_set_new(o, "n_tokens", json_integer((json_int_t)s->n_tokens));
+    json_object_set_new(o, "n_windows", json_integer((json_int_t)s->n_windows));
+    json_object_set_new(o, "n_scored", json_integer((json_int_t)s->n_scored));
+    json_object_set_new(o, "nll", json_real(s->nll));
+    json_object_set_new(o, "ppl", json_real(s->ppl));
+    json_object_set_new(o, "ppl_stderr", json_real(s->ppl_stderr));
+    if (t->compared)
+        eval_put_against(o, &t->against);
+    return o;
+}
+
+static json_t *plan_json(const struct eval_plan *p)
+{
+    json_t *o = json_object();
+    json_object_set_new(o, "file", json_text(p->file));
+    json_object_set_new(o, "n_keep", json_integer((json_int_t)p->n_keep));
+    if (p->criterion)
+        json_object_set_new(o, "criterion", json_string(p->criterion));
+    return o;
+}
+
+json_t *eval_json(const struct eval_file *f)
+{
+    json_t *o = json_object(), *texts = json_array();
+    struct eval_text total = f->total;
+    total.name = "total";
+    for (uint32_t i = 0; i < f->n_texts; i++)
+        json_array_append_new(texts, text_json(&f->texts[i]));
+    json_object_set_new(o, "schema", json_string(SCHEMA));
+    json_object_set_new(o, "version", json_string(REAP_VERSION));
+    json_object_set(o, "model", (json_t *)(uintptr_t)f->model);
+    json_object_set_new(o, "texts", texts);
+    json_object_set_new(o, "total", text_json(&total));
+    if (f->plan.file)
+        json_object_set_new(o, "plan", plan_json(&f->plan));
+    if (f->base)
+        json_object_set(o, "base", (json_t *)(uintptr_t)f->base);
+    return o;
+}
+
+bool eval_write(const char *path, const struct eval_file *f, bool force, struct err *e)
+{
+    json_t *o = eval_json(f);
+    bool ok = json_write(path, o, force, e);
+    json_decref(o);
+    return ok;
+}
+
+/* ---- reading ---- */
+
+bool eval_get_against(const json_t *o, const char *where, struct eval_against *a, struct err *e)
+{
+    json_t *kl;
+    char at[96];
+    snprintf(at, sizeof at, "%.80s.kl", where);
+    return json_opt_f64(o, "ppl", where, &a->score.ppl, e) &&
+           json_opt_f64(o, "ppl_stderr", where, &a->score.ppl_stderr, e) &&
+           json_opt_f64(o, "base_ppl", where, &a->base.ppl, e) &&
+           json_opt_f64(o, "base_ppl_stderr", where, &a->base.ppl_stderr, e) &&
+           json_opt_f64(o, "ln_ppl_ratio", where, &a->ln_ratio, e) &&
+           json_opt_f64(o, "ln_ppl_ratio_stderr", where, &a->ln_ratio_stderr, e) &&
+           json_opt_obj(o, "kl", where, &kl, e) && json_opt_f64(kl, "mean", at, &a->kl_mean, e) &&
+           json_opt_f64(kl, "stderr", at, &a->kl_stderr, e) &&
+           json_opt_f64(kl, "median", at, &a->kl_median, e) && json_opt_f64(kl, "p90", at, &a->kl_p90, e) &&
+           json_opt_f64(kl, "p99", at, &a->kl_p99, e) && json_opt_f64(kl, "max", at, &a->kl_max, e) &&
+           json_opt_f64(o, "top1_agreement", where, &a->top1, e) &&
+           json_opt_f64(o, "top1_stderr", where, &a->top1_stderr, e) &&
+           json_opt_f64(o, "dp_rms", where, &a->dp_rms, e) &&
+           json_opt_f64(o, "dp_rms_stderr", where, &a->dp_rms_stderr, e);
+}
+
+static bool read_text(const json_t *o, const char *where, struct eval_text *t, struct err *e)
+{
+    struct eval_score *s = &t->score;
+    if (!json_is_object(o))
+        return err_set(e, ERR_INPUT, "%s is %s, expected an object", where, json_type_name(o));
+    t->compared = json_object_get(o, "base_ppl") != NULL;
+    return json_opt_u64(o, "n_tokens", where, 0, &s->n_tokens, e) &&
+           json_opt_u64(o, "n_windows", where, 0, &s->n_windows, e) &&
+           json_opt_u64(o, "n_scored", where, 0, &s->n_scored, e) &&
+           json_opt_f64(o, "nll", where, &s->nll, e) && json_opt_f64(o, "ppl", where, &s->ppl, e) &&
+           json_opt_f64(o, "ppl_stderr", where, &s->ppl_stderr, e) &&
+           eval_get_against(o, where, &t->against, e);
+}
+
+static bool read_plan(const json_t *doc, struct eval_plan *p, struct err *e)
+{
+    json_t *o;
+    if (!json_opt_obj(doc, "plan", "file", &o, e) || !o)
+        return e->code == ERR_NONE;
+    return json_need_str(o, "file", "plan", &p->file, e) &&
+           json_opt_u64(o, "n_keep", "plan", 0, &p->n_keep, e) &&
+           json_opt_str(o, "criterion", "plan", &p->criterion, e);
+}
+
+static bool read_file(struct eval_file *f, struct err *e)
+{
+    json_t *texts, *total, *model, *base;
+    if (!results_schema(f->doc, SCHEMA, e) || !json_opt_obj(f->doc, "model", "file", &model, e) ||
+        !json_opt_obj(f->doc, "base", "file", &base, e) || !read_plan(f->doc, &f->plan, e) ||
+        !json_need_arr(f->doc, "texts", "file", &texts, e) ||
+        !json_need_obj(f->doc, "total", "file", &total, e) || !read_text(total, "total", &f->total, e) ||
+        !(f->texts = mem_try(json_array_size(texts), sizeof *f->texts, "the texts", e)))
+        return false;
+    f->model = model;
+    f->base = base;
+    for (; f->n_texts < json_array_size(texts); f->n_texts++) {
+        char where[40];
+        const json_t *o = json_array_get(texts, f->n_texts);
+        snprintf(where, sizeof where, "text %u", f->n_texts);
+        if (!read_text(o, where, &f->texts[f->n_texts], e) ||
+            !json_need_str(o, "name", where, &f->texts[f->n_texts].name, e))
+            return false;
+    }
+    return true;
+}
+
+bool eval_read(const char *path, struct eval_file *f, struct err *e)
+{
+    *f = (struct eval_file){.doc = json_read(path, e)};
+    if (!f->doc)
+        return false;
+    if (read_file(f, e))
+        return true;
+    eval_file_clear(f);
+    return err_ctx(e, "%s", path);
+}
+
+void eval_file_clear(struct eval_file *f)
+{
+    free(f->texts);
+    json_decref(f->doc);
+    *f = (struct eval_file){0};
+}
