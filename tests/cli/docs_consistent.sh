@@ -42,6 +42,10 @@ for c in ${commands[@]+"${commands[@]}"}; do
     for part in usage options; do
         grep -q "^<!-- begin $part $c -->" "docs/commands/$c.md" || fail "docs/commands/$c.md lacks the part $part"
     done
+    # what the script cannot write: what the command does
+    awk '/^<!-- begin/ { skip = 1 } /^## / { exit } !skip && NF { n++ } /^<!-- end/ { skip = 0 } END { exit n < 2 }' "docs/commands/$c.md" ||
+        fail "docs/commands/$c.md says nothing of its own before its options"
+    grep -A1 '^\.SH DESCRIPTION' "man/reap-$c.1" | grep -q '^[^.]\|^\.[BI]' || fail "man/reap-$c.1 has no description"
     for part in name synopsis options examples; do
         grep -q "^\.\\\\\" begin $part $c\$" "man/reap-$c.1" || fail "man/reap-$c.1 lacks the part $part"
     done
