@@ -388,7 +388,7 @@ part_plans() {
     b import.imatrix stats import imatrix.gguf --architecture qwen3moe --experts-used 2 -o im.json && f import im.json
     b import.plan plan im.json --keep 4 --criterion frequency -o imp.json && f import imp.json
     b import.needs plan im.json --keep 4 --criterion reap -o imx.json
-    for c in $("$REAP" plan --help | sed -n 's/.*--criterion NAME *//p' | tr -d ',' | sed 's/(default)//') weighted_ean_sum expert_frequency \
+    for c in reap reap_sum ean_mean ean_sum frequency gate_mean gate_sum reap_l2 ean_l2 max_activation random weighted_ean_sum expert_frequency \
         weighted_frequency_sum weighted_expert_frequency_sum max_activations; do
         b "criterion-$c" plan $S --keep 16 --criterion "$c" -o "c-$c.json" --json && f criterion "c-$c.json"
     done

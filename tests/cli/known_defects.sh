@@ -74,9 +74,10 @@ expect 'a tie: the lowest ids stay' awk -v k="$("$JSON" get one-plan.json keep/0
     m = split(k, b, ","); if (m != 4) exit 1; for (i = 1; i <= m; i++) if (!(b[i] in want)) exit 1 }'
 
 # ---- every criterion that is offered works, also under the names of other tools
-ok plan --help
-for c in $(sed -n 's/.*--criterion NAME *//p' .out | tr -d ',' | sed 's/(default)//') weighted_ean_sum expert_frequency weighted_frequency_sum \
-    weighted_expert_frequency_sum max_activations; do
+ok --dump-options
+mapfile -t criteria < <(awk -F'\t' '$1 == "criterion" { for (i = 2; i <= 4; i++) if ($i != "") print $i }' .out)
+expect 'the program names its criteria' test ${#criteria[@]} -ge 16
+for c in ${criteria[@]+"${criteria[@]}"}; do
     ok plan qwen3_moe.json --keep 5 --criterion "$c" -o "crit-$c.json"
     ok stats qwen3_moe.json --criterion "$c" --json
     lacks .out nan inf
