@@ -144,7 +144,7 @@ fails 2 'holds no prompts' -- batch --server "$url/good" --prompts empty -o x.js
 : >blank.txt
 fails 2 'blank.txt.*is empty' -- batch --server "$url/good" --prompts blank.txt -o x.json
 printf 'a\xff\n' >latin.txt
-fails 2 'latin.txt.*not UTF-8' -- batch --server "$url/good" --prompts latin.txt -o x.json
+fails 2 'latin.txt: not valid UTF-8 at byte 1' -- batch --server "$url/good" --prompts latin.txt -o x.json
 bad_row() { # ROW WORDS
     printf '{"prompt":"fine"}\n\n%s\n' "$1" >row.jsonl
     fails 2 'row.jsonl: line 3: ' "$2" -- batch --server "$url/good" --prompts row.jsonl -o x.json
