@@ -1,7 +1,6 @@
 /* load.c - see load.h. */
 #include "convert/load.h"
 #include "model/view_gguf.h"
-#include "model/view_hf.h"
 
 struct convert_opts load_convert_opts(const struct engine_opts *o)
 {
@@ -19,7 +18,12 @@ static bool read_image(void *ctx, uint64_t off, uint64_t n, void *dst, struct er
 static struct engine *load_checkpoint(const struct view *v, const struct engine_opts *o, struct err *e)
 {
     struct convert_opts co = load_convert_opts(o);
-    struct image *im = convert_open(view_hf(v), v->path, &co, e);
+    if (!v->format->view->checkpoint) {
+        err_set(e, ERR_INPUT, "%s: is %s, which neither the engine reads nor a conversion is known for",
+                v->path, v->format->name);
+        return NULL;
+    }
+    struct image *im = convert_open(v->format->view->checkpoint(v), v->path, &co, e);
     struct engine *g = NULL;
     if (im && view_check_header((const uint8_t *)im->header.s, im->header.n, im->size, v->path, e)) {
         struct engine_source s = {im->size, read_image, im};

@@ -1,7 +1,8 @@
 /* card_front.c - the YAML front matter of a model card (see card.h).
  *
- * It is edited line by line and only where its form is plain; there is no YAML parser here. A line that does not begin
- * with a space begins a key, or belongs to the key above (items of a list, closing brackets, comments). */
+ * It is edited line by line and only where its form is plain; there is no YAML parser here. A line that does
+ * not begin with a space begins a key, or belongs to the key above (items of a list, closing brackets,
+ * comments). */
 #include "base/jspan.h"
 #include "base/text.h"
 #include "hf/card_part.h"

@@ -66,8 +66,8 @@ struct front {
 
 /* NULL start: there is none. The text may begin with a byte order mark and empty lines. */
 struct front card_find_front(const char *text);
-/* Adds the lines between the two of --- with the base model (NULL: as it is) and our tags. False: they are written in a
- * way that is not known, and stay as they are. nl: how lines end. */
+/* Adds the lines between the two of --- with the base model (NULL: as it is) and our tags. False: they are
+ * written in a way that is not known, and stay as they are. nl: how lines end. */
 bool card_put_front(struct buf *b, const struct front *f, const char *id, const char *nl);
 /* The lines of a new one. */
 void card_put_new_front(struct buf *b, const char *id, const char *nl);

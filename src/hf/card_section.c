@@ -1,4 +1,5 @@
-/* card_section.c - what a model card says about the pruning (see card.h). All texts come from files and are escaped. */
+/* card_section.c - what a model card says about the pruning (see card.h). Texts come from files and are
+ * escaped. */
 #include "base/file.h"
 #include "base/text.h"
 #include "hf/card_part.h"

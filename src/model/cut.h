@@ -1,12 +1,12 @@
 /* cut.h - what goes out when a model is cut by a plan: the tensors, in the order in which they are written.
  *
- * A cut is made from a view, a plan and the options that decide what goes out, and making it is the only way to
- * cut a model. So everything is checked there, once: that this model can be pruned at all (view.refusal), that the
- * plan is one of its layers and experts (plan_fits), that the options say something. Whoever holds a cut may write
- * it. Sizes are those of a cut as well: of one that is made, or by cut_bytes and cut_bytes_at.
+ * A cut is made from a view, a plan and the options that decide what goes out, and making it is the only way
+ * to cut a model. So everything is checked there, once: that this model can be pruned at all (view.refusal),
+ * that the plan is one of its layers and experts (plan_fits), that each tensor can be divided. Whoever holds
+ * a cut may write it. Sizes are those of a cut as well: of one that is made, or by cut_bytes, cut_bytes_at.
  *
- * It costs a few dozen bytes for each tensor that goes out. Which experts stay is looked up once for each layer,
- * and shared by its tensors. */
+ * It costs a few dozen bytes for each tensor that goes out. Which experts stay is looked up once for each
+ * layer, and shared by its tensors. */
 #ifndef REAP_MODEL_CUT_H
 #define REAP_MODEL_CUT_H
 
@@ -15,16 +15,16 @@
 struct cut_opts {
     bool drop_mtp; /* leave out the blocks that predict further tokens, instead of cutting them */
     bool merge;    /* several files become one */
-    uint64_t
-        max_shard; /* bytes of tensor data in a file, a tensor is never divided; 0: files like the input's */
+    /* Bytes of tensor data in a file, a tensor is never divided; 0: files like the input's. */
+    uint64_t max_shard;
 };
 
 struct cut_run { /* neighbours that stay: n experts, from number `first` of the model */
     uint32_t first, n;
 };
 
-struct
-    cut_layer { /* which of a block's experts stay; all of an MTP block follow the last layer of the trunk */
+/* Which of a block's experts stay; those of an MTP block are those of the last layer of the trunk. */
+struct cut_layer {
     const uint32_t *keep; /* of the plan: n_keep ids, ascending; NULL: the block has no experts */
     struct cut_run *runs; /* the same as runs */
     uint32_t n_runs;
@@ -72,11 +72,11 @@ struct cut_range {
 uint32_t cut_n_ranges(const struct cut_tensor *t);
 struct cut_range cut_range(const struct cut *c, const struct cut_tensor *t, uint32_t i);
 
-/* Bytes of tensor data (padding between tensors not counted) that a cut by this plan, which fits, would have, MTP
- * blocks included. For those who only want to say so: nothing is made, and nothing refused. */
+/* Bytes of tensor data (padding between tensors not counted) that a cut by this plan, which fits, would have,
+ * MTP blocks included. For those who only want to say so: nothing is made, and nothing refused. */
 uint64_t cut_bytes(const struct view *v, const struct plan *p);
-/* The same when there is no plan yet, for n_keep experts in every layer: single experts of unequal size, which mixed
- * quantisation has, are counted by their mean. */
+/* The same when there is no plan yet, for n_keep experts in every layer: single experts of unequal size, as
+ * mixed quantisation has them, are counted by their mean. */
 uint64_t cut_bytes_at(const struct view *v, uint32_t n_keep);
 
 #endif

@@ -1,11 +1,11 @@
 /* view.h - one view of a model, whatever its files: layers x experts, over tensors that know their experts.
  *
- * A model is a GGUF file (or the first of several) or a Hugging Face checkpoint folder: its format is a row of
- * model/format.h, and nothing outside of that row's files knows which. A view is made from
- * the headers alone and checked completely before it is handed out: the counts agree with the shapes of all
- * tensors in all layers, every layer has all its parts, the groups are consistent. So whoever holds a view
- * may cut it. Limits that the engine enforces by aborting are checked here as well (llama.cpp v0.5.0,
- * src/llama-model.cpp). How each format is read: view_gguf.c, view_hf.c. */
+ * A model is a GGUF file (or the first of several) or a Hugging Face checkpoint folder: its format is a row
+ * of a table (model/format.h), and nothing outside of that row's files knows which. A view is made from the
+ * headers alone and checked completely before it is handed out: the counts agree with the shapes of all
+ * tensors in all layers, every layer has all its parts, the groups are consistent. What goes out of it under
+ * a plan is a cut (model/cut.h). Limits that the engine enforces by aborting are checked here as well
+ * (llama.cpp v0.5.0, src/llama-model.cpp). How each format is read: view_gguf.c, view_hf.c. */
 #ifndef REAP_MODEL_VIEW_H
 #define REAP_MODEL_VIEW_H
 
@@ -56,10 +56,10 @@ struct view {
     void *reader; /* of the format; owned */
     const struct family *family;
     char *path, *name; /* name: general.name, or that of the file or folder */
-    const char
-        *class_name; /* the class that a checkpoint names, "" for none; NULL: the format has no classes */
-    const char *quant_method; /* how a checkpoint says that it is quantised; NULL: it does not */
-    char *refusal;            /* why it cannot be pruned although it can be read; NULL: it can */
+    char *refusal;     /* why it cannot be pruned although it can be read; NULL: it can */
+    /* What a checkpoint says of itself, borrowed from the reader: its class, "" for none (NULL: the format
+     * has no classes), and how it is quantised (NULL: it does not say). */
+    const char *class_name, *quant_method;
     struct view_file *files;
     uint32_t n_files;
     uint32_t n_blocks; /* MTP blocks included */
@@ -86,8 +86,8 @@ void view_stamp(const struct view *v, struct buf *b);
 /* Refuses an output that is one of the model's own files, or its folder. */
 bool view_check_output(const struct view *v, const char *path, struct err *e);
 
-/* Refuses a model that cannot be pruned, with v->refusal. Who cuts a model is refused anyway (model/cut.h); this
- * is for those who would learn it late. */
+/* Refuses a model that cannot be pruned, with v->refusal. Who cuts a model is refused anyway (model/cut.h);
+ * this is for those who would learn it late. */
 bool view_check_prunable(const struct view *v, struct err *e);
 
 /* SHA-256 over all router weights of the trunk in layer order, rounded to bfloat16 (nearest even,

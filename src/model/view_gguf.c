@@ -158,9 +158,9 @@ static bool read_tensor(struct view *v, uint64_t i, struct err *e)
     if (t->ne[r->axis] != v->shape.n_experts)
         return err_set(e, ERR_INPUT, "tensor '%s': dimension %d is %llu, but the model has %u experts",
                        t->name, r->axis + 1, (unsigned long long)t->ne[r->axis], v->shape.n_experts);
+    /* slices must be whole runs of rows; no known file has more (Ernie's bias is {E, 1}) */
     for (int d = r->axis + 1; d < 4; d++)
-        if (t->ne[d] !=
-            1) /* slices must be whole runs of rows; no known file has more (Ernie's bias is {E, 1}) */
+        if (t->ne[d] != 1)
             return err_set(e, ERR_INPUT,
                            "tensor '%s': dimension %d is %llu behind the expert axis, expected 1", t->name,
                            d + 1, (unsigned long long)t->ne[d]);

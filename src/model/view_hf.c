@@ -526,6 +526,7 @@ const struct view_ops view_hf_ops = {
     .refusal = refusal,
     .check_output = check_output,
     .stamp = stamp,
+    .checkpoint = view_hf,
 };
 
 _Static_assert(VIEW_MAX_DIMS == HF_MAX_DIMS, "a view holds every tensor of a checkpoint");

@@ -23,7 +23,6 @@ struct prune_opts {
     const char *base_model; /* for the card: the model's name on the hub; NULL: told from the path */
 };
 
-struct verify_result;
 struct prune_result {
     uint64_t bytes_in, bytes_out;                     /* of all files that hold weights */
     uint64_t tensors_cut, tensors_kept, tensors_gone; /* cut along the experts; unchanged; left out */
@@ -32,6 +31,7 @@ struct prune_result {
     double secs;
 };
 
+struct verify_result;
 /* What a format (model/format.h) brings for pruning. */
 struct prune_ops {
     /* The options fit the format. */
@@ -42,8 +42,8 @@ struct prune_ops {
     bool (*check_output)(const char *path, bool force, struct err *e);
     /* Measures and, unless it is a dry run, writes. *r has its files and the counts of the cut. */
     bool (*write)(const struct cut *c, const struct prune_opts *o, struct prune_result *r, struct err *e);
-    /* Compares what a model has besides tensors: keys, JSON files. p NULL: not known. dropped: the MTP blocks are
-     * gone. */
+    /* Compares what a model has besides tensors: keys, JSON files. p NULL: not known. dropped: the MTP blocks
+     * are gone. */
     void (*verify)(const struct view *parent, const struct view *pruned, const struct plan *p, bool dropped,
                    struct verify_result *r);
 };
@@ -72,7 +72,7 @@ void verify_result_clear(struct verify_result *r);
 
 /* ---- between the files of prune ---- */
 extern const struct prune_ops prune_gguf_ops, prune_hf_ops;
-/* Copies what stays of a tensor behind what was written. Shows progress from *done on. */
+/* Copies what stays of a tensor behind what was written; *done: bytes so far, for the progress. */
 bool prune_copy(struct out *out, const struct cut *c, const struct cut_tensor *t, struct progress *progress,
                 uint64_t *done, struct err *e);
 void verify_gguf(const struct view *parent, const struct view *pruned, const struct plan *p, bool dropped,

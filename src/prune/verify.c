@@ -1,4 +1,7 @@
-/* verify.c - see prune.h. Reads both models anew: what is compared is what lies on the disk. */
+/* verify.c - see prune.h. Reads both models anew: what is compared is what lies on the disk.
+ *
+ * What the result should be called, and how large it should be, comes from rules here and not from a cut, so
+ * that a mistake of that is noticed. */
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/log.h"
@@ -59,8 +62,8 @@ static bool same_bytes(struct check *c, int fa, uint64_t oa, int fb, uint64_t ob
 
 /* ---- names, shapes and places of what stays, by rule ---- */
 
-/* Which experts stay in each block of the parent; NULL: it has none. Those of an MTP block are those of the last
- * layer. */
+/* Which experts stay in each block of the parent; NULL: it has none. Those of an MTP block are those of the
+ * last layer. */
 static const uint32_t **keep_by_block(const struct view *v, const struct plan *p)
 {
     const uint32_t **keep = xcalloc(v->n_blocks, sizeof *keep);

@@ -1,10 +1,12 @@
 /* verify_hf.c - the JSON files of a pruned checkpoint against its parent's (see prune.h).
  *
- * Nothing is made again that pruning made: each value of the result is held against the parent's by a rule. A key
- * of the expert count states the new count, a list keeps what is not of an expert that went, in its order, and a
- * name of an expert, counted back by the plan, is a name that the parent has. All else is equal. Values are
- * compared, not text: another tool may have written them anew. What a tool writes about itself
- * (transformers_version, _name_or_path) may differ; so may further keys that state the new count. */
+ * Nothing is made again that pruning made: each value of the result is held against the parent's by a rule.
+ *   - A key of the expert count states the new count, as do the entries of a list that were the old one.
+ *   - A list, or an object, keeps what is not of an expert that went, in its order.
+ *   - A name of an expert, counted back by the plan, is a name that the parent has.
+ *   - All else is equal. Values are compared, not text: another tool may have written them anew.
+ * What a tool writes about itself (transformers_version, _name_or_path) may differ; so may further keys that
+ * state the new count. */
 #include "base/mem.h"
 #include "hf/config.h"
 #include "hf/files.h"
@@ -126,7 +128,7 @@ static bool stays(const struct check *c, const char *s)
     return !keep || bsearch(&expert, keep, c->n_keep, sizeof *keep, by_id);
 }
 
-/* The parent's name of a name in the result, added to b. False: it names an expert that the result has not. */
+/* The parent's name of a name in the result, added to b. False: it names an expert that is not there. */
 static bool count_back(const struct check *c, const char *s, struct buf *b)
 {
     struct module m;

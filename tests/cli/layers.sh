@@ -106,7 +106,7 @@ done < <(grep -ohE '"[A-Za-z_]+\.(json|jinja|model|tiktoken)"' src/{hf,model,tok
 # ---- formats: what lies behind a view is known to the files of its format alone ----
 declare -A sides=(
     [view_gguf.h]='src/model/view_gguf.c src/prune/prune_gguf.c src/prune/verify_gguf.c src/convert/load.c src/formats.c'
-    [view_hf.h]='src/model/view_hf.c src/prune/prune_hf.c src/prune/verify_hf.c src/convert/load.c src/formats.c'
+    [view_hf.h]='src/model/view_hf.c src/prune/prune_hf.c src/prune/verify_hf.c src/formats.c'
 )
 for header in "${!sides[@]}"; do
     users=$(grep -rlE --include='*.[ch]' "^[[:space:]]*#[[:space:]]*include[[:space:]]*\"model/$header\"" src)
