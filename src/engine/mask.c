@@ -12,10 +12,11 @@
  *   chosen  ffn_moe_topk [K, T] of ids: read in the first decode under a mask, as a check that no masked
  *           expert was chosen
  *
- * Names as in observe.c; they are learned by a first decode. */
+ * Names are learned by a first decode (tap.h). */
 #include "engine/mask.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "engine/tap.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -33,8 +34,7 @@ struct masker {
     bool learned, failed, active;
     uint32_t n_experts;
     struct layer layers[LIMIT_ENGINE_LAYERS];
-    uint8_t *host; /* a tensor that is not in host memory */
-    size_t cap_host;
+    struct tap_room host; /* a tensor that is not in host memory */
     struct err err;
 };
 
@@ -59,30 +59,11 @@ void masker_free(struct masker *m)
     if (!m)
         return;
     clear(m);
-    free(m->host);
+    free(m->host.p);
     free(m);
 }
 
 /* ---- names ---- */
-
-/* The layer of "BASE-12" if BASE is one of ours, else -1; *base: its length. */
-static int layer_of(const char *name, size_t *base)
-{
-    const char *dash = strncmp(name, "ffn_moe_", 8) ? NULL : strrchr(name, '-');
-    char *end;
-    if (!dash || dash[1] < '0' || dash[1] > '9')
-        return -1;
-    long il = strtol(dash + 1, &end, 10);
-    if (*end || il >= LIMIT_ENGINE_LAYERS)
-        return -1;
-    *base = (size_t)(dash - name);
-    return (int)il;
-}
-
-static bool base_is(const char *name, size_t n, const char *base)
-{
-    return n == strlen(base) && !strncmp(name, base, n);
-}
 
 /* Normalised scores: a mask here would come too late for a softmax over all experts. */
 static bool is_normalised(const struct ggml_tensor *t)
@@ -92,18 +73,17 @@ static bool is_normalised(const struct ggml_tensor *t)
 
 void masker_learn(struct masker *m, const struct ggml_tensor *t)
 {
-    size_t n;
-    int il = layer_of(t->name, &n);
-    if (il < 0)
+    struct tap_name x;
+    if (!tap_name(t, &x) || x.reshaped)
         return;
-    struct layer *l = &m->layers[il];
-    if (base_is(t->name, n, "ffn_moe_logits") || base_is(t->name, n, "ffn_moe_logits_biased") ||
-        (base_is(t->name, n, "ffn_moe_probs") && !is_normalised(t))) {
+    struct layer *l = &m->layers[x.il];
+    if (tap_is(&x, "ffn_moe_logits") || tap_is(&x, "ffn_moe_logits_biased") ||
+        (tap_is(&x, "ffn_moe_probs") && !is_normalised(t))) {
         if (!l->score[0])
             snprintf(l->score, sizeof l->score, "%s", t->name);
-    } else if (base_is(t->name, n, "ffn_moe_probs_biased")) {
+    } else if (tap_is(&x, "ffn_moe_probs_biased")) {
         snprintf(l->biased, sizeof l->biased, "%s", t->name);
-    } else if (base_is(t->name, n, "ffn_moe_topk")) {
+    } else if (tap_is(&x, "ffn_moe_topk")) {
         snprintf(l->chosen, sizeof l->chosen, "%s", t->name);
     }
 }
@@ -169,34 +149,19 @@ bool masker_set(struct masker *m, const struct engine_mask *mask, struct err *e)
 
 /* ---- tensors ---- */
 
-/* The bytes of t in host memory: in place, or fetched. */
-static uint8_t *bytes_of(struct masker *m, const struct ggml_tensor *t, bool *in_place)
-{
-    ggml_backend_buffer_t b = t->view_src ? t->view_src->buffer : t->buffer;
-    *in_place = !b || ggml_backend_buffer_is_host(b);
-    if (*in_place)
-        return t->data;
-    size_t n = ggml_nbytes(t);
-    if (n > m->cap_host)
-        m->host = xrealloc(m->host, m->cap_host = n + n / 4, 1);
-    ggml_backend_tensor_get(t, m->host, 0, n);
-    return m->host;
-}
-
 static bool apply(struct masker *m, struct layer *l, int il, struct ggml_tensor *t)
 {
-    bool in_place;
     if (t->type != GGML_TYPE_F32 || !ggml_is_contiguous(t) || t->ne[0] != (int64_t)m->n_experts)
         return err_set(
             &m->err, ERR_FAILED,
             "layer %d: the router's scores are no float32 rows of %u experts; prune the model and use "
             "the pruned file",
             il, m->n_experts);
-    float *x = (float *)(void *)bytes_of(m, t, &in_place);
+    float *x = tap_bytes(t, &m->host);
     for (int64_t r = 0, n = ggml_nrows(t); r < n; r++)
         for (uint32_t i = 0; i < l->n_gone; i++)
             x[r * t->ne[0] + l->gone[i]] = -INFINITY;
-    if (!in_place)
+    if (!tap_on_host(t))
         ggml_backend_tensor_set(t, x, 0, ggml_nbytes(t));
     return true;
 }
@@ -211,10 +176,9 @@ static bool is_gone(const struct layer *l, int32_t id)
 
 static bool check(struct masker *m, struct layer *l, int il, const struct ggml_tensor *ids)
 {
-    bool in_place;
     if (ids->type != GGML_TYPE_I32 || ids->nb[0] != 4)
         return err_set(&m->err, ERR_FAILED, "layer %d: cannot read which experts the router chose", il);
-    const uint8_t *p = bytes_of(m, ids, &in_place);
+    const uint8_t *p = tap_bytes(ids, &m->host);
     for (int64_t t = 0; t < ids->ne[1]; t++)
         for (int64_t k = 0; k < ids->ne[0]; k++) { /* strided: row t starts at nb[1] */
             int32_t id;
@@ -234,21 +198,21 @@ static bool check(struct masker *m, struct layer *l, int il, const struct ggml_t
 
 bool masker_wants(const struct masker *m, const struct ggml_tensor *t)
 {
-    size_t n;
-    int il = m->active && !m->failed ? layer_of(t->name, &n) : -1;
-    if (il < 0 || !m->layers[il].n_gone)
+    struct tap_name x;
+    if (!m->active || m->failed || !tap_name(t, &x) || x.reshaped || !m->layers[x.il].n_gone)
         return false;
-    const struct layer *l = &m->layers[il];
+    const struct layer *l = &m->layers[x.il];
     return !strcmp(t->name, l->score) || !strcmp(t->name, l->biased) ||
            (!l->checked && !strcmp(t->name, l->chosen));
 }
 
 bool masker_node(struct masker *m, struct ggml_tensor *t)
 {
-    size_t n;
-    int il = layer_of(t->name, &n);
-    struct layer *l = &m->layers[il];
-    bool ok = !strcmp(t->name, l->chosen) ? check(m, l, il, t) : apply(m, l, il, t);
+    struct tap_name x;
+    if (!tap_name(t, &x))
+        BUG("node '%s' was not asked for", t->name);
+    struct layer *l = &m->layers[x.il];
+    bool ok = !strcmp(t->name, l->chosen) ? check(m, l, x.il, t) : apply(m, l, x.il, t);
     l->seen += !strcmp(t->name, l->score);
     m->failed = !ok;
     return ok;

@@ -12,11 +12,11 @@
  *        are the same memory
  *   ids  src[2] of the MUL_MAT_ID or ADD_ID behind f; a strided view: row t starts at t * nb[1]
  *
- * Which node is the last cannot be known when it is asked, so a first decode only notes names. Node names:
- * src/llama-graph.cpp, build_moe_ffn, of llama.cpp v0.5.0. */
+ * Which node is the last cannot be known when it is asked, so a first decode only notes names (tap.h). */
 #include "engine/observe.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "engine/tap.h"
 
 #include <ggml-alloc.h>
 #include <math.h>
@@ -29,9 +29,8 @@ struct layer {
     char f_name[GGML_MAX_NAME], w_name[GGML_MAX_NAME]; /* "" : no experts in this block */
     bool copy_w;                 /* the weights do not live until f: copy them at their own time */
     const struct ggml_tensor *w; /* of the graph that runs now */
-    float *w_copy;
-    size_t n_w; /* floats in w_copy */
-    size_t cap_w;
+    struct tap_room w_copy;
+    size_t n_w;    /* floats in w_copy */
     uint32_t seen; /* tokens in this decode */
 };
 
@@ -55,10 +54,9 @@ struct observer {
     struct layer layers[LIMIT_ENGINE_LAYERS];
     struct device devices[MAX_DEVICES];
     uint32_t n_devices;
-    struct routed *rows;
-    float *host; /* f, norms, weights when they are not in host memory */
-    uint8_t *ids;
-    size_t cap_rows, cap_host, cap_ids;
+    struct tap_room rows; /* struct routed */
+    struct tap_room host; /* f, norms, weights when they are not in host memory */
+    struct tap_room ids;
     struct err err;
 };
 
@@ -84,46 +82,25 @@ void observer_free(struct observer *o)
         ggml_backend_free(o->devices[i].backend);
     }
     for (int i = 0; i < LIMIT_ENGINE_LAYERS; i++)
-        free(o->layers[i].w_copy);
-    free(o->rows);
-    free(o->host);
-    free(o->ids);
+        free(o->layers[i].w_copy.p);
+    free(o->rows.p);
+    free(o->host.p);
+    free(o->ids.p);
     free(o);
 }
 
 /* ---- names ---- */
 
-/* "BASE-12" or "BASE-12 (reshaped)": the length of BASE, and 12; 0 if the name is not of that form. */
-static size_t split_name(const char *name, int *il, bool *reshaped)
+static bool is_f(const struct tap_name *x)
 {
-    const char *dash = strrchr(name, '-');
-    char *end;
-    if (!dash || dash[1] < '0' || dash[1] > '9')
-        return 0;
-    long n = strtol(dash + 1, &end, 10);
-    *reshaped = !strcmp(end, " (reshaped)");
-    if ((*end && !*reshaped) || n >= LIMIT_ENGINE_LAYERS)
-        return 0;
-    *il = (int)n;
-    return (size_t)(dash - name);
+    return tap_is(x, "ffn_moe_down") || tap_is(x, "ffn_moe_down_scaled") || tap_is(x, "ffn_moe_down_biased");
 }
 
-static bool base_is(const char *name, size_t n, const char *base)
-{
-    return n == strlen(base) && !strncmp(name, base, n);
-}
-
-static bool is_f(const char *name, size_t n)
-{
-    return base_is(name, n, "ffn_moe_down") || base_is(name, n, "ffn_moe_down_scaled") ||
-           base_is(name, n, "ffn_moe_down_biased");
-}
-
-static bool is_w(const char *name, size_t n)
+static bool is_w(const struct tap_name *x)
 {
     static const char weights[] = "ffn_moe_weights", sum[] = "ffn_moe_weights_sum";
-    return n >= sizeof weights - 1 && !strncmp(name, weights, sizeof weights - 1) &&
-           strncmp(name, sum, sizeof sum - 1) != 0;
+    return x->n >= sizeof weights - 1 && !strncmp(x->base, weights, sizeof weights - 1) &&
+           strncmp(x->base, sum, sizeof sum - 1) != 0;
 }
 
 /* ---- learning ---- */
@@ -151,28 +128,26 @@ static bool writes_memory(enum ggml_op op)
 
 static void learn(struct observer *o, const struct ggml_tensor *t)
 {
-    int il;
-    bool reshaped;
+    struct tap_name x;
     if (writes_memory(t->op))
         o->state_behind = true;
     if (o->open_il >= 0 && o->layers[o->open_il].w)
         for (int i = 0; i < GGML_MAX_SRC && t->src[i]; i++)
             if (root(t->src[i]) == root(o->layers[o->open_il].w))
                 o->layers[o->open_il].copy_w = false;
-    size_t n = strncmp(t->name, "ffn_moe_", 8) ? 0 : split_name(t->name, &il, &reshaped);
-    if (!n)
+    if (!tap_name(t, &x))
         return;
-    struct layer *l = &o->layers[il];
-    if (is_w(t->name, n) && !l->f_name[0]) {
+    struct layer *l = &o->layers[x.il];
+    if (is_w(&x) && !l->f_name[0]) {
         snprintf(l->w_name, sizeof l->w_name, "%s", t->name);
         l->w = t;
-    } else if (is_f(t->name, n) && !reshaped && t->op != GGML_OP_VIEW) {
+    } else if (is_f(&x) && !x.reshaped && t->op != GGML_OP_VIEW) {
         snprintf(l->f_name, sizeof l->f_name, "%s", t->name);
         l->copy_w = true; /* until a consumer of the weights is seen behind this node */
-        o->open_il = il;
-        o->last_il = il;
+        o->open_il = x.il;
+        o->last_il = x.il;
         if (o->first_il < 0)
-            o->first_il = il;
+            o->first_il = x.il;
         o->state_behind = false;
     }
 }
@@ -207,36 +182,6 @@ bool observer_learn_end(struct observer *o, struct err *e)
 }
 
 /* ---- reading tensors ---- */
-
-static ggml_backend_buffer_t buffer_of(const struct ggml_tensor *t)
-{
-    return t->view_src ? t->view_src->buffer : t->buffer;
-}
-
-static bool on_host(const struct ggml_tensor *t)
-{
-    ggml_backend_buffer_t b = buffer_of(t);
-    return !b || ggml_backend_buffer_is_host(b);
-}
-
-static void *grow(void *p, size_t *cap, size_t n, size_t size)
-{
-    if (n <= *cap)
-        return p;
-    *cap = n + n / 4;
-    return xrealloc(p, *cap, size);
-}
-
-/* The bytes of t (its whole span, strides included) in host memory: in place, or fetched into *dst. */
-static const uint8_t *bytes_of(const struct ggml_tensor *t, uint8_t **dst, size_t *cap)
-{
-    if (on_host(t))
-        return t->data;
-    size_t n = ggml_nbytes(t);
-    *dst = grow(*dst, cap, n, 1);
-    ggml_backend_tensor_get(t, *dst, 0, n);
-    return *dst;
-}
 
 static const struct ggml_tensor *ids_of(const struct ggml_tensor *f)
 {
@@ -298,7 +243,7 @@ static void host_norms(const float *x, size_t h, size_t rows, struct routed *out
 
 static struct device *device_for(struct observer *o, const struct ggml_tensor *t)
 {
-    ggml_backend_dev_t dev = ggml_backend_buft_get_device(ggml_backend_buffer_get_type(buffer_of(t)));
+    ggml_backend_dev_t dev = ggml_backend_buft_get_device(ggml_backend_buffer_get_type(tap_buffer(t)));
     if (!dev) /* the plain CPU buffer belongs to no device */
         dev = ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU);
     for (uint32_t i = 0; i < o->n_devices; i++)
@@ -329,7 +274,7 @@ static bool norms_on_device(struct observer *o, const struct ggml_tensor *f, int
     if (!c)
         return false;
     struct ggml_tensor *leaf = ggml_new_tensor_2d(c, GGML_TYPE_F32, f->ne[0], rows);
-    bool ok = ggml_backend_tensor_alloc(buffer_of(f), leaf, f->data) == GGML_STATUS_SUCCESS;
+    bool ok = ggml_backend_tensor_alloc(tap_buffer(f), leaf, f->data) == GGML_STATUS_SUCCESS;
     struct ggml_tensor *sum = ggml_sum_rows(c, ggml_sqr(c, leaf));
     struct ggml_tensor *max =
         ggml_pool_1d(c, ggml_abs(c, leaf), GGML_OP_POOL_MAX, (int)f->ne[0], (int)f->ne[0], 0);
@@ -357,41 +302,35 @@ static bool norms_on_device(struct observer *o, const struct ggml_tensor *f, int
 }
 
 /* f_norm and f_max of all rows. */
-static bool fill_norms(struct observer *o, const struct ggml_tensor *f, size_t rows)
+static void fill_norms(struct observer *o, const struct ggml_tensor *f, struct routed *out, size_t rows)
 {
     size_t h = (size_t)f->ne[0];
     bool have_max = false;
-    if (!on_host(f) || o->device_norms) {
-        o->host = grow(o->host, &o->cap_host, 2 * rows, sizeof *o->host);
-        if (norms_on_device(o, f, (int64_t)rows, o->host, &have_max) && have_max) {
+    if (!tap_on_host(f) || o->device_norms) {
+        float *norms = tap_room(&o->host, 2 * rows, sizeof *norms);
+        if (norms_on_device(o, f, (int64_t)rows, norms, &have_max) && have_max) {
             for (size_t r = 0; r < rows; r++) {
-                o->rows[r].f_norm = o->host[r];
-                o->rows[r].f_max = o->host[rows + r];
+                out[r].f_norm = norms[r];
+                out[r].f_max = norms[rows + r];
             }
-            return true;
+            return;
         }
     }
-    const float *x = f->data;
-    if (!on_host(f)) { /* a device that cannot do it: fetch the rows */
-        o->host = grow(o->host, &o->cap_host, rows * h, sizeof *o->host);
-        ggml_backend_tensor_get(f, o->host, 0, rows * h * sizeof(float));
-        x = o->host;
-    }
-    host_norms(x, h, rows, o->rows, o->n_threads);
-    return true;
+    host_norms(tap_bytes(f, &o->host), h, rows, out, o->n_threads); /* a device that cannot do it: fetched */
 }
 
 /* ---- observing ---- */
 
-static bool fill_ids(struct observer *o, const struct ggml_tensor *ids, uint32_t k, uint32_t n_tok)
+static bool fill_ids(struct observer *o, const struct ggml_tensor *ids, struct routed *out, uint32_t k,
+                     uint32_t n_tok)
 {
     if (!ids || ids->type != GGML_TYPE_I32 || ids->ne[0] != (int64_t)k || ids->ne[1] != (int64_t)n_tok ||
         ids->nb[0] != 4)
         return false;
-    const uint8_t *p = bytes_of(ids, &o->ids, &o->cap_ids);
+    const uint8_t *p = tap_bytes(ids, &o->ids);
     for (uint32_t t = 0; t < n_tok; t++)
         for (uint32_t a = 0; a < k; a++) /* strided: row t starts at nb[1] */
-            memcpy(&o->rows[(size_t)t * k + a].expert, p + t * ids->nb[1] + 4 * (size_t)a, 4);
+            memcpy(&out[(size_t)t * k + a].expert, p + t * ids->nb[1] + 4 * (size_t)a, 4);
     return true;
 }
 
@@ -400,11 +339,11 @@ static bool copy_weights(struct layer *l, const struct ggml_tensor *w)
     if (w->type != GGML_TYPE_F32 || !ggml_is_contiguous(w))
         return false;
     l->n_w = (size_t)ggml_nelements(w);
-    l->w_copy = grow(l->w_copy, &l->cap_w, l->n_w, sizeof(float));
-    if (on_host(w))
-        memcpy(l->w_copy, w->data, l->n_w * sizeof(float));
+    float *to = tap_room(&l->w_copy, l->n_w, sizeof *to);
+    if (tap_on_host(w))
+        memcpy(to, w->data, l->n_w * sizeof *to);
     else
-        ggml_backend_tensor_get(w, l->w_copy, 0, l->n_w * sizeof(float));
+        ggml_backend_tensor_get(w, to, 0, l->n_w * sizeof *to);
     return true;
 }
 
@@ -415,36 +354,34 @@ static bool observe(struct observer *o, struct layer *l, int il, const struct gg
     if (f->type != GGML_TYPE_F32 || !ggml_is_contiguous(f))
         return err_set(&o->err, ERR_FAILED, "layer %d: the expert output is not a contiguous float32 tensor",
                        il);
-    o->rows = grow(o->rows, &o->cap_rows, rows, sizeof *o->rows);
-    if (!fill_ids(o, ids_of(f), k, n_tok))
+    struct routed *out = tap_room(&o->rows, rows, sizeof *out);
+    if (!fill_ids(o, ids_of(f), out, k, n_tok))
         return err_set(&o->err, ERR_FAILED, "layer %d: cannot find which experts the router chose", il);
     if (!l->copy_w && (!l->w || !copy_weights(l, l->w)))
         return err_set(&o->err, ERR_FAILED, "layer %d: cannot read the gate weights", il);
     if (l->n_w != rows)
         return err_set(&o->err, ERR_FAILED, "layer %d: %zu gate weights for %zu expert outputs", il, l->n_w,
                        rows);
-    if (!fill_norms(o, f, rows))
-        return err_set(&o->err, ERR_FAILED, "layer %d: cannot compute norms", il);
+    fill_norms(o, f, out, rows);
+    const float *gate = l->w_copy.p;
     for (size_t r = 0; r < rows; r++) {
-        o->rows[r].gate = l->w_copy[r];
-        o->rows[r].c_norm = o->c_is_f ? o->rows[r].f_norm : fabsf(l->w_copy[r]) * o->rows[r].f_norm;
+        out[r].gate = gate[r];
+        out[r].c_norm = o->c_is_f ? out[r].f_norm : fabsf(gate[r]) * out[r].f_norm;
     }
     l->seen += n_tok;
-    return o->fn(o->ud, (uint32_t)il, n_tok, k, o->rows, &o->err);
+    return o->fn(o->ud, (uint32_t)il, n_tok, k, out, &o->err);
 }
 
 static bool on_ask(struct observer *o, struct ggml_tensor *t)
 {
-    int il;
-    bool reshaped;
-    size_t n = strncmp(t->name, "ffn_moe_", 8) ? 0 : split_name(t->name, &il, &reshaped);
-    if (!n || o->failed)
+    struct tap_name x;
+    if (!tap_name(t, &x) || o->failed)
         return false;
-    if (il == o->first_il) /* a next graph: one decode may take several */
+    if (x.il == o->first_il) /* a next graph: one decode may take several */
         o->stopped = false;
     if (o->stopped)
         return false;
-    struct layer *l = &o->layers[il];
+    struct layer *l = &o->layers[x.il];
     if (!strcmp(t->name, l->w_name)) {
         l->w = t;
         return l->copy_w;
@@ -455,26 +392,25 @@ static bool on_ask(struct observer *o, struct ggml_tensor *t)
 bool observer_callback(struct ggml_tensor *t, bool ask, void *ud)
 {
     struct observer *o = ud;
-    int il;
-    bool reshaped;
+    struct tap_name x;
     if (ask) {
         if (o->learning)
             learn(o, t);
         return !o->learning && on_ask(o, t);
     }
-    if (o->learning || o->stopped || o->failed || !split_name(t->name, &il, &reshaped))
+    if (o->learning || o->stopped || o->failed || !tap_name(t, &x))
         return true;
-    struct layer *l = &o->layers[il];
+    struct layer *l = &o->layers[x.il];
     if (!strcmp(t->name, l->w_name)) {
         o->failed = !copy_weights(l, t) &&
-                    !err_set(&o->err, ERR_FAILED, "layer %d: cannot read the gate weights", il);
+                    !err_set(&o->err, ERR_FAILED, "layer %d: cannot read the gate weights", x.il);
         return !o->failed;
     }
-    if (!observe(o, l, il, t))
+    if (!observe(o, l, x.il, t))
         o->failed = true;
     /* false ends this part of the graph: what follows the last experts is the output matrix, which nobody
      * needs */
-    o->stopped = o->stop && il == o->last_il;
+    o->stopped = o->stop && x.il == o->last_il;
     return !o->failed && !o->stopped;
 }
 
