@@ -312,18 +312,10 @@ void against_add(struct against_sums *to, const struct against_sums *s)
     to->dp4 += s->dp4;
 }
 
-/* Standard error of a mean. */
-static double error_of(double sum, double sum2, double n)
-{
-    double mean = sum / n, var = sum2 / n - mean * mean;
-    return n > 1 && var > 0 ? sqrt(var / (n - 1)) : 0;
-}
-
 static struct eval_score score_of(uint64_t n, double nll, double nll2)
 {
-    struct eval_score s = {.n_scored = n, .nll = nll / (double)n};
-    s.ppl = exp(s.nll);
-    s.ppl_stderr = error_of(nll, nll2, (double)n) * s.ppl;
+    struct eval_score s = {0};
+    eval_set_score(&s, &(struct eval_sums){n, nll, nll2});
     return s;
 }
 
@@ -345,7 +337,7 @@ static double percentile(const float *v, uint64_t n, double share)
 struct eval_against against_result(const struct against_sums *s, float *kl)
 {
     double n = (double)s->n, top = (double)s->same_top / n, dp = sqrt(s->dp2 / n);
-    double a = error_of(s->nll, s->nll2, n), b = error_of(s->base_nll, s->base_nll2, n);
+    double a = error_of_mean(s->nll, s->nll2, n), b = error_of_mean(s->base_nll, s->base_nll2, n);
     double cov = n > 1 ? (s->cross / n - s->nll / n * s->base_nll / n) / (n - 1) : 0;
     double var = a * a + b * b - 2 * cov;
     struct eval_against r = {
@@ -354,7 +346,7 @@ struct eval_against against_result(const struct against_sums *s, float *kl)
         .ln_ratio = (s->nll - s->base_nll) / n,
         .ln_ratio_stderr = var > 0 ? sqrt(var) : 0,
         .kl_mean = s->kl / n,
-        .kl_stderr = error_of(s->kl, s->kl2, n),
+        .kl_stderr = error_of_mean(s->kl, s->kl2, n),
         .kl_median = NAN,
         .kl_p90 = NAN,
         .kl_p99 = NAN,
@@ -362,7 +354,7 @@ struct eval_against against_result(const struct against_sums *s, float *kl)
         .top1 = top,
         .top1_stderr = n > 1 ? sqrt(top * (1 - top) / (n - 1)) : 0,
         .dp_rms = dp,
-        .dp_rms_stderr = dp > 0 ? 0.5 / dp * error_of(s->dp2, s->dp4, n) : 0,
+        .dp_rms_stderr = dp > 0 ? 0.5 / dp * error_of_mean(s->dp2, s->dp4, n) : 0,
     };
     if (!kl || !s->n)
         return r;

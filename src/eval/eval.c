@@ -34,34 +34,37 @@ static double next_logprob(struct engine *g, uint32_t i, int32_t next)
     return logprob(x, lse_of(x, engine_n_vocab(g)), next);
 }
 
-struct sum {
-    double nll, nll2;
-    uint64_t n;
-};
-
-static void finish(const struct sum *s, struct eval_score *r)
+double error_of_mean(double sum, double sum2, double n)
 {
-    double n = (double)s->n, mean = s->nll / n, var = s->nll2 / n - mean * mean;
-    r->n_scored = s->n;
-    r->nll = mean;
-    r->ppl = exp(mean);
-    r->ppl_stderr = s->n > 1 && var > 0 ? sqrt(var / (n - 1)) * r->ppl : 0;
+    double mean = sum / n, var = sum2 / n - mean * mean;
+    return n > 1 && var > 0 ? sqrt(var / (n - 1)) : 0;
+}
+
+static void add_token(struct eval_sums *s, double nll)
+{
+    s->n++;
+    s->nll += nll;
+    s->nll2 += nll * nll;
+}
+
+void eval_set_score(struct eval_score *s, const struct eval_sums *sums)
+{
+    double n = (double)sums->n;
+    s->sums = *sums;
+    s->n_scored = sums->n;
+    s->nll = sums->nll / n;
+    s->ppl = exp(s->nll);
+    s->ppl_stderr = error_of_mean(sums->nll, sums->nll2, n) * s->ppl;
 }
 
 /* ---- results ---- */
 
 void eval_add(struct eval_score *t, const struct eval_score *s)
 {
-    double n = (double)(t->n_scored + s->n_scored);
-    t->nll = (t->nll * (double)t->n_scored + s->nll * (double)s->n_scored) / n;
-    /* the squared error of a mean of means */
-    double a = t->ppl > 0 ? t->ppl_stderr / t->ppl * (double)t->n_scored : 0,
-           c = s->ppl_stderr / s->ppl * (double)s->n_scored;
-    t->ppl = exp(t->nll);
-    t->ppl_stderr = sqrt(a * a + c * c) / n * t->ppl;
-    t->n_scored += s->n_scored;
+    struct eval_sums sums = {t->sums.n + s->sums.n, t->sums.nll + s->sums.nll, t->sums.nll2 + s->sums.nll2};
     t->n_tokens += s->n_tokens;
     t->n_windows += s->n_windows;
+    eval_set_score(t, &sums);
 }
 
 /* ---- a text, as llama-perplexity does it ---- */
@@ -69,7 +72,7 @@ void eval_add(struct eval_score *t, const struct eval_score *s)
 struct text_job {
     struct engine *g;
     const struct text *text;
-    struct sum sum;
+    struct eval_sums sums;
 };
 
 static bool text_step(void *ud, const struct windows *w, const uint32_t *win, const uint32_t *at, uint32_t n,
@@ -85,9 +88,7 @@ static bool text_step(void *ud, const struct windows *w, const uint32_t *win, co
             return err_set(e, ERR_FAILED,
                            "the model gives a log-probability that is not finite at token %u of window %u",
                            at[i] + 1, win[i]);
-        j->sum.nll += v;
-        j->sum.nll2 += v * v;
-        j->sum.n++;
+        add_token(&j->sums, v);
     }
     return true;
 }
@@ -163,7 +164,7 @@ bool eval_text(struct engine *g, const char *path, uint32_t n_ctx, struct eval_s
     s->n_tokens = t.n_tokens;
     s->n_windows = t.w.n;
     if (ok)
-        finish(&j.sum, s);
+        eval_set_score(s, &j.sums);
     text_clear(&t);
     return ok;
 }
@@ -184,8 +185,7 @@ bool eval_texts(struct engine *g, const char *const *paths, uint32_t n, uint32_t
 
 struct sample_job {
     struct engine *g;
-    double **
-        lp; /* per sample: log-probability of token i + 1; NAN where it is not scored (first of a later window) */
+    double **lp; /* per sample: log-probability of token i + 1; NAN: not scored (first of a later window) */
 };
 
 static bool sample_step(void *ud, const struct windows *w, const uint32_t *win, const uint32_t *at,
@@ -272,15 +272,12 @@ static double **unscored(const struct windows *w)
     return lp;
 }
 
-static void add_up(const struct windows *w, double *const *lp, struct sum *sum)
+static void add_up(const struct windows *w, double *const *lp, struct eval_sums *sums)
 {
     for (uint32_t i = 0; i < w->n_samples; i++)
         for (uint32_t t = 0; t + 1 < w->n_tokens[i]; t++)
-            if (!isnan(lp[i][t])) {
-                sum->nll -= lp[i][t];
-                sum->nll2 += lp[i][t] * lp[i][t];
-                sum->n++;
-            }
+            if (!isnan(lp[i][t]))
+                add_token(sums, -lp[i][t]);
 }
 
 bool eval_samples(struct engine *g, const struct corpus *c, uint32_t n_ctx, const char *logprobs, bool force,
@@ -288,7 +285,7 @@ bool eval_samples(struct engine *g, const struct corpus *c, uint32_t n_ctx, cons
 {
     struct windows w = {0};
     struct sample_job j = {.g = g};
-    struct sum sum = {0};
+    struct eval_sums sums = {0};
     *s = (struct eval_score){0};
     bool ok = (!logprobs || file_check_output(logprobs, force, e)) && windows_tokenize(&w, c, g, e);
     if (!ok) {
@@ -306,11 +303,11 @@ bool eval_samples(struct engine *g, const struct corpus *c, uint32_t n_ctx, cons
         ok = run(&w, g, sample_step, &j, e);
     }
     if (ok) {
-        add_up(&w, j.lp, &sum);
-        ok = sum.n ? true : err_set(e, ERR_INPUT, "no sample has two tokens, nothing can be scored");
+        add_up(&w, j.lp, &sums);
+        ok = sums.n ? true : err_set(e, ERR_INPUT, "no sample has two tokens, nothing can be scored");
     }
     if (ok)
-        finish(&sum, s);
+        eval_set_score(s, &sums);
     ok = ok && (!logprobs || write_rows(c, &w, j.lp, logprobs, force, e));
     for (uint32_t i = 0; i < w.n_samples; i++)
         free(j.lp[i]);

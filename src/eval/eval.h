@@ -12,7 +12,9 @@
 #include "engine/engine.h"
 #include "results/eval.h"
 
-/* Adds the scored tokens of s to t (a zeroed struct at first): the mean over all of them. */
+/* What the sums say: all but n_tokens and n_windows. */
+void eval_set_score(struct eval_score *s, const struct eval_sums *sums);
+/* Adds what s has seen to t (a zeroed struct at first): mean and error are over all tokens alike. */
 void eval_add(struct eval_score *t, const struct eval_score *s);
 /* Each of n texts, and all of them. */
 bool eval_texts(struct engine *g, const char *const *paths, uint32_t n, uint32_t n_ctx,

@@ -6,10 +6,15 @@
 
 /* What a file does not say is not a number, or 0 where it is a count. */
 
+struct eval_sums { /* over scored tokens: of -log p, and of its square */
+    uint64_t n;
+    double nll, nll2;
+};
 struct eval_score {
     uint64_t n_tokens, n_scored, n_windows;
-    double nll, ppl;   /* mean NLL in nats; exp(nll) */
-    double ppl_stderr; /* its standard error as llama-perplexity prints it */
+    double nll, ppl;       /* mean NLL in nats; exp(nll) */
+    double ppl_stderr;     /* its standard error as llama-perplexity prints it */
+    struct eval_sums sums; /* that it comes of; not in the file */
 };
 
 /* Against a base. Standard errors take tokens as independent, as llama-perplexity's do. */
