@@ -120,26 +120,11 @@ static char *trimmed(const char *path)
     return xstrndup(path, n);
 }
 
-static bool check_parent(const char *path, struct err *e)
-{
-    struct stat st;
-    char *parent = path_dir(path);
-    bool ok = true;
-    if (stat(parent, &st) != 0)
-        ok = err_sys(e, "folder '%s' of the output", parent);
-    else if (!S_ISDIR(st.st_mode))
-        ok = err_set(e, ERR_INPUT, "'%s' is not a folder, cannot write '%s'", parent, path);
-    else if (access(parent, W_OK | X_OK) != 0)
-        ok = err_sys(e, "cannot write in folder '%s'", parent);
-    free(parent);
-    return ok;
-}
-
 static bool check(const char *path, const char *ours, bool force, struct err *e)
 {
     if (!*path)
         return err_set(e, ERR_INPUT, "the output has an empty name");
-    if (!check_parent(path, e))
+    if (!file_check_parent(path, e))
         return false;
     if (!file_exists(path) || dir_is_empty(path))
         return true;

@@ -169,10 +169,32 @@ char *path_dir(const char *path)
     return p == path ? xstrdup("/") : xstrndup(path, (size_t)(p - path));
 }
 
+char *path_own_program(void)
+{
+    char p[4096];
+    ssize_t n = readlink("/proc/self/exe", p, sizeof p);
+    return n > 0 && (size_t)n < sizeof p ? xstrndup(p, (size_t)n) : NULL;
+}
+
 char *path_join(const char *dir, const char *name)
 {
     size_t n = strlen(dir);
     return xasprintf("%s%s%s", dir, n && dir[n - 1] == '/' ? "" : "/", name);
+}
+
+bool file_check_parent(const char *path, struct err *e)
+{
+    struct stat st;
+    char *dir = path_dir(path);
+    bool ok = true;
+    if (stat(dir, &st) != 0)
+        ok = err_sys(e, "folder '%s' of the output", dir);
+    else if (!S_ISDIR(st.st_mode))
+        ok = err_set(e, ERR_INPUT, "'%s' is not a folder, cannot write '%s'", dir, path);
+    else if (access(dir, W_OK | X_OK) != 0)
+        ok = err_sys(e, "cannot write in folder '%s'", dir);
+    free(dir);
+    return ok;
 }
 
 bool file_check_output(const char *path, bool force, struct err *e)
@@ -188,16 +210,7 @@ bool file_check_output(const char *path, bool force, struct err *e)
         if (!force)
             return err_set(e, ERR_INPUT, "output '%s' exists; --force replaces it", path);
     }
-    char *dir = path_dir(path);
-    bool ok = true;
-    if (stat(dir, &st) != 0)
-        ok = err_sys(e, "folder '%s' of the output", dir);
-    else if (!S_ISDIR(st.st_mode))
-        ok = err_set(e, ERR_INPUT, "'%s' is not a folder, cannot write '%s'", dir, path);
-    else if (access(dir, W_OK | X_OK) != 0)
-        ok = err_sys(e, "cannot write in folder '%s'", dir);
-    free(dir);
-    return ok;
+    return file_check_parent(path, e);
 }
 
 /* The .part file, empty and locked. One that a killed run left is taken over; one that another program is

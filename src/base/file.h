@@ -37,6 +37,7 @@ const char *path_base(const char *path); /* last component, in place */
 char *path_own_name(const char *path);
 char *path_dir(const char *path);                   /* "." when there is none; caller frees */
 char *path_join(const char *dir, const char *name); /* caller frees */
+char *path_own_program(void); /* of the program that runs; NULL: the system does not say; caller frees */
 
 /* ---- writing ---- */
 struct out {
@@ -71,6 +72,8 @@ bool file_write_atomic(const char *path, const void *p, uint64_t n, bool force, 
 /* Refuses early what out_open would refuse late: output exists without force, folder missing or not
  * writable. */
 bool file_check_output(const char *path, bool force, struct err *e);
+/* The part of it about the folder, for outputs that are folders. */
+bool file_check_parent(const char *path, struct err *e);
 /* Fails when the file system of `path` has less than n bytes free for us. */
 bool file_check_space(const char *path, uint64_t n, struct err *e);
 bool dir_make(const char *path, struct err *e); /* like mkdir -p */

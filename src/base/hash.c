@@ -30,16 +30,21 @@ void sha256_add(struct sha256 *h, const void *p, size_t n)
         BUG("SHA-256 update");
 }
 
-void sha256_hex(struct sha256 *h, char hex[65])
+static void finish(struct sha256 *h, uint8_t out[32])
 {
-    unsigned char d[EVP_MAX_MD_SIZE];
     unsigned n = 0;
-    if (EVP_DigestFinal_ex(h->ctx, d, &n) != 1 || n != 32)
+    if (EVP_DigestFinal_ex(h->ctx, out, &n) != 1 || n != 32)
         BUG("SHA-256 final");
-    for (unsigned i = 0; i < 32; i++)
-        snprintf(hex + 2 * i, 3, "%02x", d[i]);
     EVP_MD_CTX_free(h->ctx);
     free(h);
+}
+
+void sha256_hex(struct sha256 *h, char hex[65])
+{
+    uint8_t d[32];
+    finish(h, d);
+    for (unsigned i = 0; i < 32; i++)
+        snprintf(hex + 2 * i, 3, "%02x", d[i]);
 }
 
 void sha256_bytes(const void *p, size_t n, char hex[65])
@@ -47,6 +52,13 @@ void sha256_bytes(const void *p, size_t n, char hex[65])
     struct sha256 *h = sha256_new();
     sha256_add(h, p, n);
     sha256_hex(h, hex);
+}
+
+void sha256_raw(const void *p, size_t n, uint8_t out[32])
+{
+    struct sha256 *h = sha256_new();
+    sha256_add(h, p, n);
+    finish(h, out);
 }
 
 bool sha256_file(const char *path, char hex[65], struct err *e)

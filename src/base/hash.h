@@ -14,6 +14,7 @@ void sha256_hex(struct sha256 *h, char hex[65]); /* ends and frees it */
 
 bool sha256_file(const char *path, char hex[65], struct err *e);
 void sha256_bytes(const void *p, size_t n, char hex[65]);
+void sha256_raw(const void *p, size_t n, uint8_t out[32]);
 
 struct hash128 {
     uint64_t lo, hi;

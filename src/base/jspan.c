@@ -401,13 +401,11 @@ static bool add_node(struct parser *p, struct jnode x, uint32_t *index)
 {
     struct jdoc *d = p->d;
     if (d->n_nodes == d->cap) {
-        uint64_t cap = d->cap ? (uint64_t)d->cap * 2 : 64;
-        if (cap > JSPAN_NONE)
-            cap = JSPAN_NONE;
-        struct jnode *v = cap > d->cap ? realloc(d->nodes, cap * sizeof *v) : NULL;
+        uint64_t cap = d->cap;
+        void *v =
+            grow_try(d->nodes, cap, &cap, JSPAN_NONE, sizeof *d->nodes, "the values of a JSON text", p->e);
         if (!v)
-            return err_set(p->e, ERR_FAILED, "cannot allocate %.1f GiB for the values of a JSON text",
-                           (double)(cap * sizeof *v) / 1073741824.0);
+            return false;
         d->nodes = v;
         d->cap = (uint32_t)cap;
     }

@@ -58,17 +58,37 @@ char *xasprintf(const char *fmt, ...)
     return check(s);
 }
 
+static void *no_room(uint64_t n, uint64_t size, const char *what, struct err *e)
+{
+    uint64_t bytes;
+    if (!mul_u64(n, size, &bytes) || bytes > PTRDIFF_MAX)
+        err_set(e, ERR_FAILED, "cannot allocate %llu items of %llu bytes for %s", (unsigned long long)n,
+                (unsigned long long)size, what);
+    else
+        err_set(e, ERR_FAILED, "cannot allocate %.1f GiB for %s", (double)bytes / 1073741824.0, what);
+    return NULL;
+}
+
 void *mem_try(uint64_t n, uint64_t size, const char *what, struct err *e)
 {
     uint64_t bytes;
-    void *p = NULL;
-    if (!mul_u64(n, size, &bytes) || bytes > PTRDIFF_MAX) {
-        err_set(e, ERR_FAILED, "cannot allocate %llu items of %llu bytes for %s", (unsigned long long)n,
-                (unsigned long long)size, what);
-        return NULL;
-    }
-    p = calloc(1, bytes ? bytes : 1);
+    bool fits = mul_u64(n, size, &bytes) && bytes <= PTRDIFF_MAX;
+    void *p = fits ? calloc(1, bytes ? bytes : 1) : NULL;
+    return p ? p : no_room(n, size, what, e);
+}
+
+void *grow_try(void *list, uint64_t n, uint64_t *cap, uint64_t most, uint64_t size, const char *what,
+               struct err *e)
+{
+    uint64_t want = *cap < 32 ? 64 : *cap * 2, bytes;
+    if (list && n < *cap)
+        return list;
+    want = want > n ? want : n + 1;
+    want = want > most ? most : want;
+    bool fits = n < want && mul_u64(want, size, &bytes) && bytes <= PTRDIFF_MAX;
+    void *p = fits ? realloc(list, bytes) : NULL;
     if (!p)
-        err_set(e, ERR_FAILED, "cannot allocate %.1f GiB for %s", (double)bytes / 1073741824.0, what);
+        return no_room(n < want ? want : n + 1, size, what, e);
+    *cap = want;
     return p;
 }

@@ -22,6 +22,12 @@ char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
  * pointer. */
 void *mem_try(uint64_t n, uint64_t size, const char *what, struct err *e);
 
+/* An array whose length a file says: room for item n, doubled, so that what is allocated follows what was read; never
+ * for more than `most` items. The new place of the list (old contents kept, new room not zeroed), or NULL with *e set,
+ * the list as it was. Of `what` the message says how much was wanted. */
+void *grow_try(void *list, uint64_t n, uint64_t *cap, uint64_t most, uint64_t size, const char *what,
+               struct err *e);
+
 static inline bool mul_u64(uint64_t a, uint64_t b, uint64_t *out)
 {
     return !__builtin_mul_overflow(a, b, out);

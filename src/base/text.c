@@ -166,17 +166,48 @@ bool utf8_valid(const char *s, size_t n)
     return utf8_good(s, n) == n;
 }
 
+/* Bytes of the control character that s begins with (C0, DEL, C1 in UTF-8); 0: none. */
+static size_t control_size(const char *s, size_t k)
+{
+    unsigned char c = (unsigned char)s[0];
+    if (c < 0x20 || c == 0x7f)
+        return 1;
+    return k == 2 && c == 0xc2 && (unsigned char)s[1] < 0xa0 ? 2 : 0;
+}
+
 void buf_safe(struct buf *b, const char *s, size_t n)
 {
     for (size_t i = 0; i < n;) {
-        unsigned char c = (unsigned char)s[i];
         size_t k = utf8_len(s + i, n - i);
-        /* C1 controls (U+0080..9f) drive some terminals, too */
-        bool ctl = c < 0x20 || c == 0x7f || (k == 2 && c == 0xc2 && (unsigned char)s[i + 1] < 0xa0);
-        if (!k || ctl)
+        if (!k || control_size(s + i, k)) /* C1 controls (U+0080..9f) drive some terminals, too */
             buf_char(b, '?');
         else
             buf_add(b, s + i, k);
         i += k ? k : 1;
     }
+}
+
+const char *text_shown(char *dst, size_t size, const char *s)
+{
+    size_t at = 0, mark = 0, n = strnlen(s, size); /* mark: up to there "..." still fits */
+    for (size_t i = 0, k; i < n; i += k) {
+        char c[8];
+        k = utf8_len(s + i, n - i);
+        size_t control = control_size(s + i, k);
+        if (control)
+            snprintf(c, sizeof c, "\\u%04x", (unsigned char)s[i + control - 1]);
+        else
+            snprintf(c, sizeof c, "%.*s", k ? (int)k : 1, k ? s + i : "?");
+        k = k ? k : 1;
+        if (at + strlen(c) >= size) {
+            memcpy(dst + mark, "...", 3);
+            at = mark + 3;
+            break;
+        }
+        memcpy(dst + at, c, strlen(c));
+        at += strlen(c);
+        mark = at + 4 <= size ? at : mark;
+    }
+    dst[at] = 0;
+    return dst;
 }

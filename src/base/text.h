@@ -28,5 +28,9 @@ bool utf8_valid(const char *s, size_t n);
 bool text_ends(const char *s, const char *end); /* s ends with `end` */
 /* Adds s with control characters and bad UTF-8 replaced, so that a file cannot drive the terminal. */
 void buf_safe(struct buf *b, const char *s, size_t n);
+/* A name from a file for a message: control characters are escaped, so that they can be seen, and it is cut to what
+ * fits in `size` bytes, with "..." then. Returns dst. */
+#define TEXT_SHOWN 100 /* enough for most names */
+const char *text_shown(char *dst, size_t size, const char *s);
 
 #endif

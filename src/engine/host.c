@@ -1,5 +1,6 @@
 /* host.c - the part of engine.h that is about this machine and not about a library: defaults, processor cores,
  * and how threads wait. */
+#include "base/file.h"
 #include "engine/engine.h"
 
 #include <sched.h>
@@ -27,12 +28,10 @@ void engine_tame_threads(char **argv)
     if (getenv("GOMP_SPINCOUNT") || getenv("OMP_WAIT_POLICY") ||
         setenv("GOMP_SPINCOUNT", SPIN_ROUNDS, 1) != 0)
         return;
-    char self[4096]; /* the real name, so that ps shows it */
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (n > 0) {
-        self[n] = 0;
+    char *self = path_own_program(); /* the real name, so that ps shows it */
+    if (self)
         execv(self, argv); /* if that fails, go on as we are */
-    }
+    free(self);
 }
 
 /* Physical cores among the CPUs that we may run on: two threads of one core share its arithmetic units. */

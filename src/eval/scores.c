@@ -81,7 +81,6 @@ void eval_scores_end(struct eval_scores *r)
         return;
     r->all.compared = true;
     r->all.against = against_result(&r->sums, r->kl);
-    r->all.score.ppl_stderr = r->all.against.score.ppl_stderr;
 }
 
 struct eval_file eval_scores_file(const struct eval_scores *r)

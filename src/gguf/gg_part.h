@@ -9,8 +9,8 @@ bool gg_part_read(struct gg_file *f, const char *path, struct err *e);
 /* Builds f->by_name; false if two tensors have one name. Called once, when all parts are there. */
 bool gg_index(struct gg_file *f, struct err *e);
 const struct gg_key *gg_part_find(const struct gg_part *p, const char *name);
-/* A name from a file, made fit for a message: control characters replaced, cut to what fits; returns dst. */
-const char *gg_shown(char dst[100], const char *name);
+/* Bytes of a value of a kind; 0 for strings and arrays. */
+extern const uint8_t gg_kind_bytes[GG_N_KINDS];
 
 /* n bytes, little-endian, at any address */
 static inline uint64_t gg_get_le(const uint8_t *p, unsigned n)

@@ -56,27 +56,13 @@ struct cur {
     struct err *e;
 };
 
-const char *gg_shown(char dst[100], const char *name)
-{
-    struct buf b = {0};
-    buf_safe(&b, name, strnlen(name, 200));
-    size_t n = b.n;
-    if (n > 90) {
-        for (n = 90; n && ((unsigned char)b.s[n] & 0xc0) == 0x80;)
-            n--;
-    }
-    snprintf(dst, 100, "%.*s%s", (int)n, b.s ? b.s : "", n < b.n ? "..." : "");
-    buf_clear(&b);
-    return dst;
-}
-
 static void fail(struct cur *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 static void fail(struct cur *c, const char *fmt, ...)
 {
     if (!c->ok)
         return;
     c->ok = false;
-    char what[640], shown[100];
+    char what[640], shown[TEXT_SHOWN];
     va_list ap;
     va_start(ap, fmt);
     vsnprintf(what, sizeof what, fmt, ap);
@@ -87,7 +73,8 @@ static void fail(struct cur *c, const char *fmt, ...)
     else if (!c->name)
         err_set(c->e, ERR_INPUT, "byte %llu: %s %llu of %llu: %s", at, c->thing, index, count, what);
     else
-        err_set(c->e, ERR_INPUT, "byte %llu: %s '%s': %s", at, c->thing, gg_shown(shown, c->name), what);
+        err_set(c->e, ERR_INPUT, "byte %llu: %s '%s': %s", at, c->thing,
+                text_shown(shown, sizeof shown, c->name), what);
 }
 
 /* ---- reading ---- */
@@ -169,31 +156,7 @@ static const char *cur_name(struct cur *c, uint64_t max)
     return c->ok ? keep_name(c, s, n) : NULL;
 }
 
-/* Makes room for item n of an array that is declared to have `most`: doubling, so that what is allocated
- * follows what was read, not what was declared. */
-static bool grow(struct cur *c, void **list, uint64_t n, uint64_t *cap, uint64_t most, size_t size)
-{
-    if (n < *cap)
-        return true;
-    uint64_t want = *cap < 64 ? 64 : *cap * 2;
-    if (want > most)
-        want = most;
-    void *p = realloc(*list, want * size); /* want * MIN_KEY <= 2 * MAX_HEADER: no overflow */
-    if (!p) {
-        err_set(c->e, ERR_FAILED, "cannot allocate %llu entries for the header", (unsigned long long)want);
-        return c->ok = false;
-    }
-    *list = p;
-    *cap = want;
-    return true;
-}
-
 /* ---- keys ---- */
-
-static const uint8_t kind_bytes[GG_N_KINDS] = {
-    [GG_U8] = 1,  [GG_I8] = 1,   [GG_U16] = 2, [GG_I16] = 2, [GG_U32] = 4, [GG_I32] = 4,
-    [GG_F32] = 4, [GG_BOOL] = 1, [GG_U64] = 8, [GG_I64] = 8, [GG_F64] = 8, /* strings, arrays: 0 */
-};
 
 static enum gg_kind cur_kind(struct cur *c, const char *what)
 {
@@ -205,7 +168,7 @@ static enum gg_kind cur_kind(struct cur *c, const char *what)
 
 static void read_scalars(struct cur *c, struct gg_key *k, enum gg_kind kind)
 {
-    k->value = cur_take(c, k->n * kind_bytes[kind], "the value");
+    k->value = cur_take(c, k->n * gg_kind_bytes[kind], "the value");
     for (uint64_t i = 0; c->ok && kind == GG_BOOL && i < k->n; i++)
         if (k->value[i] > 1) {
             c->at += i;
@@ -314,9 +277,12 @@ static bool read_keys(struct cur *c, uint64_t n)
     c->count = n;
     for (uint64_t i = 0; i < n; i++) {
         c->index = i;
-        if (!grow(c, (void **)&c->part->keys, i, &c->key_cap, n, sizeof *c->part->keys))
-            return false;
-        struct gg_key *k = &c->part->keys[i];
+        struct gg_key *k =
+            grow_try(c->part->keys, i, &c->key_cap, n, sizeof *k, "the keys of a header", c->e);
+        if (!k)
+            return c->ok = false;
+        c->part->keys = k;
+        k += i;
         *k = (struct gg_key){0};
         if (!read_key(c, k))
             return false;
@@ -409,9 +375,12 @@ static bool read_tensors(struct cur *c, uint64_t n)
     for (uint64_t i = 0; i < n; i++) {
         c->index = i;
         c->name = NULL;
-        if (!grow(c, (void **)&c->f->tensors, first + i, &c->tensor_cap, first + n, sizeof *c->f->tensors))
-            return false;
-        struct gg_tensor *t = &c->f->tensors[first + i];
+        struct gg_tensor *t = grow_try(c->f->tensors, first + i, &c->tensor_cap, first + n, sizeof *t,
+                                       "the tensors of a header", c->e);
+        if (!t)
+            return c->ok = false;
+        c->f->tensors = t;
+        t += first + i;
         *t = (struct gg_tensor){.part = (uint32_t)(c->part - c->f->parts)};
         c->name = t->name = cur_name(c, MAX_NAME - 1);
         read_shape(c, t);
@@ -447,13 +416,13 @@ static bool place_data(struct cur *c)
             cut = &t[i];
     }
     if (c->ok && cut) {
-        char shown[100];
+        char shown[TEXT_SHOWN];
         c->ok = err_set(
             c->e, ERR_INPUT,
             "the file is truncated: %llu bytes are missing (it has %llu, the tensor data ends at byte "
             "%llu); the first tensor that is cut is '%s'",
             (unsigned long long)(end - c->file_size), (unsigned long long)c->file_size,
-            (unsigned long long)end, gg_shown(shown, cut->name));
+            (unsigned long long)end, text_shown(shown, sizeof shown, cut->name));
     }
     return c->ok;
 }
@@ -640,8 +609,8 @@ bool gg_index(struct gg_file *f, struct err *e)
         const struct gg_tensor *x = f->by_name[i - 1], *y = f->by_name[i];
         if (strcmp(x->name, y->name) != 0)
             continue;
-        char shown[100];
-        gg_shown(shown, y->name);
+        char shown[TEXT_SHOWN];
+        text_shown(shown, sizeof shown, y->name);
         if (x->part != y->part)
             return err_set(e, ERR_INPUT, "tensor '%s' is there twice, in part %u and in part %u", shown,
                            x->part + 1, y->part + 1);

@@ -4,7 +4,7 @@
  * tensors follows from these two numbers. Ids that ggml has removed (4, 5, 31-33, 36-38) or not given out
  * have no row and are refused by the reader. tests/unit/test_gguf_types.c compares every row with the
  * engine. */
-#include "gguf/gguf_file.h"
+#include "gguf/gg_part.h"
 
 static const struct gg_type types[] = {
     [0] = {"f32", 1, 4},         [1] = {"f16", 1, 2},         [2] = {"q4_0", 32, 18},
@@ -28,6 +28,11 @@ static const char *const kind_names[] = {
     [GG_U64] = "u64", [GG_I64] = "i64", [GG_F64] = "f64",
 };
 _Static_assert(sizeof kind_names / sizeof *kind_names == GG_N_KINDS, "a kind has no name");
+
+const uint8_t gg_kind_bytes[GG_N_KINDS] = {
+    [GG_U8] = 1,  [GG_I8] = 1,   [GG_U16] = 2, [GG_I16] = 2, [GG_U32] = 4, [GG_I32] = 4,
+    [GG_F32] = 4, [GG_BOOL] = 1, [GG_U64] = 8, [GG_I64] = 8, [GG_F64] = 8,
+};
 
 const struct gg_type *gg_type_get(uint32_t id)
 {

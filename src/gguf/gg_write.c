@@ -2,7 +2,7 @@
  *
  * A key of another file goes out as the bytes it had there (gg_put_raw); the engine's own writer cannot do
  * that: it moves a changed key to the end. Strings: u64 length and bytes, no NUL. Kinds are u32. */
-#include "gguf/gguf_file.h"
+#include "gguf/gg_part.h"
 
 #include <string.h>
 
@@ -62,11 +62,7 @@ void gg_put_uint(struct buf *b, const struct gg_key *k, uint64_t v, struct err *
 
 void gg_put_first(struct buf *b, const struct gg_key *k, uint64_t n, struct err *e)
 {
-    static const uint8_t sizes[GG_N_KINDS] = {
-        [GG_U8] = 1,  [GG_I8] = 1,   [GG_U16] = 2, [GG_I16] = 2, [GG_U32] = 4, [GG_I32] = 4,
-        [GG_F32] = 4, [GG_BOOL] = 1, [GG_U64] = 8, [GG_I64] = 8, [GG_F64] = 8,
-    };
-    if (k->kind != GG_ARR || n > k->n || !sizes[k->elem]) {
+    if (k->kind != GG_ARR || n > k->n || !gg_kind_bytes[k->elem]) {
         err_set(e, ERR_INPUT, "key '%.90s' is not a list of numbers that could be shortened to %llu", k->name,
                 (unsigned long long)n);
         return;
@@ -74,7 +70,7 @@ void gg_put_first(struct buf *b, const struct gg_key *k, uint64_t n, struct err 
     put_name(b, k->name, GG_ARR);
     buf_u32le(b, (uint32_t)k->elem);
     buf_u64le(b, n);
-    buf_add(b, k->value, n * sizes[k->elem]);
+    buf_add(b, k->value, n * gg_kind_bytes[k->elem]);
 }
 
 void gg_put_u32(struct buf *b, const char *name, uint32_t v)

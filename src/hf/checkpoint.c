@@ -3,6 +3,7 @@
 #include "base/dir.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "hf/index.h"
 #include "hf/members.h"
 
@@ -102,19 +103,19 @@ static bool add_tensors(struct hf_checkpoint *c, struct hf_tensor *list, uint64_
     if (c->n_tensors == 0) {
         free(c->tensors);
         c->tensors = list;
-    } else {
-        struct hf_tensor *all = realloc(c->tensors, (c->n_tensors + n) * sizeof *all);
-        if (!all) {
-            free(list);
-            return err_set(e, ERR_FAILED, "cannot allocate the entries of %llu tensors",
-                           (unsigned long long)(c->n_tensors + n));
-        }
-        memcpy(all + c->n_tensors, list, n * sizeof *all);
-        free(list);
-        c->tensors = all;
+        c->cap_tensors = c->n_tensors = n;
+        return true;
     }
-    c->n_tensors += n;
-    return true;
+    struct hf_tensor *all = n ? grow_try(c->tensors, c->n_tensors + n - 1, &c->cap_tensors, UINT64_MAX,
+                                         sizeof *all, "the tensors of a checkpoint", e)
+                              : c->tensors;
+    if (all) {
+        memcpy(all + c->n_tensors, list, n * sizeof *all);
+        c->tensors = all;
+        c->n_tensors += n;
+    }
+    free(list);
+    return all != NULL;
 }
 
 static bool read_file(struct hf_checkpoint *c, struct hf_file *f, struct err *e)
@@ -196,10 +197,10 @@ static bool sort_tensors(struct hf_checkpoint *c, struct err *e)
     qsort(c->by_name, c->n_tensors, sizeof *c->by_name, cmp_tensors);
     for (uint64_t i = 1; i < c->n_tensors; i++) {
         const struct hf_tensor *a = c->by_name[i - 1], *b = c->by_name[i];
-        char shown[HF_SHOWN];
+        char shown[2 * TEXT_SHOWN];
         if (!strcmp(a->name, b->name))
             return err_set(e, ERR_INPUT, "%s: tensor '%s' is in two files, '%s' and '%s'", c->dir,
-                           hf_shown(shown, a->name, strlen(a->name)), file_of(c, a), file_of(c, b));
+                           text_shown(shown, sizeof shown, a->name), file_of(c, a), file_of(c, b));
     }
     return true;
 }
@@ -207,7 +208,7 @@ static bool sort_tensors(struct hf_checkpoint *c, struct err *e)
 /* Both are sorted by name: one pass finds what is in one only, and what is in another file. */
 static bool check_index(const struct hf_checkpoint *c, const struct hf_index *x, struct err *e)
 {
-    char shown[HF_SHOWN];
+    char shown[2 * TEXT_SHOWN];
     for (uint64_t i = 0, k = 0; i < x->n || k < c->n_tensors; i++, k++) {
         const struct hf_index_entry *want = i < x->n ? &x->map[i] : NULL;
         const struct hf_tensor *t = k < c->n_tensors ? c->by_name[k] : NULL;
@@ -215,7 +216,7 @@ static bool check_index(const struct hf_checkpoint *c, const struct hf_index *x,
         const char *name = r < 0 ? want->name : t->name;
         if (r == 0 && !strcmp(want->file, file_of(c, t)))
             continue;
-        hf_shown(shown, name, strlen(name));
+        text_shown(shown, sizeof shown, name);
         if (r < 0)
             return err_set(e, ERR_INPUT, "%s/%s: tensor '%s' is not in '%s', the file that the index names",
                            c->dir, HF_INDEX_NAME, shown, want->file);

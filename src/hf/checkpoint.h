@@ -53,7 +53,7 @@ struct hf_checkpoint {
     struct hf_file *files; /* in the order of their names */
     uint32_t n_files;
     struct hf_tensor *tensors; /* file by file, in the order of their bytes */
-    uint64_t n_tensors;
+    uint64_t n_tensors, cap_tensors;
     const struct hf_tensor **by_name; /* sorted */
     struct hf_json json[HF_N_JSON];   /* objects; that of HF_CONFIG is always there */
     bool has_index;       /* model.safetensors.index.json names the files; else model.safetensors alone */

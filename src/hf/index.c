@@ -25,8 +25,8 @@ static bool check_file_name(const char *name, struct err *e)
 {
     static const char suffix[] = ".safetensors";
     size_t n = strlen(name), k = sizeof suffix - 1;
-    char shown[HF_SHOWN];
-    hf_shown(shown, name, n);
+    char shown[2 * TEXT_SHOWN];
+    text_shown(shown, sizeof shown, name);
     if (strpbrk(name, "/\\") || strstr(name, ".."))
         return err_set(e, ERR_INPUT, "the file name '%s' may lead out of the folder, expected a plain name",
                        shown);
@@ -39,14 +39,10 @@ static bool check_file_name(const char *name, struct err *e)
 static bool add_entry(struct parser *p, const char *name, const char *file)
 {
     struct hf_index *x = p->x;
-    if (x->n == x->cap) {
-        uint64_t cap = x->cap ? x->cap * 2 : 64; /* follows what was read: no overflow below */
-        void *map = realloc(x->map, cap * sizeof *x->map);
-        if (!map)
-            return err_set(p->e, ERR_FAILED, "cannot allocate %llu entries", (unsigned long long)cap);
-        x->map = map;
-        x->cap = cap;
-    }
+    void *map = grow_try(x->map, x->n, &x->cap, UINT64_MAX, sizeof *x->map, "the entries of an index", p->e);
+    if (!map)
+        return false;
+    x->map = map;
     x->map[x->n++] = (struct hf_index_entry){name, file};
     return true;
 }
@@ -60,9 +56,9 @@ static bool read_map(struct parser *p)
     members_open(&m, p->m.text, p->m.n, p->m.pos, &p->doc, &p->scratch, p->e);
     while (members_next(&m)) {
         const char *name = m.key, *file = members_str(&m, "the name of a file");
-        char shown[HF_SHOWN];
+        char shown[2 * TEXT_SHOWN];
         if (!file || !check_file_name(file, p->e))
-            return err_ctx(p->e, "weight_map: tensor '%s'", hf_shown(shown, name, strlen(name)));
+            return err_ctx(p->e, "weight_map: tensor '%s'", text_shown(shown, sizeof shown, name));
         if (!add_entry(p, name, file))
             return false;
     }
@@ -73,9 +69,9 @@ static bool read_map(struct parser *p)
 static bool read_other(struct parser *p)
 {
     bool metadata = !strcmp(p->m.key, "metadata");
-    char shown[HF_SHOWN];
+    char shown[2 * TEXT_SHOWN];
     if (!members_value(&p->m, MAX_VALUE))
-        return err_ctx(p->e, "'%s'", hf_shown(shown, p->m.key, strlen(p->m.key)));
+        return err_ctx(p->e, "'%s'", text_shown(shown, sizeof shown, p->m.key));
     const struct jnode *v = &p->doc.nodes[0];
     if (!metadata)
         return true;
@@ -108,12 +104,12 @@ static int cmp_entries(const void *a, const void *b)
 static bool sort_entries(struct parser *p)
 {
     struct hf_index *x = p->x;
-    char shown[HF_SHOWN];
+    char shown[2 * TEXT_SHOWN];
     qsort(x->map, x->n, sizeof *x->map, cmp_entries);
     for (uint64_t i = 1; i < x->n; i++)
         if (!strcmp(x->map[i - 1].name, x->map[i].name))
             return err_set(p->e, ERR_INPUT, "weight_map: tensor '%s' stands twice, in '%s' and in '%s'",
-                           hf_shown(shown, x->map[i].name, strlen(x->map[i].name)), x->map[i - 1].file,
+                           text_shown(shown, sizeof shown, x->map[i].name), x->map[i - 1].file,
                            x->map[i].file);
     return true;
 }

@@ -4,39 +4,11 @@
 
 #include <string.h>
 
-/* Bytes of the control character that s begins with (C0, DEL, C1 in UTF-8); 0: none. */
-static size_t control_len(const char *s, size_t n)
+/* The character that s begins with is a control character (C0, DEL, C1 in UTF-8). */
+static bool is_control(const char *s, size_t n)
 {
     unsigned char c = (unsigned char)s[0];
-    if (c < 0x20 || c == 0x7f)
-        return 1;
-    return n > 1 && c == 0xc2 && (unsigned char)s[1] < 0xa0 ? 2 : 0;
-}
-
-const char *hf_shown(char dst[HF_SHOWN], const char *name, size_t n)
-{
-    size_t at = 0;
-    for (size_t i = 0; i < n;) {
-        if (at > HF_SHOWN - 16) {
-            memcpy(dst + at, "...", 3);
-            at += 3;
-            break;
-        }
-        size_t k = control_len(name + i, n - i);
-        if (k) {
-            unsigned char c = (unsigned char)name[i + k - 1];
-            at += (size_t)snprintf(dst + at, HF_SHOWN - at, "\\u%04x", c);
-        } else if ((k = utf8_len(name + i, n - i)) > 0) {
-            memcpy(dst + at, name + i, k);
-            at += k;
-        } else {
-            dst[at++] = '?';
-            k = 1;
-        }
-        i += k;
-    }
-    dst[at] = 0;
-    return dst;
+    return c < 0x20 || c == 0x7f || (n > 1 && c == 0xc2 && (unsigned char)s[1] < 0xa0);
 }
 
 static bool is_space(char c)
@@ -127,10 +99,10 @@ char *members_str(struct members *m, const char *what)
     const char *s = m->scratch->s;
     size_t n = m->scratch->n;
     for (size_t i = 0; i < n; i++)
-        if (control_len(s + i, n - i)) {
-            char shown[HF_SHOWN];
+        if (is_control(s + i, n - i)) {
+            char shown[2 * TEXT_SHOWN];
             err_set(m->e, ERR_INPUT, "'%s' holds control characters, expected %s without any",
-                    hf_shown(shown, s, n), what);
+                    text_shown(shown, sizeof shown, s), what);
             m->ok = false;
             return NULL;
         }

@@ -41,8 +41,4 @@ bool members_value(struct members *m, size_t max);
 /* Nothing but white space may follow m->pos. */
 bool members_end(struct members *m);
 
-/* A name for messages: control characters escaped, so that they can be seen; shortened. */
-#define HF_SHOWN 320
-const char *hf_shown(char dst[HF_SHOWN], const char *name, size_t n);
-
 #endif

@@ -7,6 +7,7 @@
  * if another is 0. What is refused beyond that: more than HF_MAX_DIMS dimensions, an entry of more than
  * MAX_ENTRY bytes. */
 #include "base/mem.h"
+#include "base/text.h"
 #include "hf/checkpoint.h"
 #include "hf/members.h"
 
@@ -82,10 +83,11 @@ static bool read_dtype(struct parser *p, struct hf_tensor *t)
     p->scratch.n = 0;
     jdoc_str(&p->doc, node, &p->scratch);
     const char *s = p->scratch.s ? p->scratch.s : "";
-    char shown[HF_SHOWN];
+    char shown[2 * TEXT_SHOWN];
     if (strlen(s) == p->scratch.n)
         t->dtype = hf_dtype_find(s);
-    return t->dtype || err_set(p->e, ERR_INPUT, "dtype '%s' is not known", hf_shown(shown, s, p->scratch.n));
+    return t->dtype ||
+           err_set(p->e, ERR_INPUT, "dtype '%s' is not known", text_shown(shown, sizeof shown, s));
 }
 
 static bool count_bytes(struct parser *p, struct hf_tensor *t)
@@ -157,20 +159,14 @@ static bool read_entry(struct parser *p, struct hf_tensor *t)
            read_offsets(p, t);
 }
 
-/* Room for one more; doubling, so that what is allocated follows what was read. */
 static struct hf_tensor *add_tensor(struct parser *p)
 {
-    if (p->n == p->cap) {
-        uint64_t cap = p->cap ? p->cap * 2 : 64; /* at most HF_MAX_HEADER / 50: no overflow below */
-        void *list = realloc(p->tensors, cap * sizeof *p->tensors);
-        if (!list) {
-            err_set(p->e, ERR_FAILED, "cannot allocate the entries of %llu tensors", (unsigned long long)cap);
-            return NULL;
-        }
-        p->tensors = list;
-        p->cap = cap;
-    }
-    struct hf_tensor *t = &p->tensors[p->n];
+    struct hf_tensor *t =
+        grow_try(p->tensors, p->n, &p->cap, UINT64_MAX, sizeof *t, "the tensors of a header", p->e);
+    if (!t)
+        return NULL;
+    p->tensors = t;
+    t += p->n;
     *t = (struct hf_tensor){.name = p->m.key};
     return t;
 }
@@ -180,9 +176,9 @@ static bool read_tensor(struct parser *p)
     struct hf_tensor *t = add_tensor(p);
     if (!t)
         return false;
-    char shown[HF_SHOWN];
+    char shown[2 * TEXT_SHOWN];
     if (!read_entry(p, t))
-        return err_ctx(p->e, "tensor '%s'", hf_shown(shown, t->name, strlen(t->name)));
+        return err_ctx(p->e, "tensor '%s'", text_shown(shown, sizeof shown, t->name));
     p->n++;
     return true;
 }
@@ -232,11 +228,11 @@ static bool check_names(struct parser *p)
         sorted[i] = &p->tensors[i];
     qsort(sorted, p->n, sizeof *sorted, cmp_names);
     bool ok = true;
-    char shown[HF_SHOWN];
+    char shown[2 * TEXT_SHOWN];
     for (uint64_t i = 1; ok && i < p->n; i++)
         if (!strcmp(sorted[i - 1]->name, sorted[i]->name))
             ok = err_set(p->e, ERR_INPUT, "tensor '%s': the name stands twice in the header",
-                         hf_shown(shown, sorted[i]->name, strlen(sorted[i]->name)));
+                         text_shown(shown, sizeof shown, sorted[i]->name));
     free((void *)sorted);
     return ok;
 }
@@ -254,7 +250,7 @@ static int cmp_places(const void *a, const void *b)
 
 static bool check_places(struct parser *p)
 {
-    char shown[HF_SHOWN], before[HF_SHOWN];
+    char shown[2 * TEXT_SHOWN], before[2 * TEXT_SHOWN];
     uint64_t end = 0;
     if (p->n)
         qsort(p->tensors, p->n, sizeof *p->tensors, cmp_places);
@@ -262,7 +258,7 @@ static bool check_places(struct parser *p)
         const struct hf_tensor *t = &p->tensors[i];
         unsigned long long at = t->off, expected = end;
         if (at != expected)
-            hf_shown(shown, t->name, strlen(t->name));
+            text_shown(shown, sizeof shown, t->name);
         if (at > expected)
             return err_set(
                 p->e, ERR_INPUT,
@@ -273,7 +269,7 @@ static bool check_places(struct parser *p)
             return err_set(
                 p->e, ERR_INPUT,
                 "tensor '%s': its data at byte %llu overlaps that of '%s', which ends at byte %llu", shown,
-                at, hf_shown(before, t[-1].name, strlen(t[-1].name)), expected);
+                at, text_shown(before, sizeof before, t[-1].name), expected);
         end += t->bytes; /* at most data_bytes */
     }
     if (end != p->data_bytes)

@@ -1,8 +1,10 @@
 /* html.c - see html.h. */
 #include "report/html.h"
+#include "base/mem.h"
 #include "base/text.h"
 
 #include <math.h>
+#include <openssl/evp.h>
 #include <string.h>
 
 /* U+200E, U+200F, U+202A..202E, U+2066..2069 (direction), U+2028, U+2029 (ends of lines in scripts). */
@@ -89,16 +91,11 @@ double tick_step(double lo, double hi, int n)
 
 void base64_add(struct buf *b, const void *p, size_t n)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const uint8_t *s = p;
-    for (size_t i = 0; i < n; i += 3) {
-        size_t left = n - i;
-        uint32_t v =
-            (uint32_t)s[i] << 16 | (left > 1 ? (uint32_t)s[i + 1] << 8 : 0) | (left > 2 ? s[i + 2] : 0);
-        char q[4] = {digits[v >> 18], digits[v >> 12 & 63], left > 1 ? digits[v >> 6 & 63] : '=',
-                     left > 2 ? digits[v & 63] : '='};
-        buf_add(b, q, 4);
-    }
+    if (!n)
+        return;
+    char *s = xmalloc(4 * (n / 3 + 1) + 1);
+    buf_add(b, s, (size_t)EVP_EncodeBlock((unsigned char *)s, p, (int)n));
+    free(s);
 }
 
 const uint32_t colour_scale[N_SCALE] = {0x440154, 0x472d7b, 0x3b528b, 0x2c728e, 0x21918c,

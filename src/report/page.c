@@ -97,11 +97,8 @@ static void put_title(struct page *p)
  * markup could do nothing. Data in script elements of another type is not run and needs no permission. */
 static void put_policy(struct buf *b)
 {
-    char hex[65];
     uint8_t raw[32];
-    sha256_bytes(embed_report_js, embed_report_js_size, hex);
-    for (int i = 0; i < 32; i++)
-        raw[i] = (uint8_t)strtoul((char[]){hex[2 * i], hex[2 * i + 1], 0}, NULL, 16);
+    sha256_raw(embed_report_js, embed_report_js_size, raw);
     buf_str(b, "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; "
                "style-src 'unsafe-inline'; script-src 'sha256-");
     base64_add(b, raw, sizeof raw);

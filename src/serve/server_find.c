@@ -41,12 +41,9 @@ static char *in_path(void)
 
 static char *own_folder(void)
 {
-    char exe[4096];
-    ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
-    if (n <= 0)
-        return NULL;
-    exe[n] = 0;
-    return path_dir(exe);
+    char *exe = path_own_program(), *dir = exe ? path_dir(exe) : NULL;
+    free(exe);
+    return dir;
 }
 
 static char *beside_us(void)

@@ -5,15 +5,6 @@
 
 #include <string.h>
 
-const char *tok_safe(char dst[TOK_SAFE], const char *s)
-{
-    struct buf b = {0};
-    buf_safe(&b, s, strnlen(s, 60));
-    snprintf(dst, TOK_SAFE, "%s", b.s ? b.s : "");
-    buf_clear(&b);
-    return dst;
-}
-
 /* ---- a vocabulary ---- */
 
 bool tok_vocab_init(struct tok_vocab *v, uint64_t n, struct err *e)
@@ -167,9 +158,10 @@ static bool id_of(const json_t *v, const char *text, uint64_t *id, struct err *e
         *id = (uint64_t)x;
         return true;
     }
-    char t[TOK_SAFE];
+    char t[TOK_SHOWN];
     return err_set(e, ERR_INPUT, "the id of token '%s' is %s, expected an integer from 0 to %u",
-                   tok_safe(t, text), json_is_integer(v) ? "out of range" : json_type_name(v), TOK_MAX - 1);
+                   text_shown(t, sizeof t, text), json_is_integer(v) ? "out of range" : json_type_name(v),
+                   TOK_MAX - 1);
 }
 
 struct added {
@@ -183,15 +175,15 @@ static bool add_added(struct added **list, size_t *n, size_t *cap, const json_t 
                       struct err *e)
 {
     struct added a = {0};
-    char text[TOK_SAFE], key[TOK_SAFE];
+    char text[TOK_SHOWN], key[TOK_SHOWN];
     a.text = json_string_value(json_object_get(t, "content"));
     if (!a.text || !*a.text)
         return err_set(e, ERR_INPUT, "an added token has %s as its content, expected a string",
                        a.text ? "nothing" : json_type_name(json_object_get(t, "content")));
     if (id_text) {
         if (!parse_u64(id_text, &a.id) || a.id >= TOK_MAX)
-            return err_set(e, ERR_INPUT, "added token '%s': '%s' is no token id", tok_safe(text, a.text),
-                           tok_safe(key, id_text));
+            return err_set(e, ERR_INPUT, "added token '%s': '%s' is no token id",
+                           text_shown(text, sizeof text, a.text), text_shown(key, sizeof key, id_text));
     } else if (!id_of(json_object_get(t, "id"), a.text, &a.id, e)) {
         return false;
     }
@@ -221,18 +213,18 @@ static bool collect_added(const struct tok_files *f, struct added **list, size_t
 /* Checks one added token against what is known of its text (the id it has elsewhere, or NULL) and its id. */
 static bool added_fits(const struct tok_vocab *v, const struct added *a, const json_t *known, struct err *e)
 {
-    char t[TOK_SAFE], o[TOK_SAFE];
+    char t[TOK_SHOWN], o[TOK_SHOWN];
     unsigned long long id = a->id;
     if (known && (uint64_t)json_integer_value(known) != a->id)
-        return err_set(e, ERR_INPUT, "the added token '%s' has the ids %llu and %llu", tok_safe(t, a->text),
-                       (unsigned long long)json_integer_value(known), id);
+        return err_set(e, ERR_INPUT, "the added token '%s' has the ids %llu and %llu",
+                       text_shown(t, sizeof t, a->text), (unsigned long long)json_integer_value(known), id);
     if (a->id >= v->n)
         return err_set(e, ERR_INPUT,
                        "the added token '%s' has the id %llu, but the model has only %llu tokens",
-                       tok_safe(t, a->text), id, (unsigned long long)v->n);
+                       text_shown(t, sizeof t, a->text), id, (unsigned long long)v->n);
     if (!known && v->text[a->id])
         return err_set(e, ERR_INPUT, "token %llu is '%s' and also the added token '%s'", id,
-                       tok_safe(o, v->text[a->id]), tok_safe(t, a->text));
+                       text_shown(o, sizeof o, v->text[a->id]), text_shown(t, sizeof t, a->text));
     return true;
 }
 

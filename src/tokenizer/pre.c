@@ -384,9 +384,9 @@ const struct tok_pre *tok_pre_recognise(const json_t *tokenizer, const struct fa
 {
     const char *bad = bad_normalizer(json_object_get(tokenizer, "normalizer"), 0);
     if (bad) {
-        char t[TOK_SAFE];
+        char t[TOK_SHOWN];
         err_set(e, ERR_INPUT, "the normalizer '%s' is none that the engine does (expected none, or NFC)",
-                tok_safe(t, bad));
+                text_shown(t, sizeof t, bad));
         return NULL;
     }
     struct steps s = {0};

@@ -2,6 +2,7 @@
  * TemplateProcessing of tokenizer.json puts around a text, by tokenizer_config.json, and by config.json. What
  * the first says is put into the second's document, as the converter of llama.cpp v0.5.0 does. */
 #include "base/log.h"
+#include "base/text.h"
 #include "gguf/gguf_file.h"
 #include "hf/names.h"
 #include "tokenizer/tok_part.h"
@@ -106,9 +107,9 @@ static void template_first(struct tok_special *s, json_t *config, const char *fi
     bool known = equals(bos, first) || equals(cls, first);
     tok_special_set_add(s, SP_BOS, known);
     if (!known) {
-        char t[TOK_SAFE];
+        char t[TOK_SHOWN];
         log_warn("tokenizer.json puts '%s' before a text, which is not the BOS token; the engine will not",
-                 tok_safe(t, first));
+                 text_shown(t, sizeof t, first));
     }
 }
 

@@ -261,10 +261,10 @@ static bool put_decoder(const struct tok_files *f, struct tok_vocab *v, struct e
     json_object_foreach (json_object_get(f->config, "added_tokens_decoder"), key, t) {
         const char *text = json_string_value(json_object_get(t, "content"));
         uint64_t id;
-        char s[TOK_SAFE];
+        char s[TOK_SHOWN];
         if (!parse_u64(key, &id) || !text || !*text)
             return err_set(e, ERR_INPUT, "tokenizer_config.json: added token '%s' is not an id with a text",
-                           tok_safe(s, key));
+                           text_shown(s, sizeof s, key));
         if (id >= v->n)
             out_of_range("tokenizer_config.json", id, v->n);
         else

@@ -15,9 +15,7 @@ enum tok_type { TOK_NORMAL = 1, TOK_UNKNOWN, TOK_CONTROL, TOK_USER_DEFINED, TOK_
 /* The largest vocabulary that is believed; the largest published ones have a quarter of a million tokens. */
 #define TOK_MAX (1u << 22)
 
-/* The beginning of a text from a file, safe for a terminal; returns dst. */
-#define TOK_SAFE 256
-const char *tok_safe(char dst[TOK_SAFE], const char *s);
+#define TOK_SHOWN 64 /* of a token in a message (text_shown) */
 
 struct tok_vocab {
     char **text; /* n of them, owned; NULL: no token has this id yet */

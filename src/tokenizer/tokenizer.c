@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "gguf/gguf_file.h"
 #include "hf/names.h"
 #include "tokenizer/chat_template.h"
@@ -150,20 +151,20 @@ static bool check_ignore_merges(const struct tok_files *f, const struct tok_voca
     uint64_t n, first;
     if (!tok_bpe_unreachable(f->tokenizer, v, &n, &first, e))
         return false;
-    char t[TOK_SAFE];
+    char t[TOK_SHOWN];
     if (n)
         log_warn(
             "tokenizer.json has ignore_merges %s, the engine's pre-tokenizer '%s' the opposite: %llu tokens "
             "(the first is %llu, '%s') will be used differently",
             pre->ignore_merges ? "false" : "true", pre->name, (unsigned long long)n,
-            (unsigned long long)first, tok_safe(t, v->text[first]));
+            (unsigned long long)first, text_shown(t, sizeof t, v->text[first]));
     return true;
 }
 
 static const struct tok_pre *find_pre(const struct tok_files *f, const char *asked, struct err *e)
 {
     struct err why = {0};
-    char t[TOK_SAFE];
+    char t[TOK_SHOWN];
     const struct tok_pre *found = tok_pre_recognise(f->tokenizer, f->family, &why);
     if (!asked) {
         if (!found)
@@ -175,7 +176,7 @@ static const struct tok_pre *find_pre(const struct tok_files *f, const char *ask
     const struct tok_pre *pre = tok_pre_find(asked);
     if (!pre)
         err_set(e, ERR_INPUT, "--pretokenizer '%s': the engine has no pre-tokenizer of this name",
-                tok_safe(t, asked));
+                text_shown(t, sizeof t, asked));
     else if (!found)
         log_warn("tokenizer.json: %s; '%s' is used as asked", why.msg, pre->name);
     else if (found != pre)
@@ -267,7 +268,7 @@ static enum form find_form(const struct tok_files *f, struct err *e)
     const char *type = json_string_value(json_object_get(model, "type"));
     bool bpe =
         f->tokenizer && (type ? !strcmp(type, "BPE") : json_is_array(json_object_get(model, "merges")));
-    char t[TOK_SAFE];
+    char t[TOK_SHOWN];
     if (bpe && tok_bpe_is_byte_level(f->tokenizer))
         return FORM_BPE;
     if (has_file(f->dir, "tokenizer.model"))
@@ -283,7 +284,7 @@ static enum form find_form(const struct tok_files *f, struct err *e)
                 f->dir);
     else if (f->tokenizer)
         err_set(e, ERR_INPUT, "%s/tokenizer.json: model type '%s', expected BPE: others are not supported",
-                f->dir, tok_safe(t, type ? type : ""));
+                f->dir, text_shown(t, sizeof t, type ? type : ""));
     else if (has_file(f->dir, "tiktoken.model") || has_file(f->dir, "hy.tiktoken") ||
              has_file(f->dir, "qwen.tiktoken"))
         err_set(e, ERR_INPUT,

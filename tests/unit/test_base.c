@@ -665,6 +665,52 @@ static void test_human(void **state)
         assert_string_equal(human_secs(secs[i].s, d), secs[i].text);
 }
 
+static void test_shown(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *s;
+        size_t size;
+        const char *want;
+    } cases[] = {
+        {"", 5, ""},
+        {"abcd", 5, "abcd"},
+        {"abcde", 5, "a..."},
+        {"a\x1b[1m", 16, "a\\u001b[1m"},
+        {"a\nb", 8, "a..."},
+        {"\xc2\x9b\x7f", 20, "\\u009b\\u007f"},
+        {"a\xff\xc3", 20, "a??"},
+        {"\xc3\xa4\xc3\xa4\xc3\xa4", 7, "\xc3\xa4\xc3\xa4\xc3\xa4"},
+        {"\xc3\xa4\xc3\xa4\xc3\xa4", 6, "\xc3\xa4..."},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char dst[32];
+        assert_string_equal(text_shown(dst, cases[i].size, cases[i].s), cases[i].want);
+    }
+}
+
+static void test_grow(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    uint64_t cap = 0, *list = NULL;
+    for (uint64_t n = 0; n < 1000; n++) { /* doubled, and never beyond what may be there */
+        void *p = grow_try(list, n, &cap, 1000, sizeof *list, "numbers", &e);
+        assert_non_null(p);
+        list = p;
+        list[n] = n;
+        assert_true(cap > n && cap <= 1000 && (cap == 1000 || cap <= 2 * n + 64));
+    }
+    assert_null(grow_try(list, 1000, &cap, 1000, sizeof *list, "numbers", &e));
+    assert_int_equal(cap, 1000);
+    for (uint64_t n = 0; n < 1000; n++)
+        assert_int_equal(list[n], n);
+    err_clear(&e);
+    assert_null(grow_try(list, UINT64_MAX / 8, &cap, UINT64_MAX, sizeof *list, "numbers", &e));
+    expect_err(&e, ERR_FAILED, "numbers");
+    free(list);
+}
+
 static void test_utf8(void **state)
 {
     (void)state;
@@ -945,6 +991,8 @@ int main(void)
         cmocka_unit_test(test_parse_numbers),
         cmocka_unit_test(test_human),
         cmocka_unit_test(test_utf8),
+        cmocka_unit_test(test_shown),
+        cmocka_unit_test(test_grow),
         cmocka_unit_test(test_json_reals),
         T(test_json_refused),
         T(test_json_layout),

@@ -161,7 +161,7 @@ static const struct {
     {"key-name-empty", HEAD(0, 1) "<> :u16 h0", "key 1 of 1: the name is empty"},
     {"key-name-nul", HEAD(0, 1) "<a%00b> :u8 b0", "the name holds a NUL byte"},
     {"key-name-utf8", HEAD(0, 1) "<a%ff> :u8 b0", "the name is not valid UTF-8"},
-    {"key-name-escape", HEAD(0, 1) "<%1b[2J%c2%9b> w13 b0", "key '?[2J?': the kind is 13"},
+    {"key-name-escape", HEAD(0, 1) "<%1b[2J%c2%9b> w13 b0", "key '\\u001b[2J\\u009b': the kind is 13"},
     {"key-kind-bad", HEAD(0, 1) "<k> w13 b0", "key 'k': the kind is 13, expected 0 to 12"},
     {"key-kind-negative", HEAD(0, 1) "<k> w-1 b0", "the kind is 4294967295"},
     {"key-duplicate", HEAD(0, 3) "<k> :u8 b1 <l> :u8 b1 <k> :u16 h1",
