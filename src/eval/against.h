@@ -38,7 +38,7 @@ struct against { /* of one text */
     struct against_job *job;
 };
 
-/* Opens a text (eval_text says what it must be) and starts the engines. sides[0] is the base. All must have
+/* Opens a text (eval.h says what it must be) and starts the engines. sides[0] is the base. All must have
  * one vocabulary: its size, the ids of this text, and their texts. with_kl: keep each token's KL divergence.
  * NULL with *e set. */
 struct against *against_open(const struct against_side *sides, uint32_t n, const char *path, uint32_t n_ctx,

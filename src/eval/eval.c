@@ -153,7 +153,7 @@ void text_clear(struct text *t)
     windows_clear(&t->w);
 }
 
-bool eval_text(struct engine *g, const char *path, uint32_t n_ctx, struct eval_score *s, struct err *e)
+bool eval_score_text(struct engine *g, const char *path, uint32_t n_ctx, struct eval_score *s, struct err *e)
 {
     struct text t;
     struct text_job j = {.g = g, .text = &t};
@@ -167,18 +167,6 @@ bool eval_text(struct engine *g, const char *path, uint32_t n_ctx, struct eval_s
         eval_set_score(s, &j.sums);
     text_clear(&t);
     return ok;
-}
-
-bool eval_texts(struct engine *g, const char *const *paths, uint32_t n, uint32_t n_ctx,
-                struct eval_score *scores, struct eval_score *total, struct err *e)
-{
-    *total = (struct eval_score){0};
-    for (uint32_t i = 0; i < n; i++) {
-        if (!eval_text(g, paths[i], n_ctx, &scores[i], e))
-            return false;
-        eval_add(total, &scores[i]);
-    }
-    return true;
 }
 
 /* ---- samples ---- */

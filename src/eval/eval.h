@@ -1,6 +1,6 @@
 /* eval.h - how well a model predicts text: negative log-likelihood and perplexity.
  *
- * Text files (eval_text): the windows of llama.cpp's llama-perplexity, so that the numbers agree: the text is
+ * Text files (eval_score_text): the windows of llama.cpp's llama-perplexity, so that the numbers agree: the text is
  * tokenised whole (special tokens in it are text), cut into windows of n_ctx tokens, the rest dropped; the
  * first token of each window is replaced by BOS where the model adds one; each window runs alone, and the
  * second half of it is scored. One newline at the end of the file is dropped. Samples (eval_samples): each
@@ -16,10 +16,7 @@
 void eval_set_score(struct eval_score *s, const struct eval_sums *sums);
 /* Adds what s has seen to t (a zeroed struct at first): mean and error are over all tokens alike. */
 void eval_add(struct eval_score *t, const struct eval_score *s);
-/* Each of n texts, and all of them. */
-bool eval_texts(struct engine *g, const char *const *paths, uint32_t n, uint32_t n_ctx,
-                struct eval_score *scores, struct eval_score *total, struct err *e);
-bool eval_text(struct engine *g, const char *path, uint32_t n_ctx, struct eval_score *s, struct err *e);
+bool eval_score_text(struct engine *g, const char *path, uint32_t n_ctx, struct eval_score *s, struct err *e);
 
 /* n_ctx 0: as long as the longest sample (at most the context that the model was trained for). logprobs:
  * NULL, or a file that gets one JSON row per sample: {"id", "n_tokens", "nll", "ids":[...], "logprobs":[...]}

@@ -18,12 +18,13 @@ static struct eval_text *add(struct eval_scores *r, const char *name, const stru
 bool eval_scores_texts(struct eval_scores *r, struct engine *g, const char *const *paths, uint32_t n,
                        uint32_t n_ctx, struct err *e)
 {
-    struct eval_score *s = xcalloc(n, sizeof *s), total;
-    bool ok = eval_texts(g, paths, n, n_ctx, s, &total, e);
-    for (uint32_t i = 0; ok && i < n; i++)
-        add(r, path_base(paths[i]), &s[i]);
-    free(s);
-    return ok;
+    for (uint32_t i = 0; i < n; i++) {
+        struct eval_score s;
+        if (!eval_score_text(g, paths[i], n_ctx, &s, e))
+            return false;
+        add(r, path_base(paths[i]), &s);
+    }
+    return true;
 }
 
 static bool all_batches(struct against *c, struct err *e)

@@ -6,7 +6,7 @@
 #include "convert/cache.h"
 #include "convert/load.h"
 #include "engine/server_args.h"
-#include "eval/eval.h"
+#include "eval/scores.h"
 #include "model/format.h"
 #include "profile/profile.h"
 #include "prune/prune.h"
@@ -226,21 +226,19 @@ static bool eval(void *ctx, uint32_t file, bool go_on, struct err *e)
     const struct job *j = ctx;
     const struct view *v = subject(j, file);
     struct engine *g = load_engine(v, &j->o->engine, e);
-    struct eval_score *s = xcalloc(j->o->n_texts, sizeof *s), total;
+    struct eval_scores s = {0};
     (void)go_on;
-    bool ok = g && eval_texts(g, j->o->texts, j->o->n_texts, j->o->eval_ctx, s, &total, e);
+    bool ok = g && eval_scores_texts(&s, g, j->o->texts, j->o->n_texts, j->o->eval_ctx, e);
     engine_free(g);
     if (ok) {
-        struct eval_text *list = xcalloc(j->o->n_texts, sizeof *list);
+        eval_scores_end(&s);
+        struct eval_file f = eval_scores_file(&s);
         json_t *model = view_identity(v);
-        for (uint32_t i = 0; i < j->o->n_texts; i++)
-            list[i] = (struct eval_text){.name = path_base(j->o->texts[i]), .score = s[i]};
-        struct eval_file f = {.model = model, .texts = list, .n_texts = j->o->n_texts, .total.score = total};
+        f.model = model;
         ok = eval_write(j->path[file], &f, true, e);
         json_decref(model);
-        free(list);
     }
-    free(s);
+    eval_scores_clear(&s);
     return ok;
 }
 

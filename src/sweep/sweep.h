@@ -10,7 +10,7 @@ struct sweep_opts {
     const char *model, *stats; /* stats: of a profile of this model */
     const char *const *texts;
     uint32_t n_texts;
-    uint32_t n_ctx;       /* window, as eval_text */
+    uint32_t n_ctx;       /* window, as eval_score_text */
     const double *ratios; /* shares that go */
     uint32_t n_ratios;
     const struct criterion *const *criteria;
