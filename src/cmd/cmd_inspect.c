@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include "cmd/cmd.h"
 #include "model/cut.h"
+#include "stats/tables.h"
 
 #include <string.h>
 
@@ -26,16 +27,6 @@ const struct cmd cmd_inspect = {
     .max_args = 1,
     .run = run,
 };
-
-/* Smallest possible count that prunes at most `ratio`. */
-static uint32_t count_at(const struct view *v, double ratio)
-{
-    uint32_t n = shape_next_ok(&v->shape, shape_share(&v->shape, 1 - ratio));
-    return n ? n : v->shape.n_experts;
-}
-
-static const double ratios[] = {0.125, 0.25, 0.375, 0.5, 0.75};
-#define N_RATIOS (sizeof ratios / sizeof *ratios)
 
 /* Bytes by type, the most first seen first. */
 static json_t *types_json(const struct view *v, bool experts)
@@ -73,10 +64,10 @@ static json_t *to_json(const struct view *v)
     json_object_set_new(o, "expert_types", types_json(v, true));
     json_object_set_new(o, "other_types", types_json(v, false));
     json_object_set_new(o, "refused", v->refusal ? json_text(v->refusal) : json_null());
-    for (size_t i = 0; i < N_RATIOS; i++) {
-        uint32_t n = count_at(v, ratios[i]);
+    for (size_t i = 0; i < TABLE_RATIOS; i++) {
+        uint32_t n = shape_at_ratio(&v->shape, table_ratios[i]);
         json_t *x = json_object();
-        json_object_set_new(x, "prune_ratio", json_real(ratios[i]));
+        json_object_set_new(x, "prune_ratio", json_real(table_ratios[i]));
         json_object_set_new(x, "n_keep", json_integer(n));
         json_object_set_new(x, "bytes", json_integer((json_int_t)cut_bytes_at(v, n)));
         json_array_append_new(r, x);
@@ -146,9 +137,9 @@ static void to_text(struct buf *b, const struct view *v)
         return;
     }
     buf_str(b, "\n  pruned   experts     size\n");
-    for (size_t i = 0; i < N_RATIOS; i++) {
-        uint32_t n = count_at(v, ratios[i]);
-        if (n == v->shape.n_experts || (i && n == count_at(v, ratios[i - 1])))
+    for (size_t i = 0; i < TABLE_RATIOS; i++) {
+        uint32_t n = shape_at_ratio(&v->shape, table_ratios[i]);
+        if (n == v->shape.n_experts || (i && n == shape_at_ratio(&v->shape, table_ratios[i - 1])))
             continue;
         buf_fmt(b, "  %5.1f %%  %7u  %9s\n", 100.0 * (v->shape.n_experts - n) / v->shape.n_experts, n,
                 human_bytes(cut_bytes_at(v, n), s));

@@ -198,6 +198,12 @@ uint32_t shape_next_ok(const struct shape *s, uint32_t n)
     return 0;
 }
 
+uint32_t shape_at_ratio(const struct shape *s, double prune_ratio)
+{
+    uint32_t n = shape_next_ok(s, shape_share(s, 1 - prune_ratio));
+    return n ? n : s->n_experts;
+}
+
 bool shape_check_keep(const struct shape *s, uint32_t n, struct err *e)
 {
     if (shape_keep_ok(s, n))

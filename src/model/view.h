@@ -115,6 +115,8 @@ bool shape_check_keep(const struct shape *s, uint32_t n_keep, struct err *e);
 uint32_t shape_share(const struct shape *s, double keep);
 /* The smallest count of at least n that can be routed; 0: none. */
 uint32_t shape_next_ok(const struct shape *s, uint32_t n);
+/* The smallest count that can be routed and prunes at most this share; all experts when there is none. */
+uint32_t shape_at_ratio(const struct shape *s, double prune_ratio);
 
 /* The identity that all our files carry: architecture, name, n_layers, n_experts, n_experts_used,
  * expert groups where there are any, moe_layers, router_hash. */

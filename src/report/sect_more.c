@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "report/page_part.h"
 #include "stats/summary.h"
+#include "stats/tables.h"
 
 #include <math.h>
 
@@ -12,9 +13,6 @@ static bool has_stats(const struct page *p)
 }
 
 /* ---- stability ---- */
-
-static const double ratios[] = {0.125, 0.25, 0.375, 0.5, 0.75};
-#define N_RATIOS (sizeof ratios / sizeof *ratios)
 
 static uint32_t count_at(uint32_t n, double ratio)
 {
@@ -42,9 +40,9 @@ static void put_stability(struct page *p)
         "scope=\"col\">layer</th>");
     if (p->plan)
         buf_fmt(b, "<th scope=\"col\">%u of %u stay</th>", p->n_keep, n);
-    for (size_t k = 0; k < N_RATIOS; k++)
-        if (!p->plan || count_at(n, ratios[k]) != p->n_keep)
-            buf_fmt(b, "<th scope=\"col\">%g %% removed</th>", 100 * ratios[k]);
+    for (size_t k = 0; k < TABLE_RATIOS; k++)
+        if (!p->plan || count_at(n, table_ratios[k]) != p->n_keep)
+            buf_fmt(b, "<th scope=\"col\">%g %% removed</th>", 100 * table_ratios[k]);
     buf_str(b, "</tr></thead><tbody>\n");
     double *half = xcalloc(2 * (size_t)n, sizeof *half);
     for (uint32_t i = 0; i < p->n_rows; i++) {
@@ -54,8 +52,8 @@ static void put_stability(struct page *p)
         buf_fmt(b, "<tr><th scope=\"row\">%u</th>", p->rows[i].il);
         if (p->plan)
             put_td_bar(b, p->rows[i].agree, (double)p->n_keep / n);
-        for (size_t k = 0; k < N_RATIOS; k++) {
-            uint32_t keep = count_at(n, ratios[k]);
+        for (size_t k = 0; k < TABLE_RATIOS; k++) {
+            uint32_t keep = count_at(n, table_ratios[k]);
             if (!p->plan || keep != p->n_keep)
                 put_td_bar(b, summary_agreement(half, half + n, n, p->n_groups, keep), (double)keep / n);
         }

@@ -130,6 +130,14 @@ while IFS=: read -r file line text; do
 done < <(grep -rnE --include='*.c' --include='*.h' '(str(n?case)?(n)?cmp|strstr|jdoc_str_is|memcmp) *\(' src | grep -v '^src/family/' |
     grep -F "$(sed 's/.*/"&"/' <<<"$names")")
 
+# ---- formats ----
+# The schema of a file of ours stands in one file, which reads and writes it.
+schemas=$(grep -rnoE --include='*.[ch]' '"reap\.[a-z-]+/[0-9]+"' src)
+[ "$(wc -l <<<"$schemas")" -gt 5 ] || fail "no schemas found in src/"
+while read -r name; do
+    fail "$name stands in more than one place: $(grep -F "$name" <<<"$schemas" | cut -d: -f1,2 | tr '\n' ' ')"
+done < <(cut -d: -f3- <<<"$schemas" | sort | uniq -d)
+
 # ---- the environment ----
 documented=$(sed -n '/^\.SH ENVIRONMENT/,/^\.SH FILES/p' man/reap.1)
 while IFS=: read -r file line text; do
