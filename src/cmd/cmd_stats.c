@@ -4,12 +4,11 @@
  * show. A file of such a name is given as ./merge. */
 #include "base/file.h"
 #include "base/limits.h"
-#include "base/log.h"
+#include "base/near.h"
 #include "base/text.h"
 #include "cmd/cmd.h"
+#include "cmd/stats_exchange.h"
 #include "cmd/stats_show.h"
-#include "engine/quantize.h"
-#include "import/import.h"
 #include "stats/merge.h"
 
 #include <string.h>
@@ -62,17 +61,12 @@ const struct cmd cmd_stats = {
     .run = run,
 };
 
-/* The output is none of the inputs, and none of them is given twice. */
 static bool check_inputs(char const *const *args, uint32_t n, struct err *e)
 {
-    for (uint32_t i = 0; i < n; i++) {
-        if (!file_check_apart(out, args[i], "an input", e))
-            return false;
-        for (uint32_t k = 0; k < i; k++)
-            if (file_same(args[i], args[k]))
-                return err_set(e, ERR_INPUT, "'%s' is given twice", args[i]);
-    }
-    return true;
+    bool ok = true;
+    for (uint32_t i = 0; ok && i < n; i++)
+        ok = file_check_apart(out, args[i], "an input", e);
+    return ok;
 }
 
 static bool show(char const *const *args, uint32_t n, struct err *e)
@@ -114,90 +108,25 @@ static bool merge(char const *const *args, uint32_t n, struct err *e)
     return ok;
 }
 
-static struct stats *import_file(const char *path, const struct view *v, struct err *e)
+static struct stats_exchange exchange_opts(void)
 {
-    const struct import_opts o = {.path = path,
-                                  .view = v,
-                                  .architecture = architecture,
-                                  .n_used = (uint32_t)n_used,
-                                  .force = cmd_force,
-                                  .to_float = engine_dequantize};
-    return has_format ? import_form_at(format)->read(&o, e) : import_stats(&o, e);
-}
-
-/* Says what was found, and what it can be used for. */
-static bool print_import(const struct stats *s, struct err *e)
-{
-    json_t *can = json_array();
-    struct buf b = {0};
-    char t[32];
-    const struct criterion *c;
-    for (uint32_t i = 0; (c = criterion_at(i)); i++)
-        if (!(criterion_needs(c) & s->unknown))
-            json_array_append_new(can, json_string(c->name));
-    if (cmd_json) {
-        json_t *j = json_object();
-        json_object_set_new(j, "stats", json_text(out));
-        json_object_set_new(j, "format", json_string(stats_imported_from(s)));
-        json_object_set(j, "n_tokens", json_object_get(s->calibration, "n_tokens"));
-        json_object_set_new(j, "criteria", can);
-        return cmd_print_json("stats", j, e);
-    }
-    uint64_t n = (uint64_t)json_integer_value(json_object_get(s->calibration, "n_tokens"));
-    buf_fmt(&b, "%s: %s tokens, from %s; can be ranked by", out, human_count(n, t), stats_imported_from(s));
-    for (size_t i = 0; i < json_array_size(can); i++)
-        buf_fmt(&b, "%s %s", i ? "," : "", json_string_value(json_array_get(can, i)));
-    buf_char(&b, '\n');
-    json_decref(can);
-    return cmd_print(&b, e);
+    return (struct stats_exchange){.out = out,
+                                   .model = model,
+                                   .architecture = architecture,
+                                   .n_used = (uint32_t)n_used,
+                                   .form = has_format ? import_form_at(format) : NULL};
 }
 
 static bool import(char const *const *args, uint32_t n, struct err *e)
 {
-    if (!check_inputs(args, n, e))
-        return false;
-    if (!model && !architecture)
-        return err_set(e, ERR_INPUT, "of which model is '%s'? --model MODEL or --architecture NAME says so",
-                       args[0]);
-    if (model && (architecture || n_used))
-        return err_set(e, ERR_INPUT, "--architecture and --experts-used are for imports without --model");
-    struct view *v = model ? view_open(model, e) : NULL;
-    struct stats *s =
-        !model || (v && view_check_output(v, out, e) && view_hash(v, e)) ? import_file(args[0], v, e) : NULL;
-    bool ok = s && stats_save(s, out, cmd_force, e) && print_import(s, e);
-    stats_free(s);
-    view_free(v);
-    return ok;
+    struct stats_exchange o = exchange_opts();
+    return check_inputs(args, n, e) && cmd_stats_import(&o, args[0], e);
 }
 
 static bool export(char const *const *args, uint32_t n, struct err *e)
 {
-    const struct import_form *form = import_form_at(format);
-    if (!form->write)
-        return err_set(e, ERR_INPUT, "--format %s cannot be written, only read", form->name);
-    if (!check_inputs(args, n, e))
-        return false;
-    struct stats *s = stats_load(args[0], e);
-    json_t *o = s ? form->write(s, e) : NULL;
-    if (s && !o)
-        err_ctx(e, "%s", args[0]);
-    bool ok = o && json_write(out, o, cmd_force, e);
-    if (ok && stats_unfinished(s))
-        log_warn("'%s' is of a profile that has not ended", args[0]);
-    if (ok && cmd_json) {
-        json_t *j = json_object();
-        json_object_set_new(j, "file", json_text(out));
-        json_object_set_new(j, "format", json_string(form->name));
-        ok = cmd_print_json("stats", j, e);
-    } else if (ok) {
-        struct buf b = {0};
-        buf_fmt(&b, "%s: %u layers of %u experts, as %s writes them\n", out, s->n_layers, s->n_experts,
-                form->name);
-        ok = cmd_print(&b, e);
-    }
-    json_decref(o);
-    stats_free(s);
-    return ok;
+    struct stats_exchange o = exchange_opts();
+    return check_inputs(args, n, e) && cmd_stats_export(&o, args[0], e);
 }
 
 static const struct sub {
@@ -231,12 +160,26 @@ static bool check_limits(const struct sub *sub, struct err *e)
     return true;
 }
 
+/* NULL: files are shown. */
+static const struct sub *find_sub(const char *name, struct err *e)
+{
+    struct near near = {.typed = name};
+    for (size_t i = 0; i < sizeof subs / sizeof *subs; i++) {
+        near_try(&near, subs[i].name);
+        if (!strcmp(name, subs[i].name))
+            return &subs[i];
+    }
+    if (near.best && !file_exists(name))
+        err_set(e, ERR_INPUT, "'%s' does not exist: did you mean stats %s? see reap stats --help", name,
+                near.best);
+    return NULL;
+}
+
 static bool run(char const *const *args, uint32_t n, struct err *e)
 {
-    const struct sub *sub = NULL;
-    for (size_t i = 0; i < sizeof subs / sizeof *subs; i++)
-        if (!strcmp(args[0], subs[i].name))
-            sub = &subs[i];
+    const struct sub *sub = find_sub(args[0], e);
+    if (e->code != ERR_NONE)
+        return false;
     if (!check_limits(sub, e))
         return false;
     if (!sub)

@@ -3,6 +3,7 @@
  * Files whose calibration is equal but for `shard` are of one run. Each run must be whole: one file without
  * shard, or all shards. Then the runs are added up. */
 #include "stats/merge.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -252,6 +253,12 @@ static bool prepare(struct part *p, uint32_t n, bool force, struct err *e)
 struct stats *stats_merge(struct stats *const *s, const char *const *path, uint32_t n, bool force,
                           struct err *e)
 {
+    for (uint32_t i = 0; i < n; i++)
+        for (uint32_t k = 0; k < i; k++)
+            if (file_same(path[i], path[k])) {
+                err_set(e, ERR_INPUT, "'%s' is given twice", path[i]);
+                return NULL;
+            }
     struct part *p = xcalloc(n, sizeof *p);
     for (uint32_t i = 0; i < n; i++)
         p[i] = (struct part){.s = s[i], .path = path[i], .given = i};

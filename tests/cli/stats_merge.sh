@@ -39,6 +39,7 @@ has .out 'is complete'
 fails 2 'shard 2 of 3 is missing' -- stats merge p1.json p3.json -o x.json
 cp p1.json p1b.json
 fails 2 'shard 1 of 3 is there twice' p1b -- stats merge p1.json p1b.json p2.json p3.json -o x.json
+fails 2 "'mrege' does not exist" 'did you mean stats merge' -- stats mrege p1.json p2.json -o x.json
 fails 2 'is given twice' -- stats merge p1.json ./p1.json -o x.json
 fails 2 'its text would count twice' -- stats merge all.json p1.json p2.json p3.json -o x.json
 
