@@ -140,7 +140,7 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
                          .again = again};
     struct run_result r;
     cmd_corpus(&o.corpus);
-    bool ok = run_job(&o, &r, e) && (cmd_json ? print_json(args[0], &r, e) : print(&r, e));
+    bool ok = run_all(&o, &r, e) && (cmd_json ? print_json(args[0], &r, e) : print(&r, e));
     run_result_clear(&r);
     return ok;
 }

@@ -35,7 +35,7 @@ static bool check_opts(const struct run_opts *o, struct err *e)
     return true;
 }
 
-static bool open_job(struct job *j, struct err *e)
+static bool open_job(struct run_job *j, struct err *e)
 {
     const struct run_opts *o = j->o;
     if (!(j->v = view_open(o->model, e)) || !view_check_prunable(j->v, e) || !view_hash(j->v, e))
@@ -48,7 +48,7 @@ static bool open_job(struct job *j, struct err *e)
     return true;
 }
 
-static void close_job(struct job *j)
+static void close_job(struct run_job *j)
 {
     view_free(j->v);
     view_free(j->w);
@@ -63,7 +63,7 @@ static void close_job(struct job *j)
 }
 
 /* What would fail late is found early. */
-static bool preflight(struct job *j, const struct steps *s, struct err *e)
+static bool preflight(struct run_job *j, const struct steps *s, struct err *e)
 {
     struct plan_opts o = run_plan_opts(j);
     uint32_t n;
@@ -78,7 +78,7 @@ static bool preflight(struct job *j, const struct steps *s, struct err *e)
 /* ---- behind the last step ---- */
 
 /* The evaluation of step `file`, of as many texts as were asked for. */
-static bool read_eval(const struct job *j, enum run_file file, struct eval_file *f, struct err *e)
+static bool read_eval(const struct run_job *j, enum run_file file, struct eval_file *f, struct err *e)
 {
     if (!eval_read(j->path[file], f, e))
         return false;
@@ -86,7 +86,7 @@ static bool read_eval(const struct job *j, enum run_file file, struct eval_file 
            err_set(e, ERR_INPUT, "%s: has %u texts, expected %u", j->path[file], f->n_texts, j->o->n_texts);
 }
 
-static bool add_texts(const struct job *j, struct err *e)
+static bool add_texts(const struct run_job *j, struct err *e)
 {
     struct eval_file a = {0}, b = {0};
     struct run_result *r = j->r;
@@ -101,7 +101,7 @@ static bool add_texts(const struct job *j, struct err *e)
     return ok;
 }
 
-static bool add_answers(const struct job *j, struct err *e)
+static bool add_answers(const struct run_job *j, struct err *e)
 {
     struct runs *c = runs_open(j->path[RUN_ANSWERS_BEFORE], j->path[RUN_ANSWERS_AFTER], e);
     if (!c)
@@ -119,7 +119,7 @@ static bool add_answers(const struct job *j, struct err *e)
     return ok;
 }
 
-static bool report(const struct job *j, struct err *e)
+static bool report(const struct run_job *j, struct err *e)
 {
     struct report_result r;
     struct report_opts o = {.model = j->o->model, .force = true};
@@ -128,7 +128,7 @@ static bool report(const struct job *j, struct err *e)
     return report_work(j->dir, &o, j->path[RUN_REPORT], &r, e);
 }
 
-static bool finish(const struct job *j, struct err *e)
+static bool finish(const struct run_job *j, struct err *e)
 {
     j->r->output = xstrdup(j->files[0]);
     j->r->work = xstrdup(j->dir);
@@ -136,9 +136,9 @@ static bool finish(const struct job *j, struct err *e)
     return (!j->o->n_texts || add_texts(j, e)) && (!j->o->n_prompts || add_answers(j, e)) && report(j, e);
 }
 
-bool run_job(const struct run_opts *o, struct run_result *r, struct err *e)
+bool run_all(const struct run_opts *o, struct run_result *r, struct err *e)
 {
-    struct job j = {.o = o, .r = r};
+    struct run_job j = {.o = o, .r = r};
     struct steps s = {.list = run_steps, .n = n_run_steps, .ctx = &j, .again = o->again};
     *r = (struct run_result){0};
     bool ok = check_opts(o, e) && open_job(&j, e);

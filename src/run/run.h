@@ -48,7 +48,7 @@ struct run_result {
 /* Does what is not done. What can be known before the first step is said before it (a count that the router
  * does not allow, an output in the way, prompts that cannot be read), and leaves no folder behind. The result
  * is whole when true was returned, and is cleared by the caller in any case. */
-bool run_job(const struct run_opts *o, struct run_result *r, struct err *e);
+bool run_all(const struct run_opts *o, struct run_result *r, struct err *e);
 void run_result_clear(struct run_result *r);
 
 #endif

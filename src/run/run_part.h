@@ -7,7 +7,7 @@
 #include "run/steps.h"
 #include "serve/prompts.h"
 
-struct job {
+struct run_job {
     const struct run_opts *o;
     struct run_result *r;
     const char *out; /* "dir/" is "dir" */
@@ -23,6 +23,6 @@ extern const struct step run_steps[];
 extern const uint32_t n_run_steps;
 
 /* The plan's options, with the statistics of this run. */
-struct plan_opts run_plan_opts(const struct job *j);
+struct plan_opts run_plan_opts(const struct run_job *j);
 
 #endif

@@ -23,7 +23,7 @@ static void key_str(struct buf *b, const char *s)
     buf_fmt(b, "%s\n", s ? s : "-");
 }
 
-static void key_engine(struct buf *b, const struct job *j)
+static void key_engine(struct buf *b, const struct run_job *j)
 {
     const struct engine_opts *o = &j->o->engine;
     buf_fmt(b, "%s %lld\n", engine_version(), (long long)o->ubatch);
@@ -36,7 +36,7 @@ static void key_engine(struct buf *b, const struct job *j)
 }
 
 /* The model that is evaluated or asked for a file. */
-static struct view *subject(const struct job *j, uint32_t file)
+static struct view *subject(const struct run_job *j, uint32_t file)
 {
     return file == RUN_EVAL_AFTER || file == RUN_ANSWERS_AFTER ? j->w : j->v;
 }
@@ -45,21 +45,21 @@ static struct view *subject(const struct job *j, uint32_t file)
 
 static struct step_files work_file(const void *ctx, uint32_t file)
 {
-    const struct job *j = ctx;
+    const struct run_job *j = ctx;
     return (struct step_files){(const char *const *)&j->path[file], 1};
 }
 
 static struct step_files model_files(const void *ctx, uint32_t file) /* the pruned one's */
 {
     (void)file;
-    const struct job *j = ctx;
+    const struct run_job *j = ctx;
     return (struct step_files){(const char *const *)j->files, j->n_files};
 }
 
 static struct step_files texts(const void *ctx, uint32_t file)
 {
     (void)file;
-    const struct job *j = ctx;
+    const struct run_job *j = ctx;
     return (struct step_files){j->o->texts, j->o->n_texts};
 }
 
@@ -68,7 +68,7 @@ static struct step_files texts(const void *ctx, uint32_t file)
 /* Of the text what is in it, not the names or times of its files. */
 static bool profile_key(const void *ctx, uint32_t file, struct buf *b, struct err *e)
 {
-    const struct job *j = ctx;
+    const struct run_job *j = ctx;
     const struct corpus_opts *o = &j->o->corpus;
     struct corpus c = {0};
     (void)file;
@@ -88,7 +88,7 @@ static bool profile_key(const void *ctx, uint32_t file, struct buf *b, struct er
 
 static bool profile(void *ctx, uint32_t file, bool go_on, struct err *e)
 {
-    struct job *j = ctx;
+    struct run_job *j = ctx;
     struct profile_result r;
     struct profile_opts o = {.model = j->o->model,
                              .corpus = j->o->corpus,
@@ -103,7 +103,7 @@ static bool profile(void *ctx, uint32_t file, bool go_on, struct err *e)
 
 /* ---- plan ---- */
 
-struct plan_opts run_plan_opts(const struct job *j)
+struct plan_opts run_plan_opts(const struct run_job *j)
 {
     struct plan_opts o = j->o->plan;
     o.stats_path = j->path[RUN_STATS];
@@ -112,7 +112,7 @@ struct plan_opts run_plan_opts(const struct job *j)
 
 static bool plan_key(const void *ctx, uint32_t file, struct buf *b, struct err *e)
 {
-    const struct plan_opts *o = &((const struct job *)ctx)->o->plan;
+    const struct plan_opts *o = &((const struct run_job *)ctx)->o->plan;
     (void)file, (void)e;
     buf_fmt(b, "%d %.17g %llu %u %s %llu\n", (int)o->kind, o->value, (unsigned long long)o->fit, o->round_to,
             o->criterion->name, (unsigned long long)o->seed);
@@ -121,7 +121,7 @@ static bool plan_key(const void *ctx, uint32_t file, struct buf *b, struct err *
 
 static bool plan(void *ctx, uint32_t file, bool go_on, struct err *e)
 {
-    struct job *j = ctx;
+    struct run_job *j = ctx;
     struct plan_opts o = run_plan_opts(j);
     struct plan_summary sum = {0};
     struct stats *s = stats_load(j->path[RUN_STATS], e);
@@ -141,7 +141,7 @@ static bool plan(void *ctx, uint32_t file, bool go_on, struct err *e)
 /* The plan, and how large it makes the model. */
 static bool plan_ready(void *ctx, uint32_t file, struct err *e)
 {
-    struct job *j = ctx;
+    struct run_job *j = ctx;
     struct prune_opts o = {.out = j->out, .dry_run = true, .force = true};
     struct prune_result r = {0};
     j->plan = plan_open(j->path[file], j->v, false, e);
@@ -158,13 +158,13 @@ static bool plan_ready(void *ctx, uint32_t file, struct err *e)
 static bool prune_key(const void *ctx, uint32_t file, struct buf *b, struct err *e)
 {
     (void)file, (void)e;
-    key_str(b, ((const struct job *)ctx)->out);
+    key_str(b, ((const struct run_job *)ctx)->out);
     return true;
 }
 
 static bool prune_check(const void *ctx, uint32_t file, const char *path, bool ours, struct err *e)
 {
-    const struct job *j = ctx;
+    const struct run_job *j = ctx;
     (void)file;
     return view_check_output(j->v, path, e) &&
            j->v->format->prune->check_output(path, j->o->force || ours, e);
@@ -172,7 +172,7 @@ static bool prune_check(const void *ctx, uint32_t file, const char *path, bool o
 
 static bool prune(void *ctx, uint32_t file, bool go_on, struct err *e)
 {
-    struct job *j = ctx;
+    struct run_job *j = ctx;
     struct prune_opts o = {.out = j->out, .force = true}; /* checked file by file (prune_check) */
     struct prune_result r;
     (void)file, (void)go_on;
@@ -183,7 +183,7 @@ static bool prune(void *ctx, uint32_t file, bool go_on, struct err *e)
 
 static bool prune_ready(void *ctx, uint32_t file, struct err *e)
 {
-    struct job *j = ctx;
+    struct run_job *j = ctx;
     (void)file;
     return (j->w = view_open(j->files[0], e)) && view_hash(j->w, e);
 }
@@ -192,7 +192,7 @@ static bool prune_ready(void *ctx, uint32_t file, struct err *e)
 
 static bool verify(void *ctx, uint32_t file, bool go_on, struct err *e)
 {
-    struct job *j = ctx;
+    struct run_job *j = ctx;
     struct verify_result r = {0};
     (void)file, (void)go_on;
     bool ok = verify_run(j->v, j->w, j->plan, &r, e);
@@ -208,12 +208,12 @@ static bool verify(void *ctx, uint32_t file, bool go_on, struct err *e)
 static bool has_texts(const void *ctx, uint32_t file)
 {
     (void)file;
-    return ((const struct job *)ctx)->o->n_texts > 0;
+    return ((const struct run_job *)ctx)->o->n_texts > 0;
 }
 
 static bool eval_key(const void *ctx, uint32_t file, struct buf *b, struct err *e)
 {
-    const struct job *j = ctx;
+    const struct run_job *j = ctx;
     (void)e;
     view_stamp(subject(j, file), b);
     buf_fmt(b, "%u\n", j->o->eval_ctx);
@@ -223,7 +223,7 @@ static bool eval_key(const void *ctx, uint32_t file, struct buf *b, struct err *
 
 static bool eval(void *ctx, uint32_t file, bool go_on, struct err *e)
 {
-    const struct job *j = ctx;
+    const struct run_job *j = ctx;
     const struct view *v = subject(j, file);
     struct engine *g = load_engine(v, &j->o->engine, e);
     struct eval_scores s = {0};
@@ -247,7 +247,7 @@ static bool eval(void *ctx, uint32_t file, bool go_on, struct err *e)
 static bool has_prompts(const void *ctx, uint32_t file)
 {
     (void)file;
-    return ((const struct job *)ctx)->o->n_prompts > 0;
+    return ((const struct run_job *)ctx)->o->n_prompts > 0;
 }
 
 static void key_json(struct buf *b, const json_t *v)
@@ -260,7 +260,7 @@ static void key_json(struct buf *b, const json_t *v)
 /* Of the prompts what is in them, as of the text. */
 static bool ask_key(const void *ctx, uint32_t file, struct buf *b, struct err *e)
 {
-    const struct job *j = ctx;
+    const struct run_job *j = ctx;
     (void)e;
     view_stamp(subject(j, file), b);
     for (uint64_t i = 0; i < j->prompts.n; i++) {
@@ -288,7 +288,7 @@ static bool on_answer(void *unused, uint64_t done, uint64_t total, const struct 
 /* All prompts through llama-server with the engine's options of this run. */
 static bool ask(void *ctx, uint32_t file, bool go_on, struct err *e)
 {
-    const struct job *j = ctx;
+    const struct run_job *j = ctx;
     struct server_args args = {0};
     struct batch_summary sum;
     struct batch_opts bo;

@@ -55,7 +55,7 @@ static const char *text_of(const struct buf *b)
     return b->s ? b->s : "";
 }
 
-static void fill_answer(struct run *r, struct http *h, struct batch_answer *o, const struct stream *s,
+static void fill_answer(struct batch *r, struct http *h, struct batch_answer *o, const struct stream *s,
                         double start, double end)
 {
     const struct answer *a = &s->answer;
@@ -77,7 +77,7 @@ static void fill_answer(struct run *r, struct http *h, struct batch_answer *o, c
         o->tokens_per_second = (made - 1) / (s->last - s->first);
 }
 
-static json_t *job_result(struct run *r, struct http *h, const struct job *j, const struct stream *s,
+static json_t *job_result(struct batch *r, struct http *h, const struct batch_job *j, const struct stream *s,
                           const struct tries *t, double end, const char *error)
 {
     struct batch_answer a = {.id = j->prompt->id,
@@ -102,7 +102,7 @@ static json_t *job_result(struct run *r, struct http *h, const struct job *j, co
 }
 
 /* The result of a job, failed or not; NULL when it was interrupted. */
-static json_t *do_job(struct run *r, struct http *h, const struct job *j, bool *gone)
+static json_t *do_job(struct batch *r, struct http *h, const struct batch_job *j, bool *gone)
 {
     struct stream s = {0};
     struct http_request q = {.url = r->url,
@@ -132,13 +132,13 @@ static json_t *do_job(struct run *r, struct http *h, const struct job *j, bool *
 /* ---- the run ---- */
 
 /* With the lock held. */
-static void stop(struct run *r, enum err_code code, const char *msg)
+static void stop(struct batch *r, enum err_code code, const char *msg)
 {
     r->stop = true;
     err_set(&r->e, code, "%s", msg);
 }
 
-static void account(struct run *r, const struct batch_answer *a)
+static void account(struct batch *r, const struct batch_answer *a)
 {
     if (a->ok) {
         r->sum->n_answered++;
@@ -148,7 +148,7 @@ static void account(struct run *r, const struct batch_answer *a)
     }
 }
 
-static void finish_job(struct run *r, struct job *j, json_t *o, bool gone)
+static void finish_job(struct batch *r, struct batch_job *j, json_t *o, bool gone)
 {
     struct err e = {0};
     struct batch_answer a;
@@ -165,11 +165,11 @@ static void finish_job(struct run *r, struct job *j, json_t *o, bool gone)
 
 static void *worker(void *ctx)
 {
-    struct run *r = ctx;
+    struct batch *r = ctx;
     struct http *h = http_new();
     pthread_mutex_lock(&r->lock);
     while (!r->stop && !sig_pending() && r->next < r->n_jobs) {
-        struct job *j = &r->jobs[r->next++];
+        struct batch_job *j = &r->jobs[r->next++];
         if (j->result)
             continue;
         pthread_mutex_unlock(&r->lock);
@@ -184,7 +184,7 @@ static void *worker(void *ctx)
     return NULL;
 }
 
-static void run_workers(struct run *r)
+static void run_workers(struct batch *r)
 {
     uint64_t todo = r->n_jobs - r->sum->n_kept;
     uint32_t n = todo < r->o->parallel ? (uint32_t)todo : r->o->parallel, started = 0;
@@ -198,7 +198,7 @@ static void run_workers(struct run *r)
     free(t);
 }
 
-static bool verdict(struct run *r, struct err *e)
+static bool verdict(struct batch *r, struct err *e)
 {
     struct batch_summary *s = r->sum;
     unsigned long long left = s->n_left, failed = s->n_failed, all = s->n_prompts;
@@ -218,7 +218,7 @@ static bool verdict(struct run *r, struct err *e)
     return true;
 }
 
-static bool run_all(struct run *r, struct err *e)
+static bool ask_all(struct batch *r, struct err *e)
 {
     double start = now_secs();
     time_t now = time(NULL);
@@ -256,7 +256,7 @@ static bool check_output(const struct batch_opts *o, struct err *e)
     return file_check_output(o->out, true, e);
 }
 
-static void run_free(struct run *r)
+static void batch_free(struct batch *r)
 {
     for (uint64_t i = 0; i < r->n_jobs; i++) {
         json_decref(r->jobs[i].messages);
@@ -273,16 +273,16 @@ static void run_free(struct run *r)
 bool batch_run(const struct batch_opts *o, struct batch_summary *s, struct err *e)
 {
     struct prompts p = {0};
-    struct run r = {.o = o, .sum = s};
+    struct batch r = {.o = o, .sum = s};
     bool ok = check_output(o, e);
     *s = (struct batch_summary){0};
     for (uint32_t i = 0; ok && i < o->n_prompts; i++)
         ok = prompts_load(&p, o->prompts[i], e);
     pthread_mutex_init(&r.lock, NULL);
     ok = ok && prompts_check(&p, e) && check_prompts(o, &p, e) && batch_meet_server(&r, e) &&
-         batch_make_jobs(&r, &p, e) && batch_resume(&r, e) && run_all(&r, e);
+         batch_make_jobs(&r, &p, e) && batch_resume(&r, e) && ask_all(&r, e);
     pthread_mutex_destroy(&r.lock);
-    run_free(&r);
+    batch_free(&r);
     prompts_free(&p);
     return ok;
 }

@@ -13,7 +13,7 @@
 
 /* ---- requests, with retries ---- */
 
-static bool is_stopped(struct run *r)
+static bool is_stopped(struct batch *r)
 {
     pthread_mutex_lock(&r->lock);
     bool stop = r->stop;
@@ -21,7 +21,7 @@ static bool is_stopped(struct run *r)
     return stop || sig_pending();
 }
 
-static void sleep_secs(struct run *r, double s)
+static void sleep_secs(struct batch *r, double s)
 {
     for (double end = now_secs() + s; now_secs() < end && !is_stopped(r);)
         nanosleep(&(struct timespec){.tv_nsec = 20 * 1000000}, NULL);
@@ -65,7 +65,7 @@ static bool attempt(struct http *h, const struct http_request *q, const struct a
 }
 
 /* Seconds until the next attempt; false: longer than anybody would wait. */
-static bool wait_of(const struct run *r, const struct http_response *x, uint32_t tries, double *wait,
+static bool wait_of(const struct batch *r, const struct http_response *x, uint32_t tries, double *wait,
                     struct err *e)
 {
     *wait = r->o->retry_wait;
@@ -80,7 +80,7 @@ static bool wait_of(const struct run *r, const struct http_response *x, uint32_t
            err_ctx(e, "it asks to wait %llu s, longer than --timeout", (unsigned long long)x->retry_after);
 }
 
-bool batch_ask(struct run *r, struct http *h, const struct http_request *q, struct answer *a,
+bool batch_ask(struct batch *r, struct http *h, const struct http_request *q, struct answer *a,
                struct http_response *x, struct tries *t, const char *what, struct err *e)
 {
     for (t->n = 1;; t->n++) {
@@ -108,7 +108,7 @@ bool batch_ask(struct run *r, struct http *h, const struct http_request *q, stru
 /* ---- the server ---- */
 
 /* A short question about the server; its answer is small and soon there. */
-static struct http_request probe(const struct run *r, char *url, char *body)
+static struct http_request probe(const struct batch *r, char *url, char *body)
 {
     return (struct http_request){.url = url,
                                  .body = body,
@@ -117,7 +117,7 @@ static struct http_request probe(const struct run *r, char *url, char *body)
                                  .max_bytes = MAX_BODY};
 }
 
-static json_t *get_json(struct run *r, struct http *h, const char *path, char *body, struct err *e)
+static json_t *get_json(struct batch *r, struct http *h, const char *path, char *body, struct err *e)
 {
     char *url = xasprintf("%s%s", r->base, path);
     struct http_request q = probe(r, url, body);
@@ -150,7 +150,7 @@ static json_t *describe(const char *id, const json_t *entry)
     return o;
 }
 
-static bool find_model(struct run *r, struct http *h, struct err *e)
+static bool find_model(struct batch *r, struct http *h, struct err *e)
 {
     struct err bad = {0};
     json_t *v = get_json(r, h, "/v1/models", NULL, &bad), *list = json_object_get(v, "data"),
@@ -177,7 +177,7 @@ static bool find_model(struct run *r, struct http *h, struct err *e)
 }
 
 /* llama-server wants "content", vLLM and SGLang "prompt"; each ignores what it does not know. */
-int64_t batch_count_tokens(struct run *r, struct http *h, const char *text)
+int64_t batch_count_tokens(struct batch *r, struct http *h, const char *text)
 {
     json_t *o = json_object();
     json_object_set_new(o, "model", json_string(r->model));
@@ -202,7 +202,7 @@ int64_t batch_count_tokens(struct run *r, struct http *h, const char *text)
     return n;
 }
 
-bool batch_meet_server(struct run *r, struct err *e)
+bool batch_meet_server(struct batch *r, struct err *e)
 {
     r->base = http_base_url(r->o->server, e);
     if (!r->base)

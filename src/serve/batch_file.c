@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-bool batch_save(const struct run *r, struct err *e)
+bool batch_save(const struct batch *r, struct err *e)
 {
     json_t *list = json_array(), *common = batch_parameters(r->o);
     const struct batch_head head = {.server = r->base,
@@ -26,18 +26,19 @@ bool batch_save(const struct run *r, struct err *e)
 
 static int by_key(const void *a, const void *b)
 {
-    return strcmp((*(struct job *const *)a)->key, (*(struct job *const *)b)->key);
+    return strcmp((*(struct batch_job *const *)a)->key, (*(struct batch_job *const *)b)->key);
 }
 
 /* Gives the answers of the old file to their jobs; *lost counts those that have none. */
-static void take_over(struct run *r, const struct batch_file *old, struct job **sorted, uint64_t *lost)
+static void take_over(struct batch *r, const struct batch_file *old, struct batch_job **sorted,
+                      uint64_t *lost)
 {
     for (uint64_t i = 0; i < old->n; i++) {
-        struct job probe = {0}, *key = &probe;
+        struct batch_job probe = {0}, *key = &probe;
         if (!old->v[i].ok)
             continue;
         snprintf(probe.key, sizeof probe.key, "%s", old->v[i].key);
-        struct job **hit = bsearch(&key, sorted, r->n_jobs, sizeof *sorted, by_key);
+        struct batch_job **hit = bsearch(&key, sorted, r->n_jobs, sizeof *sorted, by_key);
         if (!hit || (*hit)->result) {
             ++*lost;
             continue;
@@ -48,10 +49,10 @@ static void take_over(struct run *r, const struct batch_file *old, struct job **
     }
 }
 
-static bool take_answers(struct run *r, const struct batch_file *old, struct err *e)
+static bool take_answers(struct batch *r, const struct batch_file *old, struct err *e)
 {
     uint64_t lost = 0;
-    struct job **sorted = mem_try(r->n_jobs, sizeof *sorted, "the prompts", e);
+    struct batch_job **sorted = mem_try(r->n_jobs, sizeof *sorted, "the prompts", e);
     if (!sorted)
         return false;
     for (uint64_t i = 0; i < r->n_jobs; i++)
@@ -66,7 +67,7 @@ static bool take_answers(struct run *r, const struct batch_file *old, struct err
                    r->o->out, (unsigned long long)lost);
 }
 
-bool batch_resume(struct run *r, struct err *e)
+bool batch_resume(struct batch *r, struct err *e)
 {
     if (!file_exists(r->o->out))
         return true;

@@ -38,7 +38,7 @@ json_t *batch_parameters(const struct batch_opts *o)
     return x;
 }
 
-static json_t *request(const struct run *r, const struct job *j)
+static json_t *request(const struct batch *r, const struct batch_job *j)
 {
     json_t *q = json_object(), *common = batch_parameters(r->o), *options = json_object(), *seed;
     json_object_set_new(q, "model", json_string(r->model));
@@ -66,9 +66,9 @@ static void hash_json(const json_t *v, const char *more, char hex[65])
     free(all);
 }
 
-static void make_job(struct run *r, struct job *j, const struct prompt *p, uint32_t repeat)
+static void make_job(struct batch *r, struct batch_job *j, const struct prompt *p, uint32_t repeat)
 {
-    *j = (struct job){.prompt = p, .repeat = repeat, .messages = job_messages(r->o, p)};
+    *j = (struct batch_job){.prompt = p, .repeat = repeat, .messages = job_messages(r->o, p)};
     json_t *q = request(r, j);
     char more[64];
     snprintf(more, sizeof more, "%s %u", r->o->completions ? "completions" : "chat", repeat);
@@ -78,7 +78,7 @@ static void make_job(struct run *r, struct job *j, const struct prompt *p, uint3
     json_decref(q);
 }
 
-bool batch_make_jobs(struct run *r, const struct prompts *p, struct err *e)
+bool batch_make_jobs(struct batch *r, const struct prompts *p, struct err *e)
 {
     uint64_t n;
     if (!mul_u64(p->n, r->o->repeat, &n))

@@ -10,7 +10,7 @@
 
 #define MAX_BODY (64u << 20) /* an answer with all its framing */
 
-struct job {
+struct batch_job {
     const struct prompt *prompt;
     uint32_t repeat;
     json_t *messages;
@@ -20,12 +20,12 @@ struct job {
     bool kept;
 };
 
-struct run {
+struct batch {
     const struct batch_opts *o;
     char *base, *url, *model;
     json_t *about; /* the model as the server describes it */
     bool tokenizes;
-    struct job *jobs;
+    struct batch_job *jobs;
     uint64_t n_jobs, next, n_asked, n_ready;
     char started[32];
     struct batch_summary *sum;
@@ -37,7 +37,7 @@ struct run {
 /* ---- batch_jobs.c: what is asked ---- */
 
 /* A job for every prompt and repetition. */
-bool batch_make_jobs(struct run *r, const struct prompts *p, struct err *e);
+bool batch_make_jobs(struct batch *r, const struct prompts *p, struct err *e);
 /* The parameters that all prompts have in common. New reference. */
 json_t *batch_parameters(const struct batch_opts *o);
 
@@ -49,18 +49,18 @@ struct tries {
 };
 
 /* Sends a request until it is answered or there is no use in another try. what: for notes. */
-bool batch_ask(struct run *r, struct http *h, const struct http_request *q, struct answer *a,
+bool batch_ask(struct batch *r, struct http *h, const struct http_request *q, struct answer *a,
                struct http_response *x, struct tries *t, const char *what, struct err *e);
 /* Fills what r knows of the server: its address, the model, whether it can count tokens. */
-bool batch_meet_server(struct run *r, struct err *e);
+bool batch_meet_server(struct batch *r, struct err *e);
 /* Tokens of a text by the server's tokenizer; -1: it cannot. */
-int64_t batch_count_tokens(struct run *r, struct http *h, const char *text);
+int64_t batch_count_tokens(struct batch *r, struct http *h, const char *text);
 
 /* ---- batch_file.c: the answers ---- */
 
 /* Writes the file anew, with all results so far. */
-bool batch_save(const struct run *r, struct err *e);
+bool batch_save(const struct batch *r, struct err *e);
 /* Gives the answers of an unfinished file to their jobs. */
-bool batch_resume(struct run *r, struct err *e);
+bool batch_resume(struct batch *r, struct err *e);
 
 #endif

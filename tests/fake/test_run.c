@@ -126,7 +126,7 @@ static bool call(const struct run_opts *o, struct run_result *r, char did[N_NAME
     int was = dup(STDERR_FILENO), fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
     assert_true(was >= 0 && fd >= 0);
     dup2(fd, STDERR_FILENO);
-    bool ok = run_job(o, r, e);
+    bool ok = run_all(o, r, e);
     dup2(was, STDERR_FILENO);
     close(was);
     close(fd);
@@ -354,7 +354,7 @@ static int call_apart(const struct run_opts *o, struct fake_engine how)
         fake = how;
         log_quiet = true;
         sig_install();
-        run_job(o, &r, &e);
+        run_all(o, &r, &e);
         _exit(e.code);
     }
     assert_true(pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status));
