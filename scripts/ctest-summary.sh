@@ -3,7 +3,7 @@
 #
 #   scripts/ctest-summary.sh BUILD [CTEST OPTION]...
 #
-# Skipped tests (exit status 77) are named before it and count as neither. No test at all is a failure.
+# Skipped tests (exit status 77) are named before it and count as neither; so are the parts that tests left out. No test at all is a failure.
 
 set -eu
 
@@ -26,6 +26,7 @@ fi
 awk -v status="$status" '
     match($0, /<testcase name="[^"]*"/) { name = substr($0, RSTART + 16, RLENGTH - 17); total++ }
     /<testcase / && /status="fail"/ { failed++ }
+    match($0, /left out: [^<]*/) { print name " " substr($0, RSTART, RLENGTH) }
     /<testcase / && /status="(notrun|disabled)"/ { waiting = 1; skip_name = name }
     waiting && /<skipped|status="disabled"/ { skipped++; names = names " " skip_name; waiting = 0 }
     waiting && /<failure/ { failed++; waiting = 0 }

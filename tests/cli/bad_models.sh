@@ -217,7 +217,8 @@ refused chunk.gguf 'blk.0.ffn_up_chexps.weight' 'chunk experts'
 
 # ---- the engine would die over these, so they never reach it
 three=(set llama4.block_count u32 3)
-for t in $("$REAP" inspect "$L" --tensors | awk '$1 ~ /^blk\.3\./ { print $1 }'); do three+=(drop "$t"); done
+each_of 'tensors in block 3' $("$REAP" inspect "$L" --tensors | awk '$1 ~ /^blk\.3\./ { print $1 }')
+for t in "${each[@]}"; do three+=(drop "$t"); done
 E "$L" l3.gguf "${three[@]}"
 everywhere l3.gguf 'llama4.block_count' 'is 3' 'at least 4'
 

@@ -1,46 +1,9 @@
 #!/usr/bin/env bash
 # reap batch against a server that misbehaves on purpose (tests/tools/bad_server.c): what is an answer, what is an error and how it reads,
-# what is tried again, what is kept when something dies in the middle. And reap compare on what came out.
+# what is tried again, what prompts may be.
 . "$(dirname "$0")/lib.bash"
-cd "$T" || exit 1
-unset REAP_API_KEY OPENAI_API_KEY http_proxy HTTP_PROXY all_proxy ALL_PROXY no_proxy NO_PROXY
+. "$SRC/tests/cli/batch.bash"
 
-BAD=$BIN/bad_server
-[[ -x $BAD ]] || skip "no $BAD"
-D=$(mktemp -d "${TMPDIR:-/tmp}/reap-bad.XXXXXX") || exit 1 # what the server writes, apart from what reap writes
-log=$D/log
-server=
-stop_server() {
-    [[ -z $server ]] || { kill "$server" 2>/dev/null; wait "$server" 2>/dev/null; }
-    server=
-}
-trap '[[ $BASHPID != $$ ]] || { stop_server; rm -rf "$D"; cleanup; }' EXIT
-start_server() {
-    rm -f "$D/port"
-    "$BAD" "$D/port" "$log" </dev/null 2>"$D/err" &
-    server=$!
-    wait_for 20 test -s "$D/port" || { echo "FAIL the bad server does not start"; cat "$D/err"; exit 1; }
-    url=http://127.0.0.1:$(cat "$D/port")
-}
-start_server
-
-mkdir -p three/math three/code
-echo 'What is 1+1?' >three/math/add.txt
-echo 'What is 2*3?' >three/math/mul.txt
-echo 'Write hello world.' >three/code/hello.md
-echo hidden >three/.hidden
-echo '{"prompt":"hi"}' >one.jsonl
-
-quick=(--retry-wait 0.01 --retries 2)
-# run RC SCENARIO ARGS...: one prompt into run.json, anew
-run() {
-    local want=$1 scenario=$2
-    shift 2
-    rm -f run.json
-    : >"$log"
-    rc "$want" batch --server "$url/$scenario" --prompts one.jsonl -o run.json "${quick[@]}" "$@"
-}
-asked() { grep -c '/v1/.*completions' "$log"; }
 result=results/0
 # failed SCENARIO TRIES WORDS -- ARGS: it fails so, after so many tries, and the file says why
 failed() {
@@ -109,7 +72,7 @@ failed endless-body 1 'more than 67108864 bytes' --
 failed hang 1 'no complete answer within 0.3 s' -- --timeout 0.3
 failed slow 1 'no complete answer within 0.3 s' -- --timeout 0.3
 failed 429-long 1 'asks to wait 99999 s' 'status 429: slow down' --
-failed garbage 1 '' --
+failed garbage 1 '' -- # '': the words are libcurl's
 # ---- and where it may
 failed 500 3 'status 500: out of \?\[31mluck\?here' --
 lacks .err $'\x1b'
@@ -180,10 +143,12 @@ if command -v openssl >/dev/null &&
     if wait_for 5 up; then
         fails 1 'SSL certificate|certificate' -- batch --server "https://localhost:$(cat "$D/port2")" --prompts one.jsonl -o x.json -q
     else
-        echo 'openssl s_server does not start: certificates are not checked here'
+        left_out 'certificates: openssl s_server does not start'
     fi
     kill $other 2>/dev/null
     wait $other 2>/dev/null
+else
+    left_out 'certificates: no openssl'
 fi
 
 # ---- folders, rows and their own parameters, repetitions
@@ -212,122 +177,15 @@ lacks "$log" 'nokey'
 OPENAI_API_KEY=secret-key ok batch --server "$url/good" --prompts one.jsonl -o key2.json -v
 refuse 'the key is in no file and on no terminal' grep -l secret-key key.json key2.json .out .err
 REAP_API_KEY=$'a\nb' fails 1 'not one line' -- batch --server "$url/good" --prompts one.jsonl -o x.json
-
-# ---- what is answered stays answered
-rm -f run.json
-ok batch --server "$url/good" --prompts three -o run.json
-: >"$log"
-ok batch --server "$url/good" --prompts three -o run.json
-expect 'nothing is asked again' test "$(asked)" = 0
-has .out '3 of 3 prompts answered, 3 of them before'
-ok batch --server "$url/good" --prompts three -o run.json --repeat 2
-expect 'only what is new' test "$(asked)" = 3
-sum=$(sha256sum run.json)
-fails 2 'holds 6 answers to other prompts or parameters' -- batch --server "$url/good" --prompts three -o run.json --temperature 1
-fails 2 "answers of another model \('bad-model', the server has 'x'\)" -- batch --server "$url/good" --prompts three -o run.json --model x
-fails 2 'holds 3 answers' -- batch --server "$url/good" --prompts three -o run.json
-expect 'untouched' test "$sum" = "$(sha256sum run.json)"
-ok batch --server "$url/good" --prompts three -o run.json --temperature 1 --force
-json run.json n_prompts=3 parameters/temperature=1.0
-echo '{"schema":"reap.plan/1"}' >plan.json
-fails 2 "plan.json.*'reap.plan/1', expected 'reap.batch/1'" -- batch --server "$url/good" --prompts three -o plan.json
-# some fail, the others are kept, and the same command tries again
-rm -f run.json
-rc 1 batch --server "$url/400" --prompts three -o run.json "${quick[@]}"
-has .err '3 of 3 prompts failed'
-rc 0 batch --server "$url/good" --prompts three -o run.json "${quick[@]}"
-json run.json results/2/status='"ok"'
-
-for i in $(seq 1 12); do echo "{\"prompt\":\"question $i\"}"; done >many.jsonl
-answered() { [[ $(grep -c '"status": "ok"' run.json 2>/dev/null) -ge $1 ]]; }
-begin() { # ARGS: in the background, until three answers are in the file
-    rm -f run.json
-    : >"$log"
-    "$REAP" batch --server "$url/paced" --prompts many.jsonl -o run.json --brief "$@" >.out 2>.err </dev/null &
-    pid=$!
-    wait_for 20 answered 3 || say_bad 'no answers appear'
-}
-for s in KILL INT TERM; do
-    for parallel in 1 4; do
-        begin --parallel $parallel
-        kill -$s $pid
-        wait $pid 2>/dev/null
-        got=$?
-        n_checks=$((n_checks + 1))
-        if [[ $s = KILL ]]; then
-            expect "killed, not $got" test $got = 137
-        else
-            expect "SIG$s: exit status 130, not $got" test $got = 130
-            has .err '^reap: interrupted; [0-9]+ of 12 prompts are not answered'
-            no_parts
-        fi
-        n=$(grep -c '"status": "ok"' run.json)
-        expect "the file is whole after SIG$s" "$JSON" check run.json
-        expect "SIG$s: in the middle ($n answers)" test "$n" -ge 3 -a "$n" -lt 12
-        : >"$log"
-        ok batch --server "$url/paced" --prompts many.jsonl -o run.json --parallel 4
-        expect "SIG$s: $n are kept, the rest is asked" test "$(asked)" = $((12 - n))
-        expect 'all are there' test "$(grep -c '"status": "ok"' run.json)" = 12
-    done
-done
-no_parts
-# the server dies in the middle: what was answered is kept, the rest is not tried one by one
-begin
-stop_server
-wait $pid
-got=$?
-expect "a server that dies: exit status 1, not $got" test $got = 1
-has .err '^reap: .*prompts are not answered, the same command goes on'
-n=$(grep -c '"status": "ok"' run.json)
-expect "answers are kept ($n)" test "$n" -ge 3
-expect 'it ends at the first prompt that cannot be asked' test "$(grep -c '"status": "failed"' run.json)" -le 1
-start_server
-: >"$log"
-ok batch --server "$url/paced" --prompts many.jsonl -o run.json --parallel 3
-expect 'it goes on with the server at another port' test "$(asked)" = $((12 - n))
 # a folder that cannot be written
 if [[ $(id -u) != 0 ]]; then
     mkdir locked && chmod a-w locked
     fails 1 'locked' -- batch --server "$url/good" --prompts one.jsonl -o locked/run.json
+else
+    left_out 'a folder without the right to write: root may always'
 fi
 fails 2 'no/run.json|folder' -- batch --server "$url/good" --prompts one.jsonl -o no/run.json
 n_checks=$((n_checks + 1))
 "$REAP" batch --server "$url/good" --prompts three -o full.json >/dev/full 2>.err
 [[ $? = 1 ]] && grep -q 'standard output' .err || say_bad 'a full standard output is an error'
-
-# ---- compare
-stop_server
-answer() { # ID TEXT FINISH [CATEGORY]
-    printf '{"id":"%s","category":%s,"repeat":0,"key":"k","prompt_sha256":"s","messages":[{"role":"user","content":"Q %s"}],"status":"ok","response":"%s","finish_reason":"%s","completion_tokens":10,"tokens_per_second":20.0,"first_token_seconds":0.5}' \
-        "$1" "${4-null}" "$1" "$2" "$3"
-}
-file() { # ANSWERS...
-    local IFS=,
-    printf '{"schema":"reap.batch/1","model":{"id":"m"},"parameters":{},"results":[%s]}\n' "$*"
-}
-loop=$(for _ in $(seq 10); do printf 'and so on '; done)
-file "$(answer one 'a b c d' stop '"x"')" "$(answer two 'a b c d' stop '"y"')" "$(answer three 'p q' stop)" "$(answer gone z stop)" >b.json
-file "$(answer two 'a x c d' stop '"y"')" "$(answer one 'a b c d' stop '"x"')" "$(answer three "$loop" length)" >p.json
-ok compare b.json p.json --json
-# two: longest common subsequence a c d, 2 * 3 / 8
-json .out total/n=3 total/exact/count=1 rows/0/id='"one"' rows/0/exact=true rows/0/similarity=1.0 rows/1/similarity=0.75 \
-    rows/1/common_prefix_words=1 rows/2/similarity=0.0 total/pruned/endless/count=1 total/base/endless/count=0 total/pruned/loops/count=1 \
-    rows/2/pruned/loop_period=3 rows/2/pruned/loop_copies=10 n_only_base=1 n_only_pruned=0 total/similarity_median=0.75
-ok compare b.json p.json -o c.json
-has .out '100.0 % = .* one$' '^ 75.0 % .* two$' ' -- +LR   three$' 'equal answers +33.3 % \(6.1-79.2\) of 3' '1 answers of the base and 0'
-json c.json schema='"reap.compare/1"' rows/1/prompt='"Q two"' rows/1/base/response='"a b c d"' rows/1/pruned/response='"a x c d"'
-fails 2 exists -- compare b.json p.json -o c.json
-fails 2 'one of the inputs' -- compare b.json p.json -o b.json --force
-fails 2 'missing operand' -- compare b.json
-fails 2 nothere -- compare b.json nothere.json
-sed 's/"prompt_sha256":"s"/"prompt_sha256":"t"/g' p.json >q.json
-fails 2 "messages of 'one' are not the same" -- compare b.json q.json
-file "$(answer other z stop)" >q.json
-fails 2 'no prompt is answered in both' -- compare b.json q.json
-file "$(answer one z stop)" "$(answer one z stop)" >q.json
-fails 2 "two answers to 'one'" -- compare b.json q.json
-echo '{"schema":"reap.batch/1","results":[{"id":"x"}]}' >q.json
-fails 2 'q.json: result 0' -- compare b.json q.json
-ok compare run.json run.json
-has .out 'equal answers +100.0 % .* of 12'
 finish

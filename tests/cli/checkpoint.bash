@@ -40,11 +40,6 @@ forms() {
     done
 }
 
-layers_of() { # MODEL: "1 2"
-    "$REAP" inspect "$1" --json 2>/dev/null >.id && "$JSON" get .id model/moe_layers | tr -d '[]' | tr ',' ' '
-    rm -f .id
-}
-
 keep_all() { # MODEL FILE
     local n
     n=$("$REAP" inspect "$1" --json 2>/dev/null | "$JSON" get - model/n_experts)

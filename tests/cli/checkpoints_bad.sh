@@ -42,6 +42,8 @@ if command -v prlimit >/dev/null && ! grep -qs __asan_init "$REAP"; then
         prlimit --data=33554432 "$REAP" inspect "$B/$name" --quiet >.out 2>.err </dev/null
         [[ $? = 2 ]] || { say_bad "$name with 32 MiB of memory"; show .err; }
     done
+else
+    left_out 'sizes that are not believed: no prlimit, or a sanitizer'
 fi
 
 # ---- what is no checkpoint

@@ -70,7 +70,8 @@ for form in mixtral qwen3moe-fused deepseek-v3-fp8; do
     # the second plan drops the first of the kept ones in each group of two halves: equal numbers stay in groups
     second=$(seq -s, 1 $((k / 2 - 1))),$(seq -s, $((k / 2 + 1)) $((k - 1)))
     keep=''
-    for il in $(layers_of once); do
+    each_of "layers in $form" $(layers_of once)
+    for il in "${each[@]}"; do
         keep+="${keep:+,}\"$il\":[$second]"
         ids=''
         for i in ${second//,/ }; do

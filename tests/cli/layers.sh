@@ -182,7 +182,7 @@ if [ -f "$bin/libreapcore.a" ] && command -v nm >/dev/null; then
         fail "${object%%:*}: uses ${symbol##* }, but is linked without the engine's library (CMakeLists.txt)"
     done < <(nm -A -u "$bin/libreapcore.a" | grep -E ' U _?(gguf|ggml|llama)_')
 else
-    echo "global names not checked: no $bin/libreapcore.a or no nm"
+    echo "left out: global names: no $bin/libreapcore.a, or no nm"
 fi
 
 echo "$n includes"

@@ -14,6 +14,7 @@
 #   json FILE ...               json_tool check FILE ...
 #   equal A B PATH...           what is at PATH in two JSON files is there in both, and equal
 #   near A B TOLERANCE PATH...  so are the numbers there
+#   left_out WHAT               says that a part was not tried here; make test lists these
 #   each_of WHAT NAME...        puts the names into the list `each`, for a loop; without any the test fails
 set -u
 export LC_ALL=C
@@ -37,6 +38,10 @@ trap cleanup EXIT
 skip() {
     echo "skipped: $*"
     exit 77
+}
+
+left_out() {
+    echo "left out: $*"
 }
 
 say_bad() {
@@ -234,6 +239,11 @@ wait_for() {
         sleep 0.02
     done
     return 1
+}
+
+# The numbers of a model's layers with experts.
+layers_of() { # MODEL
+    "$REAP" inspect "$1" --json 2>/dev/null | "$JSON" get - model/moe_layers | tr -d '[]' | tr , ' '
 }
 
 # A plan by hand: hand_plan MODEL N FILE keeps the first N of each layer, with the model's identity (sets groups aside).

@@ -173,6 +173,8 @@ if ! as test -w d && as ./reap-copy --version >/dev/null 2>&1; then
     one_line 'plan.json' 'Permission denied'
     chmod 644 plan.json
     absent d/x.gguf "/tmp/x.$$.gguf"
+else
+    left_out 'no right to write: there is no way to be another user'
 fi
 rm -f reap-copy
 chmod 755 d
@@ -225,8 +227,12 @@ if [[ $(id -u) = 0 ]] && unshare -m true 2>/dev/null; then
         expect 'no space for a small file: exit status 1' grep -qx 1 got2
         one_line small/plan.json 'No space left'
         expect 'no space: nothing left behind (2)' grep -qxF fill left2
+    else
+        left_out 'a full disk: tmpfs cannot be mounted'
     fi
     rm -f out err got left out2 err2 got2 left2
+else
+    left_out 'a full disk: needs root and unshare'
 fi
 inputs_unchanged end
 no_parts

@@ -75,9 +75,12 @@ fails 2 'is an input' -- plan code.json --keep 8 --protect p.txt -o p.txt --forc
 ok stats code.json --json
 cp .out s.json
 ok plan code.json --keep 8 --criterion frequency --protect-super -o sup.json
+n=0
 for l in 0 1 2 3 4 5; do
     for id in $(num s.json layers/$l/super_experts | tr -d '[]' | tr , ' '); do
         expect "super expert $id of layer $l stays" grep -q "[[,]$id[],]" <(num sup.json keep/$l)
+        n=$((n + 1))
     done
 done
+expect 'there are super experts' test $n -gt 0
 finish

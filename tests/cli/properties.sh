@@ -171,7 +171,8 @@ for c in reap reap_sum ean_mean ean_sum frequency gate_mean gate_sum reap_l2 ean
     expect "$c: the same plan" "$JSON" same "c1-$c.json" "c2-$c.json" sources
     ok plan s1.json --keep 3 --criterion $c -o "c3-$c.json"
     for il in 0 1 2; do
-        for id in $("$JSON" get "c3-$c.json" keep/$il | tr -d '[]' | tr , ' '); do
+        each_of "experts of layer $il by $c" $("$JSON" get "c3-$c.json" keep/$il | tr -d '[]' | tr , ' ')
+        for id in "${each[@]}"; do
             expect "$c: who stays among 3 stays among 4" grep -q "[[,]$id[],]" <("$JSON" get "c1-$c.json" keep/$il)
         done
     done

@@ -196,9 +196,9 @@ if [[ -n $browser ]]; then
         see full.html
         has dom.html '<canvas width="32" height="6"' 'role="application"' '<button type="button" aria-pressed="true">reap</button>'
     else
-        echo "the browser does not start: not opened"
+        left_out "pages in a browser: it does not start"
     fi
 else
-    echo "no chromium: not opened"
+    left_out "pages in a browser: no chromium"
 fi
 finish

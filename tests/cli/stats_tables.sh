@@ -39,7 +39,8 @@ lost=$("$JSON" get g.plan.json "lost/$il/score_lost") kept=$("$JSON" get s.json 
 expect 'groups: share kept + share lost = 1' awk -v a="$lost" -v b="$kept" 'BEGIN { exit !(a + b > 1 - 1e-9 && a + b < 1 + 1e-9) }'
 
 # ---- several files
-for c in "$SRC"/examples/calibration/by-category/*; do
+each_of categories "$SRC"/examples/calibration/by-category/*/
+for c in "${each[@]}"; do
     ok profile "$TINY" --calib "$c" -t 1 -o "$(basename "$c").json"
     files+=("$(basename "$c").json")
 done

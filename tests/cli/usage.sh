@@ -21,7 +21,7 @@ for c in $commands; do
     has help.--help "^  $c "   # the list of commands is whole
     expect "reap help $c is reap $c --help" cmp "help.help_$c" "help.${c}_--help"
     # what the usage line promises is among the options
-    for o in $(sed -n 1p "help.${c}_--help" | grep -oE -- '--[a-z-]+' | sort -u); do
+    for o in $(sed -n 1p "help.${c}_--help" | grep -oE -- '--[a-z-]+' | sort -u); do # a usage line may have none
         has "help.${c}_--help" "^  (-[a-z], )?$o( |$)"
     done
 done

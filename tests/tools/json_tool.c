@@ -7,8 +7,8 @@
  *   json_tool equal A B PATH[=PATH]...           what is at PATH in A is there in B (at the second PATH), equal
  *   json_tool near A B TOLERANCE PATH[=PATH]...  so are the numbers, relative to B's, in lists to the largest of the list
  *   json_tool sum A PATH... = B PATH             the lists PATH of A, added up by position, are the list PATH of B
- *   json_tool ratio A OVER UNDER QUOTIENT        the list QUOTIENT is OVER / UNDER by position, as far as double goes
- *   json_tool lowest FILE PATH N                 the positions of the N lowest numbers, ties to the lower, ascending
+ *   json_tool ratio A OVER UNDER QUOTIENT        the list QUOTIENT is OVER / UNDER by position, to 9 digits
+ *   json_tool highest FILE PATH N                the positions of the N highest numbers, of equal ones the first, ascending
  *
  * PATH: members and list positions with a slash between them: layers/0/count/3. FILE "-" is standard input. */
 #include <jansson.h>
@@ -203,24 +203,24 @@ static void ratio(json_t *v, const char *over, const char *under, const char *qu
     const json_t *a = list(v, over), *b = list(v, under), *q = list(v, quotient);
     for (size_t i = 0; i < json_array_size(q); i++) {
         double want = entry(a, i, over) / entry(b, i, under), got = entry(q, i, quotient);
-        if (!(fabs(got - want) <= 1e-15 * fabs(want)))
+        if (!(fabs(got - want) <= 1e-8 * fabs(want)))
             show(quotient, i, got, want);
     }
     if (json_array_size(a) != json_array_size(q) || json_array_size(b) != json_array_size(q))
         die(quotient, "not three lists of the same length");
 }
 
-static void lowest(json_t *v, const char *path, size_t n)
+static void highest(json_t *v, const char *path, size_t n)
 {
     const json_t *l = list(v, path);
     json_t *out = json_array();
     for (size_t i = 0; i < json_array_size(l); i++) {
-        size_t lower = 0;
+        size_t before = 0;
         for (size_t j = 0; j < json_array_size(l); j++) {
             double x = entry(l, i, path), y = entry(l, j, path);
-            lower += y < x || (y == x && j < i);
+            before += y > x || (y == x && j < i);
         }
-        if (lower < n)
+        if (before < n)
             json_array_append_new(out, json_integer((json_int_t)i));
     }
     json_dumpf(out, stdout, JSON_COMPACT);
@@ -281,8 +281,8 @@ int main(int argc, char **argv)
         sum(v, argv + 3);
     } else if (!strcmp(argv[1], "ratio") && argc == 6) {
         ratio(v, argv[3], argv[4], argv[5]);
-    } else if (!strcmp(argv[1], "lowest") && argc == 5) {
-        lowest(v, argv[3], strtoul(argv[4], NULL, 10));
+    } else if (!strcmp(argv[1], "highest") && argc == 5) {
+        highest(v, argv[3], strtoul(argv[4], NULL, 10));
     } else {
         die(argv[1], "not known");
     }
