@@ -38,19 +38,16 @@
   var count = floats('count'), keptBits = data.kept ? bytes(data.kept) : null;
   var kept = function (k) { return keptBits ? (keptBits[k >> 3] >> (k & 7)) & 1 : 1; };
 
-  /* ---- criteria, as in docs/score.md ---- */
+  /* ---- criteria, as in docs/score.md: [name, sum, how] ---- */
   var sums = {}; /* made when a criterion asks for them */
   var sum = function (f) { return sums[f] || (sums[f] = floats(f)); };
-  var mean = function (f) { return function (k) { return count[k] ? sum(f)[k] / count[k] : 0; }; };
-  var plain = function (f) { return function (k) { return sum(f)[k]; }; };
-  var criteria = [
-    ['reap', 'reap_sum', mean('reap_sum')], ['reap_sum', 'reap_sum', plain('reap_sum')],
-    ['reap_l2', 'reap_sq_sum', function (k) { return count[k] ? Math.sqrt(sum('reap_sq_sum')[k] / count[k]) : 0; }],
-    ['ean_mean', 'ean_sum', mean('ean_sum')], ['ean_sum', 'ean_sum', plain('ean_sum')],
-    ['frequency', null, function (k) { return count[k]; }],
-    ['gate_mean', 'gate_sum', mean('gate_sum')], ['gate_sum', 'gate_sum', plain('gate_sum')],
-    ['max_activation', 'max_activation', plain('max_activation')]
-  ].filter(function (c) { return count && (!c[1] || data[c[1]]); }).map(function (c) { return { name: c[0], of: c[2], values: null }; });
+  var forms = {
+    sum: function (f) { return function (k) { return sum(f)[k]; }; },
+    mean: function (f) { return function (k) { return count[k] ? sum(f)[k] / count[k] : 0; }; },
+    root: function (f) { return function (k) { return count[k] ? Math.sqrt(sum(f)[k] / count[k]) : 0; }; }
+  };
+  var criteria = (data.criteria || []).filter(function (c) { return data[c[1]]; })
+    .map(function (c) { return { name: c[0], of: forms[c[2]](c[1]), values: null }; });
   var values = function (c) {
     if (!c.values) {
       c.values = new Float64Array(N);

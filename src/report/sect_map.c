@@ -19,39 +19,24 @@ static bool has_map(const struct page *p)
 
 /* ---- data for the script ---- */
 
-struct field {
-    const char *name;
-    size_t off;
-};
-/* What the criteria are made of, the most important first: what does not fit into the page is left out from
- * the end. */
-static const struct field fields[] = {
-    {"reap_sum", offsetof(struct sums, reap_sum)},
-    {"ean_sum", offsetof(struct sums, ean_sum)},
-    {"gate_sum", offsetof(struct sums, gate_sum)},
-    {"reap_sq_sum", offsetof(struct sums, reap_sq_sum)},
-    {"max_activation", offsetof(struct sums, max_activation)},
-};
-#define N_FIELDS (sizeof fields / sizeof *fields)
 #define MAX_DATA (1000u << 10) /* bytes of numbers, before base64 */
 
 /* float32, little-endian, which is what the script's arrays are on all machines that browsers run on; with 3
  * bytes the last 8 bits of the fraction are rounded away (a relative error of 1e-5), which the script puts
  * back as zeros. */
-static void put_array(struct buf *b, const struct page *p, const char *name, bool is_count, size_t off,
-                      uint32_t bytes)
+static void put_array(struct buf *b, const struct page *p, const char *name,
+                      double (*of)(const struct sums *, enum sum), enum sum k, uint32_t bytes)
 {
     struct buf raw = {0};
     for (uint32_t i = 0; i < p->n_rows; i++)
         for (uint32_t j = 0; j < p->n_experts; j++) {
             struct sums x = stats_total(&p->stats->layers[i], j);
-            float v =
-                (float)(is_count ? (double)x.count : *(const double *)(const void *)((const char *)&x + off));
+            float v = (float)of(&x, k);
             uint32_t bits;
             memcpy(&bits, &v, sizeof bits);
             bits = bytes == 3 ? (bits + 0x80) >> 8 : bits;
-            for (uint32_t k = 0; k < bytes; k++)
-                buf_char(&raw, (char)(bits >> 8 * k & 255));
+            for (uint32_t q = 0; q < bytes; q++)
+                buf_char(&raw, (char)(bits >> 8 * q & 255));
         }
     buf_fmt(b, ",\n\"%s\":\"", name);
     base64_add(b, raw.s, raw.n);
@@ -59,16 +44,59 @@ static void put_array(struct buf *b, const struct page *p, const char *name, boo
     buf_clear(&raw);
 }
 
-/* Use and REAP's sum stay exact; the others are shortened, or left out, where a model has very many
+static double count_of(const struct sums *x, enum sum unused)
+{
+    (void)unused;
+    return (double)x->count;
+}
+
+/* What the criteria are made of, in their order: what does not fit into the page is left out from the end. */
+static uint32_t sums_wanted(enum sum list[N_SUMS])
+{
+    const struct criterion *c;
+    unsigned seen = 0;
+    uint32_t n = 0;
+    for (uint32_t i = 0; (c = criterion_at(i)); i++) {
+        unsigned bits = criterion_needs(c);
+        if (bits && !(seen & bits))
+            list[n++] = c->sum;
+        seen |= bits;
+    }
+    return n;
+}
+
+/* Use and the default criterion's sum stay exact; the others are shortened, or left out, where a model has very many
  * experts. */
 static void put_arrays(struct page *p)
 {
+    enum sum list[N_SUMS];
+    uint32_t n = sums_wanted(list);
     size_t cells = (size_t)p->n_rows * p->n_experts, used = 8 * cells;
-    uint32_t bytes = cells * 4 * (N_FIELDS + 1) <= MAX_DATA ? 4 : 3;
-    put_array(&p->b, p, "count", true, 0, 4);
-    put_array(&p->b, p, fields[0].name, false, fields[0].off, 4);
-    for (size_t f = 1; f < N_FIELDS && used + cells * bytes <= MAX_DATA; f++, used += cells * bytes)
-        put_array(&p->b, p, fields[f].name, false, fields[f].off, bytes);
+    uint32_t bytes = cells * 4 * (n + 1) <= MAX_DATA ? 4 : 3;
+    put_array(&p->b, p, "count", count_of, SUM_GATE, 4);
+    put_array(&p->b, p, sum_infos[list[0]].key, sum_value, list[0], 4);
+    for (uint32_t f = 1; f < n && used + cells * bytes <= MAX_DATA; f++, used += cells * bytes)
+        put_array(&p->b, p, sum_infos[list[f]].key, sum_value, list[f], bytes);
+}
+
+/* The criteria as the script computes them: name, sum, how the score comes of it. */
+static void put_criteria(struct buf *b)
+{
+    static const char *const forms[] = {[CRITERION_SUM] = "sum",
+                                        [CRITERION_MEAN] = "mean",
+                                        [CRITERION_ROOT] = "root",
+                                        [CRITERION_COUNT] = "sum"};
+    const struct criterion *c;
+    const char *comma = "";
+    buf_str(b, ",\"criteria\":[");
+    for (uint32_t i = 0; (c = criterion_at(i)); i++) {
+        if (c->form == CRITERION_CHANCE)
+            continue;
+        buf_fmt(b, "%s[\"%s\",\"%s\",\"%s\"]", comma, c->name,
+                c->form == CRITERION_COUNT ? "count" : sum_infos[c->sum].key, forms[c->form]);
+        comma = ",";
+    }
+    buf_str(b, "]");
 }
 
 void put_map_data(struct page *p)
@@ -98,8 +126,10 @@ void put_map_data(struct page *p)
         buf_char(b, '"');
         buf_clear(&bits);
     }
-    if (p->stats)
+    if (p->stats) {
+        put_criteria(b);
         put_arrays(p);
+    }
     buf_str(b, "}</script>\n");
 }
 

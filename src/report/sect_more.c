@@ -1,5 +1,4 @@
-/* sect_more.c - how much of the choice is chance: half against half, and the experts that are low by every
- * measure. */
+/* sect_more.c - how much of the choice is chance: half against half, and the experts that are low in both. */
 #include "base/mem.h"
 #include "report/page_part.h"
 #include "stats/summary.h"
@@ -65,66 +64,47 @@ static void put_stability(struct page *p)
 
 const struct section section_stability = {"stability", "Half against half", half_tokens, put_stability};
 
-/* ---- low by every measure ---- */
+/* ---- consistently low ---- */
 
-/* Marks in low[] the experts among the m last of layer i by each of these, from all of the text and from its
- * halves. */
-static void find_low(const struct page *p, uint32_t i, uint32_t m, uint8_t *low)
+/* Those of layer i, and those without a token; what there is to say is a row of the table. */
+static void put_low_row(const struct page *p, uint32_t i, bool any_never, uint8_t *low, uint8_t *never,
+                        struct buf *b)
 {
-    static const struct {
-        const char *criterion;
-        int which;
-    } by[] = {{"reap", -1}, {"reap", EVEN}, {"reap", ODD}, {"ean_mean", -1}, {"frequency", -1}};
-    uint32_t n = p->n_experts, *rank = xcalloc(n, sizeof *rank);
-    uint8_t *times = xcalloc(n, 1);
-    double *score = xcalloc(n, sizeof *score);
+    struct row *r = &p->rows[i];
     struct err none = {0};
-    const size_t n_by = sizeof by / sizeof *by;
-    for (size_t k = 0; k < n_by; k++) {
-        if (!criterion_scores(p->stats, i, criterion_find(by[k].criterion), 0, by[k].which, score, &none))
-            break; /* not finite by a criterion that nobody asked for: none is low by all of them */
-        criterion_rank(score, n, rank);
-        for (uint32_t q = n - m; q < n; q++)
-            times[rank[q]]++;
+    if (!summary_low(p->stats, i, p->criterion, low, &r->n_low, &none))
+        BUG("scores that could be computed before: %s", none.msg);
+    for (uint32_t j = 0; j < p->n_experts; j++)
+        never[j] = !stats_total(&p->stats->layers[i], j).count;
+    if (!r->n_never && !r->n_low)
+        return;
+    buf_fmt(b, "<tr><th scope=\"row\">%u</th><td>%u</td><td class=\"left ids\">", r->il, r->n_low);
+    put_ids(b, low, p->n_experts, 1);
+    if (any_never) {
+        buf_fmt(b, "</td><td>%u</td><td class=\"left ids\">", r->n_never);
+        put_ids(b, never, p->n_experts, 1);
     }
-    for (uint32_t j = 0; j < n; j++)
-        low[j] = times[j] == n_by;
-    free(rank);
-    free(times);
-    free(score);
+    buf_str(b, "</td></tr>\n");
 }
 
 static void put_low(struct page *p)
 {
     struct buf *b = &p->b, rows = {0};
-    uint32_t n = p->n_experts, m = p->plan ? n - p->n_keep : n / 4, n_never = 0, n_low = 0;
+    uint32_t n_never = 0, n_low = 0;
     for (uint32_t i = 0; i < p->n_rows; i++)
         n_never += p->rows[i].n_never;
-    uint8_t *never = xcalloc(n, 1), *low = xcalloc(n, 1);
+    uint8_t *flags = xcalloc(2, p->n_experts);
     for (uint32_t i = 0; i < p->n_rows; i++) {
-        struct row *r = &p->rows[i];
-        for (uint32_t j = 0; j < n; j++)
-            never[j] = !stats_total(&p->stats->layers[i], j).count;
-        find_low(p, i, m, low);
-        for (uint32_t j = 0; j < n; j++)
-            r->n_low += low[j];
-        n_low += r->n_low;
-        if (!r->n_never && !r->n_low)
-            continue;
-        buf_fmt(&rows, "<tr><th scope=\"row\">%u</th><td>%u</td><td class=\"left ids\">", r->il, r->n_low);
-        put_ids(&rows, low, n, 1);
-        if (n_never) {
-            buf_fmt(&rows, "</td><td>%u</td><td class=\"left ids\">", r->n_never);
-            put_ids(&rows, never, n, 1);
-        }
-        buf_str(&rows, "</td></tr>\n");
+        put_low_row(p, i, n_never > 0, flags, flags + p->n_experts, &rows);
+        n_low += p->rows[i].n_low;
     }
+    free(flags);
     buf_fmt(
         b,
-        "<p><b>%u</b> expert%s among the last %u of %s layer by every measure: by <code>reap</code> from all of the text and from "
-        "each half alone, by the length of %s output without the gate, and by use. <b>%u</b> %s never routed to.</p>\n",
-        n_low, n_low == 1 ? " is" : "s are", m, n_low == 1 ? "its" : "their", n_low == 1 ? "its" : "their",
-        n_never, n_never == 1 ? "expert was" : "experts were");
+        "<p><b>%u</b> expert%s in the lowest quarter of %s layer (by %s) by the even and by the odd samples alone: these "
+        "can go whatever the ratio. <b>%u</b> %s never routed to.</p>\n",
+        n_low, n_low == 1 ? " is" : "s are", n_low == 1 ? "its" : "their", p->criterion->name, n_never,
+        n_never == 1 ? "expert was" : "experts were");
     if (rows.n) {
         buf_str(b, "<details open><summary>By layer</summary>\n");
         put_table_open(b, "Low experts by layer",
@@ -134,8 +114,6 @@ static void put_low(struct page *p)
         buf_str(b, "</details>\n");
     }
     buf_clear(&rows);
-    free(never);
-    free(low);
 }
 
-const struct section section_low = {"low", "Low by every measure", has_stats, put_low};
+const struct section section_low = {"low", "Consistently low", has_stats, put_low};
