@@ -5,7 +5,7 @@
 #include "base/text.h"
 #include "convert/cache.h"
 #include "convert/load.h"
-#include "engine/server_args.h"
+#include "engine/opts.h"
 #include "eval/scores.h"
 #include "model/format.h"
 #include "profile/profile.h"
@@ -21,18 +21,6 @@
 static void key_str(struct buf *b, const char *s)
 {
     buf_fmt(b, "%s\n", s ? s : "-");
-}
-
-static void key_engine(struct buf *b, const struct run_job *j)
-{
-    const struct engine_opts *o = &j->o->engine;
-    buf_fmt(b, "%s %lld\n", engine_version(), (long long)o->ubatch);
-    key_str(b, o->flash_attn);
-    key_str(b, o->cache_type_k);
-    key_str(b, o->cache_type_v);
-    key_str(b, o->chat_template);
-    key_str(b, o->type);
-    key_str(b, o->pretokenizer);
 }
 
 /* The model that is evaluated or asked for a file. */
@@ -82,7 +70,7 @@ static bool profile_key(const void *ctx, uint32_t file, struct buf *b, struct er
     buf_fmt(b, "%llu %llu %llu %d %d %u\n", (unsigned long long)o->per_category,
             (unsigned long long)o->max_samples, (unsigned long long)o->seed, o->shuffle, o->skip_bad,
             j->o->n_ctx);
-    key_engine(b, j);
+    engine_opts_key(&j->o->engine, b);
     return true;
 }
 
@@ -217,7 +205,7 @@ static bool eval_key(const void *ctx, uint32_t file, struct buf *b, struct err *
     (void)e;
     view_stamp(subject(j, file), b);
     buf_fmt(b, "%u\n", j->o->eval_ctx);
-    key_engine(b, j);
+    engine_opts_key(&j->o->engine, b);
     return true;
 }
 
@@ -271,7 +259,7 @@ static bool ask_key(const void *ctx, uint32_t file, struct buf *b, struct err *e
         key_json(b, p->parameters);
     }
     buf_fmt(b, "%lld\n", (long long)j->o->max_tokens);
-    key_engine(b, j);
+    engine_opts_key(&j->o->engine, b);
     return true;
 }
 

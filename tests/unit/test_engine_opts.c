@@ -1,4 +1,5 @@
-/* test_server_args.c - no option of the engine is forgotten when llama-server runs the model. */
+/* test_engine_opts.c - no option of the engine is forgotten: when llama-server runs the model, and when it is asked
+ * whether a result was computed with the same ones. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,17 +8,22 @@
 #include <cmocka.h>
 
 #include "cmd/cmd.h"
-#include "engine/server_args.h"
+#include "engine/opts.h"
 
 #include <string.h>
 
 /* What llama-server has no word for. */
 static const char *const ours[] = {"type", "pretokenizer", "device-norms"};
 
-static bool is_ours(const char *name)
+/* What says where it is computed, and not what. */
+static const char *const where[] = {"threads", "n-gpu-layers", "device", "split-mode", "tensor-split",
+                                    "cpu-moe", "n-cpu-moe",    "rpc",    "load-mode",  "device-norms"};
+#define IS_IN(name, list) is_in(name, list, sizeof list / sizeof *list)
+
+static bool is_in(const char *name, const char *const *list, size_t n)
 {
-    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
-        if (!strcmp(name, ours[i]))
+    for (size_t i = 0; i < n; i++)
+        if (!strcmp(name, list[i]))
             return true;
     return false;
 }
@@ -52,12 +58,25 @@ static const char *give(const struct opt *x)
     }
 }
 
+static void expect_key(const char *name, const struct engine_opts *usual, bool other)
+{
+    struct buf a = {0}, b = {0};
+    engine_opts_key(usual, &a);
+    engine_opts_key(&cmd_engine, &b);
+    if (!strcmp(a.s, b.s) == other)
+        fail_msg("--%s: results %s on it", name, other ? "depend" : "do not depend");
+    buf_clear(&a);
+    buf_clear(&b);
+}
+
 /* Each option of the table, alone: the server gets it under its long name there, the first of those that mean
  * the same, with the same value. */
 static void test_table(void **state)
 {
     (void)state;
     uint32_t n = 0;
+    struct engine_opts usual;
+    engine_opts_default(&usual);
     for (const struct opt *x = engine_opt_table; x->kind != OPT_KIND_END; x++) {
         const char *at = x->to, *first = (const char *)&cmd_engine;
         if (x->kind == OPT_KIND_HEADING || at < first || at >= first + sizeof cmd_engine)
@@ -66,11 +85,12 @@ static void test_table(void **state)
         const char *value = give(x);
         struct server_args a = {0};
         server_args_make(&a, &cmd_engine);
-        if (!a.n != is_ours(x->name))
+        if (!a.n != IS_IN(x->name, ours))
             fail_msg("--%s: llama-server gets %u arguments", x->name, a.n);
         if (a.n && value)
             assert_string_equal(a.v[a.n - 1], value);
         server_args_clear(&a);
+        expect_key(x->name, &usual, !IS_IN(x->name, where));
         n++;
     }
     engine_opts_default(&cmd_engine);

@@ -1,0 +1,115 @@
+/* opts.c - see opts.h. A row for each field of struct engine_opts but device_norms, which is a test's. */
+#include "engine/opts.h"
+#include "base/mem.h"
+
+#include <stddef.h>
+#include <string.h>
+
+enum kind { WORD, NUMBER, SWITCH };
+
+static const struct row {
+    size_t at; /* in struct engine_opts */
+    enum kind kind;
+    const char *server; /* llama-server's name of it; NULL: it has none, or it is not as simple as that */
+    bool computes;      /* results depend on it */
+} rows[] = {
+#define AT(field) offsetof(struct engine_opts, field)
+    {AT(threads), NUMBER, "--threads", false},
+    {AT(ubatch), NUMBER, "--ubatch-size", true},
+    {AT(n_gpu_layers), NUMBER, "--n-gpu-layers", false},
+    {AT(device), WORD, "--device", false},
+    {AT(split_mode), WORD, "--split-mode", false},
+    {AT(tensor_split), WORD, "--tensor-split", false},
+    {AT(cpu_moe), SWITCH, "--cpu-moe", false},
+    {AT(n_cpu_moe), NUMBER, "--n-cpu-moe", false},
+    {AT(flash_attn), WORD, "--flash-attn", true},
+    {AT(cache_type_k), WORD, "--cache-type-k", true},
+    {AT(cache_type_v), WORD, "--cache-type-v", true},
+    {AT(rpc), WORD, "--rpc", false},
+    {AT(load_mode), WORD, "--load-mode", false},
+    {AT(chat_template), WORD, NULL, true},
+    {AT(type), WORD, NULL, true},
+    {AT(pretokenizer), WORD, NULL, true},
+#undef AT
+};
+#define N_ROWS (sizeof rows / sizeof *rows)
+
+/* What `--chat-template none` does here: the contents, a line each (engine_chat). */
+#define NO_TEMPLATE \
+    "{%- for m in messages -%}{{- m['content'] -}}{%- if not loop.last -%}{{- '\\n' -}}{%- endif -%}{%- endfor -%}"
+
+static void add(struct server_args *a, const char *s)
+{
+    GROW(a->v, a->n, a->cap);
+    a->v[a->n++] = xstrdup(s);
+}
+
+static void add_row(struct server_args *a, const struct row *row, const void *is, const void *usual)
+{
+    char number[24];
+    if (row->kind == SWITCH) {
+        if (*(const bool *)is)
+            add(a, row->server);
+    } else if (row->kind == NUMBER) {
+        int64_t n = *(const int64_t *)is;
+        if (n == *(const int64_t *)usual)
+            return;
+        snprintf(number, sizeof number, "%lld", (long long)n);
+        add(a, row->server);
+        add(a, number);
+    } else {
+        const char *s = *(const char *const *)is, *def = *(const char *const *)usual;
+        if (!s || (def && !strcmp(s, def)))
+            return;
+        add(a, row->server);
+        add(a, s);
+    }
+}
+
+/* The engine knows its own templates by name, and so does the server, when it is told not to read the name as
+ * a template. */
+static void add_template(struct server_args *a, const char *name)
+{
+    bool none = name && !strcmp(name, "none");
+    if (!name)
+        return;
+    add(a, none ? "--jinja" : "--no-jinja");
+    add(a, "--chat-template");
+    add(a, none ? NO_TEMPLATE : name);
+}
+
+void server_args_make(struct server_args *a, const struct engine_opts *o)
+{
+    struct engine_opts usual;
+    engine_opts_default(&usual);
+    for (size_t i = 0; i < N_ROWS; i++)
+        if (rows[i].server)
+            add_row(a, &rows[i], (const char *)o + rows[i].at, (const char *)&usual + rows[i].at);
+    add_template(a, o->chat_template);
+}
+
+void server_args_clear(struct server_args *a)
+{
+    for (uint32_t i = 0; i < a->n; i++)
+        free(a->v[i]);
+    free(a->v);
+    *a = (struct server_args){0};
+}
+
+void engine_opts_key(const struct engine_opts *o, struct buf *b)
+{
+    buf_fmt(b, "%s\n", engine_version());
+    for (size_t i = 0; i < N_ROWS; i++) {
+        const void *is = (const char *)o + rows[i].at;
+        if (!rows[i].computes)
+            continue;
+        if (rows[i].kind == NUMBER) {
+            buf_fmt(b, "%lld\n", (long long)*(const int64_t *)is);
+        } else if (rows[i].kind == SWITCH) {
+            buf_fmt(b, "%d\n", *(const bool *)is);
+        } else {
+            const char *s = *(const char *const *)is;
+            buf_fmt(b, "%s\n", s ? s : "-");
+        }
+    }
+}
