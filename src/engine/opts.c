@@ -35,8 +35,9 @@ static const struct row {
 #define N_ROWS (sizeof rows / sizeof *rows)
 
 /* What `--chat-template none` does here: the contents, a line each (engine_chat). */
-#define NO_TEMPLATE \
-    "{%- for m in messages -%}{{- m['content'] -}}{%- if not loop.last -%}{{- '\\n' -}}{%- endif -%}{%- endfor -%}"
+#define NO_TEMPLATE                                 \
+    "{%- for m in messages -%}{{- m['content'] -}}" \
+    "{%- if not loop.last -%}{{- '\\n' -}}{%- endif -%}{%- endfor -%}"
 
 static void add(struct server_args *a, const char *s)
 {

@@ -1,5 +1,5 @@
-/* opts.h - the engine's options as a table: what they are called by llama-server, the engine's own server, and
- * which of them results depend on. */
+/* opts.h - the engine's options as a table: what they are called by llama-server, the engine's own server,
+ * and which of them results depend on. */
 #ifndef REAP_ENGINE_OPTS_H
 #define REAP_ENGINE_OPTS_H
 
@@ -15,8 +15,8 @@ struct server_args {
 void server_args_make(struct server_args *a, const struct engine_opts *o);
 void server_args_clear(struct server_args *a);
 
-/* Adds the options that change what is computed, and the engine's version: what was computed with another key is
- * to be computed anew. Where it is computed does not count: threads, devices, memory. */
+/* Adds the options that change what is computed, and the engine's version: what was computed with another key
+ * is to be computed anew. Where it is computed does not count: threads, devices, memory. */
 void engine_opts_key(const struct engine_opts *o, struct buf *b);
 
 #endif

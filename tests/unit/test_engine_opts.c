@@ -1,5 +1,5 @@
-/* test_engine_opts.c - no option of the engine is forgotten: when llama-server runs the model, and when it is asked
- * whether a result was computed with the same ones. */
+/* test_engine_opts.c - no option of the engine is forgotten: when llama-server runs the model, and when it is
+ * asked whether a result was computed with the same ones. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -70,7 +70,7 @@ static void expect_key(const char *name, const struct engine_opts *usual, bool o
 }
 
 /* Each option of the table, alone: the server gets it under its long name there, the first of those that mean
- * the same, with the same value. */
+ * the same, with the same value; and it is part of the key, or one of those that do not matter. */
 static void test_table(void **state)
 {
     (void)state;
