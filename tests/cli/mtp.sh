@@ -31,7 +31,7 @@ has .out 'is missing'
 # nothing to drop
 fails 2 'MTP' -- prune "$MODELS/qwen3_moe/model.gguf" --plan "$MODELS/qwen3_moe/plan.json" -o no.gguf --mtp drop --quiet
 fails 2 'MTP' -- prune "$MODELS/qwen3_moe/hf" --plan "$MODELS/qwen3_moe/plan.json" -o no --mtp drop --quiet
-fails 2 "'keep'" 'prune or drop' -- prune "$G/model.gguf" --plan "$G/plan.json" -o no.gguf --mtp keep --quiet
+fails 2 "'keep'" 'one of prune, drop' -- prune "$G/model.gguf" --plan "$G/plan.json" -o no.gguf --mtp keep --quiet
 
 # ---- lists with a value per block
 E "$G/model.gguf" lists.gguf set glm4moe.feed_forward_length u32s 1,2,3,4 set glm4moe.other u32s 7,8,9

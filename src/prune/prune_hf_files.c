@@ -1,0 +1,264 @@
+/* prune_hf_files.c - all that lies beside the weights of a pruned checkpoint folder (see prune.h).
+ *
+ * Everything that is not weights, index or one of the JSON files that name experts is copied as it is; weights
+ * that the checkpoint does not name (another form of the same model) are not, because they would not be
+ * pruned. */
+#include "base/hash.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "hf/card.h"
+#include "hf/config.h"
+#include "hf/files.h"
+#include "prune/prune_hf_part.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#define MAX_DEPTH  8
+#define MAX_README (16u << 20)
+
+bool prune_hf_put_text(const struct hf_job *j, const char *name, const struct buf *b, struct err *e)
+{
+    char *path = path_join(j->dir.part, name);
+    bool ok = file_write_atomic(path, b->s ? b->s : "", b->n, false, e);
+    free(path);
+    return ok;
+}
+
+/* ---- JSON ---- */
+
+static const uint32_t *keep_of(void *ctx, int64_t layer)
+{
+    const struct cut *c = ctx;
+    if (layer < 0) /* MTP blocks, in the files or not */
+        layer = c->view->layers[c->view->n_layers - 1].il;
+    return layer < c->view->n_blocks ? c->blocks[layer].keep : NULL;
+}
+
+/* The text of a JSON file as the cut changes it. */
+static bool edit_text(const struct hf_job *j, uint32_t file, struct buf *out, struct err *e)
+{
+    const struct cut *c = j->c;
+    struct hf_edit_plan plan = {.n_experts = c->view->shape.n_experts,
+                                .n_keep = c->n_keep,
+                                .n_layers = c->view->n_blocks - c->view->n_mtp,
+                                .keep = keep_of,
+                                .ctx = (void *)c,
+                                .drop_mtp = c->opts.drop_mtp};
+    return hf_edit_config(&j->in->json[file].doc, &plan, file == HF_CONFIG, out, e);
+}
+
+/* num_experts and n_experts beside the key that states the count, for loaders that look for those names. */
+static bool add_count_aliases(const struct buf *text, uint32_t n_keep, struct buf *out, struct err *e)
+{
+    static const char *const names[] = {"num_experts", "n_experts"};
+    struct jdoc d = {0};
+    struct hf_counts c = {0};
+    struct jedits x = {0};
+    char count[16];
+    snprintf(count, sizeof count, "%u", n_keep);
+    bool ok = jdoc_parse(&d, text->s, text->n, 0, NULL, true, e) && hf_counts(&d, &c, e);
+    uint32_t node = 0, object = 0;
+    for (char *key = ok ? c.n_experts_path : NULL, *next; key; key = next) {
+        if ((next = strchr(key, '.')))
+            *next++ = 0;
+        object = node;
+        node = jdoc_get(&d, object, key);
+    }
+    for (size_t i = 0; ok && node != JSPAN_NONE && i < sizeof names / sizeof *names; i++)
+        if (jdoc_get(&d, object, names[i]) == JSPAN_NONE)
+            jedit_add_after(&x, &d, node, names[i], count);
+    if (ok)
+        jedits_apply(&x, &d, out);
+    jedits_clear(&x);
+    hf_counts_clear(&c);
+    jdoc_clear(&d);
+    return ok;
+}
+
+bool prune_hf_edit_json(struct hf_job *j, struct err *e)
+{
+    const struct hf_checkpoint *c = j->in;
+    for (uint32_t i = 0; i < HF_N_JSON; i++) {
+        bool config = i == HF_CONFIG;
+        struct buf plain = {0}, *to = config && j->o->count_aliases ? &plain : &j->json[i];
+        bool ok = !c->json[i].text || edit_text(j, i, to, e);
+        if (ok && to == &plain)
+            ok = add_count_aliases(&plain, j->c->n_keep, &j->json[i], e);
+        buf_clear(&plain);
+        if (!ok)
+            return err_ctx(e, "%s", hf_files_at(i)->name) || err_ctx(e, "%s", j->v->path);
+    }
+    return true;
+}
+
+static bool write_json(const struct hf_job *j, struct err *e)
+{
+    for (uint32_t i = 0; i < HF_N_JSON; i++)
+        if (j->json[i].n && !prune_hf_put_text(j, hf_files_at(i)->name, &j->json[i], e))
+            return err_ctx(e, "%s", hf_files_at(i)->name);
+    return true;
+}
+
+/* ---- what is copied ---- */
+
+static bool ends_with(const char *s, const char *end)
+{
+    size_t n = strlen(s), k = strlen(end);
+    return n >= k && !strcasecmp(s + n - k, end);
+}
+
+/* Weights, in whatever form, and what goes with them. */
+static bool is_weights(const char *name)
+{
+    static const char *const ends[] = {".safetensors", ".gguf", ".ggml",       ".pt",
+                                       ".pth",         ".ckpt", ".h5",         ".msgpack",
+                                       ".onnx",        ".nemo", ".index.json", ".imatrix"};
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        if (ends_with(name, ends[i]))
+            return true;
+    return ends_with(name, ".bin") &&
+           (!strncmp(name, "pytorch_model", 13) || !strncmp(name, "model", 5) ||
+            !strncmp(name, "consolidated", 12) || !strncmp(name, "adapter_model", 13));
+}
+
+/* What the job writes itself. */
+static bool is_ours(const struct hf_job *j, const char *name)
+{
+    const struct hf_checkpoint *c = j->in;
+    for (uint32_t f = 0; f < c->n_files; f++)
+        if (!strcmp(name, c->files[f].name))
+            return true;
+    for (uint32_t i = 0; i < HF_N_JSON; i++)
+        if (c->json[i].text && !strcmp(name, hf_files_at(i)->name))
+            return true;
+    return !strcmp(name, HF_INDEX_NAME) || !strcmp(name, PRUNE_OURS) ||
+           (!strcmp(name, HF_CARD_NAME) && !j->o->no_card);
+}
+
+static bool holds_weights(const char *dir, int depth, struct err *e)
+{
+    struct dir_entry *list;
+    size_t n;
+    if (depth > MAX_DEPTH || !dir_list(dir, &list, &n, e))
+        return false;
+    bool found = false;
+    for (size_t i = 0; !found && i < n; i++) {
+        char *path = path_join(dir, list[i].name);
+        found = list[i].is_dir ? holds_weights(path, depth + 1, e) : is_weights(list[i].name);
+        free(path);
+    }
+    dir_list_free(list, n);
+    return found;
+}
+
+static bool copy_file(const char *from, const char *to, struct err *e)
+{
+    uint64_t size;
+    struct out out = {.fd = -1};
+    int fd = file_open_read(from, &size, e);
+    bool ok =
+        fd >= 0 && out_open(&out, to, false, e) && out_copy(&out, fd, 0, size, e) && out_commit(&out, e);
+    out_abort(&out);
+    if (fd >= 0)
+        close(fd);
+    return ok;
+}
+
+static bool copy_others(const struct hf_job *j, const char *from, const char *to, int depth, struct err *e)
+{
+    struct dir_entry *list;
+    size_t n;
+    if (depth > MAX_DEPTH)
+        return err_set(e, ERR_INPUT, "'%s' is nested more than %d folders deep", from, MAX_DEPTH);
+    if (!dir_list(from, &list, &n, e))
+        return false;
+    bool ok = true;
+    for (size_t i = 0; ok && i < n; i++) {
+        const char *name = list[i].name;
+        char *a = path_join(from, name), *b = path_join(to, name);
+        if ((depth == 0 && is_ours(j, name)) || file_same(a, j->dir.part) || file_same(a, j->dir.path)) {
+            /* written by us, or the output inside of the input */
+        } else if (list[i].is_dir && name[0] == '.') {
+            /* .git, .cache: of the folder's history, not of the model */
+        } else if (list[i].is_dir ? holds_weights(a, 0, e) : is_weights(name)) {
+            log_note(
+                "note: '%s' is not copied: %s weights that the checkpoint does not name, and that are not pruned",
+                name, list[i].is_dir ? "it holds" : "it has to do with");
+        } else if (list[i].is_dir) {
+            ok = dir_make(b, e) && copy_others(j, a, b, depth + 1, e);
+        } else {
+            ok = copy_file(a, b, e);
+        }
+        free(a);
+        free(b);
+    }
+    dir_list_free(list, n);
+    return ok && e->code == ERR_NONE;
+}
+
+/* ---- what is new ---- */
+
+/* reap.json: where the folder comes from. */
+static bool write_provenance(const struct hf_job *j, struct err *e)
+{
+    char hex[65];
+    json_t *o = json_object(), *s = view_identity(j->v);
+    sha256_bytes(j->in->json[HF_CONFIG].text, j->in->json[HF_CONFIG].n, hex);
+    json_object_set_new(s, "config_sha256", json_string(hex));
+    json_object_set_new(s, "bytes", json_integer((json_int_t)j->v->bytes));
+    json_object_set_new(o, "schema", json_string("reap.provenance/1"));
+    json_object_set_new(o, "version", json_string(REAP_VERSION));
+    json_object_set_new(o, "source", s);
+    json_object_set_new(o, "n_keep", json_integer(j->c->n_keep));
+    json_object_set_new(o, "bytes", json_integer((json_int_t)j->c->bytes));
+    json_object_set_new(o, "mtp",
+                        json_string(!j->v->n_mtp          ? "none"
+                                    : j->c->opts.drop_mtp ? "dropped"
+                                                          : "pruned with the plan of the last layer"));
+    json_object_set_new(o, "plan", plan_json(j->c->plan));
+    char *path = path_join(j->dir.part, PRUNE_OURS);
+    bool ok = json_write(path, o, false, e);
+    free(path);
+    json_decref(o);
+    return ok;
+}
+
+static bool write_card(const struct hf_job *j, struct err *e)
+{
+    char *path = path_join(j->v->path, HF_CARD_NAME),
+         *id = j->o->base_model ? xstrdup(j->o->base_model) : card_hub_id(j->v->path);
+    struct buf old = {0}, b = {0};
+    const struct plan *p = j->c->plan;
+    json_t *plan = plan_json(p);
+    struct card_facts f = {.n_experts = j->v->shape.n_experts,
+                           .n_keep = j->c->n_keep,
+                           .n_moe_layers = j->v->n_layers,
+                           .source = j->v->name,
+                           .base_id = id,
+                           .bytes_before = j->v->bytes,
+                           .bytes_after = j->c->bytes,
+                           .calibration = p->n_origins ? p->origins[0].calibration : NULL,
+                           .plan = plan,
+                           .mtp = !j->v->n_mtp ? NULL
+                                  : j->c->opts.drop_mtp
+                                      ? "Its MTP layers were left out."
+                                      : "Its MTP layers were pruned with the plan of the last layer."};
+    bool ok = !file_exists(path) || file_read_all(path, MAX_README, &old, e);
+    if (ok && !card_write(&b, old.s, &f))
+        log_warn("the front matter of '%s' is written in a way that is not known, and is left as it is",
+                 path);
+    ok = ok && prune_hf_put_text(j, HF_CARD_NAME, &b, e);
+    json_decref(plan);
+    buf_clear(&old);
+    buf_clear(&b);
+    free(id);
+    free(path);
+    return ok;
+}
+
+bool prune_hf_put_others(const struct hf_job *j, struct err *e)
+{
+    return write_json(j, e) && copy_others(j, j->v->path, j->dir.part, 0, e) &&
+           (j->o->no_card || write_card(j, e)) && (j->o->no_provenance || write_provenance(j, e));
+}
