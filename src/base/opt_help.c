@@ -54,9 +54,13 @@ static void note(struct buf *b, const char *lead, const char *text)
 void opt_describe(struct buf *b, const struct opt *o)
 {
     buf_str(b, o->help);
-    if (o->choices)
+    if (o->choices) {
+        struct buf words = {0};
         for (uint32_t i = 0; opt_choice(o->choices, i); i++)
-            buf_fmt(b, "%s%s", i ? ", " : ": ", opt_choice(o->choices, i));
+            buf_fmt(&words, "%s%s", i ? ", " : "", opt_choice(o->choices, i));
+        note(b, "one of ", words.s);
+        buf_clear(&words);
+    }
     if (o->required)
         note(b, "", "required");
     if (o->kind == OPT_KIND_PATHS)

@@ -11,7 +11,7 @@ static int64_t threads;
 static const struct opt opts[] = {
     OPT_HEADING("Options"),
     OPT_PATH("output", &out, "FILE", "the GGUF file to write", .alias = "-o", .required = true),
-    OPT_WORD("type", &type, "TYPE", &cmd_types, "of the matrices", .dflt_is = "auto, as stored"),
+    OPT_WORD("type", &type, "TYPE", &cmd_types, "type of the matrices", .dflt_is = "auto, as stored"),
     OPT_STR("name", &name, "NAME", "general.name", .dflt_is = "the folder's name"),
     OPT_STR("pretokenizer", &pretokenizer, "NAME", "the engine's name of the pre-tokenizer",
             .dflt_is = "recognised"),

@@ -12,8 +12,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define TEXT_CTX 512 /* as llama-perplexity */
-
 static struct opt_list texts;
 static const char *logprobs, *out, *plan_path, *against;
 static int64_t ctx;
@@ -22,7 +20,7 @@ static const struct opt opts[] = {
     OPT_HEADING("Options"),
     OPT_PATHS("text", &texts, "FILE", "perplexity in llama-perplexity's windows"),
     OPT_INT("ctx", &ctx, "N", 4, 1 << 24, "window in tokens",
-            .dflt_is = OPT_TEXT(TEXT_CTX) " for --text, the longest sample for --calib"),
+            .dflt_is = OPT_TEXT(EVAL_CTX) " for --text, the longest sample for --calib"),
     OPT_PATH("plan", &plan_path, "FILE", "evaluate the model as this plan would leave it; nothing is written",
              .alias = "-p"),
     OPT_PATH("against", &against, "BASE",
@@ -131,7 +129,7 @@ static bool samples(const struct models *m, const struct corpus_opts *co, struct
 static bool evaluate(const struct models *m, const struct corpus_opts *co, struct eval_scores *r,
                      struct err *e)
 {
-    uint32_t n_ctx = ctx ? (uint32_t)ctx : TEXT_CTX;
+    uint32_t n_ctx = ctx ? (uint32_t)ctx : EVAL_CTX;
     const struct view *base = m->base ? m->base : m->v;
     const struct against_side sides[] = {{base->path, m->base ? m->base_engine : m->g, base, NULL},
                                          {m->v->path, m->g, m->v, m->plan}};

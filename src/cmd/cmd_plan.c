@@ -33,14 +33,13 @@ static const struct opt opts[] = {
              .seen = &has_fit, .group = COUNT),
     OPT_INT("round-to", &round_to, "M", 1, LIMIT_EXPERTS, "a multiple of M", .seen = &has_round),
     OPT_HEADING("Which"),
-    OPT_CHOICE("criterion", &criterion, "NAME", &cmd_criteria, "the score that ranks experts", .dflt = "reap",
-               .seen = &has_criterion),
+    OPT_CHOICE("criterion", &criterion, "NAME", &cmd_criteria, "the score that ranks experts",
+               .dflt = CRITERION_DEFAULT, .seen = &has_criterion),
     OPT_INT("seed", &seed, "N", 0, 9e15, "of the criterion random", .dflt = "0", .seen = &has_seed),
     OPT_PATHS("stats", &stats_list, "STATS[:W]", "a further stats file, with weight W, without it 1"),
     OPT_CHOICE(
         "blend", &blend, "HOW", &blends,
-        "what several stats files decide by: the mean of their scores, or (maxmin) the one that loses most "
-        "loses least",
+        "several stats files: by the mean of their scores, or (maxmin) so that the one that loses most loses least",
         .dflt = "mean", .seen = &has_blend),
     OPT_FLAG("protect-super", &protect_super, "super experts stay (reap stats lists them)"),
     OPT_PATH("protect", &protect, "FILE", "experts that stay: JSON {\"LAYER\": [IDS]}, or lines LAYER: IDS"),

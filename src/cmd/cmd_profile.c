@@ -14,7 +14,7 @@ static const struct opt opts[] = {
     OPT_HEADING("Options"),
     OPT_PATH("output", &out, "FILE", "the stats file to write", .alias = "-o", .required = true),
     OPT_INT("ctx", &ctx, "N", 1, 1 << 24, "window size in tokens; longer samples go on in a next window",
-            .dflt = "2048"),
+            .dflt = OPT_TEXT(PROFILE_CTX)),
     OPT_DURATION("save-every", &save_every, "TIME", 0, 1e9,
                  "save the unfinished file this often; 0: only when interrupted", .dflt = "5m"),
     OPT_REAL("until-stable", &until_stable, "RATIO", 0, 0.99,

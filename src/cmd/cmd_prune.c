@@ -26,7 +26,7 @@ static const struct opt opts[] = {
              .alias = "-n"),
     OPT_FLAG("merge", &merge, "write a split model as one file"),
     OPT_CHOICE("mtp", &mtp, "HOW", &mtp_ways,
-               "blocks that predict further tokens are pruned by the plan of the last layer, or left out",
+               "blocks that predict further tokens: pruned by the plan of the last layer, or left out",
                .dflt = "prune"),
     OPT_FLAG("no-provenance", &no_provenance,
              "do not say where the model comes from (reap.* keys, reap.json)"),

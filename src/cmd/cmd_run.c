@@ -2,6 +2,8 @@
 #include "base/limits.h"
 #include "base/text.h"
 #include "cmd/cmd.h"
+#include "eval/eval.h"
+#include "profile/profile.h"
 #include "run/run.h"
 #include "stats/criteria.h"
 
@@ -13,8 +15,10 @@ static double keep_ratio, prune_ratio;
 static uint64_t fit;
 static bool has_keep, has_keep_ratio, has_prune_ratio, has_fit, again;
 
+#define USUAL_RATIO 0.25
+
 static const struct opt opts[] = {
-    OPT_HEADING("How many experts stay (default: --prune-ratio 0.25)"),
+    OPT_HEADING("How many experts stay (default: --prune-ratio " OPT_TEXT(USUAL_RATIO) ")"),
     OPT_REAL("prune-ratio", &prune_ratio, "R", 0, 1, "share that goes, 0 to 1", .alias = "-r",
              .seen = &has_prune_ratio, .group = 'c'),
     OPT_REAL("keep-ratio", &keep_ratio, "R", 0, 1, "share that stays", .seen = &has_keep_ratio, .group = 'c'),
@@ -23,14 +27,14 @@ static const struct opt opts[] = {
     OPT_SIZE("fit", &fit, "SIZE", "as many as fit into SIZE of tensor data", .seen = &has_fit, .group = 'c'),
     OPT_INT("round-to", &round_to, "M", 1, LIMIT_EXPERTS, "a multiple of M"),
     OPT_CHOICE("criterion", &criterion, "NAME", &cmd_criteria, "the score that ranks experts",
-               .dflt = "reap"),
+               .dflt = CRITERION_DEFAULT),
     OPT_INT("plan-seed", &plan_seed, "N", 0, 9e15, "seed of the criterion random", .dflt = "0"),
     OPT_HEADING("Options"),
     OPT_PATH("output", &out, "FILE", "the pruned model", .alias = "-o", .required = true),
     OPT_DIR("work", &work, "DIR", "folder of stats, plan and results", .alias = "-w", .dflt_is = "FILE.work"),
     OPT_PATHS("text", &texts, "FILE", "text to evaluate on, before and after; not calibration text"),
-    OPT_INT("ctx", &ctx, "N", 1, 1 << 24, "window of the profile in tokens", .dflt = "2048"),
-    OPT_INT("eval-ctx", &eval_ctx, "N", 4, 1 << 24, "window of the evaluation", .dflt = "512"),
+    OPT_INT("ctx", &ctx, "N", 1, 1 << 24, "window of the profile in tokens", .dflt = OPT_TEXT(PROFILE_CTX)),
+    OPT_INT("eval-ctx", &eval_ctx, "N", 4, 1 << 24, "window of the evaluation", .dflt = OPT_TEXT(EVAL_CTX)),
     OPT_FLAG("force", &cmd_force, "replace the output of another run", .alias = "-f"),
     OPT_PATHS("prompts", &prompts, "PATH",
               "prompts to ask both models through llama-server: a folder, .jsonl or text file"),
@@ -46,7 +50,10 @@ static struct plan_opts plan_options(void)
                           .round_to = (uint32_t)round_to,
                           .seed = (uint64_t)plan_seed};
     o.kind = has_keep ? KEEP_COUNT : has_keep_ratio ? KEEP_RATIO : has_fit ? FIT_BYTES : PRUNE_RATIO;
-    o.value = has_keep ? (double)keep : has_keep_ratio ? keep_ratio : has_prune_ratio ? prune_ratio : 0.25;
+    o.value = has_keep          ? (double)keep
+              : has_keep_ratio  ? keep_ratio
+              : has_prune_ratio ? prune_ratio
+                                : USUAL_RATIO;
     return o;
 }
 

@@ -18,9 +18,9 @@ static const struct opt opts[] = {
     OPT_STR("host", &host, "H", "address to listen on; the default is this machine only",
             .dflt = "127.0.0.1"),
     OPT_DURATION("load-timeout", &load_timeout, "TIME", 1, 1e6,
-                 "longest time that loading the model may take", .dflt = "30m"),
+                 "longest time that loading the model may take", .dflt = OPT_TEXT(SERVER_LOAD_TIMEOUT) "s"),
     OPT_WORD("type", &cmd_engine.type, "TYPE", &cmd_types,
-             "of a checkpoint's matrices in the file made of it", .dflt_is = "auto, as stored"),
+             "type of a checkpoint's matrices in the file made of it", .dflt_is = "auto, as stored"),
     OPT_ENDS,
 };
 

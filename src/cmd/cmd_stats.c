@@ -22,8 +22,8 @@ static const struct opt_choices forms = {.at = import_form_name};
 
 static const struct opt opts[] = {
     OPT_HEADING("Showing"),
-    OPT_CHOICE("criterion", &criterion, "NAME", &cmd_criteria, "the score of the tables", .dflt = "reap",
-               .seen = &has_criterion),
+    OPT_CHOICE("criterion", &criterion, "NAME", &cmd_criteria, "the score of the tables",
+               .dflt = CRITERION_DEFAULT, .seen = &has_criterion),
     OPT_PATH("model", &model, "MODEL",
              "the model, for sizes at each ratio; with import, the model that was measured", .alias = "-m",
              .seen = &has_model),

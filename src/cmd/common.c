@@ -81,7 +81,7 @@ const struct opt engine_opt_table[] = {
     OPT_FLAG("mlock", &mlock_model, "keep the model in memory (load mode mlock)"),
     OPT_STR("chat-template", &cmd_engine.chat_template, "NAME", "a built-in template, or none",
             .dflt_is = "the model's own"),
-    OPT_WORD("type", &cmd_engine.type, "TYPE", &cmd_types, "of a checkpoint's matrices in memory",
+    OPT_WORD("type", &cmd_engine.type, "TYPE", &cmd_types, "type of a checkpoint's matrices in memory",
              .dflt_is = "auto, as stored"),
     OPT_STR("pretokenizer", &cmd_engine.pretokenizer, "NAME",
             "of a checkpoint: the engine's name of its pre-tokenizer", .dflt_is = "recognised"),

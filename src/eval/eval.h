@@ -12,6 +12,8 @@
 #include "engine/engine.h"
 #include "results/eval.h"
 
+#define EVAL_CTX 512 /* tokens of a window, if nobody says otherwise; as llama-perplexity */
+
 /* What the sums say: all but n_tokens and n_windows. */
 void eval_set_score(struct eval_score *s, const struct eval_sums *sums);
 /* Adds what s has seen to t (a zeroed struct at first): mean and error are over all tokens alike. */

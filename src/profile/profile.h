@@ -6,6 +6,8 @@
 #include "engine/engine.h"
 #include "stats/stats.h"
 
+#define PROFILE_CTX 2048 /* tokens of a window, if nobody says otherwise */
+
 struct profile_opts {
     const char *model;
     struct corpus_opts corpus;

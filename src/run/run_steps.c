@@ -288,7 +288,7 @@ static bool ask(void *ctx, uint32_t file, bool go_on, struct err *e)
                              .host = "127.0.0.1",
                              .args = (const char *const *)args.v,
                              .n_args = args.n,
-                             .load_timeout = 1800};
+                             .load_timeout = SERVER_LOAD_TIMEOUT};
     batch_defaults(&bo);
     bo.out = j->path[file];
     bo.prompts = j->o->prompts;

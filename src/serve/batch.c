@@ -17,16 +17,16 @@
 
 void batch_defaults(struct batch_opts *o)
 {
-    *o = (struct batch_opts){.max_tokens = 1024,
-                             .seed = 42,
+    *o = (struct batch_opts){.max_tokens = BATCH_MAX_TOKENS,
+                             .seed = BATCH_SEED,
                              .top_k = -1,
                              .top_p = -1,
                              .repeat = 1,
                              .parallel = 1,
-                             .retries = 4,
-                             .timeout = 1800,
-                             .connect_timeout = 10,
-                             .retry_wait = 1};
+                             .retries = BATCH_RETRIES,
+                             .timeout = BATCH_TIMEOUT,
+                             .connect_timeout = BATCH_CONNECT_TIMEOUT,
+                             .retry_wait = BATCH_RETRY_WAIT};
 }
 
 /* ---- one prompt ---- */

@@ -10,6 +10,14 @@
 #include "results/batch.h"
 #include "serve/prompts.h"
 
+/* What batch_defaults sets; times in seconds. */
+#define BATCH_MAX_TOKENS      1024
+#define BATCH_SEED            42
+#define BATCH_RETRIES         4
+#define BATCH_TIMEOUT         1800
+#define BATCH_CONNECT_TIMEOUT 10
+#define BATCH_RETRY_WAIT      1
+
 struct batch_opts {
     const char *server; /* address, with or without /v1 */
     const char *out;

@@ -8,6 +8,8 @@
 #include "base/err.h"
 #include <stdint.h>
 
+#define SERVER_LOAD_TIMEOUT 1800 /* seconds, if nobody says otherwise */
+
 struct server_opts {
     const char *model;       /* a GGUF file, or the first of a split one */
     const char *host;        /* address to listen on */

@@ -9,7 +9,7 @@
 /* The first is the default. */
 static const struct criterion criteria[] = {
     {
-        .name = "reap",
+        .name = CRITERION_DEFAULT,
         .form = CRITERION_MEAN,
         .sum = SUM_REAP,
         .formula = "reap_sum / count",

@@ -16,6 +16,8 @@ enum criterion_form {
     CRITERION_CHANCE, /* a seeded draw; no sum, and no score without a token either */
 };
 
+#define CRITERION_DEFAULT "reap"
+
 struct criterion {
     const char *name;
     const char *aliases[2]; /* names that the original implementation uses, or NULL */

@@ -62,6 +62,11 @@ for c in $commands; do
     [[ $c = stats ]] || # takes any number of files
         fails 2 "unexpected operand '(two|three)'" "usage: reap $c" -- "$c" "$M" two three
 done
+mapfile -t all < <("$REAP" --dump-options | awk -F'\t' '$1 == "command" { print $2 }')
+expect 'the program names its commands' test ${#all[@]} -ge 16
+for c in "${all[@]}"; do # each of them takes its own defaults
+    fails 2 "unknown option '--no-such-option'" "reap $c --help" -- "$c" --no-such-option
+done
 fails 2 "unknown option '--jsonx'" -- inspect "$M" --jsonx
 fails 2 "unknown option '--jso'" 'did you mean --json' 'reap inspect --help' -- inspect "$M" --jso # told, not guessed
 fails 2 "unknown option '--pruneratio'" 'did you mean --prune-ratio' -- plan s.json --pruneratio 0.5

@@ -244,8 +244,8 @@ static void test_help(void **state)
     (void)state;
     struct buf b = {0};
     opt_help(&b, &spec, 60);
-    const char *wrapped = strstr(b.s, "  --choice HOW                  a choice: prune, drop, keep\n"
-                                      "                                (default drop)\n");
+    const char *wrapped = strstr(b.s, "  --choice HOW                  a choice (one of prune,\n"
+                                      "                                drop, keep; default drop)\n");
     assert_non_null(wrapped);
     buf_clear(&b);
     opt_help(&b, &spec, 80);
