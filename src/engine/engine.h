@@ -11,7 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Options that are passed on to the engine; names as in llama.cpp's tools. Zeroed by engine_opts_default. */
+/* Options that are passed on to the engine; names as in llama.cpp's tools. Zeroed by engine_opts_default. What is
+ * known of each besides stands in opts.c. */
 struct engine_opts {
     int64_t threads;                         /* 0: one per physical core that we may use */
     int64_t ubatch;                          /* tokens per compute step; 0: ENGINE_UBATCH */
