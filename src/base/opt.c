@@ -6,6 +6,7 @@
 
 #include <math.h>
 #include <string.h>
+#include <strings.h>
 
 #define MAX_ROWS 128u /* of all tables of a command */
 
@@ -168,7 +169,7 @@ bool opt_word(const char *what, const struct opt_choices *c, const char *v, uint
     if (c->find)
         return c->find(v, out) || not_known(what, c, v, e);
     for (uint32_t i = 0; opt_choice(c, i); i++)
-        if (!strcmp(v, opt_choice(c, i))) {
+        if (!(c->any_case ? strcasecmp : strcmp)(v, opt_choice(c, i))) {
             *out = i;
             return true;
         }

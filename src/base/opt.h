@@ -58,7 +58,8 @@ struct opt_ratios {
 struct opt_choices {
     const char *const *list;                  /* ended by NULL; or, when NULL, */
     const char *(*at)(uint32_t i);            /* word i in the order of help, NULL behind the last */
-    bool (*find)(const char *s, uint32_t *i); /* other spellings, too; NULL: these words alone */
+    bool (*find)(const char *s, uint32_t *i); /* other names, too; NULL: these words alone */
+    bool any_case;                            /* capitals do not matter */
 };
 const char *opt_choice(const struct opt_choices *c, uint32_t i);
 /* The place of a word; the error begins with `what` ("--mtp", "type"), and names the nearest and all of them. */

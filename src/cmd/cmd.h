@@ -12,18 +12,6 @@
 #include "corpus/corpus.h"
 #include "engine/engine.h"
 
-struct cmd {
-    const char *name;
-    const char *usage; /* what follows the name; several forms stand on lines of their own */
-    const char *summary;
-    const char *example;             /* one or more lines for --help */
-    const struct opt *const *opts;   /* NULL-terminated tables, without the common ones */
-    uint32_t min_args, max_args;     /* operands */
-    const struct opt_choices *words; /* that the last operand takes; NULL: any */
-    bool (*run)(char const *const *args, uint32_t n, struct err *e);
-};
-extern const struct cmd *const cmds[]; /* NULL-terminated, in the order of --help */
-
 /* All commands, in the order in which people use them. */
 #define CMD_LIST(X) \
     X(run)          \
@@ -42,6 +30,18 @@ extern const struct cmd *const cmds[]; /* NULL-terminated, in the order of --hel
     X(serve)        \
     X(batch)        \
     X(compare)
+
+struct cmd {
+    const char *name;
+    const char *usage; /* what follows the name; several forms stand on lines of their own */
+    const char *summary;
+    const char *example;             /* one or more lines for --help */
+    const struct opt *const *opts;   /* NULL-terminated tables, without the common ones */
+    uint32_t min_args, max_args;     /* operands */
+    const struct opt_choices *words; /* that the last operand takes; NULL: any */
+    bool (*run)(char const *const *args, uint32_t n, struct err *e);
+};
+extern const struct cmd *const cmds[]; /* NULL-terminated, in the order of --help */
 
 #define CMD_DECLARE(name) extern const struct cmd cmd_##name;
 CMD_LIST(CMD_DECLARE)
@@ -65,11 +65,12 @@ extern bool cmd_force;
 
 /* Prints the object with "reap" (version), "command" and "warnings" added; takes the reference. */
 bool cmd_print_json(const char *command, json_t *o, struct err *e);
-/* What all records say, for the script that fills pages, manual and completions. */
-void cmd_dump(struct buf *b);
 /* Prints text to standard output, names from files made safe for a terminal, and clears it; a failed write
  * (closed pipe, full disk) is an error. */
 bool cmd_print(struct buf *b, struct err *e);
 bool cmd_print_raw(struct buf *b, struct err *e); /* as it is */
+
+/* What all records say, for the script that fills pages, manual and completions. */
+void cmd_dump(struct buf *b);
 
 #endif

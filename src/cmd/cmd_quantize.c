@@ -6,21 +6,13 @@
 #include "engine/quantize.h"
 #include "model/view.h"
 
-#include <strings.h>
 #include <sys/stat.h>
 
 static const char *out;
 static bool requantize, pure;
 static int64_t threads;
 
-static bool find_type(const char *s, uint32_t *i)
-{
-    for (*i = 0; engine_quantize_name(*i); ++*i)
-        if (!strcasecmp(s, engine_quantize_name(*i)))
-            return true;
-    return false;
-}
-static const struct opt_choices types = {.at = engine_quantize_name, .find = find_type};
+static const struct opt_choices types = {.at = engine_quantize_name, .any_case = true};
 
 static const struct opt opts[] = {
     OPT_HEADING("Options"),

@@ -6,7 +6,6 @@
 #include "stats/criteria.h"
 
 #include <string.h>
-#include <strings.h>
 
 bool cmd_json, cmd_force;
 static bool help; /* looked for by main before options are parsed; here so that --help lists it */
@@ -31,14 +30,7 @@ static bool find_criterion(const char *s, uint32_t *i)
 }
 const struct opt_choices cmd_criteria = {.at = criterion_name_at, .find = find_criterion};
 
-static bool find_type(const char *s, uint32_t *i)
-{
-    for (*i = 0; convert_type_name(*i); ++*i)
-        if (!strcasecmp(s, convert_type_name(*i)))
-            return true;
-    return false;
-}
-const struct opt_choices cmd_types = {.at = convert_type_name, .find = find_type};
+const struct opt_choices cmd_types = {.at = convert_type_name, .any_case = true};
 
 static const struct opt_choices flash_attn = {.list = engine_flash_attn},
                                 split_modes = {.list = engine_split_modes},
