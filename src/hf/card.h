@@ -14,13 +14,15 @@
 struct card_facts {
     uint32_t n_experts, n_keep; /* per layer, before and after */
     uint32_t n_moe_layers;      /* of the trunk */
-    const char *criterion;      /* NULL: the plan's, if it names one */
+    const char *criterion;      /* of the plan */
     const char *source;         /* name of the original's folder; of a path only the last part is shown */
     const char *base_id;        /* "org/name" on the hub */
     uint64_t bytes_before, bytes_after; /* of the weights */
     const json_t *calibration;          /* `calibration` of reap.stats/1 */
-    const json_t *plan;                 /* reap.plan/1 */
-    const char *mtp;                    /* what happened to the MTP layers, one sentence */
+    bool from_stats;                    /* the plan names what it was made of */
+    uint64_t n_tokens;                  /* of its statistics, where calibration does not say it */
+    const double *tokens_lost; /* share of the routing that went to removed experts, mean over the layers */
+    const char *mtp;           /* what happened to the MTP layers, one sentence */
 };
 
 /* Adds to out: the text of the card. readme: README.md of the original, or NULL.

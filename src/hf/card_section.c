@@ -49,11 +49,6 @@ static bool count_in(const json_t *o, const char *key, uint64_t *out)
     return true;
 }
 
-static const char *criterion_of(const struct card_facts *f)
-{
-    return f->criterion ? f->criterion : string_in(f->plan, "criterion");
-}
-
 static void put_sizes(struct buf *b, const struct card_facts *f)
 {
     char x[32], y[32];
@@ -86,28 +81,8 @@ static void put_calibration(struct buf *b, const struct card_facts *f)
     }
     if (count_in(f->calibration, "n_samples", &v))
         buf_fmt(b, "| calibration samples | %s |\n", human_count(v, s));
-    if (count_in(f->calibration, "n_tokens", &v) ||
-        count_in(json_array_get(json_object_get(f->plan, "sources"), 0), "n_tokens", &v))
+    if (count_in(f->calibration, "n_tokens", &v) || (v = f->n_tokens))
         buf_fmt(b, "| calibration tokens | %s |\n", human_count(v, s));
-}
-
-/* Mean over the layers of what the plan says is lost. */
-static void put_lost(struct buf *b, const json_t *plan)
-{
-    const char *key;
-    json_t *layer, *lost = json_object_get(plan, "lost");
-    double sum = 0;
-    size_t n = 0;
-    json_object_foreach (lost, key, layer) {
-        const json_t *x = json_object_get(layer, "tokens_lost");
-        if (!json_is_number(x))
-            return;
-        sum += json_number_value(x);
-        n++;
-    }
-    if (n && sum >= 0 && sum <= (double)n)
-        buf_fmt(b, "| share of the routing that went to removed experts | %.1f %% |\n",
-                100 * sum / (double)n);
 }
 
 static void put_commands(struct buf *b, const struct card_facts *f)
@@ -119,8 +94,8 @@ static void put_commands(struct buf *b, const struct card_facts *f)
         const char *text = json_array_size(files) == 1 ? string_in(json_array_get(files, 0), "file") : NULL;
         buf_fmt(b, "reap profile %s --calib %s -o stats.json\n", model, in_command(text, "TEXT"));
     }
-    if (f->calibration || json_object_get(f->plan, "sources")) {
-        const char *name = in_command(criterion_of(f), "reap");
+    if (f->calibration || f->from_stats) {
+        const char *name = in_command(f->criterion, "reap");
         bool usual = strcmp(name, "reap") == 0; /* the default */
         buf_fmt(b, "reap plan stats.json --keep %u%s%s -o plan.json\n", f->n_keep,
                 usual ? "" : " --criterion ", usual ? "" : name);
@@ -130,7 +105,7 @@ static void put_commands(struct buf *b, const struct card_facts *f)
 
 static void put_section(struct buf *b, const struct card_facts *f)
 {
-    const char *criterion = criterion_of(f), *source = f->source ? path_base(f->source) : "";
+    const char *source = f->source ? path_base(f->source) : "";
     buf_str(b, CARD_BEGIN "\n## Expert pruning (reap)\n\nThis model is ");
     if (f->base_id)
         add_text(b, f->base_id);
@@ -144,13 +119,15 @@ static void put_section(struct buf *b, const struct card_facts *f)
         " those of the original: nothing was trained or quantised again.\n\n| | |\n|---|---|\n",
         f->n_keep, f->n_experts);
     put_sizes(b, f);
-    if (criterion) {
+    if (f->criterion) {
         buf_str(b, "| criterion | ");
-        add_text(b, criterion);
+        add_text(b, f->criterion);
         buf_str(b, " |\n");
     }
     put_calibration(b, f);
-    put_lost(b, f->plan);
+    if (f->tokens_lost && *f->tokens_lost >= 0 && *f->tokens_lost <= 1)
+        buf_fmt(b, "| share of the routing that went to removed experts | %.1f %% |\n",
+                100 * *f->tokens_lost);
     buf_str(b, "| made with | reap " REAP_VERSION " |\n\n");
     if (f->mtp) {
         add_text(b, f->mtp);

@@ -53,6 +53,8 @@ struct plan *plan_open(const char *path, struct view *v, bool force, struct err 
 bool plan_write(const char *path, const struct plan *p, bool force, struct err *e);
 json_t *plan_json(const struct plan *p);      /* the whole file; new reference */
 json_t *plan_keep_json(const struct plan *p); /* its "keep"; new reference */
+/* What is lost: the mean over the layers of plan_loss.tokens, not a number when it is not said of all. */
+double plan_tokens_lost(const struct plan *p);
 void plan_forget_lost(struct plan *p);
 void plan_free(struct plan *p);
 

@@ -36,6 +36,14 @@ void plan_forget_lost(struct plan *p)
     p->lost = NULL;
 }
 
+double plan_tokens_lost(const struct plan *p)
+{
+    double sum = 0;
+    for (uint32_t i = 0; p->lost && i < p->n_layers; i++)
+        sum += p->lost[i].tokens;
+    return p->lost ? sum / p->n_layers : (double)NAN;
+}
+
 static void origin_clear(struct plan_origin *o)
 {
     free(o->stats);

@@ -230,7 +230,8 @@ static bool write_card(const struct hf_job *j, struct err *e)
          *id = j->o->base_model ? xstrdup(j->o->base_model) : card_hub_id(j->v->path);
     struct buf old = {0}, b = {0};
     const struct plan *p = j->c->plan;
-    json_t *plan = plan_json(p);
+    const struct plan_origin *from = p->n_origins ? &p->origins[0] : NULL;
+    double lost = plan_tokens_lost(p);
     struct card_facts f = {.n_experts = j->v->shape.n_experts,
                            .n_keep = j->c->n_keep,
                            .n_moe_layers = j->v->n_layers,
@@ -238,8 +239,11 @@ static bool write_card(const struct hf_job *j, struct err *e)
                            .base_id = id,
                            .bytes_before = j->v->bytes,
                            .bytes_after = j->c->bytes,
-                           .calibration = p->n_origins ? p->origins[0].calibration : NULL,
-                           .plan = plan,
+                           .criterion = p->criterion,
+                           .calibration = from ? from->calibration : NULL,
+                           .from_stats = from != NULL,
+                           .n_tokens = from && from->n_tokens > 0 ? (uint64_t)from->n_tokens : 0,
+                           .tokens_lost = &lost,
                            .mtp = !j->v->n_mtp ? NULL
                                   : j->c->opts.drop_mtp
                                       ? "Its MTP layers were left out."
@@ -249,7 +253,6 @@ static bool write_card(const struct hf_job *j, struct err *e)
         log_warn("the front matter of '%s' is written in a way that is not known, and is left as it is",
                  path);
     ok = ok && prune_hf_put_text(j, HF_CARD_NAME, &b, e);
-    json_decref(plan);
     buf_clear(&old);
     buf_clear(&b);
     free(id);

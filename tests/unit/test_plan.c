@@ -389,6 +389,11 @@ static void test_round_trip(void **state)
     assert_int_equal(p->origins[1].n_tokens, -1);
     assert_int_equal(p->lost[0].n_never, 2);
     assert_true(isnan(p->lost[1].score) && p->lost[0].by_source[1] == 0.25);
+    assert_true(isnan(plan_tokens_lost(p))); /* one layer does not say it */
+    p->lost[1].tokens = 0.4;
+    assert_true(fabs(plan_tokens_lost(p) - 0.3) < 1e-15);
+    plan_forget_lost(p);
+    assert_true(isnan(plan_tokens_lost(p)));
     buf_clear(&b);
     plan_free(p);
 }
