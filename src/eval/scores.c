@@ -18,13 +18,14 @@ static struct eval_text *add(struct eval_scores *r, const char *name, const stru
 bool eval_scores_texts(struct eval_scores *r, struct engine *g, const char *const *paths, uint32_t n,
                        uint32_t n_ctx, struct err *e)
 {
-    for (uint32_t i = 0; i < n; i++) {
-        struct eval_score s;
-        if (!eval_score_text(g, paths[i], n_ctx, &s, e))
-            return false;
-        add(r, path_base(paths[i]), &s);
-    }
-    return true;
+    struct eval_score *s = xcalloc(n, sizeof *s);
+    bool ok = true;
+    for (uint32_t i = 0; ok && i < n; i++)
+        ok = eval_score_text(g, paths[i], n_ctx, &s[i], e);
+    for (uint32_t i = 0; ok && i < n; i++)
+        add(r, path_base(paths[i]), &s[i]);
+    free(s);
+    return ok;
 }
 
 static bool all_batches(struct against *c, struct err *e)

@@ -13,7 +13,7 @@ struct eval_scores {        /* zeroed at first */
     float *kl;                /* of all tokens, one text behind the other */
 };
 
-/* Each adds rows; false with *e. */
+/* Each adds rows, or none: false with *e. */
 bool eval_scores_texts(struct eval_scores *r, struct engine *g, const char *const *paths, uint32_t n,
                        uint32_t n_ctx, struct err *e);
 /* sides: the base, the model. Shows progress. */
