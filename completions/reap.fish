@@ -101,7 +101,7 @@ complete -c reap -n '__reap_is plan' -l prune-ratio -s r -x -d 'share that goes,
 complete -c reap -n '__reap_is plan' -l fit -x -d 'as many as fit: tensor data of at most SIZE (9.5G, 12GiB); needs --model'
 complete -c reap -n '__reap_is plan sweep' -l seed -x -d 'of the criterion random (default 0)'
 complete -c reap -n '__reap_is plan' -l stats -r -F -d 'a further stats file, with weight W, without it 1 (several times)'
-complete -c reap -n '__reap_is plan' -l blend -x -a 'mean maxmin' -d 'several stats files: by the mean of their scores, or (maxmin) so that the one that loses most loses least (one of mean, maxmin; default mean)'
+complete -c reap -n '__reap_is plan' -l blend -x -a 'mean maxmin' -d 'several stats files: by the mean of their scores, or (maxmin) so that what loses most loses least (one of mean, maxmin; default mean)'
 complete -c reap -n '__reap_is plan' -l protect-super -d 'super experts stay (reap stats lists them)'
 complete -c reap -n '__reap_is plan' -l protect -r -F -d 'experts that stay: JSON {"LAYER": [IDS]}, or lines LAYER: IDS'
 complete -c reap -n '__reap_is plan' -l from -r -F -d 'no stats, but a keep-list or ranking of another tool, made into a plan'

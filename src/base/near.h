@@ -10,9 +10,9 @@ struct near {
     uint32_t distance;
 };
 
-/* Offers a name. It is near when at most a third of its letters were left out, added, changed or swapped with
- * their neighbour, or when the typed one (three letters or more) is its beginning, which is the nearest. Of equals the
- * first stays. */
+/* Offers a name. It is near when at most a third of its letters were left out, added, changed or swapped
+ * with their neighbour, or when the typed one (three letters or more) is its beginning, which is the nearest.
+ * Of equals the first stays. */
 void near_try(struct near *n, const char *name);
 
 #endif

@@ -1,5 +1,5 @@
-/* opt.h - command-line options as records: a row says all that is known of an option, and parsing, --help, the
- * tables in docs/, the manual and the completions come from the row (`reap --dump-options`, scripts/docs.sh).
+/* opt.h - command-line options as records: a row says all that is known of an option, and parsing, --help,
+ * the tables in docs/, the manual and the completions come from it (`reap --dump-options`, scripts/docs.sh).
  *
  * A table is an array of rows made by the macros below and ended by OPT_ENDS:
  *
@@ -7,7 +7,7 @@
  *         OPT_HEADING("Options"),
  *         OPT_PATH("output", &out, "FILE", "the plan to write", .alias = "-o", .required = true),
  *         OPT_INT("ctx", &ctx, "N", 4, 1 << 24, "window in tokens", .dflt = "512"),
- *         OPT_CHOICE("criterion", &criterion, "NAME", &cmd_criteria, "how experts are ranked", .dflt = "reap"),
+ *         OPT_CHOICE("mtp", &mtp, "HOW", &mtp_ways, "what becomes of MTP blocks", .dflt = "prune"),
  *         OPT_ENDS,
  *     };
  *
@@ -62,7 +62,7 @@ struct opt_choices {
     bool any_case;                            /* capitals do not matter */
 };
 const char *opt_choice(const struct opt_choices *c, uint32_t i);
-/* The place of a word; the error begins with `what` ("--mtp", "type"), and names the nearest and all of them. */
+/* The place of a word; the error begins with `what` ("--mtp", "type"), names the nearest and all of them. */
 bool opt_word(const char *what, const struct opt_choices *c, const char *v, uint32_t *out, struct err *e);
 
 struct opt {
@@ -113,7 +113,8 @@ struct opt {
 #define OPT_DIR(long, p, value, ...)  OPT_ROW(DIR, long, const char *, p, value, __VA_ARGS__)
 /* paths, given several times */
 #define OPT_PATHS(long, p, value, ...) OPT_ROW(PATHS, long, struct opt_list, p, value, __VA_ARGS__)
-/* the word's place in the list of choices; the word itself; several places, "a,b"; several ratios, "0.25,0.5" */
+/* The word's place in the list of choices; the word itself; several places, "a,b"; several ratios,
+ * "0.25,0.5". */
 #define OPT_CHOICE(long, p, value, list, ...) \
     OPT_ROW(CHOICE, long, uint32_t, p, value, __VA_ARGS__, .choices = (list))
 #define OPT_WORD(long, p, value, list, ...) \

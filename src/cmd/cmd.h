@@ -1,8 +1,8 @@
 /* cmd.h - a command is a record: what --help says, which options it takes, the function that runs it.
  *
  * To add one: write cmd_NAME.c with its record, name it in CMD_LIST, run `make docs`, write the prose of the
- * page and the manual that this has begun, and add a case to tests/cli. The function gets the operands, calls a
- * feature, and prints; results go to standard output (text, or one JSON object with --json), all else to
+ * page and the manual that this has begun, and add a case to tests/cli. The function gets the operands, calls
+ * a feature, and prints; results go to standard output (text, or one JSON object with --json), all else to
  * standard error. */
 #ifndef REAP_CMD_CMD_H
 #define REAP_CMD_CMD_H

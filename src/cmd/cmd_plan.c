@@ -39,7 +39,7 @@ static const struct opt opts[] = {
     OPT_PATHS("stats", &stats_list, "STATS[:W]", "a further stats file, with weight W, without it 1"),
     OPT_CHOICE(
         "blend", &blend, "HOW", &blends,
-        "several stats files: by the mean of their scores, or (maxmin) so that the one that loses most loses least",
+        "several stats files: by the mean of their scores, or (maxmin) so that what loses most loses least",
         .dflt = "mean", .seen = &has_blend),
     OPT_FLAG("protect-super", &protect_super, "super experts stay (reap stats lists them)"),
     OPT_PATH("protect", &protect, "FILE", "experts that stay: JSON {\"LAYER\": [IDS]}, or lines LAYER: IDS"),

@@ -1,4 +1,4 @@
-/* stats_exchange.h - stats import and stats export: files of other tools, read and written, and what is printed of it. */
+/* stats_exchange.h - stats import and stats export: files of other tools, read and written. */
 #ifndef REAP_CMD_STATS_EXCHANGE_H
 #define REAP_CMD_STATS_EXCHANGE_H
 

@@ -185,5 +185,12 @@ else
     echo "left out: global names: no $bin/libreapcore.a, or no nm"
 fi
 
+# ---- a command parses, calls and prints; a file has one subject ----
+while read -r lines file; do
+    limit=700
+    [[ $file != src/cmd/* ]] || limit=250
+    [ "$lines" -le $limit ] || fail "$file has $lines lines, more than $limit: what does not belong here?"
+done < <(find src -name '*.[ch]' -exec wc -l {} + | grep -v ' total$')
+
 echo "$n includes"
 [ "$bad" = 0 ]
