@@ -59,7 +59,8 @@ void dir_list_free(struct dir_entry *list, size_t n)
     free(list);
 }
 
-bool dir_is_empty(const char *path)
+/* False if it does not exist. */
+static bool is_empty(const char *path)
 {
     DIR *d = opendir(path);
     if (!d)
@@ -94,7 +95,8 @@ static bool clear_fd(int fd, int depth)
     return ok;
 }
 
-bool dir_remove(const char *path, struct err *e)
+/* Removes a folder and all that is in it; symbolic links are removed, not followed. */
+static bool remove_folder(const char *path, struct err *e)
 {
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
@@ -126,7 +128,7 @@ static bool check(const char *path, const char *ours, bool force, struct err *e)
         return err_set(e, ERR_INPUT, "the output has an empty name");
     if (!file_check_parent(path, e))
         return false;
-    if (!file_exists(path) || dir_is_empty(path))
+    if (!file_exists(path) || is_empty(path))
         return true;
     if (!file_is_dir(path))
         return err_set(e, ERR_INPUT, "the output '%s' exists and is not a folder", path);
@@ -155,7 +157,7 @@ static bool take_over(const char *part, struct err *e)
         return true;
     if (errno != EEXIST)
         return err_sys(e, "cannot make folder '%s'", part);
-    if (!dir_is_empty(part) && !holds(part, MARK))
+    if (!is_empty(part) && !holds(part, MARK))
         return err_set(e, ERR_INPUT, "'%s' is in the way: it is not an unfinished output of reap", part);
     return true;
 }
@@ -230,10 +232,10 @@ bool out_dir_commit(struct out_dir *o, struct err *e)
 {
     (void)unlinkat(o->fd, MARK, 0);
     (void)fsync(o->fd); /* not every file system can; the files are synced */
-    if (!file_exists(o->path) || dir_is_empty(o->path)) {
+    if (!file_exists(o->path) || is_empty(o->path)) {
         if (rename(o->part, o->path) != 0)
             return err_sys(e, "cannot put '%s' in place", o->path);
-    } else if (!exchange(o->part, o->path, e) || !dir_remove(o->part, e)) {
+    } else if (!exchange(o->part, o->path, e) || !remove_folder(o->part, e)) {
         return false;
     }
     char *parent = path_dir(o->path);
@@ -251,6 +253,6 @@ void out_dir_abort(struct out_dir *o)
 {
     struct err ignored = {0};
     if (o->part)
-        (void)dir_remove(o->part, &ignored);
+        (void)remove_folder(o->part, &ignored);
     out_dir_free(o);
 }

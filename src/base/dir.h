@@ -20,10 +20,6 @@ struct dir_entry {
 bool dir_list(const char *path, struct dir_entry **list, size_t *n, struct err *e);
 void dir_list_free(struct dir_entry *list, size_t n);
 
-bool dir_is_empty(const char *path); /* false if it does not exist */
-/* Removes a folder and all that is in it; symbolic links are removed, not followed. */
-bool dir_remove(const char *path, struct err *e);
-
 struct out_dir {
     char *path, *part;
     int fd; /* -1 when not open */

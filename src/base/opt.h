@@ -145,8 +145,6 @@ void opt_list_clear(struct opt_list *l);
 
 /* Row i of all tables, headings too; NULL behind the last. */
 const struct opt *opt_at(const struct opt *const *tables, uint32_t i);
-/* "-o, --output FILE" */
-void opt_names(struct buf *b, const struct opt *o);
 /* The help text and, in parentheses, what else the row says: words, whether it is required, the default. */
 void opt_describe(struct buf *b, const struct opt *o);
 

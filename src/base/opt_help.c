@@ -33,7 +33,8 @@ const struct opt *opt_at(const struct opt *const *tables, uint32_t i)
     return NULL;
 }
 
-void opt_names(struct buf *b, const struct opt *o)
+/* "-o, --output FILE" */
+static void opt_names(struct buf *b, const struct opt *o)
 {
     buf_fmt(b, "%s%s--%s", o->alias ? o->alias : "", o->alias ? ", " : "", o->name);
     if (o->also)

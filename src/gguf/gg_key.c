@@ -89,36 +89,6 @@ bool gg_key_u64_at(const struct gg_key *k, uint64_t i, uint64_t *out)
     return true;
 }
 
-bool gg_key_f64(const struct gg_key *k, double *out)
-{
-    uint64_t v;
-    bool neg;
-    if (!k)
-        return false;
-    if (get_int(k, k->kind, 0, &v, &neg)) {
-        *out = neg ? (double)(int64_t)v : (double)v;
-    } else if (k->kind == GG_F32) {
-        uint32_t bits = (uint32_t)gg_get_le(k->value, 4);
-        float x;
-        memcpy(&x, &bits, sizeof x);
-        *out = (double)x;
-    } else if (k->kind == GG_F64) {
-        v = gg_get_le(k->value, 8);
-        memcpy(out, &v, sizeof *out);
-    } else {
-        return false;
-    }
-    return true;
-}
-
-bool gg_key_bool(const struct gg_key *k, bool *out)
-{
-    if (!k || k->kind != GG_BOOL)
-        return false;
-    *out = k->value[0] != 0;
-    return true;
-}
-
 bool gg_key_str(const struct gg_key *k, const char **s, uint64_t *n)
 {
     if (!k || k->kind != GG_STR)

@@ -85,12 +85,6 @@ void gg_put_i32(struct buf *b, const char *name, int32_t v)
     buf_u32le(b, (uint32_t)v);
 }
 
-void gg_put_u64(struct buf *b, const char *name, uint64_t v)
-{
-    put_name(b, name, GG_U64);
-    buf_u64le(b, v);
-}
-
 static void put_f32(struct buf *b, float v)
 {
     uint32_t bits;
@@ -130,25 +124,11 @@ void gg_put_i32s(struct buf *b, const char *name, const int32_t *v, uint64_t n)
         buf_u32le(b, (uint32_t)v[i]);
 }
 
-void gg_put_u32s(struct buf *b, const char *name, const uint32_t *v, uint64_t n)
-{
-    put_array(b, name, GG_U32, n);
-    for (uint64_t i = 0; i < n; i++)
-        buf_u32le(b, v[i]);
-}
-
 void gg_put_f32s(struct buf *b, const char *name, const float *v, uint64_t n)
 {
     put_array(b, name, GG_F32, n);
     for (uint64_t i = 0; i < n; i++)
         put_f32(b, v[i]);
-}
-
-void gg_put_bools(struct buf *b, const char *name, const bool *v, uint64_t n)
-{
-    put_array(b, name, GG_BOOL, n);
-    for (uint64_t i = 0; i < n; i++)
-        buf_char(b, v[i] ? 1 : 0);
 }
 
 void gg_put_strs(struct buf *b, const char *name, const char *const *v, uint64_t n)

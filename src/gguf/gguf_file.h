@@ -106,8 +106,6 @@ const struct gg_tensor *gg_find_tensor(const struct gg_file *f, const char *name
 bool gg_key_u64(const struct gg_key *k, uint64_t *out); /* k may be NULL: false */
 /* Element i of an integer array, or the scalar for any i. */
 bool gg_key_u64_at(const struct gg_key *k, uint64_t i, uint64_t *out);
-bool gg_key_f64(const struct gg_key *k, double *out); /* float or integer kinds */
-bool gg_key_bool(const struct gg_key *k, bool *out);
 bool gg_key_str(const struct gg_key *k, const char **s, uint64_t *n); /* not NUL-terminated */
 
 /* ---- writing ---- */
@@ -122,15 +120,12 @@ void gg_put_uint(struct buf *b, const struct gg_key *k, uint64_t v, struct err *
 void gg_put_first(struct buf *b, const struct gg_key *k, uint64_t n, struct err *e);
 void gg_put_u32(struct buf *b, const char *name, uint32_t v);
 void gg_put_i32(struct buf *b, const char *name, int32_t v);
-void gg_put_u64(struct buf *b, const char *name, uint64_t v);
 void gg_put_f32(struct buf *b, const char *name, float v);
 void gg_put_bool(struct buf *b, const char *name, bool v);
 void gg_put_str(struct buf *b, const char *name, const char *s);
 /* Arrays of n values. The engine's reader takes an empty array, but not every key may be one. */
 void gg_put_i32s(struct buf *b, const char *name, const int32_t *v, uint64_t n);
-void gg_put_u32s(struct buf *b, const char *name, const uint32_t *v, uint64_t n);
 void gg_put_f32s(struct buf *b, const char *name, const float *v, uint64_t n);
-void gg_put_bools(struct buf *b, const char *name, const bool *v, uint64_t n);
 void gg_put_strs(struct buf *b, const char *name, const char *const *v, uint64_t n);
 /* off: relative to the start of the data section */
 void gg_put_tensor(struct buf *b, const char *name, uint32_t n_dims, const uint64_t *ne, uint32_t type,

@@ -30,8 +30,9 @@ const char *hf_foreign_at(uint32_t i)
 
 bool hf_is_foreign(const char *name)
 {
-    for (size_t i = 0; i < COUNT(foreign); i++)
-        if (strstr(name, foreign[i]))
+    const char *word;
+    for (uint32_t i = 0; (word = hf_foreign_at(i)); i++)
+        if (strstr(name, word))
             return true;
     return false;
 }
@@ -59,9 +60,10 @@ const char *hf_prefix_at(uint32_t i)
 
 const char *hf_strip_prefix(const char *name)
 {
-    for (size_t i = 0; i < COUNT(prefixes); i++)
-        if (!strncmp(name, prefixes[i], strlen(prefixes[i])))
-            return name + strlen(prefixes[i]);
+    const char *prefix;
+    for (uint32_t i = 0; (prefix = hf_prefix_at(i)); i++)
+        if (!strncmp(name, prefix, strlen(prefix)))
+            return name + strlen(prefix);
     return name;
 }
 

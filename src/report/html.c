@@ -40,12 +40,6 @@ static void add_text(struct buf *b, const char *s, size_t n)
     }
 }
 
-void html_text(struct buf *b, const char *s)
-{
-    if (s)
-        add_text(b, s, strlen(s));
-}
-
 void html_clip(struct buf *b, const char *s, size_t max)
 {
     size_t n = s ? strlen(s) : 0, cut = n;

@@ -6,11 +6,9 @@
 #include "base/buf.h"
 #include <stdint.h>
 
-/* Adds text from anywhere (NULL: nothing) so that it stands for itself in an element and in a quoted
+/* Adds text from anywhere (NULL: nothing), at most max bytes of it, cut between characters with an ellipsis, so that it stands for itself in an element and in a quoted
  * attribute: & < > " ' become references; control characters, bad UTF-8 and the characters that turn the
  * direction of text become U+FFFD, line feeds and tabs stay. */
-void html_text(struct buf *b, const char *s);
-/* At most max bytes of it, cut between characters, with an ellipsis. */
 void html_clip(struct buf *b, const char *s, size_t max);
 
 /* Four significant digits, without an exponent where people do not need one: 1.645, 0.03125, 12,345, 1.2e-09;

@@ -15,7 +15,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-void page_remark(struct page *p, const char *fmt, ...)
+static __attribute__((format(printf, 2, 3))) void remark(struct page *p, const char *fmt, ...)
 {
     va_list ap;
     char *s;
@@ -112,9 +112,8 @@ static bool same_router(const struct page *p, const json_t *a, const json_t *b, 
         return true;
     if (p->o->force) {
         log_warn("%s and %s are of different models (--force)", x, y);
-        page_remark((struct page *)(uintptr_t)p,
-                    "%s and %s are of different models: their router hashes differ.", path_base(x),
-                    path_base(y));
+        remark((struct page *)(uintptr_t)p, "%s and %s are of different models: their router hashes differ.",
+               path_base(x), path_base(y));
         return true;
     }
     return err_set(
@@ -163,15 +162,14 @@ static void check_eval(struct page *p, const struct eval_file *f, const char *pa
     if (result && p->plan && !f->plan.file) /* else: the parent under a plan */
         want = p->plan->n_keep;
     if (arch && ours && strcmp(arch, ours) != 0)
-        page_remark(p, "%s evaluates a model of the architecture %s, the statistics are of %s.",
-                    path_base(path), arch, ours);
+        remark(p, "%s evaluates a model of the architecture %s, the statistics are of %s.", path_base(path),
+               arch, ours);
     if (n && n != want && (p->plan || !result))
-        page_remark(p, "%s evaluates a model with %llu experts per layer, expected %llu.", path_base(path),
-                    (unsigned long long)n, (unsigned long long)want);
+        remark(p, "%s evaluates a model with %llu experts per layer, expected %llu.", path_base(path),
+               (unsigned long long)n, (unsigned long long)want);
     const char *h = report_text(m, "router_hash"), *g = report_text(p->model, "router_hash");
     if (!result && h && g && n == want && strcmp(h, g) != 0)
-        page_remark(p, "%s evaluates another model: its router hash is not that of the parent.",
-                    path_base(path));
+        remark(p, "%s evaluates another model: its router hash is not that of the parent.", path_base(path));
 }
 
 /* The plan names the statistics it was made from by their hash. */
@@ -184,9 +182,8 @@ static void check_sources(struct page *p)
         found |= h && p->stats && !strcmp(h, p->sources[0].sha256);
     }
     if (p->stats && named && !found)
-        page_remark(p,
-                    "The plan was made from another file than %s: the hash that it names is a different one.",
-                    path_base(p->o->stats));
+        remark(p, "The plan was made from another file than %s: the hash that it names is a different one.",
+               path_base(p->o->stats));
 }
 
 static bool check_model(struct page *p, struct err *e)
@@ -205,7 +202,7 @@ static bool check_model(struct page *p, struct err *e)
         if (!p->o->force)
             return false;
         log_warn("%s (--force)", e->msg);
-        page_remark(p, "%s is of another model than %s.", path_base(p->o->stats), path_base(p->o->model));
+        remark(p, "%s is of another model than %s.", path_base(p->o->stats), path_base(p->o->model));
         err_clear(e);
     }
     return true;
@@ -317,10 +314,10 @@ bool page_load(struct page *p, const struct report_opts *o, struct err *e)
     check_eval(p, &p->after, o->eval_after, true);
     check_eval(p, &p->against, o->against, true);
     if (p->stats && stats_unfinished(p->stats))
-        page_remark(p, "The statistics are of a run that has not ended.");
+        remark(p, "The statistics are of a run that has not ended.");
     if (p->guessed)
-        page_remark(
-            p, "The plan does not say how many experts the model had; the highest id that stays is taken for "
+        remark(p,
+               "The plan does not say how many experts the model had; the highest id that stays is taken for "
                "the last one.");
     return true;
 }

@@ -53,9 +53,6 @@ struct page {
     uint32_t n_remarks, cap_remarks;
 };
 
-/* Adds a sentence to the remarks of the page. */
-void page_remark(struct page *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
 /* load.c: fills a zeroed page from the files. */
 bool page_load(struct page *p, const struct report_opts *o, struct err *e);
 void page_clear(struct page *p);
@@ -74,10 +71,6 @@ struct section {
 };
 extern const struct section section_summary, section_remarks, section_made, section_map, section_layers,
     section_scores, section_stability, section_low, section_quality, section_sweep, section_answers;
-
-/* The data of the heat map for the script: JSON in a script element. Holds numbers and names of ours, no text
- * from files. */
-void put_map_data(struct page *p);
 
 /* ---- pieces ---- */
 /* <td> with a number, right-aligned; not a number: empty. */

@@ -99,7 +99,9 @@ static void put_criteria(struct buf *b)
     buf_str(b, "]");
 }
 
-void put_map_data(struct page *p)
+/* The data of the heat map for the script: JSON in a script element. Holds numbers and names of ours, no text from
+ * files. */
+static void put_map_data(struct page *p)
 {
     struct buf *b = &p->b;
     size_t cells = (size_t)p->n_rows * p->n_experts;

@@ -115,12 +115,6 @@ const struct tok_pre *tok_pre_find(const char *name)
     return NULL;
 }
 
-void tokenizer_list_pre(struct buf *b)
-{
-    for (size_t i = 0; i < N_ENGINE_PRES; i++)
-        buf_fmt(b, "%s%s", i ? ", " : "", engine_pres[i].name);
-}
-
 /* ---- the rules ---- */
 
 /* Steps that are no regular expression begin with a byte that no expression has (canonical() escapes it). */

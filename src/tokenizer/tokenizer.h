@@ -25,7 +25,4 @@ struct tokenizer_opts {
 bool tokenizer_put_keys(const char *dir, const struct jdoc *config, const struct tokenizer_opts *o,
                         struct buf *keys, uint64_t *n_keys, struct err *e);
 
-/* The names that may be given as pretokenizer, in one line; added to b. */
-void tokenizer_list_pre(struct buf *b);
-
 #endif

@@ -549,10 +549,6 @@ static void test_pretokenizer_option(void **state)
     result_clear(&r);
     assert_false(convert(tmp, config_json, &(struct tokenizer_opts){.pretokenizer = "gpt-3"}, &r, &e));
     assert_non_null(strstr(e.msg, "'gpt-3': the engine has no pre-tokenizer of this name"));
-    struct buf b = {0};
-    tokenizer_list_pre(&b);
-    assert_non_null(strstr(b.s, ", gpt-2, "));
-    buf_clear(&b);
 }
 
 /* ignore_merges is warned of only where it changes a token: "abc" cannot be merged in the second case. */
@@ -573,6 +569,14 @@ static void test_ignore_merges(void **state)
     result_clear(&r);
 }
 
+static bool key_bool(const struct gg_key *k, bool *v)
+{
+    if (!k || k->kind != GG_BOOL)
+        return false;
+    *v = k->value[0] != 0;
+    return true;
+}
+
 /* Without a word on it the engine would put BOS first for this pre-tokenizer; tokenizer.json does not. */
 static void test_add_bos(void **state)
 {
@@ -583,7 +587,7 @@ static void test_add_bos(void **state)
     put_bpe_json(VOCAB, MERGES, "", "");
     put("tokenizer_config.json", "{\"tokenizer_class\":\"PreTrainedTokenizerFast\"}");
     assert_true(convert(tmp, config_json, &(struct tokenizer_opts){.pretokenizer = "llama-bpe"}, &r, &e));
-    assert_true(gg_key_bool(gg_find(&r.f, "tokenizer.ggml.add_bos_token"), &v) && !v);
+    assert_true(key_bool(gg_find(&r.f, "tokenizer.ggml.add_bos_token"), &v) && !v);
     result_clear(&r);
     put("tokenizer_config.json", "{\"tokenizer_class\":\"LlamaTokenizer\"}");
     assert_true(convert(tmp, config_json, &(struct tokenizer_opts){.pretokenizer = "llama-bpe"}, &r, &e));
@@ -604,7 +608,7 @@ static void test_numbers(void **state)
         "\"d\":\"\\\"1000000000000000019884624838656\",\"add_bos_token\":true,"
         "\"chat_template\":\"1000000000000000019884624838656\"}");
     ok(config_json, &r);
-    assert_true(gg_key_bool(gg_find(&r.f, "tokenizer.ggml.add_bos_token"), &v) && v);
+    assert_true(key_bool(gg_find(&r.f, "tokenizer.ggml.add_bos_token"), &v) && v);
     const char *s;
     uint64_t n;
     assert_true(gg_key_str(gg_find(&r.f, "tokenizer.chat_template"), &s, &n) && n == 31 && s[0] == '1');
@@ -632,8 +636,8 @@ static void test_template_processing(void **state)
     assert_int_equal(u64_at(&r.f, "tokenizer.ggml.bos_token_id", 0), 5);
     assert_int_equal(u64_at(&r.f, "tokenizer.ggml.eos_token_id", 0), 6);
     assert_int_equal(u64_at(&r.f, "tokenizer.ggml.eot_token_id", 0), 7);
-    assert_true(gg_key_bool(gg_find(&r.f, "tokenizer.ggml.add_bos_token"), &v) && v);
-    assert_true(gg_key_bool(gg_find(&r.f, "tokenizer.ggml.add_eos_token"), &v) && v);
+    assert_true(key_bool(gg_find(&r.f, "tokenizer.ggml.add_bos_token"), &v) && v);
+    assert_true(key_bool(gg_find(&r.f, "tokenizer.ggml.add_eos_token"), &v) && v);
     assert_null(gg_find(&r.f, "tokenizer.ggml.add_sep_token"));
     result_clear(&r);
 }
@@ -674,9 +678,9 @@ static void test_gemma4(void **state)
     const struct gg_part *p = &r.f.parts[0];
     assert_string_equal(p->keys[p->n_keys - 3].name, "tokenizer.chat_template");
     assert_string_equal(p->keys[p->n_keys - 2].name, "tokenizer.ggml.add_space_prefix");
-    assert_true(gg_key_bool(&p->keys[p->n_keys - 2], &v) && !v);
+    assert_true(key_bool(&p->keys[p->n_keys - 2], &v) && !v);
     assert_string_equal(p->keys[p->n_keys - 1].name, "tokenizer.ggml.add_bos_token");
-    assert_true(gg_key_bool(&p->keys[p->n_keys - 1], &v) && v);
+    assert_true(key_bool(&p->keys[p->n_keys - 1], &v) && v);
     result_clear(&r);
     refused("{\"model_type\":\"other\",\"vocab_size\":8}", "is not that of a SentencePiece model");
 }
@@ -884,7 +888,7 @@ static void test_spm_tokens(void **state)
     assert_int_equal(u64_at(&r.f, "tokenizer.ggml.bos_token_id", 0), 9);
     assert_null(gg_find(&r.f, "tokenizer.ggml.eos_token_id"));
     assert_string_equal(r.f.parts[0].keys[0].name, "tokenizer.ggml.add_space_prefix");
-    assert_true(gg_key_bool(&r.f.parts[0].keys[0], &v) && v);
+    assert_true(key_bool(&r.f.parts[0].keys[0], &v) && v);
     result_clear(&r);
 
     static const char unigram[] = "\x0a\x09\x0a\x05<unk>\x18\x02";
@@ -894,7 +898,7 @@ static void test_spm_tokens(void **state)
     put_bytes("tokenizer.model", bare, sizeof bare - 1);
     put("tokenizer_config.json", "{}");
     ok("{\"vocab_size\":10}", &r);
-    assert_true(gg_key_bool(gg_find(&r.f, "tokenizer.ggml.add_space_prefix"), &v) && !v);
+    assert_true(key_bool(gg_find(&r.f, "tokenizer.ggml.add_space_prefix"), &v) && !v);
     result_clear(&r);
 }
 
