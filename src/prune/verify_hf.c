@@ -241,7 +241,9 @@ static void compare_element(const struct check *c, uint32_t i, uint32_t k, bool 
         differ(c, c->b, k, "is a pattern that spells an expert number, which cannot be counted anew");
     else if (!count_back(c, s.s, &back))
         differ(c, c->b, k, "names an expert that is not there");
-    else if (strcmp(back.s ? back.s : "", a.s) != 0)
+    else if (!strcmp(back.s, s.s)) /* no name of an expert, or one that stays */
+        compare_scalar(c, i, k);
+    else if (strcmp(back.s, a.s) != 0)
         differ(c, c->a, i, "has another value");
     else
         c->r->keys_same++;
@@ -283,7 +285,8 @@ static bool states_count(const struct check *c, uint32_t node)
 
 static void compare_member(const struct check *c, uint32_t i, uint32_t k, bool foreign)
 {
-    enum hf_key key = c->counts && !foreign ? hf_key(c->a, i) : HF_KEY_OTHER;
+    bool number = c->a->nodes[i].kind == J_NUMBER || c->a->nodes[i].kind == J_ARRAY;
+    enum hf_key key = c->counts && !foreign && number ? hf_key(c->a, i) : HF_KEY_OTHER;
     if (key == HF_KEY_COUNT || (key == HF_KEY_MTP && c->dropped))
         compare_counts(c, i, k, key);
     else
@@ -299,12 +302,12 @@ static void pair_members(const struct check *c, uint32_t x, uint32_t y)
     for (uint32_t k = c->b->nodes[y].first; k != JSPAN_NONE; k = c->b->nodes[k].next) {
         key.n = back.n = 0;
         jdoc_key(c->b, k, &key);
-        if (hf_is_expert_pattern(key.s ? key.s : ""))
+        if (hf_is_expert_pattern(key.s))
             differ(c, c->b, k, "is a pattern that spells an expert number, which cannot be counted anew");
-        if (!count_back(c, key.s ? key.s : "", &back))
+        if (!count_back(c, key.s, &back))
             continue;
-        uint32_t i = jdoc_get(c->a, x, back.s ? back.s : "");
-        if (i == JSPAN_NONE || !stays(c, back.s ? back.s : ""))
+        uint32_t i = jdoc_get(c->a, x, back.s);
+        if (i == JSPAN_NONE || !stays(c, back.s))
             continue;
         c->partner[i] = k;
         c->paired[k] = true;
@@ -317,7 +320,7 @@ static bool member_stays(const struct check *c, uint32_t i)
 {
     struct buf key = {0};
     jdoc_key(c->a, i, &key);
-    bool yes = stays(c, key.s ? key.s : "");
+    bool yes = stays(c, key.s);
     buf_clear(&key);
     return yes;
 }

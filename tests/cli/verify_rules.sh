@@ -60,6 +60,16 @@ has good/config.json '"moe_capacity": 1\.25'
 sed -i "s/\"moe_capacity\": 1\.25/\"moe_capacity\": $count/" bad/config.json
 noticed 'a number that was no count became one' 'moe_capacity'
 
+# ---- texts in lists, empty ones too
+cp -r "$FORMS/mixtral" text
+rm -rf text/pruned
+sed -i '0,/{/s//{ "": "", "texts": ["", "a", {"": []}],/' text/config.json
+pruned "$T/text" mixtral
+sed -i 's/\["", "a"/["a", "a"/' bad/config.json
+noticed 'a text in a list' 'texts\[0\]'
+sed -i 's/\["", "a"/["", "a", "a"/' bad/config.json
+noticed 'one text more in a list' 'texts' 'length'
+
 # ---- names of modules in lists and as keys: an expert's number off by one, out of range
 renamed() { # FILE NEW: the last part "experts.N." of the first name in bad/FILE that has one
     name=$(grep -oE '"[^"]*experts\.[0-9]+\.[^"]*"' "bad/$1" | head -1)
