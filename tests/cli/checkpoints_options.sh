@@ -1,0 +1,138 @@
+# Checkpoints: shards, aliases of the count, MTP blocks left out, names and places that are odd, what lies beside the weights.
+. "$(dirname "$0")/lib.bash"
+. "$SRC/tests/cli/checkpoint.bash"
+M=$FORMS/mixtral
+plan=$M/pruned/plan.json
+D=$FORMS/deepseek-v3-fp8
+ok prune "$M" --plan "$plan" -o out
+
+# ---- a class that transformers spelled otherwise is the same family: its selection bias is cut too
+f=$FORMS/ernie4.5-moe
+cp -r "$f" spelled
+sed -i 's/Ernie4_5_MoeForCausalLM/Ernie4_5_MoEForCausalLM/' spelled/config.json
+ok prune "$f" --plan "$f/pruned/plan.json" -o one
+ok prune spelled --plan "$f/pruned/plan.json" -o other
+lacks .err 'not known'
+same_tensors 'another spelling of the class' one other
+rm -rf spelled one other
+
+# ---- how tensors are spread over files is free
+ok prune "$M" --plan "$plan" -o shards --max-shard-size 10K
+compare "$M/pruned" shards
+n=$(find shards -name 'model-0000?-of-0000?.safetensors' | wc -l)
+expect "10 kB of 43 each: 5 files or more, not $n" test "$n" -ge 5
+expect 'with an index' test -s shards/model.safetensors.index.json
+absent shards/model.safetensors
+expect 'no file of more than 10 kB and its header' test -z "$(find shards -name '*.safetensors' -size +20k)"
+ok verify "$M" shards --plan "$plan"
+ok inspect shards --json
+json .out n_files="$n" model/n_experts=6
+ok prune "$D" --plan "$D/pruned/plan.json" -o whole --max-shard-size 1G
+compare "$D/pruned" whole
+expect 'one file' test "$(find whole -name '*.safetensors' | wc -l)" = 1
+ok verify "$D" whole --plan "$D/pruned/plan.json"
+ok prune "$D" --plan "$D/pruned/plan.json" -o merged --merge
+expect 'merged: one file' test "$(find merged -name '*.safetensors' | wc -l)" = 1
+same_tensors merged whole merged
+rm -rf shards whole merged
+
+# ---- --add-count-aliases
+ok prune "$M" --plan "$plan" -o aliases --add-count-aliases
+json aliases/config.json num_local_experts=6 num_experts=6 n_experts=6
+"$JSON" set aliases/config.json num_experts - n_experts - >without.json
+expect 'nothing else in config.json' "$JSON" same without.json "$M/pruned/config.json"
+same_tensors aliases out aliases
+ok verify "$M" aliases --plan "$plan"
+rm -rf aliases
+
+# ---- --mtp drop: no tensor is left, the count says 0, all else is as it was
+while read -r form prefix key; do
+    f=$FORMS/$form
+    rm -rf dropped expected pruned
+    cp -r "$f/pruned" expected
+    if [[ $key ]]; then
+        sed -i "s/\"$key\": 1/\"$key\": 0/" expected/config.json
+        refuse "$form has $key" cmp -s "$f/pruned/config.json" expected/config.json
+    fi
+    ok prune "$f" --plan "$f/pruned/plan.json" -o dropped --mtp drop
+    compare expected dropped "$prefix"
+    ok inspect dropped --json
+    json .out n_mtp_blocks=0
+    ok verify "$f" dropped --plan "$f/pruned/plan.json"
+    ok prune "$f" --plan "$f/pruned/plan.json" -o pruned --mtp prune
+    compare "$f/pruned" pruned
+done <<'END'
+deepseek-v3-fp8 model.layers.3. num_nextn_predict_layers
+glm4-moe model.layers.3. num_nextn_predict_layers
+bailing-moe-v2 model.layers.3. num_nextn_predict_layers
+qwen3-next-mtp mtp.
+nemotron-h mtp. num_nextn_predict_layers
+qwen3.5-moe-nvfp4 mtp. mtp_num_hidden_layers
+END
+rm -rf dropped expected pruned
+
+# ---- odd places
+cp -r "$M" 'mit Leerzeichen & Ümläut – 专家'
+ok prune 'mit Leerzeichen & Ümläut – 专家' --plan "$plan" -o 'aus gabe é'
+compare "$M/pruned" 'aus gabe é'
+ok verify 'mit Leerzeichen & Ümläut – 专家' 'aus gabe é' --plan "$plan"
+rm -rf mit* aus*
+ok prune "$M/" --plan "$plan" -o slash
+compare "$M/pruned" slash
+ok prune "$M//" --plan "$plan" -o slash2/
+compare "$M/pruned" slash2
+expect 'the folder one stands in' bash -c 'cd "$1" && "$2" prune . --plan "$3" -o "$4" --quiet' _ "$M" "$REAP" "$plan" "$T/dot"
+compare "$M/pruned" dot
+rm -rf slash slash2 dot
+# the hub's cache: links to files with other names
+mkdir -p hub/blobs hub/snapshots/abc
+for f in "$D"/*; do
+    [[ -f $f ]] || continue
+    sum=$(sha256sum <"$f" | cut -c1-64)
+    cp "$f" hub/blobs/"$sum"
+    ln -s ../../blobs/"$sum" hub/snapshots/abc/"${f##*/}"
+done
+ok prune hub/snapshots/abc --plan "$D/pruned/plan.json" -o cached
+compare "$D/pruned" cached
+expect 'copies, not links' test -z "$(find cached -type l)"
+ok verify hub/snapshots/abc cached --plan "$D/pruned/plan.json"
+ln -s "$T/hub/snapshots/abc" abc
+ok prune abc --plan "$D/pruned/plan.json" -o cached2
+compare "$D/pruned" cached2
+rm -rf hub abc cached cached2
+
+# ---- what lies beside the weights
+cp -r "$M" beside
+rm -r beside/pruned
+echo weights >beside/pytorch_model.bin
+echo weights >beside/model.gguf
+mkdir -p beside/original beside/additional_chat_templates
+echo weights >beside/original/consolidated.00.pth
+cp "$M/model.safetensors" beside/original/consolidated.safetensors
+echo '{{ messages }}' >beside/additional_chat_templates/tool_use.jinja
+echo '{{ messages }}' >beside/chat_template.jinja
+printf 'do as you like\n' >beside/LICENSE
+printf -- '---\nlicense: mit\n---\n# Card\n' >beside/README.md
+ok prune beside --plan "$plan" -o kept --no-card
+has .err 'pytorch_model\.bin' 'original' 'model\.gguf'
+absent kept/pytorch_model.bin kept/model.gguf kept/original
+for f in additional_chat_templates/tool_use.jinja chat_template.jinja LICENSE README.md; do
+    expect "$f is copied" cmp beside/$f kept/$f
+done
+compare "$M/pruned" kept
+ok verify beside kept --plan "$plan"
+ok prune beside --plan "$plan" -o card
+has card/README.md '^license: mit' '^# Card'
+expect 'only --no-card leaves the card alone' test "$(wc -c <card/README.md)" -gt "$(wc -c <beside/README.md)"
+chmod 644 beside/* 2>/dev/null
+rm -rf beside kept card
+# a file that may only be read: the copy can be changed
+cp -r "$M" ro
+chmod 444 ro/*.json ro/*.safetensors
+ok prune ro --plan "$plan" -o rw
+expect 'can be written' test -w rw/config.json -a -w rw/generation_config.json
+rm -rf ro rw
+no_parts
+expect 'no file with a name of ours is left' test -z "$(find . -maxdepth 1 -name '.reap*' -o -maxdepth 1 -name '*.part*')"
+untouched
+finish
