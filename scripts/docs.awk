@@ -186,6 +186,11 @@ function make(part, arg,    i, f, n) {
         print "| command | |\n|---|---|"
         for (i = 1; i <= n_cmds; i++)
             print "| [`" cmds[i] "`](" arg cmds[i] ".md) | " cell(summary[cmds[i]]) " |"
+    } else if (part == "criteria" && manual) {
+        for (i = 1; i <= n_criteria; i++) {
+            split(criterion[i], f, "\t")
+            print ".TP\n.B " f[2] "\n" roff(f[6])
+        }
     } else if (part == "criteria") {
         print "| criterion | formula | other names accepted | |\n|---|---|---|---|"
         for (i = 1; i <= n_criteria; i++) {

@@ -50,11 +50,12 @@ for c in ${commands[@]+"${commands[@]}"}; do
         grep -q "^\.\\\\\" begin $part $c\$" "man/reap-$c.1" || fail "man/reap-$c.1 lacks the part $part"
     done
 done
-for part in 'README.md:commands docs/commands/' 'docs/README.md:commands commands/' docs/score.md:criteria docs/score.md:gates docs/commands/convert.md:classes; do
+for part in 'README.md:commands docs/commands/' 'docs/README.md:commands commands/' docs/score.md:criteria docs/score.md:gates docs/commands/convert.md:classes \
+    docs/formats.md:checkpoints docs/formats.md:tensors docs/formats.md:refused; do
     grep -q "^<!-- begin ${part#*:} -->" "${part%%:*}" || fail "${part%%:*} lacks the part ${part#*:}"
 done
-for part in commands common; do
-    grep -q "^\.\\\\\" begin $part\$" man/reap.1 || fail "man/reap.1 lacks the part $part"
+for part in reap:commands reap:common reap-plan:criteria; do
+    grep -q "^\.\\\\\" begin ${part#*:}\$" "man/${part%%:*}.1" || fail "man/${part%%:*}.1 lacks the part ${part#*:}"
 done
 version=$("$REAP" --version | cut -d' ' -f2)
 for f in man/*.1; do grep -q "^\.TH .* \"reap $version\" " "$f" || fail "$f is not of version $version"; done
