@@ -21,7 +21,7 @@ stolen)
     for a; do [ "$was" != --port ] || break; was=$a; done
     echo "$a" >>"$FAKE_DIR/ports"
     [ -e "$FAKE_DIR/thief" ] && exec "$BAD" "$FAKE_DIR/port" "$FAKE_DIR/log" "$a"
-    "$BAD" "$FAKE_DIR/thief" "$FAKE_DIR/log" "$a" >/dev/null 2>&1 </dev/null &
+    "$BAD" "$FAKE_DIR/thief" "$FAKE_DIR/log" "$a" mute >/dev/null 2>&1 </dev/null &
     echo $! >"$FAKE_DIR/thief.pid"
     while [ ! -s "$FAKE_DIR/thief" ]; do sleep 0.02; done
     echo 'words that nobody knows' >&2

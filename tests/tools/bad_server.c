@@ -1,11 +1,11 @@
 /* bad_server.c - an inference server that misbehaves on purpose, for the tests of reap batch.
  *
- *   bad_server PORTFILE LOG [PORT]
+ *   bad_server PORTFILE LOG [PORT [mute]]
  *
- * Listens on a free port of 127.0.0.1, or on PORT, and writes its number to PORTFILE. The first component of a request's
- * path says how to answer POST .../v1/chat/completions; GET .../v1/models and POST .../tokenize work as they
- * should where the scenario does not say otherwise. Each request is a line of LOG: method, path, whether it
- * carried "Authorization: Bearer secret-key", and the body. Runs until it is killed. */
+ * Listens on a free port of 127.0.0.1, or on PORT, and writes its number to PORTFILE. mute: takes no request. The
+ * first component of a request's path says how to answer POST .../v1/chat/completions; GET .../v1/models and
+ * POST .../tokenize work as they should where the scenario does not say otherwise. Each request is a line of LOG:
+ * method, path, whether it carried "Authorization: Bearer secret-key", and the body. Runs until it is killed. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <pthread.h>
@@ -320,8 +320,8 @@ int main(int argc, char **argv)
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t n = sizeof a;
     int s = socket(AF_INET, SOCK_STREAM, 0), on = 1;
-    if (argc != 3 && argc != 4) {
-        fprintf(stderr, "usage: bad_server PORTFILE LOG [PORT]\n");
+    if (argc < 3 || argc > 5) {
+        fprintf(stderr, "usage: bad_server PORTFILE LOG [PORT [mute]]\n");
         return 2;
     }
     a.sin_port = htons(argc > 3 ? (in_port_t)atoi(argv[3]) : 0);
@@ -336,6 +336,8 @@ int main(int argc, char **argv)
     FILE *f = fopen(tmp, "w");
     if (!f || fprintf(f, "%d\n", ntohs(a.sin_port)) < 0 || fclose(f) != 0 || rename(tmp, argv[1]) != 0)
         die(argv[1]);
+    while (argc > 4)
+        pause();
     for (;;) {
         int *fd = malloc(sizeof *fd);
         pthread_t t;
