@@ -215,10 +215,12 @@ function zsh(    i, k, s, c, used, shared, n_shared, own) {
 
 # ---- fish ----
 
-function fish_text(s) {
-    gsub(/\\/, "\\\\", s)
-    gsub(/'/, "\\'", s)
-    return "'" s "'"
+function fish_text(s,    out, c, i) {
+    for (i = 1; i <= length(s); i++) {
+        c = substr(s, i, 1)
+        out = out (c == "'" || c == "\\" ? "\\" : "") c
+    }
+    return "'" out "'"
 }
 
 function fish_option(line,    f, n, s) {

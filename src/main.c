@@ -65,6 +65,8 @@ static const struct cmd *find(const char *name, struct err *e)
             return cmds[i];
         near_try(&n, cmds[i]->name);
     }
+    near_try(&n, "--help");
+    near_try(&n, "--version");
     err_set(e, ERR_INPUT, "'%s' is not a command%s%s%s reap --help lists them", name,
             n.best ? ": did you mean " : ";", n.best ? n.best : "", n.best ? "?" : "");
     return NULL;

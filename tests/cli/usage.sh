@@ -47,6 +47,7 @@ has .err '^usage: reap COMMAND'
 [[ -s .out ]] && say_bad 'usage of an error on stdout'
 fails 2 "'prun'" 'not a command' 'did you mean prune' 'help' -- prun
 fails 2 "'profiel'" 'did you mean profile' -- help profiel
+fails 2 "'--vesion'" 'did you mean --version' -- --vesion
 fails 2 "'sell' is not a command; reap --help" -- sell
 fails 2 "''" -- ''
 fails 2 'not a command' -- --keep 3
