@@ -26,6 +26,7 @@ static void step_clear(struct run_step *s)
     free(s->key);
     free(s->files);
     free(s->writing);
+    free(s->basis);
     *s = (struct run_step){0};
 }
 
@@ -65,16 +66,20 @@ const struct run_step *run_record_find(const struct run_record *r, const char *n
     return NULL;
 }
 
-void run_record_done(struct run_record *r, const char *name, const char *key, const char *files)
+void run_record_done(struct run_record *r, const char *name, const char *key, const char *files,
+                     const char *basis)
 {
     struct run_step *s = step_new(r, name);
     s->key = xstrdup(key);
     s->files = xstrdup(files);
+    s->basis = copy(basis);
 }
 
-void run_record_writing(struct run_record *r, const char *name, const char *output)
+void run_record_writing(struct run_record *r, const char *name, const char *output, const char *basis)
 {
-    step_new(r, name)->writing = xstrdup(output);
+    struct run_step *s = step_new(r, name);
+    s->writing = xstrdup(output);
+    s->basis = copy(basis);
 }
 
 static bool read_steps(struct run_record *r, const json_t *doc, struct err *e)
@@ -84,16 +89,17 @@ static bool read_steps(struct run_record *r, const json_t *doc, struct err *e)
     if (!results_schema(doc, SCHEMA, e) || !json_need_obj(doc, "steps", "run", &steps, e))
         return false;
     json_object_foreach (steps, name, x) {
-        const char *key, *files, *writing;
+        const char *key, *files, *writing, *basis;
         if (!json_is_object(x))
             return err_set(e, ERR_INPUT, "step '%.60s' is %s, expected an object", name, json_type_name(x));
         if (!json_opt_str(x, "key", "step", &key, e) || !json_opt_str(x, "files", "step", &files, e) ||
-            !json_opt_str(x, "writing", "step", &writing, e))
+            !json_opt_str(x, "writing", "step", &writing, e) || !json_opt_str(x, "basis", "step", &basis, e))
             return false;
         struct run_step *s = step_new(r, name);
         s->key = copy(key);
         s->files = copy(files);
         s->writing = copy(writing);
+        s->basis = copy(basis);
     }
     return true;
 }
@@ -122,6 +128,8 @@ bool run_record_write(const char *path, const struct run_record *r, struct err *
             json_object_set_new(x, "files", json_text(s->files));
         if (s->writing)
             json_object_set_new(x, "writing", json_text(s->writing));
+        if (s->basis)
+            json_object_set_new(x, "basis", json_string(s->basis));
         json_object_set_new(steps, s->name, x);
     }
     json_object_set_new(doc, "steps", steps);

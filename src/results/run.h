@@ -25,6 +25,7 @@ struct run_step {
     char *key;     /* hash over all that the step depends on; NULL: it is not done */
     char *files;   /* path, size and time of what it wrote */
     char *writing; /* the output that it was writing; NULL: none */
+    char *basis;   /* hash over what a call that goes on from its output must share; NULL: none */
 };
 
 /* Zeroed: nothing is done. */
@@ -41,9 +42,10 @@ void run_record_clear(struct run_record *r);
 
 /* NULL: the record does not name it. */
 const struct run_step *run_record_find(const struct run_record *r, const char *name);
-/* The step, new or one that was there, is done. */
-void run_record_done(struct run_record *r, const char *name, const char *key, const char *files);
+/* The step, new or one that was there, is done. basis: may be NULL. */
+void run_record_done(struct run_record *r, const char *name, const char *key, const char *files,
+                     const char *basis);
 /* The step is not done, and is writing this output. */
-void run_record_writing(struct run_record *r, const char *name, const char *output);
+void run_record_writing(struct run_record *r, const char *name, const char *output, const char *basis);
 
 #endif

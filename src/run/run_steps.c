@@ -245,12 +245,20 @@ static void key_json(struct buf *b, const json_t *v)
     free(s);
 }
 
+/* What a batch cannot see: a model that was pruned anew to the same size, other options of the engine. */
+static void ask_basis(const void *ctx, uint32_t file, struct buf *b)
+{
+    const struct run_job *j = ctx;
+    view_stamp(subject(j, file), b);
+    engine_opts_key(&j->o->engine, b);
+}
+
 /* Of the prompts what is in them, as of the text. */
 static bool ask_key(const void *ctx, uint32_t file, struct buf *b, struct err *e)
 {
     const struct run_job *j = ctx;
     (void)e;
-    view_stamp(subject(j, file), b);
+    ask_basis(ctx, file, b);
     for (uint64_t i = 0; i < j->prompts.n; i++) {
         const struct prompt *p = &j->prompts.v[i];
         key_str(b, p->id);
@@ -259,7 +267,6 @@ static bool ask_key(const void *ctx, uint32_t file, struct buf *b, struct err *e
         key_json(b, p->parameters);
     }
     buf_fmt(b, "%lld\n", (long long)j->o->max_tokens);
-    engine_opts_key(&j->o->engine, b);
     return true;
 }
 
@@ -277,11 +284,10 @@ static bool on_answer(void *unused, uint64_t done, uint64_t total, const struct 
 static bool ask(void *ctx, uint32_t file, bool go_on, struct err *e)
 {
     const struct run_job *j = ctx;
+    (void)go_on; /* a batch sees it */
     struct server_args args = {0};
     struct batch_summary sum;
     struct batch_opts bo;
-    if (!go_on)
-        unlink(j->path[file]);
     char *model = convert_cached(subject(j, file)->path, &j->o->engine, e);
     server_args_make(&args, &j->o->engine);
     struct server_opts so = {.model = model,
@@ -360,6 +366,7 @@ const struct step run_steps[] = {
         .arg = RUN_ANSWERS_BEFORE,
         .wanted = has_prompts,
         .key = ask_key,
+        .basis = ask_basis,
         .outputs = work_file,
         .run = ask,
         .goes_on = true,
@@ -369,6 +376,7 @@ const struct step run_steps[] = {
         .arg = RUN_ANSWERS_AFTER,
         .wanted = has_prompts,
         .key = ask_key,
+        .basis = ask_basis,
         .outputs = work_file,
         .run = ask,
         .goes_on = true,

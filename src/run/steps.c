@@ -6,6 +6,7 @@
 #include "base/text.h"
 
 #include <string.h>
+#include <unistd.h>
 
 static const struct step_files no_files = {0};
 
@@ -50,6 +51,18 @@ static bool make_key(const struct steps *s, const struct step *x, char hex[65], 
     sha256_bytes(b.s, b.n, hex);
     buf_clear(&b);
     return ok;
+}
+
+/* NULL: none. */
+static const char *make_basis(const struct steps *s, const struct step *x, char hex[65])
+{
+    struct buf b = {0};
+    if (!x->basis)
+        return NULL;
+    x->basis(s->ctx, x->arg, &b);
+    sha256_bytes(b.s, b.n, hex);
+    buf_clear(&b);
+    return hex;
 }
 
 /* ---- the record ---- */
@@ -106,22 +119,23 @@ static bool check_outputs(const struct steps *s, const struct step *x, struct er
     return true;
 }
 
-static bool note_writing(struct steps *s, const struct step *x, struct err *e)
+static bool note_writing(struct steps *s, const struct step *x, const char *basis, struct err *e)
 {
     struct step_files f = outputs(s, x);
     struct buf first = {0};
     if (!f.n)
         return true;
-    run_record_writing(&s->done, x->name, safe_name(f.v[0], &first));
+    run_record_writing(&s->done, x->name, safe_name(f.v[0], &first), basis);
     buf_clear(&first);
     return run_record_write(s->record, &s->done, e);
 }
 
-static bool note_done(struct steps *s, const struct step *x, const char *key, struct err *e)
+static bool note_done(struct steps *s, const struct step *x, const char *key, const char *basis,
+                      struct err *e)
 {
     struct buf now = {0};
     put_files(&now, outputs(s, x));
-    run_record_done(&s->done, x->name, key, now.s);
+    run_record_done(&s->done, x->name, key, now.s, basis);
     buf_clear(&now);
     return run_record_write(s->record, &s->done, e);
 }
@@ -150,22 +164,42 @@ bool steps_check(const struct steps *s, struct err *e)
 }
 
 /* Something of an earlier try is there to go on from. */
-static bool is_begun(const struct steps *s, const struct step *x)
+static bool is_begun(const struct steps *s, const struct step *x, const char *basis)
 {
+    const struct run_step *was = run_record_find(&s->done, x->name);
     struct step_files f = outputs(s, x);
-    return x->goes_on && !s->again && f.n && file_exists(f.v[0]);
+    if (!x->goes_on || s->again || !f.n || !file_exists(f.v[0]))
+        return false;
+    return !basis || (was && was->basis && !strcmp(was->basis, basis));
 }
 
-static bool do_step(const struct steps *s, const struct step *x, struct err *e)
+static void remove_outputs(const struct steps *s, const struct step *x)
 {
-    if (!is_begun(s, x))
-        return x->run(s->ctx, x->arg, false, e);
-    if (x->run(s->ctx, x->arg, true, e))
+    struct step_files f = outputs(s, x);
+    for (uint32_t i = 0; i < f.n; i++)
+        unlink(f.v[i]);
+}
+
+static bool do_step(struct steps *s, const struct step *x, const char *basis, struct err *e)
+{
+    bool begun = is_begun(s, x, basis);
+    if (basis && !begun)
+        remove_outputs(s, x); /* before the record says that they are of this basis */
+    if (!note_writing(s, x, basis, e))
+        return false;
+    if (x->run(s->ctx, x->arg, begun, e))
         return true;
-    if (e->code != ERR_INPUT)
+    if (!begun || basis || e->code != ERR_INPUT)
         return false;
     err_clear(e); /* of another key, or broken */
     return x->run(s->ctx, x->arg, false, e);
+}
+
+static bool try_step(struct steps *s, const struct step *x, const char *key, struct err *e)
+{
+    char hex[65];
+    const char *basis = make_basis(s, x, hex);
+    return check_outputs(s, x, e) && do_step(s, x, basis, e) && note_done(s, x, key, basis, e);
 }
 
 bool steps_run(struct steps *s, struct err *e)
@@ -179,8 +213,7 @@ bool steps_run(struct steps *s, struct err *e)
             return false;
         bool done = is_done(s, x, key);
         log_note("%-9s %s", x->name, done ? "already done" : "...");
-        if (!done &&
-            !(check_outputs(s, x, e) && note_writing(s, x, e) && do_step(s, x, e) && note_done(s, x, key, e)))
+        if (!done && !try_step(s, x, key, e))
             return false;
         if (x->ready && !x->ready(s->ctx, x->arg, e))
             return false;

@@ -21,18 +21,21 @@ struct step {
     const char *name; /* in the record and in notes */
     uint32_t arg;     /* handed to all functions */
     bool chained;     /* the key of the step before it is part of its own */
-    bool goes_on;     /* it can go on from what an earlier try left */
+    bool goes_on;     /* it can go on from what an earlier try left, even with another key */
     /* NULL: always. */
     bool (*wanted)(const void *ctx, uint32_t arg);
     /* NULL: none. */
     struct step_files (*inputs)(const void *ctx, uint32_t arg), (*outputs)(const void *ctx, uint32_t arg);
     /* Adds to the key what it is made from besides its inputs. NULL: nothing. */
     bool (*key)(const void *ctx, uint32_t arg, struct buf *b, struct err *e);
+    /* Of a step that goes on and cannot tell itself what is there: adds what an earlier try must share. What
+     * does not is removed before it is run. NULL: it refuses (ERR_INPUT) what it cannot go on from, and is
+     * done anew then. */
+    void (*basis)(const void *ctx, uint32_t arg, struct buf *b);
     /* Of outputs that do not lie in a folder of ours: refuses one that is in the way. ours: this step wrote
      * it, or was about to. NULL: each may be replaced. */
     bool (*check)(const void *ctx, uint32_t arg, const char *path, bool ours, struct err *e);
-    /* go_on: a step that goes on finds outputs, of this key or of another; what it refuses (ERR_INPUT) is
-     * done anew. */
+    /* go_on: an output of an earlier try is there. */
     bool (*run)(void *ctx, uint32_t arg, bool go_on, struct err *e);
     /* Done, now or before: what later steps need of it. NULL: nothing. */
     bool (*ready)(void *ctx, uint32_t arg, struct err *e);

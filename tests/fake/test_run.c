@@ -445,6 +445,11 @@ static void test_prompts(void **state)
     just(&o, "------");
     o.plan.value = 0.5;
     just(&o, "-ppv-a");
+    assert_int_equal(lines("asked", "What is 1+1?"), 3); /* answers of another model are no answers */
+    o.engine.cache_type_k = "q8_0";
+    unsigned was = lines("asked", "What is 1+1?");
+    just(&o, "pppvaa");
+    assert_int_equal(lines("asked", "What is 1+1?"), was + 2);
     put("out.gguf.work/answers-before.json", "garbage");
     just(&o, "----a-");
     /* --again asks all again */

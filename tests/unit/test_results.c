@@ -48,22 +48,24 @@ static void run_comes_back(void **state)
     struct err e = {0};
     struct run_record r = {0}, back;
     assert_null(run_record_find(&r, "plan"));
-    run_record_done(&r, "profile", "k1", "a 1 2\n");
-    run_record_writing(&r, "prune", "out.gguf");
-    run_record_done(&r, "profile", "k2", "a 3 4\n"); /* in the place of the first */
+    run_record_done(&r, "profile", "k1", "a 1 2\n", "b1");
+    run_record_writing(&r, "prune", "out.gguf", "b2");
+    run_record_done(&r, "profile", "k2", "a 3 4\n", NULL); /* in the place of the first */
     expect_ok(run_record_write(at("run.json"), &r, &e), &e);
-    expect_file(
-        at("run.json"),
-        "{\n \"schema\": \"reap.run/1\",\n \"steps\": {\n  \"profile\": {\n   \"key\": \"k2\",\n"
-        "   \"files\": \"a 3 4\\n\"\n  },\n  \"prune\": {\n   \"writing\": \"out.gguf\"\n  }\n }\n}\n");
+    expect_file(at("run.json"),
+                "{\n \"schema\": \"reap.run/1\",\n \"steps\": {\n  \"profile\": {\n   \"key\": \"k2\",\n"
+                "   \"files\": \"a 3 4\\n\"\n  },\n  \"prune\": {\n   \"writing\": \"out.gguf\",\n"
+                "   \"basis\": \"b2\"\n  }\n }\n}\n");
     expect_ok(run_record_read(at("run.json"), &back, &e), &e);
     assert_int_equal(back.n, 2);
     assert_string_equal(run_record_find(&back, "profile")->key, "k2");
     assert_string_equal(run_record_find(&back, "profile")->files, "a 3 4\n");
     assert_null(run_record_find(&back, "prune")->key);
     assert_string_equal(run_record_find(&back, "prune")->writing, "out.gguf");
-    run_record_done(&back, "prune", "k3", "");
+    assert_string_equal(run_record_find(&back, "prune")->basis, "b2");
+    run_record_done(&back, "prune", "k3", "", NULL);
     assert_null(run_record_find(&back, "prune")->writing);
+    assert_null(run_record_find(&back, "prune")->basis);
     run_record_clear(&r);
     run_record_clear(&back);
 }

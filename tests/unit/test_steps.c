@@ -6,7 +6,8 @@
  *   c  chooses, chained to g
  *   m  makes what the user asked for, outside of our folder, chained to c
  *   p  proves it: chained to m, looks at what m wrote, writes nothing
- *   l  looks at a text and at what m wrote, not chained; wanted only with a text */
+ *   l  looks at a text and at what m wrote, not chained; wanted only with a text; goes on, but cannot tell of
+ *      what the unfinished file is (as answers) */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -35,6 +36,7 @@ enum death {
 
 struct world {
     const char *option[N]; /* of each step */
+    const char *basis;     /* of l */
     const char *text;      /* NULL: l is not wanted */
     const char *made, *made2;
     bool two, force, no_outputs;
@@ -59,8 +61,11 @@ static struct world world(void)
 {
     file[G] = path(0, "work/g"), file[C] = path(1, "work/c"), file[L] = path(2, "work/l");
     record = path(3, "work/run.json");
-    return (struct world){
-        .option = {"1", "1", "1", "1", "1"}, .made = path(4, "made"), .made2 = path(5, "made2"), .dies = -1};
+    return (struct world){.option = {"1", "1", "1", "1", "1"},
+                          .basis = "x",
+                          .made = path(4, "made"),
+                          .made2 = path(5, "made2"),
+                          .dies = -1};
 }
 
 /* ---- the steps ---- */
@@ -76,6 +81,13 @@ static bool key(const void *ctx, uint32_t arg, struct buf *b, struct err *e)
     const struct world *w = ctx;
     buf_fmt(b, "%s\n", w->option[arg]);
     return strcmp(w->option[arg], "bad") != 0 || err_set(e, ERR_INPUT, "%c has a bad option", letters[arg]);
+}
+
+static void basis(const void *ctx, uint32_t arg, struct buf *b)
+{
+    const struct world *w = ctx;
+    (void)arg;
+    buf_str(b, w->basis);
 }
 
 static struct step_files ours(const void *ctx, uint32_t arg)
@@ -134,7 +146,7 @@ static bool run(void *ctx, uint32_t arg, bool go_on, struct err *e)
     add_letter(w->did, arg);
     if (go_on)
         add_letter(w->went_on, arg);
-    if (go_on) { /* what is there must be of this option */
+    if (go_on && arg == G) { /* what is there must be of this option */
         struct err ignored = {0};
         if (!file_read_all(file[arg], 100, &b, &ignored) || strncmp(b.s, w->option[arg], 1) != 0) {
             buf_clear(&b);
@@ -161,7 +173,15 @@ static const struct step list[N] = {
     {.name = "choose", .arg = C, .chained = true, .key = key, .outputs = ours, .run = run},
     {.name = "make", .arg = M, .chained = true, .key = key, .outputs = made, .check = check, .run = run},
     {.name = "prove", .arg = P, .chained = true, .inputs = made, .key = key, .run = run},
-    {.name = "look", .arg = L, .wanted = wanted, .inputs = text, .key = key, .outputs = ours, .run = run},
+    {.name = "look",
+     .arg = L,
+     .wanted = wanted,
+     .inputs = text,
+     .basis = basis,
+     .key = key,
+     .outputs = ours,
+     .run = run,
+     .goes_on = true},
 };
 
 /* ---- calls ---- */
@@ -355,7 +375,8 @@ static void test_death(void **state)
             assert_int_equal(e.code, w.code);
             assert_int_equal(strlen(w.did), i + 1);
             does(&w, letters + i);
-            assert_string_equal(w.went_on, i == G ? "g" : ""); /* BEFORE leaves the file of the last round */
+            /* BEFORE leaves the file of the last round */
+            assert_string_equal(w.went_on, i == G ? "gl" : "l");
             does(&w, "");
             snprintf(want, sizeof want, "%s whole %s %s", option, option, option);
             holds(w.made, want);
@@ -389,6 +410,39 @@ static void test_goes_on(void **state)
     put("work/g", "garbage");
     does(&w, "g");
     holds(file[G], "3 whole");
+}
+
+/* What cannot tell itself is gone on with when the basis is the same, though the key is not; what it refuses
+ * stays. */
+static void test_basis(void **state)
+{
+    (void)state;
+    struct world w = begun();
+    struct err e = {0};
+    w.option[L] = "2";
+    w.dies = L, w.how = BEFORE, w.code = ERR_INPUT;
+    assert_false(call(&w, false, &e));
+    assert_string_equal(w.did, "l"); /* once */
+    assert_string_equal(w.went_on, "l");
+    holds(file[L], "1 whole");
+    does(&w, "l");
+    assert_string_equal(w.went_on, "l");
+    /* another one: removed, even when nothing is written */
+    w.basis = "y";
+    w.option[L] = "3";
+    w.dies = L;
+    err_clear(&e);
+    assert_false(call(&w, false, &e));
+    assert_string_equal(w.went_on, "");
+    assert_false(file_exists(file[L]));
+    does(&w, "l");
+    assert_string_equal(w.went_on, "");
+    w.dies = L, w.how = HALF, w.code = ERR_INTERRUPTED;
+    w.option[L] = "4";
+    err_clear(&e);
+    assert_false(call(&w, false, &e));
+    does(&w, "l");
+    assert_string_equal(w.went_on, "l");
 }
 
 /* A record that cannot be read is a warning, and all is done; outputs are then nobody's. */
@@ -443,7 +497,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_options), TEST(test_files),   TEST(test_foreign), TEST(test_several), TEST(test_again),
-        TEST(test_death),   TEST(test_goes_on), TEST(test_record),  TEST(test_names),
+        TEST(test_death),   TEST(test_goes_on), TEST(test_record),  TEST(test_names),   TEST(test_basis),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
