@@ -140,7 +140,7 @@ static struct stats *read_all(const struct import_opts *o, const struct item *it
     free(il);
     if (!s)
         return NULL;
-    s->unknown = SUM_BIT(SUM_GATE_SQ) | SUM_BIT(SUM_EAN_SQ) | SUM_BIT(SUM_REAP_SQ) | SUM_BIT(SUM_MAX);
+    s->unknown = SUM_ALL & ~(SUM_BIT(SUM_GATE) | SUM_BIT(SUM_EAN) | SUM_BIT(SUM_REAP)); /* what it holds */
     bool ok = true;
     for (uint32_t i = 0; ok && i < n; i++)
         ok = read_layer(it[i].o, s, &s->layers[i], e);
