@@ -13,12 +13,12 @@
 #include <sys/types.h>
 
 /* ---- reading ---- */
-int file_open_read(const char *path, uint64_t *size,
-                   struct err *e); /* fd or -1; a folder or a pipe is refused */
-bool file_pread(int fd, void *dst, uint64_t n, uint64_t off,
-                struct err *e); /* exactly n bytes, or an error that says where the file ends */
-bool file_read_all(const char *path, uint64_t max, struct buf *out,
-                   struct err *e); /* "-" reads standard input */
+/* fd or -1; a folder or a pipe is refused. */
+int file_open_read(const char *path, uint64_t *size, struct err *e);
+/* Exactly n bytes, or an error that says where the file ends. */
+bool file_pread(int fd, void *dst, uint64_t n, uint64_t off, struct err *e);
+/* "-" reads standard input. */
+bool file_read_all(const char *path, uint64_t max, struct buf *out, struct err *e);
 bool file_exists(const char *path);
 bool file_is_dir(const char *path);
 void file_stamp(const char *path, struct buf *b); /* adds "SIZE TIME", or "missing": changes with the file */

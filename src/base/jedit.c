@@ -1,4 +1,5 @@
-/* jedit.c - edits of a JSON text by the places of its values (jspan.h): collected, put in order, made at once. */
+/* jedit.c - edits of a JSON text by the places of its values (jspan.h): collected, put in order, made at
+ * once. */
 #include "base/jspan.h"
 #include "base/mem.h"
 #include "base/text.h"

@@ -14,8 +14,8 @@
 json_t *json_parse(const char *s, size_t n, struct err *e);
 /* The same of a line of a file; which one it is, the caller knows: "column C: ...". */
 json_t *json_parse_row(const char *s, size_t n, struct err *e);
-json_t *json_read(const char *path,
-                  struct err *e); /* the same of a file (at most 1 GiB); the message names the file */
+/* The same of a file (at most 1 GiB); the message names the file. */
+json_t *json_read(const char *path, struct err *e);
 void json_print(struct buf *b, const json_t *v);                               /* ends with a newline */
 bool json_write(const char *path, const json_t *v, bool force, struct err *e); /* atomically */
 
@@ -24,8 +24,8 @@ bool json_write(const char *path, const json_t *v, bool force, struct err *e); /
 bool json_need_obj(const json_t *o, const char *key, const char *where, json_t **out, struct err *e);
 bool json_need_arr(const json_t *o, const char *key, const char *where, json_t **out, struct err *e);
 bool json_need_str(const json_t *o, const char *key, const char *where, const char **out, struct err *e);
-bool json_need_u64(const json_t *o, const char *key, const char *where, uint64_t *out,
-                   struct err *e); /* 0..2^63-1 */
+/* 0..2^63-1 */
+bool json_need_u64(const json_t *o, const char *key, const char *where, uint64_t *out, struct err *e);
 /* An array of exactly n numbers, finite. out holds n doubles. */
 bool json_need_f64s(const json_t *o, const char *key, const char *where, double *out, size_t n,
                     struct err *e);

@@ -1,9 +1,8 @@
 /* mem.h - allocation and size arithmetic.
  *
- * x...: small things; the program ends when memory for them is gone (exit status 1, no unfinished output stays).
- * mem_try: sizes that come from a model or
- * a file; fails with a message that says how much was wanted. Products of untrusted numbers go through
- * mul_u64/add_u64 first. */
+ * x...: small things; the program ends when memory for them is gone (exit status 1, no unfinished output
+ * stays). mem_try: sizes that come from a model or a file; fails with a message that says how much was
+ * wanted. Products of untrusted numbers go through mul_u64/add_u64 first. */
 #ifndef REAP_BASE_MEM_H
 #define REAP_BASE_MEM_H
 
@@ -22,9 +21,9 @@ char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
  * pointer. */
 void *mem_try(uint64_t n, uint64_t size, const char *what, struct err *e);
 
-/* An array whose length a file says: room for item n, doubled, so that what is allocated follows what was read; never
- * for more than `most` items. The new place of the list (old contents kept, new room not zeroed), or NULL with *e set,
- * the list as it was. Of `what` the message says how much was wanted. */
+/* An array whose length a file says: room for item n, doubled, so that what is allocated follows what was
+ * read; never for more than `most` items. The new place of the list (old contents kept, new room not zeroed),
+ * or NULL with *e set, the list as it was. Of `what` the message says how much was wanted. */
 void *grow_try(void *list, uint64_t n, uint64_t *cap, uint64_t most, uint64_t size, const char *what,
                struct err *e);
 

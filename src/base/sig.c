@@ -11,8 +11,8 @@
 
 static volatile sig_atomic_t pending;
 
-/* The parts that are watched: a list of blocks that only grows, so that it can be read in a signal handler and by
- * another thread at any time. */
+/* The parts that are watched: a list of blocks that only grows, so that it can be read in a signal handler
+ * and by another thread at any time. */
 struct block {
     const char *part[256]; /* NULL: free */
     struct block *next;

@@ -19,17 +19,16 @@ bool parse_f64(const char *s, double *out); /* finite */
 /* "9.75G", "800MiB", "1200": K M G T = powers of 1000, Ki.. = powers of 1024, optional B */
 bool parse_size(const char *s, uint64_t *bytes);
 
-size_t utf8_len(const char *s,
-                size_t n); /* of the sequence that s begins with: 1..4, 0 if it is not valid UTF-8 (n > 0) */
-size_t utf8_good(
-    const char *s,
-    size_t n); /* how many bytes at the start are valid UTF-8: n, or the place of the first fault */
+/* Of the sequence that s begins with: 1..4, 0 if it is not valid UTF-8 (n > 0). */
+size_t utf8_len(const char *s, size_t n);
+/* How many bytes at the start are valid UTF-8: n, or the place of the first fault. */
+size_t utf8_good(const char *s, size_t n);
 bool utf8_valid(const char *s, size_t n);
 bool text_ends(const char *s, const char *end); /* s ends with `end` */
 /* Adds s with control characters and bad UTF-8 replaced, so that a file cannot drive the terminal. */
 void buf_safe(struct buf *b, const char *s, size_t n);
-/* A name from a file for a message: control characters are escaped, so that they can be seen, and it is cut to what
- * fits in `size` bytes, with "..." then. Returns dst. */
+/* A name from a file for a message: control characters are escaped, so that they can be seen, and it is cut
+ * to what fits in `size` bytes, with "..." then. Returns dst. */
 #define TEXT_SHOWN 100 /* enough for most names */
 const char *text_shown(char *dst, size_t size, const char *s);
 

@@ -31,8 +31,8 @@ static int by_bytes(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* The names in a folder, hidden ones not, sorted; all of them, because what is left out is named (dir_list drops what
- * is no file). Caller frees each and the list. */
+/* The names in a folder, hidden ones not, sorted; all of them, because what is left out is named (dir_list
+ * drops what is no file). Caller frees each and the list. */
 static bool list_names(const char *dir, char ***names, size_t *n, struct err *e)
 {
     size_t cap = 0;

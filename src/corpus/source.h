@@ -1,9 +1,11 @@
-/* source.h - text from files and folders: which files, in which order, and what one of them is made of. Calibration
- * text (corpus.h) and the prompts of a batch (serve/prompts.h) are read through it; what a row must hold is theirs.
+/* source.h - text from files and folders: which files, in which order, and what one of them is made of.
+ * Calibration text (corpus.h) and the prompts of a batch (serve/prompts.h) are read through it; what a row
+ * must hold is theirs.
  *
- * A source is a file, "-" for standard input, or a folder: all files in it, recursively, in the order of their names
- * (bytes), hidden ones left out. The first level of sub-folders are categories. A file is rows (one JSON object a line,
- * empty lines skipped) or one text, in UTF-8; a byte order mark in front is no part of either. */
+ * A source is a file, "-" for standard input, or a folder: all files in it, recursively, in the order of
+ * their names (bytes), hidden ones left out. The first level of sub-folders are categories. A file is rows
+ * (one JSON object a line, empty lines skipped) or one text, in UTF-8; a byte order mark in front is no part
+ * of either. */
 #ifndef REAP_CORPUS_SOURCE_H
 #define REAP_CORPUS_SOURCE_H
 
@@ -23,8 +25,8 @@ struct source_file {
 };
 typedef bool source_visit(void *ud, const struct source_file *f, struct err *e);
 
-/* Visits all files of a source; the first false ends it. What is neither file nor folder is left out with a warning; a
- * link back to a folder above it, and folders in folders without end, are errors. */
+/* Visits all files of a source; the first false ends it. What is neither file nor folder is left out with a
+ * warning; a link back to a folder above it, and folders in folders without end, are errors. */
 bool source_walk(const char *path, source_visit *fn, void *ud, struct err *e);
 
 /* Reads a file whole, at most 1 GiB; *bom: bytes in front that do not count. */
@@ -38,17 +40,18 @@ bool source_check_text(const char *s, size_t n, struct err *e);
 
 /* ---- rows ---- */
 
-/* One line that is not blank: without white space at its end, and its number from 1. The first false ends it; so does
- * a signal. */
+/* One line that is not blank: without white space at its end, and its number from 1. The first false ends it;
+ * so does a signal. */
 typedef bool source_line(void *ud, uint32_t line, const char *s, size_t n, struct err *e);
 bool source_lines(const char *s, size_t n, source_line *fn, void *ud, struct err *e);
 
 /* A member, or NULL when it is missing or null (tables exported to JSONL fill absent columns with null). */
 json_t *source_member(const json_t *row, const char *key);
-/* The row's "id" as a string, NULL without one (caller frees). An integer, or a string of 1 to max bytes; max 0: any
- * string. */
+/* The row's "id" as a string, NULL without one (caller frees). An integer, or a string of 1 to max bytes; max
+ * 0: any string. */
 bool source_id(const json_t *row, size_t max, char **id, struct err *e);
-/* Each of the row's "messages", of which there must be one: an object with a role. where: its place, for messages. */
+/* Each of the row's "messages", of which there must be one: an object with a role. where: its place, for
+ * messages. */
 typedef bool source_message(void *ud, const json_t *message, const char *role, const char *where,
                             struct err *e);
 bool source_messages(const json_t *row, source_message *fn, void *ud, struct err *e);

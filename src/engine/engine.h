@@ -1,7 +1,8 @@
 /* engine.h - the engine (libllama) as the rest of the program sees it: open a model, tokenise, decode
  * batches, read logits, observe what the experts do. The files of this folder are the only ones that know
- * libllama, and host.c does not; no type of its headers appears here or in quantize.h. What stands on these two
- * headers is linked apart from the engine, so that tests can put another one there (tests/fake/). */
+ * libllama, and of these host.c and opts.c do not; no type of its headers appears in ours. What stands on
+ * engine.h and quantize.h is linked apart from the engine, so that tests can put another one there
+ * (tests/fake/). */
 #ifndef REAP_ENGINE_ENGINE_H
 #define REAP_ENGINE_ENGINE_H
 
@@ -11,8 +12,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Options that are passed on to the engine; names as in llama.cpp's tools. Zeroed by engine_opts_default. What is
- * known of each besides stands in opts.c. */
+/* Options that are passed on to the engine; names as in llama.cpp's tools. Zeroed by engine_opts_default.
+ * What is known of each besides stands in opts.c. */
 struct engine_opts {
     int64_t threads;                         /* 0: one per physical core that we may use */
     int64_t ubatch;                          /* tokens per compute step; 0: ENGINE_UBATCH */
@@ -78,8 +79,8 @@ bool engine_quantize_rows(uint32_t type, const float *src, uint64_t rows, uint64
 
 uint32_t engine_n_vocab(const struct engine *g);
 uint32_t engine_n_ctx_train(const struct engine *g);
-bool engine_has_state(
-    const struct engine *g); /* recurrent or hybrid: a sequence has a state besides the KV cache */
+/* Recurrent or hybrid: a sequence has a state besides the KV cache. */
+bool engine_has_state(const struct engine *g);
 int32_t engine_bos(const struct engine *g); /* the token that the tokenizer puts first, -1: none */
 const char *engine_token(const struct engine *g, int32_t id); /* its text in the vocabulary; borrowed */
 const char *engine_version(void);                             /* "llama.cpp v0.5.0" */
@@ -116,8 +117,8 @@ struct engine_batch {
 /* Decodes. Logits of the tokens that asked for them follow by engine_logits. Observed: every layer must have
  * seen n tokens. */
 bool engine_decode(struct engine *g, const struct engine_batch *b, struct err *e);
-const float *engine_logits(
-    struct engine *g, uint32_t i);   /* n_vocab floats of token i of the batch; valid until the next decode */
+/* n_vocab floats of token i of the batch; valid until the next decode. */
+const float *engine_logits(struct engine *g, uint32_t i);
 void engine_clear(struct engine *g); /* forget all sequences */
 
 /* ---- a plan without cutting ---- */

@@ -1,5 +1,5 @@
-/* host.c - the part of engine.h that is about this machine and not about a library: defaults, processor cores,
- * and how threads wait. */
+/* host.c - the part of engine.h that is about this machine and not about a library: defaults, processor
+ * cores, and how threads wait. */
 #include "base/file.h"
 #include "engine/engine.h"
 

@@ -50,8 +50,8 @@ void library_listen(library_listener *fn, void *ud)
     listener_ud = ud;
 }
 
-/* An assertion inside the engine: nothing can be saved, but the user gets a line, an exit status, and no half-written
- * output. */
+/* An assertion inside the engine: nothing can be saved, but the user gets a line, an exit status, and no
+ * half-written output. */
 static void on_abort(const char *message)
 {
     fprintf(stderr, "\nreap: the engine gave up: %s\n", message);

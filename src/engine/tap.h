@@ -1,9 +1,10 @@
-/* tap.h - nodes of the engine's compute graph, as the evaluation callback sees them: what their names say, and their
- * bytes. Used by observe.c and mask.c; node names are those of build_moe_ffn, src/llama-graph.cpp of llama.cpp v0.5.0.
+/* tap.h - nodes of the engine's compute graph, as the evaluation callback sees them: what their names say,
+ * and their bytes. Used by observe.c and mask.c; node names are those of build_moe_ffn, src/llama-graph.cpp
+ * of llama.cpp v0.5.0.
  *
- * Both work in two steps. Which node of a layer is wanted depends on what else the graph holds, so a first short decode
- * only looks at every node and notes names (..._learn); later decodes ask for the noted ones, between ..._begin and
- * ..._end. */
+ * Both work in two steps. Which node of a layer is wanted depends on what else the graph holds, so a first
+ * short decode only looks at every node and notes names (..._learn); later decodes ask for the noted ones,
+ * between ..._begin and ..._end. */
 #ifndef REAP_ENGINE_TAP_H
 #define REAP_ENGINE_TAP_H
 

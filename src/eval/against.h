@@ -49,7 +49,8 @@ uint32_t against_tokens(const struct against *c, uint32_t b); /* of batch b */
 void against_free(struct against *c);
 
 void against_add(struct against_sums *to, const struct against_sums *s);
-/* What the sums say. kl: the sums' n divergences, sorted here, or NULL (then median, p90, p99 and max are NAN). */
+/* What the sums say. kl: the sums' n divergences, sorted here, or NULL (then median, p90, p99 and max are
+ * NAN). */
 struct eval_against against_result(const struct against_sums *s, float *kl);
 
 #endif

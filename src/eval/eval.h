@@ -1,10 +1,10 @@
 /* eval.h - how well a model predicts text: negative log-likelihood and perplexity.
  *
- * Text files (eval_score_text): the windows of llama.cpp's llama-perplexity, so that the numbers agree: the text is
- * tokenised whole (special tokens in it are text), cut into windows of n_ctx tokens, the rest dropped; the
- * first token of each window is replaced by BOS where the model adds one; each window runs alone, and the
- * second half of it is scored. One newline at the end of the file is dropped. Samples (eval_samples): each
- * sample on its own, every next token scored. */
+ * Text files (eval_score_text): the windows of llama.cpp's llama-perplexity, so that the numbers agree: the
+ * text is tokenised whole (special tokens in it are text), cut into windows of n_ctx tokens, the rest
+ * dropped; the first token of each window is replaced by BOS where the model adds one; each window runs
+ * alone, and the second half of it is scored. One newline at the end of the file is dropped. Samples
+ * (eval_samples): each sample on its own, every next token scored. */
 #ifndef REAP_EVAL_EVAL_H
 #define REAP_EVAL_EVAL_H
 

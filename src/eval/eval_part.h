@@ -16,7 +16,8 @@ static inline double logprob(const float *x, struct lse l, int32_t i)
     return (double)(x[i] - l.max) - l.log_sum;
 }
 
-/* Standard error of the mean of n values, given their sum and that of their squares; 0 where there is none. */
+/* Standard error of the mean of n values, given their sum and that of their squares; 0 where there is
+ * none. */
 double error_of_mean(double sum, double sum2, double n);
 
 /* A text in llama-perplexity's windows, packed into batches (eval.h). */

@@ -1,4 +1,5 @@
-/* scores.h - a model on several texts and samples, alone or against a base: a row for each, and all together. */
+/* scores.h - a model on several texts and samples, alone or against a base: a row for each, and all
+ * together. */
 #ifndef REAP_EVAL_SCORES_H
 #define REAP_EVAL_SCORES_H
 

@@ -1,9 +1,9 @@
 /* engine_fake.h - engine.h without libllama, for tests of what stands on it: a small, deterministic engine.
  *
  * A model is a file that view_open takes: layers, experts and top-k are those of its header, its weights are
- * not read. A text is one token per byte. Which experts a token goes to, with which gate and norms, depends on
- * (layer, token, position) alone; logits depend on (token, position) and on what a mask took away: the more
- * `worth` is gone, the farther they are from those of the whole model. Both can be scripted.
+ * not read. A text is one token per byte. Which experts a token goes to, with which gate and norms, depends
+ * on (layer, token, position) alone; logits depend on (token, position) and on what a mask took away: the
+ * more `worth` is gone, the farther they are from those of the whole model. Both can be scripted.
  *
  * It holds its callers to the contract of engine.h: batches that fit, sequences that go on where they were,
  * no more of them and no more tokens than engine_start was told. A breach ends the test. */

@@ -1,5 +1,5 @@
-/* sweeping.h - what the tests of src/sweep/ share: a model, statistics of it, texts, and a process of its own for
- * what is interrupted. */
+/* sweeping.h - what the tests of src/sweep/ share: a model, statistics of it, texts, and a process of its own
+ * for what is interrupted. */
 #ifndef REAP_TESTS_SWEEPING_H
 #define REAP_TESTS_SWEEPING_H
 

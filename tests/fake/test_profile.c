@@ -1,5 +1,5 @@
-/* test_profile.c - src/profile/ on the fake engine: what is added up, and that a run which is interrupted, fails,
- * or is cut into shards ends with the same bytes. */
+/* test_profile.c - src/profile/ on the fake engine: what is added up, and that a run which is interrupted,
+ * fails, or is cut into shards ends with the same bytes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -30,7 +30,8 @@
 
 static const char *spec; /* of the running test */
 
-/* Rows of 1 to 100 letters: 'a' to 'y' in even rows, 'A' to 'Y' in odd ones, so that a token tells its half. */
+/* Rows of 1 to 100 letters: 'a' to 'y' in even rows, 'A' to 'Y' in odd ones, so that a token tells its
+ * half. */
 static int setup(void **state)
 {
     struct buf b = {0};
@@ -221,8 +222,8 @@ static void one_parity(const struct engine_batch *b)
     }
 }
 
-/* No step mixes even and odd samples, and each half holds its own: tokens of even samples go to experts 0 to 3,
- * those of odd ones to 4 to 7, all with the same numbers. */
+/* No step mixes even and odd samples, and each half holds its own: tokens of even samples go to experts 0 to
+ * 3, those of odd ones to 4 to 7, all with the same numbers. */
 static void test_halves(void **state)
 {
     (void)state;

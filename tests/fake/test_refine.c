@@ -1,5 +1,5 @@
-/* test_refine.c - src/sweep/refine.c on the fake engine, where every expert has a worth and only that counts: which
- * swaps stay is known beforehand. */
+/* test_refine.c - src/sweep/refine.c on the fake engine, where every expert has a worth and only that counts:
+ * which swaps stay is known beforehand. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -81,8 +81,8 @@ static double damage(bool (*in)[N_EXPERT])
     return d;
 }
 
-/* The swaps, made one after the other from the plan as it was, give the plan as it is; what came is not worth less
- * than what went, all in all. */
+/* The swaps, made one after the other from the plan as it was, give the plan as it is; what came is not worth
+ * less than what went, all in all. */
 static void check_swaps(const struct refine_result *r)
 {
     bool in[N_LAYERS][N_EXPERT] = {{0}};
@@ -178,10 +178,15 @@ static int run_and_look(void *arg)
 {
     struct err e = {0};
     struct refine_result r;
-    if (!refine_run(arg, &r, &e))
-        return e.code;
-    check_swaps(&r);
-    return r.interrupted ? 100 + (int)r.n_swaps : 0;
+    int status;
+    if (refine_run(arg, &r, &e)) {
+        check_swaps(&r);
+        status = r.interrupted ? 100 + (int)r.n_swaps : 0;
+    } else {
+        status = e.code;
+    }
+    refine_result_clear(&r);
+    return status;
 }
 
 /* Before the plan itself is measured there is nothing to keep; behind that, what was found so far. */

@@ -1,5 +1,5 @@
-/* test_sweep.c - src/sweep/sweep.c on the fake engine: which plans are measured and what is chosen, and that a sweep
- * goes on from its state to the same sums, wherever it was left. */
+/* test_sweep.c - src/sweep/sweep.c on the fake engine: which plans are measured and what is chosen, and that
+ * a sweep goes on from its state to the same sums, wherever it was left. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -66,8 +66,8 @@ static double worth(uint32_t il, uint32_t expert)
 
 /* ---- what is measured ---- */
 
-/* The more a plan takes away, the farther it is from the whole model; a point with the counts of another is left
- * out; the whole model, as a plan, is no distance away. */
+/* The more a plan takes away, the farther it is from the whole model; a point with the counts of another is
+ * left out; the whole model, as a plan, is no distance away. */
 static void test_points(void **state)
 {
     (void)state;
@@ -104,11 +104,12 @@ static int run_to_status(void *arg)
     struct err e = {0};
     struct sweep_result r;
     sweep_run(arg, &r, &e);
+    sweep_result_clear(&r);
     return e.code;
 }
 
-/* Left at every third decode, by a signal or by a failure: the same call goes on, decodes less, and ends with the
- * same sums, bit for bit. */
+/* Left at every third decode, by a signal or by a failure: the same call goes on, decodes less, and ends with
+ * the same sums, bit for bit. */
 static void test_goes_on(void **state)
 {
     (void)state;

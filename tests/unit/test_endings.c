@@ -1,5 +1,6 @@
-/* test_endings.c - what ends the program without unwinding leaves no unfinished output behind: lack of memory, a broken
- * invariant, a second signal, an abort inside the engine; in any thread, and however many outputs there are. */
+/* test_endings.c - what ends the program without unwinding leaves no unfinished output behind: lack of
+ * memory, a broken invariant, a second signal, an abort inside the engine; in any thread, and however many
+ * outputs there are. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -74,7 +75,8 @@ static void two_signals(void)
     raise(SIGTERM);
 }
 
-/* The engine's own way out of an assertion, once quantising was asked for; nothing else of the engine has been used. */
+/* The engine's own way out of an assertion, once quantising was asked for; nothing else of the engine has
+ * been used. */
 static void engine_abort(void)
 {
     struct err e = {0};

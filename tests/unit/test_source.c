@@ -1,5 +1,5 @@
-/* test_source.c - src/corpus/source.c: which files a source is, their names and categories, and their lines; and that
- * calibration text and prompts read the same. */
+/* test_source.c - src/corpus/source.c: which files a source is, their names and categories, and their lines;
+ * and that calibration text and prompts read the same. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
