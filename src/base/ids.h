@@ -1,5 +1,5 @@
-/* ids.h - what our files and those of other tools hold of layers and experts: layer numbers as keys of an object, and
- * lists of ids. */
+/* ids.h - what our files and those of other tools hold of layers and experts: layer numbers as keys of an
+ * object, and lists of ids. */
 #ifndef REAP_BASE_IDS_H
 #define REAP_BASE_IDS_H
 
@@ -12,8 +12,8 @@ bool ids_layer(const char *key, uint32_t *il);
 void ids_set_layer(json_t *o, uint32_t il, json_t *v);     /* steals v */
 const json_t *ids_get_layer(const json_t *o, uint32_t il); /* borrowed, NULL: not there */
 
-/* A list of ids up to max into out, which has room for all of it. False with the index of the first entry that is
- * none. */
+/* A list of ids up to max into out, which has room for all of it. False with the index of the first entry
+ * that is none. */
 bool ids_read(const json_t *list, uint32_t max, uint32_t *out, size_t *bad);
 json_t *ids_json(const uint32_t *ids, size_t n); /* new reference */
 

@@ -1,4 +1,5 @@
-/* stats_part.h - between the files of stats_show.h: printing. keep: how many experts stay at each of table_ratios. */
+/* stats_part.h - between the files of stats_show.h: printing. keep: how many experts stay at each of
+ * table_ratios. */
 #ifndef REAP_CMD_STATS_PART_H
 #define REAP_CMD_STATS_PART_H
 

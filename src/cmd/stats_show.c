@@ -1,4 +1,5 @@
-/* stats_show.c - see stats_show.h. Everything is computed first (stats/tables.h), then printed (stats_part.h). */
+/* stats_show.c - see stats_show.h. Everything is computed first (stats/tables.h), then printed
+ * (stats_part.h). */
 #include "cmd/stats_show.h"
 #include "base/mem.h"
 #include "cmd/cmd.h"

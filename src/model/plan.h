@@ -9,7 +9,8 @@ struct plan_layer {
     uint32_t *keep; /* n_keep ids, ascending */
 };
 
-/* Of what the choice was made: a stats file, or another tool's list. NULL, below 0 or not a number: not said. */
+/* Of what the choice was made: a stats file, or another tool's list. NULL, below 0 or not a number: not
+ * said. */
 struct plan_origin {
     char *stats, *keep_list; /* names of files, one of them */
     char *sha256;

@@ -1,4 +1,5 @@
-/* make.c - see make.h. How many stay: count.c; what that costs: losses.c; lists of other tools: from_lists.c. */
+/* make.c - see make.h. How many stay: count.c; what that costs: losses.c; lists of other tools:
+ * from_lists.c. */
 #include "plan/make.h"
 #include "base/ids.h"
 #include "base/log.h"

@@ -27,7 +27,8 @@ void plan_note_counts(struct job *j);
 
 /* ---- losses.c ---- */
 
-/* What the choice of layer i costs. share[n_src][n]: of each source; score[n]: what ranks. Adds to j->kept and j->sum. */
+/* What the choice of layer i costs. share[n_src][n]: of each source; score[n]: what ranks. Adds to j->kept
+ * and j->sum. */
 void plan_layer_loss(struct job *j, uint32_t i, const double *share, const double *score,
                      const struct plan_layer *layer, struct plan_loss *l);
 /* What the plan was made of; when all layers have gone through plan_layer_loss. */

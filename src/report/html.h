@@ -6,14 +6,14 @@
 #include "base/buf.h"
 #include <stdint.h>
 
-/* Adds text from anywhere (NULL: nothing), at most max bytes of it, cut between characters with an ellipsis, so that it stands for itself in an element and in a quoted
- * attribute: & < > " ' become references; control characters, bad UTF-8 and the characters that turn the
- * direction of text become U+FFFD, line feeds and tabs stay. */
+/* Adds text from anywhere (NULL: nothing), at most max bytes of it, cut between characters with an ellipsis,
+ * so that it stands for itself in an element and in a quoted attribute: & < > " ' become references; control
+ * characters, bad UTF-8 and the characters that turn the direction of text become U+FFFD, line feeds and tabs
+ * stay. */
 void html_clip(struct buf *b, const char *s, size_t max);
 
 /* Four significant digits, without an exponent where people do not need one: 1.645, 0.03125, 12,345, 1.2e-09;
- * whole numbers whole;
- * "-" for what is not a number. dst holds at least 32 bytes; returns dst. */
+ * whole numbers whole; "-" for what is not a number. dst holds at least 32 bytes; returns dst. */
 const char *html_number(double v, char dst[32]);
 /* A share as "19.4 %". */
 const char *percent_text(double v, char dst[32]);

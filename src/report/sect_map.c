@@ -65,8 +65,8 @@ static uint32_t sums_wanted(enum sum list[N_SUMS])
     return n;
 }
 
-/* Use and the default criterion's sum stay exact; the others are shortened, or left out, where a model has very many
- * experts. */
+/* Use and the default criterion's sum stay exact; the others are shortened, or left out, where a model has
+ * very many experts. */
 static void put_arrays(struct page *p)
 {
     enum sum list[N_SUMS];
@@ -99,8 +99,8 @@ static void put_criteria(struct buf *b)
     buf_str(b, "]");
 }
 
-/* The data of the heat map for the script: JSON in a script element. Holds numbers and names of ours, no text from
- * files. */
+/* The data of the heat map for the script: JSON in a script element. Holds numbers and names of ours, no text
+ * from files. */
 static void put_map_data(struct page *p)
 {
     struct buf *b = &p->b;

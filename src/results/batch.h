@@ -32,8 +32,8 @@ struct batch_file {
     json_t *doc; /* owned */
 };
 
-/* Checked: the schema; each result has id, key, prompt_sha256, repeat, messages and status, an answered one response
- * and finish_reason. False with *e (ERR_INPUT). */
+/* Checked: the schema; each result has id, key, prompt_sha256, repeat, messages and status, an answered one
+ * response and finish_reason. False with *e (ERR_INPUT). */
 bool batch_read(const char *path, struct batch_file *f, struct err *e);
 void batch_file_clear(struct batch_file *f);
 /* A result as it stands in the file, and one that was read, as it stood there. New references. */

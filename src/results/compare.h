@@ -1,4 +1,5 @@
-/* compare.h - reap.compare/1: answers of two models to the same prompts, side by side. Fields: docs/formats.md. */
+/* compare.h - reap.compare/1: answers of two models to the same prompts, side by side. Fields:
+ * docs/formats.md. */
 #ifndef REAP_RESULTS_COMPARE_H
 #define REAP_RESULTS_COMPARE_H
 

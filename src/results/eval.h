@@ -1,4 +1,5 @@
-/* eval.h - reap.eval/1: how well a model predicts texts, alone or against a base model. Fields: docs/formats.md. */
+/* eval.h - reap.eval/1: how well a model predicts texts, alone or against a base model. Fields:
+ * docs/formats.md. */
 #ifndef REAP_RESULTS_EVAL_H
 #define REAP_RESULTS_EVAL_H
 

@@ -1,5 +1,5 @@
-/* criteria.h - what makes an expert worth keeping: a criterion turns the sums of an expert into one number, higher =
- * keep. Formulas for people: docs/score.md.
+/* criteria.h - what makes an expert worth keeping: a criterion turns the sums of an expert into one number,
+ * higher = keep. Formulas for people: docs/score.md.
  *
  * A criterion is one record in criteria.c; names in options, help, documents and the report come from it. */
 #ifndef REAP_STATS_CRITERIA_H
@@ -37,14 +37,15 @@ unsigned criterion_needs(const struct criterion *c);      /* SUM_BITs */
 
 /* Whether the file holds what a criterion needs; if not, the message says which criteria work. */
 bool criterion_check(const struct stats *s, const struct criterion *c, struct err *e);
-/* score[n_experts] of one layer from its totals. An expert never routed scores 0. A number that is not finite is an
- * error naming layer and expert; so is a criterion that the file cannot serve. seed: of CRITERION_CHANCE. which: EVEN,
- * ODD, or -1 for both together. */
+/* score[n_experts] of one layer from its totals. An expert never routed scores 0. A number that is not finite
+ * is an error naming layer and expert; so is a criterion that the file cannot serve. seed: of
+ * CRITERION_CHANCE. which: EVEN, ODD, or -1 for both together. */
 bool criterion_scores(const struct stats *s, uint32_t i, const struct criterion *c, uint64_t seed, int which,
                       double *score, struct err *e);
 /* The experts 0..n-1 by score, best first; a tie goes to the lower id. */
 void criterion_rank(const double *score, uint32_t n, uint32_t *ids);
-/* Chooses the n_keep best, n_keep / n_groups of each of n_groups equal runs of experts: in[n] becomes 1 for those. */
+/* Chooses the n_keep best, n_keep / n_groups of each of n_groups equal runs of experts: in[n] becomes 1 for
+ * those. */
 void criterion_choose(const double *score, uint32_t n, uint32_t n_groups, uint32_t n_keep, uint8_t *in);
 
 #endif

@@ -13,7 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The sums of one expert. A new one: a member here, a row in sum_infos (stats.c), and where stats_add fills it. */
+/* The sums of one expert. A new one: a member here, a row in sum_infos (stats.c), and where stats_add fills
+ * it. */
 struct sums {
     double gate_sum, gate_sq_sum; /* of g, g^2 */
     double ean_sum, ean_sq_sum;   /* of ||f||2, its square */

@@ -46,8 +46,8 @@ struct table_pair { /* of two files of one model: means over the layers */
 };
 bool table_pair(const struct stats *a, const struct stats *b, const struct criterion *c,
                 const uint32_t keep[TABLE_RATIOS], struct table_pair *p, struct err *e);
-/* [n_layers][n_experts]: those that are low (summary_low) in each of n files. The caller frees it; NULL with *e. path:
- * for messages. */
+/* [n_layers][n_experts]: those that are low (summary_low) in each of n files. The caller frees it; NULL with
+ * *e. path: for messages. */
 uint8_t *table_low_in_all(struct stats *const *s, const char *const *path, uint32_t n,
                           const struct criterion *c, struct err *e);
 
