@@ -19,14 +19,14 @@ _reap() {
     fi
     case $cmd in
     run)
-        own='--prune-ratio --keep-ratio --keep --fit --round-to --criterion --plan-seed --output --work --text
+        own='--keep --keep-ratio --prune-ratio --fit --round-to --criterion --plan-seed --output --work --text
             --ctx --eval-ctx --force --prompts --max-tokens --again --calib --samples-per-category
             --max-samples --seed --no-shuffle --skip-bad --threads --ubatch-size --ubatch --n-gpu-layers
             --gpu-layers --device --split-mode --tensor-split --cpu-moe --n-cpu-moe --flash-attn
             --cache-type-k --cache-type-v --rpc --load-mode --no-mmap --mlock --chat-template --type
             --pretokenizer --device-norms --json --quiet --verbose --help'
         case $prev in
-        -r | --prune-ratio | --keep-ratio | --keep | --fit | --round-to | --plan-seed | --ctx | --eval-ctx | \
+        --keep | --keep-ratio | -r | --prune-ratio | --fit | --round-to | --plan-seed | --ctx | --eval-ctx | \
             --max-tokens | --samples-per-category | --max-samples | --seed | -t | --threads | -ub | \
             --ubatch-size | --ubatch | -ngl | --n-gpu-layers | --gpu-layers | -dev | --device | -ts | \
             --tensor-split | -ncmoe | --n-cpu-moe | --rpc | --chat-template | --pretokenizer)

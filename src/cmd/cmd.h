@@ -58,6 +58,12 @@ void cmd_finish_options(void); /* behind the parser: what one option means for a
 /* Calibration text: --calib is required, or may be left out. */
 extern const struct opt corpus_opt_table[], samples_opt_table[];
 void cmd_corpus(struct corpus_opts *o); /* from the options given */
+/* How many experts stay: one of four, and a rounding. No heading, a command has its own. cmd_count: from the
+ * options given; false: none of the four. */
+enum { CMD_COUNT = 'c' }; /* their group */
+extern const struct opt count_opt_table[];
+struct plan_opts;
+bool cmd_count(struct plan_opts *o);
 /* Words of options. */
 extern const struct opt_choices cmd_criteria; /* criterion_at gives the record of a place */
 extern const struct opt_choices cmd_types;    /* of a conversion */

@@ -1,6 +1,5 @@
 /* cmd_plan.c - which experts stay. */
 #include "base/file.h"
-#include "base/limits.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "cmd/cmd.h"
@@ -12,26 +11,18 @@ static const char *out, *model, *protect, *from;
 static uint32_t criterion, blend;
 static struct opt_list stats_list;
 static bool protect_super;
-static int64_t keep, round_to, seed;
-static double keep_ratio, prune_ratio;
-static uint64_t fit;
-static bool has_keep, has_keep_ratio, has_prune_ratio, has_fit, has_round, has_seed, has_criterion, has_blend;
+static int64_t seed;
+static bool has_seed, has_criterion, has_blend;
 
 static const struct opt_choices blends = {
     .list = (const char *const[]){[BLEND_MEAN] = "mean", [BLEND_MAXMIN] = "maxmin", NULL}};
-enum { COUNT = 'c' }; /* the group of options that say how many */
+
+static const struct opt how_many[] = {
+    OPT_HEADING("How many (one of)"),
+    OPT_ENDS,
+};
 
 static const struct opt opts[] = {
-    OPT_HEADING("How many (one of)"),
-    OPT_INT("keep", &keep, "N", 1, LIMIT_EXPERTS, "experts that stay in each layer", .seen = &has_keep,
-            .group = COUNT),
-    OPT_REAL("keep-ratio", &keep_ratio, "R", 0, 1, "share that stays, 0 to 1 (rounded up)",
-             .seen = &has_keep_ratio, .group = COUNT),
-    OPT_REAL("prune-ratio", &prune_ratio, "R", 0, 1, "share that goes, 0 to 1 (rounded down)", .alias = "-r",
-             .seen = &has_prune_ratio, .group = COUNT),
-    OPT_SIZE("fit", &fit, "SIZE", "as many as fit: tensor data of at most SIZE (9.5G, 12GiB); needs --model",
-             .seen = &has_fit, .group = COUNT),
-    OPT_INT("round-to", &round_to, "M", 1, LIMIT_EXPERTS, "a multiple of M", .seen = &has_round),
     OPT_HEADING("Which"),
     OPT_CHOICE("criterion", &criterion, "NAME", &cmd_criteria, "the score that ranks experts",
                .dflt = CRITERION_DEFAULT, .seen = &has_criterion),
@@ -64,27 +55,11 @@ const struct cmd cmd_plan = {
                "  reap plan stats.json --fit 12GiB --model model.gguf --round-to 8 -o plan.json\n"
                "  reap plan --stats code.json:2 --stats chat.json --prune-ratio 0.5 -o plan.json\n"
                "  reap plan --from keep-list.json --model model.gguf -o plan.json\n",
-    .opts = (const struct opt *const[]){opts, NULL},
+    .opts = (const struct opt *const[]){how_many, count_opt_table, opts, NULL},
     .min_args = 0,
     .max_args = 1,
     .run = run,
 };
-
-static bool has_count(void)
-{
-    return has_keep || has_keep_ratio || has_prune_ratio || has_fit;
-}
-
-static bool set_count(struct plan_opts *o, struct err *e)
-{
-    if (!has_count())
-        return opt_need_group(&(struct opt_spec){.tables = cmd_plan.opts}, COUNT, e);
-    o->kind = has_keep ? KEEP_COUNT : has_keep_ratio ? KEEP_RATIO : has_prune_ratio ? PRUNE_RATIO : FIT_BYTES;
-    o->value = has_keep ? (double)keep : has_keep_ratio ? keep_ratio : prune_ratio;
-    o->fit = fit;
-    o->round_to = (uint32_t)round_to;
-    return true;
-}
 
 /* ---- printing ---- */
 
@@ -188,7 +163,7 @@ static bool plan_stats(char const *const *args, uint32_t n_args, struct plan_opt
     return ok;
 }
 
-static bool plan_lists(const struct plan_opts *o, struct err *e)
+static bool plan_lists(const struct plan_opts *o, bool counted, struct err *e)
 {
     struct id_lists lists;
     if (!file_check_apart(out, from, "an input", e) || !lists_read(from, &lists, e))
@@ -196,7 +171,7 @@ static bool plan_lists(const struct plan_opts *o, struct err *e)
     struct view *v = model ? view_open(model, e) : NULL;
     struct plan *p = NULL;
     if (!model || (v && view_check_output(v, out, e) && view_hash(v, e)))
-        p = plan_from_lists(&lists, from, has_count(), v, o, e);
+        p = plan_from_lists(&lists, from, counted, v, o, e);
     bool ok = p && plan_write(out, p, cmd_force, e);
     if (ok && cmd_json) {
         json_t *j = json_object();
@@ -216,7 +191,7 @@ static bool plan_lists(const struct plan_opts *o, struct err *e)
     return ok;
 }
 
-static bool check_options(uint32_t n_args, struct plan_opts *o, struct err *e)
+static bool check_options(uint32_t n_args, const struct plan_opts *o, bool counted, struct err *e)
 {
     if (!from && !n_args && !stats_list.n)
         return err_set(e, ERR_INPUT, "missing operand; usage: reap plan %.*s",
@@ -224,13 +199,15 @@ static bool check_options(uint32_t n_args, struct plan_opts *o, struct err *e)
     if (from &&
         (n_args || stats_list.n || has_blend || protect || protect_super || has_criterion || has_seed))
         return err_set(e, ERR_INPUT, "--from takes no stats files, and no criterion, blend or protection");
-    if (from && has_round && !has_count())
+    if (from && o->round_to && !counted)
         return err_set(e, ERR_INPUT, "--round-to goes with --keep and its like");
     if (has_blend && n_args + stats_list.n < 2)
         log_note("note: --blend matters only with several stats files");
     if (has_seed && o->criterion->form != CRITERION_CHANCE)
         log_note("note: --seed matters only to --criterion random");
-    return ((from && !has_count()) || set_count(o, e)) && file_check_output(out, cmd_force, e);
+    if (!from && !counted)
+        return opt_need_group(&(struct opt_spec){.tables = cmd_plan.opts}, CMD_COUNT, e);
+    return file_check_output(out, cmd_force, e);
 }
 
 static bool run(char const *const *args, uint32_t n, struct err *e)
@@ -240,7 +217,8 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
                           .seed = (uint64_t)seed,
                           .force = cmd_force,
                           .protect_super = protect_super};
-    if (!check_options(n, &o, e))
+    bool counted = cmd_count(&o);
+    if (!check_options(n, &o, counted, e))
         return false;
-    return from ? plan_lists(&o, e) : plan_stats(args, n, &o, e);
+    return from ? plan_lists(&o, counted, e) : plan_stats(args, n, &o, e);
 }

@@ -1,5 +1,4 @@
 /* cmd_run.c - the whole job in one command; what it does is in run/. */
-#include "base/limits.h"
 #include "base/text.h"
 #include "cmd/cmd.h"
 #include "eval/eval.h"
@@ -10,22 +9,18 @@
 static const char *out, *work;
 static uint32_t criterion;
 static struct opt_list texts, prompts;
-static int64_t max_tokens, ctx, eval_ctx, keep, round_to, plan_seed;
-static double keep_ratio, prune_ratio;
-static uint64_t fit;
-static bool has_keep, has_keep_ratio, has_prune_ratio, has_fit, again;
+static int64_t max_tokens, ctx, eval_ctx, plan_seed;
+static bool again;
 
 #define USUAL_RATIO 0.25
 
-static const struct opt opts[] = {
+static const struct opt how_many[] = {
     OPT_HEADING("How many experts stay (default: --prune-ratio " OPT_TEXT(USUAL_RATIO) ")"),
-    OPT_REAL("prune-ratio", &prune_ratio, "R", 0, 1, "share that goes, 0 to 1", .alias = "-r",
-             .seen = &has_prune_ratio, .group = 'c'),
-    OPT_REAL("keep-ratio", &keep_ratio, "R", 0, 1, "share that stays", .seen = &has_keep_ratio, .group = 'c'),
-    OPT_INT("keep", &keep, "N", 1, LIMIT_EXPERTS, "experts that stay in each layer", .seen = &has_keep,
-            .group = 'c'),
-    OPT_SIZE("fit", &fit, "SIZE", "as many as fit into SIZE of tensor data", .seen = &has_fit, .group = 'c'),
-    OPT_INT("round-to", &round_to, "M", 1, LIMIT_EXPERTS, "a multiple of M"),
+    OPT_ENDS,
+};
+
+static const struct opt opts[] = {
+    OPT_HEADING("Which"),
     OPT_CHOICE("criterion", &criterion, "NAME", &cmd_criteria, "the score that ranks experts",
                .dflt = CRITERION_DEFAULT),
     OPT_INT("plan-seed", &plan_seed, "N", 0, 9e15, "seed of the criterion random", .dflt = "0"),
@@ -45,15 +40,9 @@ static const struct opt opts[] = {
 
 static struct plan_opts plan_options(void)
 {
-    struct plan_opts o = {.criterion = criterion_at(criterion),
-                          .fit = fit,
-                          .round_to = (uint32_t)round_to,
-                          .seed = (uint64_t)plan_seed};
-    o.kind = has_keep ? KEEP_COUNT : has_keep_ratio ? KEEP_RATIO : has_fit ? FIT_BYTES : PRUNE_RATIO;
-    o.value = has_keep          ? (double)keep
-              : has_keep_ratio  ? keep_ratio
-              : has_prune_ratio ? prune_ratio
-                                : USUAL_RATIO;
+    struct plan_opts o = {.criterion = criterion_at(criterion), .seed = (uint64_t)plan_seed};
+    if (!cmd_count(&o))
+        o.value = USUAL_RATIO;
     return o;
 }
 
@@ -158,7 +147,8 @@ const struct cmd cmd_run = {
     .summary = "the whole job: profile, plan, prune, verify, evaluate; restartable",
     .example =
         "  reap run model.gguf --calib prompts/ --prune-ratio 0.25 --text heldout.txt -o pruned.gguf\n",
-    .opts = (const struct opt *const[]){opts, corpus_opt_table, engine_opt_table, NULL},
+    .opts = (const struct opt *const[]){how_many, count_opt_table, opts, corpus_opt_table, engine_opt_table,
+                                        NULL},
     .min_args = 1,
     .max_args = 1,
     .run = run,

@@ -1,9 +1,10 @@
 /* common.c - options and printing that commands share; see cmd.h. */
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "cmd/cmd.h"
 #include "convert/convert.h"
-#include "stats/criteria.h"
+#include "plan/make.h"
 
 #include <string.h>
 
@@ -81,6 +82,35 @@ const struct opt engine_opt_table[] = {
              "compute norms as on a GPU, even on the CPU (for tests)"),
     OPT_ENDS,
 };
+
+/* ---- how many experts stay ---- */
+
+static int64_t keep, round_to;
+static double keep_ratio, prune_ratio;
+static uint64_t fit;
+static bool has_keep, has_keep_ratio, has_prune_ratio, has_fit;
+
+const struct opt count_opt_table[] = {
+    OPT_INT("keep", &keep, "N", 1, LIMIT_EXPERTS, "experts that stay in each layer", .seen = &has_keep,
+            .group = CMD_COUNT),
+    OPT_REAL("keep-ratio", &keep_ratio, "R", 0, 1, "share that stays, 0 to 1 (rounded up)",
+             .seen = &has_keep_ratio, .group = CMD_COUNT),
+    OPT_REAL("prune-ratio", &prune_ratio, "R", 0, 1, "share that goes, 0 to 1 (rounded down)", .alias = "-r",
+             .seen = &has_prune_ratio, .group = CMD_COUNT),
+    OPT_SIZE("fit", &fit, "SIZE", "as many as fit: tensor data of at most SIZE (9.5G, 12GiB)",
+             .seen = &has_fit, .group = CMD_COUNT),
+    OPT_INT("round-to", &round_to, "M", 1, LIMIT_EXPERTS, "a multiple of M"),
+    OPT_ENDS,
+};
+
+bool cmd_count(struct plan_opts *o)
+{
+    o->kind = has_keep ? KEEP_COUNT : has_keep_ratio ? KEEP_RATIO : has_fit ? FIT_BYTES : PRUNE_RATIO;
+    o->value = has_keep ? (double)keep : has_keep_ratio ? keep_ratio : prune_ratio;
+    o->fit = fit;
+    o->round_to = (uint32_t)round_to;
+    return has_keep || has_keep_ratio || has_prune_ratio || has_fit;
+}
 
 /* ---- calibration text ---- */
 
