@@ -94,14 +94,13 @@ bool hf_take_number(const char *s, uint32_t *n, const char **rest)
     return true;
 }
 
-/* "mtp.layers.0.", "mtp.0.", "mtp_block.0."; other modules of these blocks have no number. */
+/* "mtp.layers.0.", "mtp.0.", "mtp_layers.0.", "mtp_block.0."; other modules of these blocks have no number. */
 static void place_mtp(struct hf_place *x, const char *s, size_t n)
 {
     static const char list[] = "layers.";
-    const char *t = s + n + 1;
+    bool block = n == strlen("mtp_block") && !memcmp(s, "mtp_block", n);
+    const char *t = s + (block ? n + 1 : strlen("mtp."));
     x->mtp = true;
-    if (n > 3 && (n != strlen("mtp_block") || memcmp(s, "mtp_block", n) != 0))
-        return;
     if (!strncmp(t, list, strlen(list)))
         t += strlen(list);
     hf_take_number(t, &x->layer, &x->rest);
