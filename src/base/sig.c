@@ -39,8 +39,8 @@ static void forget_all(void)
 
 void sig_watch_part(const char *path)
 {
-    pid_t me = getpid();
-    if (__atomic_exchange_n(&owner, me, __ATOMIC_SEQ_CST) != me)
+    pid_t me = getpid(), was = __atomic_exchange_n(&owner, me, __ATOMIC_SEQ_CST);
+    if (was && was != me)
         forget_all();
     for (struct block *b = &first; !take_slot(b, path); b = b->next) {
         if (__atomic_load_n(&b->next, __ATOMIC_SEQ_CST))
