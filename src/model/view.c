@@ -135,14 +135,13 @@ bool view_hash(struct view *v, struct err *e)
 {
     if (v->hashed)
         return true;
-    v->hashed = true;
     for (uint32_t i = 0; i < v->n_layers; i++) {
         const struct view_tensor *t = &v->tensors[v->layers[i].router];
         if (float_type(t->type) == FLOAT_NONE) {
             log_warn(
                 "router '%s' is stored as %s, which is not exact: the model is identified by its shape only",
                 t->name, t->type);
-            return true;
+            return v->hashed = true;
         }
     }
     struct sha256 *h = sha256_new();
@@ -163,6 +162,7 @@ bool view_hash(struct view *v, struct err *e)
     sha256_hex(h, hex);
     if (ok)
         memcpy(v->router_hash, hex, sizeof hex);
+    v->hashed = ok;
     return ok || err_ctx(e, "%s", v->path);
 }
 
