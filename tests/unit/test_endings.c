@@ -182,7 +182,7 @@ static void test_folder(void **state)
 
 static void begin_many(void)
 {
-    char name[16];
+    char name[32];
     for (int i = 0; i < N_PARTS; i++) {
         snprintf(name, sizeof name, "%d.part", i);
         put(name, "");
@@ -195,7 +195,7 @@ static void test_many(void **state)
     (void)state;
     check_status(2, end_with(begin_many, bug));
     for (int i = 0; i < N_PARTS; i++) {
-        char name[16];
+        char name[32];
         snprintf(name, sizeof name, "%d.part", i);
         if (file_exists(at(name)))
             fail_msg("%s is still there", name);
