@@ -4,6 +4,7 @@
  * that a mistake of that is noticed. */
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/ids.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/sig.h"
@@ -80,12 +81,6 @@ static const uint32_t *keep_of(const struct check *c, const struct view_tensor *
     return c->keep && x->layer >= 0 && (uint32_t)x->layer < c->a->n_blocks ? c->keep[x->layer] : NULL;
 }
 
-static int by_id(const void *a, const void *b)
-{
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    return (x > y) - (x < y);
-}
-
 /* The name with another expert's number. */
 static char *name_of_expert(const struct view_tensor *x, uint32_t expert)
 {
@@ -155,7 +150,7 @@ static bool check_tensor(struct check *c, const struct view_tensor *x, struct er
     const uint32_t *keep = keep_of(c, x), expert = (uint32_t)x->expert, *at = NULL;
     if (view_has_experts(x) && !keep)
         return true; /* nobody knows which experts to compare, which was said before */
-    if (x->expert >= 0 && !(at = bsearch(&expert, keep, c->p->n_keep, sizeof *keep, by_id)))
+    if (x->expert >= 0 && !(at = bsearch(&expert, keep, c->p->n_keep, sizeof *keep, ids_compare)))
         return true; /* it has to be gone */
     char *name = at ? name_of_expert(x, (uint32_t)(at - keep)) : xstrdup(x->name);
     const struct view_tensor *y = view_find(c->b, name);

@@ -7,6 +7,7 @@
  *   - All else is equal. Values are compared, not text: another tool may have written them anew.
  * What a tool writes about itself (transformers_version, _name_or_path) may differ; so may further keys that
  * state the new count. */
+#include "base/ids.h"
 #include "base/mem.h"
 #include "hf/config.h"
 #include "hf/files.h"
@@ -106,12 +107,6 @@ static const uint32_t *keep_of(const struct check *c, const struct module *m)
     return NULL;
 }
 
-static int by_id(const void *a, const void *b)
-{
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    return (x > y) - (x < y);
-}
-
 /* Whether a name of the parent's is to be found in the result. */
 static bool stays(const struct check *c, const char *s)
 {
@@ -125,7 +120,7 @@ static bool stays(const struct check *c, const char *s)
     if (m.layer < 0 && !m.mtp) /* a name for all layers */
         return m.expert < c->n_keep;
     const uint32_t *keep = keep_of(c, &m), expert = (uint32_t)m.expert;
-    return !keep || bsearch(&expert, keep, c->n_keep, sizeof *keep, by_id);
+    return !keep || bsearch(&expert, keep, c->n_keep, sizeof *keep, ids_compare);
 }
 
 /* The parent's name of a name in the result, added to b. False: it names an expert that is not there. */
@@ -293,11 +288,22 @@ static void compare_member(const struct check *c, uint32_t i, uint32_t k, bool f
         compare(c, i, k, foreign || hf_is_foreign_object(c->a, i));
 }
 
+/* The member of object x of the parent's, looked for from `at` on and only then from the first: pruning keeps
+ * the order, and there may be one for each tensor. */
+static uint32_t find_member(const struct check *c, uint32_t x, uint32_t at, const char *key)
+{
+    for (uint32_t i = at; i != JSPAN_NONE; i = c->a->nodes[i].next)
+        if (jdoc_key_is(c->a, i, key))
+            return i;
+    return jdoc_get(c->a, x, key);
+}
+
 /* Members of the result are those of the parent's that stay, counted back. */
 static void pair_members(const struct check *c, uint32_t x, uint32_t y)
 {
     struct buf key = {0}, back = {0};
-    for (uint32_t i = c->a->nodes[x].first; i != JSPAN_NONE; i = c->a->nodes[i].next)
+    uint32_t at = c->a->nodes[x].first;
+    for (uint32_t i = at; i != JSPAN_NONE; i = c->a->nodes[i].next)
         c->partner[i] = JSPAN_NONE;
     for (uint32_t k = c->b->nodes[y].first; k != JSPAN_NONE; k = c->b->nodes[k].next) {
         key.n = back.n = 0;
@@ -306,8 +312,11 @@ static void pair_members(const struct check *c, uint32_t x, uint32_t y)
             differ(c, c->b, k, "is a pattern that spells an expert number, which cannot be counted anew");
         if (!count_back(c, key.s, &back))
             continue;
-        uint32_t i = jdoc_get(c->a, x, back.s);
-        if (i == JSPAN_NONE || !stays(c, back.s))
+        uint32_t i = find_member(c, x, at, back.s);
+        if (i == JSPAN_NONE)
+            continue;
+        at = c->a->nodes[i].next;
+        if (!stays(c, back.s))
             continue;
         c->partner[i] = k;
         c->paired[k] = true;
