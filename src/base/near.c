@@ -13,11 +13,11 @@ static uint32_t least(uint32_t a, uint32_t b)
     return a < b ? a : b;
 }
 
-/* How many letters are to be left out, added, changed or swapped with their neighbour to make b of a
- * (the optimal string alignment of Damerau and Levenshtein); capitals are small letters. */
-static uint32_t distance(const char *a, uint32_t n, const char *b, uint32_t m)
+/* The optimal string alignment of Damerau and Levenshtein. */
+uint32_t near_distance(const char *a, const char *b)
 {
     uint32_t d[MAX_NAME + 1][MAX_NAME + 1];
+    uint32_t n = (uint32_t)strnlen(a, MAX_NAME), m = (uint32_t)strnlen(b, MAX_NAME);
     for (uint32_t i = 0; i <= n; i++)
         d[i][0] = i;
     for (uint32_t k = 0; k <= m; k++)
@@ -38,7 +38,7 @@ void near_try(struct near *n, const char *name)
     size_t typed = strlen(n->typed), len = strlen(name);
     if (!typed || typed > MAX_NAME || !len || len > MAX_NAME)
         return;
-    uint32_t d = distance(n->typed, (uint32_t)typed, name, (uint32_t)len);
+    uint32_t d = near_distance(n->typed, name);
     uint32_t longer = (uint32_t)(typed > len ? typed : len);
     bool near = 3 * d <= longer;
     if (typed >= 3 && !strncasecmp(n->typed, name, typed)) { /* a beginning is what was meant */

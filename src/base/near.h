@@ -10,6 +10,10 @@ struct near {
     uint32_t distance;
 };
 
+/* How many letters are to be left out, added, changed or swapped with their neighbour to make b of a; capitals
+ * are small letters. Of each the first 64 bytes count. */
+uint32_t near_distance(const char *a, const char *b);
+
 /* Offers a name. It is near when at most a third of its letters were left out, added, changed or swapped
  * with their neighbour, or when the typed one (three letters or more) is its beginning, which is the nearest.
  * Of equals the first stays. */

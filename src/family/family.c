@@ -1,5 +1,6 @@
 /* family.c - all records in one list, and questions to them. */
 #include "family/family.h"
+#include "base/near.h"
 #include "family/rules.h"
 
 #include <string.h>
@@ -25,36 +26,12 @@ const struct family *family_find(const char *arch)
     return NULL;
 }
 
-/* Levenshtein distance of short names. */
-static size_t distance(const char *a, const char *b)
-{
-    size_t row[64], n = strlen(b);
-    if (n >= 64)
-        return SIZE_MAX;
-    for (size_t j = 0; j <= n; j++)
-        row[j] = j;
-    for (size_t i = 0; a[i]; i++) {
-        size_t diag = row[0];
-        row[0] = i + 1;
-        for (size_t j = 0; j < n; j++) {
-            size_t best = diag + (a[i] != b[j]);
-            diag = row[j + 1];
-            if (row[j] + 1 < best)
-                best = row[j] + 1;
-            if (row[j + 1] + 1 < best)
-                best = row[j + 1] + 1;
-            row[j + 1] = best;
-        }
-    }
-    return row[n];
-}
-
 const struct family *family_nearest(const char *arch)
 {
     const struct family *f, *best = NULL;
-    size_t best_d = SIZE_MAX;
+    uint32_t best_d = UINT32_MAX;
     for (uint32_t i = 0; (f = family_at(i)); i++) {
-        size_t d = f->arch ? distance(arch, f->arch) : SIZE_MAX;
+        uint32_t d = f->arch ? near_distance(arch, f->arch) : UINT32_MAX;
         if (d < best_d || (best && d == best_d && f->arch && strcmp(f->arch, best->arch) < 0)) {
             best_d = d;
             best = f;

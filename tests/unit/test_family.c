@@ -167,6 +167,12 @@ static void every_record_is_found(void **state)
     assert_null(g);
     assert_string_equal(family_nearest("qwen4moe")->arch,
                         "qwen2moe"); /* the first of three by the alphabet */
+    assert_string_equal(family_nearest("lalma4")->arch, "llama4");
+    char longest[200]; /* longer than any name */
+    memset(longest, 'x', sizeof longest - 1);
+    longest[sizeof longest - 1] = 0;
+    assert_non_null(family_nearest(longest));
+    assert_non_null(family_nearest(""));
     assert_string_equal(family_of_class("Ernie4_5_MoEForCausalLM")->arch,
                         "ernie4_5-moe"); /* an older spelling */
 }
