@@ -17,7 +17,7 @@ const json_t *ids_get_layer(const json_t *o, uint32_t il); /* borrowed, NULL: no
 bool ids_read(const json_t *list, uint32_t max, uint32_t *out, size_t *bad);
 json_t *ids_json(const uint32_t *ids, size_t n); /* new reference */
 
-/* For qsort and bsearch: ids, and structs that begin with a uint32_t (the number of their layer), ascending. */
+/* For qsort and bsearch: ids, and structs that begin with a uint32_t (the layer's number), ascending. */
 int ids_compare(const void *a, const void *b);
 
 #endif

@@ -3,8 +3,8 @@
 #ifndef REAP_BASE_LIMITS_H
 #define REAP_BASE_LIMITS_H
 
-/* Far above any published model (a few hundred experts, some hundred layers), far below what would make a table
- * of experts x layers too large. */
+/* Far above any published model (a few hundred experts, some hundred layers), far below what would make a
+ * table of experts x layers too large. */
 #define LIMIT_EXPERTS 65536
 #define LIMIT_LAYERS  4096
 

@@ -58,8 +58,8 @@ struct hf_edit_plan {
  * number, or the element goes. A name without a layer ("mlp.experts.7.up_proj", GPTQ) stands for all layers
  * and stays if its number is below n_keep. Shared experts, other models' parts ("visual.", "talker.") and
  * string values outside of lists do not change. A pattern ("re:...", "+:...", "-:...", anything with signs of
- * a regular expression, or a *) stays if it spells no expert's number; else ERR_INPUT naming it: to rewrite it
- * is not safe. Everything else comes out byte for byte. */
+ * a regular expression, or a *) stays if it spells no expert's number; else ERR_INPUT naming it: to rewrite
+ * it is not safe. Everything else comes out byte for byte. */
 bool hf_edit_config(const struct jdoc *doc, const struct hf_edit_plan *plan, bool counts, struct buf *out,
                     struct err *e);
 

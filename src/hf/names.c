@@ -94,7 +94,7 @@ bool hf_take_number(const char *s, uint32_t *n, const char **rest)
     return true;
 }
 
-/* "mtp.layers.0.", "mtp.0.", "mtp_layers.0.", "mtp_block.0."; other modules of these blocks have no number. */
+/* "mtp.layers.0.", "mtp.0.", "mtp_layers.0.", "mtp_block.0."; other modules of them have no number. */
 static void place_mtp(struct hf_place *x, const char *s, size_t n)
 {
     static const char list[] = "layers.";

@@ -1,8 +1,8 @@
 /* prune_hf_files.c - all that lies beside the weights of a pruned checkpoint folder (see prune.h).
  *
- * Everything that is not weights, index or one of the JSON files that name experts is copied as it is; weights
- * that the checkpoint does not name (another form of the same model) are not, because they would not be
- * pruned. */
+ * Everything that is not weights, index or one of the JSON files that name experts is copied as it is;
+ * weights that the checkpoint does not name (another form of the same model) are not, because they would not
+ * be pruned. */
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/text.h"

@@ -219,8 +219,8 @@ static void read_config_tokens(struct tok_special *s, const struct tok_files *f)
     }
 }
 
-/* <name>_token_id of config.json: of the root, else of the text model's object. A list of ids (of EOS, mostly)
- * gives none. */
+/* <name>_token_id of config.json: of the root, else of the text model's object. A list of ids (of EOS,
+ * mostly) gives none. */
 static void read_model_config(struct tok_special *s, const struct jdoc *c)
 {
     uint32_t text = hf_text_config(c);
