@@ -99,12 +99,12 @@ static void put_low(struct page *p)
         n_low += p->rows[i].n_low;
     }
     free(flags);
-    buf_fmt(
-        b,
-        "<p><b>%u</b> expert%s in the lowest quarter of %s layer (by %s) by the even and by the odd samples alone: these "
-        "can go whatever the ratio. <b>%u</b> %s never routed to.</p>\n",
-        n_low, n_low == 1 ? " is" : "s are", n_low == 1 ? "its" : "their", p->criterion->name, n_never,
-        n_never == 1 ? "expert was" : "experts were");
+    buf_fmt(b,
+            "<p><b>%u</b> expert%s in the lowest quarter of %s layer (by %s)%s: these can go "
+            "whatever the ratio. <b>%u</b> %s never routed to.</p>\n",
+            n_low, n_low == 1 ? " is" : "s are", n_low == 1 ? "its" : "their", p->criterion->name,
+            half_tokens(p) ? " by the even and by the odd samples alone" : "", n_never,
+            n_never == 1 ? "expert was" : "experts were");
     if (rows.n) {
         buf_str(b, "<details open><summary>By layer</summary>\n");
         put_table_open(b, "Low experts by layer",

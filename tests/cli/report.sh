@@ -44,6 +44,12 @@ holds full.html summary made quality sweep map layers scores stability low answe
 ok report --stats "$STATS" -o stats.html
 holds stats.html summary made map layers scores stability low
 lacks stats.html 'id="marks"' '"kept"'
+has stats.html 'by the even and by the odd samples alone'
+ok stats export "$STATS" -o profile.json
+ok stats import profile.json --model "$TINY" -o imported.json
+ok report --stats imported.json -o imported.html # of no samples that are told apart
+holds imported.html summary made map layers scores low
+lacks imported.html 'by the even'
 ok report --plan "$PLAN" -o plan.html
 holds plan.html summary made map layers
 lacks plan.html '"reap_sum"'

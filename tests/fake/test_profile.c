@@ -274,6 +274,7 @@ static void test_ties(void **state)
     for (uint32_t l = 0; l < 2; l++)
         for (uint32_t i = 0; i < 6; i++)
             assert_int_equal(p->layers[l].keep[i], i);
+    plan_summary_clear(&sum);
     plan_free(p);
     stats_free(s);
 }
