@@ -1,5 +1,5 @@
-/* sweep.h - quality against size: many plans of one model, each evaluated as a mask (eval/mask.h) against the
- * whole model on the same text, with one load and nothing written but a small file of sums to go on from. */
+/* sweep.h - quality against size: many plans of one model, each evaluated as a mask (eval/plan_mask.h) against
+ * the whole model on the same text, with one load and nothing written but a small file of sums to go on from. */
 #ifndef REAP_SWEEP_SWEEP_H
 #define REAP_SWEEP_SWEEP_H
 
