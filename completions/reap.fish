@@ -82,7 +82,7 @@ complete -c reap -n '__reap_is run inspect profile stats plan prune verify eval 
 complete -c reap -n '__reap_is inspect' -l tensors -d 'list all tensors, with their expert axis'
 complete -c reap -n '__reap_is profile' -l output -s o -r -F -d 'the stats file to write (required)'
 complete -c reap -n '__reap_is profile' -l ctx -x -d 'window size in tokens; longer samples go on in a next window (default 2048)'
-complete -c reap -n '__reap_is profile' -l save-every -x -d 'save the unfinished file this often; 0: only when interrupted (default 5m)'
+complete -c reap -n '__reap_is profile' -l save-every -x -d 'save the unfinished file this often; 0: only when interrupted (default 300s)'
 complete -c reap -n '__reap_is profile' -l until-stable -x -d 'stop when the choice of experts has settled, this share of which will be pruned'
 complete -c reap -n '__reap_is profile' -l resume -d 'go on from the unfinished output file of the same run'
 complete -c reap -n '__reap_is profile sweep convert quantize compare' -l force -s f -d 'replace the output'

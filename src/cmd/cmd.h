@@ -54,6 +54,9 @@ extern bool cmd_json; /* --json */
 /* Engine options, passed through, spelled as in llama.cpp. */
 extern const struct opt engine_opt_table[];
 extern struct engine_opts cmd_engine;
+/* A row of commands that compute; 0: not given. */
+#define CMD_THREADS(to) \
+    OPT_INT("threads", to, "N", 0, 1024, "threads", .alias = "-t", .dflt_is = "one per physical core")
 void cmd_finish_options(void); /* behind the parser: what one option means for another */
 /* Calibration text: --calib is required, or may be left out. */
 extern const struct opt corpus_opt_table[], samples_opt_table[];

@@ -15,7 +15,7 @@ static const struct opt opts[] = {
     OPT_STR("name", &name, "NAME", "general.name", .dflt_is = "the folder's name"),
     OPT_STR("pretokenizer", &pretokenizer, "NAME", "the engine's name of the pre-tokenizer",
             .dflt_is = "recognised"),
-    OPT_INT("threads", &threads, "N", 0, 1024, "threads", .alias = "-t", .dflt_is = "one per physical core"),
+    CMD_THREADS(&threads),
     OPT_FLAG("force", &cmd_force, "replace the output", .alias = "-f"),
     OPT_ENDS,
 };

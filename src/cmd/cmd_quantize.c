@@ -20,7 +20,7 @@ static const struct opt opts[] = {
     OPT_FLAG("allow-requantize", &requantize,
              "also tensors that are quantised already (worse than from the original)"),
     OPT_FLAG("pure", &pure, "all matrices in this type, not in the mixture that the name stands for"),
-    OPT_INT("threads", &threads, "N", 0, 1024, "threads", .alias = "-t", .dflt_is = "one per physical core"),
+    CMD_THREADS(&threads),
     OPT_FLAG("force", &cmd_force, "replace the output", .alias = "-f"),
     OPT_ENDS,
 };

@@ -45,8 +45,7 @@ static bool no_mmap, mlock_model;
 
 const struct opt engine_opt_table[] = {
     OPT_HEADING("Engine (as in llama.cpp)"),
-    OPT_INT("threads", &cmd_engine.threads, "N", 0, 1024, "threads", .alias = "-t",
-            .dflt_is = "one per physical core"),
+    CMD_THREADS(&cmd_engine.threads),
     OPT_INT("ubatch-size", &cmd_engine.ubatch, "N", 1, 65536, "tokens per compute step", .alias = "-ub",
             .also = "ubatch",
             .dflt_is = OPT_TEXT(ENGINE_UBATCH) ", a profile of a model with many experts up to 2048"),

@@ -6,7 +6,9 @@
 #include "engine/engine.h"
 #include "stats/stats.h"
 
-#define PROFILE_CTX 2048 /* tokens of a window, if nobody says otherwise */
+/* If nobody says otherwise: tokens of a window, seconds between saves. */
+#define PROFILE_CTX        2048
+#define PROFILE_SAVE_EVERY 300
 
 struct profile_opts {
     const char *model;

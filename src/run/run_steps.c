@@ -83,7 +83,7 @@ static bool profile(void *ctx, uint32_t file, bool go_on, struct err *e)
                              .engine = j->o->engine,
                              .n_ctx = j->o->n_ctx,
                              .out = j->path[file],
-                             .save_every = 300,
+                             .save_every = PROFILE_SAVE_EVERY,
                              .resume = go_on,
                              .force = !go_on};
     return profile_run(&o, &r, e);
