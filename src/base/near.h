@@ -10,8 +10,8 @@ struct near {
     uint32_t distance;
 };
 
-/* How many letters are to be left out, added, changed or swapped with their neighbour to make b of a; capitals
- * are small letters. Of each the first 64 bytes count. */
+/* How many letters are to be left out, added, changed or swapped with their neighbour to make b of a;
+ * capitals are small letters. Of each the first 64 bytes count. */
 uint32_t near_distance(const char *a, const char *b);
 
 /* Offers a name. It is near when at most a third of its letters were left out, added, changed or swapped
