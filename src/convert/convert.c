@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "convert/layout_part.h"
+#include "hf/config.h"
 #include "tokenizer/tokenizer.h"
 
 #include <string.h>
@@ -121,19 +122,16 @@ static bool build_header(struct layout *l, const char *dir, struct err *e)
 static bool find_conversion(struct layout *l, struct err *e)
 {
     const struct jdoc *d = &l->in.c->json[HF_CONFIG].doc;
-    uint32_t list = jdoc_get(d, 0, "architectures");
-    struct buf name = {0}, all = {0};
+    char *name = hf_class_name(d);
+    struct buf all = {0};
     l->in.conf = conf_of(d);
-    if (list != JSPAN_NONE && d->nodes[list].kind == J_ARRAY && d->nodes[list].n &&
-        d->nodes[d->nodes[list].first].kind == J_STRING)
-        jdoc_str(d, d->nodes[list].first, &name);
-    l->in.conversion = name.n ? family_conversion(name.s, &l->in.family) : NULL;
+    l->in.conversion = name ? family_conversion(name, &l->in.family) : NULL;
     if (!l->in.conversion) {
         family_list_converted(&all);
         err_set(e, ERR_INPUT, "config.json: models of the class '%.60s' cannot be converted; known are: %s",
-                name.n ? name.s : "(none)", all.s);
+                name && *name ? name : "(none)", all.s);
     }
-    buf_clear(&name);
+    free(name);
     buf_clear(&all);
     return l->in.conversion != NULL;
 }

@@ -194,6 +194,18 @@ static char *string_of(const struct jdoc *d, uint32_t node)
     return b.s;
 }
 
+char *hf_class_name(const struct jdoc *config)
+{
+    uint32_t list = jdoc_get(config, 0, "architectures");
+    bool any = list != JSPAN_NONE && config->nodes[list].kind == J_ARRAY;
+    return any ? string_of(config, config->nodes[list].first) : NULL;
+}
+
+char *hf_model_type(const struct jdoc *config)
+{
+    return string_of(config, jdoc_get(config, 0, "model_type"));
+}
+
 /* The number of layers stands beside the expert count or further out (DBRX); a copy at the root may be stale,
  * so the innermost counts. */
 static bool read_layers(struct reader *r)
@@ -249,10 +261,8 @@ static bool read_all(struct reader *r)
         o->n_groups = 1;
     if (o->n_groups_used == 0)
         o->n_groups_used = 1;
-    o->model_type = string_of(r->d, jdoc_get(r->d, 0, "model_type"));
-    uint32_t list = jdoc_get(r->d, 0, "architectures");
-    if (list != JSPAN_NONE && r->d->nodes[list].kind == J_ARRAY)
-        o->architecture = string_of(r->d, r->d->nodes[list].first);
+    o->model_type = hf_model_type(r->d);
+    o->architecture = hf_class_name(r->d);
     read_quantization(r->d, o);
     return true;
 }

@@ -37,6 +37,10 @@ struct hf_counts {
 bool hf_counts(const struct jdoc *config, struct hf_counts *out, struct err *e);
 void hf_counts_clear(struct hf_counts *c); /* frees the strings */
 
+/* architectures[0], and model_type of the root, for who needs nothing else. NULL: not said; caller frees. */
+char *hf_class_name(const struct jdoc *config);
+char *hf_model_type(const struct jdoc *config);
+
 /* What to do to the names. Layers are numbered as in the tensors' names; -1 stands for all MTP layers. */
 struct hf_edit_plan {
     uint32_t n_experts, n_keep;

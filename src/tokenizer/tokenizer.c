@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "gguf/gguf_file.h"
+#include "hf/config.h"
 #include "hf/names.h"
 #include "tokenizer/chat_template.h"
 #include "tokenizer/tok_part.h"
@@ -92,12 +93,9 @@ static void files_clear(struct tok_files *f)
 
 static bool files_open(struct tok_files *f, const char *dir, const struct jdoc *config, struct err *e)
 {
-    struct buf type = {0};
-    uint32_t v = jdoc_get(config, 0, "model_type");
-    if (v != JSPAN_NONE && config->nodes[v].kind == J_STRING)
-        jdoc_str(config, v, &type);
-    *f = (struct tok_files){.dir = dir, .family = family_tokenizer(type.s ? type.s : "")};
-    buf_clear(&type);
+    char *type = hf_model_type(config);
+    *f = (struct tok_files){.dir = dir, .family = family_tokenizer(type ? type : "")};
+    free(type);
     return read_optional(dir, "tokenizer.json", &f->tokenizer, e) &&
            read_optional(dir, "tokenizer_config.json", &f->config, e) &&
            read_optional(dir, "added_tokens.json", &f->added, e);
