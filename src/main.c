@@ -1,5 +1,5 @@
-/* main.c - finds the command, parses its options, prints an error, gives the exit status. The only place that
- * exits. */
+/* main.c - finds the command, parses its options, prints an error, gives the exit status. Other ways out:
+ * docs/ARCHITECTURE.md, "How it ends". */
 #include "base/near.h"
 #include "base/sig.h"
 #include "cmd/cmd.h"
