@@ -148,7 +148,7 @@ static bool row_messages(const json_t *o, struct sample *s, struct err *e)
 {
     bool any = false;
     s->kind = SAMPLE_MESSAGES;
-    if (!source_messages(o, add_message, s, e))
+    if (!source_messages(o, "message", add_message, s, e))
         return false;
     for (uint32_t i = 0; i < s->n_messages; i++)
         any |= *s->messages[i].content != 0;

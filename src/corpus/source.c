@@ -198,7 +198,7 @@ bool source_id(const json_t *row, size_t max, char **id, struct err *e)
     return true;
 }
 
-bool source_messages(const json_t *row, source_message *fn, void *ud, struct err *e)
+bool source_messages(const json_t *row, const char *what, source_message *fn, void *ud, struct err *e)
 {
     json_t *list;
     if (!json_need_arr(row, "messages", "row", &list, e))
@@ -209,7 +209,7 @@ bool source_messages(const json_t *row, source_message *fn, void *ud, struct err
         const json_t *m = json_array_get(list, i);
         const char *role;
         char where[64];
-        snprintf(where, sizeof where, "row: message %zu", i + 1);
+        snprintf(where, sizeof where, "%s %zu", what, i + 1);
         if (!json_is_object(m))
             return err_set(e, ERR_INPUT, "%s is %s, expected an object", where, json_type_name(m));
         if (!json_need_str(m, "role", where, &role, e) || !fn(ud, m, role, where, e))

@@ -50,10 +50,10 @@ json_t *source_member(const json_t *row, const char *key);
 /* The row's "id" as a string, NULL without one (caller frees). An integer, or a string of 1 to max bytes; max
  * 0: any string. */
 bool source_id(const json_t *row, size_t max, char **id, struct err *e);
-/* Each of the row's "messages", of which there must be one: an object with a role. where: its place, for
- * messages. */
+/* Each of the row's "messages", of which there must be one: an object with a role. what: how errors call one;
+ * where: that with its number. */
 typedef bool source_message(void *ud, const json_t *message, const char *role, const char *where,
                             struct err *e);
-bool source_messages(const json_t *row, source_message *fn, void *ud, struct err *e);
+bool source_messages(const json_t *row, const char *what, source_message *fn, void *ud, struct err *e);
 
 #endif

@@ -111,7 +111,7 @@ static bool read_row(const json_t *o, struct prompt *p, struct err *e)
     if (system)
         json_array_append_new(p->messages, message("system", system));
     if (!text)
-        return source_messages(o, add_message, p, e);
+        return source_messages(o, "row: message", add_message, p, e);
     json_array_append_new(p->messages, message("user", text));
     return true;
 }

@@ -73,7 +73,7 @@ row '{"prompt": "a", "response": ""}' "'response' is empty"
 row '{"prompt": ["a"]}' "'prompt' is a list"
 row '{"messages": []}' "'messages' is empty"
 row '{"messages": {"role": "user"}}' "'messages' is an object" 'a list'
-row '{"messages": [{"content": "a"}]}' 'message 1' "'role' is missing"
+row '{"messages": [{"content": "a"}]}' ":3: message 1: 'role' is missing"
 row '{"messages": [{"role": "user"}]}' 'message 1' "'content' is missing"
 row '{"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}' 'part 1' "'image_url'"
 row '{"tokens": []}' "'tokens' is empty"
