@@ -2,7 +2,8 @@
  *
  * Restartable (steps.h): the folder's run.json says which steps are done and from what. A second call does
  * those that are not, or whose options or inputs are others now; an interrupted profile goes on from its
- * unfinished file, and prompts that were answered are not asked again. */
+ * unfinished file, and prompts that this model answered with these options of the engine are not asked
+ * again. */
 #ifndef REAP_RUN_RUN_H
 #define REAP_RUN_RUN_H
 
