@@ -12,14 +12,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Options that are passed on to the engine; names as in llama.cpp's tools. Zeroed by engine_opts_default.
+/* Options that are passed on to the engine; names as in llama.cpp's tools. Set by engine_opts_default first.
  * What is known of each besides stands in opts.c. */
 struct engine_opts {
     int64_t threads;                         /* 0: one per physical core that we may use */
     int64_t ubatch;                          /* tokens per compute step; 0: ENGINE_UBATCH */
     int64_t n_gpu_layers;                    /* -1: as many as the engine likes */
     const char *device;                      /* comma-separated device names, "none": no offload; NULL: all */
-    const char *split_mode;                  /* none, layer, row; NULL: layer */
+    const char *split_mode;                  /* none, layer; NULL: layer */
     const char *tensor_split;                /* "3,1" */
     bool cpu_moe;                            /* expert weights stay in host memory */
     int64_t n_cpu_moe;                       /* those of the first n blocks */

@@ -109,33 +109,33 @@ static void make_key(struct job *j)
     json_decref(k);
 }
 
-#define N_SUMS 9
-static void sums_to(const struct against_sums *s, double v[N_SUMS])
+#define N_STATE_SUMS 9
+static void sums_to(const struct against_sums *s, double v[N_STATE_SUMS])
 {
-    const double x[N_SUMS] = {s->nll, s->nll2, s->base_nll, s->base_nll2, s->cross,
-                              s->kl,  s->kl2,  s->dp2,      s->dp4};
+    const double x[N_STATE_SUMS] = {s->nll, s->nll2, s->base_nll, s->base_nll2, s->cross,
+                                    s->kl,  s->kl2,  s->dp2,      s->dp4};
     memcpy(v, x, sizeof x);
 }
 
 static json_t *sums_json(const struct against_sums *s)
 {
-    double v[N_SUMS];
+    double v[N_STATE_SUMS];
     json_t *o = json_object();
     sums_to(s, v);
     json_object_set_new(o, "n", json_integer((json_int_t)s->n));
     json_object_set_new(o, "same_top", json_integer((json_int_t)s->same_top));
-    json_object_set_new(o, "sums", json_f64s(v, N_SUMS));
+    json_object_set_new(o, "sums", json_f64s(v, N_STATE_SUMS));
     return o;
 }
 
 static bool sums_read(const json_t *a, size_t i, struct against_sums *s, struct err *e)
 {
     const json_t *o = json_array_get(a, i);
-    double v[N_SUMS];
+    double v[N_STATE_SUMS];
     if (!json_is_object(o))
         return err_set(e, ERR_INPUT, "expected the sums of %zu plans", i + 1);
     if (!json_need_u64(o, "n", "sums", &s->n, e) || !json_need_u64(o, "same_top", "sums", &s->same_top, e) ||
-        !json_need_f64s(o, "sums", "sums", v, N_SUMS, e))
+        !json_need_f64s(o, "sums", "sums", v, N_STATE_SUMS, e))
         return false;
     if (s->same_top > s->n)
         return err_set(e, ERR_INPUT, "same_top is more than n");
