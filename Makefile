@@ -18,6 +18,8 @@
 PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 60
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+# Some tests wait for a server or the disk.
+TEST_JOBS ?= $(shell expr $(JOBS) + 1)
 V ?= 0
 
 options := NATIVE AMX CUDA HIP VULKAN METAL LLAMA_DIR
@@ -55,11 +57,11 @@ demo: all
 	$(Q)bash scripts/demo.sh
 
 test: all
-	$(Q)sh scripts/ctest-summary.sh build -j $(JOBS)
+	$(Q)sh scripts/ctest-summary.sh build -j $(TEST_JOBS)
 
 check-asan:
 	$(call build,asan,--asan)
-	$(Q)sh scripts/ctest-summary.sh build-asan -j $(JOBS)
+	$(Q)sh scripts/ctest-summary.sh build-asan -j $(TEST_JOBS)
 
 test-archs: all
 	$(Q)REAP="$$PWD/build/reap" SRC="$$PWD" BIN="$$PWD/build" bash tests/archs.sh

@@ -19,6 +19,9 @@
 set -u
 export LC_ALL=C
 unset LANGUAGE COLUMNS TERM_PROGRAM XDG_CACHE_HOME
+# Several tests run at once, so each keeps to one core. That results do not depend on the number of threads is tried by
+# unit-families_engine, unit-families_folders, unit-tinymoe and properties.sh, where this does not hold.
+export OMP_THREAD_LIMIT=1
 : "${REAP:?}" "${SRC:?}" "${BIN:?}"
 
 MODELS=$SRC/tests/data/families

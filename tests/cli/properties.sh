@@ -163,6 +163,7 @@ ok verify z.gguf zp.gguf --plan p1.json --quiet
 
 # ---- the order of the work does not matter: plan from stats twice, the same file; profile twice, the same file
 ok profile "$m" --calib "$MODELS/qwen3_moe/texts.jsonl" -o s1.json -t 1
+unset OMP_THREAD_LIMIT
 ok profile "$m" --calib "$MODELS/qwen3_moe/texts.jsonl" -o s2.json -t 2
 expect 'one thread and two: the same statistics' cmp s1.json s2.json
 for c in reap reap_sum ean_mean ean_sum frequency gate_mean gate_sum reap_l2 ean_l2 max_activation random; do
