@@ -178,9 +178,9 @@ static void test_folder(void **state)
     }
 }
 
-#define N_PARTS \
-    5000 /* shards of one output; every 50th is there, which is enough to see whom a list forgets */
-#define STEP 50
+/* Shards of one output; every 50th is there, which is enough to see whom a list forgets. */
+#define N_PARTS 5000
+#define STEP    50
 
 static void begin_many(void)
 {
