@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The main job on the small model that ships here: profile, plan at 25 % and 50 %, prune, verify, perplexity before and after.
-# Called by `make demo`. Calibrates on this project's own C sources and documents, and evaluates on files of them that the calibration
-# does not see. Results stay in demo-work/.
+# Called by `make demo`. Calibrates on C sources and prose of tests/data/text, and evaluates on files of them that the calibration does
+# not see. Results stay in demo-work/.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 REAP=build/reap
@@ -12,22 +12,17 @@ say() { printf '\n\033[1m$ %s\033[0m\n' "$*" | if [ -t 1 ]; then cat; else sed '
 run() { say "$@"; "$@"; }
 
 rm -rf "$WORK"
-mkdir -p "$WORK/calib/code" "$WORK/calib/docs" "$WORK/heldout"
+mkdir -p "$WORK/calib/code" "$WORK/calib/prose" "$WORK/heldout"
 
-# Two categories; every fourth file is held out.
-i=0
-for f in src/*/*.c src/*/*.h; do
-    i=$((i + 1))
-    if [ $((i % 4)) = 0 ]; then cat "$f" >>"$WORK/heldout/code.txt"; else cp "$f" "$WORK/calib/code/$(echo "$f" | tr / _).txt"; fi
+# Two categories; of each one text is held out.
+for f in tests/data/text/code/*.txt tests/data/text/prose/*.txt; do
+    case $f in
+    */sprintf.txt) cp "$f" "$WORK/heldout/code.txt" ;;
+    */lecture.txt) cp "$f" "$WORK/heldout/prose.txt" ;;
+    */code/*) cp "$f" "$WORK/calib/code/" ;;
+    *) cp "$f" "$WORK/calib/prose/" ;;
+    esac
 done
-i=0
-for f in README.md CONTRIBUTING.md docs/*.md docs/commands/*.md; do
-    [ -f "$f" ] || continue
-    i=$((i + 1))
-    if [ $((i % 4)) = 0 ]; then cat "$f" >>"$WORK/heldout/docs.txt"; else cp "$f" "$WORK/calib/docs/$(echo "$f" | tr / _).txt"; fi
-done
-# --text wants a whole file to score; the first 60 kB say enough
-for f in "$WORK"/heldout/*.txt; do head -c 60000 "$f" >"$f.cut"; mv "$f.cut" "$f"; done
 
 run $REAP inspect $MODEL
 run $REAP profile $MODEL --calib $WORK/calib --ctx 512 -o $WORK/stats.json
@@ -37,7 +32,7 @@ ppl() {
     awk -v name="$2" -F'[:,]' '/"name"/ { hit = index($2, "\"" name "\"") } hit && /"ppl":/ { gsub(/ /, "", $2); print $2; exit }' "$1"
 }
 evaluate() {
-    run $REAP eval "$1" --text $WORK/heldout/code.txt --text $WORK/heldout/docs.txt --ctx 512 -o "$2"
+    run $REAP eval "$1" --text $WORK/heldout/code.txt --text $WORK/heldout/prose.txt --ctx 512 -o "$2"
 }
 
 evaluate $MODEL $WORK/eval-full.json
@@ -56,10 +51,10 @@ size() { stat -c %s "$1" | awk '{ printf "%.1f MB", $1 / 1e6 }'; }
 line() { # line LABEL MODEL EVAL
     printf '%-30s %9s   %8.2f  x%.2f   %8.2f  x%.2f\n' "$1" "$(size "$2")" \
         "$(ppl "$3" code.txt)" "$(echo "$(ppl "$3" code.txt) $(ppl $WORK/eval-full.json code.txt)" | awk '{ print $1 / $2 }')" \
-        "$(ppl "$3" docs.txt)" "$(echo "$(ppl "$3" docs.txt) $(ppl $WORK/eval-full.json docs.txt)" | awk '{ print $1 / $2 }')"
+        "$(ppl "$3" prose.txt)" "$(echo "$(ppl "$3" prose.txt) $(ppl $WORK/eval-full.json prose.txt)" | awk '{ print $1 / $2 }')"
 }
 printf '\n%-30s %9s   %s\n' "" "size" "perplexity on held-out text (lower is better)"
-printf '%-30s %9s   %15s   %15s\n' "" "" "C code" "documents"
+printf '%-30s %9s   %15s   %15s\n' "" "" "C code" "prose"
 line "full model, 32 experts" $MODEL $WORK/eval-full.json
 line "25 % pruned by REAP, 24 stay" $WORK/pruned-25.gguf $WORK/eval-25.json
 line "25 % pruned at random" $WORK/random-25.gguf $WORK/eval-random-25.json

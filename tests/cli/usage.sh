@@ -136,7 +136,9 @@ rm -rf y.work
 ok profile "$M" --calib "$MODELS/qwen3_moe/texts.jsonl" -t 1 -o s.json --quiet
 hand_plan "$M" 6 p.json
 ok prune "$M" --plan p.json -o w.gguf
+cp "$M" m.gguf # names without blanks: the lines below are split into words
 texts=$MODELS/qwen3_moe/texts.jsonl
+cp "$texts" t.jsonl
 n=0
 while read -r line; do
     n=$((n + 1))
@@ -160,15 +162,15 @@ done <<END
 --version
 --help
 prune --help
-inspect $M
-inspect $M --json --tensors
+inspect m.gguf
+inspect m.gguf --json --tensors
 stats s.json
 plan s.json --keep 4 -o out@.json
-prune $M --plan p.json -o out@.gguf
-prune $M --plan p.json -o out@.gguf --dry-run
-verify $M w.gguf
-profile $M --calib $texts -t 1 -o out@.json
-eval $M --calib $texts -t 1
+prune m.gguf --plan p.json -o out@.gguf
+prune m.gguf --plan p.json -o out@.gguf --dry-run
+verify m.gguf w.gguf
+profile m.gguf --calib t.jsonl -t 1 -o out@.json
+eval m.gguf --calib t.jsonl -t 1
 END
 # no descriptor of ours lands on a closed 0, 1 or 2: a message there would end up inside the file
 for closed in '<&-' '>&-' '2>&-' '>&- 2>&-' '<&- >&- 2>&-'; do
