@@ -26,13 +26,13 @@ static bool check_file_name(const char *name, struct err *e)
     static const char suffix[] = ".safetensors";
     size_t n = strlen(name), k = sizeof suffix - 1;
     char shown[2 * TEXT_SHOWN];
-    text_shown(shown, sizeof shown, name);
     if (strpbrk(name, "/\\") || strstr(name, ".."))
         return err_set(e, ERR_INPUT, "the file name '%s' may lead out of the folder, expected a plain name",
-                       shown);
+                       text_shown(shown, sizeof shown, name));
     if (name[0] == '.' || n <= k || strcmp(name + n - k, suffix) != 0)
         return err_set(e, ERR_INPUT,
-                       "the file name '%s' is not that of a safetensors file (NAME.safetensors)", shown);
+                       "the file name '%s' is not that of a safetensors file (NAME.safetensors)",
+                       text_shown(shown, sizeof shown, name));
     return true;
 }
 
