@@ -256,3 +256,21 @@ json_t *json_finite(double v)
 {
     return isfinite(v) ? json_real(v) : json_null();
 }
+
+void json_put_text(json_t *o, const char *key, const char *s)
+{
+    if (s)
+        json_object_set_new(o, key, json_text(s));
+}
+
+void json_put_count(json_t *o, const char *key, int64_t n)
+{
+    if (n >= 0)
+        json_object_set_new(o, key, json_integer(n));
+}
+
+void json_put_f64(json_t *o, const char *key, double v)
+{
+    if (!isnan(v))
+        json_object_set_new(o, key, json_real(v));
+}

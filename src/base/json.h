@@ -42,5 +42,9 @@ const char *json_type_name(const json_t *v); /* "an object", ... for messages; N
 json_t *json_text(const char *s);
 json_t *json_f64s(const double *v, size_t n); /* new reference */
 json_t *json_finite(double v);                /* null where v is not a number */
+/* Sets a member when there is something to say: a text, a count of 0 or more, a number; else it is left out. */
+void json_put_text(json_t *o, const char *key, const char *s);
+void json_put_count(json_t *o, const char *key, int64_t n);
+void json_put_f64(json_t *o, const char *key, double v);
 
 #endif

@@ -287,24 +287,6 @@ struct plan *plan_load(const char *path, struct err *e)
 
 /* ---- writing ---- */
 
-static void put_str(json_t *o, const char *key, const char *s)
-{
-    if (s)
-        json_object_set_new(o, key, json_text(s));
-}
-
-static void put_count(json_t *o, const char *key, int64_t n)
-{
-    if (n >= 0)
-        json_object_set_new(o, key, json_integer(n));
-}
-
-static void put_number(json_t *o, const char *key, double v)
-{
-    if (!isnan(v))
-        json_object_set_new(o, key, json_real(v));
-}
-
 static void put_json(json_t *o, const char *key, json_t *v)
 {
     if (v)
@@ -317,12 +299,12 @@ static json_t *origins_json(const struct plan *p)
     for (uint32_t i = 0; i < p->n_origins; i++) {
         const struct plan_origin *x = &p->origins[i];
         json_t *o = json_object();
-        put_str(o, "stats", x->stats);
-        put_str(o, "keep_list", x->keep_list);
-        put_str(o, "sha256", x->sha256);
-        put_number(o, "weight", x->weight);
-        put_number(o, "score_kept", x->score_kept);
-        put_count(o, "n_tokens", x->n_tokens);
+        json_put_text(o, "stats", x->stats);
+        json_put_text(o, "keep_list", x->keep_list);
+        json_put_text(o, "sha256", x->sha256);
+        json_put_f64(o, "weight", x->weight);
+        json_put_f64(o, "score_kept", x->score_kept);
+        json_put_count(o, "n_tokens", x->n_tokens);
         put_json(o, "calibration", x->calibration);
         json_array_append_new(list, o);
     }
@@ -335,10 +317,10 @@ static json_t *lost_json(const struct plan *p)
     for (uint32_t i = 0; i < p->n_layers; i++) {
         const struct plan_loss *l = &p->lost[i];
         json_t *o = json_object();
-        put_number(o, "score_lost", l->score);
-        put_number(o, "tokens_lost", l->tokens);
-        put_number(o, "reap_sum_lost", l->reap_sum);
-        put_number(o, "lowest_kept", l->lowest_kept);
+        json_put_f64(o, "score_lost", l->score);
+        json_put_f64(o, "tokens_lost", l->tokens);
+        json_put_f64(o, "reap_sum_lost", l->reap_sum);
+        json_put_f64(o, "lowest_kept", l->lowest_kept);
         json_object_set_new(o, "highest_removed", json_finite(l->highest_removed));
         if (l->by_source)
             json_object_set_new(o, "score_kept_by_source", json_f64s(l->by_source, l->n_by_source));
@@ -361,13 +343,13 @@ json_t *plan_json(const struct plan *p)
 {
     json_t *d = json_object();
     json_object_set_new(d, "schema", json_string(SCHEMA));
-    put_str(d, "version", p->version);
+    json_put_text(d, "version", p->version);
     json_object_set_new(d, "n_keep", json_integer(p->n_keep));
     if (p->n_experts)
         json_object_set_new(d, "n_experts", json_integer(p->n_experts));
-    put_str(d, "criterion", p->criterion);
-    put_count(d, "seed", p->seed);
-    put_str(d, "blend", p->blend);
+    json_put_text(d, "criterion", p->criterion);
+    json_put_count(d, "seed", p->seed);
+    json_put_text(d, "blend", p->blend);
     put_json(d, "model", p->model);
     if (p->n_origins)
         json_object_set_new(d, "sources", origins_json(p));

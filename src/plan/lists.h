@@ -22,7 +22,7 @@ struct id_lists {
     bool is_keep;       /* the first form: already says who stays */
 };
 
-/* False with *e naming file, layer and entry. Ids are below 65536; an empty list is legal. */
+/* False with *e naming file, layer and entry. Ids are below LIMIT_EXPERTS; an empty list is legal. */
 bool lists_read(const char *path, struct id_lists *out, struct err *e);
 void lists_clear(struct id_lists *l);
 

@@ -73,10 +73,8 @@ static json_t *calibration_json(const struct job *j)
     json_object_set_new(c, "flash_attn", json_text(o->engine.flash_attn));
     json_object_set_new(c, "cache_type_k", json_text(o->engine.cache_type_k));
     json_object_set_new(c, "cache_type_v", json_text(o->engine.cache_type_v));
-    if (o->engine.chat_template)
-        json_object_set_new(c, "chat_template", json_text(o->engine.chat_template));
-    if (o->engine.type)
-        json_object_set_new(c, "type", json_text(o->engine.type));
+    json_put_text(c, "chat_template", o->engine.chat_template);
+    json_put_text(c, "type", o->engine.type);
     json_object_set_new(c, "engine", json_string(engine_version()));
     if (o->n_shards) {
         json_t *s = json_object();

@@ -107,31 +107,18 @@ json_t *batch_file_answer(const struct batch_file *f, uint64_t i)
 
 /* ---- writing ---- */
 
-static void put_count(json_t *o, const char *key, int64_t n)
-{
-    if (n >= 0)
-        json_object_set_new(o, key, json_integer(n));
-}
-
-static void put_number(json_t *o, const char *key, double v)
-{
-    if (!isnan(v))
-        json_object_set_new(o, key, json_real(v));
-}
-
 static void put_response(json_t *o, const struct batch_answer *a)
 {
     json_object_set_new(o, "status", json_string("ok"));
     json_object_set_new(o, "response", json_text(a->response));
-    if (a->reasoning)
-        json_object_set_new(o, "reasoning", json_text(a->reasoning));
+    json_put_text(o, "reasoning", a->reasoning);
     json_object_set_new(o, "finish_reason", json_string(a->finish));
-    put_count(o, "prompt_tokens", a->prompt_tokens);
-    put_count(o, "completion_tokens", a->completion_tokens);
-    put_count(o, "response_tokens", a->response_tokens);
-    put_number(o, "seconds", a->seconds);
-    put_number(o, "first_token_seconds", a->first_token);
-    put_number(o, "tokens_per_second", a->tokens_per_second);
+    json_put_count(o, "prompt_tokens", a->prompt_tokens);
+    json_put_count(o, "completion_tokens", a->completion_tokens);
+    json_put_count(o, "response_tokens", a->response_tokens);
+    json_put_f64(o, "seconds", a->seconds);
+    json_put_f64(o, "first_token_seconds", a->first_token);
+    json_put_f64(o, "tokens_per_second", a->tokens_per_second);
 }
 
 json_t *batch_answer_json(const struct batch_answer *a)

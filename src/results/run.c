@@ -122,14 +122,10 @@ bool run_record_write(const char *path, const struct run_record *r, struct err *
     for (uint32_t i = 0; i < r->n; i++) {
         const struct run_step *s = &r->steps[i];
         json_t *x = json_object();
-        if (s->key)
-            json_object_set_new(x, "key", json_string(s->key));
-        if (s->files)
-            json_object_set_new(x, "files", json_text(s->files));
-        if (s->writing)
-            json_object_set_new(x, "writing", json_text(s->writing));
-        if (s->basis)
-            json_object_set_new(x, "basis", json_string(s->basis));
+        json_put_text(x, "key", s->key);
+        json_put_text(x, "files", s->files);
+        json_put_text(x, "writing", s->writing);
+        json_put_text(x, "basis", s->basis);
         json_object_set_new(steps, s->name, x);
     }
     json_object_set_new(doc, "steps", steps);
