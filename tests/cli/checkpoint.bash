@@ -59,3 +59,28 @@ keep_first() { # MODEL N FILE: a plan without an identity
 literally() {
     tr ';' '\n' <<<"$1" | sed '/^$/d; s/[][\.*^$()+?{}|]/\\&/g'
 }
+
+# ---- what verify sees: pruned MODEL FORM, then changes of "bad", a copy of "good", each followed by noticed
+
+# MODEL with the plan of FORM becomes "good".
+pruned() {
+    model=$1 plan=$FORMS/$2/pruned/plan.json
+    rm -rf good bad
+    ok prune "$model" --plan "$plan" -o good
+    ok verify "$model" good --plan "$plan"
+    cp -r good bad
+}
+
+refuse_same() { ! diff -r "$1" "$2" >/dev/null; }
+
+noticed() { # NAME PATTERNS...: verify finds a difference in "bad", with the plan and without
+    local name=$1
+    shift
+    expect "$name: something was changed" refuse_same good bad
+    call 3 verify "$model" bad --plan "$plan" --quiet || say_bad "not noticed: $name"
+    cat .out .err >both
+    has both "$@"
+    call 3 verify "$model" bad --quiet || say_bad "not noticed without a plan: $name"
+    rm -rf both bad
+    cp -r good bad
+}

@@ -2,26 +2,6 @@
 . "$(dirname "$0")/lib.bash"
 . "$SRC/tests/cli/checkpoint.bash"
 
-# MODEL with its plan becomes "good", and "bad" is a copy to change.
-pruned() {
-    model=$1 plan=$FORMS/$2/pruned/plan.json
-    rm -rf good bad
-    ok prune "$model" --plan "$plan" -o good
-    ok verify "$model" good --plan "$plan"
-    cp -r good bad
-}
-noticed() { # NAME PATTERNS...: verify finds a difference in "bad", with the plan and without
-    local name=$1
-    shift
-    expect "$name: something was changed" refuse_same good bad
-    call 3 verify "$model" bad --plan "$plan" --quiet || say_bad "not noticed: $name"
-    cat .out .err >both
-    has both "$@"
-    call 3 verify "$model" bad --quiet || say_bad "not noticed without a plan: $name"
-    rm -rf both bad
-    cp -r good bad
-}
-refuse_same() { ! diff -r "$1" "$2" >/dev/null; }
 hides() { # NAME: "bad" does not even open, so verify ends with 2
     expect "$1: something was changed" refuse_same good bad
     fails 2 -- verify "$model" bad --plan "$plan" --quiet
