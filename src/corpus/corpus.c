@@ -28,11 +28,7 @@
 void sample_clear(struct sample *s)
 {
     free(s->text);
-    for (uint32_t i = 0; i < s->n_messages; i++) {
-        free(s->messages[i].role);
-        free(s->messages[i].content);
-    }
-    free(s->messages);
+    json_decref(s->chat);
     free(s->tokens);
     free(s->id);
     *s = (struct sample){0};
@@ -78,6 +74,14 @@ static bool row_tokens(const json_t *o, struct sample *s, struct err *e)
     return true;
 }
 
+static void add_turn(json_t *messages, const char *role, const char *content)
+{
+    json_t *m = json_object();
+    json_object_set_new(m, "role", json_string(role));
+    json_object_set_new(m, "content", json_string(content));
+    json_array_append_new(messages, m);
+}
+
 static bool row_prompt(const json_t *o, struct sample *s, struct err *e)
 {
     const char *prompt, *response = NULL;
@@ -89,70 +93,68 @@ static bool row_prompt(const json_t *o, struct sample *s, struct err *e)
         return err_set(e, ERR_INPUT, "row: 'prompt' is empty");
     if (response && !*response)
         return err_set(e, ERR_INPUT, "row: 'response' is empty (leave it out for a prompt alone)");
-    s->kind = SAMPLE_MESSAGES;
-    s->messages = xcalloc(2, sizeof *s->messages);
-    s->messages[s->n_messages++] = (struct message){xstrdup("user"), xstrdup(prompt)};
+    s->kind = SAMPLE_CHAT;
+    json_t *list = json_array();
+    add_turn(list, "user", prompt);
     if (response)
-        s->messages[s->n_messages++] = (struct message){xstrdup("assistant"), xstrdup(response)};
+        add_turn(list, "assistant", response);
+    s->chat = json_object();
+    json_object_set_new(s->chat, "messages", list);
     return true;
 }
 
-/* The text of {"content": "..."} or {"content": [{"type":"text","text":"..."}, ...]}, or NULL with *e set.
- * Caller frees. */
-static char *content_text(const json_t *m, const char *where, struct err *e)
+/* Whether a content says anything: a text, a list with a part. False with *e set: it is neither. */
+static bool check_content(const json_t *v, const char *where, bool *any, struct err *e)
 {
-    const json_t *v = json_object_get(m, "content");
-    if (json_is_string(v))
-        return xstrdup(json_string_value(v));
-    if (!json_is_array(v)) {
-        err_set(e, ERR_INPUT, "%s: 'content' is %s, expected a string or a list of parts", where,
-                json_type_name(v));
-        return NULL;
+    if (!v || json_is_null(v))
+        return true;
+    if (json_is_string(v)) {
+        *any |= *json_string_value(v) != 0;
+        return true;
     }
-    struct buf b = {0};
-    buf_str(&b, "");
-    bool ok = true;
-    for (size_t i = 0; ok && i < json_array_size(v); i++) {
+    if (!json_is_array(v))
+        return err_set(e, ERR_INPUT, "%s: 'content' is %s, expected a string or a list of parts", where,
+                       json_type_name(v));
+    for (size_t i = 0; i < json_array_size(v); i++) {
         const json_t *part = json_array_get(v, i);
         const char *type, *text;
         char at[96];
         snprintf(at, sizeof at, "%s, part %zu", where, i + 1);
         if (!json_is_object(part))
-            ok = err_set(e, ERR_INPUT, "%s is %s, expected an object", at, json_type_name(part));
-        else if (!json_need_str(part, "type", at, &type, e))
-            ok = false;
-        else if (strcmp(type, "text") != 0)
-            ok = err_set(e, ERR_INPUT, "%s: 'type' is '%.60s', only 'text' parts can be used", at, type);
-        else if ((ok = json_need_str(part, "text", at, &text, e)))
-            buf_str(&b, text);
+            return err_set(e, ERR_INPUT, "%s is %s, expected an object", at, json_type_name(part));
+        if (!json_need_str(part, "type", at, &type, e))
+            return false;
+        if (strcmp(type, "text") != 0)
+            return err_set(e, ERR_INPUT, "%s: 'type' is '%.60s', only 'text' parts can be used", at, type);
+        if (!json_need_str(part, "text", at, &text, e))
+            return false;
+        *any |= *text != 0;
     }
-    if (!ok)
-        buf_clear(&b);
-    return b.s;
+    return true;
 }
 
-static bool add_message(void *ud, const json_t *m, const char *role, const char *where, struct err *e)
+static bool check_message(void *ud, const json_t *m, const char *role, const char *where, struct err *e)
 {
-    struct sample *s = ud;
+    bool *any = ud;
     if (!*role)
         return err_set(e, ERR_INPUT, "%s: 'role' is empty", where);
-    char *text = content_text(m, where, e);
-    if (!text)
-        return false;
-    s->messages = xrealloc(s->messages, s->n_messages + 1, sizeof *s->messages);
-    s->messages[s->n_messages++] = (struct message){xstrdup(role), text};
-    return true;
+    *any |= json_array_size(json_object_get(m, "tool_calls")) > 0;
+    return check_content(json_object_get(m, "content"), where, any, e);
 }
 
 static bool row_messages(const json_t *o, struct sample *s, struct err *e)
 {
     bool any = false;
-    s->kind = SAMPLE_MESSAGES;
-    if (!source_messages(o, "message", add_message, s, e))
+    if (!source_messages(o, "message", check_message, &any, e))
         return false;
-    for (uint32_t i = 0; i < s->n_messages; i++)
-        any |= *s->messages[i].content != 0;
-    return any || err_set(e, ERR_INPUT, "row: 'messages' is empty");
+    if (!any)
+        return err_set(e, ERR_INPUT, "row: 'messages' is empty");
+    s->kind = SAMPLE_CHAT;
+    s->chat = json_object();
+    json_object_set(s->chat, "messages", json_object_get(o, "messages"));
+    if (source_member(o, "tools"))
+        json_object_set(s->chat, "tools", source_member(o, "tools"));
+    return true;
 }
 
 static const struct {

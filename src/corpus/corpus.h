@@ -13,25 +13,21 @@
  *                  folder's own name);
  *   "-":           standard input, JSONL.
  * LIMIT takes at most that many samples of the source (chosen by the seed, not the first ones). Prompt +
- * response and messages are kept as messages: the engine renders them with the model's chat template. */
+ * response and messages are kept as a chat: the engine renders it with the model's chat template. */
 #ifndef REAP_CORPUS_CORPUS_H
 #define REAP_CORPUS_CORPUS_H
 
 #include "base/err.h"
+#include "base/json.h"
 #include <stdint.h>
 
-enum sample_kind { SAMPLE_TEXT, SAMPLE_MESSAGES, SAMPLE_TOKENS };
-
-struct message {
-    char *role, *content;
-};
+enum sample_kind { SAMPLE_TEXT, SAMPLE_CHAT, SAMPLE_TOKENS };
 
 struct sample {
     enum sample_kind kind;
     char *text; /* SAMPLE_TEXT: n_text bytes, NUL-terminated, may not hold NUL inside */
     uint64_t n_text;
-    struct message *messages; /* SAMPLE_MESSAGES: user + assistant for prompt/response */
-    uint32_t n_messages;
+    json_t *chat;    /* SAMPLE_CHAT: what the chat template gets, see engine_chat; owned */
     int32_t *tokens; /* SAMPLE_TOKENS */
     uint32_t n_tokens;
     char *id;          /* of the row, or NULL */

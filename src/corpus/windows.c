@@ -9,29 +9,21 @@
 /* Windows packed together: enough to fill batches well, few enough that a partial run is a fair sample. */
 #define PACK_BLOCK 512
 
-static bool tokenize_messages(const struct sample *s, const struct engine *g, int32_t **tok, uint32_t *n,
-                              struct err *e)
+static bool tokenize_chat(const struct sample *s, const struct engine *g, json_t *unused, int32_t **tok,
+                          uint32_t *n, struct err *e)
 {
-    const char **roles = xcalloc(s->n_messages, sizeof *roles),
-               **contents = xcalloc(s->n_messages, sizeof *contents);
-    for (uint32_t i = 0; i < s->n_messages; i++) {
-        roles[i] = s->messages[i].role;
-        contents[i] = s->messages[i].content;
-    }
     struct buf text = {0};
-    bool ok = engine_chat(g, roles, contents, s->n_messages, &text, e) &&
+    bool ok = engine_chat(g, s->chat, &text, unused, e) &&
               engine_tokenize(g, text.s ? text.s : "", text.n, true, true, tok, n, e);
     buf_clear(&text);
-    free(roles);
-    free(contents);
     return ok;
 }
 
-static bool tokenize_one(const struct sample *s, const struct engine *g, int32_t **tok, uint32_t *n,
-                         struct err *e)
+static bool tokenize_one(const struct sample *s, const struct engine *g, json_t *unused, int32_t **tok,
+                         uint32_t *n, struct err *e)
 {
-    if (s->kind == SAMPLE_MESSAGES)
-        return tokenize_messages(s, g, tok, n, e);
+    if (s->kind == SAMPLE_CHAT)
+        return tokenize_chat(s, g, unused, tok, n, e);
     if (s->kind == SAMPLE_TEXT)
         return engine_tokenize(g, s->text, s->n_text, true, true, tok, n, e);
     uint32_t vocab = engine_n_vocab(g);
@@ -51,6 +43,7 @@ bool windows_tokenize(struct windows *w, const struct corpus *c, const struct en
     if (c->n_samples > INT32_MAX)
         return err_set(e, ERR_INPUT, "%llu samples are too many", (unsigned long long)c->n_samples);
     w->n_samples = (uint32_t)c->n_samples;
+    w->unused = json_object();
     w->tokens = xcalloc(w->n_samples, sizeof *w->tokens);
     w->n_tokens = xcalloc(w->n_samples, sizeof *w->n_tokens);
     struct progress p;
@@ -59,7 +52,7 @@ bool windows_tokenize(struct windows *w, const struct corpus *c, const struct en
     for (uint32_t i = 0; ok && i < w->n_samples; i++) {
         const struct sample *s = &c->samples[i];
         const char *path = c->sources[s->source].path;
-        ok = sig_check(e) && tokenize_one(s, g, &w->tokens[i], &w->n_tokens[i], e);
+        ok = sig_check(e) && tokenize_one(s, g, w->unused, &w->tokens[i], &w->n_tokens[i], e);
         if (ok && w->n_tokens[i] == 0)
             ok = err_set(e, ERR_INPUT, "the sample has no tokens");
         if (!ok && e->code != ERR_INTERRUPTED) {
@@ -242,5 +235,6 @@ void windows_clear(struct windows *w)
     free(w->list);
     free(w->order);
     free(w->batches);
+    json_decref(w->unused);
     *w = (struct windows){0};
 }

@@ -36,6 +36,7 @@ struct windows {
     struct window_batch *batches;
     uint32_t n_batches;
     uint32_t max_seqs; /* the most windows in one batch */
+    json_t *unused; /* what the chat template did not look at, see engine_chat; NULL: nothing was tokenised */
 };
 
 /* Token ids of all samples: text with the special tokens that the model adds, special tokens in it parsed;

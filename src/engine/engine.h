@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/json.h"
 #include "engine/routed.h"
 #include <stdbool.h>
 #include <stdint.h>
@@ -90,10 +91,12 @@ const char *engine_version(void);                             /* "llama.cpp v0.5
 bool engine_tokenize(const struct engine *g, const char *text, uint64_t n, bool add_special,
                      bool parse_special, int32_t **out, uint32_t *n_out, struct err *e);
 
-/* The conversation as the model's own chat template writes it (the engine's templates;
- * docs/commands/profile.md). roles/contents: n strings each. */
-bool engine_chat(const struct engine *g, const char *const *roles, const char *const *contents, uint32_t n,
-                 struct buf *out, struct err *e);
+/* A conversation as the model's chat template writes it. chat is an object with what transformers'
+ * apply_chat_template takes: "messages" (a list of objects with a role; everything else as the row has it), and
+ * where it has them "tools" (a list) and "chat_template_kwargs" (an object). What holds text and was not looked
+ * at is counted in `unused` (an object; NULL: nobody wants to know): "tools", or "messages.KEY". ERR_INPUT: the
+ * model has no template, or the template refuses the conversation. */
+bool engine_chat(const struct engine *g, const json_t *chat, struct buf *out, json_t *unused, struct err *e);
 
 struct engine_run {
     uint32_t n_ctx;        /* cells of memory for all sequences together */

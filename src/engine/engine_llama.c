@@ -420,8 +420,8 @@ bool engine_tokenize(const struct engine *g, const char *text, uint64_t n, bool 
     }
 }
 
-bool engine_chat(const struct engine *g, const char *const *roles, const char *const *contents, uint32_t n,
-                 struct buf *out, struct err *e)
+static bool builtin_chat(const struct engine *g, const char *const *roles, char *const *contents, uint32_t n,
+                         struct buf *out, struct err *e)
 {
     const char *tmpl = g->o.chat_template ? g->o.chat_template : llama_model_chat_template(g->model, NULL);
     if (tmpl && !strcmp(tmpl, "none")) {
@@ -460,6 +460,37 @@ bool engine_chat(const struct engine *g, const char *const *roles, const char *c
             g->o.chat_template ? "the chat template '" : "the model's chat template",
             g->o.chat_template ? g->o.chat_template : "", g->o.chat_template ? "'" : "");
     return true;
+}
+
+/* The text of a content: a string, or a list of parts; the caller frees. */
+static char *content_text(const json_t *v)
+{
+    struct buf b = {0};
+    buf_str(&b, json_is_string(v) ? json_string_value(v) : "");
+    for (size_t i = 0; i < json_array_size(v); i++) {
+        const char *text = json_string_value(json_object_get(json_array_get(v, i), "text"));
+        buf_str(&b, text ? text : "");
+    }
+    return b.s;
+}
+
+bool engine_chat(const struct engine *g, const json_t *chat, struct buf *out, json_t *unused, struct err *e)
+{
+    const json_t *list = json_object_get(chat, "messages");
+    uint32_t n = (uint32_t)json_array_size(list);
+    const char **roles = xcalloc(n, sizeof *roles);
+    char **contents = xcalloc(n, sizeof *contents);
+    (void)unused;
+    for (uint32_t i = 0; i < n; i++) {
+        roles[i] = json_string_value(json_object_get(json_array_get(list, i), "role"));
+        contents[i] = content_text(json_object_get(json_array_get(list, i), "content"));
+    }
+    bool ok = builtin_chat(g, roles, contents, n, out, e);
+    for (uint32_t i = 0; i < n; i++)
+        free(contents[i]);
+    free(contents);
+    free(roles);
+    return ok;
 }
 
 /* ---- running ---- */

@@ -74,7 +74,7 @@ row '{"prompt": ["a"]}' "'prompt' is a list"
 row '{"messages": []}' "'messages' is empty"
 row '{"messages": {"role": "user"}}' "'messages' is an object" 'a list'
 row '{"messages": [{"content": "a"}]}' ":3: message 1: 'role' is missing"
-row '{"messages": [{"role": "user"}]}' 'message 1' "'content' is missing"
+row '{"messages": [{"role": "user"}]}' "'messages' is empty"
 row '{"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}' 'part 1' "'image_url'"
 row '{"tokens": []}' "'tokens' is empty"
 row '{"tokens": [1, 2.5]}' 'entry 2' 'an integer'

@@ -169,14 +169,18 @@ bool engine_tokenize(const struct engine *g, const char *text, uint64_t n, bool 
     return true;
 }
 
-/* "role: content" on a line each. */
-bool engine_chat(const struct engine *g, const char *const *roles, const char *const *contents, uint32_t n,
-                 struct buf *out, struct err *e)
+/* "role: content" on a line each; what else a message has is not looked at. */
+bool engine_chat(const struct engine *g, const json_t *chat, struct buf *out, json_t *unused, struct err *e)
 {
+    const json_t *list = json_object_get(chat, "messages");
+    (void)unused;
     if (fake.no_template && !g->o.chat_template)
         return err_set(e, ERR_INPUT, "the model has no chat template");
-    for (uint32_t i = 0; i < n; i++)
-        buf_fmt(out, "%s: %s\n", roles[i], contents[i]);
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *m = json_array_get(list, i);
+        const char *content = json_string_value(json_object_get(m, "content"));
+        buf_fmt(out, "%s: %s\n", json_string_value(json_object_get(m, "role")), content ? content : "");
+    }
     return true;
 }
 

@@ -13,16 +13,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void check_sample(const struct sample *s)
 {
     MUST((s->text != NULL) == (s->kind == SAMPLE_TEXT));
-    MUST((s->messages != NULL) == (s->kind == SAMPLE_MESSAGES));
+    MUST((s->chat != NULL) == (s->kind == SAMPLE_CHAT));
     MUST((s->tokens != NULL) == (s->kind == SAMPLE_TOKENS));
     if (s->text)
         MUST(s->n_text > 0 && strlen(s->text) == s->n_text);
-    size_t total = 0;
-    for (uint32_t i = 0; i < s->n_messages; i++) {
-        MUST(*s->messages[i].role);
-        total += strlen(s->messages[i].content);
-    }
-    MUST(!s->messages || total > 0);
+    const json_t *list = json_object_get(s->chat, "messages");
+    MUST(!s->chat || json_array_size(list) > 0);
+    for (size_t i = 0; i < json_array_size(list); i++)
+        MUST(*json_string_value(json_object_get(json_array_get(list, i), "role")));
     MUST(!s->tokens || s->n_tokens > 0);
     for (uint32_t i = 0; i < s->n_tokens; i++)
         MUST(s->tokens[i] >= 0);

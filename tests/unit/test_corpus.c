@@ -87,6 +87,18 @@ static const char *last_warning(void)
 
 /* ---- rows ---- */
 
+static void describe_messages(struct buf *b, const json_t *list)
+{
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *m = json_array_get(list, i), *content = json_object_get(m, "content");
+        buf_fmt(b, "%s%s=", i ? ";" : "", json_string_value(json_object_get(m, "role")));
+        if (json_is_string(content))
+            buf_str(b, json_string_value(content));
+        for (size_t k = 0; k < json_array_size(content); k++)
+            buf_str(b, json_string_value(json_object_get(json_array_get(content, k), "text")));
+    }
+}
+
 /* A sample as text: "text:...", "tokens:1,2", "messages:role=content;..." and "#id". */
 static char *describe(const struct sample *s)
 {
@@ -96,10 +108,9 @@ static char *describe(const struct sample *s)
         assert_int_equal(s->n_text, strlen(s->text));
         buf_fmt(&b, "text:%s", s->text);
         break;
-    case SAMPLE_MESSAGES:
+    case SAMPLE_CHAT:
         buf_str(&b, "messages:");
-        for (uint32_t i = 0; i < s->n_messages; i++)
-            buf_fmt(&b, "%s%s=%s", i ? ";" : "", s->messages[i].role, s->messages[i].content);
+        describe_messages(&b, json_object_get(s->chat, "messages"));
         break;
     case SAMPLE_TOKENS:
         buf_str(&b, "tokens:");
@@ -199,8 +210,8 @@ static void test_rows_refused(void **state)
         {"{\"messages\":[{\"role\":\"user\",\"content\":\"a\"},{\"content\":\"b\"}]}",
          "message 2: 'role' is missing"},
         {"{\"messages\":[{\"role\":\"\",\"content\":\"a\"}]}", "message 1: 'role' is empty"},
-        {"{\"messages\":[{\"role\":\"user\"}]}", "message 1: 'content' is missing"},
-        {"{\"messages\":[{\"role\":\"user\",\"content\":null}]}", "message 1: 'content' is null"},
+        {"{\"messages\":[{\"role\":\"user\"}]}", "'messages' is empty"},
+        {"{\"messages\":[{\"role\":\"user\",\"content\":null}]}", "'messages' is empty"},
         {"{\"messages\":[{\"role\":\"user\",\"content\":[\"a\"]}]}", "message 1, part 1 is a string"},
         {"{\"messages\":[{\"role\":\"user\",\"content\":[{\"text\":\"a\"}]}]}", "part 1: 'type' is missing"},
         {"{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"a\"},"

@@ -146,7 +146,11 @@ static void test_same(void **state)
     static const char *const text[] = {"a", "b", "hello"}, *const id[] = {"7", "one/ROWS.JSONL:3", "text"};
     for (uint32_t i = 0; i < 3; i++) {
         const struct sample *s = &c.samples[i];
-        assert_string_equal(s->kind == SAMPLE_TEXT ? s->text : s->messages[0].content, text[i]);
+        assert_string_equal(s->kind == SAMPLE_TEXT
+                                ? s->text
+                                : json_string_value(json_object_get(
+                                      json_array_get(json_object_get(s->chat, "messages"), 0), "content")),
+                            text[i]);
         assert_string_equal(prompt_text(&p.v[i]), text[i]);
         assert_string_equal(p.v[i].id, id[i]);
     }
