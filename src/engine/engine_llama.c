@@ -3,10 +3,8 @@
 #include "base/mem.h"
 #include "base/sig.h"
 #include "base/text.h"
-#include "engine/engine.h"
+#include "engine/engine_part.h"
 #include "engine/library.h"
-#include "engine/mask.h"
-#include "engine/observe.h"
 
 #include <errno.h>
 #include <ggml-backend.h>
@@ -15,21 +13,6 @@
 #include <unistd.h>
 
 #define EXPERTS_PATTERN "ffn_(up|down|gate|gate_up)_(ch|)exps" /* as llama.cpp's --cpu-moe */
-
-struct engine {
-    struct llama_model *model;
-    const struct llama_vocab *vocab;
-    struct llama_context *ctx;
-    struct engine_opts o;
-    struct observer *observer;
-    struct masker *masker;
-    bool learning;           /* a decode whose nodes are only looked at */
-    bool observing, masking; /* who wants the node that was asked for last */
-    struct llama_batch batch;
-    uint32_t n_batch;
-    bool has_batch;
-    struct progress load;
-};
 
 const char *engine_version(void)
 {

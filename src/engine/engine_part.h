@@ -1,0 +1,28 @@
+/* engine_part.h - an engine from inside, for the files that make up engine.h on libllama: engine_llama.c (load,
+ * run), and those that look at its model alone. */
+#ifndef REAP_ENGINE_ENGINE_PART_H
+#define REAP_ENGINE_ENGINE_PART_H
+
+#include "base/log.h"
+#include "engine/engine.h"
+#include "engine/mask.h"
+#include "engine/observe.h"
+
+#include <llama.h>
+
+struct engine {
+    struct llama_model *model;
+    const struct llama_vocab *vocab;
+    struct llama_context *ctx;
+    struct engine_opts o;
+    struct observer *observer;
+    struct masker *masker;
+    bool learning;           /* a decode whose nodes are only looked at */
+    bool observing, masking; /* who wants the node that was asked for last */
+    struct llama_batch batch;
+    uint32_t n_batch;
+    bool has_batch;
+    struct progress load;
+};
+
+#endif
