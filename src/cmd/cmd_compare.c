@@ -1,7 +1,7 @@
 /* cmd_compare.c - the answers of the pruned model beside those of its parent. */
 #include "base/file.h"
 #include "cmd/cmd.h"
-#include "serve/runs.h"
+#include "results/runs.h"
 
 #include <math.h>
 #include <string.h>

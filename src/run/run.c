@@ -6,8 +6,8 @@
 #include "prune/prune.h"
 #include "report/report.h"
 #include "results/eval.h"
+#include "results/runs.h"
 #include "run/run_part.h"
-#include "serve/runs.h"
 
 #include <string.h>
 

@@ -10,7 +10,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/rng.h"
-#include "serve/measure.h"
+#include "results/measure.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* measure.c - see measure.h. */
-#include "serve/measure.h"
+#include "results/measure.h"
 #include "base/mem.h"
 #include "base/text.h"
 

@@ -3,8 +3,8 @@
  * Words: maximal runs of characters that are not white space (ASCII); a character of a script that is written
  * without spaces (Chinese, Japanese, Korean) is a word of its own. Texts are UTF-8; other bytes count as
  * characters. Of each text the first MEASURE_MAX_WORDS words are looked at. */
-#ifndef REAP_SERVE_MEASURE_H
-#define REAP_SERVE_MEASURE_H
+#ifndef REAP_RESULTS_MEASURE_H
+#define REAP_RESULTS_MEASURE_H
 
 #include <stdbool.h>
 #include <stdint.h>

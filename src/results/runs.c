@@ -1,9 +1,9 @@
 /* runs.c - see runs.h. */
-#include "serve/runs.h"
+#include "results/runs.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/sig.h"
-#include "serve/measure.h"
+#include "results/measure.h"
 
 #include <math.h>
 #include <string.h>

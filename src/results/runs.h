@@ -3,8 +3,8 @@
  * Pairs are the answers of equal id and repetition; both must have been given to the same messages. What is
  * compared is all that the model wrote: its reasoning, where there is any, and the response. The measures are
  * those of measure.h. */
-#ifndef REAP_SERVE_RUNS_H
-#define REAP_SERVE_RUNS_H
+#ifndef REAP_RESULTS_RUNS_H
+#define REAP_RESULTS_RUNS_H
 
 #include "results/batch.h"
 #include "results/compare.h"
