@@ -165,7 +165,7 @@ complete -c reap -n '__reap_is serve' -l port -s p -x -d 'port to listen on (def
 complete -c reap -n '__reap_is serve' -l host -x -d 'address to listen on; the default is this machine only (default 127.0.0.1)'
 complete -c reap -n '__reap_is serve' -l load-timeout -x -d 'longest time that loading the model may take (default 1800s)'
 complete -c reap -n '__reap_is serve' -l type -x -a 'auto f32 f16 bf16 q8_0 q6_K q5_K q4_K q4_0' -d 'type of a checkpoint\'s matrices in the file made of it (one of auto, f32, f16, bf16, q8_0, q6_K, q5_K, q4_K, q4_0; default: auto, as stored)'
-complete -c reap -n '__reap_is batch' -l server -s s -x -d 'the server, for example http://127.0.0.1:8080 (required)'
+complete -c reap -n '__reap_is batch' -l server -s s -x -d 'the server: http://127.0.0.1:8080, host:8080, :8080 (required)'
 complete -c reap -n '__reap_is batch' -l prompts -s p -r -F -d 'a folder of text files, a .jsonl file, or a text file (required; several times)'
 complete -c reap -n '__reap_is batch' -l output -s o -r -F -d 'the answers; an unfinished file is gone on with (required)'
 complete -c reap -n '__reap_is batch' -l model -s m -x -d 'the model\'s name in requests (default: the server\'s first)'

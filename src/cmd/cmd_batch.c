@@ -15,7 +15,7 @@ static bool completions, has_top_k, has_top_p, brief;
 
 static const struct opt opts[] = {
     OPT_HEADING("Options"),
-    OPT_STR("server", &server, "URL", "the server, for example http://127.0.0.1:8080", .alias = "-s",
+    OPT_STR("server", &server, "URL", "the server: http://127.0.0.1:8080, host:8080, :8080", .alias = "-s",
             .required = true),
     OPT_PATHS("prompts", &prompts, "PATH", "a folder of text files, a .jsonl file, or a text file",
               .alias = "-p", .required = true),

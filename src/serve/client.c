@@ -221,14 +221,33 @@ bool http_do(struct http *h, const struct http_request *q, struct http_response 
 
 /* ---- addresses ---- */
 
+/* An address as people write it, without a scheme or with a port alone, as one that curl reads. */
+static char *full_url(const char *url)
+{
+    if (strstr(url, "://"))
+        return xstrdup(url);
+    return xasprintf("http://%s%s", url[0] == ':' && url[1] >= '0' && url[1] <= '9' ? "127.0.0.1" : "", url);
+}
+
+static bool set_url(CURLU *u, const char *url)
+{
+    char *full = full_url(url);
+    bool is_port = *url && strspn(url, "0123456789") == strlen(url), /* curl takes it for a host's number */
+        ok = !is_port && curl_url_set(u, CURLUPART_URL, full, 0) == CURLUE_OK;
+    free(full);
+    return ok;
+}
+
 static bool split_url(CURLU *u, const char *url, struct err *e)
 {
     char *scheme = NULL, *user = NULL, *query = NULL;
     bool ok = true;
-    CURLUcode rc = curl_url_set(u, CURLUPART_URL, url, 0);
-    if (rc != CURLUE_OK)
-        return err_set(e, ERR_INPUT, "'%s' is not the address of a server, such as http://127.0.0.1:8080",
-                       url);
+    if (!set_url(u, url))
+        return err_set(
+            e, ERR_INPUT,
+            "'%s' is not the address of a server, such as http://127.0.0.1:8080, host:8080, :8080 or "
+            "[::1]:8080",
+            url);
     curl_url_get(u, CURLUPART_SCHEME, &scheme, 0);
     curl_url_get(u, CURLUPART_USER, &user, 0);
     curl_url_get(u, CURLUPART_QUERY, &query, 0);

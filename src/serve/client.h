@@ -45,8 +45,8 @@ void http_free(struct http *h);
 bool http_do(struct http *h, const struct http_request *q, struct http_response *r, struct err *e);
 void http_response_clear(struct http_response *r);
 
-/* Checks the address of a server and brings it to one form, with which requests begin: without a slash at the
- * end, without "/v1". Caller frees; NULL with *e (ERR_INPUT). */
+/* Checks the address of a server and brings it to one form, with which requests begin: with a scheme ("host:8080"
+ * and ":8080" are http), without a slash at the end, without "/v1". Caller frees; NULL with *e (ERR_INPUT). */
 char *http_base_url(const char *url, struct err *e);
 bool http_is_local(const char *base);
 bool http_has_key(void);

@@ -45,6 +45,11 @@ run 0 good --completions
 has "$log" 'POST /good/v1/completions .*"prompt":"hi"'
 run 0 good/v1/
 json run.json server="\"$url/good\""
+for s in "${url#http://}" ":${url##*:}" "localhost:${url##*:}"; do
+    rm -f run.json
+    ok batch --server "$s/good/v1" --prompts one.jsonl -o run.json
+    json run.json $result/response='"Hello, world"'
+done
 run 0 good --system 'Be short.' --top-p 0.9 --top-k 5 --max-tokens 9 --temperature 0.5 --seed 7
 has "$log" '"role":"system","content":"Be short\."' '"top_p":0\.9' '"top_k":5' '"max_tokens":9' '"temperature":0\.5' '"seed":7'
 # what a model says does not drive the terminal, and the file has it as it is
@@ -96,6 +101,7 @@ fails 2 'server is missing' -- batch --prompts one.jsonl -o x.json
 fails 2 'prompts is missing' -- batch --server "$url" -o x.json
 fails 2 'output is missing' -- batch --server "$url" --prompts one.jsonl
 fails 2 'http' -- batch --server ftp://127.0.0.1/ --prompts one.jsonl -o x.json
+fails 2 "'8080' is not the address of a server.* :8080" -- batch --server 8080 --prompts one.jsonl -o x.json
 fails 2 'not the address' -- batch --server 'http://' --prompts one.jsonl -o x.json
 fails 2 'user name' -- batch --server http://me:pass@127.0.0.1:1 --prompts one.jsonl -o x.json
 lacks .err pass

@@ -306,10 +306,32 @@ static void test_addresses(void **state)
         {"https://api.example.org/llm/v1/#x", "https://api.example.org/llm", false},
         {"http://127.example.org/", "http://127.example.org", false},
         {"HTTP://localhost.example.org", "http://localhost.example.org", false},
+        {"127.0.0.1:8080", "http://127.0.0.1:8080", true}, /* no scheme: http */
+        {"localhost:8080/v1", "http://localhost:8080", true},
+        {"localhost", "http://localhost", true},
+        {"gpu-box:8000/v1/", "http://gpu-box:8000", false},
+        {":8080", "http://127.0.0.1:8080", true},
+        {":8080/v1", "http://127.0.0.1:8080", true},
+        {"[::1]:8080", "http://[::1]:8080", true},
+        {"[fe80::1]/v1", "http://[fe80::1]", false},
     };
-    static const char *const bad[] = {
-        "",           "127.0.0.1:8080", "ftp://x/",   "file:///etc/passwd", "http://",
-        "http://u@x", "http://u:p@x",   "http://x?y", "http://x:99999"};
+    static const char *const bad[] = {"",
+                                      "ftp://x/",
+                                      "file:///etc/passwd",
+                                      "http://",
+                                      "http://u@x",
+                                      "http://u:p@x",
+                                      "http://x?y",
+                                      "http://x:99999",
+                                      "x:99999",
+                                      "u:p@x:80",
+                                      "::1:8080",
+                                      "::1",
+                                      ":",
+                                      "8080",
+                                      "http:/x",
+                                      "a b:80",
+                                      "x:y"};
     (void)state;
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         struct err e = {0};
