@@ -51,7 +51,7 @@ complete -c reap -n '__reap_is run' -l prompts -r -F -d 'prompts to ask both mod
 complete -c reap -n '__reap_is run' -l max-tokens -x -d 'longest answer to a prompt (default 512)'
 complete -c reap -n '__reap_is run' -l again -d 'do all steps again'
 complete -c reap -n '__reap_is run profile' -l calib -s c -r -F -d 'text: a .jsonl file, a text file, a folder, or - (standard input); at most N samples of it (required; several times)'
-complete -c reap -n '__reap_is run profile eval' -l samples-per-category -x -d 'at most N samples of each sub-folder or file'
+complete -c reap -n '__reap_is run profile eval' -l samples-per-category -x -d 'at most N samples of each sub-folder or file; not of a path with its own :N'
 complete -c reap -n '__reap_is run profile eval' -l max-samples -x -d 'at most N samples in all'
 complete -c reap -n '__reap_is run profile eval' -l seed -x -d 'of the shuffle and of every choice (default 42)'
 complete -c reap -n '__reap_is run profile eval' -l no-shuffle -d 'keep the order of files and lines'

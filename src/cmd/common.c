@@ -123,7 +123,7 @@ static bool no_shuffle, skip_bad;
               .alias = "-c", __VA_ARGS__)
 #define SAMPLES                                                                                   \
     OPT_INT("samples-per-category", &per_category, "N", 1, 1e15,                                  \
-            "at most N samples of each sub-folder or file"),                                      \
+            "at most N samples of each sub-folder or file; not of a path with its own :N"),       \
         OPT_INT("max-samples", &max_samples, "N", 1, 1e15, "at most N samples in all"),           \
         OPT_INT("seed", &seed, "N", 0, 9e15, "of the shuffle and of every choice", .dflt = "42"), \
         OPT_FLAG("no-shuffle", &no_shuffle, "keep the order of files and lines"),                 \

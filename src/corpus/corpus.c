@@ -1,10 +1,7 @@
-/* corpus.c - see corpus.h: what a row must hold, the choice and the order; source.c finds the files.
+/* corpus.c - see corpus.h: what a row must hold; source.c finds the files, choose.c makes the choices.
  *
  * A row is strict: exactly one of the four forms, right types, nothing empty, no NUL; a null member counts as
- * missing. What is left out is always counted or named. Choices are made by seed with a partial Fisher-Yates
- * (linear in the number of samples). Every choice has its own stream of random numbers, so that one more
- * source at the end does not change what is chosen from the others; a smaller limit takes a subset of a
- * larger one. In a folder a file that is no text (NUL, bad UTF-8, empty) is skipped with a warning; .txt,
+ * missing. What is left out is always counted or named. In a folder a file that is no text (NUL, bad UTF-8, empty) is skipped with a warning; .txt,
  * .md, .rst and row files are not excused, nor is a file that was named directly. */
 #include "corpus/corpus.h"
 #include "base/file.h"
@@ -12,9 +9,9 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/rng.h"
 #include "base/sig.h"
 #include "base/text.h"
+#include "corpus/choose.h"
 #include "corpus/source.h"
 
 #include <string.h>
@@ -207,7 +204,7 @@ struct loader {
     struct corpus *c;
     struct err *e;
     size_t cap_samples, cap_sources, cap_categories;
-    bool stdin_read;
+    bool stdin_read, limited;
     char *own_name; /* of the source: category of files that lie in no sub-folder */
     /* the file that is being read: */
     const char *path;
@@ -250,7 +247,7 @@ static void source_add(struct loader *l, const struct buf *bytes, const char *ca
     struct corpus *c = l->c;
     GROW(c->sources, c->n_sources, l->cap_sources);
     struct corpus_source *src = &c->sources[c->n_sources];
-    *src = (struct corpus_source){.path = xstrdup(l->path)};
+    *src = (struct corpus_source){.path = xstrdup(l->path), .limited = l->limited};
     sha256_bytes(bytes->s, bytes->n, src->sha256);
     l->source = c->n_sources++;
     l->category = category_index(l, category);
@@ -460,103 +457,17 @@ static bool read_path(struct loader *l, const char *path)
     return ok;
 }
 
-/* ---- choices ---- */
-
-enum choice { CHOOSE_LIMIT, CHOOSE_CATEGORY, CHOOSE_MAX, CHOOSE_ORDER };
-
-static struct rng stream(uint64_t seed, enum choice what, uint64_t index)
-{
-    struct rng r = {seed};
-    r.s = rng_next(&r) + (uint64_t)what;
-    r.s = rng_next(&r) + index;
-    return r;
-}
-
-/* Moves k of the n numbers, chosen by r, to the front, in random order. */
-static void choose(uint64_t *v, uint64_t n, uint64_t k, struct rng *r)
-{
-    for (uint64_t i = 0; i < k && i + 1 < n; i++) {
-        uint64_t j = i + rng_below(r, n - i), t = v[i];
-        v[i] = v[j];
-        v[j] = t;
-    }
-}
-
-/* Keeps the samples of [first, n_samples) that are marked, in their order. */
-static void keep_marked(struct corpus *c, uint64_t first, const bool *keep)
-{
-    uint64_t n = first;
-    for (uint64_t i = first; i < c->n_samples; i++) {
-        if (keep[i - first])
-            c->samples[n++] = c->samples[i];
-        else
-            sample_clear(&c->samples[i]);
-    }
-    c->n_samples = n;
-}
-
-/* At most k of the samples from `first` on stay, in their order. */
-static void limit_samples(struct corpus *c, uint64_t first, uint64_t k, struct rng r)
-{
-    uint64_t n = c->n_samples - first;
-    if (n <= k)
-        return;
-    uint64_t *v = xcalloc(n, sizeof *v);
-    bool *keep = xcalloc(n, sizeof *keep);
-    for (uint64_t i = 0; i < n; i++)
-        v[i] = i;
-    choose(v, n, k, &r);
-    for (uint64_t i = 0; i < k; i++)
-        keep[v[i]] = true;
-    keep_marked(c, first, keep);
-    free(v);
-    free(keep);
-}
-
-/* At most k samples of each category stay, in their order. Sorted into one list by category first, so it
- * stays linear. */
-static void limit_categories(struct corpus *c, uint64_t k, uint64_t seed)
-{
-    uint64_t *v = xcalloc(c->n_samples, sizeof *v), *end = xcalloc(c->n_categories + 1, sizeof *end);
-    bool *keep = xcalloc(c->n_samples, sizeof *keep);
-    for (uint64_t i = 0; i < c->n_samples; i++)
-        end[c->samples[i].category + 1]++;
-    for (uint32_t g = 0; g < c->n_categories; g++)
-        end[g + 1] += end[g];
-    for (uint64_t i = 0; i < c->n_samples; i++) /* end[g] moves from the start of group g to its end */
-        v[end[c->samples[i].category]++] = i;
-    for (uint32_t g = 0; g < c->n_categories; g++) {
-        uint64_t first = g ? end[g - 1] : 0, n = end[g] - first;
-        struct rng r = stream(seed, CHOOSE_CATEGORY, g);
-        choose(v + first, n, k < n ? k : n, &r);
-        for (uint64_t i = 0; i < n && i < k; i++)
-            keep[v[first + i]] = true;
-    }
-    keep_marked(c, 0, keep);
-    free(v);
-    free(end);
-    free(keep);
-}
-
-static void shuffle(struct corpus *c, struct rng r)
-{
-    for (uint64_t i = 0; i + 1 < c->n_samples; i++) {
-        uint64_t j = i + rng_below(&r, c->n_samples - i);
-        struct sample t = c->samples[i];
-        c->samples[i] = c->samples[j];
-        c->samples[j] = t;
-    }
-}
-
 /* ---- the whole ---- */
 
 static bool load_spec(struct loader *l, uint32_t i)
 {
     char *path;
     uint64_t limit, first = l->c->n_samples;
-    bool ok = split_spec(l->o->specs[i], &path, &limit, l->e) && read_path(l, path);
+    bool ok = split_spec(l->o->specs[i], &path, &limit, l->e);
+    l->limited = limit != NO_LIMIT;
+    ok = ok && read_path(l, path);
     if (ok)
-        limit_samples(l->c, first, limit, stream(l->o->seed, CHOOSE_LIMIT, i));
+        choose_of_source(l->c, first, limit, l->o->seed, i);
     free(path);
     return ok;
 }
@@ -575,12 +486,7 @@ bool corpus_load(const struct corpus_opts *o, struct corpus *c, struct err *e)
         corpus_free(c);
         return false;
     }
-    if (o->per_category)
-        limit_categories(c, o->per_category, o->seed);
-    if (o->max_samples)
-        limit_samples(c, 0, o->max_samples, stream(o->seed, CHOOSE_MAX, 0));
-    if (o->shuffle)
-        shuffle(c, stream(o->seed, CHOOSE_ORDER, 0));
+    choose_samples(c, o);
     for (uint64_t i = 0; i < c->n_samples; i++)
         c->sources[c->samples[i].source].n_used++;
     return true;

@@ -42,6 +42,7 @@ struct corpus_source { /* one file that samples came from */
     uint64_t n_rows; /* samples found in it */
     uint64_t n_used; /* samples taken */
     uint64_t n_bad;  /* rows skipped with skip_bad */
+    bool limited;    /* named with a limit of its own */
 };
 
 struct corpus {
@@ -56,7 +57,7 @@ struct corpus {
 struct corpus_opts {
     const char *const *specs; /* PATH or PATH:LIMIT */
     uint32_t n_specs;
-    uint64_t per_category; /* 0: all; else at most that many samples of each category */
+    uint64_t per_category; /* 0: all; else at most that many of each category, sources with a LIMIT apart */
     uint64_t max_samples;  /* 0: all; after shuffling */
     uint64_t seed;         /* of the shuffle and of every choice */
     bool shuffle;          /* false: order of the files and lines */

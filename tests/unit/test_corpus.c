@@ -497,6 +497,26 @@ static void test_per_category(void **state)
     corpus_free(&c);
 }
 
+/* A limit that a source was given itself wins, also over the limit of the category that it shares. */
+static void test_own_limit_wins(void **state)
+{
+    (void)state;
+    put_rows("a/code.jsonl", "a", 9);
+    put_rows("b/code.jsonl", "b", 9);
+    put_rows("c.jsonl", "c", 9);
+    struct corpus c;
+    struct err e = {0};
+    assert_true(load(&c, &e, SPECS(at("a/code.jsonl:6"), at("b/code.jsonl"), at("c.jsonl")),
+                     (struct corpus_opts){.per_category = 2, .seed = 3}));
+    assert_int_equal(c.sources[0].n_used, 6);
+    assert_int_equal(c.sources[1].n_used, 2);
+    assert_int_equal(c.sources[2].n_used, 2);
+    corpus_free(&c);
+    assert_true(load(&c, &e, SPECS(at("a/code.jsonl:1")), (struct corpus_opts){.per_category = 2}));
+    assert_int_equal(c.n_samples, 1);
+    corpus_free(&c);
+}
+
 /* A choice by rejection would need minutes here. */
 static void test_large_limit(void **state)
 {
@@ -651,6 +671,7 @@ int main(void)
         T(test_choice_is_fair),
         T(test_more_sources_same_choice),
         T(test_per_category),
+        T(test_own_limit_wins),
         T(test_large_limit),
         T(test_folder_order),
         T(test_folder_dot),
