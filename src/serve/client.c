@@ -233,7 +233,8 @@ static bool set_url(CURLU *u, const char *url)
 {
     char *full = full_url(url);
     bool is_port = *url && strspn(url, "0123456789") == strlen(url), /* curl takes it for a host's number */
-        ok = !is_port && curl_url_set(u, CURLUPART_URL, full, 0) == CURLUE_OK;
+        is_half = strstr(url, ":/") && !strstr(url, "://"),          /* "http:/x": curl asks a host "http" */
+        ok = !is_port && !is_half && curl_url_set(u, CURLUPART_URL, full, 0) == CURLUE_OK;
     free(full);
     return ok;
 }
