@@ -85,7 +85,7 @@ static void totals(struct buf *b, const struct compare_total *t)
             "similarity               mean %.1f %%, median %.1f %% (longest common subsequence of words)\n\n",
             100 * t->similarity_mean, 100 * t->similarity_median);
     buf_fmt(b, "%-34s %10s %24s\n", "", "base", "pruned");
-    rate_row(b, "never ended (length)", &x->endless, &y->endless);
+    rate_row(b, "cut by the token limit", &x->endless, &y->endless);
     rate_row(b, "ends in a loop", &x->loops, &y->loops);
     mean_row(b, "in the most repeated 4-gram", "%", 100, x->repeat_share, y->repeat_share);
     mean_row(b, "words", "", 1, x->words, y->words);
@@ -108,9 +108,11 @@ static void to_text(struct buf *b, const struct compare_file *c)
     buf_str(b, "similar     words: base  pruned   ends: base  pruned   prompt\n");
     for (uint64_t i = 0; i < c->n_rows; i++)
         row(b, &c->rows[i]);
-    buf_str(b, "(=: equal; L: never ended, stopped by the limit of tokens; R: ends in a loop)\n\n");
+    buf_str(b, "(=: equal; L: cut by the token limit; R: ends in a loop)\n\n");
     if (c->n_categories > 1) {
-        buf_str(b, "     n   similar     equal  endless     loops   category (endless, loops: pruned)\n");
+        buf_str(
+            b,
+            "     n   similar     equal      cut     loops   category (cut by the token limit, ends in a loop: pruned)\n");
         for (uint32_t i = 0; i < c->n_categories; i++)
             category_row(b, &c->categories[i]);
         buf_char(b, '\n');

@@ -102,10 +102,10 @@ static bool print(const struct run_result *r, struct err *e)
                 r->texts[i].ppl_after, ratio(&r->texts[i]));
     if (r->answers.n) {
         const struct run_answers *a = &r->answers;
-        buf_fmt(&b, "%-24s %12llu %12llu  of %llu\n", "answers without an end",
+        buf_fmt(&b, "%-24s %12llu %12llu  of %llu\n", "answers cut by the limit",
                 (unsigned long long)a->endless_before, (unsigned long long)a->endless_after,
                 (unsigned long long)a->n);
-        buf_fmt(&b, "%-24s %12llu %12llu\n", "answers that loop", (unsigned long long)a->loops_before,
+        buf_fmt(&b, "%-24s %12llu %12llu\n", "answers ending in a loop", (unsigned long long)a->loops_before,
                 (unsigned long long)a->loops_after);
         buf_fmt(&b, "%-24s %24.1f %%, %llu equal\n", "answers alike", 100 * a->similarity_mean,
                 (unsigned long long)a->n_exact);

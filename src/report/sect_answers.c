@@ -1,5 +1,6 @@
 /* sect_answers.c - answers of the parent and of the result side by side: from one file that compares, or from
  * two files of answers, joined by the prompt. All of it is text of strangers. */
+#include "base/mem.h"
 #include "base/text.h"
 #include "report/page_part.h"
 
@@ -47,20 +48,24 @@ static void put_text(struct buf *b, const char *s)
 
 struct shown {
     const char *text, *reasoning, *end; /* NULL: none */
-    bool circles;
+    bool cut, loop;
 };
 
 static struct shown of_side(const struct compare_side *s)
 {
-    return (struct shown){s->response, s->reasoning, s->finish, s->endless || s->loop_period};
+    return (struct shown){s->response, s->reasoning, s->finish, s->endless, s->loop_period > 0};
 }
 
 static struct shown of_answer(const struct batch_answer *a)
 {
     if (!a)
         return (struct shown){0};
-    return a->ok ? (struct shown){a->response, a->reasoning, a->finish, false}
-                 : (struct shown){.end = "failed"};
+    if (!a->ok)
+        return (struct shown){.end = "failed"};
+    return (struct shown){.text = a->response,
+                          .reasoning = a->reasoning,
+                          .end = a->finish,
+                          .cut = !strcmp(a->finish, "length")};
 }
 
 static void put_answer(struct buf *b, const char *who, const struct shown *a)
@@ -75,9 +80,11 @@ static void put_answer(struct buf *b, const char *who, const struct shown *a)
         put_text(b, a->reasoning);
         buf_str(b, "</details>");
     }
-    if (a->circles)
-        buf_str(b, "<p class=\"fine\"><b>runs in circles</b></p>");
-    if (a->end) {
+    if (a->loop)
+        buf_str(b, "<p class=\"fine\"><b>ends in a loop</b></p>");
+    if (a->cut) {
+        buf_str(b, "<p class=\"fine\">cut by the token limit</p>");
+    } else if (a->end) {
         buf_str(b, "<p class=\"fine\">ended: ");
         html_clip(b, a->end, 60);
         buf_str(b, "</p>");
@@ -91,7 +98,7 @@ static void put_pair_open(struct buf *b, const char *id, double alike)
     buf_str(b, "<article class=\"pair\">\n<h3>");
     html_clip(b, id, 120);
     if (isfinite(alike))
-        buf_fmt(b, " <small>similarity %s</small>", html_number(alike, s));
+        buf_fmt(b, " <small>similarity %s</small>", percent_text(alike, s));
     buf_str(b, "</h3>\n<div class=\"prompt\">");
 }
 
@@ -122,9 +129,13 @@ static void put_total(struct page *p)
     struct buf *b = &p->b;
     const struct compare_total *t = &p->compare.total;
     char s[32], m[32];
-    buf_fmt(b, "<p>%s pairs of answers; mean similarity %s (1: the same words in the same order).</p>\n",
-            human_count(t->n, s), html_number(t->similarity_mean, m));
-    put_table_open(b, "All answers", "<model|never ends|runs in circles|words|tokens|tokens per second");
+    buf_fmt(
+        b,
+        "<p>%s pairs of answers; mean similarity %s (100 %%: the same words in the same order). The least similar come "
+        "first.</p>\n",
+        human_count(t->n, s), percent_text(t->similarity_mean, m));
+    put_table_open(b, "All answers",
+                   "<model|cut by the token limit|ends in a loop|words|tokens|tokens per second");
     for (int i = 0; i < 2; i++) {
         const struct compare_sums *x = i ? &t->pruned : &t->base;
         buf_fmt(b, "<tr><th scope=\"row\" class=\"left\">%s</th>", i ? "Result" : "Parent");
@@ -138,15 +149,29 @@ static void put_total(struct page *p)
     put_table_close(b);
 }
 
+/* The least similar first; those of equal similarity in the order of the file. */
+static int by_similarity(const void *a, const void *b)
+{
+    const struct compare_row *x = *(const struct compare_row *const *)a,
+                             *y = *(const struct compare_row *const *)b;
+    double s = isfinite(x->similarity) ? x->similarity : 2, t = isfinite(y->similarity) ? y->similarity : 2;
+    return s != t ? (s < t ? -1 : 1) : (x > y) - (x < y);
+}
+
 static void put_rows(struct page *p)
 {
+    const struct compare_row **sorted = xcalloc(p->compare.n_rows + 1, sizeof *sorted);
+    for (uint64_t i = 0; i < p->compare.n_rows; i++)
+        sorted[i] = &p->compare.rows[i];
+    qsort(sorted, p->compare.n_rows, sizeof *sorted, by_similarity);
     for (uint64_t i = 0; i < p->compare.n_rows && i < MAX_PAIRS; i++) {
-        const struct compare_row *r = &p->compare.rows[i];
+        const struct compare_row *r = sorted[i];
         put_pair_open(&p->b, r->id, r->similarity);
         if (r->prompt)
             put_text(&p->b, r->prompt);
         put_pair_close(&p->b, of_side(&r->base), of_side(&r->pruned));
     }
+    free(sorted);
 }
 
 /* ---- two files of answers ---- */

@@ -21,7 +21,7 @@ printf '{"schema":"reap.sweep/1","base":{"n_experts":32,"bytes":6000000,"ppl":40
     "$(point reap 0.5 16 4000000 60 0.5)" "$(point frequency 0.25 24 5000000 47 0.2)" >sweep.json
 rate='{"count":1,"rate":0.5,"low":0.25,"high":0.75}'
 total="{\"n\":2,\"exact\":$rate,\"similarity_mean\":0.625,\"base\":{\"endless\":$rate,\"loops\":$rate,\"words\":12},\"pruned\":{\"endless\":$rate,\"words\":13}}"
-printf '{"schema":"reap.compare/1","total":%s,"rows":[{"id":"one","prompt":"why?","similarity":0.5,"base":{"response":"because"},"pruned":{"response":"so it is","reasoning":"let me think","loop_period":3,"finish_reason":"length"}}]}\n' \
+printf '{"schema":"reap.compare/1","total":%s,"rows":[{"id":"two","prompt":"alike","similarity":0.75,"base":{"response":"long","endless":true,"finish_reason":"length"},"pruned":{"response":"short","finish_reason":"stop"}},{"id":"one","prompt":"why?","similarity":0.5,"base":{"response":"because"},"pruned":{"response":"so it is","reasoning":"let me think","loop_period":3,"finish_reason":"length"}}]}\n' \
     "$total" >compare.json
 batch() { printf '{"schema":"reap.batch/1","results":[{"id":"x","key":"k","prompt_sha256":"p","repeat":0,"status":"ok","messages":[{"role":"user","content":"hello there"}],"response":"%s","finish_reason":"stop"}]}\n' "$1"; }
 batch 'answer of the parent' >batch-a.json
@@ -65,8 +65,10 @@ has title.html '<title>A &lt;b&gt;title&lt;/b&gt;</title>'
 
 # Numbers: experts, perplexity, what is lost (of the plan's own "lost"), the removed ids of layer 0.
 has full.html '<b>24 <span>of 32</span></b>' '<b>25.0 %</b>' '<b>50</b><small>from 40, × 1.250' '<td>&#215; 1.250|<td>× 1.250' '>19.4 %<' \
-    '<td class="left ids">0, 3, 13, 14, 18, 26, 30, 31</td>' 'mean of gate x' 'faf818861ac0dc94' '>3,556<' 'because' 'so it is' 'let me think' 'runs in circles' '50.0 % <small>.25.0 % to 75.0 %' '0.625' '>frequency<' \
+    '<td class="left ids">0, 3, 13, 14, 18, 26, 30, 31</td>' 'mean of gate x' 'faf818861ac0dc94' '>3,556<' 'because' 'so it is' 'let me think' '<b>ends in a loop</b>' 'cut by the token limit</p>' '50.0 % <small>.25.0 % to 75.0 %' 'mean similarity 62.5 %' '>frequency<' \
     'reap <b>.chosen.</b></th><td>16</td><td>50.0 %</td><td>4</td><td>60</td><td>× 1.500</td><td>0.5</td><td>75.0 %</td>' '<td>24</td><td>25.0 %</td><td>5</td>'
+expect 'one answer of four loops; to be cut is no loop' test "$(grep -c '<b>ends in a loop</b>' full.html)" = 1
+expect 'the least similar first' test "$(grep -oE '<h3>(one|two) ' full.html | tr -d '\n')" = '<h3>one <h3>two '
 has full.html 'eae7fb9aa2daf66d2b064061e24630468a0ce9ca828be3da5315d89f66c54bee' "$(sha256sum "$STATS" | cut -c1-64)"
 
 # ---- the file is complete in itself ----
