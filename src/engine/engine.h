@@ -85,6 +85,8 @@ bool engine_has_state(const struct engine *g);
 int32_t engine_bos(const struct engine *g); /* the token that the tokenizer puts first, -1: none */
 const char *engine_token(const struct engine *g, int32_t id); /* its text in the vocabulary; borrowed */
 const char *engine_version(void);                             /* "llama.cpp v0.5.0" */
+/* Adds the bytes that a token stands for, special ones as they are written. They may be part of a character. */
+void engine_piece(const struct engine *g, int32_t id, struct buf *out);
 
 /* Token ids of n bytes of text, in a new array (caller frees). add_special: the tokens that the model's
  * tokenizer adds (BOS, EOS); parse_special: special tokens written in the text are recognised. */

@@ -368,6 +368,22 @@ const char *engine_token(const struct engine *g, int32_t id)
     return s ? s : "";
 }
 
+void engine_piece(const struct engine *g, int32_t id, struct buf *out)
+{
+    char piece[256], *p = piece;
+    if (llama_vocab_type(g->vocab) == LLAMA_VOCAB_TYPE_NONE)
+        return;
+    int32_t n = llama_token_to_piece(g->vocab, id, p, (int32_t)sizeof piece, 0, true);
+    if (n < 0) { /* how many it needs */
+        p = xmalloc((size_t)-n);
+        n = llama_token_to_piece(g->vocab, id, p, -n, 0, true);
+    }
+    if (n > 0)
+        buf_add(out, p, (size_t)n);
+    if (p != piece)
+        free(p);
+}
+
 uint32_t engine_ubatch(const struct engine *g)
 {
     return (uint32_t)g->o.ubatch;

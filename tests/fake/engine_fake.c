@@ -142,6 +142,11 @@ const char *engine_token(const struct engine *g, int32_t id)
     return text[id];
 }
 
+void engine_piece(const struct engine *g, int32_t id, struct buf *out)
+{
+    buf_str(out, engine_token(g, id));
+}
+
 const char *engine_version(void)
 {
     return "fake engine";
