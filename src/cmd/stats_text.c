@@ -1,6 +1,7 @@
 /* stats_text.c - stats files for people; see stats_part.h. */
 #include "base/text.h"
 #include "cmd/stats_part.h"
+#include "corpus/unused.h"
 #include "model/cut.h"
 #include "model/estimate.h"
 
@@ -45,6 +46,10 @@ static void header(struct buf *b, const struct stats *s)
     if (s->import)
         buf_fmt(b, ", imported from %s", stats_imported_from(s));
     buf_fmt(b, "%s\n", s->progress ? " (of a run that has not ended)" : "");
+    struct buf unused = {0};
+    if (unused_text(json_object_get(c, "unused"), &unused))
+        buf_fmt(b, "not used     %s\n", unused.s);
+    buf_clear(&unused);
 }
 
 static void print_never(struct buf *b, const struct stats *s)

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/sig.h"
+#include "corpus/unused.h"
 #include "eval/eval_part.h"
 
 #include <math.h>
@@ -268,6 +269,14 @@ static void add_up(const struct windows *w, double *const *lp, struct eval_sums 
                 add_token(sums, -lp[i][t]);
 }
 
+static void say_unused(const struct windows *w)
+{
+    struct buf b = {0};
+    if (unused_text(w->unused, &b))
+        log_warn("not scored: %s", b.s);
+    buf_clear(&b);
+}
+
 bool eval_samples(struct engine *g, const struct corpus *c, uint32_t n_ctx, const char *logprobs, bool force,
                   struct eval_score *s, struct err *e)
 {
@@ -280,6 +289,7 @@ bool eval_samples(struct engine *g, const struct corpus *c, uint32_t n_ctx, cons
         windows_clear(&w);
         return false;
     }
+    say_unused(&w);
     if (!n_ctx)
         n_ctx = default_ctx(&w, g);
     j.lp = unscored(&w);

@@ -98,10 +98,12 @@ void plan_layer_loss(struct job *j, uint32_t i, const double *share, const doubl
 }
 
 /* What a profile was made from, to be published with the plan: names of files, not where they lay. */
-static json_t *without_paths(const json_t *calibration)
+/* What may go with a model that is given away: no folders, no text of whoever made it. */
+static json_t *without_private(const json_t *calibration)
 {
     json_t *c = json_deep_copy(calibration), *file;
     size_t i;
+    json_object_del(c, "samples");
     json_array_foreach (json_object_get(c, "files"), i, file) {
         const char *path = json_string_value(json_object_get(file, "file"));
         if (path)
@@ -129,6 +131,6 @@ void plan_set_origins(const struct job *j, struct plan *p)
         if (json_object_get(s->calibration, "n_tokens"))
             x->n_tokens = (int64_t)stats_tokens(&s->layers[0]);
         if (s->calibration)
-            x->calibration = without_paths(s->calibration);
+            x->calibration = without_private(s->calibration);
     }
 }

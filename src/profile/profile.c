@@ -8,6 +8,7 @@
 #include "convert/load.h"
 #include "corpus/windows.h"
 #include "model/view.h"
+#include "profile/calibration.h"
 #include "stats/summary.h"
 
 #include <math.h>
@@ -46,46 +47,13 @@ static void job_clear(struct job *j)
 
 /* ---- how it was made: goes into the file, and decides whether a run may go on ---- */
 
-static json_t *calibration_json(const struct job *j)
+static json_t *made_from(const struct job *j)
 {
-    const struct profile_opts *o = j->o;
-    json_t *c = json_object(), *files = json_array();
-    for (uint32_t i = 0; i < j->corpus.n_sources; i++) {
-        const struct corpus_source *s = &j->corpus.sources[i];
-        json_t *f = json_object();
-        json_object_set_new(f, "file", json_text(s->path));
-        json_object_set_new(f, "sha256", json_string(s->sha256));
-        json_object_set_new(f, "n_rows", json_integer((json_int_t)s->n_rows));
-        json_object_set_new(f, "n_used", json_integer((json_int_t)s->n_used));
-        if (s->n_bad)
-            json_object_set_new(f, "n_bad", json_integer((json_int_t)s->n_bad));
-        json_array_append_new(files, f);
-    }
-    json_object_set_new(c, "files", files);
-    json_object_set_new(c, "n_samples", json_integer((json_int_t)j->corpus.n_samples));
-    json_object_set_new(c, "n_tokens", json_integer((json_int_t)j->win.total));
-    json_object_set_new(c, "ctx", json_integer(o->n_ctx));
-    json_object_set_new(c, "seed", json_integer((json_int_t)o->corpus.seed));
-    json_object_set_new(c, "shuffle", json_boolean(o->corpus.shuffle));
-    json_object_set_new(c, "ubatch", json_integer(j->ubatch));
-    json_object_set_new(c, "max_sequences", json_integer(o->n_seqs));
-    json_object_set_new(c, "separate_streams", json_boolean(o->separate_streams));
-    json_object_set_new(c, "flash_attn", json_text(o->engine.flash_attn));
-    json_object_set_new(c, "cache_type_k", json_text(o->engine.cache_type_k));
-    json_object_set_new(c, "cache_type_v", json_text(o->engine.cache_type_v));
-    json_put_text(c, "chat_template", o->engine.chat_template);
-    json_put_text(c, "type", o->engine.type);
-    json_object_set_new(c, "engine", json_string(engine_version()));
-    if (o->n_shards) {
-        json_t *s = json_object();
-        json_object_set_new(s, "index", json_integer(o->shard));
-        json_object_set_new(s, "of", json_integer(o->n_shards));
-        json_object_set_new(c, "shard", s);
-    }
-    return c;
+    const struct calibration c = {j->o, &j->corpus, &j->win, j->engine, j->ubatch};
+    return calibration_json(&c);
 }
 
-/* The first key in which two descriptions differ. */
+/* The first key in which two descriptions of models differ. */
 static const char *first_difference(const json_t *a, const json_t *b)
 {
     const char *key;
@@ -168,7 +136,7 @@ static void new_stats(struct job *j)
     j->stats->n_groups = v->shape.n_groups;
     j->stats->n_groups_used = v->shape.n_groups_used;
     j->stats->model = view_identity(v);
-    j->stats->calibration = calibration_json(j);
+    j->stats->calibration = made_from(j);
 }
 
 static void set_index(struct job *j)
@@ -187,26 +155,29 @@ static bool load_progress(struct job *j, uint32_t *done, bool *finished, struct 
     struct stats *s = stats_load(j->o->out, e);
     if (!s)
         return false;
-    json_t *cal = calibration_json(j), *id = view_identity(j->view);
+    json_t *cal = made_from(j), *id = view_identity(j->view);
+    const char *other = calibration_difference(cal, s->calibration);
     uint64_t n = s->progress ? s->progress->batches_done : j->n_batches,
              of = s->progress ? s->progress->batches : j->n_batches;
     bool ok = true;
     if (!json_equal(id, s->model))
         ok = err_set(e, ERR_INPUT, "%s: cannot resume: it was made with another model ('%s' differs)",
                      j->o->out, first_difference(id, s->model));
-    else if (!s->calibration || !json_equal(cal, s->calibration))
+    else if (other)
         ok = err_set(e, ERR_INPUT,
                      "%s: cannot resume: it was made with other calibration text or options ('%s' differs)",
-                     j->o->out, first_difference(cal, s->calibration));
+                     j->o->out, other);
     if (ok && (n > of || of != j->n_batches))
         ok = err_set(e, ERR_INPUT, "%s: cannot resume: it says %llu of %llu batches, this run has %u",
                      j->o->out, (unsigned long long)n, (unsigned long long)of, j->n_batches);
-    json_decref(cal);
     json_decref(id);
     if (!ok) {
+        json_decref(cal);
         stats_free(s);
         return false;
     }
+    json_decref(s->calibration);
+    s->calibration = cal;
     *finished = !s->progress;
     *done = (uint32_t)n;
     free(s->progress);
@@ -376,6 +347,8 @@ static bool prepare(struct job *j, struct err *e)
     if (!j->engine || !windows_tokenize(&j->win, &j->corpus, j->engine, e) ||
         !windows_cut(&j->win, o->n_ctx, e))
         return false;
+    const struct calibration from = {o, &j->corpus, &j->win, j->engine, j->ubatch};
+    calibration_warn(&from);
     uint32_t trained = engine_n_ctx_train(j->engine);
     if (trained && j->win.longest > trained)
         log_warn(

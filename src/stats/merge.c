@@ -17,7 +17,7 @@ static const char *const digit_keys[] = {"ctx",        "ubatch",       "max_sequ
 struct part {
     struct stats *s;
     const char *path;
-    json_t *run;         /* calibration without shard; owned */
+    json_t *run;         /* calibration without shard and samples; owned */
     uint64_t shard, of;  /* from 1; of 0: not a shard */
     uint32_t run_number; /* index of the first part of its run */
     uint32_t given;      /* place among the operands */
@@ -27,6 +27,7 @@ static bool read_shard(struct part *p, struct err *e)
 {
     p->run = p->s->calibration ? json_copy(p->s->calibration) : json_object();
     json_object_del(p->run, "shard");
+    json_object_del(p->run, "samples");
     return stats_shard(p->s, &p->shard, &p->of, e) || err_ctx(e, "%s", p->path);
 }
 
@@ -165,6 +166,28 @@ static void add_number(json_t *o, const json_t *from, const char *key)
         json_object_set_new(o, key, json_integer(a));
 }
 
+static bool is_joined(const char *key)
+{
+    static const char *const keys[] = {"n_samples", "n_tokens", "unused"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (!strcmp(key, keys[i]))
+            return true;
+    return false;
+}
+
+/* What the texts of one and of the other hold and nobody looked at. */
+static void add_unused(json_t *c, const json_t *run)
+{
+    const char *key;
+    json_t *v, *from = json_object_get(run, "unused"), *to = json_object_get(c, "unused");
+    if (!json_is_object(from))
+        return;
+    if (!json_is_object(to))
+        json_object_set_new(c, "unused", to = json_object());
+    json_object_foreach (from, key, v)
+        add_number(to, from, key);
+}
+
 /* What several runs have in common stays; files are listed one after the other. */
 static void join_calibration(json_t *c, const json_t *run)
 {
@@ -176,12 +199,13 @@ static void join_calibration(json_t *c, const json_t *run)
     json_object_foreach_safe(c, next, key, v)
     {
         other = json_object_get(run, key);
-        if (strcmp(key, "n_samples") != 0 && strcmp(key, "n_tokens") != 0 && !(other && json_equal(v, other)))
+        if (!is_joined(key) && !(other && json_equal(v, other)))
             json_object_set_new(c, key, json_null());
     }
     json_object_set_new(c, "files", files);
     add_number(c, run, "n_samples");
     add_number(c, run, "n_tokens");
+    add_unused(c, run);
 }
 
 static struct stats *sum_up(const struct part *p, uint32_t n, struct err *e)
@@ -210,6 +234,9 @@ static struct stats *sum_up(const struct part *p, uint32_t n, struct err *e)
         join_calibration(s->calibration, p[i].run);
         last = i;
     }
+    json_t *samples = json_object_get(first->calibration, "samples"); /* of all, those of one will do */
+    if (samples)
+        json_object_set(s->calibration, "samples", samples);
     ok = ok && stats_check(s, e);
     if (ok)
         return s;

@@ -13,6 +13,8 @@ ok plan --stats code.json --keep 16 -o b.json
 expect 'the operand and --stats are the same' cmp a.json b.json
 ok plan --stats code.json:7.5 --keep 16 -o c.json
 expect 'one file: its weight changes nothing' cmp a.json c.json
+json code.json calibration/samples/0/text
+lacks a.json '"samples"' "$SRC" # nothing private goes with a plan
 lacks a.json '"blend"' '"weight"' 'score_kept_by_source' 'protected'
 
 # ---- two: weights pull, maxmin lifts the worse

@@ -175,15 +175,23 @@ bool engine_tokenize(const struct engine *g, const char *text, uint64_t n, bool 
 }
 
 /* "role: content" on a line each; what else a message has is not looked at. */
+static void not_looked_at(json_t *unused, const char *key)
+{
+    json_object_set_new(unused, key, json_integer(json_integer_value(json_object_get(unused, key)) + 1));
+}
+
 bool engine_chat(const struct engine *g, const json_t *chat, struct buf *out, json_t *unused, struct err *e)
 {
     const json_t *list = json_object_get(chat, "messages");
-    (void)unused;
+    if (unused && json_object_get(chat, "tools"))
+        not_looked_at(unused, "tools");
     if (fake.no_template && !g->o.chat_template)
         return err_set(e, ERR_INPUT, "the model has no chat template");
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *m = json_array_get(list, i);
         const char *content = json_string_value(json_object_get(m, "content"));
+        if (unused && json_object_get(m, "thinking"))
+            not_looked_at(unused, "messages.thinking");
         buf_fmt(out, "%s: %s\n", json_string_value(json_object_get(m, "role")), content ? content : "");
     }
     return true;

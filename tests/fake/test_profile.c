@@ -280,6 +280,106 @@ static void test_ties(void **state)
     stats_free(s);
 }
 
+/* ---- what it was made from ---- */
+
+static const json_t *made_from(const char *out, struct stats **s)
+{
+    *s = load(out);
+    return (*s)->calibration;
+}
+
+static const char *text_of(const json_t *samples, size_t i, const char *key)
+{
+    return json_string_value(json_object_get(json_array_get(samples, i), key));
+}
+
+/* Two samples as the engine was given them: the first, and the first of another category. */
+static void test_samples(void **state)
+{
+    (void)state;
+    const char *specs[] = {at("chat.jsonl"), at("long.txt")};
+    struct profile_opts o = options(at("s.json"));
+    struct buf b = {0};
+    struct stats *s;
+    put("chat.jsonl", "{\"messages\": [{\"role\": \"user\", \"content\": \"one\"}]}\n"
+                      "{\"messages\": [{\"role\": \"user\", \"content\": \"two\"}]}\n");
+    for (unsigned i = 0; i < 1999; i++)
+        buf_char(&b, 'x');
+    buf_str(&b, "\xc3\xa4 and more"); /* the character stands on the limit */
+    put("long.txt", b.s);
+    o.corpus.specs = specs, o.corpus.n_specs = 2;
+    fake.bos = -1;
+    run_ok(&o);
+    const json_t *list = json_object_get(made_from(o.out, &s), "samples");
+    assert_int_equal(json_array_size(list), 2);
+    assert_string_equal(text_of(list, 0, "text"), "user: one\n");
+    assert_string_equal(text_of(list, 0, "file"), at("chat.jsonl"));
+    assert_int_equal(json_integer_value(json_object_get(json_array_get(list, 0), "line")), 1);
+    assert_int_equal(json_integer_value(json_object_get(json_array_get(list, 0), "n_tokens")), 10);
+    assert_null(json_object_get(json_array_get(list, 0), "cut"));
+    assert_string_equal(text_of(list, 1, "file"), at("long.txt"));
+    assert_null(json_object_get(json_array_get(list, 1), "line"));
+    assert_int_equal(json_integer_value(json_object_get(json_array_get(list, 1), "n_tokens")), b.n);
+    assert_true(json_is_true(json_object_get(json_array_get(list, 1), "cut")));
+    assert_int_equal(strlen(text_of(list, 1, "text")), 1999);
+    assert_null(json_object_get(s->calibration, "unused"));
+    stats_free(s);
+    buf_clear(&b);
+    o.corpus.n_specs = 1, o.force = true;
+    fake.bos = FAKE_BOS;
+    run_ok(&o);
+    list = json_object_get(made_from(o.out, &s), "samples");
+    assert_int_equal(json_array_size(list), 2);
+    assert_string_equal(text_of(list, 1, "text"), "<bos>user: two\n");
+    stats_free(s);
+}
+
+/* What no one looks at is counted, warned of once, and goes with the file. */
+static void test_unused(void **state)
+{
+    (void)state;
+    struct profile_opts o = options(at("s.json"));
+    struct stats *s;
+    char **said;
+    size_t before = log_warnings(&said);
+    spec = at("chat.jsonl");
+    put("chat.jsonl", "{\"messages\": [{\"role\": \"user\", \"content\": \"one\"},"
+                      "{\"role\": \"assistant\", \"content\": \"1\", \"thinking\": \"well\"}]}\n"
+                      "{\"messages\": [{\"role\": \"user\", \"content\": \"two\", \"thinking\": \"hm\"}]}\n");
+    run_ok(&o);
+    assert_int_equal(log_warnings(&said), before + 1);
+    assert_non_null(strstr(said[before], "not used for calibration: 'messages.thinking' (2 messages)"));
+    const json_t *unused = json_object_get(made_from(o.out, &s), "unused");
+    assert_int_equal(json_object_size(unused), 1);
+    assert_int_equal(json_integer_value(json_object_get(unused, "messages.thinking")), 2);
+    stats_free(s);
+}
+
+/* An unfinished file of a version that kept no samples is gone on with, and gets them. */
+static void test_old_file(void **state)
+{
+    (void)state;
+    struct profile_opts whole = options(at("whole.json")), o = options(at("cut.json"));
+    struct err e = {0};
+    run_ok(&whole);
+    assert_int_equal(run_apart(&o, (struct fake_engine){.bos = FAKE_BOS, .interrupt_at = fake.n_decode / 2}),
+                     ERR_INTERRUPTED);
+    json_t *doc = json_read(o.out, &e);
+    assert_int_equal(json_object_del(json_object_get(doc, "calibration"), "samples"), 0);
+    assert_true(json_write(o.out, doc, true, &e));
+    o.resume = true;
+    fake_reset();
+    run_ok(&o);
+    same_file(whole.out, o.out, "resumed without samples");
+    /* but a key more than this run would write is another run */
+    json_object_set_new(json_object_get(doc, "calibration"), "unused", json_pack("{s:i}", "tools", 3));
+    assert_true(json_write(o.out, doc, true, &e));
+    struct profile_result r;
+    assert_false(profile_run(&o, &r, &e));
+    assert_non_null(strstr(e.msg, "'unused' differs"));
+    json_decref(doc);
+}
+
 /* ---- packing and shards ---- */
 
 /* Another size of step gives the same counts: what a token does depends on its window alone. */
@@ -352,8 +452,9 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, tempdir_teardown)
     static const struct CMUnitTest tests[] = {
-        TEST(test_interrupted), TEST(test_failed), TEST(test_resume), TEST(test_halves),
-        TEST(test_ties),        TEST(test_steps),  TEST(test_shards), TEST(test_bad_rows),
+        TEST(test_interrupted), TEST(test_failed), TEST(test_resume),   TEST(test_halves),
+        TEST(test_ties),        TEST(test_steps),  TEST(test_shards),   TEST(test_bad_rows),
+        TEST(test_samples),     TEST(test_unused), TEST(test_old_file),
     };
     return cmocka_run_group_tests_name("profile on a fake engine", tests, NULL, NULL);
 }

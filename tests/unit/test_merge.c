@@ -98,6 +98,43 @@ static void test_runs(void **state)
         stats_free(s[i]);
 }
 
+/* What was not used adds up; samples are those of the first file, and no part of what makes a run. */
+static void test_unused(void **state)
+{
+    (void)state;
+#define UNUSED(text, more) "{\"ctx\":8,\"n_tokens\":3,\"files\":[{\"sha256\":\"" text "\"}]" more "}"
+    struct stats *s[3] = {
+        make(UNUSED("a", ""), 1, 1),
+        make(UNUSED("b", ",\"samples\":[{\"text\":\"B\"}],\"unused\":{\"rejected\":2}"), 1, 1),
+        make(UNUSED("c", ",\"unused\":{\"rejected\":3,\"tools\":1}"), 1, 1)};
+    static const char *const path[3] = {"b", "a", "c"};
+    struct err e = {0};
+    struct stats *m = stats_merge(s, path, 3, false, &e);
+    if (!m)
+        fail_msg("%s", e.msg);
+    const json_t *u = json_object_get(m->calibration, "unused");
+    assert_int_equal(json_object_size(u), 2);
+    assert_int_equal(json_integer_value(json_object_get(u, "rejected")), 5);
+    assert_int_equal(json_integer_value(json_object_get(u, "tools")), 1);
+    assert_null(json_object_get(m->calibration, "samples"));
+    stats_free(m);
+    m = stats_merge(s + 1, path + 1, 2, false, &e);
+    assert_int_equal(json_array_size(json_object_get(m->calibration, "samples")), 1);
+    stats_free(m);
+    for (int i = 0; i < 3; i++)
+        stats_free(s[i]);
+    /* shards of one run, of which one was made before there were samples */
+    s[0] = make(SHARD(1, 2), 3, 1), s[1] = make(SHARD(2, 2), 4, 1);
+    json_object_set_new(s[0]->calibration, "samples", json_pack("[{s:s}]", "text", "A"));
+    if (!(m = stats_merge(s, path, 2, false, &e)))
+        fail_msg("%s", e.msg);
+    assert_int_equal(json_integer_value(json_object_get(m->calibration, "n_tokens")), 9);
+    assert_int_equal(json_array_size(json_object_get(m->calibration, "samples")), 1);
+    stats_free(m);
+    stats_free(s[0]);
+    stats_free(s[1]);
+}
+
 static void test_refused(void **state)
 {
     (void)state;
@@ -173,10 +210,8 @@ static void test_other_models(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_shards),
-        cmocka_unit_test(test_runs),
-        cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_other_models),
+        cmocka_unit_test(test_shards),  cmocka_unit_test(test_runs),         cmocka_unit_test(test_unused),
+        cmocka_unit_test(test_refused), cmocka_unit_test(test_other_models),
     };
     return cmocka_run_group_tests_name("merge", tests, NULL, NULL);
 }

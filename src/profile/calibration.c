@@ -1,0 +1,153 @@
+/* calibration.c - see calibration.h. */
+#include "profile/calibration.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "corpus/unused.h"
+
+#include <string.h>
+
+/* ---- what is not used ---- */
+
+/* Of rows and of the chat template together; NULL: nothing. */
+static json_t *all_unused(const struct calibration *c)
+{
+    json_t *o = json_object();
+    unused_add(o, c->win->unused);
+    if (json_object_size(o))
+        return o;
+    json_decref(o);
+    return NULL;
+}
+
+void calibration_warn(const struct calibration *c)
+{
+    struct buf b = {0};
+    json_t *unused = all_unused(c);
+    if (unused_text(unused, &b))
+        log_warn("not used for calibration: %s", b.s);
+    buf_clear(&b);
+    json_decref(unused);
+}
+
+/* ---- two samples, for the eye ---- */
+
+#define SAMPLE_BYTES 2000 /* of each */
+
+/* The text as the model is given it, special tokens as they are written; true: that is all of it. */
+static bool sample_text(const struct calibration *c, uint32_t i, struct buf *b)
+{
+    const struct windows *w = c->win;
+    uint32_t t = 0;
+    buf_str(b, "");
+    for (; t < w->n_tokens[i] && b->n <= SAMPLE_BYTES; t++)
+        engine_piece(c->engine, w->tokens[i][t], b);
+    bool whole = b->n <= SAMPLE_BYTES;
+    if (!whole) { /* between characters */
+        size_t n = SAMPLE_BYTES;
+        while (n > SAMPLE_BYTES - 4 && (b->s[n] & 0xc0) == 0x80)
+            n--;
+        b->s[b->n = n] = 0;
+    }
+    for (size_t k = 0; k < b->n; k++) /* tokens of bytes may stand for anything */
+        b->s[k] = b->s[k] ? b->s[k] : '?';
+    return whole && t == w->n_tokens[i];
+}
+
+static json_t *sample_json(const struct calibration *c, uint32_t i)
+{
+    const struct sample *s = &c->corpus->samples[i];
+    struct buf b = {0};
+    json_t *o = json_object();
+    bool whole = sample_text(c, i, &b);
+    json_object_set_new(o, "file", json_text(c->corpus->sources[s->source].path));
+    if (s->line)
+        json_object_set_new(o, "line", json_integer(s->line));
+    json_object_set_new(o, "n_tokens", json_integer(c->win->n_tokens[i]));
+    json_object_set_new(o, "text", json_text(b.s));
+    if (!whole)
+        json_object_set_new(o, "cut", json_true());
+    buf_clear(&b);
+    return o;
+}
+
+/* The first, and the first of another category, else the second. */
+static json_t *samples_json(const struct calibration *c)
+{
+    const struct sample *s = c->corpus->samples;
+    uint32_t n = c->win->n_samples, second = 1;
+    json_t *a = json_array();
+    while (second < n && s[second].category == s[0].category)
+        second++;
+    second = second < n ? second : 1;
+    json_array_append_new(a, sample_json(c, 0));
+    if (second < n)
+        json_array_append_new(a, sample_json(c, second));
+    return a;
+}
+
+/* ---- how it was made ---- */
+
+static json_t *files_json(const struct corpus *c)
+{
+    json_t *files = json_array();
+    for (uint32_t i = 0; i < c->n_sources; i++) {
+        const struct corpus_source *s = &c->sources[i];
+        json_t *f = json_object();
+        json_object_set_new(f, "file", json_text(s->path));
+        json_object_set_new(f, "sha256", json_string(s->sha256));
+        json_object_set_new(f, "n_rows", json_integer((json_int_t)s->n_rows));
+        json_object_set_new(f, "n_used", json_integer((json_int_t)s->n_used));
+        if (s->n_bad)
+            json_object_set_new(f, "n_bad", json_integer((json_int_t)s->n_bad));
+        json_array_append_new(files, f);
+    }
+    return files;
+}
+
+json_t *calibration_json(const struct calibration *from)
+{
+    const struct profile_opts *o = from->o;
+    json_t *c = json_object(), *unused = all_unused(from);
+    json_object_set_new(c, "files", files_json(from->corpus));
+    json_object_set_new(c, "n_samples", json_integer((json_int_t)from->corpus->n_samples));
+    json_object_set_new(c, "n_tokens", json_integer((json_int_t)from->win->total));
+    if (unused)
+        json_object_set_new(c, "unused", unused);
+    json_object_set_new(c, "ctx", json_integer(o->n_ctx));
+    json_object_set_new(c, "seed", json_integer((json_int_t)o->corpus.seed));
+    json_object_set_new(c, "shuffle", json_boolean(o->corpus.shuffle));
+    json_object_set_new(c, "ubatch", json_integer(from->ubatch));
+    json_object_set_new(c, "max_sequences", json_integer(o->n_seqs));
+    json_object_set_new(c, "separate_streams", json_boolean(o->separate_streams));
+    json_object_set_new(c, "flash_attn", json_text(o->engine.flash_attn));
+    json_object_set_new(c, "cache_type_k", json_text(o->engine.cache_type_k));
+    json_object_set_new(c, "cache_type_v", json_text(o->engine.cache_type_v));
+    json_put_text(c, "chat_template", o->engine.chat_template);
+    json_put_text(c, "type", o->engine.type);
+    json_object_set_new(c, "engine", json_string(engine_version()));
+    if (o->n_shards) {
+        json_t *s = json_object();
+        json_object_set_new(s, "index", json_integer(o->shard));
+        json_object_set_new(s, "of", json_integer(o->n_shards));
+        json_object_set_new(c, "shard", s);
+    }
+    json_object_set_new(c, "samples", samples_json(from));
+    return c;
+}
+
+static const char *lacking(const json_t *a, const json_t *b)
+{
+    const char *key;
+    json_t *v;
+    json_object_foreach ((json_t *)(uintptr_t)a, key, v) {
+        if (strcmp(key, "samples") != 0 && !json_equal(v, json_object_get(b, key)))
+            return key;
+    }
+    return NULL;
+}
+
+const char *calibration_difference(const json_t *a, const json_t *b)
+{
+    const char *key = lacking(a, b);
+    return key ? key : lacking(b, a);
+}

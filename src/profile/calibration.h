@@ -1,0 +1,25 @@
+/* calibration.h - what a profile was made from, as its file says it, and what of it is worth a warning. */
+#ifndef REAP_PROFILE_CALIBRATION_H
+#define REAP_PROFILE_CALIBRATION_H
+
+#include "corpus/windows.h"
+#include "profile/profile.h"
+
+/* What it is made from: text and options. n_tokens and windows as they were made from the corpus. */
+struct calibration {
+    const struct profile_opts *o;
+    const struct corpus *corpus;
+    const struct windows *win;
+    const struct engine *engine;
+    int64_t ubatch; /* tokens per compute step */
+};
+
+/* calibration of reap.stats/1. The same text and options give the same. New reference. */
+json_t *calibration_json(const struct calibration *c);
+/* The first key in which two differ, so that a run of one cannot go on with the sums of the other; NULL: it can. The
+ * samples are for people, and an earlier version did not keep them. */
+const char *calibration_difference(const json_t *a, const json_t *b);
+/* Says once what is not used. */
+void calibration_warn(const struct calibration *c);
+
+#endif
