@@ -98,7 +98,9 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
             json_object_set_new(j, "shard", json_string(shard));
         json_object_set_new(j, "seconds", json_real(r.secs));
         json_object_set_new(j, "tokens_per_second", json_real(rate));
-        json_object_set_new(j, "settled_at", r.settled > 0 ? json_real(r.settled) : json_null());
+        bool settled = r.settled.kept > 0;
+        json_object_set_new(j, "settled_at", settled ? json_real(r.settled.same) : json_null());
+        json_object_set_new(j, "settled_score", settled ? json_real(r.settled.kept) : json_null());
         json_object_set_new(j, "never_routed", json_integer(r.n_never));
         return cmd_print_json("profile", j, e);
     }
@@ -112,11 +114,11 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     else
         buf_fmt(&b, "%s: %s tokens of %s%llu samples in %s, %s tokens/s\n", out, human_count(r.n_tokens, s),
                 part, (unsigned long long)r.n_samples, human_secs(r.secs, t), human_count((uint64_t)rate, u));
-    if (r.settled > 0)
-        buf_fmt(
-            &b,
-            "stopped: the choices by the even and the odd samples agree by %.1f %% when %.1f %% are pruned\n",
-            100 * r.settled, 100 * until_stable);
+    if (r.settled.kept > 0) {
+        buf_fmt(&b, "stopped: with %.1f %% pruned, ", 100 * until_stable);
+        summary_halves_text(&r.settled, &b);
+        buf_char(&b, '\n');
+    }
     if (r.n_never)
         buf_fmt(&b, "%u of %u experts were never routed to (reap stats %s names them)\n", r.n_never,
                 r.n_layers * r.n_experts, out);

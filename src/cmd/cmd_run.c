@@ -86,6 +86,10 @@ static bool print_json(const char *model, const struct run_result *r, struct err
     json_object_set_new(o, "work", json_text(r->work));
     json_object_set_new(o, "n_experts", json_integer(r->n_experts));
     json_object_set_new(o, "n_keep", json_integer(r->n_keep));
+    json_t *halves = json_object();
+    json_object_set_new(halves, "same_experts", json_finite(r->halves.same));
+    json_object_set_new(halves, "score_kept", json_finite(r->halves.kept));
+    json_object_set_new(o, "halves", halves);
     return cmd_print_json("run", o, e);
 }
 
@@ -110,7 +114,10 @@ static bool print(const struct run_result *r, struct err *e)
         buf_fmt(&b, "%-24s %24.1f %%, %llu equal\n", "answers alike", 100 * a->similarity_mean,
                 (unsigned long long)a->n_exact);
     }
-    buf_fmt(&b, "\n%s holds the parent's bytes (verified); stats, plan, results and report.html are in %s\n",
+    buf_char(&b, '\n');
+    if (summary_halves_text(&r->halves, &b))
+        buf_char(&b, '\n');
+    buf_fmt(&b, "%s holds the parent's bytes (verified); stats, plan, results and report.html are in %s\n",
             r->output, r->work);
     if (!r->n_texts)
         buf_str(&b, "give --text FILE (not calibration text) to see what the pruning costs\n");

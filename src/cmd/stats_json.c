@@ -59,6 +59,7 @@ static json_t *layer_json(const struct table *t, uint32_t i)
     json_object_set_new(l, "never_routed", never_json(t->s, i));
     json_object_set_new(l, "score_kept", reals(r->kept));
     json_object_set_new(l, "halves_agree", reals(r->agree));
+    json_object_set_new(l, "halves_score_kept", reals(r->held));
     json_object_set_new(l, "gap", reals(r->gap));
     json_object_set_new(l, "gini", json_finite(r->gini));
     json_object_set_new(l, "max_min_ratio", r->least > 0 ? json_finite(r->most / r->least) : json_null());
@@ -77,7 +78,7 @@ json_t *stats_one_json(const struct table *t, const struct view *v)
 {
     const struct stats *s = t->s;
     json_t *o = json_object(), *layers = json_object();
-    double random[TABLE_RATIOS], settled[TABLE_RATIOS];
+    double random[TABLE_RATIOS], settled[TABLE_RATIOS], by_score[TABLE_RATIOS];
     json_object_set(o, "model", s->model);
     json_object_set(o, "calibration", s->calibration);
     json_object_set_new(o, "complete", json_boolean(!s->progress));
@@ -87,9 +88,11 @@ json_t *stats_one_json(const struct table *t, const struct view *v)
     for (size_t k = 0; k < TABLE_RATIOS; k++) {
         random[k] = (double)t->keep[k] / s->n_experts;
         settled[k] = table_tokens_for(t, k);
+        by_score[k] = table_tokens_for_score(t, k);
     }
     json_object_set_new(o, "random_kept", reals(random));
     json_object_set_new(o, "tokens_for_95_percent", reals(settled));
+    json_object_set_new(o, "tokens_for_99_percent_of_score", reals(by_score));
     json_object_set_new(o, "super_limit", json_finite(t->super_limit));
     for (uint32_t i = 0; i < s->n_layers; i++)
         ids_set_layer(layers, t->rows[i].il, layer_json(t, i));

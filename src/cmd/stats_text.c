@@ -156,12 +156,15 @@ static void print_settled(struct buf *b, const struct table *t)
         return;
     buf_fmt(
         b,
-        "\nTokens of a text of which another of its length would choose %.0f %% alike (an estimate: disagreement falls\n"
-        "with one over the square root of the tokens; each half here has %s):\n\n",
-        100 * TABLE_GOAL, human_count(stats_tokens(&t->s->layers[0]) / 2, s));
+        "\nSame choice from each half (even and odd samples, %s tokens each): the share of the experts that both keep,\n"
+        "of the score that one half could keep at best what the choice by the other keeps, and of how many tokens two\n"
+        "texts would keep %.1f %% of it for each other (an estimate: what is lost falls with one over the tokens):\n\n"
+        "  pruned     experts       score      tokens\n",
+        human_count(stats_tokens(&t->s->layers[0]) / 2, s), 100 * TABLE_GOAL_SCORE);
     for (size_t k = 0; k < TABLE_RATIOS; k++)
-        buf_fmt(b, "  %5.1f %%  %s\n", 100 * table_ratios[k],
-                human_count((uint64_t)table_tokens_for(t, k), s));
+        buf_fmt(b, "  %5.1f %%  %7.1f %%  %8.2f %%  %10s\n", 100 * table_ratios[k],
+                100 * TABLE_MEAN(t, agree[k]), 100 * TABLE_MEAN(t, held[k]),
+                human_count((uint64_t)table_tokens_for_score(t, k), s));
 }
 
 static void print_super(struct buf *b, const struct table *t)

@@ -4,7 +4,7 @@
 
 #include "corpus/corpus.h"
 #include "engine/engine.h"
-#include "stats/stats.h"
+#include "stats/summary.h"
 
 /* If nobody says otherwise: tokens of a window, seconds between saves. */
 #define PROFILE_CTX        2048
@@ -31,7 +31,7 @@ struct profile_result { /* for the last line and for --json */
     uint64_t done_before; /* tokens that a resumed file already held */
     double secs;          /* of decoding */
     bool already_done;
-    double settled; /* agreement of the two halves at which --until-stable stopped; 0: it did not */
+    struct halves settled;                 /* at which --until-stable stopped; 0: it did not */
     uint32_t n_layers, n_experts, n_never; /* n_never: expert-layer pairs without a token */
 };
 

@@ -216,15 +216,10 @@ static bool score_row(struct page *p, uint32_t i, struct err *e)
     uint32_t n = p->n_experts;
     r->score = xcalloc(n, sizeof *r->score);
     r->rank = xcalloc(n, sizeof *r->rank);
-    double *half = xcalloc(2 * (size_t)n, sizeof *half);
     bool ok = criterion_scores(p->stats, i, p->criterion, 0, -1, r->score, e) &&
-              criterion_scores(p->stats, i, p->criterion, 0, EVEN, half, e) &&
-              criterion_scores(p->stats, i, p->criterion, 0, ODD, half + n, e);
-    if (ok) {
+              summary_halves_of(p->stats, i, p->criterion, r->n_keep, &r->halves, e);
+    if (ok)
         criterion_rank(r->score, n, r->rank);
-        r->agree = summary_agreement(half, half + n, n, p->n_groups, r->n_keep);
-    }
-    free(half);
     for (uint32_t j = 0; j < n; j++)
         r->n_never += stats_total(&p->stats->layers[i], j).count == 0;
     return ok;
@@ -277,7 +272,7 @@ static bool join(struct page *p, struct err *e)
                           .tokens_lost = NAN,
                           .score_lost = NAN,
                           .reap_lost = NAN,
-                          .agree = NAN};
+                          .halves = {NAN, NAN}};
         if (p->stats && !score_row(p, i, e))
             return false;
         if (!p->plan)

@@ -31,13 +31,18 @@ void put_td(struct buf *b, double v)
 
 void put_td_bar(struct buf *b, double v, double mark)
 {
+    put_td_bar_with(b, v, mark, "");
+}
+
+void put_td_bar_with(struct buf *b, double v, double mark, const char *more)
+{
     char s[32];
     if (!isfinite(v)) {
         buf_str(b, "<td></td>");
         return;
     }
     double w = v < 0 ? 0 : v > 1 ? 1 : v;
-    buf_fmt(b, "<td class=\"bar\"><span>%s</span><i style=\"--v:%.1f%%", percent_text(v, s), 100 * w);
+    buf_fmt(b, "<td class=\"bar\"><span>%s%s</span><i style=\"--v:%.1f%%", percent_text(v, s), more, 100 * w);
     if (isfinite(mark))
         buf_fmt(b, ";--m:%.1f%%\" class=\"marked", 100 * (mark < 0 ? 0 : mark > 1 ? 1 : mark));
     buf_str(b, "\"></i></td>");

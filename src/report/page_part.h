@@ -9,7 +9,7 @@
 #include "results/compare.h"
 #include "results/run.h"
 #include "results/sweep.h"
-#include "stats/criteria.h"
+#include "stats/summary.h"
 
 struct row { /* a layer with experts */
     uint32_t il, n_keep;
@@ -19,7 +19,7 @@ struct row { /* a layer with experts */
     uint32_t n_never, n_low; /* never routed; consistently low */
     /* shares that go with the removed experts; not a number: not known */
     double tokens_lost, score_lost, reap_lost;
-    double agree; /* of the halves at this count; not a number: no statistics */
+    struct halves halves; /* at this count; not a number: no statistics */
 };
 
 struct page_source { /* an input file */
@@ -77,6 +77,8 @@ extern const struct section section_summary, section_remarks, section_made, sect
 void put_td(struct buf *b, double v);
 /* <td> with a share and a bar of that length; mark (a share, or not a number): a line to compare with. */
 void put_td_bar(struct buf *b, double v, double mark);
+/* The same with a text of ours behind the share. */
+void put_td_bar_with(struct buf *b, double v, double mark, const char *more);
 /* A table that scrolls by itself on a small screen: name is for screen readers, plain text of ours. head:
  * cells separated by '|'; a leading '<' aligns left. */
 void put_table_open(struct buf *b, const char *name, const char *head);

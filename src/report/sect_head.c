@@ -89,16 +89,17 @@ static void card_routing(struct page *p)
 {
     double lost = mean_of(p, offsetof(struct row, tokens_lost)),
            reap = mean_of(p, offsetof(struct row, reap_lost));
-    double agree = mean_of(p, offsetof(struct row, agree));
+    double same = mean_of(p, offsetof(struct row, halves.same)),
+           kept = mean_of(p, offsetof(struct row, halves.kept));
     char s[32], x[32], below[96] = "";
     if (isfinite(lost)) {
         if (isfinite(reap))
             snprintf(below, sizeof below, "and %s of the summed contributions", percent_text(reap, x));
         card(&p->b, "Routing removed", percent_text(lost, s), below);
     }
-    if (isfinite(agree)) {
-        snprintf(below, sizeof below, "same choice of %u from each half of the text", p->n_keep);
-        card(&p->b, "Stability", percent_text(agree, s), below);
+    if (isfinite(same)) {
+        snprintf(below, sizeof below, "of the %u experts, %s of the score", p->n_keep, percent_text(kept, x));
+        card(&p->b, "Same choice from each half", percent_text(same, s), below);
     }
     uint64_t tokens = report_count(p->calibration, "n_tokens");
     if (tokens) {

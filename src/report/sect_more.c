@@ -23,6 +23,14 @@ static bool half_tokens(const struct page *p)
     return p->stats && p->stats->layers[0].tokens[EVEN] && p->stats->layers[0].tokens[ODD];
 }
 
+static void put_halves(struct buf *b, const struct halves *h, double mark)
+{
+    char s[32], more[40] = "";
+    if (isfinite(h->kept))
+        snprintf(more, sizeof more, " (%s)", percent_text(h->kept, s));
+    put_td_bar_with(b, h->same, mark, more);
+}
+
 static void put_stability(struct page *p)
 {
     struct buf *b = &p->b;
@@ -31,7 +39,9 @@ static void put_stability(struct page *p)
     buf_fmt(
         b,
         "<p>Of the experts that the even samples alone would keep, the share that the odd samples alone would keep as well (by %s). "
-        "100 %% means that half of the text already decides; the line is what two choices by chance would share.</p>\n",
+        "100 %% means that half of the text already decides; the line is what two choices by chance would share. "
+        "Experts of nearly the same score change sides at no cost: so in brackets stands how much a choice by one half keeps "
+        "of the score that the other half could keep at best. That says whether there was enough text.</p>\n",
         p->criterion->name);
     buf_str(
         b,
@@ -43,22 +53,21 @@ static void put_stability(struct page *p)
         if (!p->plan || count_at(n, table_ratios[k]) != p->n_keep)
             buf_fmt(b, "<th scope=\"col\">%g %% removed</th>", 100 * table_ratios[k]);
     buf_str(b, "</tr></thead><tbody>\n");
-    double *half = xcalloc(2 * (size_t)n, sizeof *half);
     for (uint32_t i = 0; i < p->n_rows; i++) {
-        if (!criterion_scores(p->stats, i, p->criterion, 0, EVEN, half, &none) ||
-            !criterion_scores(p->stats, i, p->criterion, 0, ODD, half + n, &none))
-            BUG("scores that could be computed before: %s", none.msg);
         buf_fmt(b, "<tr><th scope=\"row\">%u</th>", p->rows[i].il);
         if (p->plan)
-            put_td_bar(b, p->rows[i].agree, (double)p->n_keep / n);
+            put_halves(b, &p->rows[i].halves, (double)p->n_keep / n);
         for (size_t k = 0; k < TABLE_RATIOS; k++) {
             uint32_t keep = count_at(n, table_ratios[k]);
-            if (!p->plan || keep != p->n_keep)
-                put_td_bar(b, summary_agreement(half, half + n, n, p->n_groups, keep), (double)keep / n);
+            struct halves h;
+            if (p->plan && keep == p->n_keep)
+                continue;
+            if (!summary_halves_of(p->stats, i, p->criterion, keep, &h, &none))
+                BUG("scores that could be computed before: %s", none.msg);
+            put_halves(b, &h, (double)keep / n);
         }
         buf_str(b, "</tr>\n");
     }
-    free(half);
     put_table_close(b);
 }
 

@@ -119,6 +119,14 @@ static bool add_answers(const struct run_job *j, struct err *e)
     return ok;
 }
 
+static bool add_halves(const struct run_job *j, struct err *e)
+{
+    struct stats *s = stats_load(j->path[RUN_STATS], e);
+    bool ok = s && summary_halves(s, j->o->plan.criterion, j->r->n_keep, &j->r->halves, e);
+    stats_free(s);
+    return ok;
+}
+
 static bool report(const struct run_job *j, struct err *e)
 {
     struct report_result r;
@@ -133,7 +141,8 @@ static bool finish(const struct run_job *j, struct err *e)
     j->r->output = xstrdup(j->files[0]);
     j->r->work = xstrdup(j->dir);
     j->r->n_experts = j->v->shape.n_experts;
-    return (!j->o->n_texts || add_texts(j, e)) && (!j->o->n_prompts || add_answers(j, e)) && report(j, e);
+    return add_halves(j, e) && (!j->o->n_texts || add_texts(j, e)) &&
+           (!j->o->n_prompts || add_answers(j, e)) && report(j, e);
 }
 
 bool run_all(const struct run_opts *o, struct run_result *r, struct err *e)

@@ -10,6 +10,7 @@
 #include "corpus/corpus.h"
 #include "engine/engine.h"
 #include "plan/make.h"
+#include "stats/summary.h"
 
 struct run_opts {
     const char *model, *out;
@@ -40,6 +41,7 @@ struct run_answers { /* of both models to the same prompts */
 struct run_result {
     char *output, *work; /* the first file of the pruned model; the folder */
     uint32_t n_experts, n_keep;
+    struct halves halves; /* would each half of the text choose these; not a number: it has one sample */
     uint64_t bytes_before, bytes_after;
     struct run_text *texts; /* one for each of the options */
     uint32_t n_texts;

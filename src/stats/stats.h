@@ -53,6 +53,7 @@ struct stats_layer {
 struct stats_progress {
     uint64_t batches_done, batches;
     double settled_at, prune_ratio; /* not a number: it has not settled */
+    double settled_score; /* not a number: an earlier version stopped it, which did not look at that */
 };
 
 struct stats {

@@ -76,6 +76,7 @@ static json_t *progress_json(const struct stats_progress *p)
     json_object_set_new(o, "batches", json_integer((json_int_t)p->batches));
     if (!isnan(p->settled_at)) {
         json_object_set_new(o, "settled_at", json_real(p->settled_at));
+        json_put_f64(o, "settled_score", p->settled_score);
         json_object_set_new(o, "prune_ratio", json_real(p->prune_ratio));
     }
     return o;
@@ -228,6 +229,7 @@ static bool read_progress(struct stats *s, const json_t *o, struct err *e)
     return json_need_u64(p, "batches_done", "progress", &x->batches_done, e) &&
            json_need_u64(p, "batches", "progress", &x->batches, e) &&
            json_opt_f64(p, "settled_at", "progress", &x->settled_at, e) &&
+           json_opt_f64(p, "settled_score", "progress", &x->settled_score, e) &&
            json_opt_f64(p, "prune_ratio", "progress", &x->prune_ratio, e);
 }
 

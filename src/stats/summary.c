@@ -30,6 +30,59 @@ double summary_agreement(const double *a, const double *b, uint32_t n_experts, u
     return n ? (double)same / n : 1;
 }
 
+double summary_held(const double *a, const double *b, uint32_t n_experts, uint32_t n_groups, uint32_t n)
+{
+    uint8_t *x = xcalloc(2, n_experts), *y = x + n_experts;
+    double held = 0, most = 0;
+    criterion_choose(a, n_experts, n_groups, n, x);
+    criterion_choose(b, n_experts, n_groups, n, y);
+    for (uint32_t j = 0; j < n_experts; j++) {
+        held += x[j] ? b[j] : 0;
+        most += y[j] ? b[j] : 0;
+    }
+    free(x);
+    return most > 0 ? held / most : 1;
+}
+
+bool summary_halves_of(const struct stats *s, uint32_t i, const struct criterion *c, uint32_t n,
+                       struct halves *h, struct err *e)
+{
+    const struct stats_layer *l = &s->layers[i];
+    uint32_t ne = s->n_experts, g = s->n_groups;
+    double *even = xcalloc(2 * (size_t)ne, sizeof *even), *odd = even + ne;
+    bool ok = criterion_scores(s, i, c, 0, EVEN, even, e) && criterion_scores(s, i, c, 0, ODD, odd, e);
+    *h = (struct halves){NAN, NAN};
+    if (ok && l->tokens[EVEN] && l->tokens[ODD]) {
+        h->same = summary_agreement(even, odd, ne, g, n);
+        h->kept = (summary_held(even, odd, ne, g, n) + summary_held(odd, even, ne, g, n)) / 2;
+    }
+    free(even);
+    return ok;
+}
+
+bool summary_halves(const struct stats *s, const struct criterion *c, uint32_t n, struct halves *h,
+                    struct err *e)
+{
+    struct halves sum = {0, 0}, one;
+    for (uint32_t i = 0; i < s->n_layers; i++) {
+        if (!summary_halves_of(s, i, c, n, &one, e))
+            return false;
+        sum.same += one.same;
+        sum.kept += one.kept;
+    }
+    *h = (struct halves){sum.same / s->n_layers, sum.kept / s->n_layers};
+    return true;
+}
+
+bool summary_halves_text(const struct halves *h, struct buf *b)
+{
+    if (isnan(h->same) || isnan(h->kept))
+        return false;
+    buf_fmt(b, "same choice from each half: %.1f %% of the experts, %.1f %% of the score", 100 * h->same,
+            100 * h->kept);
+    return true;
+}
+
 double summary_gap(const double *score, uint32_t n_experts, uint32_t n_groups, uint32_t n)
 {
     uint32_t size = n_experts / n_groups, each = n / n_groups;
@@ -103,6 +156,11 @@ double summary_tokens_for(double agreement, double tokens, double goal)
 {
     double factor = (1 - agreement) / (1 - goal);
     return tokens * factor * factor;
+}
+
+double summary_tokens_for_score(double kept, double tokens, double goal)
+{
+    return tokens * (1 - kept) / (1 - goal);
 }
 
 bool summary_low(const struct stats *s, uint32_t i, const struct criterion *c, uint8_t *in, uint32_t *n,

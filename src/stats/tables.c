@@ -36,8 +36,11 @@ static bool fill(struct table *t, uint32_t i, struct err *e)
         r->correlation = summary_rank_correlation(even, odd, n);
     for (size_t k = 0; ok && k < TABLE_RATIOS; k++) {
         r->kept[k] = summary_share(score, n, g, t->keep[k]);
-        r->agree[k] = t->halves ? summary_agreement(even, odd, n, g, t->keep[k]) : NAN;
         r->gap[k] = summary_gap(score, n, g, t->keep[k]);
+        struct halves h;
+        ok = summary_halves_of(s, i, t->c, t->keep[k], &h, e);
+        r->agree[k] = h.same;
+        r->held[k] = h.kept;
     }
     free(score);
     return ok;
@@ -86,6 +89,12 @@ double table_tokens_for(const struct table *t, size_t k)
 {
     double half = (double)stats_tokens(&t->s->layers[0]) / 2;
     return t->halves ? summary_tokens_for(TABLE_MEAN(t, agree[k]), half, TABLE_GOAL) : NAN;
+}
+
+double table_tokens_for_score(const struct table *t, size_t k)
+{
+    double half = (double)stats_tokens(&t->s->layers[0]) / 2;
+    return t->halves ? summary_tokens_for_score(TABLE_MEAN(t, held[k]), half, TABLE_GOAL_SCORE) : NAN;
 }
 
 /* ---- several files ---- */

@@ -8,7 +8,8 @@
 
 #define TABLE_RATIOS 5
 extern const double table_ratios[TABLE_RATIOS]; /* shares that go: the columns of every table of ours */
-#define TABLE_GOAL 0.95                         /* of agreement, for the estimate of tokens */
+#define TABLE_GOAL       0.95 /* of the experts that halves share, for an estimate of tokens */
+#define TABLE_GOAL_SCORE 0.99 /* of the score that they keep for each other */
 
 struct table_row { /* a layer */
     uint32_t il;
@@ -17,7 +18,8 @@ struct table_row { /* a layer */
     double gini;        /* of the counts */
     double correlation; /* of the halves' rankings */
     uint32_t n_low, n_super;
-    double kept[TABLE_RATIOS], agree[TABLE_RATIOS], gap[TABLE_RATIOS];
+    double kept[TABLE_RATIOS], gap[TABLE_RATIOS];
+    double agree[TABLE_RATIOS], held[TABLE_RATIOS]; /* of the halves: struct halves, same and kept */
 };
 
 struct table { /* a file */
@@ -40,6 +42,8 @@ double table_mean(const struct table *t, size_t off);
 #define TABLE_MEAN(t, member) table_mean(t, offsetof(struct table_row, member))
 /* Tokens of a text of which another of its length would choose alike to TABLE_GOAL, at ratio k. */
 double table_tokens_for(const struct table *t, size_t k);
+/* The same for a choice that keeps TABLE_GOAL_SCORE of what the other text could keep at best. */
+double table_tokens_for_score(const struct table *t, size_t k);
 
 struct table_pair { /* of two files of one model: means over the layers */
     double overlap[TABLE_RATIOS], correlation;

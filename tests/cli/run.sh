@@ -24,7 +24,7 @@ did() {
 
 ok "${run[@]}" --prune-ratio 0.25 --json
 did "$steps"
-json .out n_keep=24 n_experts=32 'texts/0/name="held.txt"' 'output="out.gguf"'
+json .out n_keep=24 n_experts=32 'texts/0/name="held.txt"' 'output="out.gguf"' halves/same_experts halves/score_kept
 cp .out first.json
 expect 'the perplexities are numbers' awk -v a="$("$JSON" get .out texts/0/ppl_before)" -v b="$("$JSON" get .out texts/0/ppl_after)" 'BEGIN { exit !(a > 1 && b > 1) }'
 for f in stats plan run eval-before eval-after; do json "out.gguf.work/$f.json" schema; done
@@ -38,7 +38,7 @@ did ''
 expect 'the same result' "$JSON" same first.json .out
 ok "${run[@]}"
 did ''
-has .out 'experts per layer +32 +24' 'perplexity held.txt' 'verified'
+has .out 'experts per layer +32 +24' 'same choice from each half: [0-9.]+ % of the experts, [0-9.]+ % of the score' 'perplexity held.txt' 'verified'
 # the same commands by hand give the same files
 ok profile m.gguf --calib calib --ctx 256 -t 1 -o s.json
 expect 'run and profile: the same statistics' cmp s.json out.gguf.work/stats.json

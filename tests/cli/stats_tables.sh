@@ -4,7 +4,7 @@ cd "$T" || exit 1
 S=$SRC/examples/stats.json
 
 ok stats "$S"
-has .out 'tinymoe, 6 layers with 32 experts' 'Gini' 'rank corr' 'Tokens of a text' 'Every expert was routed to'
+has .out 'tinymoe, 6 layers with 32 experts' 'Gini' 'rank corr' 'Same choice from each half' 'Every expert was routed to'
 lacks .out 'Tensor data'
 ok stats "$S" --model "$TINY"
 # sizes are those that inspect gives, and that a pruned file has
@@ -56,5 +56,5 @@ ok stats one.json --json
 json .out 'tokens_for_95_percent=[null,null,null,null,null]' 'layers/0/halves_agree=[null,null,null,null,null]' layers/0/halves_rank_correlation=null
 ok stats one.json
 has .out '\( -  \)'
-lacks .out 'nan' 'Tokens of a text'
+lacks .out 'nan' 'Same choice from each half'
 finish

@@ -7,8 +7,8 @@ texts=texts
 
 # one of 32 experts: settled as soon as there is text enough
 ok profile "$TINY" --calib "$texts" --ctx 128 -t 1 --until-stable 0.03 -o early.json
-has .out 'stopped: the choices by the even and the odd samples agree by (9[5-9]|100)'
-json early.json progress/settled_at progress/prune_ratio=0.03 progress/batches_done
+has .out 'stopped: with 3.0 % pruned, same choice from each half: [0-9.]+ % of the experts, (99|100).[0-9]+ % of the score'
+json early.json progress/settled_at progress/settled_score progress/prune_ratio=0.03 progress/batches_done
 expect 'not all batches' test "$("$JSON" get early.json progress/batches_done)" -lt "$("$JSON" get early.json progress/batches)"
 tokens=$("$JSON" get early.json layers/0/total_tokens)
 expect 'text enough' test "$tokens" -ge 4096

@@ -18,6 +18,7 @@
 #include "tempdir.h"
 
 #include <fcntl.h>
+#include <math.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -193,9 +194,10 @@ static void test_options(void **state)
     assert_int_equal(a.n_texts, 1);
     assert_true(a.texts[0].ppl_before > 1 && a.texts[0].ppl_after > 1);
     assert_int_equal(a.answers.n, 0);
+    assert_true(a.halves.same > 0.5 && a.halves.same <= 1 && a.halves.kept > 0.5 && a.halves.kept <= 1);
     /* what was done is told again */
     assert_true(a.bytes_before == b.bytes_before && a.bytes_after == b.bytes_after && a.n_keep == b.n_keep &&
-                a.texts[0].ppl_before == b.texts[0].ppl_before &&
+                a.halves.kept == b.halves.kept && a.texts[0].ppl_before == b.texts[0].ppl_before &&
                 a.texts[0].ppl_after == b.texts[0].ppl_after);
     run_result_clear(&a);
     run_result_clear(&b);
@@ -282,7 +284,9 @@ static void test_inputs(void **state)
     put("rows.jsonl", "{\"text\":\"one row of text\"}\n");
     just(&o, "pppv-e");
     put("rows.jsonl", "{\"text\":\"two rows\"}\n{\"text\":\"of text\"}\n");
-    just(&o, "pppv-e");
+    struct run_result r = does(&o, "pppv-e");
+    assert_true(isnan(r.halves.same) && isnan(r.halves.kept)); /* of a single sample there are no halves */
+    run_result_clear(&r);
     free((void *)(uintptr_t)rows);
 }
 

@@ -319,11 +319,15 @@ static void test_round_trip(void **state)
 
     struct stats *s = sample_stats();
     s->progress = calloc(1, sizeof *s->progress);
-    *s->progress = (struct stats_progress){1, 7, NAN, NAN};
+    *s->progress = (struct stats_progress){1, 7, NAN, NAN, NAN};
     round_trip(s);
     s = sample_stats();
     s->progress = calloc(1, sizeof *s->progress);
-    *s->progress = (struct stats_progress){3, 7, 0.95, 0.25};
+    *s->progress = (struct stats_progress){3, 7, 0.95, 0.25, 0.995};
+    round_trip(s);
+    s = sample_stats(); /* of an earlier version */
+    s->progress = calloc(1, sizeof *s->progress);
+    *s->progress = (struct stats_progress){3, 7, 0.95, 0.25, NAN};
     round_trip(s);
 
     /* numbers that need all 17 digits, the smallest, the largest, minus zero */
@@ -725,6 +729,65 @@ static void test_summary_agreement(void **state)
     }
 }
 
+/* What a choice by one score keeps of another one. */
+static void test_summary_held(void **state)
+{
+    (void)state;
+    static const double a[6] = {6, 5, 4, 3, 2, 1}; /* 0 1 2 3 4 5 */
+    static const double b[6] = {8, 1, 4, 2, 4, 1}; /* 0 2 4 3 1 5 */
+    static const double none[6];
+    static const double want[7] = {1, 1, 9. / 12, 13. / 16, 15. / 18, 1, 1};
+    for (uint32_t n = 0; n <= 6; n++) {
+        expect_exact(summary_held(a, b, 6, 1, n), want[n]);
+        expect_exact(summary_held(a, a, 6, 1, n), 1);
+        expect_exact(summary_held(a, none, 6, 1, n), 1);
+    }
+    expect_exact(summary_held(none, b, 6, 2, 2),
+                 10. / 12); /* of a tie the lower ids: 0 and 3; the best are 0 and 4 */
+}
+
+/* Halves that keep other experts of the same score agree by the score, and by it alone. */
+static void test_summary_halves(void **state)
+{
+    (void)state;
+    struct stats *s = stats_new(2, 4);
+    struct halves h;
+    struct err e = {0};
+    struct buf b = {0};
+    static const double reap[2][2][4] = {{{8, 4, 4, 1}, {8, 2, 4, 1}},  /* at 2: 0 1 and 0 2 */
+                                         {{8, 4, 2, 1}, {1, 2, 4, 8}}}; /* 0 1 and 3 2 */
+    for (uint32_t i = 0; i < 2; i++) {
+        s->layers[i].n_used = 1;
+        for (int x = 0; x < 2; x++) {
+            s->layers[i].tokens[x] = 4;
+            for (uint32_t j = 0; j < 4; j++) {
+                s->layers[i].half[x][j].count = 1;
+                s->layers[i].half[x][j].reap_sum = reap[i][x][j];
+            }
+        }
+    }
+    const struct criterion *c = criterion_find("reap");
+    assert_true(summary_halves_of(s, 0, c, 2, &h, &e));
+    expect_exact(h.same, 0.5);
+    expect_exact(h.kept, (10. / 12 + 1) / 2); /* 8 + 2 of 12 that it could keep, and 8 + 4 of 12 */
+    assert_true(summary_halves_of(s, 1, c, 2, &h, &e));
+    expect_exact(h.same, 0);
+    expect_exact(h.kept, 0.25); /* 3 of 12, both ways */
+    assert_true(summary_halves(s, c, 2, &h, &e));
+    expect_exact(h.same, 0.25);
+    expect_exact(h.kept, ((10. / 12 + 1) / 2 + 0.25) / 2);
+    assert_true(summary_halves_text(&h, &b));
+    assert_string_equal(b.s, "same choice from each half: 25.0 % of the experts, 58.3 % of the score");
+    buf_clear(&b);
+    s->layers[1].tokens[ODD] = 0;
+    assert_true(summary_halves(s, c, 2, &h, &e));
+    assert_true(isnan(h.same) && isnan(h.kept));
+    assert_false(summary_halves_text(&h, &b));
+    s->unknown = SUM_BIT(SUM_REAP);
+    assert_false(summary_halves(s, c, 2, &h, &e));
+    stats_free(s);
+}
+
 /* With groups of four of which two stay: the second group keeps its own best. */
 static void test_summary_groups(void **state)
 {
@@ -835,6 +898,8 @@ int main(void)
         cmocka_unit_test(test_rank),
         cmocka_unit_test(test_summary_share),
         cmocka_unit_test(test_summary_agreement),
+        cmocka_unit_test(test_summary_held),
+        cmocka_unit_test(test_summary_halves),
         cmocka_unit_test(test_summary_groups),
         cmocka_unit_test(test_summary_gini),
         cmocka_unit_test(test_rank_correlation),
