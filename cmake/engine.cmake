@@ -76,6 +76,22 @@ else()
     get_filename_component(REAP_ENGINE_TOOLS "${llama_DIR}/../../../bin" ABSOLUTE)
 endif()
 set(REAP_ENGINE_VERSION "${llama_VERSION}")
+
+# The interpreter of chat templates is in no library of the engine's: it is built from its sources, which are
+# fetched for this alone where libllama is an installed one. Without them the program refuses chats.
+execute_process(
+    COMMAND "${CMAKE_COMMAND}" -E env --unset=CC --unset=CXX --unset=CFLAGS --unset=CXXFLAGS
+        bash "${CMAKE_SOURCE_DIR}/scripts/engine.sh" --jinja
+    OUTPUT_VARIABLE jinja OUTPUT_STRIP_TRAILING_WHITESPACE RESULT_VARIABLE result)
+add_library(reap_jinja INTERFACE)
+if(result EQUAL 0)
+    string(REGEX REPLACE ".*\n" "" jinja "${jinja}")
+    target_include_directories(reap_jinja SYSTEM INTERFACE "${jinja}/include")
+    target_link_libraries(reap_jinja INTERFACE "${jinja}/lib/libjinja.a")
+    target_compile_definitions(reap_jinja INTERFACE REAP_JINJA)
+else()
+    message(WARNING "the engine's sources could not be had: this build cannot render chat templates and refuses chats")
+endif()
 add_library(reap_engine INTERFACE)
 target_link_libraries(reap_engine INTERFACE llama)
 message(STATUS "libllama ${REAP_ENGINE_VERSION}: ${llama_DIR}")

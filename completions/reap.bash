@@ -23,13 +23,14 @@ _reap() {
             --ctx --eval-ctx --force --prompts --max-tokens --again --calib --samples-per-category
             --max-samples --seed --no-shuffle --skip-bad --threads --ubatch-size --ubatch --n-gpu-layers
             --gpu-layers --device --split-mode --tensor-split --cpu-moe --n-cpu-moe --flash-attn
-            --cache-type-k --cache-type-v --rpc --load-mode --no-mmap --mlock --chat-template --type
-            --pretokenizer --device-norms --json --quiet --verbose --help'
+            --cache-type-k --cache-type-v --rpc --load-mode --no-mmap --mlock --chat-template
+            --chat-template-file --chat-template-kwargs --type --pretokenizer --device-norms --json --quiet
+            --verbose --help'
         case $prev in
         --keep | --keep-ratio | -r | --prune-ratio | --fit | --round-to | --plan-seed | --ctx | --eval-ctx | \
             --max-tokens | --samples-per-category | --max-samples | --seed | -t | --threads | -ub | \
             --ubatch-size | --ubatch | -ngl | --n-gpu-layers | --gpu-layers | -dev | --device | -ts | \
-            --tensor-split | -ncmoe | --n-cpu-moe | --rpc | --chat-template | --pretokenizer)
+            --tensor-split | -ncmoe | --n-cpu-moe | --rpc | --chat-template-kwargs | --pretokenizer)
             kind= ;;
         --criterion)
             words='reap reap_sum ean_mean ean_sum frequency gate_mean gate_sum reap_l2 ean_l2 max_activation
@@ -44,6 +45,14 @@ _reap() {
             words='f32 f16 bf16 q8_0 q4_0 q4_1 iq4_nl q5_0 q5_1' ;;
         -lm | --load-mode)
             words='auto none mmap mlock mmap+mlock' ;;
+        --chat-template)
+            words='none bailing bailing-think bailing2 chatglm3 chatglm4 chatml command-r deepseek
+                deepseek-ocr deepseek2 deepseek3 exaone-moe exaone3 exaone4 falcon3 gemma gigachat glmedge
+                gpt-oss granite granite-4.0 granite-4.1 grok-2 hunyuan-dense hunyuan-moe hunyuan-vl kimi-k2
+                llama2 llama2-sys llama2-sys-bos llama2-sys-strip llama3 llama4 megrez minicpm mistral-v1
+                mistral-v3 mistral-v3-tekken mistral-v7 mistral-v7-tekken monarch openchat orion
+                pangu-embedded phi3 phi4 rwkv-world seed_oss smolvlm solar-open vicuna vicuna-orca yandex
+                zephyr' ;;
         --type)
             words='auto f32 f16 bf16 q8_0 q6_K q5_K q4_K q4_0' ;;
         esac
@@ -56,12 +65,13 @@ _reap() {
             --separate-streams --calib --samples-per-category --max-samples --seed --no-shuffle --skip-bad
             --threads --ubatch-size --ubatch --n-gpu-layers --gpu-layers --device --split-mode --tensor-split
             --cpu-moe --n-cpu-moe --flash-attn --cache-type-k --cache-type-v --rpc --load-mode --no-mmap
-            --mlock --chat-template --type --pretokenizer --device-norms --json --quiet --verbose --help'
+            --mlock --chat-template --chat-template-file --chat-template-kwargs --type --pretokenizer
+            --device-norms --json --quiet --verbose --help'
         case $prev in
         --ctx | --save-every | --until-stable | --shard | --sequences | --samples-per-category | \
             --max-samples | --seed | -t | --threads | -ub | --ubatch-size | --ubatch | -ngl | --n-gpu-layers \
             | --gpu-layers | -dev | --device | -ts | --tensor-split | -ncmoe | --n-cpu-moe | --rpc | \
-            --chat-template | --pretokenizer)
+            --chat-template-kwargs | --pretokenizer)
             kind= ;;
         -sm | --split-mode)
             words='none layer' ;;
@@ -71,6 +81,14 @@ _reap() {
             words='f32 f16 bf16 q8_0 q4_0 q4_1 iq4_nl q5_0 q5_1' ;;
         -lm | --load-mode)
             words='auto none mmap mlock mmap+mlock' ;;
+        --chat-template)
+            words='none bailing bailing-think bailing2 chatglm3 chatglm4 chatml command-r deepseek
+                deepseek-ocr deepseek2 deepseek3 exaone-moe exaone3 exaone4 falcon3 gemma gigachat glmedge
+                gpt-oss granite granite-4.0 granite-4.1 grok-2 hunyuan-dense hunyuan-moe hunyuan-vl kimi-k2
+                llama2 llama2-sys llama2-sys-bos llama2-sys-strip llama3 llama4 megrez minicpm mistral-v1
+                mistral-v3 mistral-v3-tekken mistral-v7 mistral-v7-tekken monarch openchat orion
+                pangu-embedded phi3 phi4 rwkv-world seed_oss smolvlm solar-open vicuna vicuna-orca yandex
+                zephyr' ;;
         --type)
             words='auto f32 f16 bf16 q8_0 q6_K q5_K q4_K q4_0' ;;
         esac
@@ -118,12 +136,13 @@ _reap() {
         own='--text --ctx --plan --against --logprobs --output --force --calib --samples-per-category
             --max-samples --seed --no-shuffle --skip-bad --threads --ubatch-size --ubatch --n-gpu-layers
             --gpu-layers --device --split-mode --tensor-split --cpu-moe --n-cpu-moe --flash-attn
-            --cache-type-k --cache-type-v --rpc --load-mode --no-mmap --mlock --chat-template --type
-            --pretokenizer --device-norms --json --quiet --verbose --help'
+            --cache-type-k --cache-type-v --rpc --load-mode --no-mmap --mlock --chat-template
+            --chat-template-file --chat-template-kwargs --type --pretokenizer --device-norms --json --quiet
+            --verbose --help'
         case $prev in
         --ctx | --samples-per-category | --max-samples | --seed | -t | --threads | -ub | --ubatch-size | \
             --ubatch | -ngl | --n-gpu-layers | --gpu-layers | -dev | --device | -ts | --tensor-split | \
-            -ncmoe | --n-cpu-moe | --rpc | --chat-template | --pretokenizer)
+            -ncmoe | --n-cpu-moe | --rpc | --chat-template-kwargs | --pretokenizer)
             kind= ;;
         -sm | --split-mode)
             words='none layer' ;;
@@ -133,6 +152,14 @@ _reap() {
             words='f32 f16 bf16 q8_0 q4_0 q4_1 iq4_nl q5_0 q5_1' ;;
         -lm | --load-mode)
             words='auto none mmap mlock mmap+mlock' ;;
+        --chat-template)
+            words='none bailing bailing-think bailing2 chatglm3 chatglm4 chatml command-r deepseek
+                deepseek-ocr deepseek2 deepseek3 exaone-moe exaone3 exaone4 falcon3 gemma gigachat glmedge
+                gpt-oss granite granite-4.0 granite-4.1 grok-2 hunyuan-dense hunyuan-moe hunyuan-vl kimi-k2
+                llama2 llama2-sys llama2-sys-bos llama2-sys-strip llama3 llama4 megrez minicpm mistral-v1
+                mistral-v3 mistral-v3-tekken mistral-v7 mistral-v7-tekken monarch openchat orion
+                pangu-embedded phi3 phi4 rwkv-world seed_oss smolvlm solar-open vicuna vicuna-orca yandex
+                zephyr' ;;
         --type)
             words='auto f32 f16 bf16 q8_0 q6_K q5_K q4_K q4_0' ;;
         esac
@@ -141,12 +168,12 @@ _reap() {
         own='--stats --text --ctx --ratios --criteria --round-to --seed --max-ppl-increase --max-kl --output
             --state --force --threads --ubatch-size --ubatch --n-gpu-layers --gpu-layers --device --split-mode
             --tensor-split --cpu-moe --n-cpu-moe --flash-attn --cache-type-k --cache-type-v --rpc --load-mode
-            --no-mmap --mlock --chat-template --type --pretokenizer --device-norms --json --quiet --verbose
-            --help'
+            --no-mmap --mlock --chat-template --chat-template-file --chat-template-kwargs --type
+            --pretokenizer --device-norms --json --quiet --verbose --help'
         case $prev in
         --ctx | -r | --ratios | --round-to | --seed | --max-ppl-increase | --max-kl | -t | --threads | -ub | \
             --ubatch-size | --ubatch | -ngl | --n-gpu-layers | --gpu-layers | -dev | --device | -ts | \
-            --tensor-split | -ncmoe | --n-cpu-moe | --rpc | --chat-template | --pretokenizer)
+            --tensor-split | -ncmoe | --n-cpu-moe | --rpc | --chat-template-kwargs | --pretokenizer)
             kind= ;;
         --criteria)
             words='reap reap_sum ean_mean ean_sum frequency gate_mean gate_sum reap_l2 ean_l2 max_activation
@@ -159,6 +186,14 @@ _reap() {
             words='f32 f16 bf16 q8_0 q4_0 q4_1 iq4_nl q5_0 q5_1' ;;
         -lm | --load-mode)
             words='auto none mmap mlock mmap+mlock' ;;
+        --chat-template)
+            words='none bailing bailing-think bailing2 chatglm3 chatglm4 chatml command-r deepseek
+                deepseek-ocr deepseek2 deepseek3 exaone-moe exaone3 exaone4 falcon3 gemma gigachat glmedge
+                gpt-oss granite granite-4.0 granite-4.1 grok-2 hunyuan-dense hunyuan-moe hunyuan-vl kimi-k2
+                llama2 llama2-sys llama2-sys-bos llama2-sys-strip llama3 llama4 megrez minicpm mistral-v1
+                mistral-v3 mistral-v3-tekken mistral-v7 mistral-v7-tekken monarch openchat orion
+                pangu-embedded phi3 phi4 rwkv-world seed_oss smolvlm solar-open vicuna vicuna-orca yandex
+                zephyr' ;;
         --type)
             words='auto f32 f16 bf16 q8_0 q6_K q5_K q4_K q4_0' ;;
         esac
@@ -167,11 +202,12 @@ _reap() {
         own='--plan --stats --text --check --output --ctx --trials --budget --near --criterion --seed --force
             --threads --ubatch-size --ubatch --n-gpu-layers --gpu-layers --device --split-mode --tensor-split
             --cpu-moe --n-cpu-moe --flash-attn --cache-type-k --cache-type-v --rpc --load-mode --no-mmap
-            --mlock --chat-template --type --pretokenizer --device-norms --json --quiet --verbose --help'
+            --mlock --chat-template --chat-template-file --chat-template-kwargs --type --pretokenizer
+            --device-norms --json --quiet --verbose --help'
         case $prev in
         --ctx | --trials | --budget | --near | --seed | -t | --threads | -ub | --ubatch-size | --ubatch | \
             -ngl | --n-gpu-layers | --gpu-layers | -dev | --device | -ts | --tensor-split | -ncmoe | \
-            --n-cpu-moe | --rpc | --chat-template | --pretokenizer)
+            --n-cpu-moe | --rpc | --chat-template-kwargs | --pretokenizer)
             kind= ;;
         --criterion)
             words='reap reap_sum ean_mean ean_sum frequency gate_mean gate_sum reap_l2 ean_l2 max_activation
@@ -184,6 +220,14 @@ _reap() {
             words='f32 f16 bf16 q8_0 q4_0 q4_1 iq4_nl q5_0 q5_1' ;;
         -lm | --load-mode)
             words='auto none mmap mlock mmap+mlock' ;;
+        --chat-template)
+            words='none bailing bailing-think bailing2 chatglm3 chatglm4 chatml command-r deepseek
+                deepseek-ocr deepseek2 deepseek3 exaone-moe exaone3 exaone4 falcon3 gemma gigachat glmedge
+                gpt-oss granite granite-4.0 granite-4.1 grok-2 hunyuan-dense hunyuan-moe hunyuan-vl kimi-k2
+                llama2 llama2-sys llama2-sys-bos llama2-sys-strip llama3 llama4 megrez minicpm mistral-v1
+                mistral-v3 mistral-v3-tekken mistral-v7 mistral-v7-tekken monarch openchat orion
+                pangu-embedded phi3 phi4 rwkv-world seed_oss smolvlm solar-open vicuna vicuna-orca yandex
+                zephyr' ;;
         --type)
             words='auto f32 f16 bf16 q8_0 q6_K q5_K q4_K q4_0' ;;
         esac

@@ -3,6 +3,9 @@
 #
 #   scripts/engine.sh [-DNAME=VALUE]...                  prints the install prefix
 #   scripts/engine.sh [-DNAME=VALUE]... --tools NAME...  builds tools of the engine too, prints their folder
+#   scripts/engine.sh --jinja                            builds its interpreter of chat templates alone, prints
+#                                                        the folder of its lib/ and include/
+#   scripts/engine.sh --source                           prints the folder of its sources
 #
 # The answer is the last line on standard output; everything else goes to standard error.
 # With the cache filled this needs no network and takes a few hundredths of a second.
@@ -28,6 +31,7 @@ cxx=${ENGINE_CXX:-c++}
 native=${REAP_NATIVE:-ON} amx=${REAP_AMX:-OFF}
 cuda=${REAP_CUDA:-OFF} hip=${REAP_HIP:-OFF} vulkan=${REAP_VULKAN:-OFF} metal=${REAP_METAL:-OFF}
 tools=()
+what=library
 work=
 
 say() { printf 'engine: %s\n' "$*" >&2; }
@@ -67,8 +71,10 @@ read_args() {
             shift
             [ $# -gt 0 ] || usage
             tools=("$@")
+            what=tools
             break
             ;;
+        --jinja | --source) what=${1#--} ;;
         *) usage ;;
         esac
         shift
@@ -282,17 +288,64 @@ build_tools() {
     done
 }
 
+# The interpreter of chat templates is part of no library that the engine installs, so it is built from the
+# sources on its own, in seconds, whichever libllama is used.
+jinja_key() {
+    printf '%s\n' "layout 1" "$tree" "$(uname -sm)" "$("$cxx" --version)"
+}
+
+build_jinja() {
+    local name new pids=() pid
+    fetch
+    say "building the interpreter of chat templates; kept in $dir"
+    new=$(mktemp -d "$cache/jinja.XXXXXX")
+    work=$new
+    chmod 755 "$new"
+    mkdir -p "$new/include/jinja" "$new/lib"
+    cp "$src"/common/jinja/*.h "$new/include/jinja/"
+    for name in jinja/lexer jinja/parser jinja/runtime jinja/string jinja/value unicode json; do
+        "$cxx" -std=c++17 -O2 -fPIC -fvisibility=hidden -w -I"$src/common" -I"$src/vendor" -I"$src/ggml/include" \
+            -c "$src/common/$name.cpp" -o "$new/${name##*/}.o" >&2 9>&- &
+        pids+=($!)
+        if [ ${#pids[@]} -ge 2 ]; then
+            wait "${pids[0]}" || die "the interpreter of chat templates cannot be compiled"
+            pids=("${pids[@]:1}")
+        fi
+    done
+    for pid in "${pids[@]}"; do wait "$pid" || die "the interpreter of chat templates cannot be compiled"; done
+    ar rcs "$new/lib/libjinja.a" "$new"/*.o >&2 || die "ar failed"
+    rm -f "$new"/*.o
+    rm -rf "$dir"
+    mv "$new" "$dir"
+    work=
+}
+
 read_args "$@"
-need "$cc"
 need "$cxx"
 src=$cache/llama-$version-src
+if [ "$what" = source ]; then
+    lock
+    fetch
+    printf '%s\n' "$src"
+    exit
+fi
+if [ "$what" = jinja ]; then
+    dir=$cache/llama-$version-jinja-$(jinja_key | sha256 | cut -c1-12)
+    if [ ! -e "$dir/lib/libjinja.a" ]; then
+        lock
+        [ -e "$dir/lib/libjinja.a" ] || build_jinja
+    fi
+    printf '%s\n' "$dir"
+    exit
+fi
+need "$cc"
 dir=$cache/llama-$version-$(cache_key | sha256 | cut -c1-12)
 
 if [ ! -e "$dir/prefix/complete" ]; then
     lock
     build_library
 fi
-if [ ${#tools[@]} -gt 0 ]; then
+if [ "$what" = tools ]; then
     build_tools
     printf '%s\n' "$dir/tools"
 else

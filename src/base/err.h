@@ -30,7 +30,7 @@ void err_clear(struct err *e);
 
 /* A broken invariant of ours, never the fault of an input: says where, removes unfinished outputs, aborts. */
 #define BUG(...) err_bug(__FILE__, __LINE__, __VA_ARGS__)
-_Noreturn void err_bug(const char *file, int line, const char *fmt, ...)
+__attribute__((noreturn)) void err_bug(const char *file, int line, const char *fmt, ...)
     __attribute__((format(printf, 3, 4), cold));
 
 #endif

@@ -36,7 +36,8 @@ const struct opt_choices cmd_types = {.at = convert_type_name, .any_case = true}
 static const struct opt_choices flash_attn = {.list = engine_flash_attn},
                                 split_modes = {.list = engine_split_modes},
                                 cache_types = {.at = engine_cache_type},
-                                load_modes = {.at = engine_load_mode};
+                                load_modes = {.at = engine_load_mode},
+                                chat_templates = {.at = engine_chat_template};
 
 /* ---- the engine ---- */
 
@@ -71,8 +72,12 @@ const struct opt engine_opt_table[] = {
              .alias = "-lm", .dflt_is = "auto"),
     OPT_FLAG("no-mmap", &no_mmap, "read the model into memory (load mode none)"),
     OPT_FLAG("mlock", &mlock_model, "keep the model in memory (load mode mlock)"),
-    OPT_STR("chat-template", &cmd_engine.chat_template, "NAME", "a built-in template, or none",
-            .dflt_is = "the model's own"),
+    OPT_WORD("chat-template", &cmd_engine.chat_template, "NAME", &chat_templates,
+             "write chats in a built-in format, or none: the bare texts", .dflt_is = "the model's template"),
+    OPT_PATH("chat-template-file", &cmd_engine.chat_template_file, "FILE",
+             "write chats by this Jinja template"),
+    OPT_STR("chat-template-kwargs", &cmd_engine.chat_template_kwargs, "JSON",
+            "variables for the template: '{\"enable_thinking\": false}'"),
     OPT_WORD("type", &cmd_engine.type, "TYPE", &cmd_types, "type of a checkpoint's matrices in memory",
              .dflt_is = "auto, as stored"),
     OPT_STR("pretokenizer", &cmd_engine.pretokenizer, "NAME",

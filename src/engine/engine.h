@@ -28,10 +28,13 @@ struct engine_opts {
     const char *cache_type_k, *cache_type_v; /* f32, f16, bf16, q8_0, ... */
     const char *rpc;                         /* host:port,... */
     const char *load_mode;                   /* auto, none, mmap, mlock, ...; NULL: auto */
-    const char *chat_template; /* name of a built-in template, or "none"; NULL: the model's own */
-    const char *type;          /* checkpoints: type of the matrices (convert/); NULL: as stored */
-    const char *pretokenizer;  /* checkpoints: the engine's name of the pre-tokenizer; NULL: recognised */
-    bool device_norms; /* compute norms by the device even when the tensor is in host memory (tests) */
+    const char *chat_template;               /* a word of engine_chat_template; NULL: the model's own */
+    const char *chat_template_file;          /* a Jinja template instead of the model's own; NULL: none */
+    const char *chat_template_kwargs;        /* variables for templates, a JSON object; NULL: none */
+    int64_t now;      /* Unix time in seconds that templates are told; 0: SOURCE_DATE_EPOCH, or the clock's */
+    const char *type; /* checkpoints: type of the matrices (convert/); NULL: as stored */
+    const char *pretokenizer; /* checkpoints: the engine's name of the pre-tokenizer; NULL: recognised */
+    bool device_norms;        /* compute norms by the device even when the tensor is in host memory (tests) */
 };
 void engine_opts_default(struct engine_opts *o);
 #define ENGINE_UBATCH     512
@@ -41,6 +44,7 @@ void engine_opts_default(struct engine_opts *o);
 extern const char *const engine_flash_attn[], *const engine_split_modes[];
 const char *engine_cache_type(uint32_t i);
 const char *engine_load_mode(uint32_t i);
+const char *engine_chat_template(uint32_t i);
 
 /* Called first thing in main(): makes the engine's waiting threads sleep soon instead of spinning, which
  * costs nothing on an idle machine and saves a factor on a busy one. The OpenMP runtime reads its settings
@@ -99,6 +103,10 @@ bool engine_tokenize(const struct engine *g, const char *text, uint64_t n, bool 
  * at is counted in `unused` (an object; NULL: nobody wants to know): "tools", or "messages.KEY". ERR_INPUT: the
  * model has no template, or the template refuses the conversation. */
 bool engine_chat(const struct engine *g, const json_t *chat, struct buf *out, json_t *unused, struct err *e);
+/* What chats were written by so far, a new object: "name" of a built-in format, or "from" ("model", "file"); the
+ * "sha256" of the template's text and of the one for rows with tools ("tool_use_sha256"); "kwargs"; the
+ * "date" (YYYY-MM-DD) where a template may ask for the time. */
+json_t *engine_chat_info(const struct engine *g);
 
 struct engine_run {
     uint32_t n_ctx;        /* cells of memory for all sequences together */

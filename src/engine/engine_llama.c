@@ -272,8 +272,8 @@ static struct engine *open_model(const char *path, const struct engine_source *s
         g->o.threads = engine_cores();
     if (g->o.ubatch <= 0)
         g->o.ubatch = ENGINE_UBATCH;
-    if (!cache_type(o->cache_type_k, &unused, e) || !cache_type(o->cache_type_v, &unused, e) ||
-        !set_devices(&l, o, e) || !set_split(&l, o, e))
+    if (!(g->chat = chat_new(o, e)) || !cache_type(o->cache_type_k, &unused, e) ||
+        !cache_type(o->cache_type_v, &unused, e) || !set_devices(&l, o, e) || !set_split(&l, o, e))
         goto fail;
     set_cpu_moe(&l, o);
     l.p.n_gpu_layers = (int32_t)o->n_gpu_layers;
@@ -332,6 +332,7 @@ void engine_free(struct engine *g)
     if (g->has_batch)
         llama_batch_free(g->batch);
     llama_free(g->ctx);
+    chat_free(g->chat);
     observer_free(g->observer);
     masker_free(g->masker);
     llama_model_free(g->model);
@@ -417,79 +418,6 @@ bool engine_tokenize(const struct engine *g, const char *text, uint64_t n, bool 
                            (unsigned long long)n);
         cap = -r;
     }
-}
-
-static bool builtin_chat(const struct engine *g, const char *const *roles, char *const *contents, uint32_t n,
-                         struct buf *out, struct err *e)
-{
-    const char *tmpl = g->o.chat_template ? g->o.chat_template : llama_model_chat_template(g->model, NULL);
-    if (tmpl && !strcmp(tmpl, "none")) {
-        for (uint32_t i = 0; i < n; i++)
-            buf_fmt(out, "%s%s", i ? "\n" : "", contents[i]);
-        return true;
-    }
-    if (!tmpl)
-        return err_set(
-            e, ERR_INPUT,
-            "the model has no chat template; give --chat-template chatml (or another name), or none");
-    struct llama_chat_message *m = xcalloc(n, sizeof *m);
-    size_t total = 256;
-    for (uint32_t i = 0; i < n; i++) {
-        m[i] = (struct llama_chat_message){roles[i], contents[i]};
-        total += 2 * (strlen(roles[i]) + strlen(contents[i])) + 64;
-    }
-    bool ok = total < INT32_MAX;
-    int32_t r = -1;
-    if (ok) {
-        char *s = xmalloc(total);
-        r = llama_chat_apply_template(tmpl, m, n, false, s, (int32_t)total);
-        if (r > (int32_t)total) {
-            s = xrealloc(s, (size_t)r, 1);
-            r = llama_chat_apply_template(tmpl, m, n, false, s, r);
-        }
-        if (r > 0)
-            buf_add(out, s, (size_t)r);
-        free(s);
-    }
-    free(m);
-    if (r < 0)
-        return err_set(
-            e, ERR_INPUT,
-            "%s%s%s is not one that the engine knows; give --chat-template NAME (chatml, llama3, ...)",
-            g->o.chat_template ? "the chat template '" : "the model's chat template",
-            g->o.chat_template ? g->o.chat_template : "", g->o.chat_template ? "'" : "");
-    return true;
-}
-
-/* The text of a content: a string, or a list of parts; the caller frees. */
-static char *content_text(const json_t *v)
-{
-    struct buf b = {0};
-    buf_str(&b, json_is_string(v) ? json_string_value(v) : "");
-    for (size_t i = 0; i < json_array_size(v); i++) {
-        const char *text = json_string_value(json_object_get(json_array_get(v, i), "text"));
-        buf_str(&b, text ? text : "");
-    }
-    return b.s;
-}
-
-bool engine_chat(const struct engine *g, const json_t *chat, struct buf *out, json_t *unused, struct err *e)
-{
-    const json_t *list = json_object_get(chat, "messages");
-    uint32_t n = (uint32_t)json_array_size(list);
-    const char **roles = xcalloc(n, sizeof *roles);
-    char **contents = xcalloc(n, sizeof *contents);
-    (void)unused;
-    for (uint32_t i = 0; i < n; i++) {
-        roles[i] = json_string_value(json_object_get(json_array_get(list, i), "role"));
-        contents[i] = content_text(json_object_get(json_array_get(list, i), "content"));
-    }
-    bool ok = builtin_chat(g, roles, contents, n, out, e);
-    for (uint32_t i = 0; i < n; i++)
-        free(contents[i]);
-    free(contents);
-    free(roles);
-    return ok;
 }
 
 /* ---- running ---- */

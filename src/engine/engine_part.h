@@ -23,6 +23,11 @@ struct engine {
     uint32_t n_batch;
     bool has_batch;
     struct progress load;
+    struct chat_state *chat; /* chat_model.c */
 };
+
+/* Checks the options about chat templates; NULL with *e set. */
+struct chat_state *chat_new(const struct engine_opts *o, struct err *e);
+void chat_free(struct chat_state *c);
 
 #endif

@@ -1,11 +1,13 @@
-/* opts.c - see opts.h. A row for each field of struct engine_opts but device_norms, which is a test's. */
+/* opts.c - see opts.h. A row for each field of struct engine_opts but device_norms, which is a test's, and now, which is
+ * no option. */
 #include "engine/opts.h"
+#include "base/hash.h"
 #include "base/mem.h"
 
 #include <stddef.h>
 #include <string.h>
 
-enum kind { WORD, NUMBER, SWITCH };
+enum kind { WORD, NUMBER, SWITCH, TEXT_FILE };
 
 static const struct row {
     size_t at; /* in struct engine_opts */
@@ -28,6 +30,8 @@ static const struct row {
     {AT(rpc), WORD, "--rpc", false},
     {AT(load_mode), WORD, "--load-mode", false},
     {AT(chat_template), WORD, NULL, true},
+    {AT(chat_template_file), TEXT_FILE, "--chat-template-file", true},
+    {AT(chat_template_kwargs), WORD, "--chat-template-kwargs", true},
     {AT(type), WORD, NULL, true},
     {AT(pretokenizer), WORD, NULL, true},
 #undef AT
@@ -110,6 +114,10 @@ void engine_opts_key(const struct engine_opts *o, struct buf *b)
             buf_fmt(b, "%d\n", *(const bool *)is);
         } else {
             const char *s = *(const char *const *)is;
+            char hex[65];
+            struct err ignored = {0}; /* a file that cannot be read ends the run elsewhere */
+            if (s && rows[i].kind == TEXT_FILE && sha256_file(s, hex, &ignored))
+                s = hex;
             buf_fmt(b, "%s\n", s ? s : "-");
         }
     }

@@ -104,6 +104,14 @@ static json_t *files_json(const struct corpus *c)
     return files;
 }
 
+static bool has_chats(const struct corpus *c)
+{
+    for (uint64_t i = 0; i < c->n_samples; i++)
+        if (c->samples[i].kind == SAMPLE_CHAT)
+            return true;
+    return false;
+}
+
 json_t *calibration_json(const struct calibration *from)
 {
     const struct profile_opts *o = from->o;
@@ -123,6 +131,8 @@ json_t *calibration_json(const struct calibration *from)
     json_object_set_new(c, "cache_type_k", json_text(o->engine.cache_type_k));
     json_object_set_new(c, "cache_type_v", json_text(o->engine.cache_type_v));
     json_put_text(c, "chat_template", o->engine.chat_template);
+    if (has_chats(from->corpus))
+        json_object_set_new(c, "chat", engine_chat_info(from->engine));
     json_put_text(c, "type", o->engine.type);
     json_object_set_new(c, "engine", json_string(engine_version()));
     if (o->n_shards) {

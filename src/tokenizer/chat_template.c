@@ -133,24 +133,31 @@ static bool add_value(struct templates *t, const json_t *v, const char *where, s
     return true;
 }
 
-/* The files beside tokenizer_config.json. */
+/* The files beside tokenizer_config.json that transformers takes before it. */
 static bool add_files(struct templates *t, const char *dir, struct err *e)
 {
-    char *jinja = path_join(dir, "chat_template.jinja"), *json = path_join(dir, "chat_template.json");
-    char *more = path_join(dir, HF_TEMPLATES_NAME);
+    char *jinja = path_join(dir, "chat_template.jinja"), *more = path_join(dir, HF_TEMPLATES_NAME);
     bool ok = true;
-    if (file_exists(jinja)) {
-        t->plain = read_text(jinja, e);
-        ok = t->plain && add_folder(t, more, e);
-    } else if (file_exists(json)) {
-        json_t *v = json_read(json, e);
+    if (file_exists(jinja))
+        ok = (t->plain = read_text(jinja, e)) != NULL;
+    ok = ok && add_folder(t, more, e);
+    free(jinja);
+    free(more);
+    return ok;
+}
+
+/* The file of a processor, an older form. */
+static bool add_json(struct templates *t, const char *dir, struct err *e)
+{
+    char *path = path_join(dir, "chat_template.json");
+    bool ok = true;
+    if (file_exists(path)) {
+        json_t *v = json_read(path, e);
         const json_t *value = json_object_get(v, "chat_template");
         ok = v && (!value || add_value(t, value, "chat_template.json", e));
         json_decref(v);
     }
-    free(jinja);
-    free(json);
-    free(more);
+    free(path);
     return ok;
 }
 
@@ -161,7 +168,11 @@ bool chat_template_put_keys(const char *dir, const json_t *config, struct buf *k
         return true;
     struct templates t = {0};
     const json_t *v = json_object_get(config, "chat_template");
-    bool ok = v && !json_is_null(v) ? add_value(&t, v, "tokenizer_config.json", e) : add_files(&t, dir, e);
+    bool ok = add_files(&t, dir, e);
+    if (ok && !t.plain && v && !json_is_null(v))
+        ok = add_value(&t, v, "tokenizer_config.json", e);
+    if (ok && !t.plain && !t.n)
+        ok = add_json(&t, dir, e);
     for (size_t i = 0; ok && i < t.n; i++) {
         char *key = xasprintf("tokenizer.chat_template.%s", t.name[i]);
         gg_put_str(keys, key, t.text[i]);

@@ -6,9 +6,10 @@
 #include "base/err.h"
 #include "base/json.h"
 
-/* Sources: chat_template of tokenizer_config.json (config, may be NULL: then there are no templates), a
- * string or a list of {name, template}; else chat_template.jinja with additional_chat_templates/NAME.jinja;
- * else chat_template.json. Adds the keys and their number; none where there is no template. False: *e set. */
+/* Sources, in the order of transformers: chat_template.jinja and additional_chat_templates/NAME.jinja; where
+ * they have no default, chat_template of tokenizer_config.json (config, may be NULL: then there are no
+ * templates), a string or a list of {name, template}; else chat_template.json. Adds the keys and their number;
+ * none where there is no template. False: *e set. */
 bool chat_template_put_keys(const char *dir, const json_t *config, struct buf *keys, uint64_t *n_keys,
                             struct err *e);
 

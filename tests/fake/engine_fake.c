@@ -197,6 +197,12 @@ bool engine_chat(const struct engine *g, const json_t *chat, struct buf *out, js
     return true;
 }
 
+json_t *engine_chat_info(const struct engine *g)
+{
+    (void)g;
+    return json_pack("{s:s}", "from", "model");
+}
+
 /* ---- running ---- */
 
 bool engine_start(struct engine *g, const struct engine_run *r, struct err *e)
