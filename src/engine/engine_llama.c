@@ -293,6 +293,7 @@ static struct engine *open_model(const char *path, const struct engine_source *s
         goto fail;
     }
     g->vocab = llama_model_get_vocab(g->model);
+    tokenize_init(&g->tokenizer, g->model);
     load_clear(&l);
     return g;
 fail:
@@ -398,26 +399,7 @@ bool engine_tokenize(const struct engine *g, const char *text, uint64_t n, bool 
     if (llama_vocab_type(g->vocab) == LLAMA_VOCAB_TYPE_NONE)
         return err_set(e, ERR_INPUT,
                        "the model has no tokenizer; calibrate with rows of {\"tokens\": [...]}");
-    if (n > INT32_MAX - 64)
-        return err_set(e, ERR_INPUT, "a text of %llu bytes is too long for the tokenizer",
-                       (unsigned long long)n);
-    int32_t cap = (int32_t)(n / 2 + 64);
-    for (;;) {
-        int32_t *t = mem_try((uint64_t)cap, sizeof *t, "tokens", e);
-        if (!t)
-            return false;
-        int32_t r = llama_tokenize(g->vocab, text, (int32_t)n, t, cap, add_special, parse_special);
-        if (r >= 0) {
-            *out = t;
-            *n_out = (uint32_t)r;
-            return true;
-        }
-        free(t);
-        if (r == INT32_MIN || -r <= cap)
-            return err_set(e, ERR_FAILED, "the engine cannot tokenise a text of %llu bytes",
-                           (unsigned long long)n);
-        cap = -r;
-    }
+    return tokenize_text(&g->tokenizer, text, n, add_special, parse_special, out, n_out, e);
 }
 
 /* ---- running ---- */

@@ -7,12 +7,14 @@
 #include "engine/engine.h"
 #include "engine/mask.h"
 #include "engine/observe.h"
+#include "engine/tokenize.h"
 
 #include <llama.h>
 
 struct engine {
     struct llama_model *model;
     const struct llama_vocab *vocab;
+    struct tokenizer tokenizer;
     struct llama_context *ctx;
     struct engine_opts o;
     struct observer *observer;

@@ -1,0 +1,329 @@
+/* tokenize.c - see tokenize.h. */
+#include "engine/tokenize.h"
+#include "base/mem.h"
+#include "base/sig.h"
+
+#include <llama.h>
+#include <pthread.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* libstdc++ takes 320 bytes a character, 464 with the pattern of exaone-moe; twice that for other builds. Memory
+ * is taken for what is used of it. */
+#define STACK_CHAR    1024u
+#define STACK_BASE    (8u << 20)
+#define SHORT_STRETCH 1024u       /* for the caller's own stack */
+#define SHORT_TEXT    (64u << 10) /* takes a tenth of a second at most */
+
+/* ---- where to cut ---- */
+
+enum run { RUN_NONE, RUN_DIGITS, RUN_BLANKS };
+
+/* Patterns that try each end of a run from each of its characters. */
+static const struct rule {
+    const char *pre;
+    enum run run;
+    uint32_t step;
+    bool from_end;  /* steps are counted from the end of the run */
+    bool at_number; /* parted from a number behind it anyway, and slow only before that or beyond ASCII */
+} rules[] = {
+    {"superbpe", RUN_DIGITS, TOKENIZE_DIGITS, true, false},     /* (?=(\d{3})+(?!\d)) */
+    {"jais-2", RUN_BLANKS, TOKENIZE_BLANKS, false, false},      /* \s*[\r\n]+, then \s{512} and less */
+    {"deepseek-llm", RUN_BLANKS, TOKENIZE_BLANKS, false, true}, /* \s+$ */
+};
+
+static bool is_space(unsigned char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+static bool is_digit(unsigned char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static bool is_plain(unsigned char c)
+{
+    return c > ' ' && c < 0x7F;
+}
+
+static bool is_letter(unsigned char c)
+{
+    return (c | 32) >= 'a' && (c | 32) <= 'z';
+}
+
+/* Bytes of the blank at s (what \s matches beyond ASCII too), 0 if there is none; line ends are none. */
+static uint32_t blank_at(const unsigned char *s, uint64_t n)
+{
+    if (n && s[0] < 0x80)
+        return is_space(s[0]) && s[0] != '\n' && s[0] != '\r';
+    if (n >= 2 && s[0] == 0xC2)
+        return s[1] == 0x85 || s[1] == 0xA0 ? 2 : 0;
+    if (n < 3)
+        return 0;
+    uint32_t u = (s[0] & 0x0Fu) << 12 | (s[1] & 0x3Fu) << 6 | (s[2] & 0x3Fu);
+    bool blank = u == 0x1680 || (u >= 0x2000 && u <= 0x200A) || u == 0x2028 || u == 0x2029 || u == 0x202F ||
+                 u == 0x205F || u == 0x3000;
+    return (s[0] & 0xF0) == 0xE0 && blank ? 3 : 0;
+}
+
+static uint32_t run_at(enum run r, const unsigned char *s, uint64_t n)
+{
+    if (r == RUN_DIGITS)
+        return n && is_digit(s[0]);
+    return r == RUN_BLANKS ? blank_at(s, n) : 0;
+}
+
+static void add_cut(struct tokenize_cuts *c, uint64_t at)
+{
+    GROW(c->cut, c->n, c->cap);
+    c->cut[c->n++] = at;
+}
+
+/* Cuts the run at s[i], if it is long; its end. */
+static uint64_t cut_run(struct tokenize_cuts *c, const struct rule *r, const unsigned char *s, uint64_t i,
+                        uint64_t n)
+{
+    uint64_t chars = 0, end = i;
+    for (uint32_t k; (k = run_at(r->run, s + end, n - end)); end += k)
+        chars++;
+    unsigned char before = i ? s[i - 1] : '\n', behind = end < n ? s[end] : 0;
+    if (chars <= r->step || (r->run == RUN_BLANKS && (behind == '\n' || behind == '\r')))
+        return end; /* blanks and a line end are one match */
+    if (r->at_number && (end == n || (is_plain(behind) && !is_digit(behind))))
+        return end; /* it is found at once */
+    if (r->at_number && is_digit(behind) && (before == '\n' || is_plain(before))) {
+        add_cut(c, end);
+        return end;
+    }
+    uint64_t next = r->from_end && chars % r->step ? chars % r->step : r->step, at = 0;
+    for (uint64_t p = i; p < end; p += run_at(r->run, s + p, n - p), at++)
+        if (at == next) {
+            add_cut(c, p);
+            next += r->step;
+        }
+    return end;
+}
+
+static int ascending(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* No match of any pattern goes from a line into the next beyond its blanks. So a stretch begins behind a line
+ * end and the blanks that follow it, and a match is no longer than the longest stretch and one character. */
+static void cut_stretches(struct tokenize_cuts *c, const unsigned char *s, uint64_t n)
+{
+    uint64_t begin = 0, word = 0; /* of the stretch, and of a word in it */
+    bool line_end = false;
+    for (uint64_t i = 0; i < n; i++) {
+        if (!is_space(s[i]) && line_end)
+            begin = word = i;
+        line_end = is_space(s[i]) && (line_end || s[i] == '\n');
+        if (s[i] == ' ' && i && i + 1 < n && !is_space(s[i - 1]) && is_letter(s[i + 1]))
+            word = i;
+        if (i - begin == TOKENIZE_STRETCH) {
+            uint64_t at = word > begin ? word : i;
+            while (at > i - 3 && (s[at] & 0xC0) == 0x80)
+                at--; /* to the start of a character */
+            add_cut(c, at);
+            begin = at;
+        }
+        if (i + 1 - begin > c->longest)
+            c->longest = (uint32_t)(i + 1 - begin);
+    }
+}
+
+void tokenize_find_cuts(struct tokenize_cuts *c, const char *pre, const char *text, uint64_t n)
+{
+    const unsigned char *s = (const unsigned char *)text;
+    *c = (struct tokenize_cuts){0};
+    if (!pre)
+        return;
+    cut_stretches(c, s, n);
+    const struct rule *r = NULL;
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
+        if (!strcmp(pre, rules[i].pre))
+            r = &rules[i];
+    if (!r)
+        return;
+    for (uint64_t i = 0; i < n; i++)
+        if (run_at(r->run, s + i, n - i))
+            i = cut_run(c, r, s, i, n) - 1;
+    if (c->n)
+        qsort(c->cut, c->n, sizeof *c->cut, ascending);
+}
+
+/* ---- tokenising ---- */
+
+void tokenize_init(struct tokenizer *t, const struct llama_model *m)
+{
+    t->vocab = llama_model_get_vocab(m);
+    t->words = llama_vocab_type(t->vocab) == LLAMA_VOCAB_TYPE_BPE;
+    if (llama_model_meta_val_str(m, "tokenizer.ggml.pre", t->pre, sizeof t->pre) < 0)
+        t->pre[0] = 0;
+}
+
+struct job {
+    const struct tokenizer *t;
+    const char *s;
+    uint64_t n;
+    bool add_special, parse_special;
+    struct tokenize_cuts cuts;
+    int32_t *ids;
+    uint64_t n_ids, cap;
+    struct err err;
+    bool ok, done;
+    pthread_mutex_t lock;
+    pthread_cond_t ended;
+};
+
+static bool room_for(struct job *j, uint64_t more)
+{
+    if (j->n_ids + more <= j->cap)
+        return true;
+    uint64_t cap = j->n_ids + more;
+    if (j->cap && cap < 2 * j->cap)
+        cap = 2 * j->cap;
+    if (cap > INT32_MAX)
+        cap = INT32_MAX;
+    if (j->n_ids + more > cap)
+        return err_set(&j->err, ERR_INPUT, "a text of %llu bytes has too many tokens",
+                       (unsigned long long)j->n);
+    int32_t *ids = mem_try(cap, sizeof *ids, "tokens", &j->err);
+    if (!ids)
+        return false;
+    if (j->n_ids)
+        memcpy(ids, j->ids, j->n_ids * sizeof *ids);
+    free(j->ids);
+    j->ids = ids;
+    j->cap = cap;
+    return true;
+}
+
+static bool piece(struct job *j, uint64_t from, uint64_t to, bool add_special)
+{
+    uint64_t n = to - from, want = n / 2 + 64;
+    for (;;) {
+        if (!room_for(j, want))
+            return false;
+        int32_t cap = (int32_t)(j->cap - j->n_ids);
+        int32_t r = llama_tokenize(j->t->vocab, j->s + from, (int32_t)n, j->ids + j->n_ids, cap, add_special,
+                                   j->parse_special);
+        if (r >= 0) {
+            j->n_ids += (uint32_t)r;
+            return true;
+        }
+        if (r == INT32_MIN || -r <= cap)
+            return err_set(&j->err, ERR_FAILED, "the engine cannot tokenise a text of %llu bytes",
+                           (unsigned long long)j->n);
+        want = (uint64_t)-r;
+    }
+}
+
+static bool put(struct job *j, bool add, int32_t id)
+{
+    if (!add || id < 0)
+        return true;
+    if (!room_for(j, 1))
+        return false;
+    j->ids[j->n_ids++] = id;
+    return true;
+}
+
+/* Tokens that the model adds stand around the whole text, not around each piece. */
+static bool pieces(struct job *j)
+{
+    const struct llama_vocab *v = j->t->vocab;
+    if (!j->cuts.n)
+        return piece(j, 0, j->n, j->add_special);
+    uint64_t from = 0;
+    bool ok = put(j, j->add_special && llama_vocab_get_add_bos(v), llama_vocab_bos(v));
+    for (uint32_t i = 0; ok && i <= j->cuts.n; i++) {
+        uint64_t to = i < j->cuts.n ? j->cuts.cut[i] : j->n;
+        ok = sig_check(&j->err) && piece(j, from, to, false);
+        from = to;
+    }
+    return ok && put(j, j->add_special && llama_vocab_get_add_eos(v), llama_vocab_eos(v));
+}
+
+static void *run(void *ud)
+{
+    struct job *j = ud;
+    bool ok = pieces(j);
+    pthread_mutex_lock(&j->lock);
+    j->ok = ok;
+    j->done = true;
+    pthread_cond_signal(&j->ended);
+    pthread_mutex_unlock(&j->lock);
+    return NULL;
+}
+
+/* Waits for the thread. One that a signal does not let end in good time ends with the program: nothing in
+ * libllama can be stopped. */
+static void wait_for(struct job *j)
+{
+    int left = 20; /* tenths of a second behind a signal */
+    pthread_mutex_lock(&j->lock);
+    while (!j->done) {
+        struct timespec at;
+        clock_gettime(CLOCK_REALTIME, &at);
+        at.tv_nsec += 100 * 1000 * 1000;
+        at.tv_sec += at.tv_nsec / 1000000000;
+        at.tv_nsec %= 1000000000;
+        pthread_cond_timedwait(&j->ended, &j->lock, &at);
+        if (!j->done && sig_pending() && left-- == 0) {
+            sig_remove_parts();
+            _exit(ERR_INTERRUPTED);
+        }
+    }
+    pthread_mutex_unlock(&j->lock);
+}
+
+static bool on_thread(struct job *j)
+{
+    uint64_t stack = STACK_BASE + (uint64_t)j->cuts.longest * STACK_CHAR;
+    pthread_attr_t a;
+    pthread_t id;
+    pthread_mutex_init(&j->lock, NULL);
+    pthread_cond_init(&j->ended, NULL);
+    bool started = pthread_attr_init(&a) == 0;
+    if (started) {
+        started = pthread_attr_setstacksize(&a, stack) == 0 && pthread_create(&id, &a, run, j) == 0;
+        pthread_attr_destroy(&a);
+    }
+    if (started) {
+        wait_for(j);
+        pthread_join(id, NULL);
+    }
+    pthread_cond_destroy(&j->ended);
+    pthread_mutex_destroy(&j->lock);
+    return started || err_set(&j->err, ERR_FAILED,
+                              "no memory for a stack of %llu MiB, which the engine needs for a text with a "
+                              "line of %u bytes",
+                              (unsigned long long)(stack >> 20), j->cuts.longest);
+}
+
+bool tokenize_text(const struct tokenizer *t, const char *s, uint64_t n, bool add_special, bool parse_special,
+                   int32_t **out, uint32_t *n_out, struct err *e)
+{
+    if (n > INT32_MAX - 64)
+        return err_set(e, ERR_INPUT, "a text of %llu bytes is too long for the tokenizer",
+                       (unsigned long long)n);
+    struct job j = {.t = t, .s = s, .n = n, .add_special = add_special, .parse_special = parse_special};
+    tokenize_find_cuts(&j.cuts, t->words ? t->pre : NULL, s, n);
+    if (n <= SHORT_TEXT && j.cuts.longest <= SHORT_STRETCH)
+        j.ok = pieces(&j);
+    else if (!on_thread(&j))
+        j.ok = false;
+    free(j.cuts.cut);
+    if (!j.ok) {
+        free(j.ids);
+        return err_set(e, j.err.code, "%s", j.err.msg);
+    }
+    *out = j.ids;
+    *n_out = (uint32_t)j.n_ids;
+    return true;
+}

@@ -1,0 +1,47 @@
+/* tokenize.h - text into token ids, whatever the text is. Used by engine_llama.c only.
+ *
+ * libllama splits text into words by regular expressions, and for most of its pre-tokenizers it runs them by
+ * std::regex, which goes one call deeper for each character of a match: some 26,000 letters, blanks or dashes in
+ * a row end a program on a stack of 8 MiB. Three of its patterns take quadratic time. So a long text is
+ * tokenised on a thread whose stack fits its longest stretch, and what would take too long is cut:
+ *
+ * - The ids are those of libllama for the whole text, but for stretches (a line, mostly) of more than
+ *   TOKENIZE_STRETCH bytes: these are cut, before a word where there is one.
+ * - superbpe, jais-2: runs of digits, of blanks, are cut where the pattern cuts them, too.
+ * - deepseek-llm: runs of blanks are cut at multiples of TOKENIZE_BLANKS, of which its tokens of blanks are parts. */
+#ifndef REAP_ENGINE_TOKENIZE_H
+#define REAP_ENGINE_TOKENIZE_H
+
+#include "base/err.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+#define TOKENIZE_STRETCH (1u << 20)
+#define TOKENIZE_DIGITS  99
+#define TOKENIZE_BLANKS  1024
+
+struct llama_model;
+struct llama_vocab;
+
+struct tokenizer {
+    const struct llama_vocab *vocab;
+    bool words;   /* text is split into words first */
+    char pre[64]; /* by the pre-tokenizer of this name */
+};
+void tokenize_init(struct tokenizer *t, const struct llama_model *m);
+
+/* As engine_tokenize. ERR_INTERRUPTED: a signal came while a long text was tokenised. */
+bool tokenize_text(const struct tokenizer *t, const char *s, uint64_t n, bool add_special, bool parse_special,
+                   int32_t **out, uint32_t *n_out, struct err *e);
+
+/* Where a text is cut, and how deep the regular expressions may go in what lies between. Offsets ascend; each
+ * is the start of a character. The caller frees cut. */
+struct tokenize_cuts {
+    uint64_t *cut;
+    uint32_t n, cap;
+    uint32_t longest; /* bytes of the longest stretch */
+};
+/* pre NULL: nothing is cut. */
+void tokenize_find_cuts(struct tokenize_cuts *c, const char *pre, const char *s, uint64_t n);
+
+#endif
