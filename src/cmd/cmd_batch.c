@@ -84,6 +84,22 @@ static const char *str(const json_t *o, const char *key)
     return json_string_value(json_object_get(o, key));
 }
 
+static void add_call(struct buf *b, const json_t *f)
+{
+    const char *name = str(f, "name"), *arguments = str(f, "arguments");
+    buf_fmt(b, "[call] %s ", name ? name : "?");
+    add_text(b, arguments ? arguments : "");
+}
+
+/* Of a message or of an answer. */
+static void add_calls(struct buf *b, const json_t *tool_calls, const json_t *function_call)
+{
+    for (size_t i = 0; i < json_array_size(tool_calls); i++)
+        add_call(b, json_object_get(json_array_get(tool_calls, i), "function"));
+    if (json_is_object(function_call))
+        add_call(b, function_call);
+}
+
 static void add_messages(struct buf *b, const json_t *list)
 {
     for (size_t i = 0; i < json_array_size(list); i++) {
@@ -96,6 +112,7 @@ static void add_messages(struct buf *b, const json_t *list)
             text = str(json_array_get(parts, k), "text");
             add_text(b, text ? text : "(a part that is no text)");
         }
+        add_calls(b, json_object_get(m, "tool_calls"), json_object_get(m, "function_call"));
     }
 }
 
@@ -109,6 +126,25 @@ static void add_numbers(struct buf *b, const struct batch_answer *a)
         buf_fmt(b, "; first after %.2f s", a->first_token);
     if (!isnan(a->tokens_per_second))
         buf_fmt(b, "; %.1f tokens/s", a->tokens_per_second);
+    if (a->n_nul + a->n_invalid)
+        buf_fmt(b, "; %llu characters replaced", (unsigned long long)(a->n_nul + a->n_invalid));
+}
+
+static void add_part(struct buf *b, const char *what, const char *text)
+{
+    if (!text)
+        return;
+    buf_fmt(b, "[%s]\n", what);
+    add_text(b, text);
+}
+
+static void add_answer(struct buf *b, const struct batch_answer *a)
+{
+    add_part(b, "reasoning", a->reasoning);
+    if (*a->response || (!a->tool_calls && !a->function_call && !a->refusal))
+        add_part(b, "answer", a->response);
+    add_part(b, "refusal", a->refusal);
+    add_calls(b, a->tool_calls, a->function_call);
 }
 
 static bool show(void *ctx, uint64_t done, uint64_t total, const struct batch_answer *a, struct err *e)
@@ -124,14 +160,8 @@ static bool show(void *ctx, uint64_t done, uint64_t total, const struct batch_an
             (unsigned long long)total, a->id, brief ? ": " : "\n");
     if (!brief) {
         add_messages(&b, a->messages);
-        if (a->ok) {
-            if (a->reasoning) {
-                buf_str(&b, "[reasoning]\n");
-                add_text(&b, a->reasoning);
-            }
-            buf_str(&b, "[answer]\n");
-            add_text(&b, a->response);
-        }
+        if (a->ok)
+            add_answer(&b, a);
         buf_str(&b, "---- ");
     }
     if (a->ok)

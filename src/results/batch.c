@@ -18,12 +18,47 @@ static bool read_count(const json_t *o, const char *key, const char *where, int6
     return ok;
 }
 
+static bool check_function(const json_t *o, const char *key, const char *where, struct err *e)
+{
+    json_t *f;
+    const char *text;
+    return json_need_obj(o, key, where, &f, e) && json_need_str(f, "name", where, &text, e) &&
+           json_need_str(f, "arguments", where, &text, e);
+}
+
+static bool read_calls(const json_t *o, const char *where, struct batch_answer *a, struct err *e)
+{
+    json_t *list, *old;
+    if (!json_opt_arr(o, "tool_calls", where, &list, e) || !json_opt_obj(o, "function_call", where, &old, e))
+        return false;
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        char at[96];
+        const json_t *x = json_array_get(list, i);
+        snprintf(at, sizeof at, "%s: call %zu", where, i);
+        if (!json_is_object(x))
+            return err_set(e, ERR_INPUT, "%s is %s, expected an object", at, json_type_name(x));
+        if (!check_function(x, "function", at, e))
+            return false;
+    }
+    a->tool_calls = json_array_size(list) ? list : NULL;
+    a->function_call = old;
+    return !old || check_function(o, "function_call", where, e);
+}
+
+static bool read_replaced(const json_t *o, const char *where, struct batch_answer *a, struct err *e)
+{
+    json_t *r;
+    return json_opt_obj(o, "replaced", where, &r, e) && json_opt_u64(r, "nul", where, 0, &a->n_nul, e) &&
+           json_opt_u64(r, "invalid", where, 0, &a->n_invalid, e);
+}
+
 static bool read_response(const json_t *o, const char *where, struct batch_answer *a, struct err *e)
 {
     return json_need_str(o, "response", where, &a->response, e) &&
            json_need_str(o, "finish_reason", where, &a->finish, e) &&
            json_opt_str(o, "reasoning", where, &a->reasoning, e) &&
-           read_count(o, "prompt_tokens", where, &a->prompt_tokens, e) &&
+           json_opt_str(o, "refusal", where, &a->refusal, e) && read_calls(o, where, a, e) &&
+           read_replaced(o, where, a, e) && read_count(o, "prompt_tokens", where, &a->prompt_tokens, e) &&
            read_count(o, "completion_tokens", where, &a->completion_tokens, e) &&
            read_count(o, "response_tokens", where, &a->response_tokens, e) &&
            json_opt_f64(o, "seconds", where, &a->seconds, e) &&
@@ -107,11 +142,31 @@ json_t *batch_file_answer(const struct batch_file *f, uint64_t i)
 
 /* ---- writing ---- */
 
+static void put_borrowed(json_t *o, const char *key, const json_t *v)
+{
+    if (v)
+        json_object_set(o, key, (json_t *)(uintptr_t)v);
+}
+
+static void put_replaced(json_t *o, const struct batch_answer *a)
+{
+    if (!a->n_nul && !a->n_invalid)
+        return;
+    json_t *r = json_object();
+    json_object_set_new(r, "nul", json_integer((json_int_t)a->n_nul));
+    json_object_set_new(r, "invalid", json_integer((json_int_t)a->n_invalid));
+    json_object_set_new(o, "replaced", r);
+}
+
 static void put_response(json_t *o, const struct batch_answer *a)
 {
     json_object_set_new(o, "status", json_string("ok"));
     json_object_set_new(o, "response", json_text(a->response));
     json_put_text(o, "reasoning", a->reasoning);
+    json_put_text(o, "refusal", a->refusal);
+    put_borrowed(o, "tool_calls", a->tool_calls);
+    put_borrowed(o, "function_call", a->function_call);
+    put_replaced(o, a);
     json_object_set_new(o, "finish_reason", json_string(a->finish));
     json_put_count(o, "prompt_tokens", a->prompt_tokens);
     json_put_count(o, "completion_tokens", a->completion_tokens);
@@ -130,8 +185,7 @@ json_t *batch_answer_json(const struct batch_answer *a)
     json_object_set_new(o, "key", json_string(a->key));
     json_object_set_new(o, "prompt_sha256", json_string(a->prompt_sha256));
     json_object_set(o, "messages", (json_t *)(uintptr_t)a->messages);
-    if (a->parameters)
-        json_object_set(o, "parameters", (json_t *)(uintptr_t)a->parameters);
+    put_borrowed(o, "parameters", a->parameters);
     if (a->ok) {
         put_response(o, a);
     } else {

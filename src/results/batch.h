@@ -14,6 +14,9 @@ struct batch_answer {
     bool ok;                                   /* answered, else it failed */
     const char *error;                         /* of a failed one */
     const char *response, *reasoning, *finish; /* of an answered one; reasoning NULL: none */
+    const char *refusal;                       /* NULL: none, as the calls */
+    const json_t *tool_calls, *function_call;  /* a list, an object, as the interface has them in messages */
+    uint64_t n_nul, n_invalid; /* characters of it that were replaced: U+0000, what is no UTF-8 */
     int64_t prompt_tokens, completion_tokens, response_tokens; /* below 0: not known */
     double seconds, first_token, tokens_per_second;            /* not a number: not known */
 };
@@ -33,7 +36,7 @@ struct batch_file {
 };
 
 /* Checked: the schema; each result has id, key, prompt_sha256, repeat, messages and status, an answered one
- * response and finish_reason. False with *e (ERR_INPUT). */
+ * response and finish_reason; a call has a name and arguments. False with *e (ERR_INPUT). */
 bool batch_read(const char *path, struct batch_file *f, struct err *e);
 void batch_file_clear(struct batch_file *f);
 /* A result as it stands in the file, and one that was read, as it stood there. New references. */

@@ -1,6 +1,6 @@
 /* answer.c - see answer.h. */
 #include "serve/answer.h"
-#include "base/json.h"
+#include "base/mem.h"
 #include "base/text.h"
 
 #include <string.h>
@@ -52,20 +52,212 @@ void answer_error_text(struct buf *b, const char *body, size_t n)
     json_decref(v);
 }
 
-static bool add_text(struct buf *b, const json_t *o, const char *key, struct err *e)
+/* ---- texts ---- */
+
+static bool wrong_type(const char *key, const json_t *v, const char *expected, struct err *e)
+{
+    return err_set(e, ERR_FAILED, "the server's answer: '%s' is %s, expected %s", key, json_type_name(v),
+                   expected);
+}
+
+static bool add_bytes(struct answer *a, struct buf *b, const char *s, size_t n, struct err *e)
+{
+    if (n > ANSWER_MAX_TEXT || a->n_bytes > ANSWER_MAX_TEXT - n)
+        return err_set(e, ERR_FAILED, "the server's answer is longer than %u bytes", ANSWER_MAX_TEXT);
+    a->n_bytes += n;
+    buf_add(b, s, n);
+    return true;
+}
+
+static bool add_string(struct answer *a, struct buf *b, const json_t *v, struct err *e)
+{
+    return add_bytes(a, b, json_string_value(v), json_string_length(v), e);
+}
+
+static bool add_text(struct answer *a, struct buf *b, const json_t *o, const char *key, struct err *e)
 {
     const json_t *v = json_object_get(o, key);
     if (!v || json_is_null(v))
         return true;
-    if (!json_is_string(v))
-        return err_set(e, ERR_FAILED, "the server's answer: '%s' is %s, expected a string", key,
-                       json_type_name(v));
-    size_t n = json_string_length(v);
-    if (n > ANSWER_MAX_TEXT || b->n > ANSWER_MAX_TEXT - n)
-        return err_set(e, ERR_FAILED, "the server's answer is longer than %u bytes", ANSWER_MAX_TEXT);
-    buf_add(b, json_string_value(v), n);
+    return json_is_string(v) ? add_string(a, b, v, e) : wrong_type(key, v, "a string", e);
+}
+
+/* A part has its text under the name of its kind; thoughts may be parts themselves. */
+static bool add_part(struct answer *a, const json_t *part, struct err *e)
+{
+    const json_t *text = json_object_get(part, "text"), *thought = json_object_get(part, "thinking");
+    if (json_is_string(text))
+        return add_string(a, &a->text, text, e);
+    if (json_is_string(thought))
+        return add_string(a, &a->reasoning, thought, e);
+    bool ok = true;
+    for (size_t i = 0; ok && i < json_array_size(thought); i++)
+        ok = add_text(a, &a->reasoning, json_array_get(thought, i), "text", e);
+    if (!ok || json_is_array(thought))
+        return ok;
+    return err_set(e, ERR_FAILED, "the server's answer: a part of 'content' has no 'text'");
+}
+
+static bool add_content(struct answer *a, const json_t *m, struct err *e)
+{
+    const json_t *list = json_object_get(m, "content");
+    if (!json_is_array(list))
+        return !list || json_is_null(list) || json_is_string(list)
+                   ? add_text(a, &a->text, m, "content", e)
+                   : wrong_type("content", list, "a string or a list of parts", e);
+    for (size_t i = 0; i < json_array_size(list); i++)
+        if (!add_part(a, json_array_get(list, i), e))
+            return false;
     return true;
 }
+
+/* Servers that send both names send the same text. */
+static bool add_reasoning(struct answer *a, const json_t *m, struct err *e)
+{
+    const char *key = json_string_length(json_object_get(m, "reasoning_content")) ||
+                              !json_is_string(json_object_get(m, "reasoning"))
+                          ? "reasoning_content"
+                          : "reasoning";
+    return add_text(a, &a->reasoning, m, key, e);
+}
+
+/* ---- calls ---- */
+
+static struct answer_call *new_call(struct answer *a, int64_t index, struct err *e)
+{
+    if (a->n_calls == ANSWER_MAX_CALLS) {
+        err_set(e, ERR_FAILED, "the server's answer has more than %d calls", ANSWER_MAX_CALLS);
+        return NULL;
+    }
+    GROW(a->calls, a->n_calls, a->cap_calls);
+    a->calls[a->n_calls] = (struct answer_call){.index = index};
+    return &a->calls[a->n_calls++];
+}
+
+static bool has_other(const struct buf *b, const json_t *v)
+{
+    return b->n && json_string_length(v) && strcmp(b->s, json_string_value(v)) != 0;
+}
+
+/* The call that a piece belongs to. A name with another id, or behind arguments, begins a new one, whatever its
+ * index says. */
+static struct answer_call *call_of(struct answer *a, int64_t index, const json_t *id, const json_t *name,
+                                   struct err *e)
+{
+    bool named = json_string_length(name) > 0;
+    for (size_t i = a->n_calls; i-- > 0;) {
+        struct answer_call *c = &a->calls[i];
+        if (c->index != index)
+            continue;
+        if (named && (index == ANSWER_NO_INDEX || has_other(&c->id, id) ||
+                      (c->arguments.n && has_other(&c->name, name))))
+            break;
+        return c;
+    }
+    return new_call(a, index, e);
+}
+
+/* Some servers repeat the whole id and name with each piece. */
+static bool add_once(struct answer *a, struct buf *b, const json_t *v, bool is_name, struct err *e)
+{
+    if (b->n && (!is_name || !has_other(b, v)))
+        return true;
+    return !json_string_length(v) || add_string(a, b, v, e);
+}
+
+static bool add_arguments(struct answer *a, struct answer_call *c, const json_t *v, struct err *e)
+{
+    if (!v || json_is_null(v))
+        return true;
+    if (json_is_string(v))
+        return add_string(a, &c->arguments, v, e);
+    if (!json_is_object(v)) /* some write them as an object */
+        return wrong_type("arguments", v, "a string", e);
+    char *s = json_dumps(v, JSON_COMPACT);
+    bool ok = s ? add_bytes(a, &c->arguments, s, strlen(s), e) : wrong_type("arguments", v, "a string", e);
+    free(s);
+    return ok;
+}
+
+/* f: the object with name and arguments; NULL: the piece has none. */
+static bool add_call(struct answer *a, int64_t index, const json_t *id, const json_t *f, struct err *e)
+{
+    const json_t *name = json_object_get(f, "name");
+    struct answer_call *c = call_of(a, index, id, name, e);
+    return c && add_once(a, &c->id, id, false, e) && add_once(a, &c->name, name, true, e) &&
+           add_arguments(a, c, json_object_get(f, "arguments"), e);
+}
+
+static bool add_tool_call(struct answer *a, const json_t *x, struct err *e)
+{
+    const json_t *index = json_object_get(x, "index"), *f = json_object_get(x, "function");
+    if (!json_is_object(x))
+        return wrong_type("tool_calls", x, "a list of objects", e);
+    if (f && !json_is_null(f) && !json_is_object(f))
+        return wrong_type("function", f, "an object", e);
+    const char *type = json_string_value(json_object_get(x, "type"));
+    if (!json_is_object(f) && type && strcmp(type, "function") != 0) {
+        char shown[TEXT_SHOWN];
+        return err_set(e, ERR_FAILED, "the server's answer: a call of type '%s' cannot be read",
+                       text_shown(shown, sizeof shown, type));
+    }
+    bool known = json_is_integer(index) && json_integer_value(index) >= 0;
+    return add_call(a, known ? json_integer_value(index) : ANSWER_NO_INDEX, json_object_get(x, "id"), f, e);
+}
+
+static bool add_calls(struct answer *a, const json_t *m, struct err *e)
+{
+    const json_t *list = json_object_get(m, "tool_calls"), *old = json_object_get(m, "function_call");
+    if (list && !json_is_null(list) && !json_is_array(list))
+        return wrong_type("tool_calls", list, "a list", e);
+    for (size_t i = 0; i < json_array_size(list); i++)
+        if (!add_tool_call(a, json_array_get(list, i), e))
+            return false;
+    if (!old || json_is_null(old))
+        return true;
+    return json_is_object(old) ? add_call(a, ANSWER_OLD, NULL, old, e)
+                               : wrong_type("function_call", old, "an object", e);
+}
+
+static const char *text_of(const struct buf *b)
+{
+    return b->s ? b->s : "";
+}
+
+static json_t *function_json(const struct answer_call *c)
+{
+    json_t *f = json_object();
+    json_object_set_new(f, "name", json_string(text_of(&c->name)));
+    json_object_set_new(f, "arguments", json_string(text_of(&c->arguments)));
+    return f;
+}
+
+json_t *answer_tool_calls(const struct answer *a)
+{
+    json_t *list = NULL;
+    for (size_t i = 0; i < a->n_calls; i++) {
+        if (a->calls[i].index == ANSWER_OLD)
+            continue;
+        json_t *x = json_object();
+        if (a->calls[i].id.n)
+            json_object_set_new(x, "id", json_string(a->calls[i].id.s));
+        json_object_set_new(x, "type", json_string("function"));
+        json_object_set_new(x, "function", function_json(&a->calls[i]));
+        list = list ? list : json_array();
+        json_array_append_new(list, x);
+    }
+    return list;
+}
+
+json_t *answer_function_call(const struct answer *a)
+{
+    for (size_t i = 0; i < a->n_calls; i++)
+        if (a->calls[i].index == ANSWER_OLD)
+            return function_json(&a->calls[i]);
+    return NULL;
+}
+
+/* ---- answers ---- */
 
 static void read_usage(struct answer *a, const json_t *o)
 {
@@ -106,13 +298,11 @@ static bool read_choice(struct answer *a, const json_t *choice, struct err *e)
     if (!json_is_object(m))
         m = json_object_get(choice, "message");
     bool ok = true;
-    if (json_is_object(m)) {
-        const char *key =
-            json_is_string(json_object_get(m, "reasoning_content")) ? "reasoning_content" : "reasoning";
-        ok = add_text(&a->reasoning, m, key, e) && add_text(&a->text, m, "content", e);
-    } else {
-        ok = add_text(&a->text, choice, "text", e);
-    }
+    if (json_is_object(m))
+        ok = add_reasoning(a, m, e) && add_content(a, m, e) && add_text(a, &a->refusal, m, "refusal", e) &&
+             add_calls(a, m, e);
+    else
+        ok = add_text(a, &a->text, choice, "text", e);
     return ok && read_finish(a, choice, e);
 }
 
@@ -144,9 +334,12 @@ static bool read_object(struct answer *a, const json_t *v, struct err *e)
 static bool read_json(struct answer *a, const char *s, size_t n, struct err *e)
 {
     struct err bad = {0};
-    json_t *v = json_parse(s, n, &bad);
+    struct buf b = {0};
+    json_mend(&b, s, n, &a->mended);
+    json_t *v = json_parse(text_of(&b), b.n, &bad);
     bool ok = v ? read_object(a, v, e) : err_set(e, ERR_FAILED, "the server's answer: %s", bad.msg);
     json_decref(v);
+    buf_clear(&b);
     return ok;
 }
 
@@ -174,5 +367,12 @@ void answer_clear(struct answer *a)
 {
     buf_clear(&a->text);
     buf_clear(&a->reasoning);
+    buf_clear(&a->refusal);
+    for (size_t i = 0; i < a->n_calls; i++) {
+        buf_clear(&a->calls[i].id);
+        buf_clear(&a->calls[i].name);
+        buf_clear(&a->calls[i].arguments);
+    }
+    free(a->calls);
     *a = (struct answer){0};
 }

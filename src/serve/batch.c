@@ -33,16 +33,16 @@ void batch_defaults(struct batch_opts *o)
 
 struct stream { /* a request in flight */
     struct answer answer;
-    double first, last; /* when text came */
+    double first, last; /* when something of it came */
 };
 
 static bool on_event(void *ctx, const char *data, size_t n, struct err *e)
 {
     struct stream *s = ctx;
-    size_t before = s->answer.text.n + s->answer.reasoning.n;
+    uint64_t before = s->answer.n_bytes;
     if (!answer_event(&s->answer, data, n, e))
         return false;
-    if (s->answer.text.n + s->answer.reasoning.n > before) {
+    if (s->answer.n_bytes > before) {
         s->last = now_secs();
         if (!before)
             s->first = s->last;
@@ -62,6 +62,11 @@ static void fill_answer(struct batch *r, struct http *h, struct batch_answer *o,
     o->ok = true;
     o->response = text_of(&a->text);
     o->reasoning = a->reasoning.n ? a->reasoning.s : NULL;
+    o->refusal = a->refusal.n ? a->refusal.s : NULL;
+    o->tool_calls = answer_tool_calls(a);
+    o->function_call = answer_function_call(a);
+    o->n_nul = a->mended.n_nul;
+    o->n_invalid = a->mended.n_invalid;
     o->finish = a->finish[0] ? a->finish : "unknown";
     if (a->has_usage) {
         o->prompt_tokens = (int64_t)a->prompt_tokens;
@@ -98,7 +103,10 @@ static json_t *job_result(struct batch *r, struct http *h, const struct batch_jo
         a.parameters = j->prompt->parameters;
     if (!error)
         fill_answer(r, h, &a, s, t->began, end);
-    return batch_answer_json(&a);
+    json_t *o = batch_answer_json(&a);
+    json_decref((json_t *)(uintptr_t)a.tool_calls); /* o has them now */
+    json_decref((json_t *)(uintptr_t)a.function_call);
+    return o;
 }
 
 /* The result of a job, failed or not; NULL when it was interrupted. */
@@ -143,6 +151,7 @@ static void account(struct batch *r, const struct batch_answer *a)
     if (a->ok) {
         r->sum->n_answered++;
         r->sum->completion_tokens += a->completion_tokens > 0 ? (uint64_t)a->completion_tokens : 0;
+        r->sum->n_replaced += a->n_nul || a->n_invalid;
     } else {
         r->sum->n_failed++;
     }
@@ -234,18 +243,59 @@ static bool ask_all(struct batch *r, struct err *e)
     run_workers(r);
     r->sum->n_left = r->n_jobs - r->sum->n_kept - r->sum->n_answered - r->sum->n_failed;
     r->sum->seconds = now_secs() - start;
+    if (r->sum->n_replaced)
+        log_warn("%llu answers held characters that a text cannot hold (U+0000, bytes that are no UTF-8): "
+                 "they were replaced, and are counted under 'replaced'",
+                 (unsigned long long)r->sum->n_replaced);
     return verdict(r, e);
+}
+
+static bool check_completion(const struct prompt *p, struct err *e)
+{
+    static const char *const chats[] = {"tools", "functions"};
+    for (size_t i = 0; i < sizeof chats / sizeof *chats; i++)
+        if (json_object_get(p->parameters, chats[i]))
+            return err_set(e, ERR_INPUT, "%s: '%s' cannot go to /v1/completions", p->id, chats[i]);
+    return p->is_text ||
+           err_set(e, ERR_INPUT, "%s: messages cannot go to /v1/completions, only a bare 'prompt'", p->id);
 }
 
 static bool check_prompts(const struct batch_opts *o, const struct prompts *p, struct err *e)
 {
     for (uint64_t i = 0; o->completions && i < p->n; i++)
-        if (!p->v[i].is_text)
-            return err_set(e, ERR_INPUT, "%s: messages cannot go to /v1/completions, only a bare 'prompt'",
-                           p->v[i].id);
+        if (!check_completion(&p->v[i], e))
+            return false;
     if (o->completions && o->system)
         return err_set(e, ERR_INPUT, "--system cannot go to /v1/completions, which has no messages");
     return true;
+}
+
+/* What the rows hold and the server does not see, and what it may take otherwise than meant; each once. */
+static void note_prompts(const struct prompts *p)
+{
+    struct buf b = {0};
+    uint64_t n_open = 0;
+    const char *key;
+    json_t *n;
+    json_object_foreach (p->unused, key, n) {
+        char shown[TEXT_SHOWN];
+        buf_fmt(&b, "%s'%s' (%lld)", b.n ? ", " : "", text_shown(shown, sizeof shown, key),
+                (long long)json_integer_value(n));
+    }
+    if (b.n)
+        log_note(
+            "not sent, with the number of rows: %.1000s; what a request is to hold goes into 'parameters'",
+            b.s);
+    for (uint64_t i = 0; i < p->n; i++) {
+        const json_t *last = json_array_get(p->v[i].messages, json_array_size(p->v[i].messages) - 1);
+        const char *role = json_string_value(json_object_get(last, "role"));
+        n_open += role && !strcmp(role, "assistant");
+    }
+    if (n_open)
+        log_note(
+            "%llu prompts end with a turn of the assistant, as they are sent: most servers go on with it",
+            (unsigned long long)n_open);
+    buf_clear(&b);
 }
 
 static bool check_output(const struct batch_opts *o, struct err *e)
@@ -280,7 +330,10 @@ bool batch_run(const struct batch_opts *o, struct batch_summary *s, struct err *
         ok = prompts_load(&p, o->prompts[i], e);
     pthread_mutex_init(&r.lock, NULL);
     ok = ok && prompts_check(&p, e) && check_prompts(o, &p, e) && batch_meet_server(&r, e) &&
-         batch_make_jobs(&r, &p, e) && batch_resume(&r, e) && ask_all(&r, e);
+         batch_make_jobs(&r, &p, e) && batch_resume(&r, e);
+    if (ok)
+        note_prompts(&p);
+    ok = ok && ask_all(&r, e);
     pthread_mutex_destroy(&r.lock);
     batch_free(&r);
     prompts_free(&p);

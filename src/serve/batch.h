@@ -40,7 +40,7 @@ void batch_defaults(struct batch_opts *o);
 
 struct batch_summary {
     uint64_t n_prompts, n_kept, n_answered, n_failed, n_left; /* prompts times repetitions */
-    uint64_t completion_tokens;                               /* of the n_answered */
+    uint64_t completion_tokens, n_replaced; /* of the n_answered; those with replaced characters */
     double seconds;
 };
 

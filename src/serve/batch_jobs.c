@@ -48,6 +48,8 @@ static json_t *request(const struct batch *r, const struct batch_job *j)
         json_object_set(q, "messages", j->messages);
     json_object_update(q, common);
     json_object_update(q, j->prompt->parameters);
+    if (json_object_get(q, "max_completion_tokens") && !json_object_get(j->prompt->parameters, "max_tokens"))
+        json_object_del(q, "max_tokens"); /* one limit, the row's */
     seed = json_object_get(q, "seed");
     if (json_is_integer(seed)) /* each repetition has its own */
         json_object_set_new(q, "seed", json_integer(json_integer_value(seed) + j->repeat));

@@ -16,12 +16,25 @@ static const char *const row_parameters[] = {
     "top_k",
     "min_p",
     "max_tokens",
+    "max_completion_tokens",
     "seed",
     "stop",
     "presence_penalty",
     "frequency_penalty",
     "repetition_penalty",
+    "tools",
+    "tool_choice",
+    "parallel_tool_calls",
+    "functions",
+    "function_call",
+    "response_format",
+    "reasoning_effort",
+    "chat_template_kwargs",
 };
+/* The keys of a row that are no parameters. */
+static const char *const row_keys[] = {"id", "category", "prompt", "messages", "system", "parameters"};
+/* Those of a line of OpenAI's batch files. */
+static const char *const line_keys[] = {"custom_id", "method", "url", "body", "id", "category"};
 /* These are the batch's own business. */
 static const char *const reserved[] = {"model", "messages", "prompt", "stream", "stream_options", "n"};
 #define COUNT(a) (sizeof(a) / sizeof *(a))
@@ -32,6 +45,7 @@ void prompt_clear(struct prompt *p)
     free(p->category);
     json_decref(p->messages);
     json_decref(p->parameters);
+    json_decref(p->unused);
     *p = (struct prompt){0};
 }
 
@@ -40,6 +54,7 @@ void prompts_free(struct prompts *p)
     for (uint64_t i = 0; i < p->n; i++)
         prompt_clear(&p->v[i]);
     free(p->v);
+    json_decref(p->unused);
     *p = (struct prompts){0};
 }
 
@@ -70,14 +85,47 @@ static bool row_text(const json_t *o, const char *key, const char **out, struct 
     return **out || err_set(e, ERR_INPUT, "row: '%s' is empty", key);
 }
 
+/* As the interface has it, and as the row has it. What a user says is text; the model's turn may be a call
+ * alone, and what a tool answers is its own matter. */
 static bool add_message(void *ud, const json_t *m, const char *role, const char *where, struct err *e)
 {
+    static const char *const must[] = {"user", "system", "developer"};
     struct prompt *p = ud;
     const json_t *c = json_object_get(m, "content");
+    bool may_lack = !c || json_is_null(c);
     json_array_append(p->messages, (json_t *)(uintptr_t)m);
-    return json_is_string(c) || json_is_array(c) || (json_is_null(c) && !strcmp(role, "assistant")) ||
+    for (size_t i = 0; i < COUNT(must); i++)
+        may_lack = may_lack && strcmp(role, must[i]) != 0;
+    return json_is_string(c) || json_is_array(c) || may_lack ||
            err_set(e, ERR_INPUT, "%s: 'content' is %s, expected a string or a list of parts", where,
                    json_type_name(c));
+}
+
+/* A list, or that as JSON in a string, as tables have it. */
+static bool fix_tools(struct prompt *p, struct err *e)
+{
+    json_t *tools = json_object_get(p->parameters, "tools"), *parsed = NULL;
+    const char *s = json_string_value(tools);
+    struct err bad = {0};
+    if (s)
+        tools = parsed = json_parse(s, strlen(s), &bad);
+    bool ok = !json_object_get(p->parameters, "tools") || json_is_array(tools) ||
+              err_set(e, ERR_INPUT, "row: 'tools' is %s, expected a list",
+                      s && !parsed ? "a string that is no JSON" : json_type_name(tools));
+    if (ok && tools && !json_array_size(tools)) /* says nothing, and servers refuse it */
+        json_object_del(p->parameters, "tools");
+    else if (ok && parsed)
+        json_object_set(p->parameters, "tools", parsed);
+    json_decref(parsed);
+    return ok;
+}
+
+static bool check_params(struct prompt *p, struct err *e)
+{
+    for (size_t i = 0; i < COUNT(reserved); i++)
+        if (json_object_get(p->parameters, reserved[i]))
+            return err_set(e, ERR_INPUT, "row: 'parameters' may not hold '%s'", reserved[i]);
+    return fix_tools(p, e);
 }
 
 static bool row_params(const json_t *o, struct prompt *p, struct err *e)
@@ -90,30 +138,103 @@ static bool row_params(const json_t *o, struct prompt *p, struct err *e)
             json_object_set(p->parameters, row_parameters[i], source_member(o, row_parameters[i]));
     if (more)
         json_object_update(p->parameters, more);
+    return check_params(p, e);
+}
+
+/* A body is a request: all of it is sent but what the batch decides itself. */
+static bool body_params(json_t *body, struct prompt *p, struct err *e)
+{
+    const char *key;
+    json_t *v;
+    json_object_foreach (body, key, v)
+        if (!json_is_null(v))
+            json_object_set(p->parameters, key, v);
     for (size_t i = 0; i < COUNT(reserved); i++)
-        if (json_object_get(p->parameters, reserved[i]))
-            return err_set(e, ERR_INPUT, "row: 'parameters' may not hold '%s'", reserved[i]);
-    return true;
+        if (strcmp(reserved[i], "n") != 0 || json_integer_value(json_object_get(body, "n")) == 1)
+            json_object_del(p->parameters, reserved[i]);
+    json_object_del(p->parameters, "system"); /* it is a message */
+    return check_params(p, e);
+}
+
+static bool is_one_of(const char *key, const char *const *list, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!strcmp(key, list[i]))
+            return true;
+    return false;
+}
+
+static void note_unused(const json_t *o, struct prompt *p, const char *const *known, size_t n)
+{
+    const char *key;
+    json_t *v;
+    json_object_foreach ((json_t *)(uintptr_t)o, key, v) {
+        if (json_is_null(v) || is_one_of(key, known, n) ||
+            (known == row_keys && is_one_of(key, row_parameters, COUNT(row_parameters))))
+            continue;
+        p->unused = p->unused ? p->unused : json_object();
+        json_object_set_new(p->unused, key, json_integer(1));
+    }
+}
+
+static bool read_messages(const json_t *o, struct prompt *p, struct err *e)
+{
+    const char *text = NULL, *system;
+    json_t *prompt = source_member(o, "prompt"), *list = source_member(o, "messages");
+    if (!prompt == !list)
+        return err_set(e, ERR_INPUT, "row: expected either 'prompt' or 'messages'");
+    if ((!list && !json_is_array(prompt) && !row_text(o, "prompt", &text, e)) ||
+        !row_text(o, "system", &system, e))
+        return false;
+    p->is_text = text && !system;
+    if (system)
+        json_array_append_new(p->messages, message("system", system));
+    if (text)
+        return json_array_append_new(p->messages, message("user", text)) == 0;
+    json_t *x = json_pack("{sO}", "messages", list ? list : prompt);
+    bool ok = source_messages(x, "row: message", add_message, p, e);
+    json_decref(x);
+    return ok;
+}
+
+static bool set_category(const json_t *o, struct prompt *p, struct err *e)
+{
+    const char *category;
+    bool ok = row_text(o, "category", &category, e);
+    p->category = ok && category ? xstrdup(category) : NULL;
+    return ok;
+}
+
+/* A line of OpenAI's batch files. */
+static bool read_line(const json_t *o, struct prompt *p, struct err *e)
+{
+    const char *id, *method, *url;
+    json_t *body;
+    if (!json_need_obj(o, "body", "row", &body, e) || !row_text(o, "custom_id", &id, e) ||
+        !row_text(o, "method", &method, e) || !row_text(o, "url", &url, e) || !set_category(o, p, e))
+        return false;
+    if (method && strcmp(method, "POST") != 0)
+        return err_set(e, ERR_INPUT, "row: 'method' is '%.20s', expected 'POST'", method);
+    if (url && !text_ends(url, "/completions"))
+        return err_set(e, ERR_INPUT, "row: 'url' is '%.100s', expected '/v1/chat/completions'", url);
+    if (id && strlen(id) > MAX_ID)
+        return err_set(e, ERR_INPUT, "row: 'custom_id' has %zu bytes, at most %d are allowed", strlen(id),
+                       MAX_ID);
+    p->id = id ? xstrdup(id) : NULL;
+    note_unused(o, p, line_keys, COUNT(line_keys));
+    return (p->id || source_id(o, MAX_ID, &p->id, e)) && read_messages(body, p, e) && body_params(body, p, e);
 }
 
 static bool read_row(const json_t *o, struct prompt *p, struct err *e)
 {
-    const char *text, *system, *category;
     if (!json_is_object(o))
         return err_set(e, ERR_INPUT, "row: is %s, expected an object", json_type_name(o));
-    if (!source_member(o, "prompt") == !source_member(o, "messages"))
-        return err_set(e, ERR_INPUT, "row: expected either 'prompt' or 'messages'");
-    if (!source_id(o, MAX_ID, &p->id, e) || !row_text(o, "prompt", &text, e) ||
-        !row_text(o, "system", &system, e) || !row_text(o, "category", &category, e) || !row_params(o, p, e))
-        return false;
-    p->category = category ? xstrdup(category) : NULL;
-    p->is_text = text && !system;
-    if (system)
-        json_array_append_new(p->messages, message("system", system));
-    if (!text)
-        return source_messages(o, "row: message", add_message, p, e);
-    json_array_append_new(p->messages, message("user", text));
-    return true;
+    if (json_is_object(json_object_get(o, "body")) && !source_member(o, "prompt") &&
+        !source_member(o, "messages"))
+        return read_line(o, p, e);
+    note_unused(o, p, row_keys, COUNT(row_keys));
+    return source_id(o, MAX_ID, &p->id, e) && set_category(o, p, e) && read_messages(o, p, e) &&
+           row_params(o, p, e);
 }
 
 bool prompts_parse_row(const char *row, size_t n, struct prompt *p, struct err *e)
@@ -152,6 +273,13 @@ static bool add_row(void *ud, uint32_t line, const char *s, size_t n, struct err
     if (!prompts_parse_row(s, n, &x, e))
         return err_ctx(e, "line %u", line);
     char *id = xasprintf("%s:%u", f->name, line);
+    const char *key;
+    json_t *one;
+    json_object_foreach (x.unused, key, one) {
+        f->p->unused = f->p->unused ? f->p->unused : json_object();
+        json_int_t before = json_integer_value(json_object_get(f->p->unused, key));
+        json_object_set_new(f->p->unused, key, json_integer(before + 1));
+    }
     add(f->p, &x, id, f->category);
     free(id);
     return true;

@@ -4,10 +4,10 @@
  *   a folder:      all files in it (not hidden ones), recursively, in the order of their names; the first
  *                  level of sub-folders are categories;
  *   a .jsonl or .ndjson file:
- *                  one JSON object a line, {"prompt": "..."} or {"messages": [...]}, optional "id",
- *                  "category", "system" and parameters of the request (temperature, top_p, top_k, min_p,
- *                  max_tokens, seed, stop, presence_penalty, frequency_penalty, repetition_penalty, or any
- *                  others in "parameters": {...}); other keys are ignored;
+ *                  one JSON object a line, {"prompt": "..."} or {"messages": [...]} (a list under "prompt" is that too), optional "id",
+ *                  "category", "system" and parameters of the request (tools, temperature, ...: the table in
+ *                  prompts.c, or any others in "parameters": {...}); other keys are counted and not sent. Or a
+ *                  line of OpenAI's batch files, {"custom_id": ..., "body": {the request}};
  *   any other file:
  *                  UTF-8 text, the whole file is one prompt; white space at its end is dropped.
  * A prompt's id is that of its row, else "FILE:LINE" or the file's name, both from the folder on. */
@@ -22,12 +22,14 @@ struct prompt {
     char *id, *category; /* category NULL: none */
     json_t *messages;    /* as the interface wants them; a prompt alone is one message of the user */
     json_t *parameters;  /* an object: what the row asks for; may be empty */
+    json_t *unused;      /* an object: the row's keys that are not sent; NULL: none */
     bool is_text;        /* a prompt alone, without system: can be completed as plain text */
 };
 
 struct prompts {
     struct prompt *v;
     uint64_t n, cap;
+    json_t *unused; /* an object: in how many rows a key was not sent; NULL: there is none */
 };
 
 /* Adds what is in a path. Errors (ERR_INPUT) name file and line; ids must be different. */

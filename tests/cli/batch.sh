@@ -57,6 +57,20 @@ run 0 escape
 lacks .out $'\x1b' $'\x07'
 has .out '^a\?\[2Jb\?c$' '^d$'
 json run.json $result/response='"a\u001b[2Jb\u0007c\nd"'
+# calls are answers, and stand in the file as the interface has them
+run 0 call
+json run.json $result/response='""' $result/finish_reason='"tool_calls"' $result/tool_calls/0/id='"c1"' $result/tool_calls/0/type='"function"' \
+    $result/tool_calls/0/function/name='"get_weather"' $result/tool_calls/0/function/arguments='"{\"city\": \"Rome\"}"' $result/first_token_seconds
+has .out '^\[call\] get_weather \{"city": "Rome"\}$' '^---- tool_calls;'
+lacks .out '^\[answer\]$'
+run 0 call-whole
+json run.json $result/function_call/name='"f"' $result/refusal='"not that"'
+has .out '^\[call\] f \{\}$' '^not that$'
+# nothing is refused or cut short for a character
+run 0 nul
+json run.json $result/response='"a␀b��"' $result/replaced/nul=1 $result/replaced/invalid=2
+has .out '^a␀b��$' '; 3 characters replaced'
+has .err 'warning: 1 answers held characters that a text cannot hold'
 run 0 good --json
 json .out command='"batch"' n_answered=1 n_failed=0
 run 0 good --brief
@@ -84,6 +98,7 @@ lacks .err $'\x1b'
 has .err '^hi|one.jsonl:1: .*again in 0.01 s'
 failed reset 3 'reset|RST|closed|recv|Recv' --
 failed cut 3 'the stream ended before the answer was complete' --
+failed call-cut 3 'the stream ended before the answer was complete' --
 failed short 3 '' --
 failed nothing 3 '' --
 failed 500 1 'status 500' -- --retries 0
@@ -174,6 +189,30 @@ has "$log" '"content":"common"\},\{"role":"user","content":"p1"' '"temperature":
     '\[\{"role":"system","content":"s"\},\{"role":"user","content":\[\{"type":"text","text":"part"\}\]' '\[\{"role":"system","content":"own"\}'
 lacks "$log" '"other"'
 has .out '^part$'
+has .err "not sent, with the number of rows: 'other' \(1\)"
+
+# ---- rows with tools, as they are in OpenAI's interface; all of it tells one request from another
+tool='[{"type":"function","function":{"name":"get_weather","parameters":{"type":"object"}}}]'
+cat >tools.jsonl <<X
+{"id":"t1","prompt":"Weather?","tools":$tool,"tool_choice":"required","response_format":{"type":"text"},"parallel_tool_calls":true}
+{"custom_id":"t2","method":"POST","url":"/v1/chat/completions","body":{"model":"other","max_completion_tokens":6,"messages":[{"role":"user","content":"And?"},{"role":"assistant","tool_calls":[{"id":"x","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"x","content":"sun"},{"role":"assistant","content":null}],"tools":$tool}}
+X
+: >"$log"
+ok batch --server "$url/call" --prompts tools.jsonl -o tools.json
+has "$log" "\"tools\":\\[\\{\"type\":\"function\",\"function\":\\{\"name\":\"get_weather\"" '"tool_choice":"required"' '"response_format":\{"type":"text"\}' \
+    '"parallel_tool_calls":true' '\{"role":"assistant","tool_calls":\[\{"id":"x","type":"function","function":\{"name":"f","arguments":"\{\}"\}\}\]\}' \
+    '"role":"tool","tool_call_id":"x"' '\{"role":"assistant","content":null\}' '"model":"bad-model","messages":\[\{"role":"user","content":"And\?".*"max_completion_tokens":6'
+expect 'one limit of tokens a request' test "$(grep -c '"max_tokens"' "$log")" = 1
+json tools.json results/0/parameters/tool_choice='"required"' results/1/id='"t2"' results/1/parameters/tools/0/function/name='"get_weather"'
+has .out '^\[call\] f \{\}$'
+has .err '1 prompts end with a turn of the assistant'
+: >"$log"
+ok batch --server "$url/call" --prompts tools.jsonl -o tools.json
+expect 'nothing is asked again' test "$(asked)" = 0
+sed -i 's/"type":"object"/"type":"object","required":["city"]/' tools.jsonl
+fails 2 '2 answers to other prompts or parameters' -- batch --server "$url/call" --prompts tools.jsonl -o tools.json
+head -1 tools.jsonl >tool1.jsonl
+fails 2 "'tools' cannot go to /v1/completions" -- batch --server "$url/good" --prompts tool1.jsonl -o x.json --completions
 
 # ---- the key: sent, and nowhere else
 : >"$log"

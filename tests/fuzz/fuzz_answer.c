@@ -29,6 +29,20 @@ static void check_answer(const struct answer *a)
 {
     check_text(&a->text);
     check_text(&a->reasoning);
+    check_text(&a->refusal);
+    uint64_t n = a->text.n + a->reasoning.n + a->refusal.n;
+    for (size_t i = 0; i < a->n_calls; i++) {
+        const struct answer_call *c = &a->calls[i];
+        check_text(&c->id);
+        check_text(&c->name);
+        check_text(&c->arguments);
+        n += c->id.n + c->name.n + c->arguments.n;
+    }
+    MUST(n == a->n_bytes && n <= ANSWER_MAX_TEXT && a->n_calls <= ANSWER_MAX_CALLS);
+    json_t *list = answer_tool_calls(a), *old = answer_function_call(a);
+    MUST(json_array_size(list) + (old != NULL) == a->n_calls);
+    json_decref(list);
+    json_decref(old);
     MUST(memchr(a->finish, 0, sizeof a->finish));
     MUST(utf8_valid(a->finish, strlen(a->finish)));
 }
@@ -73,6 +87,19 @@ static void one_body(const char *s, size_t n)
     buf_clear(&b);
 }
 
+static void one_mend(const char *s, size_t n)
+{
+    struct mended m = {0}, none = {0};
+    struct buf b = {0}, again = {0};
+    json_mend(&b, s, n, &m);
+    MUST(!b.n || utf8_valid(b.s, b.n));
+    json_mend(&again, b.s, b.n, &none);
+    MUST(!none.n_nul && !none.n_invalid && again.n == b.n && (!b.n || !memcmp(again.s, b.s, b.n)));
+    MUST(m.n_nul || m.n_invalid || (b.n == n && (!n || !memcmp(b.s, s, n))));
+    buf_clear(&b);
+    buf_clear(&again);
+}
+
 static void one_row(const char *s, size_t n)
 {
     struct prompt p;
@@ -97,5 +124,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     answer_clear(&b.answer);
     one_body((const char *)data, size);
     one_row((const char *)data, size);
+    one_mend((const char *)data, size);
     return 0;
 }

@@ -25,6 +25,8 @@
 #define CHUNKED   "Transfer-Encoding: chunked\r\n\r\n"
 #define DELTA(s) \
     "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"" s "\"},\"finish_reason\":null}]}\n\n"
+#define CALLS(s) \
+    "data: {\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[" s "]},\"finish_reason\":null}]}\n\n"
 #define STOP  "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n"
 #define USAGE "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":3}}\n\n"
 #define DONE  "data: [DONE]\n\n"
@@ -223,6 +225,23 @@ static void complete(int fd, const char *scenario, const char *path)
         stream(fd, DELTA("x") "data: {\"error\":{\"message\":\"kaput\"}}\n\n" DONE);
     else if (IS("escape"))
         stream(fd, DELTA("a\\u001b[2Jb\\u0007c\\nd") STOP DONE);
+    else if (IS("call"))
+        stream(
+            fd,
+            CALLS(
+                "{\"index\":0,\"id\":\"c1\",\"type\":\"function\",\"function\":{\"name\":\"get_weather\",\"arguments\":\"\"}}")
+                CALLS("{\"index\":0,\"function\":{\"arguments\":\"{\\\"city\\\":\"}}") CALLS(
+                    "{\"index\":0,\"function\":{\"arguments\":\" \\\"Rome\\\"}\"}}") "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"tool_calls\"}]}\n\n" USAGE
+                    DONE);
+    else if (IS("call-cut"))
+        stream(fd, CALLS("{\"index\":0,\"id\":\"c1\",\"function\":{\"name\":\"f\",\"arguments\":\"{\"}}"));
+    else if (IS("call-whole"))
+        whole(
+            fd,
+            "{\"choices\":[{\"message\":{\"role\":\"assistant\",\"content\":null,\"refusal\":\"not that\","
+            "\"function_call\":{\"name\":\"f\",\"arguments\":\"{}\"}},\"finish_reason\":\"function_call\"}]}");
+    else if (IS("nul"))
+        stream(fd, DELTA("a\\u0000b") DELTA("\xff\\ud800") STOP DONE);
     else if (IS("empty"))
         stream(fd, STOP DONE);
     else if (IS("endless-text"))

@@ -97,7 +97,9 @@ static void batch_comes_back(void **state)
     (void)state;
     struct err e = {0};
     json_t *messages = json_pack("[{s:s, s:s}]", "role", "user", "content", "hi"),
-           *own = json_pack("{s:i}", "n", 1), *model = json_pack("{s:s}", "id", "m"), *list = json_array();
+           *own = json_pack("{s:i}", "n", 1), *model = json_pack("{s:s}", "id", "m"), *list = json_array(),
+           *f1 = json_pack("{s:s, s:s}", "name", "f", "arguments", "{}"),
+           *calls = json_pack("[{s:s, s:O}]", "type", "function", "function", f1);
     const struct batch_answer a[] = {{.id = "one",
                                       .category = "c",
                                       .repeat = 1,
@@ -109,6 +111,11 @@ static void batch_comes_back(void **state)
                                       .ok = true,
                                       .response = "r",
                                       .reasoning = "t",
+                                      .refusal = "no",
+                                      .tool_calls = calls,
+                                      .function_call = f1,
+                                      .n_nul = 1,
+                                      .n_invalid = 2,
                                       .finish = "stop",
                                       .prompt_tokens = 3,
                                       .completion_tokens = 4,
@@ -146,6 +153,9 @@ static void batch_comes_back(void **state)
     assert_true(f.v[0].ok && !f.v[1].ok);
     assert_int_equal(f.v[0].response_tokens, -1);
     assert_true(isnan(f.v[0].first_token));
+    assert_string_equal(f.v[0].refusal, "no");
+    assert_true(json_equal(f.v[0].tool_calls, calls) && json_equal(f.v[0].function_call, f1));
+    assert_true(f.v[0].n_nul == 1 && f.v[0].n_invalid == 2);
     assert_null(f.v[1].category);
     assert_string_equal(f.v[1].error, "no");
     batch_file_clear(&f);
@@ -153,6 +163,8 @@ static void batch_comes_back(void **state)
     json_decref(own);
     json_decref(model);
     json_decref(list);
+    json_decref(f1);
+    json_decref(calls);
 }
 
 static void batch_refused(void **state)
@@ -171,6 +183,13 @@ static void batch_refused(void **state)
               ",\"status\":\"ok\",\"response\":\"\",\"finish_reason\":\"stop\",\"seconds\":\"1\"}]}",
          "'seconds' is a string, expected a number"},
         {HEAD "{" RESULT ",\"status\":\"failed\",\"error\":7}]}", "'error' is an integer"},
+#define OK "{" RESULT ",\"status\":\"ok\",\"response\":\"\",\"finish_reason\":\"tool_calls\","
+        {HEAD OK "\"tool_calls\":{}}]}", "'tool_calls' is an object, expected a list"},
+        {HEAD OK "\"tool_calls\":[1]}]}", "result 0: call 0 is an integer, expected an object"},
+        {HEAD OK "\"tool_calls\":[{\"function\":{\"name\":\"f\",\"arguments\":{}}}]}]}",
+         "result 0: call 0: 'arguments' is an object, expected a string"},
+        {HEAD OK "\"function_call\":{\"arguments\":\"\"}}]}", "'name' is missing"},
+        {HEAD OK "\"replaced\":{\"nul\":\"\"}}]}", "'nul' is a string"},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct err e = {0};

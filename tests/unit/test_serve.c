@@ -171,14 +171,25 @@ static void test_answer_bad(void **state)
         {"{}", "'choices' is missing"},
         {"{\"choices\":{}}", "'choices' is an object"},
         {"{\"choices\":[5]}", "a choice is an integer"},
-        {"{\"choices\":[{\"delta\":{\"content\":[]}}]}", "'content' is a list"},
+        {"{\"choices\":[{\"delta\":{\"content\":true}}]}", "'content' is true"},
         {"{\"choices\":[{\"text\":1.5}]}", "'text' is a number"},
         {"{\"choices\":[{\"text\":\"\",\"finish_reason\":1}]}", "'finish_reason' is an integer"},
         {"{\"error\":{\"message\":\"a\\u001bb\\n\"}}", "reports an error: a?b"},
         {"{\"error\":\"plain\"}", "reports an error: plain"},
         {"{\"error\":5}", "reports an error: no message"},
-        {"{\"choices\":[{\"text\":\"\\u0000\"}]}", "not valid JSON"},
-        {"{\"choices\":[{\"text\":\"\\ud800\"}]}", "not valid JSON"},
+        {"{\"choices\":[{\"delta\":{\"content\":{}}}]}", "'content' is an object"},
+        {"{\"choices\":[{\"delta\":{\"content\":[{\"type\":\"image\"}]}}]}",
+         "a part of 'content' has no 'text'"},
+        {"{\"choices\":[{\"delta\":{\"tool_calls\":{}}}]}", "'tool_calls' is an object, expected a list"},
+        {"{\"choices\":[{\"delta\":{\"tool_calls\":[1]}}]}",
+         "'tool_calls' is an integer, expected a list of"},
+        {"{\"choices\":[{\"delta\":{\"tool_calls\":[{\"function\":\"f\"}]}}]}", "'function' is a string"},
+        {"{\"choices\":[{\"delta\":{\"tool_calls\":[{\"function\":{\"arguments\":[]}}]}}]}",
+         "'arguments' is a list"},
+        {"{\"choices\":[{\"delta\":{\"tool_calls\":[{\"type\":\"custom\",\"custom\":{}}]}}]}",
+         "a call of type 'custom'"},
+        {"{\"choices\":[{\"delta\":{\"function_call\":[]}}]}", "'function_call' is a list"},
+        {"{\"choices\":[{\"delta\":{\"refusal\":1}}]}", "'refusal' is an integer"},
         {"{\"choices\":[],\"choices\":[]}", "not valid JSON"},
     };
     (void)state;
@@ -189,6 +200,113 @@ static void test_answer_bad(void **state)
         expect_err(&e, ERR_FAILED, cases[i].part);
         answer_clear(&a);
     }
+}
+
+/* The pieces of an answer, and what they come to: "name(arguments)" with its id in front, "old" for function_call;
+ * behind '|' the text, behind '~' the reasoning, behind '!' the refusal. */
+static const struct joined {
+    const char *want, *deltas[6];
+} joined[] = {
+    /* as llama-server and OpenAI stream them */
+    {"c1:f({\"a\": 1})c2:g({})|",
+     {"{\"role\":\"assistant\",\"content\":null}",
+      "{\"tool_calls\":[{\"index\":0,\"id\":\"c1\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"\"}}]}",
+      "{\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\"{\\\"a\\\": \"}}]}",
+      "{\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\"1}\"}}]}",
+      "{\"tool_calls\":[{\"index\":1,\"id\":\"c2\",\"type\":\"function\",\"function\":{\"name\":\"g\",\"arguments\":\"{}\"}}]}"}},
+    /* in turns; the name in two pieces, id and name repeated */
+    {"x:get_it(12)y:put(3)|",
+     {"{\"tool_calls\":[{\"index\":0,\"id\":\"x\",\"function\":{\"name\":\"get\"}},{\"index\":1,\"id\":\"y\",\"function\":{\"name\":\"put\"}}]}",
+      "{\"tool_calls\":[{\"index\":0,\"function\":{\"name\":\"_it\"}}]}",
+      "{\"tool_calls\":[{\"index\":0,\"id\":\"x\",\"function\":{\"name\":\"get_it\",\"arguments\":\"1\"}}]}",
+      "{\"tool_calls\":[{\"index\":1,\"function\":{\"name\":null,\"arguments\":\"3\"}}]}",
+      "{\"tool_calls\":[{\"index\":0,\"id\":null,\"function\":{\"arguments\":\"2\"}}]}"}},
+    /* no index; an index given twice; no id either */
+    {":f(1):g(2)|",
+     {"{\"tool_calls\":[{\"function\":{\"name\":\"f\",\"arguments\":\"\"}}]}",
+      "{\"tool_calls\":[{\"function\":{\"arguments\":\"1\"}},{\"function\":{\"name\":\"g\",\"arguments\":\"2\"}}]}"}},
+    {"a:f(1)b:f(2)|",
+     {"{\"tool_calls\":[{\"index\":0,\"id\":\"a\",\"function\":{\"name\":\"f\",\"arguments\":\"1\"}}]}",
+      "{\"tool_calls\":[{\"index\":0,\"id\":\"b\",\"function\":{\"name\":\"f\",\"arguments\":\"2\"}}]}"}},
+    {":f(1):g(2)|",
+     {"{\"tool_calls\":[{\"index\":0,\"function\":{\"name\":\"f\",\"arguments\":\"1\"}}]}",
+      "{\"tool_calls\":[{\"index\":0,\"function\":{\"name\":\"g\",\"arguments\":\"2\"}}]}"}},
+    /* arguments as an object; the older form; text beside a call */
+    {":f({\"a\":[1,2.5]})|so",
+     {"{\"content\":\"so\",\"tool_calls\":[{\"function\":{\"name\":\"f\",\"arguments\":{\"a\":[1,2.5]}}}]}"}},
+    {"old:f({})|",
+     {"{\"function_call\":{\"name\":\"f\",\"arguments\":\"{\"}}",
+      "{\"function_call\":{\"arguments\":\"}\"},\"tool_calls\":null}"}},
+    /* content as parts, thoughts under all their names, a refusal */
+    {"|ab~hmm!no",
+     {"{\"content\":[{\"type\":\"thinking\",\"thinking\":[{\"type\":\"text\",\"text\":\"h\"}]},{\"type\":\"text\",\"text\":\"a\"}]}",
+      "{\"reasoning_content\":\"\",\"reasoning\":\"m\"}", "{\"reasoning_content\":\"m\",\"reasoning\":\"m\"}",
+      "{\"content\":\"b\",\"refusal\":\"no\"}"}},
+    /* what no text can hold is replaced, the rest stays: escapes of escapes, pairs, every plane */
+    {"|a\xe2\x90\x80z\xef\xbf\xbd\xef\xbf\xbdq\xf0\x9f\x98\x80\\u0000",
+     {"{\"content\":\"a\\u0000z\\ud800\"}", "{\"content\":\"\\uDFFFq\\ud83d\\uDE00\\\\u0000\"}"}},
+    {"|\xef\xbf\xbd\xc3\xbc\xef\xbf\xbd\xef\xbf\xbd.", {"{\"content\":\"\xff\xc3\xbc\xed\xa0.\"}"}},
+    {":f\xe2\x90\x80({\"\\u0000\":1})|",
+     {"{\"tool_calls\":[{\"function\":{\"name\":\"f\\u0000\",\"arguments\":\"{\\\"\\\\u0000\\\":1}\"}}]}"}},
+};
+
+static void add_call_text(struct buf *b, const char *id, const json_t *f)
+{
+    buf_fmt(b, "%s:%s(%s)", id, json_string_value(json_object_get(f, "name")),
+            json_string_value(json_object_get(f, "arguments")));
+}
+
+static void test_answer_joined(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof joined / sizeof *joined; i++) {
+        struct answer a = {0};
+        struct err e = {0};
+        struct buf b = {0};
+        for (size_t k = 0; k < 6 && joined[i].deltas[k]; k++) {
+            char *s = xasprintf("{\"choices\":[{\"delta\":%s}]}", joined[i].deltas[k]);
+            if (!event(&a, s, &e))
+                fail_msg("case %zu: %s", i, e.msg);
+            free(s);
+        }
+        json_t *list = answer_tool_calls(&a), *old = answer_function_call(&a);
+        for (size_t k = 0; k < json_array_size(list); k++) {
+            const char *id = json_string_value(json_object_get(json_array_get(list, k), "id"));
+            add_call_text(&b, id ? id : "", json_object_get(json_array_get(list, k), "function"));
+        }
+        if (old)
+            add_call_text(&b, "old", old);
+        buf_fmt(&b, "|%s", a.text.s ? a.text.s : "");
+        if (a.reasoning.s)
+            buf_fmt(&b, "~%s", a.reasoning.s);
+        if (a.refusal.s)
+            buf_fmt(&b, "!%s", a.refusal.s);
+        assert_string_equal(b.s, joined[i].want);
+        json_decref(list);
+        json_decref(old);
+        buf_clear(&b);
+        answer_clear(&a);
+    }
+}
+
+static void test_answer_replaced(void **state)
+{
+    struct answer a = {0};
+    struct err e = {0};
+    (void)state;
+    assert_true(event(&a, "{\"choices\":[{\"text\":\"\\u0000\\u0000\\udc00\xff\"}]}", &e));
+    assert_int_equal(a.mended.n_nul, 2);
+    assert_int_equal(a.mended.n_invalid, 2);
+    answer_clear(&a);
+    assert_int_equal(a.mended.n_nul, 0);
+    /* what is no escape stays for the parser to refuse */
+    static const char *const bad[] = {"{\"a\":\"\\u00\"}", "{\"a\":\"\\u\x10\x10\x10\x10\"}", "{\"a\":\"\\",
+                                      "\\", "\xff"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        assert_false(event(&a, bad[i], &e));
+        expect_err(&e, ERR_FAILED, "not valid JSON");
+    }
+    answer_clear(&a);
 }
 
 static void test_answer_finish_cut(void **state)
@@ -254,6 +372,72 @@ static void test_rows(void **state)
     assert_string_equal(prompt_text(&p), "p");
     assert_int_equal(json_object_size(p.parameters), 2);
     assert_int_equal(json_integer_value(json_object_get(p.parameters, "top_k")), 4);
+    prompt_clear(&p);
+}
+
+/* ROW, and what becomes of it: parameters without white space, or what the error says behind '!'. */
+static void test_rows_with_tools(void **state)
+{
+    static const struct {
+        const char *row, *id, *want;
+        size_t n_messages;
+    } cases[] = {
+        {"{\"id\":\"a\",\"prompt\":\"p\",\"tools\":[{\"type\":\"function\"}],\"tool_choice\":\"auto\",\"parallel_tool_calls\":false,"
+         "\"response_format\":{\"type\":\"json_object\"},\"chat_template_kwargs\":{\"enable_thinking\":false}}",
+         "a",
+         "{\"chat_template_kwargs\":{\"enable_thinking\":false},\"parallel_tool_calls\":false,\"response_format\":{\"type\":\"json_object\"},"
+         "\"tool_choice\":\"auto\",\"tools\":[{\"type\":\"function\"}]}",
+         1},
+        {"{\"prompt\":\"p\",\"tools\":\"[{\\\"a\\\":1}]\"}", NULL, "{\"tools\":[{\"a\":1}]}", 1},
+        {"{\"prompt\":\"p\",\"tools\":[]}", NULL, "{}", 1},
+        {"{\"prompt\":\"p\",\"tools\":\"none\"}", NULL, "!'tools' is a string that is no JSON", 0},
+        {"{\"prompt\":\"p\",\"tools\":{}}", NULL, "!'tools' is an object, expected a list", 0},
+        {"{\"messages\":[{\"role\":\"user\",\"content\":\"q\"},{\"role\":\"assistant\",\"tool_calls\":[]},{\"role\":\"tool\",\"content\":null},"
+         "{\"role\":\"assistant\",\"content\":null}]}",
+         NULL, "{}", 4},
+        {"{\"messages\":[{\"role\":\"user\",\"content\":null}]}", NULL, "!'content' is null", 0},
+        {"{\"prompt\":[{\"role\":\"user\",\"content\":\"q\"}]}", NULL, "{}", 1},
+        {"{\"custom_id\":\"c\",\"method\":\"POST\",\"url\":\"/v1/chat/completions\",\"body\":{\"model\":\"m\",\"stream\":true,\"n\":1,"
+         "\"messages\":[{\"role\":\"user\",\"content\":\"q\"}],\"max_completion_tokens\":5,\"odd\":null,\"more\":1}}",
+         "c", "{\"max_completion_tokens\":5,\"more\":1}", 1},
+        {"{\"custom_id\":\"c\",\"body\":{\"prompt\":\"p\",\"n\":2}}", NULL, "!may not hold 'n'", 0},
+        {"{\"custom_id\":\"c\",\"body\":{}}", NULL, "!either 'prompt' or 'messages'", 0},
+        {"{\"custom_id\":\"c\",\"method\":\"GET\",\"body\":{\"prompt\":\"p\"}}", NULL, "!'method' is 'GET'",
+         0},
+        {"{\"custom_id\":\"c\",\"url\":\"/v1/embeddings\",\"body\":{\"prompt\":\"p\"}}", NULL,
+         "!'url' is '/v1/embeddings'", 0},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct prompt p;
+        struct err e = {0};
+        bool ok = prompts_parse_row(cases[i].row, strlen(cases[i].row), &p, &e);
+        if (ok != (cases[i].want[0] != '!'))
+            fail_msg("case %zu: %s", i, e.msg);
+        if (!ok) {
+            expect_err(&e, ERR_INPUT, cases[i].want + 1);
+            continue;
+        }
+        char *s = json_dumps(p.parameters, JSON_COMPACT | JSON_SORT_KEYS);
+        assert_string_equal(s, cases[i].want);
+        assert_int_equal(json_array_size(p.messages), cases[i].n_messages);
+        assert_true(cases[i].id ? p.id && !strcmp(p.id, cases[i].id) : !p.id);
+        free(s);
+        prompt_clear(&p);
+    }
+}
+
+/* What a row holds and is not sent. */
+static void test_rows_unused(void **state)
+{
+    static const char *const row =
+        "{\"prompt\":\"p\",\"tools\":[],\"answer\":\"a\",\"none\":null,\"top_p\":1}";
+    struct prompt p;
+    struct err e = {0};
+    (void)state;
+    assert_true(prompts_parse_row(row, strlen(row), &p, &e));
+    assert_int_equal(json_object_size(p.unused), 1);
+    assert_non_null(json_object_get(p.unused, "answer"));
     prompt_clear(&p);
 }
 
@@ -357,9 +541,13 @@ int main(void)
         cmocka_unit_test(test_answer_chat),
         cmocka_unit_test(test_answer_whole),
         cmocka_unit_test(test_answer_bad),
+        cmocka_unit_test(test_answer_joined),
+        cmocka_unit_test(test_answer_replaced),
         cmocka_unit_test(test_answer_finish_cut),
         cmocka_unit_test(test_error_text),
         cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_rows_with_tools),
+        cmocka_unit_test(test_rows_unused),
         cmocka_unit_test_setup_teardown(test_prompt_files, tempdir_setup, tempdir_teardown),
         cmocka_unit_test(test_addresses),
     };
