@@ -4,7 +4,9 @@
 #include "base/text.h"
 #include "corpus/unused.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 /* ---- what is not used ---- */
 
@@ -143,6 +145,19 @@ json_t *calibration_json(const struct calibration *from)
     }
     json_object_set_new(c, "samples", samples_json(from));
     return c;
+}
+
+int64_t calibration_day(const char *stats_path)
+{
+    struct err ignored = {0}; /* the file is read again, and then held against the run */
+    struct stats *s = stats_load(stats_path, &ignored);
+    const json_t *chat = s ? json_object_get(s->calibration, "chat") : NULL;
+    const char *date = json_string_value(json_object_get(chat, "date"));
+    struct tm day = {.tm_hour = 12, .tm_isdst = -1};
+    bool ok = date && sscanf(date, "%4d-%2d-%2d", &day.tm_year, &day.tm_mon, &day.tm_mday) == 3;
+    stats_free(s);
+    day.tm_year -= 1900, day.tm_mon -= 1;
+    return ok ? (int64_t)mktime(&day) : 0;
 }
 
 static const char *lacking(const json_t *a, const json_t *b)

@@ -19,6 +19,9 @@ json_t *calibration_json(const struct calibration *c);
 /* The first key in which two differ, so that a run of one cannot go on with the sums of the other; NULL: it can. The
  * samples are for people, and an earlier version did not keep them. */
 const char *calibration_difference(const json_t *a, const json_t *b);
+/* The day on which an unfinished run was begun, noon in Unix time, where its chat template may have written the
+ * date: going on needs the same text. 0: any day. */
+int64_t calibration_day(const char *stats_path);
 /* Says once what is not used. */
 void calibration_warn(const struct calibration *c);
 

@@ -328,6 +328,8 @@ static bool prepare(struct job *j, struct err *e)
         return false;
     struct engine_opts eo = o->engine;
     eo.ubatch = j->ubatch = eo.ubatch ? eo.ubatch : default_ubatch(&j->view->shape);
+    if (o->resume && file_exists(o->out))
+        eo.now = calibration_day(o->out);
     j->engine = load_engine(j->view, &eo, e);
     if (!j->engine || !windows_tokenize(&j->win, &j->corpus, j->engine, e) ||
         !windows_cut(&j->win, o->n_ctx, e))

@@ -7,6 +7,7 @@
 
 #include <signal.h>
 #include <string.h>
+#include <time.h>
 
 #define MAX_FAKE_SEQS 256
 
@@ -199,8 +200,12 @@ bool engine_chat(const struct engine *g, const json_t *chat, struct buf *out, js
 
 json_t *engine_chat_info(const struct engine *g)
 {
-    (void)g;
-    return json_pack("{s:s}", "from", "model");
+    struct tm day;
+    time_t now = (time_t)g->o.now;
+    char s[32] = "";
+    if (now && localtime_r(&now, &day))
+        strftime(s, sizeof s, "%Y-%m-%d", &day);
+    return json_pack("{s:s, s:s*}", "from", "model", "date", fake.day && now ? s : fake.day);
 }
 
 /* ---- running ---- */

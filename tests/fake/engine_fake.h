@@ -21,6 +21,7 @@ struct fake_engine {
     uint32_t n_ctx_train;
     bool has_state;
     bool no_template; /* of chats */
+    const char *day;  /* YYYY-MM-DD that the chat template writes; NULL: it writes none */
 
     /* ---- what it does ---- */
     /* The k rows of a token at a layer; NULL: by a hash, k different experts. */

@@ -380,6 +380,27 @@ static void test_old_file(void **state)
     json_decref(doc);
 }
 
+/* A template that writes the date writes that of the first day, whenever the run goes on. */
+static void test_another_day(void **state)
+{
+    (void)state;
+    struct profile_opts whole = options(at("whole.json")), o = options(at("cut.json"));
+    spec = at("chat.jsonl");
+    put("chat.jsonl",
+        "{\"prompt\": \"one, which is longer\"}\n{\"prompt\": \"two\"}\n{\"prompt\": \"three\"}\n");
+    o.n_ctx = whole.n_ctx = 8;
+    fake.day = "2026-11-28";
+    run_ok(&whole);
+    assert_int_equal(
+        run_apart(&o, (struct fake_engine){.bos = FAKE_BOS, .day = "2026-11-28", .interrupt_at = 2}),
+        ERR_INTERRUPTED);
+    o.resume = true;
+    fake_reset();
+    fake.day = "2026-11-29";
+    run_ok(&o);
+    same_file(whole.out, o.out, "resumed on another day");
+}
+
 /* ---- packing and shards ---- */
 
 /* Another size of step gives the same counts: what a token does depends on its window alone. */
@@ -454,7 +475,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         TEST(test_interrupted), TEST(test_failed), TEST(test_resume),   TEST(test_halves),
         TEST(test_ties),        TEST(test_steps),  TEST(test_shards),   TEST(test_bad_rows),
-        TEST(test_samples),     TEST(test_unused), TEST(test_old_file),
+        TEST(test_samples),     TEST(test_unused), TEST(test_old_file), TEST(test_another_day),
     };
     return cmocka_run_group_tests_name("profile on a fake engine", tests, NULL, NULL);
 }
