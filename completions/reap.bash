@@ -21,14 +21,14 @@ _reap() {
     run)
         own='--keep --keep-ratio --prune-ratio --fit --round-to --criterion --plan-seed --output --work --text
             --ctx --eval-ctx --force --prompts --max-tokens --again --calib --samples-per-category
-            --max-samples --seed --no-shuffle --skip-bad --threads --ubatch-size --ubatch --n-gpu-layers
-            --gpu-layers --device --split-mode --tensor-split --cpu-moe --n-cpu-moe --flash-attn
-            --cache-type-k --cache-type-v --rpc --load-mode --no-mmap --mlock --chat-template
+            --max-samples --seed --no-shuffle --skip-bad --skip-media --map --threads --ubatch-size --ubatch
+            --n-gpu-layers --gpu-layers --device --split-mode --tensor-split --cpu-moe --n-cpu-moe
+            --flash-attn --cache-type-k --cache-type-v --rpc --load-mode --no-mmap --mlock --chat-template
             --chat-template-file --chat-template-kwargs --type --pretokenizer --device-norms --json --quiet
             --verbose --help'
         case $prev in
         --keep | --keep-ratio | -r | --prune-ratio | --fit | --round-to | --plan-seed | --ctx | --eval-ctx | \
-            --max-tokens | --samples-per-category | --max-samples | --seed | -t | --threads | -ub | \
+            --max-tokens | --samples-per-category | --max-samples | --seed | --map | -t | --threads | -ub | \
             --ubatch-size | --ubatch | -ngl | --n-gpu-layers | --gpu-layers | -dev | --device | -ts | \
             --tensor-split | -ncmoe | --n-cpu-moe | --rpc | --chat-template-kwargs | --pretokenizer)
             kind= ;;
@@ -63,15 +63,15 @@ _reap() {
     profile)
         own='--output --ctx --save-every --until-stable --resume --force --shard --sequences
             --separate-streams --calib --samples-per-category --max-samples --seed --no-shuffle --skip-bad
-            --threads --ubatch-size --ubatch --n-gpu-layers --gpu-layers --device --split-mode --tensor-split
-            --cpu-moe --n-cpu-moe --flash-attn --cache-type-k --cache-type-v --rpc --load-mode --no-mmap
-            --mlock --chat-template --chat-template-file --chat-template-kwargs --type --pretokenizer
-            --device-norms --json --quiet --verbose --help'
+            --skip-media --map --threads --ubatch-size --ubatch --n-gpu-layers --gpu-layers --device
+            --split-mode --tensor-split --cpu-moe --n-cpu-moe --flash-attn --cache-type-k --cache-type-v --rpc
+            --load-mode --no-mmap --mlock --chat-template --chat-template-file --chat-template-kwargs --type
+            --pretokenizer --device-norms --json --quiet --verbose --help'
         case $prev in
         --ctx | --save-every | --until-stable | --shard | --sequences | --samples-per-category | \
-            --max-samples | --seed | -t | --threads | -ub | --ubatch-size | --ubatch | -ngl | --n-gpu-layers \
-            | --gpu-layers | -dev | --device | -ts | --tensor-split | -ncmoe | --n-cpu-moe | --rpc | \
-            --chat-template-kwargs | --pretokenizer)
+            --max-samples | --seed | --map | -t | --threads | -ub | --ubatch-size | --ubatch | -ngl | \
+            --n-gpu-layers | --gpu-layers | -dev | --device | -ts | --tensor-split | -ncmoe | --n-cpu-moe | \
+            --rpc | --chat-template-kwargs | --pretokenizer)
             kind= ;;
         -sm | --split-mode)
             words='none layer' ;;
@@ -134,15 +134,15 @@ _reap() {
         ;;
     eval)
         own='--text --ctx --plan --against --logprobs --output --force --calib --samples-per-category
-            --max-samples --seed --no-shuffle --skip-bad --threads --ubatch-size --ubatch --n-gpu-layers
-            --gpu-layers --device --split-mode --tensor-split --cpu-moe --n-cpu-moe --flash-attn
-            --cache-type-k --cache-type-v --rpc --load-mode --no-mmap --mlock --chat-template
+            --max-samples --seed --no-shuffle --skip-bad --skip-media --map --threads --ubatch-size --ubatch
+            --n-gpu-layers --gpu-layers --device --split-mode --tensor-split --cpu-moe --n-cpu-moe
+            --flash-attn --cache-type-k --cache-type-v --rpc --load-mode --no-mmap --mlock --chat-template
             --chat-template-file --chat-template-kwargs --type --pretokenizer --device-norms --json --quiet
             --verbose --help'
         case $prev in
-        --ctx | --samples-per-category | --max-samples | --seed | -t | --threads | -ub | --ubatch-size | \
-            --ubatch | -ngl | --n-gpu-layers | --gpu-layers | -dev | --device | -ts | --tensor-split | \
-            -ncmoe | --n-cpu-moe | --rpc | --chat-template-kwargs | --pretokenizer)
+        --ctx | --samples-per-category | --max-samples | --seed | --map | -t | --threads | -ub | \
+            --ubatch-size | --ubatch | -ngl | --n-gpu-layers | --gpu-layers | -dev | --device | -ts | \
+            --tensor-split | -ncmoe | --n-cpu-moe | --rpc | --chat-template-kwargs | --pretokenizer)
             kind= ;;
         -sm | --split-mode)
             words='none layer' ;;

@@ -56,6 +56,8 @@ complete -c reap -n '__reap_is run profile eval' -l max-samples -x -d 'at most N
 complete -c reap -n '__reap_is run profile eval' -l seed -x -d 'of the shuffle and of every choice (default 42)'
 complete -c reap -n '__reap_is run profile eval' -l no-shuffle -d 'keep the order of files and lines'
 complete -c reap -n '__reap_is run profile eval' -l skip-bad -d 'leave malformed rows out instead of stopping'
+complete -c reap -n '__reap_is run profile eval' -l skip-media -d 'leave images, audio and video out of chats instead of stopping'
+complete -c reap -n '__reap_is run profile eval' -l map -x -d 'what the rows call it, for example user=Ask,assistant=Say'
 complete -c reap -n '__reap_is run profile eval sweep refine convert quantize' -l threads -s t -x -d 'threads (default: one per physical core)'
 complete -c reap -n '__reap_is run profile eval sweep refine' -l ubatch-size -l ubatch -o ub -x -d 'tokens per compute step (default: 512, a profile of a model with many experts up to 2048)'
 complete -c reap -n '__reap_is run profile eval sweep refine' -l n-gpu-layers -l gpu-layers -o ngl -x -d 'layers on the GPU (default: all that fit)'

@@ -4,30 +4,133 @@
 #include "base/mem.h"
 #include "base/text.h"
 
+#include <errno.h>
 #include <math.h>
 #include <string.h>
 
 #define JSON_MAX_FILE (1ull << 30)
+#define MARK          3 /* bytes that make a string of an odd number */
 
-static json_t *parse(const char *s, size_t n, bool is_row, struct err *e)
+static bool not_json(const json_error_t *je, size_t column, bool is_row, struct err *e)
 {
-    json_error_t je;
-    json_t *v = json_loadb(s, n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &je);
-    if (!v && is_row && je.line == 1)
-        err_set(e, ERR_INPUT, "column %d: not valid JSON: %s", je.column, je.text);
-    else if (!v)
-        err_set(e, ERR_INPUT, "line %d, column %d: not valid JSON: %s", je.line, je.column, je.text);
-    return v;
+    return is_row && je->line == 1
+               ? err_set(e, ERR_INPUT, "column %zu: not valid JSON: %s", column, je->text)
+               : err_set(e, ERR_INPUT, "line %d, column %zu: not valid JSON: %s", je->line, column, je->text);
+}
+
+static json_t *load(const char *s, size_t n, json_error_t *je)
+{
+    return json_loadb(s, n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, je);
 }
 
 json_t *json_parse(const char *s, size_t n, struct err *e)
 {
-    return parse(s, n, false, e);
+    json_error_t je;
+    json_t *v = load(s, n, &je);
+    if (!v)
+        not_json(&je, (size_t)je.column, false, e);
+    return v;
 }
 
 json_t *json_parse_row(const char *s, size_t n, struct err *e)
 {
-    return parse(s, n, true, e);
+    json_error_t je;
+    json_t *v = load(s, n, &je);
+    if (!v)
+        not_json(&je, (size_t)je.column, true, e);
+    return v;
+}
+
+/* ---- rows: numbers that jansson does not take ---- */
+
+/* s[0..n) is followed by what is in no number, or by a NUL. */
+static bool is_odd_number(const char *s, size_t n)
+{
+    static const char *const words[] = {"NaN", "Infinity", "-Infinity"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (n == strlen(words[i]) && !memcmp(s, words[i], n))
+            return true;
+    size_t sign = *s == '-', digits = strspn(s + sign, "0123456789");
+    if (!digits || (s[sign] == '0' && digits > 1) || strspn(s, "0123456789+-.eE") < n)
+        return false;
+    char *end;
+    errno = 0;
+    if (sign + digits == n)
+        return (void)strtoll(s, &end, 10), errno == ERANGE;
+    double d = strtod(s, &end);
+    return end == s + n && !isfinite(d);
+}
+
+static bool in_number(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
+           c == '+' || c == '.';
+}
+
+/* The text with odd numbers as strings; *marks gets their places in it. False: there are none. */
+static bool mark_odd(const char *s, size_t n, struct buf *out, size_t **marks, size_t *n_marks)
+{
+    size_t cap = 0;
+    for (size_t at = 0, end; at < n; at = end) {
+        end = at + 1;
+        if (s[at] == '"') {
+            while (end < n && s[end] != '"')
+                end += s[end] == '\\' && end + 1 < n ? 2 : 1;
+            end += end < n;
+        } else if (in_number(s[at])) {
+            while (end < n && in_number(s[end]))
+                end++;
+            if (is_odd_number(s + at, end - at)) {
+                GROW(*marks, *n_marks, cap);
+                (*marks)[(*n_marks)++] = out->n;
+                buf_str(out, "\"" JSON_ODD);
+                buf_add(out, s + at, end - at);
+                buf_char(out, '"');
+                continue;
+            }
+        }
+        buf_add(out, s + at, end - at);
+    }
+    return *n_marks > 0;
+}
+
+json_t *json_parse_data(const char *s, size_t n, bool *odd, struct err *e)
+{
+    json_error_t je;
+    json_t *v = load(s, n, &je);
+    if (v)
+        return v;
+    struct buf marked = {0}, copy = {0};
+    size_t *marks = NULL, n_marks = 0, added = 0;
+    buf_add(&copy, s, n); /* ends with a NUL, which strtod wants */
+    if (mark_odd(copy.s, n, &marked, &marks, &n_marks)) {
+        v = load(marked.s, marked.n, &je);
+        for (size_t i = 0; !v && i < n_marks && marks[i] < (size_t)je.position; i++)
+            added += MARK;
+    }
+    if (v && odd)
+        *odd = true;
+    if (!v)
+        not_json(&je, added < (size_t)je.column ? (size_t)je.column - added : 1, true, e);
+    free(marks);
+    buf_clear(&marked);
+    buf_clear(&copy);
+    return v;
+}
+
+const char *json_find_odd(const json_t *v)
+{
+    const char *found = NULL, *key;
+    json_t *x;
+    if (json_is_string(v))
+        return strncmp(json_string_value(v), JSON_ODD, 1) ? NULL : json_string_value(v) + 1;
+    for (size_t i = 0; !found && i < json_array_size(v); i++)
+        found = json_find_odd(json_array_get(v, i));
+    json_object_foreach ((json_t *)(uintptr_t)v, key, x) {
+        if (!found)
+            found = json_find_odd(x);
+    }
+    return found;
 }
 
 json_t *json_read(const char *path, struct err *e)

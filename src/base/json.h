@@ -14,6 +14,13 @@
 json_t *json_parse(const char *s, size_t n, struct err *e);
 /* The same of a line of a file; which one it is, the caller knows: "column C: ...". */
 json_t *json_parse_row(const char *s, size_t n, struct err *e);
+/* The same of somebody's data. Numbers that no type here holds (Python's NaN and Infinity, an integer beyond
+ * 64 bits, 1e999) do not refuse it: such a value becomes a string of JSON_ODD and its spelling, and *odd (may
+ * be NULL) is set, never cleared. Whoever uses a value then asks json_find_odd first. */
+#define JSON_ODD "\x7f"
+json_t *json_parse_data(const char *s, size_t n, bool *odd, struct err *e);
+/* The spelling of the first such number in a value, NULL without one; borrowed. */
+const char *json_find_odd(const json_t *v);
 /* The same of a file (at most 1 GiB); the message names the file. */
 json_t *json_read(const char *path, struct err *e);
 void json_print(struct buf *b, const json_t *v);                               /* ends with a newline */

@@ -120,7 +120,8 @@ bool cmd_count(struct plan_opts *o)
 
 static struct opt_list calib;
 static int64_t per_category, max_samples, seed;
-static bool no_shuffle, skip_bad;
+static const char *map;
+static bool no_shuffle, skip_bad, skip_media;
 
 #define CALIB(...)                                                                                          \
     OPT_PATHS("calib", &calib, "PATH[:N]",                                                                  \
@@ -132,7 +133,10 @@ static bool no_shuffle, skip_bad;
         OPT_INT("max-samples", &max_samples, "N", 1, 1e15, "at most N samples in all"),           \
         OPT_INT("seed", &seed, "N", 0, 9e15, "of the shuffle and of every choice", .dflt = "42"), \
         OPT_FLAG("no-shuffle", &no_shuffle, "keep the order of files and lines"),                 \
-        OPT_FLAG("skip-bad", &skip_bad, "leave malformed rows out instead of stopping")
+        OPT_FLAG("skip-bad", &skip_bad, "leave malformed rows out instead of stopping"),          \
+        OPT_FLAG("skip-media", &skip_media,                                                       \
+                 "leave images, audio and video out of chats instead of stopping"),               \
+        OPT_STR("map", &map, "NAME=KEY,...", "what the rows call it, for example user=Ask,assistant=Say")
 
 const struct opt corpus_opt_table[] = {
     OPT_HEADING("Calibration"),
@@ -165,6 +169,8 @@ void cmd_corpus(struct corpus_opts *o)
         .seed = (uint64_t)seed,
         .shuffle = !no_shuffle,
         .skip_bad = skip_bad,
+        .skip_media = skip_media,
+        .map = map,
     };
 }
 

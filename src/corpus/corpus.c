@@ -1,7 +1,7 @@
-/* corpus.c - see corpus.h: what a row must hold; source.c finds the files, choose.c makes the choices.
+/* corpus.c - see corpus.h: files into samples; source.c finds the files, row.c reads
+ * rows, choose.c makes the choices.
  *
- * A row is strict: exactly one of the four forms, right types, nothing empty, no NUL; a null member counts as
- * missing. What is left out is always counted or named. In a folder a file that is no text (NUL, bad UTF-8, empty) is skipped with a warning; .txt,
+ * What is left out is always counted or named. In a folder a file that is no text (NUL, bad UTF-8, empty) is skipped with a warning; .txt,
  * .md, .rst and row files are not excused, nor is a file that was named directly. */
 #include "corpus/corpus.h"
 #include "base/file.h"
@@ -12,6 +12,7 @@
 #include "base/sig.h"
 #include "base/text.h"
 #include "corpus/choose.h"
+#include "corpus/row.h"
 #include "corpus/source.h"
 
 #include <string.h>
@@ -20,187 +21,12 @@
 #define SNIFF    4096
 #define NO_LIMIT UINT64_MAX
 
-/* ---- rows ---- */
-
-void sample_clear(struct sample *s)
-{
-    free(s->text);
-    json_decref(s->chat);
-    free(s->tokens);
-    free(s->id);
-    *s = (struct sample){0};
-}
-
-static bool row_text(const json_t *o, struct sample *s, struct err *e)
-{
-    const char *t;
-    if (!json_need_str(o, "text", "row", &t, e))
-        return false;
-    if (!*t)
-        return err_set(e, ERR_INPUT, "row: 'text' is empty");
-    s->kind = SAMPLE_TEXT;
-    s->text = xstrdup(t);
-    s->n_text = strlen(t);
-    return true;
-}
-
-static bool row_tokens(const json_t *o, struct sample *s, struct err *e)
-{
-    json_t *list;
-    if (!json_need_arr(o, "tokens", "row", &list, e))
-        return false;
-    size_t n = json_array_size(list);
-    if (!n)
-        return err_set(e, ERR_INPUT, "row: 'tokens' is empty");
-    if (n > INT32_MAX)
-        return err_set(e, ERR_INPUT, "row: 'tokens' has %zu entries, at most %d are read", n, INT32_MAX);
-    s->kind = SAMPLE_TOKENS;
-    s->tokens = xcalloc(n, sizeof *s->tokens);
-    s->n_tokens = (uint32_t)n;
-    for (size_t i = 0; i < n; i++) {
-        const json_t *v = json_array_get(list, i);
-        if (!json_is_integer(v))
-            return err_set(e, ERR_INPUT, "row: 'tokens' entry %zu is %s, expected an integer", i + 1,
-                           json_type_name(v));
-        json_int_t id = json_integer_value(v);
-        if (id < 0 || id > INT32_MAX)
-            return err_set(e, ERR_INPUT, "row: 'tokens' entry %zu is %lld, expected 0..%d", i + 1,
-                           (long long)id, INT32_MAX);
-        s->tokens[i] = (int32_t)id;
-    }
-    return true;
-}
-
-static void add_turn(json_t *messages, const char *role, const char *content)
-{
-    json_t *m = json_object();
-    json_object_set_new(m, "role", json_string(role));
-    json_object_set_new(m, "content", json_string(content));
-    json_array_append_new(messages, m);
-}
-
-static bool row_prompt(const json_t *o, struct sample *s, struct err *e)
-{
-    const char *prompt, *response = NULL;
-    if (!json_need_str(o, "prompt", "row", &prompt, e))
-        return false;
-    if (source_member(o, "response") && !json_need_str(o, "response", "row", &response, e))
-        return false;
-    if (!*prompt)
-        return err_set(e, ERR_INPUT, "row: 'prompt' is empty");
-    if (response && !*response)
-        return err_set(e, ERR_INPUT, "row: 'response' is empty (leave it out for a prompt alone)");
-    s->kind = SAMPLE_CHAT;
-    json_t *list = json_array();
-    add_turn(list, "user", prompt);
-    if (response)
-        add_turn(list, "assistant", response);
-    s->chat = json_object();
-    json_object_set_new(s->chat, "messages", list);
-    return true;
-}
-
-/* Whether a content says anything: a text, a list with a part. False with *e set: it is neither. */
-static bool check_content(const json_t *v, const char *where, bool *any, struct err *e)
-{
-    if (!v || json_is_null(v))
-        return true;
-    if (json_is_string(v)) {
-        *any |= *json_string_value(v) != 0;
-        return true;
-    }
-    if (!json_is_array(v))
-        return err_set(e, ERR_INPUT, "%s: 'content' is %s, expected a string or a list of parts", where,
-                       json_type_name(v));
-    for (size_t i = 0; i < json_array_size(v); i++) {
-        const json_t *part = json_array_get(v, i);
-        const char *type, *text;
-        char at[96];
-        snprintf(at, sizeof at, "%s, part %zu", where, i + 1);
-        if (!json_is_object(part))
-            return err_set(e, ERR_INPUT, "%s is %s, expected an object", at, json_type_name(part));
-        if (!json_need_str(part, "type", at, &type, e))
-            return false;
-        if (strcmp(type, "text") != 0)
-            return err_set(e, ERR_INPUT, "%s: 'type' is '%.60s', only 'text' parts can be used", at, type);
-        if (!json_need_str(part, "text", at, &text, e))
-            return false;
-        *any |= *text != 0;
-    }
-    return true;
-}
-
-static bool check_message(void *ud, const json_t *m, const char *role, const char *where, struct err *e)
-{
-    bool *any = ud;
-    if (!*role)
-        return err_set(e, ERR_INPUT, "%s: 'role' is empty", where);
-    *any |= json_array_size(json_object_get(m, "tool_calls")) > 0;
-    return check_content(json_object_get(m, "content"), where, any, e);
-}
-
-static bool row_messages(const json_t *o, struct sample *s, struct err *e)
-{
-    bool any = false;
-    if (!source_messages(o, "message", check_message, &any, e))
-        return false;
-    if (!any)
-        return err_set(e, ERR_INPUT, "row: 'messages' is empty");
-    s->kind = SAMPLE_CHAT;
-    s->chat = json_object();
-    json_object_set(s->chat, "messages", json_object_get(o, "messages"));
-    if (source_member(o, "tools"))
-        json_object_set(s->chat, "tools", source_member(o, "tools"));
-    return true;
-}
-
-static const struct {
-    const char *key;
-    bool (*read)(const json_t *o, struct sample *s, struct err *e);
-} forms[] = {{"text", row_text}, {"prompt", row_prompt}, {"messages", row_messages}, {"tokens", row_tokens}};
-#define N_FORMS (sizeof forms / sizeof *forms)
-
-/* On false *s is empty. */
-static bool row_read(const json_t *o, struct sample *s, struct err *e)
-{
-    *s = (struct sample){0};
-    if (!json_is_object(o))
-        return err_set(e, ERR_INPUT, "row is %s, expected an object", json_type_name(o));
-    size_t form = N_FORMS;
-    for (size_t i = 0; i < N_FORMS; i++) {
-        if (!source_member(o, forms[i].key))
-            continue;
-        if (form < N_FORMS)
-            return err_set(e, ERR_INPUT, "row has both '%s' and '%s', expected one of them", forms[form].key,
-                           forms[i].key);
-        form = i;
-    }
-    if (form == N_FORMS)
-        return err_set(e, ERR_INPUT, "row has none of 'text', 'prompt', 'messages', 'tokens'");
-    if (source_member(o, "response") && strcmp(forms[form].key, "prompt") != 0)
-        return err_set(e, ERR_INPUT, "row has '%s' and 'response', expected 'prompt' with a response",
-                       forms[form].key);
-    if (forms[form].read(o, s, e) && source_id(o, 0, &s->id, e))
-        return true;
-    sample_clear(s);
-    return false;
-}
-
-bool corpus_parse_row(const char *row, uint64_t n, struct sample *s, struct err *e)
-{
-    *s = (struct sample){0};
-    json_t *o = json_parse_row(row, n, e);
-    if (!o)
-        return false;
-    bool ok = row_read(o, s, e);
-    json_decref(o);
-    return ok;
-}
-
 /* ---- one file ---- */
 
 struct loader {
     const struct corpus_opts *o;
+    struct row_map map;
+    struct row_opts row;
     struct corpus *c;
     struct err *e;
     size_t cap_samples, cap_sources, cap_categories;
@@ -281,7 +107,7 @@ static bool read_line(void *ud, uint32_t line, const char *s, size_t n, struct e
     struct sample row;
     struct err bad = {0};
     (void)e; /* = l->e */
-    if (corpus_parse_row(s, n, &row, &bad)) {
+    if (row_parse(s, n, &l->row, &row, &bad)) {
         sample_add(l, &row, line);
         return true;
     }
@@ -299,7 +125,7 @@ static bool read_list(struct loader *l, const char *s, size_t n)
     for (size_t i = 0; ok && i < json_array_size(list); i++) {
         struct sample row;
         struct err bad = {0};
-        if (row_read(json_array_get(list, i), &row, &bad)) {
+        if (row_read(json_array_get(list, i), false, &l->row, &row, &bad)) {
             sample_add(l, &row, (uint32_t)(i + 1));
         } else {
             err_ctx(&bad, "%s: row %zu of the list", l->path, i + 1);
@@ -472,16 +298,40 @@ static bool load_spec(struct loader *l, uint32_t i)
     return ok;
 }
 
+/* What the samples have and the model will not see. */
+static void count_unused(struct corpus *c)
+{
+    uint64_t parts = 0, rows = 0;
+    char n[2][32];
+    c->unused = json_object();
+    for (uint64_t i = 0; i < c->n_samples; i++) {
+        const struct sample *s = &c->samples[i];
+        parts += s->n_media;
+        rows += s->n_media > 0;
+        for (const char *at = s->unused; at; at = strchr(at, '\n') ? strchr(at, '\n') + 1 : NULL) {
+            char *key = xstrndup(at, strcspn(at, "\n"));
+            json_int_t before = json_integer_value(json_object_get(c->unused, key));
+            json_object_set_new(c->unused, key, json_integer(before + 1));
+            free(key);
+        }
+    }
+    if (parts)
+        log_warn("%s part%s of %s chat%s left out: images, audio or video", human_count(parts, n[0]),
+                 parts == 1 ? "" : "s", human_count(rows, n[1]), rows == 1 ? "" : "s");
+}
+
 bool corpus_load(const struct corpus_opts *o, struct corpus *c, struct err *e)
 {
     *c = (struct corpus){0};
-    struct loader l = {.o = o, .c = c, .e = e};
-    bool ok = o->n_specs > 0 || err_set(e, ERR_INPUT, "no source of text was named");
+    struct loader l = {.o = o, .c = c, .e = e, .row = {&l.map, o->skip_media}};
+    bool ok = row_map_parse(o->map, &l.map, e) &&
+              (o->n_specs > 0 || err_set(e, ERR_INPUT, "no source of text was named"));
     for (uint32_t i = 0; ok && i < o->n_specs; i++)
         ok = load_spec(&l, i);
     if (ok && !c->n_samples)
         ok = err_set(e, ERR_INPUT, "no samples in '%s'%s", o->specs[0],
                      o->n_specs > 1 ? " and the other sources" : "");
+    row_map_clear(&l.map);
     if (!ok) {
         corpus_free(c);
         return false;
@@ -489,6 +339,7 @@ bool corpus_load(const struct corpus_opts *o, struct corpus *c, struct err *e)
     choose_samples(c, o);
     for (uint64_t i = 0; i < c->n_samples; i++)
         c->sources[c->samples[i].source].n_used++;
+    count_unused(c);
     return true;
 }
 
@@ -503,6 +354,7 @@ void corpus_free(struct corpus *c)
     free(c->samples);
     free(c->sources);
     free(c->categories);
+    json_decref(c->unused);
     *c = (struct corpus){0};
 }
 

@@ -1,19 +1,16 @@
 /* corpus.h - calibration and evaluation text: files and folders in (source.h), a list of samples out.
  *
  * A source is PATH or PATH:LIMIT. PATH is
- *   a .jsonl / .ndjson / .json(l) file:
- *                  one JSON object a line: {"text"}, {"prompt","response"}, {"tokens":[ids]},
- *                  {"messages":[{"role","content"},...]} (content a string, or a list of
- *                  {"type":"text","text"} parts); other keys are ignored, an optional "id" names the row;
- *                  empty lines are skipped;
+ *   a .jsonl / .ndjson / .json file:
+ *                  rows of any form that row.c knows;
  *   any other file:
  *                  plain UTF-8 text, the whole file is one sample;
  *   a folder:      all such files in it (not hidden ones), recursively, in order of their names; the first
  *                  level of sub-folders are categories (files directly in it belong to the category of the
  *                  folder's own name);
  *   "-":           standard input, JSONL.
- * LIMIT takes at most that many samples of the source (chosen by the seed, not the first ones). Prompt +
- * response and messages are kept as a chat: the engine renders it with the model's chat template. */
+ * LIMIT takes at most that many samples of the source (chosen by the seed, not the first ones). What is not
+ * plain text is kept as a chat: the engine renders it with the model's chat template. */
 #ifndef REAP_CORPUS_CORPUS_H
 #define REAP_CORPUS_CORPUS_H
 
@@ -31,6 +28,8 @@ struct sample {
     int32_t *tokens; /* SAMPLE_TOKENS */
     uint32_t n_tokens;
     char *id;          /* of the row, or NULL */
+    char *unused;      /* members of the row that hold text and are not used, a line each, or NULL */
+    uint64_t n_media;  /* images, audio, video left out of it */
     uint32_t source;   /* index into corpus.sources */
     uint32_t category; /* index into corpus.categories */
     uint32_t line;     /* 1-based line of a JSONL row, 0 for a text file */
@@ -52,6 +51,7 @@ struct corpus {
     uint32_t n_sources;
     char **categories;
     uint32_t n_categories;
+    json_t *unused; /* of the samples: how many have text under a key that is not used; {} */
 };
 
 struct corpus_opts {
@@ -62,13 +62,13 @@ struct corpus_opts {
     uint64_t seed;         /* of the shuffle and of every choice */
     bool shuffle;          /* false: order of the files and lines */
     bool skip_bad;         /* a malformed row is counted and left out with a warning, instead of an error */
+    bool skip_media; /* images, audio and video in a chat are left out with a warning, instead of an error */
+    const char *map; /* which key of the rows is what, see row_map_parse; NULL */
 };
 
 /* Reads all of it. Errors (ERR_INPUT) name file and line: "calib.jsonl:17: ...". An empty result is an
  * error. */
 bool corpus_load(const struct corpus_opts *o, struct corpus *c, struct err *e);
-/* Parses one JSONL row (n bytes, no newline); for tests and fuzzing. On false the sample is empty. */
-bool corpus_parse_row(const char *row, uint64_t n, struct sample *s, struct err *e);
 /* Refuses an output that is one of the files that were read. */
 bool corpus_check_output(const struct corpus *c, const char *path, struct err *e);
 void sample_clear(struct sample *s);

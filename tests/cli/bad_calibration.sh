@@ -54,9 +54,10 @@ row '{"text": "a b c"' 'not valid JSON'
 row '{"text": "a"} {"text": "b"}' 'not valid JSON'
 row "{'text': 'a'}" 'not valid JSON' 'column 2'
 row '{"text": "a", "text": "b"}' 'duplicate'
-row '{"words": "a b c"}' "none of 'text', 'prompt', 'messages', 'tokens'"
-row '{"text": null}' 'none of'
-row '{}' 'none of'
+row '{"words": "a b c"}' "row has 'words', which is no form that is known; --map user=KEY,assistant=KEY"
+row '{"Question": "a", "Response": "b"}' 'the nearest form is question/' '--map user=Question,assistant=Response'
+row '{"text": null}' "'text' \(null\)"
+row '{}' 'an empty object'
 row '["text"]' 'a list' 'an object'
 row '"text"' 'a string' 'an object'
 row 'text' 'not valid JSON'
@@ -65,17 +66,15 @@ row '{"text": 3}' "'text' is an integer" 'a string'
 row '{"text": "a\u0000b"}' 'not valid JSON|NUL'
 row '{"text": "\ud800"}' 'not valid JSON'
 row $'{"text": "\xff\xfe"}' 'not valid JSON'
-row '{"text": "a", "prompt": "b"}' "both 'text' and 'prompt'"
-row '{"text": "a", "response": "b"}' "'response'"
-row '{"response": "b"}' 'none of'
+row '{"response": "b"}' "row has 'response'"
 row '{"prompt": ""}' "'prompt' is empty"
 row '{"prompt": "a", "response": ""}' "'response' is empty"
-row '{"prompt": ["a"]}' "'prompt' is a list"
+row '{"prompt": ["a"]}' 'message 1 is a string'
 row '{"messages": []}' "'messages' is empty"
 row '{"messages": {"role": "user"}}' "'messages' is an object" 'a list'
 row '{"messages": [{"content": "a"}]}' ":3: message 1: 'role' is missing"
 row '{"messages": [{"role": "user"}]}' "'messages' is empty"
-row '{"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}' 'part 1' "'image_url'"
+row '{"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}' 'part 1' "'image_url'" --skip-media
 row '{"tokens": []}' "'tokens' is empty"
 row '{"tokens": [1, 2.5]}' 'entry 2' 'an integer'
 row '{"tokens": [1, -2]}' 'entry 2' '-2'

@@ -3,7 +3,7 @@
  * Besides not crashing: success exactly when no error is set, an empty sample after a failure, and a sample
  * that keeps the promises of corpus.h after success (nothing empty, no NUL inside, token ids of 0 or
  * more). */
-#include "corpus/corpus.h"
+#include "corpus/row.h"
 #include "fuzz.h"
 
 #include <string.h>
@@ -31,7 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static const struct sample empty;
     struct sample s;
     struct err e = {0};
-    bool ok = corpus_parse_row((const char *)data, size, &s, &e);
+    bool ok = row_parse((const char *)data, size, &(struct row_opts){0}, &s, &e);
     MUST(ok == (e.code == ERR_NONE));
     MUST(ok == (e.msg[0] == 0));
     if (ok)
