@@ -334,8 +334,6 @@ static bool prepare(struct job *j, struct err *e)
     if (!j->engine || !windows_tokenize(&j->win, &j->corpus, j->engine, e) ||
         !windows_cut(&j->win, o->n_ctx, e))
         return false;
-    const struct calibration from = {o, &j->corpus, &j->win, j->engine, j->ubatch};
-    calibration_warn(&from);
     uint32_t trained = engine_n_ctx_train(j->engine);
     if (trained && j->win.longest > trained)
         log_warn(
@@ -362,6 +360,25 @@ static uint32_t count_never(const struct stats *s)
     return n;
 }
 
+/* A shard is as good as its whole run; what was stopped because it had settled is enough. */
+static void warn_short(const struct stats *s)
+{
+    const json_t *c = s->calibration, *all = json_object_get(c, "n_tokens");
+    bool shard = json_object_get(c, "shard") && json_is_integer(all) && json_integer_value(all) >= 0;
+    uint64_t n = shard ? (uint64_t)json_integer_value(all) : stats_tokens(&s->layers[0]);
+    uint32_t n_used = 1;
+    for (uint32_t i = 0; i < s->n_layers; i++)
+        n_used = s->layers[i].n_used > n_used ? s->layers[i].n_used : n_used;
+    if (!s->progress)
+        calibration_warn_short(n, s->n_experts, n_used);
+}
+
+void profile_warn(const struct stats *s)
+{
+    calibration_warn_unused(json_object_get(s->calibration, "unused"));
+    warn_short(s);
+}
+
 bool profile_run(const struct profile_opts *o, struct profile_result *r, struct err *e)
 {
     struct job j = {.o = o};
@@ -370,6 +387,8 @@ bool profile_run(const struct profile_opts *o, struct profile_result *r, struct 
     *r = (struct profile_result){0};
     if (ok && o->resume && file_exists(o->out))
         ok = load_progress(&j, &done, &finished, e);
+    if (ok)
+        calibration_warn_unused(json_object_get(j.stats->calibration, "unused"));
     if (ok && !finished)
         ok = start_engine(&j, e);
     if (ok) {
@@ -380,6 +399,7 @@ bool profile_run(const struct profile_opts *o, struct profile_result *r, struct 
         r->secs = now_secs() - t;
     }
     if (ok) {
+        warn_short(j.stats);
         r->already_done = finished;
         r->settled = j.settled;
         r->n_samples = j.corpus.n_samples;

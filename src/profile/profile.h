@@ -39,5 +39,7 @@ struct profile_result { /* for the last line and for --json */
  * unfinished, and returns ERR_INTERRUPTED; the same call with resume goes on and ends with the same bytes as
  * a run that was not interrupted. */
 bool profile_run(const struct profile_opts *o, struct profile_result *r, struct err *e);
+/* The warnings of the run that a file is of, for whoever did not run it now. */
+void profile_warn(const struct stats *s);
 
 #endif

@@ -17,6 +17,7 @@ struct run_job {
     struct prompts prompts;
     struct view *v, *w; /* the model; the pruned one, once it is there */
     struct plan *plan;
+    bool profiled; /* now: its warnings were given */
 };
 
 extern const struct step run_steps[];

@@ -86,7 +86,19 @@ static bool profile(void *ctx, uint32_t file, bool go_on, struct err *e)
                              .save_every = PROFILE_SAVE_EVERY,
                              .resume = go_on,
                              .force = !go_on};
+    j->profiled = true;
     return profile_run(&o, &r, e);
+}
+
+/* What was found when it was done is said by each call. */
+static bool profile_ready(void *ctx, uint32_t file, struct err *e)
+{
+    const struct run_job *j = ctx;
+    struct stats *s = j->profiled ? NULL : stats_load(j->path[file], e);
+    if (s)
+        profile_warn(s);
+    stats_free(s);
+    return e->code == ERR_NONE;
 }
 
 /* ---- plan ---- */
@@ -317,6 +329,7 @@ const struct step run_steps[] = {
         .key = profile_key,
         .outputs = work_file,
         .run = profile,
+        .ready = profile_ready,
         .goes_on = true,
     },
     {
