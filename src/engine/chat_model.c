@@ -198,6 +198,10 @@ static bool render(const struct engine *g, const json_t *chat, struct buf *out, 
     take(vars, "documents", json_object_get(chat, "documents"));
     json_object_set_new(vars, "add_generation_prompt", json_false());
     bool ok = chat_template_render(t, vars, g->chat->now, out, unused, e);
+    const char *key;
+    json_t *ours;
+    json_object_foreach (g->chat->tokens, key, ours) /* nobody gave them */
+        json_object_del(unused, key);
     json_decref(vars);
     return ok;
 }
