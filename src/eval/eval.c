@@ -269,12 +269,16 @@ static void add_up(const struct windows *w, double *const *lp, struct eval_sums 
                 add_token(sums, -lp[i][t]);
 }
 
-static void say_unused(const struct windows *w)
+static void say_unused(const struct corpus *c, const struct windows *w)
 {
     struct buf b = {0};
-    if (unused_text(w->unused, &b))
+    json_t *all = json_object();
+    unused_add(all, c->unused);
+    unused_add(all, w->unused);
+    if (unused_text(all, &b))
         log_warn("not scored: %s", b.s);
     buf_clear(&b);
+    json_decref(all);
 }
 
 bool eval_samples(struct engine *g, const struct corpus *c, uint32_t n_ctx, const char *logprobs, bool force,
@@ -289,7 +293,7 @@ bool eval_samples(struct engine *g, const struct corpus *c, uint32_t n_ctx, cons
         windows_clear(&w);
         return false;
     }
-    say_unused(&w);
+    say_unused(c, &w);
     if (!n_ctx)
         n_ctx = default_ctx(&w, g);
     j.lp = unscored(&w);

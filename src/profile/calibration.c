@@ -14,6 +14,7 @@
 static json_t *all_unused(const struct calibration *c)
 {
     json_t *o = json_object();
+    unused_add(o, c->corpus->unused);
     unused_add(o, c->win->unused);
     if (json_object_size(o))
         return o;
@@ -27,6 +28,13 @@ void calibration_warn_unused(const json_t *unused)
     if (unused_text(unused, &b))
         log_warn("not used for calibration: %s", b.s);
     buf_clear(&b);
+}
+
+void calibration_warn(const struct calibration *c)
+{
+    json_t *unused = all_unused(c);
+    calibration_warn_unused(unused);
+    json_decref(unused);
 }
 
 /* ---- how much is enough ---- */

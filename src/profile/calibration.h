@@ -22,7 +22,9 @@ const char *calibration_difference(const json_t *a, const json_t *b);
 /* The day on which an unfinished run was begun, noon in Unix time, where its chat template may have written the
  * date: going on needs the same text. 0: any day. */
 int64_t calibration_day(const char *stats_path);
-/* Warns of what is not used: of an object of counts (corpus/unused.h). */
+/* Says once what is not used. */
+void calibration_warn(const struct calibration *c);
+/* The same of an object of counts (corpus/unused.h). */
 void calibration_warn_unused(const json_t *unused);
 /* Warns when a text is too short to choose by; n_used: of the experts, that a token goes to. */
 void calibration_warn_short(uint64_t n_tokens, uint32_t n_experts, uint32_t n_used);

@@ -47,9 +47,14 @@ static void job_clear(struct job *j)
 
 /* ---- how it was made: goes into the file, and decides whether a run may go on ---- */
 
+static struct calibration calibration_of(const struct job *j)
+{
+    return (struct calibration){j->o, &j->corpus, &j->win, j->engine, j->ubatch};
+}
+
 static json_t *made_from(const struct job *j)
 {
-    const struct calibration c = {j->o, &j->corpus, &j->win, j->engine, j->ubatch};
+    const struct calibration c = calibration_of(j);
     return calibration_json(&c);
 }
 
@@ -387,8 +392,10 @@ bool profile_run(const struct profile_opts *o, struct profile_result *r, struct 
     *r = (struct profile_result){0};
     if (ok && o->resume && file_exists(o->out))
         ok = load_progress(&j, &done, &finished, e);
-    if (ok)
-        calibration_warn_unused(json_object_get(j.stats->calibration, "unused"));
+    if (ok) {
+        const struct calibration c = calibration_of(&j);
+        calibration_warn(&c);
+    }
     if (ok && !finished)
         ok = start_engine(&j, e);
     if (ok) {

@@ -345,12 +345,15 @@ static void test_unused(void **state)
     spec = at("chat.jsonl");
     put("chat.jsonl", "{\"messages\": [{\"role\": \"user\", \"content\": \"one\"},"
                       "{\"role\": \"assistant\", \"content\": \"1\", \"thinking\": \"well\"}]}\n"
-                      "{\"messages\": [{\"role\": \"user\", \"content\": \"two\", \"thinking\": \"hm\"}]}\n");
+                      "{\"messages\": [{\"role\": \"user\", \"content\": \"two\", \"thinking\": \"hm\"}]}\n"
+                      "{\"prompt\": \"three\", \"chosen\": \"3\", \"rejected\": \"4\"}\n");
     run_ok(&o);
     assert_int_equal(log_warnings(&said), before + 2); /* the other: it is short */
-    assert_non_null(strstr(said[before], "not used for calibration: 'messages.thinking' (2 messages)"));
+    assert_non_null(strstr(said[before],
+                           "not used for calibration: 'rejected' (1 row), 'messages.thinking' (2 messages)"));
     const json_t *unused = json_object_get(made_from(o.out, &s), "unused");
-    assert_int_equal(json_object_size(unused), 1);
+    assert_int_equal(json_object_size(unused), 2);
+    assert_int_equal(json_integer_value(json_object_get(unused, "rejected")), 1);
     assert_int_equal(json_integer_value(json_object_get(unused, "messages.thinking")), 2);
     stats_free(s);
 }
