@@ -15,6 +15,7 @@
 #include <cstring>
 
 extern "C" {
+#include "base/sig.h"
 #include "engine/chat.h"
 }
 
@@ -56,6 +57,7 @@ bool chat_holds_text(const json_t *v)
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace
 {
@@ -320,6 +322,44 @@ value tojson(const func_args &args)
     return mk_val<jinja::value_string>(out);
 }
 
+// ---- bounds of a run ----
+
+// What one rendering may take: a template that never ends, or calls itself without end, is refused. Of one thread.
+struct budget {
+    uint64_t steps = 0;
+    unsigned calls = 0;
+};
+thread_local budget spent;
+constexpr uint64_t max_steps = 4000000;
+constexpr uint64_t range_steps = 20; // of a number of a range(): each makes a scope when it is walked
+constexpr size_t max_text = 64u << 20;
+constexpr unsigned max_calls = 60;
+
+struct interruption {
+};
+
+void step(uint64_t n = 1)
+{
+    spent.steps += n;
+    if (spent.steps > max_steps)
+        throw refusal{"it takes more than 4,000,000 steps"};
+    if (!(spent.steps & 255) && sig_pending())
+        throw interruption{};
+}
+
+struct one_call {
+    one_call()
+    {
+        step();
+        if (++spent.calls > max_calls)
+            throw refusal{"it calls itself more than 60 deep"};
+    }
+    ~one_call()
+    {
+        spent.calls--;
+    }
+};
+
 // ---- nodes of ours in the place of the engine's ----
 
 // A node that was computed already: a node of ours looks at a part of itself, and the engine's code, which runs
@@ -398,6 +438,61 @@ struct member_node : jinja::member_expression {
     }
 };
 
+// Stands at the head of each block.
+struct step_node : statement {
+    value execute_impl(context &) const override
+    {
+        step();
+        return mk_val<jinja::value_undefined>();
+    }
+};
+
+struct call_node : jinja::call_expression {
+    using call_expression::call_expression;
+    value execute_impl(context &ctx) const override
+    {
+        one_call call;
+        return call_expression::execute_impl(ctx);
+    }
+};
+
+struct call_block_node : jinja::call_statement {
+    using call_statement::call_statement;
+    value execute_impl(context &ctx) const override
+    {
+        one_call block;
+        return call_statement::execute_impl(ctx);
+    }
+};
+
+// Operators: what would be larger than any text is not made.
+struct binary_node : jinja::binary_expression {
+    using binary_expression::binary_expression;
+    value execute_impl(context &ctx) const override
+    {
+        if (op.value == "and" || op.value == "or")
+            return binary_expression::execute_impl(ctx);
+        auto *a = static_cast<const once_node *>(left.get()),
+             *b = static_cast<const once_node *>(right.get());
+        value x = a->look(ctx), y = b->look(ctx);
+        size_t n = is_val<jinja::value_string>(x) ? x->val_str.length() : 0,
+               m = is_val<jinja::value_string>(y) ? y->val_str.length() : 0;
+        uint64_t times = 1;
+        if (op.value == "*" && n && is_val<jinja::value_int>(y))
+            times = static_cast<uint64_t>(std::max<int64_t>(0, y->as_int()));
+        else if (op.value == "*" && m && is_val<jinja::value_int>(x))
+            times = static_cast<uint64_t>(std::max<int64_t>(0, x->as_int()));
+        if (n + m > max_text || times > max_text || (n + m) * times > max_text) {
+            a->kept = b->kept = nullptr;
+            throw refusal{"it makes a text of more than 64 MiB"};
+        }
+        value v = binary_expression::execute_impl(ctx);
+        if (is_val<jinja::value_string>(v) && v->val_str.parts.size() > 1)
+            v->val_str = jinja::string(v->val_str.str()); // one part: they would add up to millions
+        return v;
+    }
+};
+
 struct filter_node : jinja::filter_expression {
     jinja::func_handler own;
     filter_node(statement_ptr &&on, statement_ptr &&name, jinja::func_handler run)
@@ -435,6 +530,11 @@ void mend_body(statements &list)
     for (auto &p : list)
         if (p && dynamic_cast<jinja::expression *>(p.get()) && !jinja::is_stmt<jinja::string_literal>(p))
             p = std::make_unique<print_node>(std::move(p));
+    if (!list.empty()) {
+        auto node = std::make_unique<step_node>();
+        node->pos = list[0]->pos;
+        list.insert(list.begin(), std::move(node));
+    }
 }
 
 statement_ptr mend_filter(statement_ptr p)
@@ -476,6 +576,10 @@ statement_ptr mend(statement_ptr p)
         one(c->call);
         mend_all(c->caller_args);
         mend_body(c->body);
+        auto node = std::make_unique<call_block_node>(std::move(c->call), std::move(c->caller_args),
+                                                      std::move(c->body));
+        node->pos = c->pos;
+        return node;
     } else if (auto *fs = dynamic_cast<jinja::filter_statement *>(s)) {
         one(fs->filter);
         mend_body(fs->body);
@@ -491,9 +595,16 @@ statement_ptr mend(statement_ptr p)
     } else if (auto *b = dynamic_cast<jinja::binary_expression *>(s)) {
         one(b->left);
         one(b->right);
+        auto node = std::make_unique<binary_node>(b->op, std::make_unique<once_node>(std::move(b->left)),
+                                                  std::make_unique<once_node>(std::move(b->right)));
+        node->pos = b->pos;
+        return node;
     } else if (auto *call = dynamic_cast<jinja::call_expression *>(s)) {
         one(call->callee);
         mend_all(call->args);
+        auto node = std::make_unique<call_node>(std::move(call->callee), std::move(call->args));
+        node->pos = call->pos;
+        return node;
     } else if (auto *sel = dynamic_cast<jinja::select_expression *>(s)) {
         one(sel->lhs);
         one(sel->test);
@@ -581,6 +692,7 @@ value range(const func_args &args)
     for (int64_t i = n[0]; n[2] > 0 ? i < n[1] : i > n[1];) {
         if (list->as_array().size() == max_range)
             throw refusal{"Range too big. The sandbox blocks ranges larger than MAX_RANGE (100000)."};
+        step(range_steps);
         list->push_back(mk_val<jinja::value_int>(i));
         if (__builtin_add_overflow(i, n[2], &i))
             break;
@@ -652,16 +764,42 @@ bool fail(struct err *e, const char *what, std::string words)
     return err_set(e, ERR_INPUT, "%s: %.700s", what, words.c_str());
 }
 
-// So that a hostile template cannot recurse without end while it is parsed, run or freed.
-bool check_depth(const char *s, size_t n)
+// {% set x %} .. {% endset %}, not {% set x = y %}.
+bool is_block_set(const std::vector<jinja::token> &tokens, size_t i)
 {
+    for (; i < tokens.size() && tokens[i].t != jinja::token::close_statement; i++)
+        if (tokens[i].t == jinja::token::equals)
+            return false;
+    return true;
+}
+
+// So that a hostile template cannot recurse without end while it is parsed, walked, run or freed: what real ones
+// have is below a sixth of this.
+bool check_shape(const std::vector<jinja::token> &tokens)
+{
+    using jinja::token;
+    size_t in_expression = 0;
+    std::vector<unsigned> open; // blocks; each counts its elifs, which are nested, too
     unsigned depth = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (strchr("([{", s[i]) && s[i])
-            depth++;
-        else if (strchr(")]}", s[i]) && s[i] && depth)
-            depth--;
-        if (depth > max_depth)
+    for (size_t i = 0; i < tokens.size(); i++) {
+        const token &t = tokens[i];
+        bool ends = t.t == token::text || t.t == token::close_statement || t.t == token::close_expression;
+        in_expression = ends ? 0 : in_expression + 1;
+        if (t.t == token::open_statement && i + 1 < tokens.size()) {
+            const std::string &name = tokens[i + 1].value;
+            if (name == "elif" && !open.empty()) {
+                open.back()++;
+                depth++;
+            } else if (!name.compare(0, 3, "end") && !open.empty()) {
+                depth -= open.back();
+                open.pop_back();
+            } else if (name == "if" || name == "for" || name == "macro" || name == "call" ||
+                       name == "filter" || (name == "set" && is_block_set(tokens, i))) {
+                open.push_back(1);
+                depth++;
+            }
+        }
+        if (in_expression > 400 || depth > 64)
             return false;
     }
     return true;
@@ -676,14 +814,19 @@ struct chat_template {
 
 struct chat_template *chat_template_parse(const char *text, size_t n, struct err *e)
 {
-    if (n > max_template || !check_depth(text, n)) {
-        fail(e, "the chat template", "is larger than 1 MiB, or its brackets are nested more than 200 deep");
+    if (n > max_template) {
+        fail(e, "the chat template", "is larger than 1 MiB");
         return nullptr;
     }
     try {
         auto t = std::make_unique<chat_template>();
         jinja::lexer lexer;
         auto tokens = lexer.tokenize(std::string(text, n));
+        if (!check_shape(tokens.tokens)) {
+            fail(e, "the chat template",
+                 "has an expression of more than 400 parts, or blocks nested more than 64 deep");
+            return nullptr;
+        }
         t->source = tokens.source;
         t->program = jinja::parse_from_tokens(tokens);
         mend_body(t->program.body);
@@ -707,6 +850,7 @@ bool chat_template_asks_time(const struct chat_template *t)
 bool chat_template_render(const struct chat_template *t, const json_t *vars, int64_t now, struct buf *out,
                           json_t *unused, struct err *e)
 {
+    spent = {};
     try {
         context ctx(t->source);
         ctx.current_time = static_cast<std::time_t>(now);
@@ -730,6 +874,8 @@ bool chat_template_render(const struct chat_template *t, const json_t *vars, int
         }
         buf_add(out, text.data(), text.size());
         return true;
+    } catch (const interruption &) {
+        return sig_check(e);
     } catch (const refusal &r) {
         return fail(e, "the chat template refuses the conversation", r.words);
     } catch (const std::exception &x) {
