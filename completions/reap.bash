@@ -61,17 +61,17 @@ _reap() {
         own='--tensors --json --quiet --verbose --help'
         ;;
     profile)
-        own='--output --ctx --save-every --until-stable --resume --force --shard --sequences
+        own='--output --ctx --save-every --until-stable --resume --force --shard --sequences --show-samples
             --separate-streams --calib --samples-per-category --max-samples --seed --no-shuffle --skip-bad
             --skip-media --map --threads --ubatch-size --ubatch --n-gpu-layers --gpu-layers --device
             --split-mode --tensor-split --cpu-moe --n-cpu-moe --flash-attn --cache-type-k --cache-type-v --rpc
             --load-mode --no-mmap --mlock --chat-template --chat-template-file --chat-template-kwargs --type
             --pretokenizer --device-norms --json --quiet --verbose --help'
         case $prev in
-        --ctx | --save-every | --until-stable | --shard | --sequences | --samples-per-category | \
-            --max-samples | --seed | --map | -t | --threads | -ub | --ubatch-size | --ubatch | -ngl | \
-            --n-gpu-layers | --gpu-layers | -dev | --device | -ts | --tensor-split | -ncmoe | --n-cpu-moe | \
-            --rpc | --chat-template-kwargs | --pretokenizer)
+        --ctx | --save-every | --until-stable | --shard | --sequences | --show-samples | \
+            --samples-per-category | --max-samples | --seed | --map | -t | --threads | -ub | --ubatch-size | \
+            --ubatch | -ngl | --n-gpu-layers | --gpu-layers | -dev | --device | -ts | --tensor-split | \
+            -ncmoe | --n-cpu-moe | --rpc | --chat-template-kwargs | --pretokenizer)
             kind= ;;
         -sm | --split-mode)
             words='none layer' ;;

@@ -344,11 +344,20 @@ static bool check_group(const struct parser *p, uint32_t row, const struct opt *
     return false;
 }
 
+static bool is_given(const struct parser *p, const char *name)
+{
+    const struct opt *o;
+    for (uint32_t i = 0; (o = opt_at(p->spec->tables, i)); i++)
+        if (p->given[i] && !strcmp(o->name, name))
+            return true;
+    return false;
+}
+
 static bool check_rows(const struct parser *p, struct err *e)
 {
     const struct opt *o;
     for (uint32_t i = 0; (o = opt_at(p->spec->tables, i)); i++) {
-        if (o->required && !p->given[i])
+        if (o->required && !p->given[i] && !(o->unless && is_given(p, o->unless)))
             return err_set(e, ERR_INPUT, "--%s is missing: %s; usage: %s %.*s", o->name, o->help,
                            p->spec->name, usage_len(p->spec), p->spec->usage);
         if (o->group && p->given[i] && !check_group(p, i, o, e))

@@ -79,7 +79,8 @@ struct opt {
     const struct opt_choices *choices; /* words */
     bool *seen;                        /* set when the option was given */
     bool required;
-    char group; /* options of one letter exclude each other */
+    const char *unless; /* but not with this option */
+    char group;         /* options of one letter exclude each other */
 };
 
 /* A pointer of the wrong type does not compile. */

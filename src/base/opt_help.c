@@ -63,7 +63,7 @@ void opt_describe(struct buf *b, const struct opt *o)
         buf_clear(&words);
     }
     if (o->required)
-        note(b, "", "required");
+        note(b, o->unless ? "required unless --" : "required", o->unless ? o->unless : "");
     if (o->kind == OPT_KIND_PATHS)
         note(b, "", "several times");
     if (o->dflt)

@@ -2,17 +2,19 @@
 #include "base/text.h"
 #include "cmd/cmd.h"
 #include "profile/profile.h"
+#include "profile/show.h"
 
 #include <string.h>
 
 static const char *out, *shard;
-static int64_t ctx, seqs;
+static int64_t ctx, seqs, show;
 static double save_every, until_stable;
-static bool resume, separate;
+static bool resume, separate, has_show;
 
 static const struct opt opts[] = {
     OPT_HEADING("Options"),
-    OPT_PATH("output", &out, "FILE", "the stats file to write", .alias = "-o", .required = true),
+    OPT_PATH("output", &out, "FILE", "the stats file to write", .alias = "-o", .required = true,
+             .unless = "show-samples"),
     OPT_INT("ctx", &ctx, "N", 1, 1 << 24, "window size in tokens; longer samples go on in a next window",
             .dflt = OPT_TEXT(PROFILE_CTX)),
     OPT_DURATION("save-every", &save_every, "TIME", 0, 1e9,
@@ -25,6 +27,8 @@ static const struct opt opts[] = {
     OPT_STR("shard", &shard, "I/N",
             "only part I of N of the work, 1 to N; reap stats merge adds the parts up"),
     OPT_INT("sequences", &seqs, "N", 1, 256, "samples packed into a batch, at most", .dflt_is = "chosen"),
+    OPT_INT("show-samples", &show, "N", 0, 1e15,
+            "print N samples as the model is given them, and what all make, and end", .seen = &has_show),
     OPT_FLAG("separate-streams", &separate, "one KV memory per sequence instead of one for all"),
     OPT_ENDS,
 };
@@ -33,7 +37,8 @@ static bool run(char const *const *args, uint32_t n, struct err *e);
 
 const struct cmd cmd_profile = {
     .name = "profile",
-    .usage = "MODEL --calib PATH[:N]... -o STATS",
+    .usage = "MODEL --calib PATH[:N]... -o STATS\n"
+             "MODEL --calib PATH[:N]... --show-samples N",
     .summary = "run calibration text through a model and measure every expert",
     .example = "  reap profile model.gguf --calib prompts/ --samples-per-category 75 -o stats.json\n"
                "  reap profile model.gguf --calib code.jsonl:2000 --calib chat.jsonl:500 -o stats.json\n"
@@ -43,6 +48,17 @@ const struct cmd cmd_profile = {
     .max_args = 1,
     .run = run,
 };
+
+static bool show_samples(const struct profile_opts *o, struct err *e)
+{
+    json_t *shown = profile_show(o, (uint64_t)show, e);
+    if (!shown || cmd_json)
+        return shown && cmd_print_json("profile", shown, e);
+    struct buf b = {0};
+    profile_show_text(shown, &b);
+    json_decref(shown);
+    return cmd_print_raw(&b, e);
+}
 
 /* "2/8" */
 static bool parse_shard(struct profile_opts *o, struct err *e)
@@ -77,6 +93,8 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     };
     cmd_corpus(&o.corpus);
     o.engine = cmd_engine;
+    if (has_show)
+        return show_samples(&o, e);
     if (shard && !parse_shard(&o, e))
         return false;
     if (shard && until_stable > 0)

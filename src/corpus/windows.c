@@ -68,6 +68,25 @@ bool windows_tokenize(struct windows *w, const struct corpus *c, const struct en
     return ok;
 }
 
+bool windows_text(const struct windows *w, uint32_t i, const struct engine *g, uint64_t max, struct buf *b)
+{
+    uint64_t from = b->n;
+    uint32_t t = 0;
+    buf_str(b, "");
+    for (; t < w->n_tokens[i] && b->n - from <= max; t++)
+        engine_piece(g, w->tokens[i][t], b);
+    bool whole = b->n - from <= max;
+    if (!whole) {
+        uint64_t n = from + max;
+        while (n > from && n > from + max - 4 && (b->s[n] & 0xc0) == 0x80)
+            n--;
+        b->s[b->n = n] = 0;
+    }
+    for (uint64_t k = from; k < b->n; k++) /* tokens of bytes may stand for anything */
+        b->s[k] = b->s[k] ? b->s[k] : '?';
+    return whole && t == w->n_tokens[i];
+}
+
 void windows_from_tokens(struct windows *w, int32_t *tok, uint32_t n)
 {
     *w = (struct windows){.n_samples = 1, .total = n};

@@ -46,6 +46,10 @@ bool windows_tokenize(struct windows *w, const struct corpus *c, const struct en
 /* Takes over one array of tokens as a single sample (evaluation of a text). */
 void windows_from_tokens(struct windows *w, int32_t *tok, uint32_t n);
 
+/* The text of sample i as the model is given it, special tokens as they are written, at most `max` bytes of it,
+ * whole characters. NUL becomes '?'. True: that is all of it. */
+bool windows_text(const struct windows *w, uint32_t i, const struct engine *g, uint64_t max, struct buf *b);
+
 /* Cuts into windows of at most n_ctx tokens. */
 bool windows_cut(struct windows *w, uint32_t n_ctx, struct err *e);
 

@@ -276,6 +276,7 @@ static struct engine *open_model(const char *path, const struct engine_source *s
         !cache_type(o->cache_type_v, &unused, e) || !set_devices(&l, o, e) || !set_split(&l, o, e))
         goto fail;
     set_cpu_moe(&l, o);
+    l.p.vocab_only = o->vocab_only;
     l.p.n_gpu_layers = (int32_t)o->n_gpu_layers;
     if ((o->load_mode && !load_mode(o->load_mode, &l.p.load_mode, e)) || (s && !stream_mode(&l, path, e)))
         goto fail;

@@ -1,5 +1,5 @@
-/* opts.c - see opts.h. A row for each field of struct engine_opts but device_norms, which is a test's, and now, which is
- * no option. */
+/* opts.c - see opts.h. A row for each field of struct engine_opts but device_norms, which is a test's, and now and vocab_only,
+ * which are no options. */
 #include "engine/opts.h"
 #include "base/hash.h"
 #include "base/mem.h"

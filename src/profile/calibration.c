@@ -69,32 +69,12 @@ void calibration_warn_short(uint64_t n_tokens, uint32_t n_experts, uint32_t n_us
 
 #define SAMPLE_BYTES 2000 /* of each */
 
-/* The text as the model is given it, special tokens as they are written; true: that is all of it. */
-static bool sample_text(const struct calibration *c, uint32_t i, struct buf *b)
-{
-    const struct windows *w = c->win;
-    uint32_t t = 0;
-    buf_str(b, "");
-    for (; t < w->n_tokens[i] && b->n <= SAMPLE_BYTES; t++)
-        engine_piece(c->engine, w->tokens[i][t], b);
-    bool whole = b->n <= SAMPLE_BYTES;
-    if (!whole) { /* between characters */
-        size_t n = SAMPLE_BYTES;
-        while (n > SAMPLE_BYTES - 4 && (b->s[n] & 0xc0) == 0x80)
-            n--;
-        b->s[b->n = n] = 0;
-    }
-    for (size_t k = 0; k < b->n; k++) /* tokens of bytes may stand for anything */
-        b->s[k] = b->s[k] ? b->s[k] : '?';
-    return whole && t == w->n_tokens[i];
-}
-
 static json_t *sample_json(const struct calibration *c, uint32_t i)
 {
     const struct sample *s = &c->corpus->samples[i];
     struct buf b = {0};
     json_t *o = json_object();
-    bool whole = sample_text(c, i, &b);
+    bool whole = windows_text(c->win, i, c->engine, SAMPLE_BYTES, &b);
     json_object_set_new(o, "file", json_text(c->corpus->sources[s->source].path));
     if (s->line)
         json_object_set_new(o, "line", json_integer(s->line));

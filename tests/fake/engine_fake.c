@@ -87,7 +87,7 @@ struct engine *engine_open_source(const struct engine_source *s, const char *nam
 {
     uint8_t *p = xmalloc(1u << 20);
     bool ok = true;
-    for (uint64_t at = 0, n; ok && at < s->size; at += n) {
+    for (uint64_t at = 0, n; ok && at < s->size && !o->vocab_only; at += n) {
         n = s->size - at < 1u << 20 ? s->size - at : 1u << 20;
         ok = s->read(s->ctx, at, n, p, e);
     }

@@ -15,6 +15,7 @@
 #include "engine_fake.h"
 #include "plan/make.h"
 #include "profile/profile.h"
+#include "profile/show.h"
 #include "tempdir.h"
 
 #include <math.h>
@@ -504,6 +505,43 @@ static void test_bad_rows(void **state)
     assert_false(file_exists(o.out));
 }
 
+/* The samples of a profile, in its order, and no computing. */
+static void test_show(void **state)
+{
+    (void)state;
+    struct profile_opts o = options(at("none.json"));
+    struct err e = {0};
+    struct profile_result r = run_ok(&o);
+    uint64_t n_start = fake.n_start, n_decode = fake.n_decode;
+    struct stats *s = load(o.out);
+    o.out = NULL;
+    json_t *shown = profile_show(&o, 5, &e);
+    if (!shown)
+        fail_msg("%s", e.msg);
+    assert_int_equal(fake.n_start, n_start);
+    assert_int_equal(fake.n_decode, n_decode);
+    const json_t *list = json_object_get(shown, "samples"), *cal = json_object_get(s->calibration, "samples");
+    assert_int_equal(json_array_size(list), 5);
+    assert_int_equal(json_integer_value(json_object_get(shown, "n_samples")), N_ROWS);
+    assert_int_equal(json_integer_value(json_object_get(shown, "n_tokens")), r.n_tokens);
+    assert_int_equal(json_integer_value(json_object_get(shown, "n_windows")), r.n_windows);
+    assert_int_equal(json_integer_value(json_object_get(shown, "longest")),
+                     98); /* 26 * 37 % 100 + 1, with BOS */
+    static const char *const same[] = {"file", "line", "n_tokens", "text"};
+    for (size_t i = 0; i < 4; i++)
+        assert_true(json_equal(json_object_get(json_array_get(list, 0), same[i]),
+                               json_object_get(json_array_get(cal, 0), same[i])));
+    const json_t *ids = json_object_get(json_array_get(list, 0), "tokens");
+    assert_int_equal(json_integer_value(json_array_get(ids, 0)), FAKE_BOS);
+    struct buf b = {0};
+    profile_show_text(shown, &b);
+    assert_non_null(strstr(b.s, "--- 5: "));
+    assert_non_null(strstr(b.s, "\n<bos>"));
+    buf_clear(&b);
+    json_decref(shown);
+    stats_free(s);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, tempdir_teardown)
@@ -511,7 +549,7 @@ int main(void)
         TEST(test_interrupted), TEST(test_failed), TEST(test_resume),    TEST(test_halves),
         TEST(test_ties),        TEST(test_steps),  TEST(test_shards),    TEST(test_bad_rows),
         TEST(test_samples),     TEST(test_unused), TEST(test_too_short), TEST(test_old_file),
-        TEST(test_another_day),
+        TEST(test_another_day), TEST(test_show),
     };
     return cmocka_run_group_tests_name("profile on a fake engine", tests, NULL, NULL);
 }

@@ -45,7 +45,8 @@ static const struct opt rows[] = {
     OPT_DURATION("time", &span, "TIME", 0.5, 7200, "a time", .dflt = "5m"),
     OPT_SHARE("share", &share, "X", "a share"),
     OPT_SIZE("size", &size, "SIZE", "a size"),
-    OPT_PATH("output", &out, "FILE", "the file to write", .alias = "-o", .required = true),
+    OPT_PATH("output", &out, "FILE", "the file to write", .alias = "-o", .required = true,
+             .unless = "ratios"),
     OPT_PATHS("path", &paths, "FILE", "many"),
     OPT_CHOICE("choice", &choice, "HOW", &aliases, "a choice", .dflt = "drop"),
     OPT_WORD("word", &word, "HOW", &plain, "a word", .alias = "-ngl"),
@@ -186,6 +187,7 @@ static void test_whole_line(void **state)
     fails("-o f", "missing operand; usage: reap test FILE -o OUT");
     fails("a b c", "unexpected operand 'c'; usage: reap test FILE -o OUT");
     fails("a", "--output is missing: the file to write; usage: reap test FILE -o OUT");
+    assert_int_equal(parse("a --ratios 0.5"), 1);
     fails("a -o f -n 1 --multiple 2", "--number and --multiple exclude each other");
     assert_int_equal(parse("a -o f --multiple 2 --multiple 3"), 1);
     e = (struct err){0};
@@ -252,7 +254,7 @@ static void test_help(void **state)
     assert_non_null(strstr(b.s, "\nOptions:\n  -f, --flag                    a flag\n"));
     assert_non_null(strstr(b.s, "  -n, --number, --count N       a number\n"));
     assert_non_null(strstr(b.s, "  --real R                      a real (default: none)\n"));
-    assert_non_null(strstr(b.s, "the file to write (required)\n"));
+    assert_non_null(strstr(b.s, "the file to write (required unless --ratios)"));
     assert_non_null(strstr(b.s, "many (several times)\n"));
     buf_clear(&b);
     opt_usage(&b, &spec, 80);
