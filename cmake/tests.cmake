@@ -6,8 +6,14 @@
 #   tests/cli/X.sh        run with bash, test "cli-X"; exit status 77 is "skipped"
 
 set(tests "${CMAKE_SOURCE_DIR}/tests")
+# Where the engine's sources are, which hold chat templates of models (unit-chat leaves them out otherwise).
+if(TARGET reap_jinja AND jinja)
+    execute_process(COMMAND bash "${CMAKE_SOURCE_DIR}/scripts/engine.sh" --source
+        OUTPUT_VARIABLE engine_source OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+endif()
 set(test_env
     "REAP=$<TARGET_FILE:reap>" "SRC=${CMAKE_SOURCE_DIR}" "BIN=${CMAKE_BINARY_DIR}"
+    "ENGINE_SOURCE=${engine_source}"
     "GOMP_SPINCOUNT=300" # tests share the cores; src/engine/engine.h, engine_tame_threads
     # Hostile sizes must come back as a failed allocation, as they do without the sanitizer.
     "ASAN_OPTIONS=allocator_may_return_null=1:detect_stack_use_after_return=1"

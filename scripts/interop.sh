@@ -1,6 +1,7 @@
 #!/bin/sh
 # Prunes the checkpoint of every family (those with MTP layers once more without) and loads the result in Hugging Face transformers, which must give the
-# numbers of the reference. Not part of `make test`: it needs root and, the first time, 2.5 GB from Debian,
+# numbers of the reference. Then renders every chat template of the engine's sources with every conversation of
+# tests/data/chat by both. Not part of `make test`: it needs root and, the first time, 2.5 GB from Debian,
 # kept in $REAP_REFERENCE (default ~/.cache/reap/reference).
 #
 # REAP: the program, SRC: the repository.
@@ -28,4 +29,13 @@ for hf in "$families"/*/hf; do
         prune "$name,no-mtp" "$hf" "$dir/plan.json" drop
     fi
 done
-sh "$env" run "$reference" "/host$SRC/tests/interop/check_checkpoint.py" "/host$families" "/host$work"
+status=0
+sh "$env" run "$reference" "/host$SRC/tests/interop/check_checkpoint.py" "/host$families" "/host$work" || status=1
+
+engine=$(bash "$SRC/scripts/engine.sh" --source)
+check=/host$SRC/tests/interop/check_chats.py
+sh "$env" run "$reference" "$check" write "/host$engine" "/host$work/cases.jsonl"
+"${REAP%/*}/chat_render" 1785340805 "$engine/models/templates" <"$work/cases.jsonl" >"$work/chats.jsonl"
+sh "$env" run "$reference" "$check" compare "/host$work/cases.jsonl" "/host$work/chats.jsonl" \
+    "/host$SRC/tests/interop/chats_differ.txt" || status=1
+exit $status
