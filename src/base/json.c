@@ -133,6 +133,15 @@ const char *json_find_odd(const json_t *v)
     return found;
 }
 
+json_t *json_parse_loose(const char *s, size_t n, bool *rounded)
+{
+    json_error_t je;
+    size_t flags = JSON_DECODE_ANY | JSON_ALLOW_NUL;
+    json_t *v = json_loadb(s, n, flags, &je);
+    *rounded = !v;
+    return v ? v : json_loadb(s, n, flags | JSON_DECODE_INT_AS_REAL, &je);
+}
+
 json_t *json_read(const char *path, struct err *e)
 {
     struct buf b = {0};
@@ -222,6 +231,53 @@ void json_print(struct buf *b, const json_t *v)
 {
     print_at(b, v, 0);
     buf_char(b, '\n');
+}
+
+static int by_bytes(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static void canonical_object(struct buf *b, json_t *o)
+{
+    const char **keys = xcalloc(json_object_size(o) + 1, sizeof *keys), *key;
+    size_t n = 0;
+    json_t *x;
+    json_object_foreach (o, key, x)
+        keys[n++] = key;
+    qsort(keys, n, sizeof *keys, by_bytes);
+    buf_char(b, '{');
+    for (size_t i = 0; i < n; i++) {
+        json_t *k = json_string(keys[i]);
+        buf_str(b, i ? ", " : "");
+        json_dump_callback(k, dump_cb, b, JSON_ENCODE_ANY);
+        json_decref(k);
+        buf_str(b, ": ");
+        json_canonical(b, json_object_get(o, keys[i]));
+    }
+    buf_char(b, '}');
+    free(keys);
+}
+
+void json_canonical(struct buf *b, const json_t *v)
+{
+    double d = json_real_value(v);
+    if (json_is_object(v)) {
+        canonical_object(b, (json_t *)(uintptr_t)v);
+    } else if (json_is_array(v)) {
+        buf_char(b, '[');
+        for (size_t i = 0; i < json_array_size(v); i++) {
+            buf_str(b, i ? ", " : "");
+            json_canonical(b, json_array_get(v, i));
+        }
+        buf_char(b, ']');
+    } else if (json_is_real(v) && d >= -9007199254740992.0 && d <= 9007199254740992.0 && d == floor(d)) {
+        buf_fmt(b, "%lld", (long long)d);
+    } else if (json_is_real(v)) {
+        print_real(b, d);
+    } else {
+        json_dump_callback(v, dump_cb, b, JSON_ENCODE_ANY);
+    }
 }
 
 bool json_write(const char *path, const json_t *v, bool force, struct err *e)

@@ -21,7 +21,13 @@ json_t *json_parse_row(const char *s, size_t n, struct err *e);
 json_t *json_parse_data(const char *s, size_t n, bool *odd, struct err *e);
 /* The spelling of the first such number in a value, NULL without one; borrowed. */
 const char *json_find_odd(const json_t *v);
-/* The same of a file (at most 1 GiB); the message names the file. */
+/* JSON as most programs take it, for what a model wrote: of a key that stands twice the last one counts, U+0000
+ * may stand in a string, an integer beyond 64 bits is a number (*rounded then). NULL: it is none. */
+json_t *json_parse_loose(const char *s, size_t n, bool *rounded);
+/* Adds v so that two values are the same exactly when their texts are: keys in order of their bytes, 1.0 and 1e0
+ * as 1. */
+void json_canonical(struct buf *b, const json_t *v);
+/* A file, strictly (at most 1 GiB); the message names the file. */
 json_t *json_read(const char *path, struct err *e);
 void json_print(struct buf *b, const json_t *v);                               /* ends with a newline */
 bool json_write(const char *path, const json_t *v, bool force, struct err *e); /* atomically */

@@ -1,5 +1,6 @@
 /* cmd_compare.c - the answers of the pruned model beside those of its parent. */
 #include "base/file.h"
+#include "base/text.h"
 #include "cmd/cmd.h"
 #include "results/runs.h"
 
@@ -29,19 +30,23 @@ const struct cmd cmd_compare = {
     .run = run,
 };
 
-static const char *marks(const struct compare_side *s)
+static const char *marks(const struct compare_side *s, char m[4])
 {
-    return s->endless ? s->loop_period ? "LR" : "L-" : s->loop_period ? "-R" : "--";
+    const bool is[] = {s->endless, s->loop_period > 0, s->n_calls > 0};
+    for (int i = 0; i < 3; i++)
+        m[i] = is[i] ? "LRC"[i] : '-';
+    m[3] = 0;
+    return m;
 }
 
 static void row(struct buf *b, const struct compare_row *r)
 {
-    char tag[32] = "";
+    char tag[32] = "", m[2][4];
     if (r->repeat)
         snprintf(tag, sizeof tag, " #%llu", (unsigned long long)r->repeat);
     buf_fmt(b, "%5.1f %%%s %13llu %7llu %13s %7s   %s%s\n", 100 * r->similarity, r->exact ? " =" : "  ",
-            (unsigned long long)r->base.n_words, (unsigned long long)r->pruned.n_words, marks(&r->base),
-            marks(&r->pruned), r->id, tag);
+            (unsigned long long)r->base.n_words, (unsigned long long)r->pruned.n_words, marks(&r->base, m[0]),
+            marks(&r->pruned, m[1]), r->id, tag);
 }
 
 static void mean_row(struct buf *b, const char *what, const char *fmt, double scale, double x, double y)
@@ -94,6 +99,47 @@ static void totals(struct buf *b, const struct compare_total *t)
     mean_row(b, "seconds to the first token", "", 1, x->first_token, y->first_token);
 }
 
+static void count_row(struct buf *b, const char *what, uint64_t x, uint64_t y)
+{
+    if (x || y)
+        buf_fmt(b, "%-34s %10llu %24llu\n", what, (unsigned long long)x, (unsigned long long)y);
+}
+
+/* Calls of tools, where there are any. */
+static void calls(struct buf *b, const struct compare_total *t, const json_t *ignored)
+{
+    const struct compare_sums *x = &t->base, *y = &t->pruned;
+    char s[64];
+    const char *key;
+    json_t *n;
+    if (!t->n_calling)
+        return;
+    buf_fmt(b, "\ncalls of tools           in %llu of %llu pairs\n", (unsigned long long)t->n_calling,
+            (unsigned long long)t->n);
+    rate_cell(s, &t->same_names);
+    buf_fmt(b, "same functions           %s\n", s);
+    rate_cell(s, &t->same_arguments);
+    buf_fmt(b, "and the same arguments   %s\n\n", s);
+    rate_row(b, "answers with a call", &x->calling, &y->calling);
+    if (x->n_checked || y->n_checked) {
+        rate_row(b, "arguments fit the tool", &x->fit, &y->fit);
+        buf_fmt(b, "%-24s %20s %24s\n", "  of answers", human_count(x->n_checked, s),
+                human_count(y->n_checked, s + 32));
+    }
+    count_row(b, "calls", x->n_calls, y->n_calls);
+    count_row(b, "  with arguments that are no JSON", x->n_no_json, y->n_no_json);
+    count_row(b, "  of a tool that there is not", x->n_unknown, y->n_unknown);
+    if (!ignored)
+        return;
+    buf_str(b, "not checked in the schemas: ");
+    bool first = true;
+    json_object_foreach ((json_t *)(uintptr_t)ignored, key, n) {
+        buf_fmt(b, "%s%s (%lld)", first ? "" : ", ", key, (long long)json_integer_value(n));
+        first = false;
+    }
+    buf_char(b, '\n');
+}
+
 static void category_row(struct buf *b, const struct compare_total *t)
 {
     double n = (double)t->n;
@@ -108,7 +154,7 @@ static void to_text(struct buf *b, const struct compare_file *c)
     buf_str(b, "similar     words: base  pruned   ends: base  pruned   prompt\n");
     for (uint64_t i = 0; i < c->n_rows; i++)
         row(b, &c->rows[i]);
-    buf_str(b, "(=: equal; L: cut by the token limit; R: ends in a loop)\n\n");
+    buf_str(b, "(=: equal; L: cut by the token limit; R: ends in a loop; C: calls a tool)\n\n");
     if (c->n_categories > 1) {
         buf_str(
             b,
@@ -118,6 +164,7 @@ static void to_text(struct buf *b, const struct compare_file *c)
         buf_char(b, '\n');
     }
     totals(b, &c->total);
+    calls(b, &c->total, c->ignored);
     if (c->n_only_base || c->n_only_pruned)
         buf_fmt(b, "\nnot compared: %llu answers of the base and %llu of the pruned model have no partner\n",
                 (unsigned long long)c->n_only_base, (unsigned long long)c->n_only_pruned);

@@ -20,7 +20,25 @@ static json_t *rate_json(const struct compare_rate *r)
     return o;
 }
 
-static json_t *sums_json(const struct compare_sums *t)
+static json_t *count_json(uint64_t n)
+{
+    return json_integer((json_int_t)n);
+}
+
+static json_t *calling_json(const struct compare_sums *t)
+{
+    json_t *o = json_object();
+    json_object_set_new(o, "answers", rate_json(&t->calling));
+    json_object_set_new(o, "n_calls", count_json(t->n_calls));
+    json_object_set_new(o, "no_json", count_json(t->n_no_json));
+    json_object_set_new(o, "unknown_tool", count_json(t->n_unknown));
+    json_object_set_new(o, "n_checked", count_json(t->n_checked));
+    if (t->n_checked)
+        json_object_set_new(o, "fit", rate_json(&t->fit));
+    return o;
+}
+
+static json_t *sums_json(const struct compare_sums *t, bool calls)
 {
     json_t *o = json_object();
     json_object_set_new(o, "endless", rate_json(&t->endless));
@@ -30,6 +48,8 @@ static json_t *sums_json(const struct compare_sums *t)
     json_object_set_new(o, "tokens", json_finite(t->tokens));
     json_object_set_new(o, "tokens_per_second", json_finite(t->tokens_per_second));
     json_object_set_new(o, "first_token_seconds", json_finite(t->first_token));
+    if (calls)
+        json_object_set_new(o, "calls", calling_json(t));
     return o;
 }
 
@@ -40,9 +60,36 @@ static json_t *total_json(const struct compare_total *t)
     json_object_set_new(o, "exact", rate_json(&t->exact));
     json_object_set_new(o, "similarity_mean", json_real(t->similarity_mean));
     json_object_set_new(o, "similarity_median", json_real(t->similarity_median));
-    json_object_set_new(o, "base", sums_json(&t->base));
-    json_object_set_new(o, "pruned", sums_json(&t->pruned));
+    if (t->n_calling) {
+        json_t *x = json_object();
+        json_object_set_new(x, "n", count_json(t->n_calling));
+        json_object_set_new(x, "same_names", rate_json(&t->same_names));
+        json_object_set_new(x, "same_arguments", rate_json(&t->same_arguments));
+        json_object_set_new(o, "calls", x);
+    }
+    json_object_set_new(o, "base", sums_json(&t->base, t->n_calling));
+    json_object_set_new(o, "pruned", sums_json(&t->pruned, t->n_calling));
     return o;
+}
+
+static json_t *or_null(const json_t *v)
+{
+    return v ? json_incref((json_t *)(uintptr_t)v) : json_null();
+}
+
+static void put_value(json_t *o, const char *key, const json_t *v)
+{
+    if (v)
+        json_object_set_new(o, key, or_null(v));
+}
+
+static void put_side_calls(json_t *o, const struct compare_side *s)
+{
+    json_object_set_new(o, "n_calls", count_json(s->n_calls));
+    json_object_set_new(o, "no_json", count_json(s->n_no_json));
+    json_object_set_new(o, "unknown_tool", count_json(s->n_unknown));
+    if (s->fit != CALLS_NOT_CHECKED)
+        json_object_set_new(o, "fit", json_boolean(s->fit == CALLS_FIT));
 }
 
 static json_t *side_json(const struct compare_side *s, bool texts)
@@ -50,8 +97,10 @@ static json_t *side_json(const struct compare_side *s, bool texts)
     json_t *o = json_object();
     if (texts) {
         json_object_set_new(o, "response", json_string(s->response));
-        if (s->reasoning)
-            json_object_set_new(o, "reasoning", json_string(s->reasoning));
+        json_put_text(o, "reasoning", s->reasoning);
+        json_put_text(o, "refusal", s->refusal);
+        put_value(o, "tool_calls", s->tool_calls);
+        put_value(o, "function_call", s->function_call);
     }
     json_object_set_new(o, "finish_reason", json_string(s->finish));
     json_object_set_new(o, "words", json_integer((json_int_t)s->n_words));
@@ -63,6 +112,8 @@ static json_t *side_json(const struct compare_side *s, bool texts)
     json_object_set_new(o, "loop_period", json_integer((json_int_t)s->loop_period));
     json_object_set_new(o, "loop_copies", json_integer((json_int_t)s->loop_copies));
     json_object_set_new(o, "loop_unit", json_string(s->loop_by_characters ? "characters" : "words"));
+    if (s->n_calls)
+        put_side_calls(o, s);
     return o;
 }
 
@@ -77,14 +128,13 @@ static json_t *row_json(const struct compare_row *r, bool texts)
     json_object_set_new(o, "exact", json_boolean(r->exact));
     json_object_set_new(o, "similarity", json_real(r->similarity));
     json_object_set_new(o, "common_prefix_words", json_integer((json_int_t)r->common_prefix));
+    if (r->base.n_calls || r->pruned.n_calls) {
+        json_object_set_new(o, "same_names", json_boolean(r->same_names));
+        json_object_set_new(o, "same_arguments", json_boolean(r->same_arguments));
+    }
     json_object_set_new(o, "base", side_json(&r->base, texts));
     json_object_set_new(o, "pruned", side_json(&r->pruned, texts));
     return o;
-}
-
-static json_t *or_null(const json_t *v)
-{
-    return v ? json_incref((json_t *)(uintptr_t)v) : json_null();
 }
 
 static json_t *input_json(const struct compare_input *x)
@@ -113,6 +163,7 @@ json_t *compare_json(const struct compare_file *f, bool texts)
     json_object_set_new(o, "n_only_base", json_integer((json_int_t)f->n_only_base));
     json_object_set_new(o, "n_only_pruned", json_integer((json_int_t)f->n_only_pruned));
     json_object_set_new(o, "total", total_json(&f->total));
+    put_value(o, "schema_ignored", f->ignored);
     json_object_set_new(o, "categories", categories);
     json_object_set_new(o, "rows", rows);
     return o;
@@ -137,6 +188,16 @@ static bool read_rate(const json_t *o, const char *key, const char *where, struc
            json_opt_f64(x, "high", key, &r->high, e);
 }
 
+static bool read_calling(const json_t *sums, const char *key, struct compare_sums *s, struct err *e)
+{
+    json_t *o;
+    return json_opt_obj(sums, "calls", key, &o, e) && read_rate(o, "answers", key, &s->calling, e) &&
+           json_opt_u64(o, "n_calls", key, 0, &s->n_calls, e) &&
+           json_opt_u64(o, "no_json", key, 0, &s->n_no_json, e) &&
+           json_opt_u64(o, "unknown_tool", key, 0, &s->n_unknown, e) &&
+           json_opt_u64(o, "n_checked", key, 0, &s->n_checked, e) && read_rate(o, "fit", key, &s->fit, e);
+}
+
 static bool read_sums(const json_t *t, const char *key, struct compare_sums *s, struct err *e)
 {
     json_t *o;
@@ -145,17 +206,37 @@ static bool read_sums(const json_t *t, const char *key, struct compare_sums *s, 
            json_opt_f64(o, "repeat_share", key, &s->repeat_share, e) &&
            json_opt_f64(o, "words", key, &s->words, e) && json_opt_f64(o, "tokens", key, &s->tokens, e) &&
            json_opt_f64(o, "tokens_per_second", key, &s->tokens_per_second, e) &&
-           json_opt_f64(o, "first_token_seconds", key, &s->first_token, e);
+           json_opt_f64(o, "first_token_seconds", key, &s->first_token, e) && read_calling(o, key, s, e);
 }
 
 static bool read_total(const json_t *doc, struct compare_total *t, struct err *e)
 {
-    json_t *o;
+    json_t *o, *calls;
     return json_need_obj(doc, "total", "file", &o, e) && json_need_u64(o, "n", "total", &t->n, e) &&
            read_rate(o, "exact", "total", &t->exact, e) &&
            json_opt_f64(o, "similarity_mean", "total", &t->similarity_mean, e) &&
            json_opt_f64(o, "similarity_median", "total", &t->similarity_median, e) &&
+           json_opt_obj(o, "calls", "total", &calls, e) &&
+           json_opt_u64(calls, "n", "calls", 0, &t->n_calling, e) &&
+           read_rate(calls, "same_names", "calls", &t->same_names, e) &&
+           read_rate(calls, "same_arguments", "calls", &t->same_arguments, e) &&
            read_sums(o, "base", &t->base, e) && read_sums(o, "pruned", &t->pruned, e);
+}
+
+static bool read_side_calls(const json_t *o, const char *at, struct compare_side *s, struct err *e)
+{
+    json_t *list, *old;
+    bool fit;
+    if (!json_opt_arr(o, "tool_calls", at, &list, e) || !json_opt_obj(o, "function_call", at, &old, e) ||
+        !json_opt_str(o, "refusal", at, &s->refusal, e) ||
+        !json_opt_u64(o, "n_calls", at, 0, &s->n_calls, e) ||
+        !json_opt_u64(o, "no_json", at, 0, &s->n_no_json, e) ||
+        !json_opt_u64(o, "unknown_tool", at, 0, &s->n_unknown, e) || !json_opt_bool(o, "fit", at, &fit, e))
+        return false;
+    s->tool_calls = list;
+    s->function_call = old;
+    s->fit = !json_object_get(o, "fit") ? CALLS_NOT_CHECKED : fit ? CALLS_FIT : CALLS_UNFIT;
+    return true;
 }
 
 static bool read_side(const json_t *row, const char *key, const char *where, struct compare_side *s,
@@ -176,7 +257,7 @@ static bool read_side(const json_t *row, const char *key, const char *where, str
               json_opt_f64(o, "repeat_share", at, &s->repeat_share, e) &&
               json_opt_u64(o, "loop_period", at, 0, &s->loop_period, e) &&
               json_opt_u64(o, "loop_copies", at, 0, &s->loop_copies, e) &&
-              json_opt_str(o, "loop_unit", at, &unit, e);
+              json_opt_str(o, "loop_unit", at, &unit, e) && read_side_calls(o, at, s, e);
     if (ok)
         s->loop_by_characters = unit && !strcmp(unit, "characters");
     return ok;
@@ -192,6 +273,8 @@ static bool read_row(const json_t *o, size_t i, struct compare_row *r, struct er
            json_opt_str(o, "prompt", where, &r->prompt, e) &&
            json_opt_u64(o, "repeat", where, 0, &r->repeat, e) &&
            json_opt_bool(o, "exact", where, &r->exact, e) &&
+           json_opt_bool(o, "same_names", where, &r->same_names, e) &&
+           json_opt_bool(o, "same_arguments", where, &r->same_arguments, e) &&
            json_opt_f64(o, "similarity", where, &r->similarity, e) &&
            json_opt_u64(o, "common_prefix_words", where, 0, &r->common_prefix, e) &&
            read_side(o, "base", where, &r->base, e) && read_side(o, "pruned", where, &r->pruned, e);
@@ -227,6 +310,7 @@ void compare_file_clear(struct compare_file *f)
 {
     free(f->categories);
     free(f->rows);
+    json_decref(f->ignored);
     json_decref(f->doc);
     *f = (struct compare_file){0};
 }

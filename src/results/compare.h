@@ -3,7 +3,7 @@
 #ifndef REAP_RESULTS_COMPARE_H
 #define REAP_RESULTS_COMPARE_H
 
-#include "base/json.h"
+#include "results/calls.h"
 
 /* Numbers that are not known are not a number. Texts are borrowed. */
 
@@ -16,6 +16,10 @@ struct compare_side {
     double repeat_share;
     uint64_t loop_period, loop_copies; /* period 0: no loop */
     bool loop_by_characters;
+    const char *refusal;                      /* NULL: none */
+    const json_t *tool_calls, *function_call; /* as in reap.batch/1; NULL: none, or the file has no texts */
+    uint64_t n_calls, n_no_json, n_unknown;   /* calls; with arguments that are no JSON; of unknown tools */
+    enum calls_fit fit;
 };
 
 struct compare_row {
@@ -23,8 +27,9 @@ struct compare_row {
     uint64_t repeat;
     struct compare_side base, pruned;
     bool exact;
-    double similarity;      /* 0 to 1 */
-    uint64_t common_prefix; /* words that are equal at the start */
+    bool same_names, same_arguments; /* of the calls, when there are any in one of the answers */
+    double similarity;               /* 0 to 1 */
+    uint64_t common_prefix;          /* words that are equal at the start */
 };
 
 struct compare_rate {
@@ -35,6 +40,10 @@ struct compare_rate {
 struct compare_sums { /* of one side */
     struct compare_rate endless, loops;
     double repeat_share, words, tokens, tokens_per_second, first_token; /* means */
+    struct compare_rate calling;                                        /* answers with calls */
+    struct compare_rate fit; /* those among them whose calls all fit, */
+    uint64_t n_checked;      /* of so many with tools in the row */
+    uint64_t n_calls, n_no_json, n_unknown;
 };
 
 struct compare_total {    /* of all rows, or of a category */
@@ -42,6 +51,8 @@ struct compare_total {    /* of all rows, or of a category */
     uint64_t n;
     struct compare_rate exact;
     double similarity_mean, similarity_median;
+    uint64_t n_calling;                             /* pairs in which one answer has calls, or both */
+    struct compare_rate same_names, same_arguments; /* of these */
     struct compare_sums base, pruned;
 };
 
@@ -57,7 +68,8 @@ struct compare_file {
     uint32_t n_categories;
     struct compare_row *rows; /* in the order of the base; owned */
     uint64_t n_rows;
-    json_t *doc; /* what texts are borrowed from when it was read; owned */
+    json_t *ignored; /* keywords of schemas that were not checked, and how often; NULL: none; owned */
+    json_t *doc;     /* what texts are borrowed from when it was read; owned */
 };
 
 /* The file without texts prints rows without prompts and answers. */

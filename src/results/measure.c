@@ -56,10 +56,9 @@ static size_t word_len(const char *s, size_t n)
     return at;
 }
 
-void words_split(struct words *w, const char *text)
+void words_add(struct words *w, const char *text, uint64_t kind)
 {
-    size_t n = strlen(text), cap = 0;
-    *w = (struct words){0};
+    size_t n = strlen(text);
     for (size_t at = 0; at < n;) {
         if (is_space(text[at])) {
             at++;
@@ -67,12 +66,18 @@ void words_split(struct words *w, const char *text)
         }
         size_t k = word_len(text + at, n - at);
         if (w->n < MEASURE_MAX_WORDS) {
-            GROW(w->hash, w->n, cap);
-            w->hash[w->n++] = XXH3_64bits(text + at, k);
+            GROW(w->hash, w->n, w->cap);
+            w->hash[w->n++] = XXH3_64bits_withSeed(text + at, k, kind);
         }
         w->n_all++;
         at += k;
     }
+}
+
+void words_split(struct words *w, const char *text)
+{
+    *w = (struct words){0};
+    words_add(w, text, 0);
 }
 
 void words_clear(struct words *w)

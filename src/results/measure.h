@@ -15,8 +15,11 @@ struct words {
     uint64_t *hash; /* XXH3 of each word; two words of equal hash are taken for the same */
     uint64_t n;
     uint64_t n_all; /* n, or more when the text has more than MEASURE_MAX_WORDS */
+    uint64_t cap;
 };
 void words_split(struct words *w, const char *text);
+/* Adds those of another text; of texts of different kinds (0: as words_split) no word is the same. */
+void words_add(struct words *w, const char *text, uint64_t kind);
 void words_clear(struct words *w);
 
 /* Similarity: 2 L / (n_a + n_b) with L the length of the longest common subsequence of words. 1: the same

@@ -55,29 +55,90 @@ static double tokens_of(const struct batch_answer *a)
     return known((double)(a->completion_tokens >= 0 ? a->completion_tokens : a->response_tokens));
 }
 
-/* All that the model wrote. */
-static char *whole_text(const struct compare_side *s)
+/* All that the model wrote besides calls. */
+static void add_texts(struct buf *b, const struct compare_side *s)
 {
-    return s->reasoning ? xasprintf("%s\n\n%s", s->reasoning, s->response) : xstrdup(s->response);
+    const char *const texts[] = {s->reasoning, s->response, s->refusal};
+    buf_str(b, "");
+    for (size_t i = 0; i < 3; i++)
+        if (texts[i] && *texts[i]) {
+            buf_str(b, b->n ? "\n\n" : "");
+            buf_str(b, texts[i]);
+        }
 }
 
-static void fill_side(struct compare_side *s, const struct batch_answer *a, struct words *w, char **text)
+/* One answer, taken apart. */
+struct parts {
+    struct buf text;
+    struct calls calls;
+    struct words words; /* of the text, and of the calls: those of different functions have none in common */
+};
+
+static void fill_words(struct parts *p)
+{
+    words_split(&p->words, p->text.s);
+    for (size_t i = 0; i < p->calls.n; i++) {
+        const struct call *c = &p->calls.v[i];
+        struct words name;
+        words_split(&name, c->name);
+        uint64_t kind = 1;
+        for (uint64_t k = 0; k < name.n; k++)
+            kind = kind * 31 + name.hash[k];
+        words_add(&p->words, c->name, kind);
+        words_add(&p->words, c->arguments, kind);
+        words_clear(&name);
+    }
+}
+
+/* A loop may be in the arguments of a call as well. */
+static struct loops find_loops(const struct parts *p, bool cut)
+{
+    struct buf b = {0};
+    struct words w;
+    buf_str(&b, p->text.s);
+    for (size_t i = 0; i < p->calls.n; i++)
+        buf_fmt(&b, "\n%s %s", p->calls.v[i].name, p->calls.v[i].arguments);
+    words_split(&w, b.s);
+    struct loops l = measure_loops(&w, b.s, cut);
+    words_clear(&w);
+    buf_clear(&b);
+    return l;
+}
+
+static void parts_clear(struct parts *p)
+{
+    buf_clear(&p->text);
+    calls_clear(&p->calls);
+    words_clear(&p->words);
+}
+
+static void fill_side(struct compare_side *s, const struct batch_answer *a, struct parts *p, json_t *ignored)
 {
     *s = (struct compare_side){.response = a->response,
                                .reasoning = a->reasoning,
+                               .refusal = a->refusal,
+                               .tool_calls = a->tool_calls,
+                               .function_call = a->function_call,
                                .finish = a->finish,
                                .tokens = tokens_of(a),
                                .tokens_per_second = known(a->tokens_per_second),
                                .first_token = known(a->first_token)};
-    *text = whole_text(s);
-    words_split(w, *text);
-    s->n_words = w->n_all;
+    *p = (struct parts){0};
+    add_texts(&p->text, s);
+    calls_read(&p->calls, a->tool_calls, a->function_call);
+    fill_words(p);
+    s->n_words = p->words.n_all;
     s->endless = !strcmp(s->finish, "length");
-    struct loops l = measure_loops(w, *text, s->endless);
+    struct loops l = find_loops(p, s->endless);
     s->repeat_share = l.repeat_share;
     s->loop_period = l.period;
     s->loop_copies = l.copies;
     s->loop_by_characters = l.by_characters;
+    struct calls_check c = calls_check(&p->calls, a->parameters, ignored);
+    s->n_calls = p->calls.n;
+    s->n_no_json = c.n_no_json;
+    s->n_unknown = c.n_unknown;
+    s->fit = c.fit;
 }
 
 static const char *last_content(const json_t *messages)
@@ -87,24 +148,30 @@ static const char *last_content(const json_t *messages)
     return s ? s : "";
 }
 
-static void fill_row(struct compare_row *r, const struct batch_answer *base,
-                     const struct batch_answer *pruned)
+static bool same_text(const char *a, const char *b)
 {
-    struct words a, b;
-    char *x, *y;
+    return !strcmp(a ? a : "", b ? b : "");
+}
+
+static void fill_row(struct compare_row *r, const struct batch_answer *base,
+                     const struct batch_answer *pruned, json_t *ignored)
+{
+    struct parts a, b;
     *r = (struct compare_row){.id = base->id,
                               .category = base->category,
                               .prompt = last_content(base->messages),
                               .repeat = base->repeat};
-    fill_side(&r->base, base, &a, &x);
-    fill_side(&r->pruned, pruned, &b, &y);
-    r->exact = !strcmp(x, y);
-    r->similarity = measure_similarity(&a, &b);
-    r->common_prefix = measure_common_prefix(&a, &b);
-    words_clear(&a);
-    words_clear(&b);
-    free(x);
-    free(y);
+    fill_side(&r->base, base, &a, ignored);
+    fill_side(&r->pruned, pruned, &b, ignored);
+    struct calls_agreement g = calls_compare(&a.calls, &b.calls);
+    r->same_names = g.names;
+    r->same_arguments = g.arguments;
+    r->exact = g.equal && same_text(base->response, pruned->response) &&
+               same_text(base->reasoning, pruned->reasoning) && same_text(base->refusal, pruned->refusal);
+    r->similarity = measure_similarity(&a.words, &b.words);
+    r->common_prefix = measure_common_prefix(&a.words, &b.words);
+    parts_clear(&a);
+    parts_clear(&b);
 }
 
 /* ---- totals ---- */
@@ -116,7 +183,7 @@ struct mean {
 };
 
 struct side_sums {
-    uint64_t n_endless, n_loops;
+    uint64_t n_endless, n_loops, n_calling, n_fit, n_checked, n_calls, n_no_json, n_unknown;
     struct mean words, tokens, tokens_per_second, first_token, repeat_share;
 };
 
@@ -137,6 +204,12 @@ static void add_side(struct side_sums *t, const struct compare_side *s)
 {
     t->n_endless += s->endless;
     t->n_loops += s->loop_period > 0;
+    t->n_calling += s->n_calls > 0;
+    t->n_checked += s->fit != CALLS_NOT_CHECKED;
+    t->n_fit += s->fit == CALLS_FIT;
+    t->n_calls += s->n_calls;
+    t->n_no_json += s->n_no_json;
+    t->n_unknown += s->n_unknown;
     add_mean(&t->words, (double)s->n_words);
     add_mean(&t->tokens, s->tokens);
     add_mean(&t->tokens_per_second, s->tokens_per_second);
@@ -158,7 +231,13 @@ static struct compare_sums sums_of(const struct side_sums *t, uint64_t n)
                                  .words = mean_of(&t->words),
                                  .tokens = mean_of(&t->tokens),
                                  .tokens_per_second = mean_of(&t->tokens_per_second),
-                                 .first_token = mean_of(&t->first_token)};
+                                 .first_token = mean_of(&t->first_token),
+                                 .calling = rate_of(t->n_calling, n),
+                                 .fit = rate_of(t->n_fit, t->n_checked),
+                                 .n_checked = t->n_checked,
+                                 .n_calls = t->n_calls,
+                                 .n_no_json = t->n_no_json,
+                                 .n_unknown = t->n_unknown};
 }
 
 static int by_value(const void *a, const void *b)
@@ -177,7 +256,7 @@ static void fill_total(const struct compare_file *c, struct compare_total *t, bo
 {
     double *v = xcalloc(c->n_rows + 1, sizeof *v), sum = 0;
     struct side_sums base = {0}, pruned = {0};
-    uint64_t n_exact = 0;
+    uint64_t n_exact = 0, n_names = 0, n_arguments = 0;
     for (uint64_t i = 0; i < c->n_rows; i++) {
         const struct compare_row *r = &c->rows[i];
         if (!all && !same_category(r->category, t->category))
@@ -185,6 +264,11 @@ static void fill_total(const struct compare_file *c, struct compare_total *t, bo
         v[t->n++] = r->similarity;
         sum += r->similarity;
         n_exact += r->exact;
+        if (r->base.n_calls || r->pruned.n_calls) {
+            t->n_calling++;
+            n_names += r->same_names;
+            n_arguments += r->same_arguments;
+        }
         add_side(&base, &r->base);
         add_side(&pruned, &r->pruned);
     }
@@ -194,6 +278,8 @@ static void fill_total(const struct compare_file *c, struct compare_total *t, bo
         t->similarity_median = (v[(t->n - 1) / 2] + v[t->n / 2]) / 2;
     }
     t->exact = rate_of(n_exact, t->n);
+    t->same_names = rate_of(n_names, t->n_calling);
+    t->same_arguments = rate_of(n_arguments, t->n_calling);
     t->base = sums_of(&base, t->n);
     t->pruned = sums_of(&pruned, t->n);
     free(v);
@@ -228,9 +314,17 @@ static void warn_differences(const struct batch_head *a, const struct batch_head
             log_warn("the two files were made with different '%s': differences may come from there", what[i]);
 }
 
+static bool same_parameters(const struct batch_answer *a, const struct batch_answer *b)
+{
+    return a->parameters && b->parameters ? json_equal(a->parameters, b->parameters)
+                                          : !a->parameters && !b->parameters;
+}
+
 static bool pair_up(struct runs *c, struct entry *v, uint64_t n, struct err *e)
 {
     struct compare_file *f = &c->result;
+    uint64_t n_others = 0;
+    f->ignored = json_object();
     f->rows = mem_try(c->base.n, sizeof *f->rows, "the rows", e);
     bool ok = f->rows != NULL;
     for (uint64_t i = 0; ok && i < c->base.n; i++) {
@@ -242,11 +336,21 @@ static bool pair_up(struct runs *c, struct entry *v, uint64_t n, struct err *e)
             ok = err_set(e, ERR_INPUT, "the messages of '%s' are not the same in %s and %s", x->id,
                          f->base.file, f->pruned.file);
         else if (hit)
-            fill_row(&f->rows[f->n_rows++], x, hit->a);
+            fill_row(&f->rows[f->n_rows++], x, hit->a, f->ignored);
         else
             f->n_only_base += x->ok;
-        if (hit)
+        if (hit) {
             hit->used = true;
+            n_others += !same_parameters(x, hit->a);
+        }
+    }
+    if (ok && n_others)
+        log_warn("%llu prompts were asked with other tools or parameters of their own in the two files: "
+                 "differences may come from there",
+                 (unsigned long long)n_others);
+    if (!json_object_size(f->ignored)) {
+        json_decref(f->ignored);
+        f->ignored = NULL;
     }
     for (uint64_t i = 0; i < n; i++)
         f->n_only_pruned += !v[i].used;

@@ -1,5 +1,6 @@
 /* fuzz_results.c - result files (src/results): whatever the bytes are, each reader succeeds exactly when there is no
- * error, and what was read prints as something that reads the same. */
+ * error, and what was read prints as something that reads the same. Calls agree with themselves, whatever their
+ * arguments and the schemas of their tools are. */
 #include "fuzz.h"
 #include "results/batch.h"
 #include "results/compare.h"
@@ -82,6 +83,15 @@ static void try_batch(const char *path)
         MUST(x->id && x->key && x->prompt_sha256 && x->messages && (!x->ok || (x->response && x->finish)));
         if (!x->ok && !x->error)
             continue;
+        struct calls c;
+        calls_read(&c, x->tool_calls, x->function_call);
+        json_t *ignored = json_object();
+        struct calls_check fit = calls_check(&c, x->parameters, ignored);
+        struct calls_agreement g = calls_compare(&c, &c);
+        MUST(g.equal && g.names && g.arguments);
+        MUST(fit.n_no_json <= c.n && fit.n_unknown <= c.n && (c.n || fit.fit == CALLS_NOT_CHECKED));
+        json_decref(ignored);
+        calls_clear(&c);
         json_t *o = batch_answer_json(x);
         MUST(batch_answer_read(o, (size_t)i, &a, &e) && a.ok == x->ok && a.repeat == x->repeat);
         json_decref(o);

@@ -230,7 +230,21 @@ static void compare_comes_back(void **state)
                               .common_prefix = 1};
     struct compare_sums sums = {.endless = {1, 1, 0.2, 1}, .repeat_share = 0.25, .words = 5, .tokens = NAN};
     struct compare_file f = {.base.file = "a", .pruned.file = "b", .rows = &row, .n_rows = 1}, back;
+    json_t *calls = json_pack("[{s:{s:s, s:s}}]", "function", "name", "f", "arguments", "{}");
+    row.pruned.refusal = "no";
+    row.pruned.tool_calls = calls;
+    row.pruned.function_call = json_object_get(json_array_get(calls, 0), "function");
+    row.pruned.n_calls = 2;
+    row.pruned.n_no_json = row.pruned.n_unknown = 1;
+    row.pruned.fit = CALLS_UNFIT;
+    row.same_names = true;
+    sums.fit = sums.calling = (struct compare_rate){1, 0.5, 0.25, 0.75};
+    sums.n_checked = 2;
+    sums.n_calls = 3;
     f.total = (struct compare_total){.n = 1, .similarity_mean = 0.5, .base = sums, .pruned = sums};
+    f.total.n_calling = 1;
+    f.total.same_names = (struct compare_rate){1, 1, 0.2, 1};
+    f.ignored = json_pack("{s:i}", "pattern", 2);
     expect_ok(compare_write(at("c.json"), &f, true, &e), &e);
     expect_ok(compare_read(at("c.json"), &back, &e), &e);
     assert_int_equal(back.n_rows, 1);
@@ -243,12 +257,21 @@ static void compare_comes_back(void **state)
     assert_true(r->base.endless && r->base.loop_by_characters && isnan(r->base.tokens));
     assert_int_equal(r->base.loop_period, 3);
     assert_true(back.total.base.endless.low > 0.19 && isnan(back.total.base.tokens));
+    assert_string_equal(r->pruned.refusal, "no");
+    assert_true(json_equal(r->pruned.tool_calls, calls) && json_is_object(r->pruned.function_call));
+    assert_true(r->pruned.n_calls == 2 && r->pruned.n_no_json == 1 && r->pruned.n_unknown == 1);
+    assert_true(r->pruned.fit == CALLS_UNFIT && r->base.fit == CALLS_NOT_CHECKED && !r->base.tool_calls);
+    assert_true(r->same_names && !r->same_arguments);
+    assert_true(back.total.n_calling == 1 && back.total.same_names.low > 0.19);
+    assert_true(back.total.pruned.fit.count == 1 && back.total.pruned.n_checked == 2);
     json_t *with = compare_json(&f, true), *without = compare_json(&f, false);
     assert_non_null(json_object_get(json_array_get(json_object_get(with, "rows"), 0), "prompt"));
     assert_null(json_object_get(json_array_get(json_object_get(without, "rows"), 0), "prompt"));
     json_decref(with);
     json_decref(without);
     compare_file_clear(&back);
+    json_decref(f.ignored);
+    json_decref(calls);
 }
 
 static void compare_refused(void **state)
