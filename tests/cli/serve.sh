@@ -215,6 +215,36 @@ if [[ -x $BIN/serve_batch ]]; then
     no_child() { ! pgrep -f -- "llama-server .*--model ($TINY|cut.gguf)" >/dev/null; } # not the other tests' --model
     ! command -v pgrep >/dev/null || expect 'no server is left' no_child
 fi
+# ---- a chat is the same text for the server and for a profile: templates of the engine's sources, without the answer that the server would write
+templates=$(bash "$SRC/scripts/engine.sh" --source 2>/dev/null | tail -1)/models/templates
+cat >chats.jsonl <<'X'
+{"messages": [{"role": "system", "content": "You are terse."}, {"role": "user", "content": " What is a prime? \n"}]}
+{"messages": [{"role": "user", "content": "2+2?"}, {"role": "assistant", "content": "4", "reasoning_content": "Easy: 4."}, {"role": "user", "content": "Name «one» prime."}]}
+{"messages": [{"role": "user", "content": "Weather in Zürich?"}, {"role": "assistant", "content": "I look.", "tool_calls": [{"id": "call_1", "type": "function", "function": {"name": "get_weather", "arguments": {"city": "Zürich", "days": 3}}}]}, {"role": "tool", "tool_call_id": "call_1", "name": "get_weather", "content": "{\"t\": 21}"}], "tools": [{"type": "function", "function": {"name": "get_weather", "description": "Weather of a city.", "parameters": {"type": "object", "properties": {"city": {"type": "string", "description": "the city"}, "days": {"type": "integer"}}, "required": ["city"]}}}]}
+X
+post() { # PATH: what is on standard input, to the server; its answer
+    local body host=${url#http://} line LC_ALL=C
+    body=$(cat)
+    exec 7<>"/dev/tcp/${host%:*}/${host##*:}" || return
+    printf 'POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s' \
+        "$1" "$host" ${#body} "$body" >&7
+    while IFS= read -r line <&7 && [[ $line != $'\r' ]]; do :; done
+    cat <&7
+    exec 7>&-
+}
+for name in Qwen-Qwen3-0.6B GLM-4.6 deepseek-ai-DeepSeek-V3.1 openai-gpt-oss-120b; do
+    file=$templates/$name.jinja
+    [[ -f $file ]] || { echo "left out: no $file"; continue; }
+    ok profile "$TINY" --calib chats.jsonl --no-shuffle --show-samples 3 --chat-template-file "$file" --json
+    cp .out ours.json
+    begin "$TINY" -- -t 1 --no-warmup --chat-template-file "$file"
+    for i in 0 1 2; do
+        sed -n "$((i + 1))s/^{/{\"add_generation_prompt\": false, /p" chats.jsonl | post /apply-template >theirs.json
+        expect "$name: chat $((i + 1)) is the same for llama-server and for a profile" \
+            test "$("$JSON" get ours.json samples/$i/text)" = "$("$JSON" get theirs.json prompt)"
+    done
+    end TERM
+done
 # what does not load
 head -c 100000 "$TINY" >cut.gguf
 rc 1 serve cut.gguf
