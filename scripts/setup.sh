@@ -10,9 +10,9 @@
 set -eu
 
 packages="gcc g++ make cmake ninja-build git pkg-config ca-certificates \
-libjansson-dev libssl-dev libxxhash-dev libcurl4-openssl-dev libcmocka-dev"
+libjansson-dev libssl-dev libxxhash-dev libcurl4-openssl-dev zlib1g-dev libcmocka-dev"
 commands="cc c++ make cmake ninja git pkg-config"
-modules="jansson libcrypto libxxhash libcurl cmocka"
+modules="jansson libcrypto libxxhash libcurl zlib cmocka"
 
 for arg; do
     case $arg in

@@ -5,14 +5,15 @@
  * .md, .rst and row files are not excused, nor is a file that was named directly. */
 #include "corpus/corpus.h"
 #include "base/file.h"
-#include "base/hash.h"
-#include "base/json.h"
+#include "base/gzip.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/sig.h"
 #include "base/text.h"
 #include "corpus/choose.h"
+#include "corpus/foreign.h"
 #include "corpus/row.h"
+#include "corpus/rowfile.h"
 #include "corpus/source.h"
 
 #include <string.h>
@@ -30,7 +31,7 @@ struct loader {
     struct corpus *c;
     struct err *e;
     size_t cap_samples, cap_sources, cap_categories;
-    bool stdin_read, limited;
+    bool stdin_read, limited, row_failed;
     char *own_name; /* of the source: category of files that lie in no sub-folder */
     /* the file that is being read: */
     const char *path;
@@ -38,16 +39,10 @@ struct loader {
     struct err first_bad;
 };
 
-/* A .json file, which may hold one list of rows instead of a row a line. */
-static bool is_json(const char *path)
-{
-    static const char *const endings[] = {".json", NULL};
-    return source_has_ending(path, endings);
-}
-
 static bool is_rows(const char *path)
 {
-    return !strcmp(path, "-") || source_is_rows(path) || is_json(path);
+    static const char *const endings[] = {".jsonl", ".ndjson", ".json", NULL};
+    return !strcmp(path, "-") || source_has_ending(path, endings);
 }
 
 static bool is_named_text(const char *path)
@@ -68,13 +63,13 @@ static uint32_t category_index(struct loader *l, const char *name)
 }
 
 /* Begins the source l->path with these bytes. */
-static void source_add(struct loader *l, const struct buf *bytes, const char *category)
+static void source_add(struct loader *l, const char *sha256, const char *category)
 {
     struct corpus *c = l->c;
     GROW(c->sources, c->n_sources, l->cap_sources);
     struct corpus_source *src = &c->sources[c->n_sources];
     *src = (struct corpus_source){.path = xstrdup(l->path), .limited = l->limited};
-    sha256_bytes(bytes->s, bytes->n, src->sha256);
+    memcpy(src->sha256, sha256, sizeof src->sha256);
     l->source = c->n_sources++;
     l->category = category_index(l, category);
     err_clear(&l->first_bad);
@@ -101,43 +96,26 @@ static bool row_bad(struct loader *l, const struct err *bad)
     return true;
 }
 
-static bool read_line(void *ud, uint32_t line, const char *s, size_t n, struct err *e)
+/* Of a list the number of the row takes the place of the line. */
+static bool read_row(void *ud, struct rowfile_place at, const char *s, size_t n, struct err *e)
 {
     struct loader *l = ud;
     struct sample row;
     struct err bad = {0};
     (void)e; /* = l->e */
     if (row_parse(s, n, &l->row, &row, &bad)) {
-        sample_add(l, &row, line);
+        sample_add(l, &row, at.row ? at.row : at.line);
         return true;
     }
-    err_ctx(&bad, "%s:%u", l->path, line);
-    return row_bad(l, &bad);
-}
-
-/* One JSON list of rows; the number of the row takes the place of the line. */
-static bool read_list(struct loader *l, const char *s, size_t n)
-{
-    json_t *list = json_parse(s, n, l->e);
-    if (!list)
-        return err_ctx(l->e, "%s", l->path);
-    bool ok = true;
-    for (size_t i = 0; ok && i < json_array_size(list); i++) {
-        struct sample row;
-        struct err bad = {0};
-        if (row_read(json_array_get(list, i), false, &l->row, &row, &bad)) {
-            sample_add(l, &row, (uint32_t)(i + 1));
-        } else {
-            err_ctx(&bad, "%s: row %zu of the list", l->path, i + 1);
-            ok = row_bad(l, &bad);
-        }
-    }
-    json_decref(list);
-    return ok;
+    if (at.row)
+        err_ctx(&bad, "row %u of the list", at.row);
+    err_ctx(&bad, "%s:%u", l->path, at.line);
+    return row_bad(l, &bad) || (l->row_failed = true, false);
 }
 
 /* Takes the bytes of *b as one sample. `excused`: no text is a reason for a warning only. */
-static bool read_text(struct loader *l, struct buf *b, size_t bom, const char *category, bool excused)
+static bool read_text(struct loader *l, struct buf *b, size_t bom, const char *sha256, const char *category,
+                      bool excused)
 {
     struct err bad = {0};
     bool ok = source_check_text(b->s, b->n, &bad) && (b->n > bom || err_set(&bad, ERR_INPUT, "empty file"));
@@ -146,9 +124,12 @@ static bool read_text(struct loader *l, struct buf *b, size_t bom, const char *c
         log_warn("%s; left out", bad.msg);
         return true;
     }
-    source_add(l, b, category);
+    source_add(l, sha256, category);
     if (!ok)
         return row_bad(l, &bad);
+    if (rowfile_is_likely(b->s + bom, b->n - bom))
+        log_warn("%s: is read as one text, but it looks like rows; these want a name that ends in .jsonl",
+                 l->path);
     struct sample s = {.kind = SAMPLE_TEXT, .n_text = b->n - bom};
     memmove(b->s, b->s + bom, s.n_text + 1);
     s.text = xrealloc(b->s, s.n_text + 1, 1);
@@ -157,16 +138,13 @@ static bool read_text(struct loader *l, struct buf *b, size_t bom, const char *c
     return true;
 }
 
-static bool read_rows(struct loader *l, const struct buf *b, size_t bom, const char *category, bool in_folder)
+static bool read_rows(struct loader *l, const struct buf *b, size_t bom, const char *sha256,
+                      const char *category, bool in_folder)
 {
-    source_add(l, b, category);
-    const char *s = b->s + bom;
-    size_t n = b->n - bom, at = 0;
-    while (at < n && strchr(" \t\r\n", s[at]) && s[at])
-        at++;
-    bool list = at < n && s[at] == '[' && is_json(l->path);
-    if (!(list ? read_list(l, s, n) : source_lines(s, n, read_line, l, l->e)))
-        return false;
+    source_add(l, sha256, category);
+    l->row_failed = false;
+    if (!rowfile_each(b->s ? b->s + bom : "", b->n - bom, read_row, l, l->e))
+        return l->row_failed || l->e->code == ERR_INTERRUPTED ? false : err_ctx(l->e, "%s", l->path);
     const struct corpus_source *src = &l->c->sources[l->source];
     char count[32];
     if (src->n_bad)
@@ -179,40 +157,88 @@ static bool read_rows(struct loader *l, const struct buf *b, size_t bom, const c
     return true;
 }
 
-/* A look at the first bytes: a model file or a picture in a folder is not read whole. Errors are left to the
- * real reading. */
-static bool begins_with_nul_bytes(const char *path)
+/* A look at the first bytes, so that a model file or a picture in a folder is not read whole. False with
+ * l->e set: data in a format that is not read, which is an error in a folder, too. */
+static bool check_head(struct loader *l, const char *path, bool *is_binary)
 {
-    struct err e = {0};
-    int fd = file_open_read(path, NULL, &e);
-    if (fd < 0)
-        return false;
+    struct err cannot = {0}; /* left to the real reading */
     char head[SNIFF];
+    *is_binary = false;
+    int fd = !strcmp(path, "-") ? -1 : file_open_read(path, NULL, &cannot);
+    if (fd < 0)
+        return true;
     ssize_t n = read(fd, head, sizeof head);
     close(fd);
-    return n > 0 && memchr(head, 0, (size_t)n);
+    size_t k = n > 0 ? (size_t)n : 0;
+    *is_binary = memchr(head, 0, k) && !gzip_is(head, k);
+    return foreign_check(path, head, k, l->e);
 }
 
 static bool read_file(struct loader *l, const char *path, const char *category, bool in_folder)
 {
-    bool rows = is_rows(path), excused = in_folder && !rows && !is_named_text(path);
+    bool rows = is_rows(path), excused = in_folder && !rows && !is_named_text(path), is_binary;
     struct buf b = {0};
     size_t bom = 0;
+    char sha256[65];
     l->path = !strcmp(path, "-") ? "standard input" : path;
-    if (!sig_check(l->e))
+    if (!sig_check(l->e) || !check_head(l, path, &is_binary))
         return false;
-    if (excused && begins_with_nul_bytes(path)) {
+    if (excused && is_binary) {
         log_warn("%s: not a text file; left out", path);
         return true;
     }
-    bool ok = source_read(path, &b, &bom, l->e);
+    bool ok = source_read_hashed(path, &b, &bom, sha256, l->e) && foreign_check(l->path, b.s, b.n, l->e);
     if (ok)
-        ok = rows ? read_rows(l, &b, bom, category, in_folder) : read_text(l, &b, bom, category, excused);
+        ok = rows ? read_rows(l, &b, bom, sha256, category, in_folder)
+                  : read_text(l, &b, bom, sha256, category, excused);
     if (ok && !rows && l->first_bad.code)
         log_warn("%s; left out", l->first_bad.msg);
     err_clear(&l->first_bad);
     buf_clear(&b);
     return ok;
+}
+
+/* ---- folders ---- */
+
+/* What a folder holds: all is found before the first is read, because some files mean something else beside
+ * rows than they do alone. */
+struct found {
+    struct {
+        char *path, *category; /* category NULL: that of the source itself */
+        bool in_folder;
+    } * v;
+    size_t n, cap;
+    bool has_rows;
+};
+
+static bool find(void *ud, const struct source_file *f, struct err *e)
+{
+    struct found *x = ud;
+    bool text;
+    (void)e;
+    GROW(x->v, x->n, x->cap);
+    x->v[x->n].path = xstrdup(f->path);
+    x->v[x->n].category = f->category ? xstrdup(f->category) : NULL;
+    x->v[x->n++].in_folder = f->in_folder;
+    x->has_rows |= f->in_folder && is_rows(f->path) && !foreign_is_about(path_base(f->path), &text);
+    return true;
+}
+
+static bool read_found(struct loader *l, const struct found *x)
+{
+    bool is_binary;
+    for (size_t i = 0; i < x->n; i++) /* before a long reading */
+        if (!check_head(l, x->v[i].path, &is_binary))
+            return false;
+    for (size_t i = 0; i < x->n; i++) {
+        bool text;
+        if (x->v[i].in_folder && foreign_is_about(path_base(x->v[i].path), &text) && (!text || x->has_rows))
+            log_note("%s: about a data set, not a part of it; left out", x->v[i].path);
+        else if (!read_file(l, x->v[i].path, x->v[i].category ? x->v[i].category : l->own_name,
+                            x->v[i].in_folder))
+            return false;
+    }
+    return true;
 }
 
 /* ---- sources as the user names them ---- */
@@ -240,8 +266,8 @@ static char *folder_name(const char *dir)
 /* "a/b.jsonl" -> "b", "-" -> "stdin". Caller frees. */
 static char *file_category(const char *path)
 {
-    const char *base = !strcmp(path, "-") ? "stdin" : path_base(path), *dot = strrchr(base, '.');
-    return dot && dot > base ? xstrndup(base, (size_t)(dot - base)) : xstrdup(base);
+    const char *base = !strcmp(path, "-") ? "stdin" : path_base(path);
+    return xstrndup(base, source_stem(base));
 }
 
 /* Splits PATH:LIMIT. The suffix is a limit only when the whole is not the name of a file and the part before
@@ -263,13 +289,6 @@ static bool split_spec(const char *spec, char **path, uint64_t *limit, struct er
     return *limit || err_set(e, ERR_INPUT, "'%s': the limit is 0, expected 1 or more", spec);
 }
 
-static bool visit(void *ud, const struct source_file *f, struct err *e)
-{
-    struct loader *l = ud;
-    (void)e; /* = l->e */
-    return read_file(l, f->path, f->category ? f->category : l->own_name, f->in_folder);
-}
-
 static bool read_path(struct loader *l, const char *path)
 {
     if (!*path)
@@ -278,7 +297,13 @@ static bool read_path(struct loader *l, const char *path)
         return err_set(l->e, ERR_INPUT, "standard input is named twice");
     l->stdin_read |= !strcmp(path, "-");
     l->own_name = file_is_dir(path) ? folder_name(path) : file_category(path);
-    bool ok = source_walk(path, visit, l, l->e);
+    struct found x = {0};
+    bool ok = source_walk(path, find, &x, l->e) && read_found(l, &x);
+    for (size_t i = 0; i < x.n; i++) {
+        free(x.v[i].path);
+        free(x.v[i].category);
+    }
+    free(x.v);
     free(l->own_name);
     return ok;
 }

@@ -360,6 +360,12 @@ static const struct row_form *form_of(const struct row_reader *r)
     return NULL;
 }
 
+bool row_has_form(const json_t *row)
+{
+    struct row_reader r = {.row = row, .o = &(struct row_opts){0}};
+    return form_of(&r) != NULL;
+}
+
 static char *id_of(const json_t *row)
 {
     const json_t *v = source_member(row, "id") ? source_member(row, "id") : source_member(row, "custom_id");
@@ -422,7 +428,8 @@ void sample_clear(struct sample *s)
     *s = (struct sample){0};
 }
 
-bool row_read(const json_t *row, bool odd, const struct row_opts *o, struct sample *s, struct err *e)
+/* odd: there may be numbers of json_parse_data in it. */
+static bool row_read(const json_t *row, bool odd, const struct row_opts *o, struct sample *s, struct err *e)
 {
     struct row_reader r = {.row = row, .o = o, .odd = odd, .messages = json_array(), .e = e};
     json_t *list = NULL;
@@ -437,6 +444,18 @@ bool row_read(const json_t *row, bool odd, const struct row_opts *o, struct samp
     if (!ok)
         sample_clear(s);
     return ok;
+}
+
+bool row_is_message(const char *s, uint64_t n)
+{
+    struct err e = {0};
+    json_t *list = json_array();
+    json_t *v = json_parse_data(s, n, NULL, &e);
+    if (v)
+        json_array_append_new(list, v);
+    bool is = chat_is_list(list);
+    json_decref(list);
+    return is;
 }
 
 bool row_parse(const char *row, uint64_t n, const struct row_opts *o, struct sample *s, struct err *e)

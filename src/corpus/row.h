@@ -29,9 +29,10 @@ struct row_opts {
     bool skip_media;           /* images, audio and video are left out and counted, else they refuse a row */
 };
 
-/* One JSON row (n bytes, no newline), or one that was parsed; odd: it may hold numbers of json_parse_data.
- * On false *s is empty. */
+/* One JSON row of n bytes. On false *s is empty. */
 bool row_parse(const char *row, uint64_t n, const struct row_opts *o, struct sample *s, struct err *e);
-bool row_read(const json_t *row, bool odd, const struct row_opts *o, struct sample *s, struct err *e);
+/* Whether these bytes are a message, of which a chat is a list; whether an object has the members of a form. */
+bool row_is_message(const char *s, uint64_t n);
+bool row_has_form(const json_t *row);
 
 #endif

@@ -1,6 +1,8 @@
 /* source.c - see source.h. */
 #include "corpus/source.h"
 #include "base/file.h"
+#include "base/gzip.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/sig.h"
@@ -116,19 +118,55 @@ bool source_walk(const char *path, source_visit *fn, void *ud, struct err *e)
 
 /* ---- files ---- */
 
-bool source_read(const char *path, struct buf *b, size_t *bom, struct err *e)
+bool source_read_hashed(const char *path, struct buf *b, size_t *bom, char sha256[65], struct err *e)
 {
     if (!file_read_all(path, MAX_FILE, b, e))
         return false;
+    if (sha256)
+        sha256_bytes(b->s, b->n, sha256);
+    if (gzip_is(b->s, b->n)) {
+        struct buf packed = *b;
+        *b = (struct buf){0};
+        bool ok = gzip_unpack(packed.s, packed.n, MAX_FILE, b, e);
+        buf_clear(&packed);
+        if (!ok)
+            return err_ctx(e, "%s", path);
+    }
     *bom = b->n >= 3 && !memcmp(b->s, "\xef\xbb\xbf", 3) ? 3 : 0;
     return true;
 }
 
+bool source_read(const char *path, struct buf *b, size_t *bom, struct err *e)
+{
+    return source_read_hashed(path, b, bom, NULL, e);
+}
+
+/* Behind the last dot of name[0..n), n without one; a dot in front begins a name. */
+static size_t last_dot(const char *name, size_t n)
+{
+    for (size_t i = n; i-- > 1;)
+        if (name[i] == '.')
+            return i;
+    return n;
+}
+
+static size_t without_gz(const char *name)
+{
+    size_t n = strlen(name), dot = last_dot(name, n);
+    return strcasecmp(name + dot, ".gz") ? n : dot;
+}
+
+size_t source_stem(const char *name)
+{
+    return last_dot(name, without_gz(name));
+}
+
 bool source_has_ending(const char *path, const char *const *endings)
 {
-    const char *dot = strrchr(path_base(path), '.');
-    for (; dot && *endings; endings++)
-        if (!strcasecmp(dot, *endings))
+    const char *name = path_base(path);
+    size_t n = without_gz(name), dot = last_dot(name, n);
+    for (; *endings; endings++)
+        if (n - dot == strlen(*endings) && !strncasecmp(name + dot, *endings, n - dot))
             return true;
     return false;
 }

@@ -29,12 +29,16 @@ typedef bool source_visit(void *ud, const struct source_file *f, struct err *e);
  * warning; a link back to a folder above it, and folders in folders without end, are errors. */
 bool source_walk(const char *path, source_visit *fn, void *ud, struct err *e);
 
-/* Reads a file whole, at most 1 GiB; *bom: bytes in front that do not count. */
+/* Reads a file whole, at most 1 GiB; one that was packed with gzip is unpacked, to no more than that. *bom:
+ * bytes in front that do not count. sha256: of the file's bytes as they are; NULL: not wanted. */
 bool source_read(const char *path, struct buf *b, size_t *bom, struct err *e);
-/* Whether a path ends in one of these (".jsonl"; NULL behind the last), in any case. */
+bool source_read_hashed(const char *path, struct buf *b, size_t *bom, char sha256[65], struct err *e);
+/* Whether a path ends in one of these (".jsonl"; NULL behind the last), in any case, ".gz" apart. */
 bool source_has_ending(const char *path, const char *const *endings);
 /* Its name says that it holds rows: .jsonl or .ndjson. */
 bool source_is_rows(const char *path);
+/* How many bytes a name has without its endings. */
+size_t source_stem(const char *name);
 /* Why these bytes are not one text: false with *e set (empty, a NUL, not UTF-8). */
 bool source_check_text(const char *s, size_t n, struct err *e);
 

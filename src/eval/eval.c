@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/sig.h"
+#include "corpus/rowfile.h"
 #include "corpus/unused.h"
 #include "eval/eval_part.h"
 
@@ -115,6 +116,8 @@ static bool read_tokens(const struct engine *g, const char *path, int32_t **tok,
 {
     struct buf b = {0};
     bool ok = file_read_all(path, MAX_TEXT, &b, e);
+    if (ok && rowfile_is_likely(b.s ? b.s : "", b.n))
+        log_warn("%s: looks like rows and is scored as the text that it is; --calib reads rows", path);
     if (ok && b.n && b.s[b.n - 1] == '\n')
         b.n--;
     ok = ok && engine_tokenize(g, b.s ? b.s : "", b.n, true, false, tok, n, e);

@@ -94,6 +94,33 @@ printf '{"text": "a", "\x1b[31m": 1}\n{"\x1b[2J": "a"}\n' >esc.jsonl
 bad_text esc.jsonl 'esc.jsonl:[12]'
 lacks .err $'\x1b'
 
+# ---- forms of rows and shapes of files (all of them: unit-row, unit-corpus): what goes into the file of statistics
+printf '%s\n' '{"prompt": "How?", "chosen": "So.", "rejected": "Not so."}' '{"id": 7.0, "prompt": "Why?", "chosen": "Therefore.", "rejected": "No.", "score": NaN}' >pairs.jsonl
+good 2 --calib pairs.jsonl --chat-template chatml
+tokens=$("$JSON" get g.json layers/0/count)
+gzip -n <pairs.jsonl >pairs.jsonl.gz
+good 2 --calib pairs.jsonl.gz --chat-template chatml
+expect 'a packed file counts as the same rows' test "$tokens" = "$("$JSON" get g.json layers/0/count)"
+json g.json "calibration/files/0/sha256=\"$(sha256sum pairs.jsonl.gz | cut -d' ' -f1)\""
+printf '[{"Q": "How?", "A": "So."}, {"Q": "Why?", "A": "Therefore."}]' >other.json
+bad_text other.json 'other.json:1: row 1 of the list: row has' "'Q', 'A'" '--map user=KEY'
+good 2 --calib other.json --map user=Q,assistant=A --chat-template chatml
+expect 'a map reads the same chats' test "$tokens" = "$("$JSON" get g.json layers/0/count)"
+printf '{"messages": [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "What is it?"}]}]}\n' >image.jsonl
+good 1 --calib image.jsonl --skip-media --chat-template chatml
+has .err '1 part of 1 chat left out: images, audio or video'
+printf 'PAR1....PAR1' >data.parquet
+bad_text data.parquet 'a Parquet file' 'read_parquet.sys.argv' 'data.parquet data.jsonl'
+mkdir -p cloned/data && cp data.parquet cloned/data/ && cp pairs.jsonl cloned/ && echo '# About' >cloned/README.md
+bad_text cloned 'cloned/data/data.parquet: a Parquet file'
+rm cloned/data/data.parquet
+good 2 --calib cloned --chat-template chatml
+has .err 'cloned/README.md: about a data set'
+cp "$texts" rows.txt
+ok eval "$Q" --text rows.txt --ctx 16 -t 1
+has .err 'warning: rows.txt: looks like rows'
+rm pairs.jsonl* other.json image.jsonl data.parquet rows.txt
+
 # ---- messages want a template
 echo '{"messages": [{"role": "user", "content": "Hello there"}]}' >chat.jsonl
 echo '{"prompt": "Hello", "response": "there"}' >prompt.jsonl

@@ -119,8 +119,9 @@ static void test_line_errors(void **state)
     (void)state;
     put("a.jsonl", "{\"text\":\"a\"}\n\n{\"text\":\"\"}\n{\"txt\":\"c\"}\n{\"text\":\"d\"}\n");
     expect_error(SPECS(at("a.jsonl")), (struct corpus_opts){0}, "a.jsonl:3: row: 'text' is empty");
-    put("b.ndjson", "[{\"text\":\"a\"}]\n");
-    expect_error(SPECS(at("b.ndjson")), (struct corpus_opts){0}, "b.ndjson:1: row is a list");
+    put("b.ndjson", "[\"a\"]\n");
+    expect_error(SPECS(at("b.ndjson")), (struct corpus_opts){0},
+                 "b.ndjson:1: row 1 of the list: row is a string");
     put("c.jsonl", "\n \r\n");
     expect_error(SPECS(at("c.jsonl")), (struct corpus_opts){0}, "c.jsonl: no rows");
     expect_error(SPECS(at("none.jsonl")), (struct corpus_opts){0}, "none.jsonl");
@@ -150,10 +151,147 @@ static void test_json_list(void **state)
     put("e.json", "[]");
     expect_texts(SPECS(at("a.json"), at("b.json")), (struct corpus_opts){0}, "a,b,c,d");
     expect_error(SPECS(at("c.json")), (struct corpus_opts){0},
-                 "c.json: row 2 of the list: row has 'x', which is no form");
+                 "c.json:1: row 2 of the list: row has 'x', which is no form");
     expect_texts(SPECS(at("c.json")), (struct corpus_opts){.skip_bad = true}, "a");
     expect_error(SPECS(at("d.json")), (struct corpus_opts){.skip_bad = true}, "d.json: line 2, column 2");
     expect_error(SPECS(at("e.json")), (struct corpus_opts){0}, "e.json: no rows");
+}
+
+/* Rows are found by what is in a file, not by its name; packed or not. */
+static void test_json_shapes(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *expected;
+    } cases[] = {
+        {"[{\"text\":\"a\"},\n{\"text\":\"b\"}]", "a,b"},
+        {"{\n \"text\": \"a\"\n}\n{\n \"text\":\n \"b\"\n}", "a,b"},
+        {"{\"data\":[{\"text\":\"a\"}, {\"text\":\"b\"}],\"version\":\"1\"}", "a,b"},
+        {"{\"features\":[{\"name\":\"text\"}],\"rows\":[{\"row_idx\":0,\"row\":{\"text\":\"a\"}}]}", "a"},
+        {"{\"text\":\"a\",\"data\":[{\"text\":\"b\"}]}", "a"}, /* a row with data of its own */
+        {"[{\"text\":\"a\"}]\n[{\"text\":\"b\"}]\n", "a,b"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        put("s.json", cases[i].text);
+        put("s.jsonl", cases[i].text);
+        expect_texts(SPECS(at("s.json")), (struct corpus_opts){0}, cases[i].expected);
+        expect_texts(SPECS(at("s.jsonl")), (struct corpus_opts){0}, cases[i].expected);
+    }
+    put("c.jsonl", "[{\"role\":\"user\",\"content\":\"a\"}]\n[{\"role\":\"user\",\"content\":\"b\"}]\n");
+    struct corpus c;
+    struct err e = {0};
+    assert_true(load(&c, &e, SPECS(at("c.jsonl")), (struct corpus_opts){0}));
+    assert_int_equal(c.n_samples, 2);
+    assert_int_equal(c.samples[1].line, 2);
+    corpus_free(&c);
+}
+
+/* gzip -n of {"text":"a"} and a line break */
+static const unsigned char packed[] = {0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0x03, 0xab,
+                                       0x56, 0x2a, 0x49, 0xad, 0x28, 0x51, 0xb2, 0x52, 0x4a, 0x54, 0xaa,
+                                       0xe5, 0x02, 0x00, 0x77, 0x4c, 0xc2, 0x38, 0x0d, 0x00, 0x00, 0x00};
+
+static void test_packed(void **state)
+{
+    (void)state;
+    put_bytes("p.jsonl.gz", packed, sizeof packed);
+    put_bytes("p.json", packed, sizeof packed); /* known by its bytes */
+    struct corpus c;
+    struct err e = {0};
+    assert_true(load(&c, &e, SPECS(at("p.jsonl.gz"), at("p.json")), (struct corpus_opts){0}));
+    assert_int_equal(c.n_samples, 2);
+    assert_string_equal(c.samples[0].text, "a");
+    assert_string_equal(c.categories[0], "p");
+    char hex[65];
+    assert_true(sha256_file(at("p.jsonl.gz"), hex, &e)); /* of the file as it lies there */
+    assert_string_equal(c.sources[0].sha256, hex);
+    corpus_free(&c);
+    put_bytes("cut.jsonl.gz", packed, sizeof packed - 9);
+    expect_error(SPECS(at("cut.jsonl.gz")), (struct corpus_opts){0},
+                 "cut.jsonl.gz: the gzip file is cut off at byte");
+}
+
+static void test_foreign(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *bytes;
+        size_t n;
+        const char *says, *how;
+    } cases[] = {
+        {"a.parquet", "PAR1\x15\x04\0\0", 8, "a Parquet file, which is not read",
+         "read_parquet(sys.argv[1]).to_json"},
+        {"a.jsonl", "PAR1\x15\x04\0\0", 8, "a Parquet file", "a.jsonl"},
+        {"b.arrow", "ARROW1\0\0", 8, "an Arrow file", "read_feather"},
+        {"c.arrow", "\xff\xff\xff\xff\x10\0\0\0", 8, "an Arrow stream",
+         "Dataset.from_file(sys.argv[1]).to_json"},
+        {"d.csv", "text,label\na,1\n", 15, "comma-separated", "read_csv(sys.argv[1]).to_json"},
+        {"d.TSV", "text\tlabel\na\t1\n", 15, "tab-separated", "sep=\"\\t\""},
+        {"e.xlsx", "PK\x03\x04\0\0", 6, "an Excel file", "read_excel"},
+        {"e.zip", "PK\x03\x04\0\0", 6, "a zip archive", "unzip "},
+        {"f.npy", "\x93NUMPY\x01\0", 8, "a NumPy array", "\"tokens\": r.tolist()"},
+        {"g.pkl", "\x80\x04\x95", 3, "a Python pickle", "read_pickle"},
+        {"h.jsonl.zst", "\x28\xb5\x2f\xfd\0", 5, "packed with zstd", "unzstd "},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *in_folder = xasprintf("f%zu/%s", i, cases[i].name), *folder = xasprintf("f%zu", i);
+        put_bytes(in_folder, cases[i].bytes, cases[i].n);
+        expect_error(SPECS(at(in_folder)), (struct corpus_opts){.skip_bad = true}, cases[i].says);
+        expect_error(SPECS(at(in_folder)), (struct corpus_opts){0}, cases[i].how);
+        expect_error(SPECS(at(folder)), (struct corpus_opts){0}, cases[i].says); /* an error there, too */
+        free(in_folder);
+        free(folder);
+    }
+    put("it's.csv", "a,b\n");
+    expect_error(SPECS(at("it's.csv")), (struct corpus_opts){0}, "it'\\''s.csv'");
+    expect_error(SPECS(at("it's.csv")), (struct corpus_opts){0}, "it'\\''s.jsonl'");
+}
+
+/* A data set as it is cloned: rows, and what is about them. */
+static void test_folder_of_a_data_set(void **state)
+{
+    (void)state;
+    put("d/README.md", "# About");
+    put("d/LICENSE", "MIT");
+    put("d/dataset_infos.json", "{\"default\": {\"description\": \"x\"}}");
+    put("d/.gitattributes", "*.parquet filter=lfs");
+    put("d/data/train.jsonl", "{\"text\":\"a\"}\n");
+    put("d/data/notes.txt", "kept");
+    log_quiet = true;
+    expect_texts(SPECS(at("d")), (struct corpus_opts){0}, "kept,a");
+    put("t/README.md", "a text");
+    put("t/x.txt", "b");
+    expect_texts(SPECS(at("t")), (struct corpus_opts){0}, "a text,b");
+    expect_texts(SPECS(at("d/README.md")), (struct corpus_opts){0}, "# About"); /* named itself */
+    log_quiet = false;
+    put("u/rows.txt", "{\"text\":\"a\"}\n{\"text\":\"b\"}\n");
+    expect_texts(SPECS(at("u")), (struct corpus_opts){0}, "{\"text\":\"a\"}\n{\"text\":\"b\"}\n");
+    assert_non_null(strstr(last_warning(), "rows.txt: is read as one text, but it looks like rows"));
+}
+
+/* What the samples have and is not used is counted of those that are taken. */
+static void test_unused(void **state)
+{
+    (void)state;
+    put("a.jsonl", "{\"prompt\":\"p\",\"chosen\":\"c\",\"rejected\":\"r\"}\n"
+                   "{\"prompt\":\"p\",\"chosen\":\"c\",\"rejected\":\"r\",\"why\":\"w\"}\n"
+                   "{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"t\"},"
+                   "{\"type\":\"image\"}]}],\"prompt\":\"t\"}\n");
+    struct corpus c;
+    struct err e = {0};
+    assert_true(load(&c, &e, SPECS(at("a.jsonl")), (struct corpus_opts){.skip_media = true}));
+    char *unused = json_dumps(c.unused, JSON_COMPACT);
+    assert_string_equal(unused, "{\"rejected\":2,\"why\":1,\"prompt\":1}");
+    free(unused);
+    corpus_free(&c);
+    assert_non_null(strstr(last_warning(), "1 part of 1 chat left out: images, audio or video"));
+    expect_error(SPECS(at("a.jsonl")), (struct corpus_opts){0},
+                 "a.jsonl:3: message 1, part 2: 'type' is 'image'");
+    assert_true(load(&c, &e, SPECS(at("a.jsonl")),
+                     (struct corpus_opts){.max_samples = 1, .skip_media = true, .map = "text=why"}));
+    assert_int_equal(c.n_samples, 1);
+    corpus_free(&c);
+    expect_error(SPECS(at("a.jsonl")), (struct corpus_opts){.map = "x"}, "--map: 'x' is not NAME=KEY");
 }
 
 static void test_text_files(void **state)
@@ -498,6 +636,11 @@ int main(void)
         T(test_lines),
         T(test_line_errors),
         T(test_json_list),
+        T(test_json_shapes),
+        T(test_packed),
+        T(test_foreign),
+        T(test_folder_of_a_data_set),
+        T(test_unused),
         T(test_text_files),
         T(test_stdin),
         T(test_spec_suffix),
