@@ -69,8 +69,9 @@ struct section {
     bool (*has)(const struct page *p);
     void (*put)(struct page *p);
 };
-extern const struct section section_summary, section_remarks, section_made, section_map, section_layers,
-    section_scores, section_stability, section_low, section_quality, section_sweep, section_answers;
+extern const struct section section_summary, section_remarks, section_made, section_text, section_map,
+    section_layers, section_scores, section_stability, section_low, section_quality, section_sweep,
+    section_answers;
 
 /* ---- pieces ---- */
 /* <td> with a number, right-aligned; not a number: empty. */

@@ -32,14 +32,14 @@ declare -A may=(
     [convert]='engine family gguf hf model tokenizer'
     [tokenizer]='family gguf hf'
     [serve]='corpus results'
-    [report]='model results stats'
+    [report]='corpus model results stats'
     [run]='convert corpus engine eval model plan profile prune report results serve stats'
     [cmd]='convert corpus engine eval family gguf hf import model plan profile prune report results run serve stats sweep'
     [formats.c]='model prune'
     [main.c]='cmd'
 )
 # The one header of a folder that may be included where the rest of it may not.
-declare -A only=([stats/engine]=routed.h [serve/corpus]=source.h)
+declare -A only=([stats/engine]=routed.h [serve/corpus]=source.h [report/corpus]=unused.h)
 
 part_of() { # src/X/file -> X, src/main.c -> main.c
     local p=${1#src/}

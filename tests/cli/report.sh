@@ -50,6 +50,14 @@ ok stats import profile.json --model "$TINY" -o imported.json
 ok report --stats imported.json -o imported.html # of no samples that are told apart
 holds imported.html summary made map layers scores low
 lacks imported.html 'by the even'
+# the calibration text as the model was given it, made safe
+"$JSON" set "$STATS" calibration/samples '[{"file":"<b>.jsonl","line":1234,"n_tokens":1500,"text":"<|im_start|>user\nHi <script>","cut":true},{"file":"b.txt","n_tokens":2,"text":"plain"},7,{"file":"x"}]' \
+    calibration/unused '{"rejected":20,"messages.<i>":1,"bad":"x"}' calibration/chat '{"from":"model","sha256":"0123456789abcdef0123","kwargs":{"enable_thinking":false},"date":"2026-11-28"}' >text.json
+ok report --stats text.json -o text.html
+holds text.html summary made text map layers scores stability low
+has text.html "Not used: &#39;rejected&#39; \(20 rows\), &#39;messages.&lt;i&gt;&#39; \(1 message\)\." "the model.s own chat template" \
+    '0123456789abcdef …' 'enable_thinking' '2026-11-28' '&lt;b&gt;.jsonl</bdi>, line 1,234, 1,500 tokens, the beginning' \
+    '<pre>&lt;\|im_start\|&gt;user' 'Hi &lt;script&gt;' 'b.txt</bdi>, 2 tokens<' '<pre>plain</pre>'
 ok report --plan "$PLAN" -o plan.html
 holds plan.html summary made map layers
 lacks plan.html '"reap_sum"'
