@@ -13,6 +13,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <initializer_list>
 
 extern "C" {
 #include "base/sig.h"
@@ -38,8 +39,11 @@ static bool holds_text(const json_t *v, unsigned depth)
     return false;
 }
 
-bool chat_holds_text(const json_t *v)
+bool chat_holds_text(const char *key, const json_t *v)
 {
+    for (const char *name : {"role", "id", "tool_call_id"})
+        if (!strcmp(key, name))
+            return false;
     return holds_text(v, 0);
 }
 
@@ -731,7 +735,7 @@ void count_members(const json_t *o, const value &object, const std::string &pref
 {
     for (const auto &pair : object->as_ordered_object()) {
         std::string key = pair.first->as_string().str();
-        if (!pair.second->stats.used && key != "role" && chat_holds_text(json_object_get(o, key.c_str())))
+        if (!pair.second->stats.used && chat_holds_text(key.c_str(), json_object_get(o, key.c_str())))
             count_unused(unused, prefix + key);
     }
 }

@@ -26,7 +26,7 @@ bool chat_template_render(const struct chat_template *t, const json_t *vars, int
                           json_t *unused, struct err *e);
 /* Whether it may ask for the time (strftime_now). */
 bool chat_template_asks_time(const struct chat_template *t);
-/* Whether a value of JSON is or holds a text that is not empty. */
-bool chat_holds_text(const json_t *v);
+/* Whether a member is or holds a text that is not empty; roles and ids are none. */
+bool chat_holds_text(const char *key, const json_t *v);
 
 #endif

@@ -258,11 +258,11 @@ static void count_rest(const json_t *chat, json_t *unused)
     const char *key;
     json_t *v;
     json_object_foreach ((json_t *)(uintptr_t)chat, key, v)
-        if (strcmp(key, "messages") != 0 && chat_holds_text(v))
+        if (strcmp(key, "messages") != 0 && chat_holds_text(key, v))
             count(unused, "", key);
     for (size_t i = 0; i < json_array_size(list); i++)
         json_object_foreach (json_array_get(list, i), key, v)
-            if (strcmp(key, "role") != 0 && strcmp(key, "content") != 0 && chat_holds_text(v))
+            if (strcmp(key, "content") != 0 && chat_holds_text(key, v))
                 count(unused, "messages.", key);
 }
 
