@@ -15,6 +15,7 @@
 #include "corpus/row.h"
 #include "corpus/rowfile.h"
 #include "corpus/source.h"
+#include "results/batch.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -138,12 +139,47 @@ static bool read_text(struct loader *l, struct buf *b, size_t bom, const char *s
     return true;
 }
 
+/* The answers of a `reap batch` run: prompt and answer of each is a sample, of the answer's own category where it
+ * has one. */
+static bool read_answers(struct loader *l, const char *s, size_t n, const char *category)
+{
+    struct batch_file f;
+    if (!batch_parse(s, n, &f, l->e))
+        return false;
+    uint64_t n_failed = 0;
+    bool ok = true;
+    for (uint64_t i = 0; ok && i < f.n; i++) {
+        struct sample row;
+        struct err bad = {0};
+        n_failed += !f.v[i].ok;
+        if (!f.v[i].ok)
+            continue;
+        json_t *o = batch_answer_row(&f, i);
+        l->category = category_index(l, f.v[i].category ? f.v[i].category : category);
+        if (row_read(o, &l->row, &row, &bad)) {
+            sample_add(l, &row, (uint32_t)i + 1);
+        } else {
+            err_ctx(&bad, "%s: answer %llu", l->path, (unsigned long long)i + 1);
+            ok = row_bad(l, &bad) || (l->row_failed = true, false);
+        }
+        json_decref(o);
+    }
+    char count[32];
+    if (ok && n_failed)
+        log_warn("%s: %s prompt%s without an answer left out", l->path, human_count(n_failed, count),
+                 n_failed == 1 ? "" : "s");
+    batch_file_clear(&f);
+    return ok;
+}
+
 static bool read_rows(struct loader *l, const struct buf *b, size_t bom, const char *sha256,
                       const char *category, bool in_folder)
 {
     source_add(l, sha256, category);
     l->row_failed = false;
-    if (!rowfile_each(b->s ? b->s + bom : "", b->n - bom, read_row, l, l->e))
+    const char *s = b->s ? b->s + bom : "";
+    size_t n = b->n - bom;
+    if (!(batch_is(s, n) ? read_answers(l, s, n, category) : rowfile_each(s, n, read_row, l, l->e)))
         return l->row_failed || l->e->code == ERR_INTERRUPTED ? false : err_ctx(l->e, "%s", l->path);
     const struct corpus_source *src = &l->c->sources[l->source];
     char count[32];

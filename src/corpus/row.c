@@ -429,7 +429,7 @@ void sample_clear(struct sample *s)
 }
 
 /* odd: there may be numbers of json_parse_data in it. */
-static bool row_read(const json_t *row, bool odd, const struct row_opts *o, struct sample *s, struct err *e)
+static bool read_any(const json_t *row, bool odd, const struct row_opts *o, struct sample *s, struct err *e)
 {
     struct row_reader r = {.row = row, .o = o, .odd = odd, .messages = json_array(), .e = e};
     json_t *list = NULL;
@@ -444,6 +444,11 @@ static bool row_read(const json_t *row, bool odd, const struct row_opts *o, stru
     if (!ok)
         sample_clear(s);
     return ok;
+}
+
+bool row_read(const json_t *row, const struct row_opts *o, struct sample *s, struct err *e)
+{
+    return read_any(row, false, o, s, e);
 }
 
 bool row_is_message(const char *s, uint64_t n)
@@ -463,7 +468,7 @@ bool row_parse(const char *row, uint64_t n, const struct row_opts *o, struct sam
     *s = (struct sample){0};
     bool odd = false;
     json_t *v = json_parse_data(row, n, &odd, e);
-    bool ok = v && row_read(v, odd, o, s, e);
+    bool ok = v && read_any(v, odd, o, s, e);
     json_decref(v);
     return ok;
 }

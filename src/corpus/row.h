@@ -31,6 +31,8 @@ struct row_opts {
 
 /* One JSON row of n bytes. On false *s is empty. */
 bool row_parse(const char *row, uint64_t n, const struct row_opts *o, struct sample *s, struct err *e);
+/* The same of a row that is no text: what we have ourselves, without odd numbers. */
+bool row_read(const json_t *row, const struct row_opts *o, struct sample *s, struct err *e);
 /* Whether these bytes are a message, of which a chat is a list; whether an object has the members of a form. */
 bool row_is_message(const char *s, uint64_t n);
 bool row_has_form(const json_t *row);

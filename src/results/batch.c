@@ -117,15 +117,84 @@ static bool read_file(struct batch_file *f, struct err *e)
     return true;
 }
 
+/* Takes f->doc, NULL after an error of its reading. */
+static bool checked(struct batch_file *f, struct err *e)
+{
+    if (f->doc && read_file(f, e))
+        return true;
+    batch_file_clear(f);
+    return false;
+}
+
 bool batch_read(const char *path, struct batch_file *f, struct err *e)
 {
     *f = (struct batch_file){.doc = json_read(path, e)};
-    if (!f->doc)
-        return false;
-    if (read_file(f, e))
-        return true;
-    batch_file_clear(f);
-    return err_ctx(e, "%s", path);
+    bool was_read = f->doc != NULL;
+    return checked(f, e) || (was_read ? err_ctx(e, "%s", path) : false);
+}
+
+bool batch_parse(const char *s, size_t n, struct batch_file *f, struct err *e)
+{
+    *f = (struct batch_file){.doc = json_parse(s, n, e)};
+    return checked(f, e);
+}
+
+/* The schema is written first. */
+bool batch_is(const char *s, size_t n)
+{
+    static const char *const begins[] = {"{", "\"schema\"", ":", "\"reap.batch/"};
+    size_t at = 0;
+    for (size_t i = 0; i < sizeof begins / sizeof *begins; i++) {
+        size_t k = strlen(begins[i]);
+        while (at < n && strchr(" \t\r\n", s[at]) && s[at])
+            at++;
+        if (n - at < k || memcmp(s + at, begins[i], k) != 0)
+            return false;
+        at += k;
+    }
+    return true;
+}
+
+/* ---- as text ---- */
+
+static void put_borrowed(json_t *o, const char *key, const json_t *v)
+{
+    if (v)
+        json_object_set(o, key, (json_t *)(uintptr_t)v);
+}
+
+static json_t *completed(const struct batch_answer *a)
+{
+    const json_t *prompt = json_object_get(json_array_get(a->messages, 0), "content");
+    struct buf b = {0};
+    buf_str(&b, json_is_string(prompt) ? json_string_value(prompt) : "");
+    buf_str(&b, a->response);
+    json_t *v = json_string(b.s);
+    buf_clear(&b);
+    return v;
+}
+
+json_t *batch_answer_row(const struct batch_file *f, uint64_t i)
+{
+    static const char *const beside[] = {"tools", "functions", "documents", "chat_template_kwargs"};
+    const struct batch_answer *a = &f->v[i];
+    json_t *row = json_object();
+    json_object_set_new(row, "id", json_string(a->id));
+    if (f->head.endpoint && !strcmp(f->head.endpoint, "completions")) {
+        json_object_set_new(row, "text", completed(a));
+        return row;
+    }
+    json_t *messages = json_copy((json_t *)(uintptr_t)a->messages), *m = json_object();
+    json_object_set_new(m, "role", json_string("assistant"));
+    json_object_set_new(m, "content", json_string(a->response));
+    json_put_text(m, "reasoning_content", a->reasoning);
+    put_borrowed(m, "tool_calls", a->tool_calls);
+    put_borrowed(m, "function_call", a->function_call);
+    json_array_append_new(messages, m);
+    json_object_set_new(row, "messages", messages);
+    for (size_t k = 0; k < sizeof beside / sizeof *beside; k++)
+        put_borrowed(row, beside[k], json_object_get(a->parameters, beside[k]));
+    return row;
 }
 
 void batch_file_clear(struct batch_file *f)
@@ -141,12 +210,6 @@ json_t *batch_file_answer(const struct batch_file *f, uint64_t i)
 }
 
 /* ---- writing ---- */
-
-static void put_borrowed(json_t *o, const char *key, const json_t *v)
-{
-    if (v)
-        json_object_set(o, key, (json_t *)(uintptr_t)v);
-}
 
 static void put_replaced(json_t *o, const struct batch_answer *a)
 {

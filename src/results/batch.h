@@ -38,6 +38,12 @@ struct batch_file {
 /* Checked: the schema; each result has id, key, prompt_sha256, repeat, messages and status, an answered one
  * response and finish_reason; a call has a name and arguments. False with *e (ERR_INPUT). */
 bool batch_read(const char *path, struct batch_file *f, struct err *e);
+/* The same of n bytes, which batch_is knows by their beginning; the error names no file. */
+bool batch_is(const char *s, size_t n);
+bool batch_parse(const char *s, size_t n, struct batch_file *f, struct err *e);
+/* An answered prompt and its answer as a row of text: id, and messages with what belongs to them (tools,
+ * chat_template_kwargs), or the text of a completion. New reference. */
+json_t *batch_answer_row(const struct batch_file *f, uint64_t i);
 void batch_file_clear(struct batch_file *f);
 /* A result as it stands in the file, and one that was read, as it stood there. New references. */
 json_t *batch_answer_json(const struct batch_answer *a);

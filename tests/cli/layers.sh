@@ -22,7 +22,7 @@ declare -A may=(
     [family]='hf'
     [model]='family gguf hf'
     [stats]='engine'
-    [corpus]='engine'
+    [corpus]='engine results'
     [profile]='convert corpus engine model stats'
     [plan]='model stats'
     [import]='gguf model stats'
@@ -39,7 +39,7 @@ declare -A may=(
     [main.c]='cmd'
 )
 # The one header of a folder that may be included where the rest of it may not.
-declare -A only=([stats/engine]=routed.h [serve/corpus]=source.h [report/corpus]=unused.h)
+declare -A only=([stats/engine]=routed.h [serve/corpus]=source.h [corpus/results]=batch.h [report/corpus]=unused.h)
 
 part_of() { # src/X/file -> X, src/main.c -> main.c
     local p=${1#src/}

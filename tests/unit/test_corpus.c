@@ -269,6 +269,47 @@ static void test_folder_of_a_data_set(void **state)
     assert_non_null(strstr(last_warning(), "rows.txt: is read as one text, but it looks like rows"));
 }
 
+/* The answers of a model to prompts, as `reap batch` keeps them. */
+static void test_answers(void **state)
+{
+    (void)state;
+    static const char file[] =
+        "{\"schema\": \"reap.batch/1\", \"endpoint\": \"%s\", \"results\": ["
+        "{\"id\": \"a\", \"category\": \"code\", \"repeat\": 0, \"key\": \"k\", \"prompt_sha256\": \"p\","
+        " \"messages\": [{\"role\": \"user\", \"content\": \"u\"}], \"parameters\": {\"tools\": [{\"type\": \"function\"}],"
+        " \"temperature\": 0}, \"status\": \"ok\", \"response\": \"r\", \"reasoning\": \"hm\", \"tool_calls\": [{\"id\": "
+        "\"c\", \"type\": \"function\", \"function\": {\"name\": \"f\", \"arguments\": \"{}\"}}], \"finish_reason\": \"length\"},"
+        "{\"id\": \"b\", \"category\": null, \"repeat\": 0, \"key\": \"k\", \"prompt_sha256\": \"p\","
+        " \"messages\": [{\"role\": \"user\", \"content\": \"u\"}], \"status\": \"failed\", \"error\": \"x\"},"
+        "{\"id\": \"c\", \"category\": null, \"repeat\": 0, \"key\": \"k\", \"prompt_sha256\": \"p\","
+        " \"messages\": [{\"role\": \"user\", \"content\": \"v\"}], \"status\": \"ok\", \"response\": \"s\","
+        " \"finish_reason\": \"stop\"}]}";
+    char *chats = xasprintf(file, "chat"), *texts_of = xasprintf(file, "completions");
+    put("run.json", chats);
+    put("bare.json", texts_of);
+    struct corpus c;
+    struct err e = {0};
+    assert_true(load(&c, &e, SPECS(at("run.json")), (struct corpus_opts){0}));
+    assert_int_equal(c.n_samples, 2);
+    char *got = json_dumps(c.samples[0].chat, JSON_COMPACT);
+    assert_string_equal(
+        got, "{\"messages\":[{\"role\":\"user\",\"content\":\"u\"},{\"role\":\"assistant\",\"content\":\"r\","
+             "\"reasoning_content\":\"hm\",\"tool_calls\":[{\"id\":\"c\",\"type\":\"function\",\"function\":"
+             "{\"name\":\"f\",\"arguments\":\"{}\"}}]}],\"tools\":[{\"type\":\"function\"}]}");
+    free(got);
+    assert_string_equal(c.samples[0].id, "a");
+    assert_string_equal(c.categories[c.samples[0].category], "code");
+    assert_string_equal(c.categories[c.samples[1].category], "run");
+    assert_int_equal(c.samples[1].line, 3);
+    assert_non_null(strstr(last_warning(), "run.json: 1 prompt without an answer left out"));
+    corpus_free(&c);
+    expect_texts(SPECS(at("bare.json")), (struct corpus_opts){0}, "ur,vs"); /* as the model went on */
+    put("bad.json", "{\"schema\": \"reap.batch/9\", \"results\": []}");
+    expect_error(SPECS(at("bad.json")), (struct corpus_opts){0}, "bad.json: ");
+    free(chats);
+    free(texts_of);
+}
+
 /* What the samples have and is not used is counted of those that are taken. */
 static void test_unused(void **state)
 {
@@ -640,6 +681,7 @@ int main(void)
         T(test_packed),
         T(test_foreign),
         T(test_folder_of_a_data_set),
+        T(test_answers),
         T(test_unused),
         T(test_text_files),
         T(test_stdin),
