@@ -18,7 +18,7 @@ static bool is_steering(const unsigned char *s, size_t k)
            (s[1] == 0x81 && s[2] >= 0xa6 && s[2] <= 0xa9);
 }
 
-static void add_text(struct buf *b, const char *s, size_t n)
+void html_add(struct buf *b, const char *s, size_t n)
 {
     for (size_t i = 0, k; i < n; i += k ? k : 1) {
         unsigned char c = (unsigned char)s[i];
@@ -47,7 +47,7 @@ void html_clip(struct buf *b, const char *s, size_t max)
         for (cut = max; cut > 0 && ((unsigned char)s[cut] & 0xc0) == 0x80;)
             cut--;
     if (s)
-        add_text(b, s, cut);
+        html_add(b, s, cut);
     if (cut < n)
         buf_str(b, " \xe2\x80\xa6");
 }

@@ -12,6 +12,9 @@
  * stay. */
 void html_clip(struct buf *b, const char *s, size_t max);
 
+/* The same of n bytes, whole. */
+void html_add(struct buf *b, const char *s, size_t n);
+
 /* Four significant digits, without an exponent where people do not need one: 1.645, 0.03125, 12,345, 1.2e-09;
  * whole numbers whole; "-" for what is not a number. dst holds at least 32 bytes; returns dst. */
 const char *html_number(double v, char dst[32]);

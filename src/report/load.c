@@ -74,20 +74,18 @@ static bool read_eval(struct page *p, const char *what, const char *path, struct
     return !path || (eval_read(path, f, e) && add_source(p, what, path, e));
 }
 
-static bool read_answers(struct page *p, const char *what, const char *path, struct batch_file *f,
-                         struct err *e)
-{
-    return batch_read(path, f, e) && add_source(p, what, path, e);
-}
-
 static bool read_compare(struct page *p, struct err *e)
 {
     const char *const *path = p->o->compare;
-    if (path[1])
-        return read_answers(p, "answers of the parent", path[0], &p->answers[0], e) &&
-               read_answers(p, "answers of the result", path[1], &p->answers[1], e);
-    return !path[0] ||
-           (compare_read(path[0], &p->compare, e) && add_source(p, "comparison of answers", path[0], e));
+    if (!path[0])
+        return true;
+    if (path[1] ? !(p->runs = runs_open(path[0], path[1], e)) : !compare_read(path[0], &p->compare, e))
+        return false;
+    p->answers = path[1] ? &p->runs->result : &p->compare;
+    if (!path[1])
+        return add_source(p, "comparison of answers", path[0], e);
+    return add_source(p, "answers of the parent", path[0], e) &&
+           add_source(p, "answers of the result", path[1], e);
 }
 
 static bool read_others(struct page *p, struct err *e)
@@ -333,8 +331,7 @@ void page_clear(struct page *p)
     eval_file_clear(&p->against);
     sweep_file_clear(&p->sweep);
     compare_file_clear(&p->compare);
-    batch_file_clear(&p->answers[0]);
-    batch_file_clear(&p->answers[1]);
+    runs_free(p->runs);
     run_record_clear(&p->run);
     view_free(p->view);
     plan_free(p->plan);

@@ -204,6 +204,7 @@ bool report_work(const char *dir, const struct report_opts *o, const char *out, 
                  {run_file_names[RUN_PLAN], &x.plan, NULL},
                  {run_file_names[RUN_EVAL_BEFORE], &x.eval_base, NULL},
                  {run_file_names[RUN_EVAL_AFTER], &x.eval_after, NULL},
+                 {run_file_names[RUN_COMPARE], &x.compare[0], NULL},
                  {"sweep.json", &x.sweep, NULL}, /* put there by hand */
                  {run_file_names[RUN_RECORD], &x.run, NULL}};
     const size_t n = sizeof files / sizeof *files;

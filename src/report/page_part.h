@@ -5,9 +5,9 @@
 #include "model/plan.h"
 #include "report/html.h"
 #include "report/report.h"
-#include "results/batch.h"
 #include "results/compare.h"
 #include "results/run.h"
+#include "results/runs.h"
 #include "results/sweep.h"
 #include "stats/summary.h"
 
@@ -38,7 +38,8 @@ struct page {
     struct eval_file before, after, against;
     struct sweep_file sweep;
     struct compare_file compare;
-    struct batch_file answers[2]; /* of the parent, of the result */
+    struct runs *runs;                  /* two files of answers that make a comparison; NULL: none */
+    const struct compare_file *answers; /* whichever there is; NULL: none */
     struct run_record run;
     const json_t *model, *calibration; /* borrowed; NULL: not known */
     struct row *rows;
@@ -86,6 +87,10 @@ void put_table_open(struct buf *b, const char *name, const char *head);
 void put_table_close(struct buf *b);
 /* "1, 2, 5-9". of kept == want. */
 void put_ids(struct buf *b, const uint8_t *flags, uint32_t n, uint8_t want);
+
+/* diff.c: text (its first max bytes), with those words in the element tag that other (NULL: nothing) has not at
+ * their place. */
+void put_difference(struct buf *b, const char *text, const char *other, const char *tag, size_t max);
 
 /* chart.c: one line chart as SVG. */
 struct point {

@@ -123,8 +123,10 @@ static json_t *row_json(const struct compare_row *r, bool texts)
     json_object_set_new(o, "id", json_string(r->id));
     json_object_set_new(o, "category", r->category ? json_string(r->category) : json_null());
     json_object_set_new(o, "repeat", json_integer((json_int_t)r->repeat));
-    if (texts)
+    if (texts) {
         json_object_set_new(o, "prompt", json_string(r->prompt));
+        put_value(o, "messages", r->messages);
+    }
     json_object_set_new(o, "exact", json_boolean(r->exact));
     json_object_set_new(o, "similarity", json_real(r->similarity));
     json_object_set_new(o, "common_prefix_words", json_integer((json_int_t)r->common_prefix));
@@ -266,9 +268,13 @@ static bool read_side(const json_t *row, const char *key, const char *where, str
 static bool read_row(const json_t *o, size_t i, struct compare_row *r, struct err *e)
 {
     char where[64];
+    json_t *messages;
     snprintf(where, sizeof where, "row %zu", i);
     if (!json_is_object(o))
         return err_set(e, ERR_INPUT, "%s is %s, expected an object", where, json_type_name(o));
+    if (!json_opt_arr(o, "messages", where, &messages, e))
+        return false;
+    r->messages = messages;
     return json_need_str(o, "id", where, &r->id, e) && json_opt_str(o, "category", where, &r->category, e) &&
            json_opt_str(o, "prompt", where, &r->prompt, e) &&
            json_opt_u64(o, "repeat", where, 0, &r->repeat, e) &&
@@ -284,6 +290,8 @@ static bool read_file(struct compare_file *f, struct err *e)
 {
     json_t *rows;
     if (!results_schema(f->doc, SCHEMA, e) || !read_total(f->doc, &f->total, e) ||
+        !json_opt_u64(f->doc, "n_only_base", "file", 0, &f->n_only_base, e) ||
+        !json_opt_u64(f->doc, "n_only_pruned", "file", 0, &f->n_only_pruned, e) ||
         !json_need_arr(f->doc, "rows", "file", &rows, e) ||
         !(f->rows = mem_try(json_array_size(rows), sizeof *f->rows, "the rows", e)))
         return false;

@@ -24,6 +24,7 @@ struct compare_side {
 
 struct compare_row {
     const char *id, *category, *prompt; /* category NULL: none; prompt: the last message, NULL as response */
+    const json_t *messages;             /* all of them; NULL: the prompt says it all, or not known */
     uint64_t repeat;
     struct compare_side base, pruned;
     bool exact;

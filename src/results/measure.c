@@ -8,6 +8,7 @@
 #include <xxhash.h>
 
 #define GRAM           4
+#define MAX_LIMBS      (8u << 20) /* of measure_common: 64 MiB */
 #define MAX_PERIOD     200
 #define MIN_LOOP_WORDS 24
 #define MIN_LOOP_CHARS 100
@@ -56,21 +57,21 @@ static size_t word_len(const char *s, size_t n)
     return at;
 }
 
+size_t word_next(const char *text, size_t n, size_t *at)
+{
+    while (*at < n && is_space(text[*at]))
+        ++*at;
+    return *at < n ? word_len(text + *at, n - *at) : 0;
+}
+
 void words_add(struct words *w, const char *text, uint64_t kind)
 {
-    size_t n = strlen(text);
-    for (size_t at = 0; at < n;) {
-        if (is_space(text[at])) {
-            at++;
+    size_t n = strlen(text), at = 0, k;
+    for (; (k = word_next(text, n, &at)) > 0; at += k, w->n_all++) {
+        if (w->n == MEASURE_MAX_WORDS)
             continue;
-        }
-        size_t k = word_len(text + at, n - at);
-        if (w->n < MEASURE_MAX_WORDS) {
-            GROW(w->hash, w->n, w->cap);
-            w->hash[w->n++] = XXH3_64bits_withSeed(text + at, k, kind);
-        }
-        w->n_all++;
-        at += k;
+        GROW(w->hash, w->n, w->cap);
+        w->hash[w->n++] = XXH3_64bits_withSeed(text + at, k, kind);
     }
 }
 
@@ -113,41 +114,109 @@ static uint64_t first_place(const struct place *p, uint64_t n, uint64_t hash)
     return lo;
 }
 
+/* The words of b by hash, and the numbers that one step of the subsequence needs. */
+struct table {
+    struct place *places;
+    uint64_t n, n_limbs, *m;
+};
+
+static void table_make(struct table *t, const uint64_t *hash, uint64_t n)
+{
+    *t = (struct table){.places = xcalloc(n + 1, sizeof *t->places), .n = n, .n_limbs = (n + 63) / 64};
+    t->m = xcalloc(t->n_limbs + 1, sizeof *t->m);
+    for (uint64_t i = 0; i < n; i++)
+        t->places[i] = (struct place){hash[i], i};
+    qsort(t->places, n, sizeof *t->places, by_hash);
+}
+
+static void table_free(struct table *t)
+{
+    free(t->places);
+    free(t->m);
+}
+
 /* Longest common subsequence by bits (Crochemore and others 2001): V has a bit for each word of b, all 1 at
  * first; for a word of a with the places M in b, V = (V + (V & M)) | (V & ~M). The zeros of V count the
  * length. */
+static void lcs_step(struct table *t, uint64_t *v, uint64_t hash)
+{
+    uint64_t from = first_place(t->places, t->n, hash), to = from, carry = 0;
+    for (; to < t->n && t->places[to].hash == hash; to++)
+        t->m[t->places[to].at / 64] |= 1ull << (t->places[to].at % 64);
+    if (to == from)
+        return;
+    for (uint64_t k = 0; k < t->n_limbs; k++) {
+        uint64_t x = v[k] & t->m[k], sum, rest = v[k] & ~t->m[k];
+        bool over = __builtin_add_overflow(v[k], x, &sum);
+        over |= __builtin_add_overflow(sum, carry, &sum);
+        carry = over;
+        v[k] = sum | rest;
+        t->m[k] = 0;
+    }
+}
+
+static bool bit(const uint64_t *v, uint64_t i)
+{
+    return v[i / 64] >> (i % 64) & 1;
+}
+
 static uint64_t lcs(const struct words *a, const struct words *b)
 {
     if (!a->n || !b->n)
         return 0;
-    uint64_t n_limbs = (b->n + 63) / 64, length = 0;
-    struct place *p = xcalloc(b->n, sizeof *p);
-    uint64_t *v = xcalloc(n_limbs, sizeof *v), *m = xcalloc(n_limbs, sizeof *m);
+    uint64_t length = 0;
+    struct table t;
+    table_make(&t, b->hash, b->n);
+    uint64_t *v = xcalloc(t.n_limbs, sizeof *v);
+    memset(v, 0xff, t.n_limbs * sizeof *v);
+    for (uint64_t i = 0; i < a->n; i++)
+        lcs_step(&t, v, a->hash[i]);
     for (uint64_t i = 0; i < b->n; i++)
-        p[i] = (struct place){b->hash[i], i};
-    qsort(p, b->n, sizeof *p, by_hash);
-    memset(v, 0xff, n_limbs * sizeof *v);
-    for (uint64_t i = 0; i < a->n; i++) {
-        uint64_t from = first_place(p, b->n, a->hash[i]), to = from, carry = 0;
-        for (; to < b->n && p[to].hash == a->hash[i]; to++)
-            m[p[to].at / 64] |= 1ull << (p[to].at % 64);
-        if (to == from)
-            continue;
-        for (uint64_t k = 0; k < n_limbs; k++) {
-            uint64_t x = v[k] & m[k], sum, rest = v[k] & ~m[k];
-            bool over = __builtin_add_overflow(v[k], x, &sum);
-            over |= __builtin_add_overflow(sum, carry, &sum);
-            carry = over;
-            v[k] = sum | rest;
-            m[k] = 0;
+        length += !bit(v, i);
+    table_free(&t);
+    free(v);
+    return length;
+}
+
+/* The way back through the rows V of all words of a (0: before the first): a bit of 1 says that the word of b adds
+ * nothing; of the words of a, the first whose row has the 0 is the partner. */
+static void walk_back(const uint64_t *rows, uint64_t n_limbs, uint64_t i, uint64_t k, uint8_t *in_a,
+                      uint8_t *in_b)
+{
+    while (i && k) {
+        if (bit(rows + i * n_limbs, k - 1)) {
+            k--;
+        } else {
+            i--;
+            if (bit(rows + i * n_limbs, k - 1))
+                in_a[i] = in_b[--k] = 1;
         }
     }
-    for (uint64_t i = 0; i < b->n; i++)
-        length += !(v[i / 64] >> (i % 64) & 1);
-    free(p);
-    free(v);
-    free(m);
-    return length;
+}
+
+bool measure_common(const struct words *a, const struct words *b, uint8_t *in_a, uint8_t *in_b)
+{
+    uint64_t head = measure_common_prefix(a, b), n = a->n - head, m = b->n - head, limbs = (m + 63) / 64;
+    if (a->n_all > a->n || b->n_all > b->n || n * limbs > MAX_LIMBS)
+        return false;
+    memset(in_a, 0, a->n);
+    memset(in_b, 0, b->n);
+    memset(in_a, 1, head);
+    memset(in_b, 1, head);
+    if (!n || !m)
+        return true;
+    struct table t;
+    table_make(&t, b->hash + head, m);
+    uint64_t *rows = xcalloc((n + 1) * limbs, sizeof *rows);
+    memset(rows, 0xff, limbs * sizeof *rows);
+    for (uint64_t i = 0; i < n; i++) {
+        memcpy(rows + (i + 1) * limbs, rows + i * limbs, limbs * sizeof *rows);
+        lcs_step(&t, rows + (i + 1) * limbs, a->hash[head + i]);
+    }
+    walk_back(rows, limbs, n, m, in_a + head, in_b + head);
+    table_free(&t);
+    free(rows);
+    return true;
 }
 
 double measure_similarity(const struct words *a, const struct words *b)

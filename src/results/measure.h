@@ -7,6 +7,7 @@
 #define REAP_RESULTS_MEASURE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define MEASURE_MAX_WORDS 100000
@@ -21,10 +22,16 @@ void words_split(struct words *w, const char *text);
 /* Adds those of another text; of texts of different kinds (0: as words_split) no word is the same. */
 void words_add(struct words *w, const char *text, uint64_t kind);
 void words_clear(struct words *w);
+/* The word at *at or behind it in a text of n bytes: moves *at to its start and returns its length; 0: there is
+ * none. */
+size_t word_next(const char *text, size_t n, size_t *at);
 
 /* Similarity: 2 L / (n_a + n_b) with L the length of the longest common subsequence of words. 1: the same
  * words in the same order, 0: none in common. Two empty texts: 1. */
 double measure_similarity(const struct words *a, const struct words *b);
+/* Which words stand in a longest common subsequence: in_a has a flag for each of a, in_b of b. False: too much to
+ * compute, and nothing is set. */
+bool measure_common(const struct words *a, const struct words *b, uint8_t *in_a, uint8_t *in_b);
 uint64_t measure_common_prefix(const struct words *a, const struct words *b); /* words at the start */
 
 struct loops {

@@ -148,6 +148,13 @@ static const char *last_content(const json_t *messages)
     return s ? s : "";
 }
 
+/* One message of text, which the prompt is. */
+static bool is_plain(const json_t *messages)
+{
+    return json_array_size(messages) == 1 &&
+           json_is_string(json_object_get(json_array_get(messages, 0), "content"));
+}
+
 static bool same_text(const char *a, const char *b)
 {
     return !strcmp(a ? a : "", b ? b : "");
@@ -160,6 +167,7 @@ static void fill_row(struct compare_row *r, const struct batch_answer *base,
     *r = (struct compare_row){.id = base->id,
                               .category = base->category,
                               .prompt = last_content(base->messages),
+                              .messages = is_plain(base->messages) ? NULL : base->messages,
                               .repeat = base->repeat};
     fill_side(&r->base, base, &a, ignored);
     fill_side(&r->pruned, pruned, &b, ignored);

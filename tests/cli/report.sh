@@ -65,7 +65,25 @@ ok report --stats "$STATS" --plan "$PLAN" --eval before.json --against against.j
 holds against.html summary made quality map layers scores stability low
 has against.html '>0.125 <small>± 0.015<' '>0.75<' '>87.5 %<' '>6.2 %<' '>40 <small>± 1.5<' '× 1.250 <small>± 0.025<'
 ok report --stats "$STATS" --plan "$PLAN" --compare batch-a.json --compare batch-b.json -o batch.html
-has batch.html 'answer of the parent' 'answer of the result' 'hello there'
+has batch.html 'answer of the <del>parent</del>' 'answer of the <ins>result</ins>' 'hello there' 'similarity 75.0 %'
+# calls are shown as calls, also of earlier turns; what is wrong with them is said
+answer() { # NAME ARGUMENTS: of a chat in which a tool was called before
+    printf '{"schema":"reap.batch/1","results":[{"id":"x","key":"k","prompt_sha256":"p","repeat":0,"status":"ok","messages":[{"role":"user","content":"and now?"},{"role":"assistant","tool_calls":[{"function":{"name":"before","arguments":"{\\"k\\": 1}"}}]},{"role":"tool","content":"it is so"}],"parameters":{"tools":[{"function":{"name":"look","parameters":{"required":["at"]}}}]},"response":"","finish_reason":"tool_calls","refusal":"I <may> not","tool_calls":[{"function":{"name":"%s","arguments":"%s"}}]}]}\n' "$@"
+}
+answer look '{\"at\": \"sky\"}' >call-a.json
+answer look '{\"at\": \"</bdi></ins><script>\"}' >call-b.json
+ok report --plan "$PLAN" --compare call-a.json --compare call-b.json -o call.html
+has call.html '<pre><b>call</b> <bdi>look \{&quot;at&quot;: <del>&quot;sky&quot;\}</del></bdi></pre>' '<ins>&quot;&lt;/bdi&gt;&lt;/ins&gt;&lt;script&gt;&quot;\}</ins></bdi>' \
+    '<pre><b>call</b> <bdi>before \{&quot;k&quot;: 1\}</bdi></pre>' '<b>tool</b> <bdi>it is so' 'I &lt;may&gt; not' 'Tools are called in 1 pairs: the same functions in 100.0 %' 'ended: tool_calls'
+lacks call.html 'an empty answer' 'arguments do not fit'
+wrong_call() { # NAME ARGUMENTS WORDS
+    answer "$1" "$2" >call-b.json
+    ok report --plan "$PLAN" --compare call-a.json --compare call-b.json -o call.html --force
+    has call.html "<b>$3</b>"
+}
+wrong_call look '{}' 'arguments do not fit the tool'
+wrong_call look '{' 'arguments are no JSON'
+wrong_call gone '{\"at\": 1}' 'calls a tool that there is not'
 ok report --stats "$STATS" --plan "$PLAN" --eval before.json --eval after.json --model "$TINY" -o sizes.html
 has sizes.html 'id="sweep"' 'parent and result|>parent<'
 ok report --stats "$STATS" --title 'A <b>title</b>' -o title.html
@@ -117,10 +135,10 @@ ok report --stats "$STATS" --plan "$PLAN" -o b.html
 expect "not even the folder matters" cmp sub/a.html b.html
 
 # ---- folder of a run ----
-mkdir work && cp "$STATS" work/stats.json && cp "$PLAN" work/plan.json && cp before.json work/eval-before.json && cp after.json work/eval-after.json
+mkdir work && cp "$STATS" work/stats.json && cp "$PLAN" work/plan.json && cp before.json work/eval-before.json && cp after.json work/eval-after.json && cp compare.json work/compare.json
 printf '{"schema":"reap.run/1","steps":{"profile":{"key":"a"},"prune":{"writing":"x"},"verify":{"key":"b"}}}\n' >work/run.json
 ok report work -o work/report.html
-holds work/report.html summary made quality map layers scores stability low
+holds work/report.html summary made quality map layers scores stability low answers
 has work/report.html 'profile, verify'
 fails 2 'exists' -- report work -o work/report.html
 ok report work -o work/report.html --force

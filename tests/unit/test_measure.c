@@ -112,6 +112,54 @@ static void test_similarity_random(void **state)
     }
 }
 
+/* The flags are those of a common subsequence, and of a longest one. */
+static void test_common(void **state)
+{
+    struct rng r = {2};
+    (void)state;
+    for (int i = 0; i < 600; i++) {
+        struct words a, b;
+        random_words(&a, &r, i % 3 ? 150 : 5, 1 + rng_below(&r, 30));
+        random_words(&b, &r, i % 2 ? 200 : 7, 1 + rng_below(&r, 30));
+        uint8_t *x = xcalloc(a.n, 1), *y = xcalloc(b.n, 1);
+        uint64_t n = 0, at = 0;
+        assert_true(measure_common(&a, &b, x, y));
+        for (uint64_t k = 0; k < a.n; k++) {
+            if (!x[k])
+                continue;
+            while (at < b.n && !y[at])
+                at++;
+            assert_true(at < b.n && a.hash[k] == b.hash[at]);
+            at++;
+            n++;
+        }
+        while (at < b.n)
+            assert_false(y[at++]);
+        assert_int_equal(n, slow_lcs(&a, &b));
+        free(x);
+        free(y);
+        words_clear(&a);
+        words_clear(&b);
+    }
+}
+
+/* Texts of different kinds have no word in common. */
+static void test_kinds(void **state)
+{
+    struct words a, b;
+    (void)state;
+    words_split(&a, "f");
+    words_add(&a, "a b", 7);
+    words_split(&b, "f a b");
+    near(measure_similarity(&a, &b), 2.0 / 6, 1e-15);
+    words_clear(&b);
+    words_split(&b, "f");
+    words_add(&b, "a  b\n", 7);
+    near(measure_similarity(&a, &b), 1, 0);
+    words_clear(&a);
+    words_clear(&b);
+}
+
 static void test_prefix(void **state)
 {
     struct words a, b;
@@ -212,6 +260,8 @@ int main(void)
         cmocka_unit_test(test_words),
         cmocka_unit_test(test_similarity),
         cmocka_unit_test(test_similarity_random),
+        cmocka_unit_test(test_common),
+        cmocka_unit_test(test_kinds),
         cmocka_unit_test(test_prefix),
         cmocka_unit_test(test_loops),
         cmocka_unit_test(test_repeat_share),

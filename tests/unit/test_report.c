@@ -1,4 +1,4 @@
-/* test_report.c - src/report/html.h: text made safe, numbers, colours, encodings. The page itself is tested
+/* test_report.c - src/report/html.h: text made safe, numbers, colours, encodings; and the marks of differences. The page itself is tested
  * by tests/cli/report.sh. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -7,7 +7,9 @@
 
 #include <cmocka.h>
 
+#include "base/rng.h"
 #include "report/html.h"
+#include "report/page_part.h"
 
 #include <math.h>
 #include <string.h>
@@ -174,6 +176,74 @@ static void bitmap(void **state)
     buf_clear(&b);
 }
 
+/* ---- differences ---- */
+
+static void differences_are_marked(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *other, *out;
+    } cases[] = {
+        {"a b c", "a b c", "a b c"},
+        {"a b c", "a c", "a <del>b</del> c"},
+        {"a b c d", "a d", "a <del>b c</del> d"}, /* neighbours together, with the space between them */
+        {" a\n b ", "a", " a\n <del>b</del> "},
+        {"a b", NULL, "a b"}, /* nothing in common: all would be marked */
+        {"", "a", ""},
+        {"a <b> c", "a </del> c", "a <del>&lt;b&gt;</del> c"},
+        {"a b c d e f", "a c d e",
+         "a <del>b</del> c \xe2\x80\xa6"}, /* its first 5 bytes, and 5 of the other's */
+        {"\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e", "\xe6\x97\xa5\xe8\xaa\x9e",
+         "\xe6\x97\xa5<del>\xe6\x9c\xac</del>\xe8\xaa\x9e"}, /* each character a word */
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct buf b = {0};
+        buf_str(&b, "");
+        put_difference(&b, cases[i].text, cases[i].other, "del", i == 7 ? 5 : 1000);
+        assert_string_equal(b.s, cases[i].out);
+        buf_clear(&b);
+    }
+}
+
+/* Without its marks the text is what it would be without marking, and every mark is closed. */
+static void differences_keep_the_text(void **state)
+{
+    static const char *const pieces[] = {
+        "a", "b", "c", " ", "\n", "<", "&amp;", "</del>", "\xe6\x97\xa5", "\xff", "\xe6\x97"};
+    struct rng r = {5};
+    (void)state;
+    for (int i = 0; i < 2000; i++) {
+        struct buf text[2] = {0}, marked = {0}, plain = {0}, want = {0};
+        for (int k = 0; k < 2; k++) {
+            buf_str(&text[k], "");
+            for (uint64_t n = rng_below(&r, 30); n; n--)
+                buf_str(&text[k], pieces[rng_below(&r, i % 2 ? COUNT(pieces) : 5)]);
+        }
+        put_difference(&marked, text[0].s, text[1].s, "del", 25);
+        html_clip(&want, text[0].s, 25);
+        buf_str(&marked, "");
+        buf_str(&plain, "");
+        bool open = false;
+        for (const char *s = marked.s; *s;) {
+            bool begins = !strncmp(s, "<del>", 5), ends = !strncmp(s, "</del>", 6);
+            assert_false(begins && open);
+            assert_false(ends && !open);
+            open = begins || (open && !ends);
+            if (begins || ends)
+                s += begins ? 5 : 6;
+            else
+                buf_char(&plain, *s++);
+        }
+        assert_false(open);
+        assert_string_equal(plain.s, want.s ? want.s : "");
+        buf_clear(&text[0]);
+        buf_clear(&text[1]);
+        buf_clear(&marked);
+        buf_clear(&plain);
+        buf_clear(&want);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -184,6 +254,8 @@ int main(void)
         cmocka_unit_test(base64),
         cmocka_unit_test(colours),
         cmocka_unit_test(bitmap),
+        cmocka_unit_test(differences_are_marked),
+        cmocka_unit_test(differences_keep_the_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
