@@ -334,8 +334,8 @@ struct budget {
     unsigned calls = 0;
 };
 thread_local budget spent;
-constexpr uint64_t max_steps = 4000000;
-constexpr uint64_t range_steps = 20; // of a number of a range(): each makes a scope when it is walked
+constexpr uint64_t max_steps = 1000000;
+constexpr uint64_t range_steps = 10; // of a number of a range(): each makes a scope when it is walked
 constexpr size_t max_text = 64u << 20;
 constexpr unsigned max_calls = 60;
 
@@ -346,7 +346,7 @@ void step(uint64_t n = 1)
 {
     spent.steps += n;
     if (spent.steps > max_steps)
-        throw refusal{"it takes more than 4,000,000 steps"};
+        throw refusal{"it takes more than 1,000,000 steps"};
     if (!(spent.steps & 255) && sig_pending())
         throw interruption{};
 }
