@@ -197,6 +197,12 @@ json_t *batch_answer_row(const struct batch_file *f, uint64_t i)
     return row;
 }
 
+bool batch_answer_lost_call(const struct batch_answer *a)
+{
+    return a->ok && !a->tool_calls && !a->function_call &&
+           (!strcmp(a->finish, "tool_calls") || !strcmp(a->finish, "function_call"));
+}
+
 void batch_file_clear(struct batch_file *f)
 {
     free(f->v);

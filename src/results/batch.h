@@ -48,6 +48,8 @@ void batch_file_clear(struct batch_file *f);
 /* A result as it stands in the file, and one that was read, as it stood there. New references. */
 json_t *batch_answer_json(const struct batch_answer *a);
 json_t *batch_file_answer(const struct batch_file *f, uint64_t i);
+/* It ended with a call that is not there: files of versions that kept no calls have such answers. */
+bool batch_answer_lost_call(const struct batch_answer *a);
 /* The texts are borrowed from o. i: for messages. */
 bool batch_answer_read(const json_t *o, size_t i, struct batch_answer *a, struct err *e);
 

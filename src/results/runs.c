@@ -331,7 +331,7 @@ static bool same_parameters(const struct batch_answer *a, const struct batch_ans
 static bool pair_up(struct runs *c, struct entry *v, uint64_t n, struct err *e)
 {
     struct compare_file *f = &c->result;
-    uint64_t n_others = 0;
+    uint64_t n_others = 0, n_lost = 0;
     f->ignored = json_object();
     f->rows = mem_try(c->base.n, sizeof *f->rows, "the rows", e);
     bool ok = f->rows != NULL;
@@ -343,6 +343,8 @@ static bool pair_up(struct runs *c, struct entry *v, uint64_t n, struct err *e)
         else if (hit && strcmp(x->prompt_sha256, hit->a->prompt_sha256) != 0)
             ok = err_set(e, ERR_INPUT, "the messages of '%s' are not the same in %s and %s", x->id,
                          f->base.file, f->pruned.file);
+        else if (hit && (batch_answer_lost_call(x) || batch_answer_lost_call(hit->a)))
+            n_lost++;
         else if (hit)
             fill_row(&f->rows[f->n_rows++], x, hit->a, f->ignored);
         else
@@ -352,6 +354,11 @@ static bool pair_up(struct runs *c, struct entry *v, uint64_t n, struct err *e)
             n_others += !same_parameters(x, hit->a);
         }
     }
+    if (ok && n_lost)
+        log_warn(
+            "%llu pairs are left out: an answer ended with a call of a tool that its file does not hold; "
+            "reap batch asks it again",
+            (unsigned long long)n_lost);
     if (ok && n_others)
         log_warn("%llu prompts were asked with other tools or parameters of their own in the two files: "
                  "differences may come from there",

@@ -35,7 +35,7 @@ static void take_over(struct batch *r, const struct batch_file *old, struct batc
 {
     for (uint64_t i = 0; i < old->n; i++) {
         struct batch_job probe = {0}, *key = &probe;
-        if (!old->v[i].ok)
+        if (!old->v[i].ok || batch_answer_lost_call(&old->v[i])) /* these are asked again */
             continue;
         snprintf(probe.key, sizeof probe.key, "%s", old->v[i].key);
         struct batch_job **hit = bsearch(&key, sorted, r->n_jobs, sizeof *sorted, by_key);

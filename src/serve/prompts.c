@@ -237,11 +237,24 @@ static bool read_row(const json_t *o, struct prompt *p, struct err *e)
            row_params(o, p, e);
 }
 
+/* Numbers that no request can hold refuse a row only where they would be sent; an id is what it looks like. */
+static bool check_odd(struct prompt *p, struct err *e)
+{
+    const char *s = json_find_odd(p->messages);
+    s = s ? s : json_find_odd(p->parameters);
+    if (s)
+        return err_set(e, ERR_INPUT, "row: the number %.40s cannot be sent", s);
+    if (p->id && !strncmp(p->id, JSON_ODD, 1))
+        memmove(p->id, p->id + 1, strlen(p->id));
+    return true;
+}
+
 bool prompts_parse_row(const char *row, size_t n, struct prompt *p, struct err *e)
 {
+    bool odd = false;
     *p = (struct prompt){.messages = json_array(), .parameters = json_object()};
-    json_t *o = json_parse_row(row, n, e);
-    bool ok = o && read_row(o, p, e);
+    json_t *o = json_parse_data(row, n, &odd, e);
+    bool ok = o && read_row(o, p, e) && (!odd || check_odd(p, e));
     json_decref(o);
     if (!ok)
         prompt_clear(p);

@@ -209,6 +209,11 @@ has .err '1 prompts end with a turn of the assistant'
 : >"$log"
 ok batch --server "$url/call" --prompts tools.jsonl -o tools.json
 expect 'nothing is asked again' test "$(asked)" = 0
+"$JSON" get tools.json results/0/tool_calls >/dev/null && sed -i 's/"tool_calls": \[$/"gone": [/' tools.json # as a version that kept no calls left it
+: >"$log"
+ok batch --server "$url/call" --prompts tools.jsonl -o tools.json
+expect 'lost calls are asked for again' test "$(asked)" = 2
+json tools.json results/0/tool_calls/0/function/name='"get_weather"'
 sed -i 's/"type":"object"/"type":"object","required":["city"]/' tools.jsonl
 fails 2 '2 answers to other prompts or parameters' -- batch --server "$url/call" --prompts tools.jsonl -o tools.json
 head -1 tools.jsonl >tool1.jsonl

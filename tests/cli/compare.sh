@@ -63,6 +63,11 @@ has .out '^100.0 % = .*--C +--C   same$' '^  0.0 %   .*--C +--C   name$' '^ +[0-
 json cc.json total/calls/n=5 total/calls/same_names/count=3 total/calls/same_arguments/count=1 total/pruned/calls/fit/count=1 total/pruned/calls/n_checked=4 \
     rows/0/exact=true rows/0/same_arguments=true rows/1/exact=false rows/1/same_names=false rows/1/similarity=0.0 rows/1/pruned/unknown_tool=1 rows/2/same_names=true \
     rows/2/same_arguments=false rows/2/pruned/fit=false rows/3/same_names=false rows/4/pruned/no_json=1 schema_ignored/pattern rows/0/base/tool_calls/0/function/name='"get_weather"'
+# a file of a version that kept no calls
+file "$(calls same '' tool_calls)" "$(calls none 'no call' stop)" >cl.json
+ok compare cl.json cp.json
+has .out 'equal answers +100.0 % .* of 1$'
+has .err 'warning: 1 pairs are left out: an answer ended with a call'
 sed 's/"required":\["city"\]/"required":[]/g' cp.json >cq.json
 ok compare cb.json cq.json
 has .err 'warning: 6 prompts were asked with other tools'
