@@ -8,8 +8,8 @@
 
 static const char *out, *work;
 static uint32_t criterion;
-static struct opt_list texts, prompts;
-static int64_t max_tokens, ctx, eval_ctx, plan_seed;
+static struct opt_list texts, prompts, calib_prompts;
+static int64_t max_tokens, calib_max_tokens, ctx, eval_ctx, plan_seed;
 static bool again;
 
 #define USUAL_RATIO 0.25
@@ -34,6 +34,10 @@ static const struct opt opts[] = {
     OPT_PATHS("prompts", &prompts, "PATH",
               "prompts to ask both models through llama-server: a folder, .jsonl or text file"),
     OPT_INT("max-tokens", &max_tokens, "N", 1, 1 << 24, "longest answer to a prompt", .dflt = "512"),
+    OPT_PATHS("calib-prompts", &calib_prompts, "PATH",
+              "prompts to ask the model first: its answers are calibration text, beside --calib or alone"),
+    OPT_INT("calib-max-tokens", &calib_max_tokens, "N", 1, 1 << 24, "longest of these answers",
+            .dflt = "2048"),
     OPT_FLAG("again", &again, "do all steps again"),
     OPT_ENDS,
 };
@@ -139,6 +143,9 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
                          .prompts = prompts.v,
                          .n_prompts = prompts.n,
                          .max_tokens = max_tokens,
+                         .calib_prompts = calib_prompts.v,
+                         .n_calib_prompts = calib_prompts.n,
+                         .calib_max_tokens = calib_max_tokens,
                          .force = cmd_force,
                          .again = again};
     struct run_result r;
@@ -150,11 +157,11 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
 
 const struct cmd cmd_run = {
     .name = "run",
-    .usage = "MODEL --calib PATH... -o OUT [--prune-ratio R] [--text FILE]...",
+    .usage = "MODEL (--calib PATH | --calib-prompts PATH)... -o OUT [--prune-ratio R] [--text FILE]...",
     .summary = "the whole job: profile, plan, prune, verify, evaluate; restartable",
     .example =
         "  reap run model.gguf --calib prompts/ --prune-ratio 0.25 --text heldout.txt -o pruned.gguf\n",
-    .opts = (const struct opt *const[]){how_many, count_opt_table, opts, corpus_opt_table, engine_opt_table,
+    .opts = (const struct opt *const[]){how_many, count_opt_table, opts, samples_opt_table, engine_opt_table,
                                         NULL},
     .min_args = 1,
     .max_args = 1,

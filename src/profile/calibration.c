@@ -39,8 +39,8 @@ void calibration_warn(const struct calibration *c)
 
 /* ---- how much is enough ---- */
 
-/* Tokens that reach an expert of a layer, on average. Measured on tinymoe (docs/calibration.md): at 600 the plan costs
- * 3 % more KL divergence than one by 40 times the text, at 250 half as much again; other models need more rather than
+/* Tokens that reach an expert of a layer, on average. Measured on tinymoe (docs/calibration.md): plans by 600 cost 4 to 7 %
+ * more KL divergence than one by 40 times the text, plans by 250 30 to 40 % more. Other models need more rather than
  * less. */
 #define ENOUGH 1000
 

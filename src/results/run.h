@@ -12,6 +12,7 @@ enum run_file {
     RUN_RECORD, /* the file of this header */
     RUN_EVAL_BEFORE,
     RUN_EVAL_AFTER,
+    RUN_ANSWERS_CALIB, /* of the whole model, to calibrate on */
     RUN_ANSWERS_BEFORE,
     RUN_ANSWERS_AFTER,
     RUN_COMPARE,

@@ -21,18 +21,36 @@ void run_result_clear(struct run_result *r)
 
 /* ---- before the first step ---- */
 
+static bool paths_exist(const char *option, const char *const *paths, uint32_t n, struct err *e)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (!file_exists(paths[i]))
+            return err_set(e, ERR_INPUT, "--%s: '%s' does not exist", option, paths[i]);
+    return true;
+}
+
 static bool check_opts(const struct run_opts *o, struct err *e)
 {
+    if (!o->corpus.n_specs && !o->n_calib_prompts)
+        return err_set(e, ERR_INPUT,
+                       "--calib is missing, or --calib-prompts: text to calibrate on; see reap run --help");
     for (uint32_t i = 0; i < o->corpus.n_specs; i++)
         if (!strcmp(o->corpus.specs[i], "-"))
             return err_set(e, ERR_INPUT, "--calib -: a run can be repeated, so its text must be a file");
-    for (uint32_t i = 0; i < o->n_texts; i++)
-        if (!file_exists(o->texts[i]))
-            return err_set(e, ERR_INPUT, "--text: '%s' does not exist", o->texts[i]);
-    for (uint32_t i = 0; i < o->n_prompts; i++)
-        if (!file_exists(o->prompts[i]))
-            return err_set(e, ERR_INPUT, "--prompts: '%s' does not exist", o->prompts[i]);
-    return true;
+    return paths_exist("text", o->texts, o->n_texts, e) &&
+           paths_exist("prompts", o->prompts, o->n_prompts, e) &&
+           paths_exist("calib-prompts", o->calib_prompts, o->n_calib_prompts, e);
+}
+
+static void set_corpus(struct run_job *j)
+{
+    const struct corpus_opts *o = &j->o->corpus;
+    j->corpus = *o;
+    j->specs = xcalloc((size_t)o->n_specs + 1, sizeof *j->specs);
+    memcpy(j->specs, o->specs, o->n_specs * sizeof *j->specs);
+    j->corpus.specs = j->specs;
+    if (j->o->n_calib_prompts)
+        j->specs[j->corpus.n_specs++] = j->path[RUN_ANSWERS_CALIB];
 }
 
 static bool open_job(struct run_job *j, struct err *e)
@@ -45,6 +63,7 @@ static bool open_job(struct run_job *j, struct err *e)
     j->dir = o->work ? xstrdup(o->work) : xasprintf("%s.work", j->out);
     for (uint32_t i = 0; i < N_RUN_FILES; i++)
         j->path[i] = path_join(j->dir, run_file_names[i]);
+    set_corpus(j);
     return true;
 }
 
@@ -54,12 +73,31 @@ static void close_job(struct run_job *j)
     view_free(j->w);
     plan_free(j->plan);
     prompts_free(&j->prompts);
+    prompts_free(&j->calib_prompts);
+    free(j->specs);
     for (uint32_t i = 0; i < j->n_files; i++)
         free(j->files[i]);
     free(j->files);
     for (uint32_t i = 0; i < N_RUN_FILES; i++)
         free(j->path[i]);
     free(j->dir);
+}
+
+static bool load_prompts(struct prompts *p, const char *const *paths, uint32_t n, struct err *e)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (!prompts_load(p, paths[i], e))
+            return false;
+    return prompts_check(p, e);
+}
+
+/* Text that is read behind the first answers could not be read after hours. */
+static bool check_text(const struct run_opts *o, struct err *e)
+{
+    struct corpus c = {0};
+    bool ok = !o->n_calib_prompts || !o->corpus.n_specs || corpus_load(&o->corpus, &c, e);
+    corpus_free(&c);
+    return ok;
 }
 
 /* What would fail late is found early. */
@@ -69,10 +107,9 @@ static bool preflight(struct run_job *j, const struct steps *s, struct err *e)
     uint32_t n;
     if (!plan_count(&j->v->shape, j->v, &o, &n, e))
         return err_ctx(e, "%s", j->o->model);
-    for (uint32_t i = 0; i < j->o->n_prompts; i++)
-        if (!prompts_load(&j->prompts, j->o->prompts[i], e))
-            return false;
-    return prompts_check(&j->prompts, e) && steps_check(s, e);
+    return load_prompts(&j->prompts, j->o->prompts, j->o->n_prompts, e) &&
+           load_prompts(&j->calib_prompts, j->o->calib_prompts, j->o->n_calib_prompts, e) &&
+           check_text(j->o, e) && steps_check(s, e);
 }
 
 /* ---- behind the last step ---- */

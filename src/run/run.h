@@ -1,4 +1,4 @@
-/* run.h - the whole job: profile, plan, prune, verify, evaluate, ask, with a folder of its results.
+/* run.h - the whole job: ask for calibration text, profile, plan, prune, verify, evaluate, ask, with a folder of its results.
  *
  * Restartable (steps.h): the folder's run.json says which steps are done and from what. A second call does
  * those that are not, or whose options or inputs are others now; an interrupted profile goes on from its
@@ -14,8 +14,12 @@
 
 struct run_opts {
     const char *model, *out;
-    const char *work; /* folder of stats, plan and results; NULL: OUT.work */
-    struct corpus_opts corpus;
+    const char *work;          /* folder of stats, plan and results; NULL: OUT.work */
+    struct corpus_opts corpus; /* may have no sources if there are prompts for it: */
+    const char *const *calib_prompts;
+    uint32_t
+        n_calib_prompts; /* the model is asked these, and its answers are calibration text too; 0: none */
+    int64_t calib_max_tokens; /* of such an answer */
     struct engine_opts engine;
     struct plan_opts plan; /* how many stay, and by what; stats_path is set here */
     uint32_t n_ctx;        /* window of the profile */

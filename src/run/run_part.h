@@ -14,7 +14,9 @@ struct run_job {
     char *dir, *path[N_RUN_FILES];
     char **files; /* the pruned model's */
     uint32_t n_files;
-    struct prompts prompts;
+    struct corpus_opts corpus; /* the options', and the answers of the model as the last source */
+    const char **specs;
+    struct prompts prompts, calib_prompts;
     struct view *v, *w; /* the model; the pruned one, once it is there */
     struct plan *plan;
     bool profiled; /* now: its warnings were given */

@@ -57,7 +57,7 @@ static struct step_files texts(const void *ctx, uint32_t file)
 static bool profile_key(const void *ctx, uint32_t file, struct buf *b, struct err *e)
 {
     const struct run_job *j = ctx;
-    const struct corpus_opts *o = &j->o->corpus;
+    const struct corpus_opts *o = &j->corpus;
     struct corpus c = {0};
     (void)file;
     view_stamp(j->v, b);
@@ -79,7 +79,7 @@ static bool profile(void *ctx, uint32_t file, bool go_on, struct err *e)
     struct run_job *j = ctx;
     struct profile_result r;
     struct profile_opts o = {.model = j->o->model,
-                             .corpus = j->o->corpus,
+                             .corpus = j->corpus,
                              .engine = j->o->engine,
                              .n_ctx = j->o->n_ctx,
                              .out = j->path[file],
@@ -242,12 +242,27 @@ static bool eval(void *ctx, uint32_t file, bool go_on, struct err *e)
     return ok;
 }
 
-/* ---- ask, one model and the other ---- */
+/* ---- ask: the model for calibration text, one model and the other to compare ---- */
+
+/* The prompts of a step. */
+struct asked {
+    const struct prompts *read;
+    const char *const *paths;
+    uint32_t n;
+    int64_t max_tokens;
+};
+
+static struct asked asked(const struct run_job *j, uint32_t file)
+{
+    const struct run_opts *o = j->o;
+    if (file == RUN_ANSWERS_CALIB)
+        return (struct asked){&j->calib_prompts, o->calib_prompts, o->n_calib_prompts, o->calib_max_tokens};
+    return (struct asked){&j->prompts, o->prompts, o->n_prompts, o->max_tokens};
+}
 
 static bool has_prompts(const void *ctx, uint32_t file)
 {
-    (void)file;
-    return ((const struct run_job *)ctx)->o->n_prompts > 0;
+    return asked(ctx, file).n > 0;
 }
 
 static void key_json(struct buf *b, const json_t *v)
@@ -268,17 +283,17 @@ static void ask_basis(const void *ctx, uint32_t file, struct buf *b)
 /* Of the prompts what is in them, as of the text. */
 static bool ask_key(const void *ctx, uint32_t file, struct buf *b, struct err *e)
 {
-    const struct run_job *j = ctx;
+    struct asked a = asked(ctx, file);
     (void)e;
     ask_basis(ctx, file, b);
-    for (uint64_t i = 0; i < j->prompts.n; i++) {
-        const struct prompt *p = &j->prompts.v[i];
+    for (uint64_t i = 0; i < a.read->n; i++) {
+        const struct prompt *p = &a.read->v[i];
         key_str(b, p->id);
         key_str(b, p->category);
         key_json(b, p->messages);
         key_json(b, p->parameters);
     }
-    buf_fmt(b, "%lld\n", (long long)j->o->max_tokens);
+    buf_fmt(b, "%lld\n", (long long)a.max_tokens);
     return true;
 }
 
@@ -297,6 +312,7 @@ static bool ask(void *ctx, uint32_t file, bool go_on, struct err *e)
 {
     const struct run_job *j = ctx;
     (void)go_on; /* a batch sees it */
+    struct asked a = asked(j, file);
     struct server_args args = {0};
     struct batch_summary sum;
     struct batch_opts bo;
@@ -309,9 +325,9 @@ static bool ask(void *ctx, uint32_t file, bool go_on, struct err *e)
                              .load_timeout = SERVER_LOAD_TIMEOUT};
     batch_defaults(&bo);
     bo.out = j->path[file];
-    bo.prompts = j->o->prompts;
-    bo.n_prompts = j->o->n_prompts;
-    bo.max_tokens = j->o->max_tokens;
+    bo.prompts = a.paths;
+    bo.n_prompts = a.n;
+    bo.max_tokens = a.max_tokens;
     bo.force = true; /* it is in our folder */
     bo.on_result = on_answer;
     bool ok = model && serve_batch(&so, &bo, &sum, e);
@@ -323,6 +339,16 @@ static bool ask(void *ctx, uint32_t file, bool go_on, struct err *e)
 /* ---- the steps, in their order ---- */
 
 const struct step run_steps[] = {
+    {
+        .name = "ask for calibration",
+        .arg = RUN_ANSWERS_CALIB,
+        .wanted = has_prompts,
+        .key = ask_key,
+        .basis = ask_basis,
+        .outputs = work_file,
+        .run = ask,
+        .goes_on = true,
+    },
     {
         .name = "profile",
         .arg = RUN_STATS,

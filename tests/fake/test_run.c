@@ -27,8 +27,8 @@
 #define MODEL TEST_DATA_DIR "/families/olmoe/model.gguf" /* 2 layers of 16 experts, 4 per token */
 
 static const char *const names[] = {
-    "profile",        "plan",          "prune", "verify", "evaluate the parent", "evaluate the result",
-    "ask the parent", "ask the result"};
+    "ask for calibration", "profile",        "plan",          "prune", "verify", "evaluate the parent",
+    "evaluate the result", "ask the parent", "ask the result"};
 #define N_NAMES (sizeof names / sizeof *names)
 
 static char *model, *out, *calib, *held, *prompts; /* of the running test */
@@ -306,6 +306,8 @@ static void test_refused(void **state)
     REFUSED("a run can be repeated", o.corpus.specs = &input);
     REFUSED("missing.txt' does not exist", o.texts = &none);
     REFUSED("--prompts: ", o.prompts = &none, o.n_prompts = 1);
+    REFUSED("--calib is missing", o.corpus.n_specs = 0);
+    REFUSED("--calib-prompts: ", o.calib_prompts = &none, o.n_calib_prompts = 1);
     REFUSED("has 16", o.plan.kind = KEEP_COUNT, o.plan.value = 17);
     REFUSED("top-k", o.plan.kind = KEEP_COUNT, o.plan.value = 3);
     REFUSED("--fit", o.plan.kind = FIT_BYTES, o.plan.fit = 1000);
@@ -313,6 +315,10 @@ static void test_refused(void **state)
     REFUSED("folder", o.out = calib);
     put("bad.jsonl", "{\"prompt\":\"fine\"}\n{\"prompt\":5}\n");
     REFUSED("bad.jsonl: line 2: row: 'prompt' is an integer", o.prompts = &bad, o.n_prompts = 1);
+    REFUSED("bad.jsonl: line 2: row: 'prompt'", o.calib_prompts = &bad, o.n_calib_prompts = 1);
+    /* text that is read behind the first answers */
+    REFUSED("missing.txt", o.calib_prompts = (const char *const *)&prompts, o.n_calib_prompts = 1,
+            o.corpus.specs = &none);
     put("out.gguf", "precious");
     REFUSED("exists", (void)0);
 #undef REFUSED
@@ -463,13 +469,58 @@ static void test_prompts(void **state)
     assert_int_equal(lines("asked", "What is 1+1?"), before + 2);
 }
 
+static size_t n_files(const char *stats)
+{
+    struct err e = {0};
+    json_t *doc = json_read(stats, &e);
+    size_t n = json_array_size(json_object_get(json_object_get(doc, "calibration"), "files"));
+    json_decref(doc);
+    return n;
+}
+
+/* Its own answers as calibration text. */
+static void test_calib_prompts(void **state)
+{
+    (void)state;
+    struct run_opts o = options();
+    const char *more = at("more");
+    stand_in();
+    put("more/one.txt", "Tell me of experts.");
+    put("more/two.txt", "And of routers.");
+    more = xstrdup(more);
+    o.n_texts = 0;
+    o.corpus.n_specs = 0;
+    o.calib_prompts = &more, o.n_calib_prompts = 1, o.calib_max_tokens = 32;
+    just(&o, "apppv");
+    assert_int_equal(lines("asked", "Tell me of experts."), 1);
+    assert_int_equal(n_files(at("out.gguf.work/stats.json")), 1);
+    just(&o, "-----");
+    /* what is asked before and after is another thing */
+    o.n_prompts = 1;
+    just(&o, "-----aa");
+    /* a prompt more: the others are not asked again, and all that stands on the text is done again */
+    put("more/three.txt", "And of gates.");
+    just(&o, "apppv-a");
+    assert_int_equal(lines("asked", "Tell me of experts."), 1);
+    assert_int_equal(lines("asked", "And of gates."), 1);
+    /* together with other text */
+    o.corpus.n_specs = 1;
+    just(&o, "-pppv-a");
+    assert_int_equal(n_files(at("out.gguf.work/stats.json")), 3);
+    o.calib_max_tokens = 64;
+    just(&o, "apppv-a");
+    o.n_calib_prompts = 0;
+    just(&o, "pppv-a");
+    free((void *)(uintptr_t)more);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_options), TEST(test_outputs),     TEST(test_inputs),  TEST(test_refused),
-        TEST(test_late),    TEST(test_interrupted), TEST(test_prompts),
+        TEST(test_late),    TEST(test_interrupted), TEST(test_prompts), TEST(test_calib_prompts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
