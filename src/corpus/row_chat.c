@@ -36,15 +36,25 @@ static const char *const turn_keys[][2] = {
     {"gpt", "assistant"}, {"assistant", "assistant"}, {"bot", "assistant"}, {"output", "assistant"},
 };
 
-/* What a part of a content may be. The engine reads text. */
+/* What a part of a content may be, and what becomes of it. The engine reads text. */
+enum part_kind {
+    PART_TEXT,
+    PART_KEPT, /* for the template */
+    PART_RENAMED /* text under another name */,
+    PART_MEDIA,
+    PART_CALL,   /* becomes one of tool_calls */
+    PART_RESULT, /* becomes a message of the tool */
+};
 static const struct {
-    const char *type, *text; /* text: the member that must be there */
-    bool media;
-} parts[] = {
-    {"text", "text", false}, {"thinking", NULL, false}, {"reasoning", NULL, false},
-    {"image", NULL, true},   {"image_url", NULL, true}, {"input_image", NULL, true},
-    {"audio", NULL, true},   {"audio_url", NULL, true}, {"input_audio", NULL, true},
-    {"video", NULL, true},   {"video_url", NULL, true}, {"file", NULL, true},
+    const char *type;
+    enum part_kind kind;
+} part_kinds[] = {
+    {"text", PART_TEXT},          {"thinking", PART_KEPT},       {"reasoning", PART_KEPT},
+    {"input_text", PART_RENAMED}, {"output_text", PART_RENAMED}, {"tool_use", PART_CALL},
+    {"tool_result", PART_RESULT}, {"image", PART_MEDIA},         {"image_url", PART_MEDIA},
+    {"input_image", PART_MEDIA},  {"audio", PART_MEDIA},         {"audio_url", PART_MEDIA},
+    {"input_audio", PART_MEDIA},  {"video", PART_MEDIA},         {"video_url", PART_MEDIA},
+    {"file", PART_MEDIA},         {"document", PART_MEDIA},
 };
 #define COUNT(a) (sizeof(a) / sizeof *(a))
 
@@ -113,15 +123,28 @@ json_t *chat_calls(const json_t *v)
     return NULL;
 }
 
-json_t *chat_tools(const json_t *list)
+/* {"name", "description", "parameters"} of a definition; some call the parameters input_schema. */
+static json_t *function_of(const json_t *t)
+{
+    json_t *f = json_copy(borrowed(t)), *schema = json_object_get(f, "input_schema");
+    if (schema && !json_object_get(f, "parameters")) {
+        json_object_set(f, "parameters", schema);
+        json_object_del(f, "input_schema");
+    }
+    return f;
+}
+
+json_t *chat_tools(const json_t *list, bool all)
 {
     json_t *out = json_array();
     for (size_t i = 0; i < json_array_size(list); i++) {
         json_t *t = json_array_get(list, i);
-        if (json_object_get(t, "name") && !json_object_get(t, "function") && !json_object_get(t, "type")) {
+        bool named =
+            json_object_get(t, "name") && !json_object_get(t, "function") && !json_object_get(t, "type");
+        if (named && (all || json_object_get(t, "input_schema"))) {
             json_t *wrapped = json_object();
             json_object_set_new(wrapped, "type", json_string("function"));
-            json_object_set(wrapped, "function", t);
+            json_object_set_new(wrapped, "function", function_of(t));
             json_array_append_new(out, wrapped);
         } else {
             json_array_append(out, t);
@@ -132,38 +155,87 @@ json_t *chat_tools(const json_t *list)
 
 /* ---- content ---- */
 
-static bool check_part(struct row_reader *r, const json_t *part, const char *where, bool *media)
+/* What a list of parts becomes. */
+struct content {
+    json_t *kept, *calls, *results; /* parts that stay, tool_calls, messages of tools */
+    bool changed;                   /* not all of it stays as it is */
+};
+
+static void content_clear(struct content *c)
+{
+    json_decref(c->kept);
+    json_decref(c->calls);
+    json_decref(c->results);
+}
+
+static json_t *part_call(const json_t *part)
+{
+    json_t *c = json_object(), *f = json_object();
+    json_object_set_new(c, "type", json_string("function"));
+    if (json_object_get(part, "id"))
+        json_object_set(c, "id", json_object_get(part, "id"));
+    json_object_set(f, "name", json_object_get(part, "name"));
+    json_object_set_new(f, "arguments",
+                        json_object_get(part, "input") ? json_incref(json_object_get(part, "input"))
+                                                       : json_object());
+    json_object_set_new(c, "function", f);
+    return c;
+}
+
+static json_t *part_result(const json_t *part)
+{
+    json_t *content = json_object_get(part, "content"), *id = json_object_get(part, "tool_use_id");
+    json_t *m = chat_message("tool", content ? json_incref(content) : json_string(""));
+    if (id)
+        json_object_set(m, "tool_call_id", id);
+    return m;
+}
+
+static bool take_part(struct row_reader *r, json_t *part, const char *where, struct content *c)
 {
     const char *type, *text;
-    *media = false;
+    char shown[TEXT_SHOWN];
     if (!json_is_object(part))
         return err_set(r->e, ERR_INPUT, "%s is %s, expected an object", where, json_type_name(part));
     if (!json_need_str(part, "type", where, &type, r->e))
         return false;
-    for (size_t i = 0; i < COUNT(parts); i++) {
-        if (strcmp(type, parts[i].type) != 0)
-            continue;
-        *media = parts[i].media;
-        if (*media && !r->o->skip_media)
-            return err_set(r->e, ERR_INPUT,
-                           "%s: 'type' is '%s', which is not read; --skip-media leaves such parts out", where,
-                           type);
-        if (!parts[i].text)
-            return true;
-        if (!json_need_str(part, parts[i].text, where, &text, r->e))
+    size_t i = 0;
+    while (i < COUNT(part_kinds) && strcmp(type, part_kinds[i].type) != 0)
+        i++;
+    if (i == COUNT(part_kinds))
+        return err_set(r->e, ERR_INPUT, "%s: 'type' is '%s', which is not read", where,
+                       text_shown(shown, sizeof shown, type));
+    enum part_kind kind = part_kinds[i].kind;
+    c->changed |= kind >= PART_RENAMED;
+    switch (kind) {
+    case PART_TEXT:
+    case PART_RENAMED:
+        if (!json_need_str(part, "text", where, &text, r->e))
             return false;
         r->any |= *text != 0;
-        return true;
+        json_t *t = kind == PART_TEXT ? json_incref(part) : json_copy(part);
+        if (kind == PART_RENAMED)
+            json_object_set_new(t, "type", json_string("text"));
+        return json_array_append_new(c->kept, t) == 0;
+    case PART_KEPT: return json_array_append(c->kept, part) == 0;
+    case PART_MEDIA:
+        r->n_media++;
+        return r->o->skip_media ||
+               err_set(r->e, ERR_INPUT,
+                       "%s: 'type' is '%s', which is not read; --skip-media leaves such parts out", where,
+                       type);
+    case PART_CALL:
+        r->any = true;
+        return json_need_str(part, "name", where, &text, r->e) &&
+               json_array_append_new(c->calls, part_call(part)) == 0;
+    case PART_RESULT: return json_array_append_new(c->results, part_result(part)) == 0;
     }
-    char shown[TEXT_SHOWN];
-    return err_set(r->e, ERR_INPUT, "%s: 'type' is '%s', only 'text' parts can be used", where,
-                   text_shown(shown, sizeof shown, type));
+    return false;
 }
 
-/* The content may be used; *kept is what stays of it when parts are left out, NULL: all. */
-static bool check_content(struct row_reader *r, const json_t *v, const char *where, json_t **kept)
+/* A content, when it is a list, into its parts; all else is only looked at, and *c stays empty. */
+static bool take_content(struct row_reader *r, const json_t *v, const char *where, struct content *c)
 {
-    *kept = NULL;
     if (!v || json_is_null(v))
         return true;
     if (json_is_string(v)) {
@@ -173,28 +245,14 @@ static bool check_content(struct row_reader *r, const json_t *v, const char *whe
     if (!json_is_array(v))
         return err_set(r->e, ERR_INPUT, "%s: 'content' is %s, expected a string or a list of parts", where,
                        json_type_name(v));
-    uint64_t before = r->n_media;
-    bool ok = true;
-    *kept = json_array();
-    for (size_t i = 0; ok && i < json_array_size(v); i++) {
-        json_t *part = json_array_get(v, i);
-        bool media;
+    *c = (struct content){json_array(), json_array(), json_array(), false};
+    for (size_t i = 0; i < json_array_size(v); i++) {
         char at[96];
         snprintf(at, sizeof at, "%s, part %zu", where, i + 1);
-        ok = check_part(r, part, at, &media);
-        if (media)
-            r->n_media++;
-        else
-            json_array_append(*kept, part);
+        if (!take_part(r, json_array_get(v, i), at, c))
+            return false;
     }
-    if (!ok || r->n_media == before) {
-        json_decref(*kept);
-        *kept = NULL;
-    } else if (!json_array_size(*kept)) {
-        json_decref(*kept);
-        *kept = json_string("");
-    }
-    return ok;
+    return true;
 }
 
 /* ---- messages ---- */
@@ -209,24 +267,41 @@ static bool message_says(const json_t *m)
     return false;
 }
 
+/* The message with what its parts became. Takes the reference, gives a new one. */
+static json_t *with_parts(json_t *m, const struct content *c)
+{
+    json_t *out = json_copy(m), *calls = json_object_get(out, "tool_calls");
+    if (json_array_size(c->kept))
+        json_object_set(out, "content", c->kept);
+    else
+        json_object_set_new(out, "content", json_string(""));
+    if (json_array_size(c->calls)) {
+        json_t *all = calls ? json_copy(calls) : json_array();
+        json_array_extend(all, c->calls);
+        json_object_set_new(out, "tool_calls", all);
+    }
+    json_decref(m);
+    return out;
+}
+
 /* Adds one whose names are those of a template. Takes the reference. */
 static bool add_message(struct row_reader *r, json_t *m, const char *where)
 {
     const char *role;
-    json_t *kept = NULL;
+    struct content c = {0};
     bool ok = json_need_str(m, "role", where, &role, r->e) &&
               (*role || err_set(r->e, ERR_INPUT, "%s: 'role' is empty", where)) &&
-              check_content(r, json_object_get(m, "content"), where, &kept);
-    if (ok && kept) {
-        json_t *other = json_copy(m);
-        json_decref(m);
-        m = other;
-        json_object_set_new(m, "content", kept);
-    }
+              take_content(r, json_object_get(m, "content"), where, &c);
+    if (ok && c.changed)
+        m = with_parts(m, &c);
+    for (size_t i = 0; ok && i < json_array_size(c.results); i++)
+        ok = add_message(r, json_incref(json_array_get(c.results, i)), where);
     r->any |= message_says(m);
-    if (ok)
+    /* of a message that was nothing but results no more is there */
+    if (ok && !(json_array_size(c.results) && !json_array_size(c.kept) && !json_array_size(c.calls)))
         json_array_append(r->messages, m);
     json_decref(m);
+    content_clear(&c);
     return ok;
 }
 

@@ -50,8 +50,8 @@ bool chat_is_list(const json_t *v);
 /* {"name", "arguments"}, or a list of such, as tool_calls of a message. NULL: it is neither. New reference.
  */
 json_t *chat_calls(const json_t *v);
-/* Definitions of tools as templates want them: {"name", ...} becomes {"type": "function", "function": ...}.
- * New reference. */
-json_t *chat_tools(const json_t *list);
+/* Definitions of tools as templates want them: {"name", "input_schema"} becomes {"type": "function", "function":
+ * ...}; all: every {"name", ...} does. New reference. */
+json_t *chat_tools(const json_t *list, bool all);
 
 #endif

@@ -153,7 +153,7 @@ static bool add_tools(struct row_reader *r, json_t *chat, bool wrap)
         return false;
     bool ok = !v || json_is_array(v) || wrong(r, name, v, "a list");
     if (ok && json_array_size(v))
-        json_object_set_new(chat, "tools", wrap || *name == 'f' ? chat_tools(v) : json_incref(v));
+        json_object_set_new(chat, "tools", chat_tools(v, wrap || *name == 'f'));
     json_decref(owned);
     if (!ok || !take_json(r, "documents", &documents, &owned_documents))
         return false;

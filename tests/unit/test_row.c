@@ -221,6 +221,21 @@ static void test_messages(void **state)
         {"{'messages':[" U("u") "," A("a") "],'chosen':[" A("a") "],'rejected':[" A(
              "b") "],'score_chosen':1.0}",
          UA("u", "a"), "chosen\nrejected"},
+        /* parts that are calls and results of tools, texts under other names */
+        {"{'messages':[" U(
+             "u") ",{'role':'assistant','content':[{'type':'text','text':'I look.'},{'type':'tool_use',"
+                  "'id':'t','name':'add','input':{'a':1}}]},{'role':'user','content':[{'type':'tool_result','tool_use_id':'t',"
+                  "'content':'3'},{'type':'text','text':'so?'}]},{'role':'user','content':[{'type':'tool_result',"
+                  "'tool_use_id':'v','content':[{'type':'text','text':'4'}]}]}],'tools':[{'name':'add','input_schema':{'type':"
+                  "'object'}}]}",
+         M(U("u") ",{'role':'assistant','content':[{'type':'text','text':'I look.'}],'tool_calls':[{'type':'function',"
+                  "'id':'t','function':{'name':'add','arguments':{'a':1}}}]},{'role':'tool','content':'3',"
+                  "'tool_call_id':'t'},{'role':'user','content':[{'type':'text','text':'so?'}]},{'role':'tool',"
+                  "'content':[{'type':'text','text':'4'}],'tool_call_id':'v'}") ",'tools':[{'type':'function','function':{'name':'add','parameters':{'type':'object'}}}]}",
+         ""},
+        {"{'messages':[{'role':'user','content':[{'type':'input_text','text':'a'},{'type':'thinking','thinking':'h'}]}]}",
+         M("{'role':'user','content':[{'type':'text','text':'a'},{'type':'thinking','thinking':'h'}]}") "}",
+         ""},
         /* from and value */
         {"{'id':'a_0','conversations':[{'from':'human','value':'u'},{'from':'gpt','value':'a'}]}",
          UA("u", "a") "#a_0", ""},
@@ -410,8 +425,12 @@ static void test_refused(void **state)
         {"{'messages':[{'role':'user','content':['a']}]}", "message 1, part 1 is a string"},
         {"{'messages':[{'role':'user','content':[{'text':'a'}]}]}", "part 1: 'type' is missing"},
         {"{'messages':[{'role':'user','content':[{'type':'text'}]}]}", "'text' is missing"},
-        {"{'messages':[{'role':'user','content':[{'type':'tool_result','content':'x'}]}]}",
-         "part 1: 'type' is 'tool_result', only 'text' parts can be used"},
+        {"{'messages':[{'role':'user','content':[{'type':'poem','content':'x'}]}]}",
+         "part 1: 'type' is 'poem', which is not read"},
+        {"{'messages':[{'role':'user','content':[{'type':'tool_use','input':{}}]}]}",
+         "part 1: 'name' is missing"},
+        {"{'messages':[{'role':'user','content':[{'type':'tool_result','content':[{'type':'image'}]}]}]}",
+         "message 1, part 1: 'type' is 'image'"},
         {"{'messages':[{'role':'user','content':'a'}],'tools':17}", "'tools' is an integer, expected a list"},
         {"{'messages':[{'role':'user','content':'a'}],'tools':'{}'}",
          "'tools' is an object, expected a list"},
