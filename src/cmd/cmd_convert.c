@@ -4,6 +4,8 @@
 #include "base/text.h"
 #include "cmd/cmd.h"
 #include "convert/convert.h"
+#include "engine/words.h"
+#include "gguf/gguf_file.h"
 
 static const char *out, *type, *pretokenizer, *name;
 static int64_t threads;
@@ -33,6 +35,28 @@ const struct cmd cmd_convert = {
     .max_args = 1,
     .run = run,
 };
+
+/* Other programs on the same library have the words that its expression makes. */
+static void warn_words(const struct image *im)
+{
+    struct gg_file f;
+    struct err ignored = {0};
+    const char *s;
+    char pre[64];
+    uint64_t n;
+    if (!gg_parse((const uint8_t *)im->header.s, im->header.n, im->size, &f, &ignored))
+        return;
+    const struct gg_key *k = gg_find(&f, "tokenizer.ggml.pre");
+    if (k && gg_key_str(k, &s, &n) && n < sizeof pre) {
+        snprintf(pre, sizeof pre, "%.*s", (int)n, s);
+        if (words_near(pre))
+            log_warn(
+                "llama.cpp splits words with combining marks, and capitals beyond ASCII, otherwise than this model's "
+                "own tokenizer (its pre-tokenizer '%s' is near); the commands of reap that compute do not",
+                pre);
+    }
+    gg_clear(&f);
+}
 
 static bool print(const struct image *im, double secs, struct err *e)
 {
@@ -65,6 +89,8 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     double start = now_secs();
     struct hf_checkpoint *c = hf_open(args[0], e);
     struct image *im = c ? convert_open(c, args[0], &o, e) : NULL;
+    if (im)
+        warn_words(im);
     bool ok = im && convert_write(im, out, cmd_force, e) && print(im, now_secs() - start, e);
     image_free(im);
     hf_free(c);

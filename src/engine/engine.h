@@ -1,6 +1,6 @@
 /* engine.h - the engine (libllama) as the rest of the program sees it: open a model, tokenise, decode
  * batches, read logits, observe what the experts do. The files of this folder are the only ones that know
- * libllama, and of these host.c and opts.c do not; no type of its headers appears in ours. What stands on
+ * libllama, and of these host.c, opts.c, words.c and unicode.c do not; no type of its headers appears in ours. What stands on
  * engine.h and quantize.h is linked apart from the engine, so that tests can put another one there
  * (tests/fake/). */
 #ifndef REAP_ENGINE_ENGINE_H

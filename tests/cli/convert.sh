@@ -48,4 +48,10 @@ fails 2 'broken' -- convert broken -o x.gguf --pretokenizer nosuch
 rm broken/model-00002-of-00003.safetensors
 fails 2 'model-00002-of-00003' -- convert broken -o x.gguf
 ok convert 'qwen3 ü' -o c.gguf --force
+# ---- words that llama.cpp splits otherwise than the model's own tokenizer: said once, of the models that it is true of ----
+for name in gpt_oss llama4 nemotron_h qwen3_moe; do
+    ok convert "$MODELS/$name/hf" -o words.gguf -f
+    n=$(grep -c 'otherwise than this model.s own tokenizer' .err)
+    expect "$name: $n warnings" test "$n" = "$([[ $name = qwen3_moe ]] && echo 0 || echo 1)"
+done
 finish
