@@ -30,18 +30,18 @@ const struct cmd cmd_compare = {
     .run = run,
 };
 
-static const char *marks(const struct compare_side *s, char m[4])
+static const char *marks(const struct compare_side *s, char m[5])
 {
-    const bool is[] = {s->endless, s->loop_period > 0, s->n_calls > 0};
-    for (int i = 0; i < 3; i++)
-        m[i] = is[i] ? "LRC"[i] : '-';
-    m[3] = 0;
+    const bool is[] = {s->endless, s->loop_period > 0, s->n_calls > 0, s->malformed};
+    for (int i = 0; i < 4; i++)
+        m[i] = is[i] ? "LRCX"[i] : '-';
+    m[4] = 0;
     return m;
 }
 
 static void row(struct buf *b, const struct compare_row *r)
 {
-    char tag[32] = "", m[2][4];
+    char tag[32] = "", m[2][5];
     if (r->repeat)
         snprintf(tag, sizeof tag, " #%llu", (unsigned long long)r->repeat);
     buf_fmt(b, "%5.1f %%%s %13llu %7llu %13s %7s   %s%s\n", 100 * r->similarity, r->exact ? " =" : "  ",
@@ -80,6 +80,12 @@ static void rate_row(struct buf *b, const char *what, const struct compare_rate 
     buf_fmt(b, "%-24s %20s %24s\n", what, s[0], s[1]);
 }
 
+static void count_row(struct buf *b, const char *what, uint64_t x, uint64_t y)
+{
+    if (x || y)
+        buf_fmt(b, "%-34s %10llu %24llu\n", what, (unsigned long long)x, (unsigned long long)y);
+}
+
 static void totals(struct buf *b, const struct compare_total *t)
 {
     const struct compare_sums *x = &t->base, *y = &t->pruned;
@@ -92,17 +98,12 @@ static void totals(struct buf *b, const struct compare_total *t)
     buf_fmt(b, "%-34s %10s %24s\n", "", "base", "pruned");
     rate_row(b, "cut by the token limit", &x->endless, &y->endless);
     rate_row(b, "ends in a loop", &x->loops, &y->loops);
+    count_row(b, "malformed", x->n_malformed, y->n_malformed);
     mean_row(b, "in the most repeated 4-gram", "%", 100, x->repeat_share, y->repeat_share);
     mean_row(b, "words", "", 1, x->words, y->words);
     mean_row(b, "tokens", "", 1, x->tokens, y->tokens);
     mean_row(b, "tokens/s", "", 1, x->tokens_per_second, y->tokens_per_second);
     mean_row(b, "seconds to the first token", "", 1, x->first_token, y->first_token);
-}
-
-static void count_row(struct buf *b, const char *what, uint64_t x, uint64_t y)
-{
-    if (x || y)
-        buf_fmt(b, "%-34s %10llu %24llu\n", what, (unsigned long long)x, (unsigned long long)y);
 }
 
 /* Calls of tools, where there are any. */
@@ -154,7 +155,7 @@ static void to_text(struct buf *b, const struct compare_file *c)
     buf_str(b, "similar     words: base  pruned   ends: base  pruned   prompt\n");
     for (uint64_t i = 0; i < c->n_rows; i++)
         row(b, &c->rows[i]);
-    buf_str(b, "(=: equal; L: cut by the token limit; R: ends in a loop; C: calls a tool)\n\n");
+    buf_str(b, "(=: equal; L: cut by the token limit; R: ends in a loop; C: calls a tool; X: malformed)\n\n");
     if (c->n_categories > 1) {
         buf_str(
             b,

@@ -89,14 +89,16 @@ static void put_notes(struct buf *b, const struct compare_side *s)
     } notes[] = {
         {s->loop_period > 0, "<b>ends in a loop</b>"},
         {s->endless, "cut by the token limit"},
+        {s->malformed, "<b>malformed: the server could not read all of it</b>"},
         {s->n_unknown > 0, "<b>calls a tool that there is not</b>"},
         {s->n_no_json > 0, "<b>arguments are no JSON</b>"},
-        {s->fit == CALLS_UNFIT && !s->n_unknown && !s->n_no_json, "<b>arguments do not fit the tool</b>"},
+        {s->fit == CALLS_UNFIT && !s->n_unknown && !s->n_no_json && !s->malformed,
+         "<b>arguments do not fit the tool</b>"},
     };
     for (size_t i = 0; i < sizeof notes / sizeof *notes; i++)
         if (notes[i].is)
             buf_fmt(b, "<p class=\"fine\">%s</p>", notes[i].what);
-    if (s->finish && !s->endless) {
+    if (s->finish && !s->endless && !s->malformed) {
         buf_str(b, "<p class=\"fine\">ended: ");
         html_clip(b, s->finish, 60);
         buf_str(b, "</p>");
@@ -236,6 +238,12 @@ static void put_total(struct buf *b, const struct compare_file *f)
     put_table_close(b);
     if (t->n_calling)
         put_call_totals(b, t);
+    if (t->base.n_malformed || t->pruned.n_malformed)
+        buf_fmt(
+            b,
+            "<p>Malformed, so that the server could not read them: %llu answers of the parent, %llu of the "
+            "result.</p>\n",
+            (unsigned long long)t->base.n_malformed, (unsigned long long)t->pruned.n_malformed);
     if (f->n_only_base || f->n_only_pruned)
         buf_fmt(b,
                 "<p>Not compared: %llu answers of the parent and %llu of the result have no partner.</p>\n",

@@ -48,6 +48,8 @@ void batch_file_clear(struct batch_file *f);
 /* A result as it stands in the file, and one that was read, as it stood there. New references. */
 json_t *batch_answer_json(const struct batch_answer *a);
 json_t *batch_file_answer(const struct batch_file *f, uint64_t i);
+/* Its finish_reason where the server could not read what the model wrote; it may be a part only. */
+#define BATCH_MALFORMED "malformed"
 /* It ended with a call that is not there: files of versions that kept no calls have such answers. */
 bool batch_answer_lost_call(const struct batch_answer *a);
 /* The texts are borrowed from o. i: for messages. */

@@ -113,7 +113,7 @@ struct calls_check calls_check(const struct calls *c, const json_t *parameters, 
     struct calls_check r = {0};
     const json_t *tools = json_object_get(parameters, "tools");
     tools = json_array_size(tools) ? tools : json_object_get(parameters, "functions");
-    bool known = json_array_size(tools) > 0, fit = true;
+    bool known = r.has_tools = json_array_size(tools) > 0, fit = true;
     for (size_t i = 0; i < c->n; i++) {
         const json_t *tool = find_tool(tools, c->v[i].name);
         r.n_no_json += !c->v[i].value;

@@ -37,6 +37,7 @@ enum calls_fit {
 };
 struct calls_check {
     enum calls_fit fit;
+    bool has_tools;                /* the row names some */
     uint64_t n_no_json, n_unknown; /* calls with such arguments; of tools that there are not */
 };
 /* parameters: of the row, with "tools" or "functions"; NULL: none. ignored: see schema.h. */

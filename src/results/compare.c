@@ -8,6 +8,12 @@
 
 #define SCHEMA "reap.compare/1"
 
+bool compare_calls(const struct compare_row *r)
+{
+    return r->base.n_calls || r->pruned.n_calls || r->base.fit != CALLS_NOT_CHECKED ||
+           r->pruned.fit != CALLS_NOT_CHECKED;
+}
+
 /* ---- writing ---- */
 
 static json_t *rate_json(const struct compare_rate *r)
@@ -43,6 +49,7 @@ static json_t *sums_json(const struct compare_sums *t, bool calls)
     json_t *o = json_object();
     json_object_set_new(o, "endless", rate_json(&t->endless));
     json_object_set_new(o, "loops", rate_json(&t->loops));
+    json_object_set_new(o, "malformed", count_json(t->n_malformed));
     json_object_set_new(o, "repeat_share", json_finite(t->repeat_share));
     json_object_set_new(o, "words", json_finite(t->words));
     json_object_set_new(o, "tokens", json_finite(t->tokens));
@@ -108,11 +115,13 @@ static json_t *side_json(const struct compare_side *s, bool texts)
     json_object_set_new(o, "tokens_per_second", json_finite(s->tokens_per_second));
     json_object_set_new(o, "first_token_seconds", json_finite(s->first_token));
     json_object_set_new(o, "endless", json_boolean(s->endless));
+    if (s->malformed)
+        json_object_set_new(o, "malformed", json_true());
     json_object_set_new(o, "repeat_share", json_real(s->repeat_share));
     json_object_set_new(o, "loop_period", json_integer((json_int_t)s->loop_period));
     json_object_set_new(o, "loop_copies", json_integer((json_int_t)s->loop_copies));
     json_object_set_new(o, "loop_unit", json_string(s->loop_by_characters ? "characters" : "words"));
-    if (s->n_calls)
+    if (s->n_calls || s->fit != CALLS_NOT_CHECKED)
         put_side_calls(o, s);
     return o;
 }
@@ -130,7 +139,7 @@ static json_t *row_json(const struct compare_row *r, bool texts)
     json_object_set_new(o, "exact", json_boolean(r->exact));
     json_object_set_new(o, "similarity", json_real(r->similarity));
     json_object_set_new(o, "common_prefix_words", json_integer((json_int_t)r->common_prefix));
-    if (r->base.n_calls || r->pruned.n_calls) {
+    if (compare_calls(r)) {
         json_object_set_new(o, "same_names", json_boolean(r->same_names));
         json_object_set_new(o, "same_arguments", json_boolean(r->same_arguments));
     }
@@ -205,6 +214,7 @@ static bool read_sums(const json_t *t, const char *key, struct compare_sums *s, 
     json_t *o;
     return json_opt_obj(t, key, "total", &o, e) && read_rate(o, "endless", key, &s->endless, e) &&
            read_rate(o, "loops", key, &s->loops, e) &&
+           json_opt_u64(o, "malformed", key, 0, &s->n_malformed, e) &&
            json_opt_f64(o, "repeat_share", key, &s->repeat_share, e) &&
            json_opt_f64(o, "words", key, &s->words, e) && json_opt_f64(o, "tokens", key, &s->tokens, e) &&
            json_opt_f64(o, "tokens_per_second", key, &s->tokens_per_second, e) &&
@@ -256,6 +266,7 @@ static bool read_side(const json_t *row, const char *key, const char *where, str
               json_opt_f64(o, "tokens_per_second", at, &s->tokens_per_second, e) &&
               json_opt_f64(o, "first_token_seconds", at, &s->first_token, e) &&
               json_opt_bool(o, "endless", at, &s->endless, e) &&
+              json_opt_bool(o, "malformed", at, &s->malformed, e) &&
               json_opt_f64(o, "repeat_share", at, &s->repeat_share, e) &&
               json_opt_u64(o, "loop_period", at, 0, &s->loop_period, e) &&
               json_opt_u64(o, "loop_copies", at, 0, &s->loop_copies, e) &&

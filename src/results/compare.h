@@ -12,7 +12,8 @@ struct compare_side {
         *finish; /* response NULL: the file has no texts; reasoning NULL: none */
     uint64_t n_words;
     double tokens, tokens_per_second, first_token;
-    bool endless; /* cut by the token limit */
+    bool endless;   /* cut by the token limit */
+    bool malformed; /* the server could not read all of it */
     double repeat_share;
     uint64_t loop_period, loop_copies; /* period 0: no loop */
     bool loop_by_characters;
@@ -44,6 +45,7 @@ struct compare_sums { /* of one side */
     struct compare_rate calling;                                        /* answers with calls */
     struct compare_rate fit; /* those among them whose calls all fit, */
     uint64_t n_checked;      /* of so many with tools in the row */
+    uint64_t n_malformed;
     uint64_t n_calls, n_no_json, n_unknown;
 };
 
@@ -73,6 +75,8 @@ struct compare_file {
     json_t *doc;     /* what texts are borrowed from when it was read; owned */
 };
 
+/* One of the two calls a tool, or tried to. */
+bool compare_calls(const struct compare_row *r);
 /* The file without texts prints rows without prompts and answers. */
 json_t *compare_json(const struct compare_file *f, bool texts); /* new reference */
 bool compare_write(const char *path, const struct compare_file *f, bool force,

@@ -50,9 +50,13 @@ static double known(double v)
     return v >= 0 ? v : (double)NAN;
 }
 
+/* The tokens of the response alone are those of the answer only where there is nothing else. */
 static double tokens_of(const struct batch_answer *a)
 {
-    return known((double)(a->completion_tokens >= 0 ? a->completion_tokens : a->response_tokens));
+    bool is_text = !a->reasoning && !a->refusal && !a->tool_calls && !a->function_call;
+    return known((double)(a->completion_tokens >= 0 ? a->completion_tokens
+                          : is_text                 ? a->response_tokens
+                                                    : -1));
 }
 
 /* All that the model wrote besides calls. */
@@ -129,6 +133,7 @@ static void fill_side(struct compare_side *s, const struct batch_answer *a, stru
     fill_words(p);
     s->n_words = p->words.n_all;
     s->endless = !strcmp(s->finish, "length");
+    s->malformed = !strcmp(s->finish, BATCH_MALFORMED);
     struct loops l = find_loops(p, s->endless);
     s->repeat_share = l.repeat_share;
     s->loop_period = l.period;
@@ -138,7 +143,7 @@ static void fill_side(struct compare_side *s, const struct batch_answer *a, stru
     s->n_calls = p->calls.n;
     s->n_no_json = c.n_no_json;
     s->n_unknown = c.n_unknown;
-    s->fit = c.fit;
+    s->fit = s->malformed && c.has_tools ? CALLS_UNFIT : c.fit;
 }
 
 static const char *last_content(const json_t *messages)
@@ -172,9 +177,10 @@ static void fill_row(struct compare_row *r, const struct batch_answer *base,
     fill_side(&r->base, base, &a, ignored);
     fill_side(&r->pruned, pruned, &b, ignored);
     struct calls_agreement g = calls_compare(&a.calls, &b.calls);
-    r->same_names = g.names;
-    r->same_arguments = g.arguments;
-    r->exact = g.equal && same_text(base->response, pruned->response) &&
+    bool whole = !r->base.malformed && !r->pruned.malformed; /* else what is there is a part */
+    r->same_names = g.names && whole;
+    r->same_arguments = g.arguments && whole;
+    r->exact = whole && g.equal && same_text(base->response, pruned->response) &&
                same_text(base->reasoning, pruned->reasoning) && same_text(base->refusal, pruned->refusal);
     r->similarity = measure_similarity(&a.words, &b.words);
     r->common_prefix = measure_common_prefix(&a.words, &b.words);
@@ -191,7 +197,7 @@ struct mean {
 };
 
 struct side_sums {
-    uint64_t n_endless, n_loops, n_calling, n_fit, n_checked, n_calls, n_no_json, n_unknown;
+    uint64_t n_endless, n_loops, n_calling, n_fit, n_checked, n_calls, n_no_json, n_unknown, n_malformed;
     struct mean words, tokens, tokens_per_second, first_token, repeat_share;
 };
 
@@ -212,6 +218,7 @@ static void add_side(struct side_sums *t, const struct compare_side *s)
 {
     t->n_endless += s->endless;
     t->n_loops += s->loop_period > 0;
+    t->n_malformed += s->malformed;
     t->n_calling += s->n_calls > 0;
     t->n_checked += s->fit != CALLS_NOT_CHECKED;
     t->n_fit += s->fit == CALLS_FIT;
@@ -242,6 +249,7 @@ static struct compare_sums sums_of(const struct side_sums *t, uint64_t n)
                                  .first_token = mean_of(&t->first_token),
                                  .calling = rate_of(t->n_calling, n),
                                  .fit = rate_of(t->n_fit, t->n_checked),
+                                 .n_malformed = t->n_malformed,
                                  .n_checked = t->n_checked,
                                  .n_calls = t->n_calls,
                                  .n_no_json = t->n_no_json,
@@ -272,7 +280,7 @@ static void fill_total(const struct compare_file *c, struct compare_total *t, bo
         v[t->n++] = r->similarity;
         sum += r->similarity;
         n_exact += r->exact;
-        if (r->base.n_calls || r->pruned.n_calls) {
+        if (compare_calls(r)) {
             t->n_calling++;
             n_names += r->same_names;
             n_arguments += r->same_arguments;

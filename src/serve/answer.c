@@ -2,6 +2,7 @@
 #include "serve/answer.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "results/batch.h"
 
 #include <string.h>
 
@@ -306,9 +307,31 @@ static bool read_choice(struct answer *a, const json_t *choice, struct err *e)
     return ok && read_finish(a, choice, e);
 }
 
+/* As llama-server says it, at the end of a stream or in the place of one. */
+static bool take_malformed(struct answer *a, const json_t *error)
+{
+    static const char says[] = "The model produced output that does not match the expected ";
+    const char *s = error_message(error);
+    if (!s || strncmp(s, says, sizeof says - 1) != 0)
+        return false;
+    snprintf(a->finish, sizeof a->finish, BATCH_MALFORMED);
+    return a->malformed = a->done = true;
+}
+
+bool answer_malformed(struct answer *a, const char *body, size_t n)
+{
+    struct err ignored = {0};
+    json_t *v = n ? json_parse(body, n, &ignored) : NULL;
+    bool is = take_malformed(a, v);
+    json_decref(v);
+    return is;
+}
+
 static bool read_object(struct answer *a, const json_t *v, struct err *e)
 {
     const json_t *x = json_object_get(v, "error");
+    if (x && !json_is_null(x) && take_malformed(a, v))
+        return true;
     if (x && !json_is_null(x)) {
         const char *s = error_message(v);
         struct buf b = {0};

@@ -33,6 +33,7 @@ struct answer {
     struct mended mended;
     char finish[32]; /* finish_reason: "stop", "length", ...; "" while it has not come */
     bool done;       /* [DONE] was seen, or the body was whole */
+    bool malformed;  /* the server could not read what the model wrote; what it could read before is here */
     bool has_usage;
     uint64_t prompt_tokens, completion_tokens; /* of usage, the last one that came */
 };
@@ -40,6 +41,9 @@ struct answer {
 /* One event of the stream ("[DONE]" included). False: *e says what is wrong with it, or what the server says
  * went wrong. */
 bool answer_event(struct answer *a, const char *data, size_t n, struct err *e);
+/* Whether an error's body says that the model wrote what the server's parser of calls and thoughts cannot read,
+ * which is an answer of the model and no fault of the server. finish is BATCH_MALFORMED then. */
+bool answer_malformed(struct answer *a, const char *body, size_t n);
 /* A body that was not streamed. */
 bool answer_body(struct answer *a, const char *body, size_t n, struct err *e);
 /* The calls as the interface writes them in a message: a list for "tool_calls", an object for "function_call".

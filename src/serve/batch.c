@@ -127,7 +127,7 @@ static json_t *do_job(struct batch *r, struct http *h, const struct batch_job *j
     bool ok = batch_ask(r, h, &q, &s.answer, &x, &tries, j->prompt->id, &bad);
     double end = now_secs();
     json_t *o = NULL;
-    if (ok && !x.is_stream)
+    if (ok && !x.is_stream && !s.answer.malformed)
         ok = answer_body(&s.answer, text_of(&x.body), x.body.n, &bad);
     *gone = !ok && x.fault == HTTP_NO_CONNECT;
     if (bad.code != ERR_INTERRUPTED)

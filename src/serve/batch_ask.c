@@ -50,13 +50,13 @@ static bool may_try_again(const struct http_response *x)
 }
 
 /* One attempt; a stream that ended without the end of the answer counts as broken. */
-static bool attempt(struct http *h, const struct http_request *q, const struct answer *a,
-                    struct http_response *x, struct err *e)
+static bool attempt(struct http *h, const struct http_request *q, struct answer *a, struct http_response *x,
+                    struct err *e)
 {
     if (!http_do(h, q, x, e))
         return false;
     if (x->status / 100 != 2)
-        return status_error(x, e);
+        return answer_malformed(a, x->body.s, x->body.n) || status_error(x, e);
     if (x->is_stream && !a->done && !a->finish[0]) {
         x->fault = HTTP_BROKEN;
         return err_set(e, ERR_FAILED, "the stream ended before the answer was complete");

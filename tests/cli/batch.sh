@@ -66,6 +66,11 @@ lacks .out '^\[answer\]$'
 run 0 call-whole
 json run.json $result/function_call/name='"f"' $result/refusal='"not that"'
 has .out '^\[call\] f \{\}$' '^not that$'
+# what llama-server cannot read is the model's answer, as far as it came
+run 0 malformed
+json run.json $result/status='"ok"' $result/finish_reason='"malformed"' $result/response='"so "' $result/tool_calls/0/function/arguments='"{"' $result/attempts=1
+run 0 malformed-500
+json run.json $result/finish_reason='"malformed"' $result/response='""' $result/attempts=1
 # nothing is refused or cut short for a character
 run 0 nul
 json run.json $result/response='"a␀b��"' $result/replaced/nul=1 $result/replaced/invalid=2

@@ -20,7 +20,7 @@ json .out total/n=3 total/exact/count=1 rows/0/id='"one"' rows/0/exact=true rows
     rows/1/common_prefix_words=1 rows/2/similarity=0.0 total/pruned/endless/count=1 total/base/endless/count=0 total/pruned/loops/count=1 \
     rows/2/pruned/loop_period=3 rows/2/pruned/loop_copies=10 n_only_base=1 n_only_pruned=0 total/similarity_median=0.75
 ok compare b.json p.json -o c.json
-has .out '100.0 % = .* one$' '^ 75.0 % .* two$' ' --- +LR-   three$' 'equal answers +33.3 % \(6.1-79.2\) of 3' '1 answers of the base and 0'
+has .out '100.0 % = .* one$' '^ 75.0 % .* two$' ' ---- +LR--   three$' 'equal answers +33.3 % \(6.1-79.2\) of 3' '1 answers of the base and 0'
 json c.json schema='"reap.compare/1"' rows/1/prompt='"Q two"' rows/1/base/response='"a b c d"' rows/1/pruned/response='"a x c d"'
 fails 2 exists -- compare b.json p.json -o c.json
 fails 2 'one of the inputs' -- compare b.json p.json -o b.json --force
@@ -56,13 +56,19 @@ file "$(calls same '' tool_calls 'get_weather={"days":2.0,"city":"Rome"}')" "$(c
     "$(calls value '' tool_calls 'get_weather={"city": 7, "days": 2}')" "$(calls text 'get_weather(Rome)' stop)" \
     "$(calls broken '' tool_calls 'get_weather={"city": "Rome", "days": 2')" "$(calls none 'no call' stop)" >cp.json
 ok compare cb.json cp.json -o cc.json
-has .out '^100.0 % = .*--C +--C   same$' '^  0.0 %   .*--C +--C   name$' '^ +[0-9.]+ %   .*--C +---   text$' '^ +[0-9.]+ %   .*--C +--C   broken$' '^100.0 % = .*--- +---   none$' \
+has .out '^100.0 % = .*--C- +--C-   same$' '^  0.0 %   .*--C- +--C-   name$' '^ +[0-9.]+ %   .*--C- +----   text$' '^ +[0-9.]+ %   .*--C- +--C-   broken$' '^100.0 % = .*---- +----   none$' \
     'equal answers +33.3 % .* of 6' 'calls of tools +in 5 of 6 pairs' 'same functions +60.0 % \(23.1-88.2\)' 'and the same arguments +20.0 % \(3.6-62.4\)' \
     'answers with a call +83.3 % \([0-9.-]+\) +66.7 %' 'arguments fit the tool +100.0 % \([0-9.-]+\) +25.0 %' '^  of answers +5 +4$' '^calls +5 +4$' \
     '^  with arguments that are no JSON +0 +1$' '^  of a tool that there is not +0 +1$' '^not checked in the schemas: pattern \([0-9]+\)$'
 json cc.json total/calls/n=5 total/calls/same_names/count=3 total/calls/same_arguments/count=1 total/pruned/calls/fit/count=1 total/pruned/calls/n_checked=4 \
     rows/0/exact=true rows/0/same_arguments=true rows/1/exact=false rows/1/same_names=false rows/1/similarity=0.0 rows/1/pruned/unknown_tool=1 rows/2/same_names=true \
     rows/2/same_arguments=false rows/2/pruned/fit=false rows/3/same_names=false rows/4/pruned/no_json=1 schema_ignored/pattern rows/0/base/tool_calls/0/function/name='"get_weather"'
+# what the server could not read is a call that failed, and equal to nothing
+file "$(calls same 'so' malformed)" "$(calls none 'no call' stop)" >cm.json
+ok compare cm.json cp.json
+has .out '---X +--C-   same$' 'equal answers +50.0 % .* of 2$' '^malformed +1 +0$' 'calls of tools +in 1 of 2 pairs' 'same functions +0.0 %' 'arguments fit the tool +0.0 % .* 100.0 %'
+ok compare cm.json cm.json
+has .out '---X +---X   same$' 'equal answers +50.0 % .* of 2$' 'same functions +0.0 %' '^malformed +1 +1$'
 # a file of a version that kept no calls
 file "$(calls same '' tool_calls)" "$(calls none 'no call' stop)" >cl.json
 ok compare cl.json cp.json

@@ -27,9 +27,10 @@
     "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"" s "\"},\"finish_reason\":null}]}\n\n"
 #define CALLS(s) \
     "data: {\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[" s "]},\"finish_reason\":null}]}\n\n"
-#define STOP  "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n"
-#define USAGE "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":3}}\n\n"
-#define DONE  "data: [DONE]\n\n"
+#define NO_MATCH "The model produced output that does not match the expected peg-native format"
+#define STOP     "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n"
+#define USAGE    "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":3}}\n\n"
+#define DONE     "data: [DONE]\n\n"
 
 static FILE *request_log;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -240,6 +241,15 @@ static void complete(int fd, const char *scenario, const char *path)
             fd,
             "{\"choices\":[{\"message\":{\"role\":\"assistant\",\"content\":null,\"refusal\":\"not that\","
             "\"function_call\":{\"name\":\"f\",\"arguments\":\"{}\"}},\"finish_reason\":\"function_call\"}]}");
+    else if (IS("malformed"))
+        stream(
+            fd,
+            DELTA("so ") CALLS(
+                "{\"index\":0,\"id\":\"c1\",\"function\":{\"name\":\"f\",\"arguments\":\"{\"}}") "data: {\"error\":{\"code\":500,\"message\":\"" NO_MATCH
+                                                                                                 "\",\"type\":\"server_error\"}}\n\n" DONE);
+    else if (IS("malformed-500"))
+        status(fd, "500 Internal Server Error", "",
+               "{\"error\":{\"code\":500,\"message\":\"" NO_MATCH "\"}}");
     else if (IS("nul"))
         stream(fd, DELTA("a\\u0000b") DELTA("\xff\\ud800") STOP DONE);
     else if (IS("empty"))
