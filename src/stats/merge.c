@@ -12,7 +12,7 @@
 /* Options of which a change moves the last digits (docs/score.md). */
 static const char *const digit_keys[] = {"ctx",        "ubatch",       "max_sequences", "separate_streams",
                                          "flash_attn", "cache_type_k", "cache_type_v",  "chat_template",
-                                         "chat",       "engine"};
+                                         "engine"};
 
 struct part {
     struct stats *s;

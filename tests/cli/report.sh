@@ -39,10 +39,10 @@ holds() { # FILE SECTIONS...
 
 # ---- a section for all that is there ----
 ok report "${all[@]}" -o full.html
-has .out 'full.html: 10 sections'
-holds full.html summary made quality sweep map layers scores stability low answers
+has .out 'full.html: 11 sections'
+holds full.html summary made text quality sweep map layers scores stability low answers
 ok report --stats "$STATS" -o stats.html
-holds stats.html summary made map layers scores stability low
+holds stats.html summary made text map layers scores stability low
 lacks stats.html 'id="marks"' '"kept"'
 has stats.html 'by the even and by the odd samples alone'
 ok stats export "$STATS" -o profile.json
@@ -62,7 +62,7 @@ ok report --plan "$PLAN" -o plan.html
 holds plan.html summary made map layers
 lacks plan.html '"reap_sum"'
 ok report --stats "$STATS" --plan "$PLAN" --eval before.json --against against.json -o against.html
-holds against.html summary made quality map layers scores stability low
+holds against.html summary made text quality map layers scores stability low
 has against.html '>0.125 <small>± 0.015<' '>0.75<' '>87.5 %<' '>6.2 %<' '>40 <small>± 1.5<' '× 1.250 <small>± 0.025<'
 ok report --stats "$STATS" --plan "$PLAN" --compare batch-a.json --compare batch-b.json -o batch.html
 has batch.html 'answer of the <del>parent</del>' 'answer of the <ins>result</ins>' 'hello there' 'similarity 75.0 %'
@@ -91,7 +91,7 @@ has title.html '<title>A &lt;b&gt;title&lt;/b&gt;</title>'
 
 # Numbers: experts, perplexity, what is lost (of the plan's own "lost"), the removed ids of layer 0.
 has full.html '<b>24 <span>of 32</span></b>' '<b>25.0 %</b>' '<b>50</b><small>from 40, × 1.250' '<td>&#215; 1.250|<td>× 1.250' '>19.4 %<' \
-    '<td class="left ids">0, 3, 13, 14, 18, 26, 30, 31</td>' 'mean of gate x' 'faf818861ac0dc94' '>3,556<' 'because' 'so it is' 'let me think' '<b>ends in a loop</b>' 'cut by the token limit</p>' '50.0 % <small>.25.0 % to 75.0 %' 'mean similarity 62.5 %' '>frequency<' \
+    '<td class="left ids">0, 3, 13, 14, 18, 26, 30, 31</td>' 'mean of gate x' 'faf818861ac0dc94' '>3,585<' 'because' 'so it is' 'let me think' '<b>ends in a loop</b>' 'cut by the token limit</p>' '50.0 % <small>.25.0 % to 75.0 %' 'mean similarity 62.5 %' '>frequency<' \
     'reap <b>.chosen.</b></th><td>16</td><td>50.0 %</td><td>4</td><td>60</td><td>× 1.500</td><td>0.5</td><td>75.0 %</td>' '<td>24</td><td>25.0 %</td><td>5</td>'
 expect 'one answer of four loops; to be cut is no loop' test "$(grep -c '<b>ends in a loop</b>' full.html)" = 1
 expect 'the least similar first' test "$(grep -oE '<h3>(one|two) ' full.html | tr -d '\n')" = '<h3>one <h3>two '
@@ -138,7 +138,7 @@ expect "not even the folder matters" cmp sub/a.html b.html
 mkdir work && cp "$STATS" work/stats.json && cp "$PLAN" work/plan.json && cp before.json work/eval-before.json && cp after.json work/eval-after.json && cp compare.json work/compare.json
 printf '{"schema":"reap.run/1","steps":{"profile":{"key":"a"},"prune":{"writing":"x"},"verify":{"key":"b"}}}\n' >work/run.json
 ok report work -o work/report.html
-holds work/report.html summary made quality map layers scores stability low answers
+holds work/report.html summary made text quality map layers scores stability low answers
 has work/report.html 'profile, verify'
 fails 2 'exists' -- report work -o work/report.html
 ok report work -o work/report.html --force
@@ -149,7 +149,7 @@ fails 2 'not a folder' -- report "$PLAN" -o x.html
 
 # ---- --json ----
 ok report --stats "$STATS" -o j.html --json
-json "$T/.out" 'report="j.html"' n_sections=7
+json "$T/.out" 'report="j.html"' n_sections=8
 
 # ---- refusals ----
 fails 2 'output is missing' -- report --stats "$STATS"
