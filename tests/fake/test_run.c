@@ -493,6 +493,7 @@ static void test_calib_prompts(void **state)
     o.calib_prompts = &more, o.n_calib_prompts = 1, o.calib_max_tokens = 32;
     just(&o, "apppv");
     assert_int_equal(lines("asked", "Tell me of experts."), 1);
+    assert_int_equal(lines("asked", "\"temperature\":1"), 2); /* drawn, not the likeliest */
     assert_int_equal(n_files(at("out.gguf.work/stats.json")), 1);
     just(&o, "-----");
     /* what is asked before and after is another thing */
