@@ -21,11 +21,11 @@ _reap() {
     run)
         own='--keep --keep-ratio --prune-ratio --fit --round-to --criterion --plan-seed --output --work --text
             --ctx --eval-ctx --force --prompts --max-tokens --calib-prompts --calib-max-tokens --again --calib
-            --samples-per-category --max-samples --seed --no-shuffle --skip-bad --skip-media --map --threads
-            --ubatch-size --ubatch --n-gpu-layers --gpu-layers --device --split-mode --tensor-split --cpu-moe
-            --n-cpu-moe --flash-attn --cache-type-k --cache-type-v --rpc --load-mode --no-mmap --mlock
-            --chat-template --chat-template-file --chat-template-kwargs --type --pretokenizer --device-norms
-            --json --quiet --verbose --help'
+            --samples-per-category --max-samples --seed --no-shuffle --skip-bad --join-parts --skip-media
+            --map --threads --ubatch-size --ubatch --n-gpu-layers --gpu-layers --device --split-mode
+            --tensor-split --cpu-moe --n-cpu-moe --flash-attn --cache-type-k --cache-type-v --rpc --load-mode
+            --no-mmap --mlock --chat-template --chat-template-file --chat-template-kwargs --type
+            --pretokenizer --device-norms --json --quiet --verbose --help'
         case $prev in
         --keep | --keep-ratio | -r | --prune-ratio | --fit | --round-to | --plan-seed | --ctx | --eval-ctx | \
             --max-tokens | --calib-max-tokens | --samples-per-category | --max-samples | --seed | --map | -t \
@@ -64,10 +64,10 @@ _reap() {
     profile)
         own='--output --ctx --save-every --until-stable --resume --force --shard --sequences --show-samples
             --separate-streams --calib --samples-per-category --max-samples --seed --no-shuffle --skip-bad
-            --skip-media --map --threads --ubatch-size --ubatch --n-gpu-layers --gpu-layers --device
-            --split-mode --tensor-split --cpu-moe --n-cpu-moe --flash-attn --cache-type-k --cache-type-v --rpc
-            --load-mode --no-mmap --mlock --chat-template --chat-template-file --chat-template-kwargs --type
-            --pretokenizer --device-norms --json --quiet --verbose --help'
+            --join-parts --skip-media --map --threads --ubatch-size --ubatch --n-gpu-layers --gpu-layers
+            --device --split-mode --tensor-split --cpu-moe --n-cpu-moe --flash-attn --cache-type-k
+            --cache-type-v --rpc --load-mode --no-mmap --mlock --chat-template --chat-template-file
+            --chat-template-kwargs --type --pretokenizer --device-norms --json --quiet --verbose --help'
         case $prev in
         --ctx | --save-every | --until-stable | --shard | --sequences | --show-samples | \
             --samples-per-category | --max-samples | --seed | --map | -t | --threads | -ub | --ubatch-size | \
@@ -135,11 +135,11 @@ _reap() {
         ;;
     eval)
         own='--text --ctx --plan --against --logprobs --output --force --calib --samples-per-category
-            --max-samples --seed --no-shuffle --skip-bad --skip-media --map --threads --ubatch-size --ubatch
-            --n-gpu-layers --gpu-layers --device --split-mode --tensor-split --cpu-moe --n-cpu-moe
-            --flash-attn --cache-type-k --cache-type-v --rpc --load-mode --no-mmap --mlock --chat-template
-            --chat-template-file --chat-template-kwargs --type --pretokenizer --device-norms --json --quiet
-            --verbose --help'
+            --max-samples --seed --no-shuffle --skip-bad --join-parts --skip-media --map --threads
+            --ubatch-size --ubatch --n-gpu-layers --gpu-layers --device --split-mode --tensor-split --cpu-moe
+            --n-cpu-moe --flash-attn --cache-type-k --cache-type-v --rpc --load-mode --no-mmap --mlock
+            --chat-template --chat-template-file --chat-template-kwargs --type --pretokenizer --device-norms
+            --json --quiet --verbose --help'
         case $prev in
         --ctx | --samples-per-category | --max-samples | --seed | --map | -t | --threads | -ub | \
             --ubatch-size | --ubatch | -ngl | --n-gpu-layers | --gpu-layers | -dev | --device | -ts | \

@@ -58,6 +58,7 @@ complete -c reap -n '__reap_is run profile eval' -l max-samples -x -d 'at most N
 complete -c reap -n '__reap_is run profile eval' -l seed -x -d 'of the shuffle and of every choice (default 42)'
 complete -c reap -n '__reap_is run profile eval' -l no-shuffle -d 'keep the order of files and lines'
 complete -c reap -n '__reap_is run profile eval' -l skip-bad -d 'leave malformed rows out instead of stopping'
+complete -c reap -n '__reap_is run profile eval' -l join-parts -d 'make one text of the texts of a content in several parts'
 complete -c reap -n '__reap_is run profile eval' -l skip-media -d 'leave images, audio and video out of chats instead of stopping'
 complete -c reap -n '__reap_is run profile eval' -l map -x -d 'what the rows call it, for example user=Ask,assistant=Say'
 complete -c reap -n '__reap_is run profile eval sweep refine convert quantize' -l threads -s t -x -d 'threads (default: one per physical core)'

@@ -121,21 +121,22 @@ bool cmd_count(struct plan_opts *o)
 static struct opt_list calib;
 static int64_t per_category, max_samples, seed;
 static const char *map;
-static bool no_shuffle, skip_bad, skip_media;
+static bool no_shuffle, skip_bad, skip_media, join_parts;
 
 #define CALIB(...)                                                                                          \
     OPT_PATHS("calib", &calib, "PATH[:N]",                                                                  \
               "text: a .jsonl file, a text file, a folder, or - (standard input); at most N samples of it", \
               .alias = "-c", __VA_ARGS__)
-#define SAMPLES                                                                                   \
-    OPT_INT("samples-per-category", &per_category, "N", 1, 1e15,                                  \
-            "at most N samples of each sub-folder or file; not of a path with its own :N"),       \
-        OPT_INT("max-samples", &max_samples, "N", 1, 1e15, "at most N samples in all"),           \
-        OPT_INT("seed", &seed, "N", 0, 9e15, "of the shuffle and of every choice", .dflt = "42"), \
-        OPT_FLAG("no-shuffle", &no_shuffle, "keep the order of files and lines"),                 \
-        OPT_FLAG("skip-bad", &skip_bad, "leave malformed rows out instead of stopping"),          \
-        OPT_FLAG("skip-media", &skip_media,                                                       \
-                 "leave images, audio and video out of chats instead of stopping"),               \
+#define SAMPLES                                                                                          \
+    OPT_INT("samples-per-category", &per_category, "N", 1, 1e15,                                         \
+            "at most N samples of each sub-folder or file; not of a path with its own :N"),              \
+        OPT_INT("max-samples", &max_samples, "N", 1, 1e15, "at most N samples in all"),                  \
+        OPT_INT("seed", &seed, "N", 0, 9e15, "of the shuffle and of every choice", .dflt = "42"),        \
+        OPT_FLAG("no-shuffle", &no_shuffle, "keep the order of files and lines"),                        \
+        OPT_FLAG("skip-bad", &skip_bad, "leave malformed rows out instead of stopping"),                 \
+        OPT_FLAG("join-parts", &join_parts, "make one text of the texts of a content in several parts"), \
+        OPT_FLAG("skip-media", &skip_media,                                                              \
+                 "leave images, audio and video out of chats instead of stopping"),                      \
         OPT_STR("map", &map, "NAME=KEY,...", "what the rows call it, for example user=Ask,assistant=Say")
 
 const struct opt corpus_opt_table[] = {
@@ -170,6 +171,7 @@ void cmd_corpus(struct corpus_opts *o)
         .shuffle = !no_shuffle,
         .skip_bad = skip_bad,
         .skip_media = skip_media,
+        .join_parts = join_parts,
         .map = map,
     };
 }

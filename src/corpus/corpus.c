@@ -383,8 +383,8 @@ static void count_unused(struct corpus *c)
 
 bool corpus_load(const struct corpus_opts *o, struct corpus *c, struct err *e)
 {
-    *c = (struct corpus){0};
-    struct loader l = {.o = o, .c = c, .e = e, .row = {&l.map, o->skip_media}};
+    *c = (struct corpus){.skip_bad = o->skip_bad};
+    struct loader l = {.o = o, .c = c, .e = e, .row = {&l.map, o->join_parts, o->skip_media}};
     bool ok = row_map_parse(o->map, &l.map, e) &&
               (o->n_specs > 0 || err_set(e, ERR_INPUT, "no source of text was named"));
     for (uint32_t i = 0; ok && i < o->n_specs; i++)

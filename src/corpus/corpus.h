@@ -29,6 +29,7 @@ struct sample {
     uint32_t n_tokens;
     char *id;          /* of the row, or NULL */
     char *unused;      /* members of the row that hold text and are not used, a line each, or NULL */
+    bool has_parts;    /* a content of the chat is a list */
     uint64_t n_media;  /* images, audio, video left out of it */
     uint32_t source;   /* index into corpus.sources */
     uint32_t category; /* index into corpus.categories */
@@ -51,6 +52,7 @@ struct corpus {
     uint32_t n_sources;
     char **categories;
     uint32_t n_categories;
+    bool skip_bad;  /* of the options: who finds later that a sample is bad leaves it out, too */
     json_t *unused; /* of the samples: how many have text under a key that is not used; {} */
 };
 
@@ -63,6 +65,7 @@ struct corpus_opts {
     bool shuffle;          /* false: order of the files and lines */
     bool skip_bad;         /* a malformed row is counted and left out with a warning, instead of an error */
     bool skip_media; /* images, audio and video in a chat are left out with a warning, instead of an error */
+    bool join_parts; /* the texts of a content in parts become one */
     const char *map; /* which key of the rows is what, see row_map_parse; NULL */
 };
 

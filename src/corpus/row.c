@@ -410,6 +410,7 @@ static bool read_row(struct row_reader *r, struct sample *s)
     if (!s->id)
         s->id = id_of(outer);
     s->n_media = r->n_media;
+    s->has_parts = r->has_parts;
     struct buf unused = {0};
     note_unused(r, r->row, &unused);
     if (outer != r->row)

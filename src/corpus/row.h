@@ -26,7 +26,8 @@ void row_map_clear(struct row_map *m);
 
 struct row_opts {
     const struct row_map *map; /* NULL: none */
-    bool skip_media;           /* images, audio and video are left out and counted, else they refuse a row */
+    bool join_parts; /* the texts of a content in parts become one, for templates that know no lists */
+    bool skip_media; /* images, audio and video are left out and counted, else they refuse a row */
 };
 
 /* One JSON row of n bytes. On false *s is empty. */

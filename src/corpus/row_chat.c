@@ -158,6 +158,7 @@ json_t *chat_tools(const json_t *list, bool all)
 /* What a list of parts becomes. */
 struct content {
     json_t *kept, *calls, *results; /* parts that stay, tool_calls, messages of tools */
+    json_t *joined;                 /* kept as one text, or NULL */
     bool changed;                   /* not all of it stays as it is */
 };
 
@@ -166,6 +167,25 @@ static void content_clear(struct content *c)
     json_decref(c->kept);
     json_decref(c->calls);
     json_decref(c->results);
+    json_decref(c->joined);
+}
+
+/* One text of parts that are nothing but texts. */
+static void join(struct content *c)
+{
+    struct buf b = {0};
+    buf_str(&b, "");
+    bool all = true;
+    for (size_t i = 0; i < json_array_size(c->kept); i++) {
+        const char *text = json_string_value(json_object_get(json_array_get(c->kept, i), "text"));
+        all &= text != NULL;
+        buf_str(&b, text ? text : "");
+    }
+    if (all) {
+        c->joined = json_string(b.s);
+        c->changed = true;
+    }
+    buf_clear(&b);
 }
 
 static json_t *part_call(const json_t *part)
@@ -245,13 +265,16 @@ static bool take_content(struct row_reader *r, const json_t *v, const char *wher
     if (!json_is_array(v))
         return err_set(r->e, ERR_INPUT, "%s: 'content' is %s, expected a string or a list of parts", where,
                        json_type_name(v));
-    *c = (struct content){json_array(), json_array(), json_array(), false};
+    *c = (struct content){json_array(), json_array(), json_array(), NULL, false};
     for (size_t i = 0; i < json_array_size(v); i++) {
         char at[96];
         snprintf(at, sizeof at, "%s, part %zu", where, i + 1);
         if (!take_part(r, json_array_get(v, i), at, c))
             return false;
     }
+    if (r->o->join_parts)
+        join(c);
+    r->has_parts |= !c->joined;
     return true;
 }
 
@@ -271,7 +294,9 @@ static bool message_says(const json_t *m)
 static json_t *with_parts(json_t *m, const struct content *c)
 {
     json_t *out = json_copy(m), *calls = json_object_get(out, "tool_calls");
-    if (json_array_size(c->kept))
+    if (c->joined)
+        json_object_set(out, "content", c->joined);
+    else if (json_array_size(c->kept))
         json_object_set(out, "content", c->kept);
     else
         json_object_set_new(out, "content", json_string(""));

@@ -14,6 +14,7 @@ struct row_reader {
     uint32_t n_used;
     json_t *messages; /* the chat so far, owned */
     bool any;         /* a message says something */
+    bool has_parts;   /* a content of it is a list */
     uint64_t n_media; /* parts left out */
     struct err *e;
 };

@@ -3,27 +3,30 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/sig.h"
+#include "base/text.h"
 
 #include <string.h>
 
 /* Windows packed together: enough to fill batches well, few enough that a partial run is a fair sample. */
 #define PACK_BLOCK 512
 
+/* *printed: the template knows no lists of parts and has written one as Python shows it. */
 static bool tokenize_chat(const struct sample *s, const struct engine *g, json_t *unused, int32_t **tok,
-                          uint32_t *n, struct err *e)
+                          uint32_t *n, bool *printed, struct err *e)
 {
     struct buf text = {0};
     bool ok = engine_chat(g, s->chat, &text, unused, e) &&
               engine_tokenize(g, text.s ? text.s : "", text.n, true, true, tok, n, e);
+    *printed |= ok && s->has_parts && text.s && strstr(text.s, "[{'type': '");
     buf_clear(&text);
     return ok;
 }
 
 static bool tokenize_one(const struct sample *s, const struct engine *g, json_t *unused, int32_t **tok,
-                         uint32_t *n, struct err *e)
+                         uint32_t *n, bool *printed, struct err *e)
 {
     if (s->kind == SAMPLE_CHAT)
-        return tokenize_chat(s, g, unused, tok, n, e);
+        return tokenize_chat(s, g, unused, tok, n, printed, e);
     if (s->kind == SAMPLE_TEXT)
         return engine_tokenize(g, s->text, s->n_text, true, true, tok, n, e);
     uint32_t vocab = engine_n_vocab(g);
@@ -37,7 +40,29 @@ static bool tokenize_one(const struct sample *s, const struct engine *g, json_t 
     return true;
 }
 
-bool windows_tokenize(struct windows *w, const struct corpus *c, const struct engine *g, struct err *e)
+/* A sample that has no tokens: false with *e set, or left out as a bad row. */
+static bool leave_out(struct corpus *c, uint64_t i, struct err *first, struct err *e)
+{
+    const struct sample *s = &c->samples[i];
+    struct corpus_source *from = &c->sources[s->source];
+    if (e->code == ERR_INTERRUPTED)
+        return false;
+    if (s->line)
+        err_ctx(e, "%s:%u", from->path, s->line);
+    else
+        err_ctx(e, "%s", from->path);
+    if (!c->skip_bad || e->code != ERR_INPUT)
+        return false;
+    if (!first->code)
+        *first = *e;
+    err_clear(e);
+    from->n_used--;
+    from->n_bad++;
+    sample_clear(&c->samples[i]);
+    return true;
+}
+
+bool windows_tokenize(struct windows *w, struct corpus *c, const struct engine *g, struct err *e)
 {
     *w = (struct windows){0};
     if (c->n_samples > INT32_MAX)
@@ -47,24 +72,41 @@ bool windows_tokenize(struct windows *w, const struct corpus *c, const struct en
     w->tokens = xcalloc(w->n_samples, sizeof *w->tokens);
     w->n_tokens = xcalloc(w->n_samples, sizeof *w->n_tokens);
     struct progress p;
+    struct err first = {0};
+    bool ok = true, printed = false;
+    uint32_t n = 0; /* that stay */
     progress_start(&p, "tokenising", "samples", w->n_samples, 0);
-    bool ok = true;
     for (uint32_t i = 0; ok && i < w->n_samples; i++) {
-        const struct sample *s = &c->samples[i];
-        const char *path = c->sources[s->source].path;
-        ok = sig_check(e) && tokenize_one(s, g, w->unused, &w->tokens[i], &w->n_tokens[i], e);
-        if (ok && w->n_tokens[i] == 0)
-            ok = err_set(e, ERR_INPUT, "the sample has no tokens");
-        if (!ok && e->code != ERR_INTERRUPTED) {
-            if (s->line)
-                err_ctx(e, "%s:%u", path, s->line);
-            else
-                err_ctx(e, "%s", path);
+        int32_t *tok = NULL;
+        uint32_t n_tok = 0;
+        ok = sig_check(e) && tokenize_one(&c->samples[i], g, w->unused, &tok, &n_tok, &printed, e) &&
+             (n_tok > 0 || err_set(e, ERR_INPUT, "the sample has no tokens"));
+        if (ok) {
+            c->samples[n] = c->samples[i];
+            w->tokens[n] = tok;
+            w->n_tokens[n++] = n_tok;
+            w->total += n_tok;
+        } else {
+            free(tok);
+            ok = leave_out(c, i, &first, e);
         }
-        w->total += w->n_tokens[i];
+        if (n <= i)
+            c->samples[i] = (struct sample){0}; /* has moved, or is gone */
         progress_set(&p, i + 1);
     }
     progress_end(&p);
+    char count[32];
+    if (ok && n < w->n_samples)
+        log_warn("%s row%s left out, the first: %s", human_count(w->n_samples - n, count),
+                 w->n_samples - n == 1 ? "" : "s", first.msg);
+    if (ok && !n)
+        ok = err_set(e, ERR_INPUT, "no samples are left");
+    if (printed)
+        log_warn(
+            "the chat template writes a content of several parts as a list of Python; --join-parts makes "
+            "one text of it");
+    if (ok)
+        c->n_samples = w->n_samples = n;
     return ok;
 }
 

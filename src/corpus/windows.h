@@ -41,8 +41,9 @@ struct windows {
 
 /* Token ids of all samples: text with the special tokens that the model adds, special tokens in it parsed;
  * messages through the chat template; rows of tokens as they are. Errors name file and line. Samples without
- * a token are an error. */
-bool windows_tokenize(struct windows *w, const struct corpus *c, const struct engine *g, struct err *e);
+ * a token are an error, as chats that the template refuses. With c->skip_bad such samples are left out of the
+ * corpus, with a warning. */
+bool windows_tokenize(struct windows *w, struct corpus *c, const struct engine *g, struct err *e);
 /* Takes over one array of tokens as a single sample (evaluation of a text). */
 void windows_from_tokens(struct windows *w, int32_t *tok, uint32_t n);
 

@@ -284,7 +284,7 @@ static void say_unused(const struct corpus *c, const struct windows *w)
     json_decref(all);
 }
 
-bool eval_samples(struct engine *g, const struct corpus *c, uint32_t n_ctx, const char *logprobs, bool force,
+bool eval_samples(struct engine *g, struct corpus *c, uint32_t n_ctx, const char *logprobs, bool force,
                   struct eval_score *s, struct err *e)
 {
     struct windows w = {0};

@@ -23,7 +23,7 @@ bool eval_score_text(struct engine *g, const char *path, uint32_t n_ctx, struct 
 /* n_ctx 0: as long as the longest sample (at most the context that the model was trained for). logprobs:
  * NULL, or a file that gets one JSON row per sample: {"id", "n_tokens", "nll", "ids":[...], "logprobs":[...]}
  * with logprobs[i] = log p(ids[i+1] | ids[0..i]). */
-bool eval_samples(struct engine *g, const struct corpus *c, uint32_t n_ctx, const char *logprobs, bool force,
+bool eval_samples(struct engine *g, struct corpus *c, uint32_t n_ctx, const char *logprobs, bool force,
                   struct eval_score *s, struct err *e);
 
 #endif

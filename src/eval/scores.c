@@ -66,7 +66,7 @@ bool eval_scores_against(struct eval_scores *r, const struct against_side sides[
     return ok;
 }
 
-bool eval_scores_samples(struct eval_scores *r, struct engine *g, const struct corpus *c, uint32_t n_ctx,
+bool eval_scores_samples(struct eval_scores *r, struct engine *g, struct corpus *c, uint32_t n_ctx,
                          const char *logprobs, bool force, struct err *e)
 {
     struct eval_score s;

@@ -21,7 +21,7 @@ bool eval_scores_texts(struct eval_scores *r, struct engine *g, const char *cons
 bool eval_scores_against(struct eval_scores *r, const struct against_side sides[2], const char *path,
                          uint32_t n_ctx, struct err *e);
 /* As eval_samples, all samples in one row. */
-bool eval_scores_samples(struct eval_scores *r, struct engine *g, const struct corpus *c, uint32_t n_ctx,
+bool eval_scores_samples(struct eval_scores *r, struct engine *g, struct corpus *c, uint32_t n_ctx,
                          const char *logprobs, bool force, struct err *e);
 /* Behind the last row: makes `all`. */
 void eval_scores_end(struct eval_scores *r);

@@ -67,9 +67,9 @@ static bool profile_key(const void *ctx, uint32_t file, struct buf *b, struct er
         buf_fmt(b, "text %s %s %llu\n", c.sources[i].path, c.sources[i].sha256,
                 (unsigned long long)c.sources[i].n_used);
     corpus_free(&c);
-    buf_fmt(b, "%llu %llu %llu %d %d %d %s %u\n", (unsigned long long)o->per_category,
+    buf_fmt(b, "%llu %llu %llu %d %d %d %d %s %u\n", (unsigned long long)o->per_category,
             (unsigned long long)o->max_samples, (unsigned long long)o->seed, o->shuffle, o->skip_bad,
-            o->skip_media, o->map ? o->map : "", j->o->n_ctx);
+            o->skip_media, o->join_parts, o->map ? o->map : "", j->o->n_ctx);
     engine_opts_key(&j->o->engine, b);
     return true;
 }

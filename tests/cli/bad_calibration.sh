@@ -109,6 +109,19 @@ expect 'a map reads the same chats' test "$tokens" = "$("$JSON" get g.json layer
 printf '{"messages": [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "What is it?"}]}]}\n' >image.jsonl
 good 1 --calib image.jsonl --skip-media --chat-template chatml
 has .err '1 part of 1 chat left out: images, audio or video'
+# a template that knows no lists of parts, one that refuses a chat
+printf '{"messages": [{"role": "user", "content": [{"type": "text", "text": "How"}, {"type": "text", "text": " much?"}]}]}\n' >parts.jsonl
+echo '{% for m in messages %}{% if m.role == "tool" %}{{ raise_exception("no tools here") }}{% endif %}{{ m.content }}{% endfor %}' >strings.jinja
+good 1 --calib parts.jsonl --chat-template-file strings.jinja
+has .err '--join-parts makes one text of it'
+good 1 --calib parts.jsonl --chat-template-file strings.jinja --join-parts
+lacks .err 'join-parts'
+json g.json 'calibration/samples/0/text="How much?"'
+echo '{"messages": [{"role": "user", "content": "a"}, {"role": "tool", "content": "b"}]}' >>parts.jsonl
+fails 2 'parts.jsonl:2: ' 'no tools here' -- profile "$Q" --calib parts.jsonl --join-parts --chat-template-file strings.jinja -o s.json -t 1
+good 1 --calib parts.jsonl --join-parts --chat-template-file strings.jinja --skip-bad
+has .err '1 row left out, the first: parts.jsonl:2: .*no tools here'
+json g.json calibration/files/0/n_bad=1 calibration/files/0/n_used=1
 printf 'PAR1....PAR1' >data.parquet
 bad_text data.parquet 'a Parquet file' 'read_parquet.sys.argv' 'data.parquet data.jsonl'
 mkdir -p cloned/data && cp data.parquet cloned/data/ && cp pairs.jsonl cloned/ && echo '# About' >cloned/README.md
@@ -119,7 +132,7 @@ has .err 'cloned/README.md: about a data set'
 cp "$texts" rows.txt
 ok eval "$Q" --text rows.txt --ctx 16 -t 1
 has .err 'warning: rows.txt: looks like rows'
-rm pairs.jsonl* other.json image.jsonl data.parquet rows.txt
+rm pairs.jsonl* parts.jsonl other.json image.jsonl data.parquet rows.txt
 
 # ---- messages want a template
 echo '{"messages": [{"role": "user", "content": "Hello there"}]}' >chat.jsonl

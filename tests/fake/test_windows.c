@@ -93,6 +93,38 @@ static void test_tokens(void **state)
     }
 }
 
+/* Rows that turn out to be bad only here are left out when bad rows are to be. */
+static void test_skip_bad(void **state)
+{
+    (void)state;
+    struct corpus c = {0};
+    struct windows w;
+    struct err e = {0};
+    put("rows.jsonl", "{\"tokens\": [257]}\n{\"text\": \"ab\"}\n{\"tokens\": [1, 999]}\n{\"text\": \"c\"}\n");
+    const char *spec = at("rows.jsonl");
+    fake.bos = -1;
+    open_engine(64);
+    assert_true(corpus_load(&(struct corpus_opts){.specs = &spec, .n_specs = 1, .skip_bad = true}, &c, &e));
+    assert_true(windows_tokenize(&w, &c, engine, &e));
+    assert_true(w.n_samples == 2 && c.n_samples == 2 && w.total == 3);
+    is_text(&w, 0, "ab");
+    is_text(&w, 1, "c");
+    assert_string_equal(c.samples[1].text, "c");
+    assert_true(c.sources[0].n_rows == 4 && c.sources[0].n_used == 2 && c.sources[0].n_bad == 2);
+    char **list;
+    size_t n = log_warnings(&list);
+    assert_true(n > 0 && strstr(list[n - 1], "2 rows left out, the first: ") &&
+                strstr(list[n - 1], "rows.jsonl:1: token id 257"));
+    windows_clear(&w);
+    corpus_free(&c);
+    put("rows.jsonl", "{\"tokens\": [257]}\n");
+    assert_true(corpus_load(&(struct corpus_opts){.specs = &spec, .n_specs = 1, .skip_bad = true}, &c, &e));
+    assert_false(windows_tokenize(&w, &c, engine, &e));
+    assert_non_null(strstr(e.msg, "no samples are left"));
+    windows_clear(&w);
+    corpus_free(&c);
+}
+
 /* The file and the line of the row that cannot be used. */
 static void test_bad_rows(void **state)
 {
@@ -235,10 +267,8 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     static const struct CMUnitTest tests[] = {
-        TEST(test_tokens),
-        TEST(test_bad_rows),
-        TEST(test_decode),
-        TEST(test_decode_fails),
+        TEST(test_tokens), TEST(test_bad_rows),     TEST(test_skip_bad),
+        TEST(test_decode), TEST(test_decode_fails),
     };
     return cmocka_run_group_tests_name("windows on a fake engine", tests, NULL, NULL);
 }

@@ -288,6 +288,23 @@ static void test_media(void **state)
     free(json);
 }
 
+static void test_join_parts(void **state)
+{
+    (void)state;
+    static const struct row_case cases[] = {
+        {"{'messages':[{'role':'user','content':[{'type':'text','text':'a'},{'type':'text','text':'b'}],'n':1}]}",
+         M("{'role':'user','content':'ab','n':1}") "}", ""},
+        {"{'messages':[{'role':'tool','content':[{'type':'image'},{'type':'text','text':'b'}]}," U("c") "]}",
+         M("{'role':'tool','content':'b'}," U("c")) "}", ""},
+        {"{'messages':[{'role':'user','content':[{'type':'thinking','thinking':'h'},{'type':'text','text':'b'}]}]}",
+         M("{'role':'user','content':[{'type':'thinking','thinking':'h'},{'type':'text','text':'b'}]}") "}",
+         ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        expect_row(cases[i].row, &(struct row_opts){.join_parts = true, .skip_media = true},
+                   cases[i].expected, cases[i].unused);
+}
+
 static void test_map(void **state)
 {
     (void)state;
@@ -459,9 +476,9 @@ static void test_nul_byte(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_texts),    cmocka_unit_test(test_pairs), cmocka_unit_test(test_messages),
-        cmocka_unit_test(test_media),    cmocka_unit_test(test_map),   cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_nul_byte),
+        cmocka_unit_test(test_texts),   cmocka_unit_test(test_pairs),    cmocka_unit_test(test_messages),
+        cmocka_unit_test(test_media),   cmocka_unit_test(test_map),      cmocka_unit_test(test_join_parts),
+        cmocka_unit_test(test_refused), cmocka_unit_test(test_nul_byte),
     };
     return cmocka_run_group_tests_name("row", tests, NULL, NULL);
 }
