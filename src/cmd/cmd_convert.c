@@ -51,8 +51,8 @@ static void warn_words(const struct image *im)
         snprintf(pre, sizeof pre, "%.*s", (int)n, s);
         if (words_near(pre))
             log_warn(
-                "llama.cpp splits words with combining marks, and capitals beyond ASCII, otherwise than this model's "
-                "own tokenizer (its pre-tokenizer '%s' is near); the commands of reap that compute do not",
+                "the engine splits words with combining marks, and capitals beyond ASCII, otherwise than this "
+                "model's own tokenizer (its pre-tokenizer '%s' is only near)",
                 pre);
     }
     gg_clear(&f);

@@ -5,7 +5,6 @@
 #include "base/text.h"
 #include "engine/engine_part.h"
 #include "engine/library.h"
-#include "engine/words.h"
 
 #include <errno.h>
 #include <ggml-backend.h>
@@ -260,29 +259,6 @@ static bool stream_mode(struct load *l, const char *name, struct err *e)
     }
 }
 
-/* The vocabulary once more, where the engine's words are not the model's. */
-static bool load_whole(struct engine *g, const char *path, struct stream *st, const struct load *l,
-                       struct err *e)
-{
-    struct llama_model_kv_override over[2] = {
-        {.tag = LLAMA_KV_OVERRIDE_TYPE_STR, .key = "tokenizer.ggml.pre"}};
-    struct load again = {.p = llama_model_default_params()};
-    if (!g->tokenizer.words || !words_near(g->tokenizer.pre))
-        return true;
-    snprintf(over[0].val_str, sizeof over[0].val_str, "%s", WHOLE_PRE);
-    again.p.kv_overrides = over;
-    again.p.vocab_only = true;
-    again.p.load_mode = l->p.load_mode;
-    st->pos = 0;
-    library_forget();
-    struct llama_model *m = st->s ? load_stream(st, &again, e) : llama_model_load_from_file(path, again.p);
-    if (!m)
-        return err_set(e, ERR_FAILED, "%s: the engine cannot load its vocabulary again: %s", path,
-                       library_said());
-    tokenize_set_whole(&g->tokenizer, m);
-    return true;
-}
-
 static struct engine *open_model(const char *path, const struct engine_source *s, const struct engine_opts *o,
                                  struct err *e)
 {
@@ -319,8 +295,6 @@ static struct engine *open_model(const char *path, const struct engine_source *s
     }
     g->vocab = llama_model_get_vocab(g->model);
     tokenize_init(&g->tokenizer, g->model);
-    if (!load_whole(g, path, &st, &l, e))
-        goto fail;
     load_clear(&l);
     return g;
 fail:
@@ -363,7 +337,6 @@ void engine_free(struct engine *g)
     chat_free(g->chat);
     observer_free(g->observer);
     masker_free(g->masker);
-    tokenize_clear(&g->tokenizer);
     llama_model_free(g->model);
     free(g);
 }

@@ -1,12 +1,14 @@
 /* tokenize.c - see tokenize.h. */
 #include "engine/tokenize.h"
-#include "base/buf.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/sig.h"
+#include "base/text.h"
 #include "engine/words.h"
 
 #include <llama.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -160,73 +162,12 @@ void tokenize_find_cuts(struct tokenize_cuts *c, const char *pre, const char *te
 
 /* ---- tokenising ---- */
 
-#define NUMBER "1"
-#define JOINED (16u << 10) /* bytes of single words in one call */
-
-struct special {
-    const char *text;
-    uint32_t n;
-    bool always; /* even where special tokens are not looked for */
-};
-
 void tokenize_init(struct tokenizer *t, const struct llama_model *m)
 {
-    *t = (struct tokenizer){.vocab = llama_model_get_vocab(m)};
+    t->vocab = llama_model_get_vocab(m);
     t->words = llama_vocab_type(t->vocab) == LLAMA_VOCAB_TYPE_BPE;
     if (llama_model_meta_val_str(m, "tokenizer.ggml.pre", t->pre, sizeof t->pre) < 0)
         t->pre[0] = 0;
-}
-
-static int by_byte_and_length(const void *a, const void *b)
-{
-    const struct special *x = a, *y = b;
-    if (x->text[0] != y->text[0])
-        return (unsigned char)x->text[0] < (unsigned char)y->text[0] ? -1 : 1;
-    return (x->n < y->n) - (x->n > y->n);
-}
-
-void tokenize_set_whole(struct tokenizer *t, struct llama_model *whole)
-{
-    uint32_t n = 0, cap = 0;
-    t->whole = whole;
-    int32_t one[2];
-    t->number =
-        llama_tokenize(llama_model_get_vocab(whole), NUMBER, 1, one, 2, false, false) == 1 ? one[0] : -1;
-    for (int32_t id = 0; id < llama_vocab_n_tokens(t->vocab); id++) {
-        enum llama_token_attr a = llama_vocab_get_attr(t->vocab, id);
-        const char *text = llama_vocab_get_text(t->vocab, id);
-        if (!(a & (LLAMA_TOKEN_ATTR_CONTROL | LLAMA_TOKEN_ATTR_USER_DEFINED | LLAMA_TOKEN_ATTR_UNKNOWN)) ||
-            !*text)
-            continue;
-        GROW(t->specials, n, cap);
-        t->specials[n++] = (struct special){text, (uint32_t)strlen(text),
-                                            !(a & (LLAMA_TOKEN_ATTR_CONTROL | LLAMA_TOKEN_ATTR_UNKNOWN))};
-    }
-    if (n)
-        qsort(t->specials, n, sizeof *t->specials, by_byte_and_length);
-    for (uint32_t c = 0, i = 0; c <= 256; c++) {
-        while (i < n && (unsigned char)t->specials[i].text[0] < c)
-            i++;
-        t->special_from[c] = i;
-    }
-}
-
-void tokenize_clear(struct tokenizer *t)
-{
-    llama_model_free(t->whole);
-    free(t->specials);
-}
-
-/* Bytes of the special token that is written at s; 0: none. */
-static uint32_t special_at(const struct tokenizer *t, const char *s, uint64_t n, bool parse)
-{
-    unsigned char c = (unsigned char)*s;
-    for (uint32_t i = t->special_from[c]; i < t->special_from[c + 1]; i++) {
-        const struct special *x = &t->specials[i];
-        if (x->n <= n && (x->always || parse) && !memcmp(x->text, s, x->n))
-            return x->n;
-    }
-    return 0;
 }
 
 struct job {
@@ -234,7 +175,6 @@ struct job {
     const char *s;
     uint64_t n;
     bool add_special, parse_special;
-    bool apart; /* the engine's words are not the model's */
     struct tokenize_cuts cuts;
     int32_t *ids;
     uint64_t n_ids, cap;
@@ -267,17 +207,15 @@ static bool room_for(struct job *j, uint64_t more)
     return true;
 }
 
-/* Adds the ids of bytes [from, to) as the engine has them. */
-static bool add_ids(struct job *j, const struct llama_vocab *v, uint64_t from, uint64_t to, bool add_special,
-                    bool parse_special)
+static bool piece(struct job *j, uint64_t from, uint64_t to, bool add_special)
 {
     uint64_t n = to - from, want = n / 2 + 64;
     for (;;) {
         if (!room_for(j, want))
             return false;
         int32_t cap = (int32_t)(j->cap - j->n_ids);
-        int32_t r =
-            llama_tokenize(v, j->s + from, (int32_t)n, j->ids + j->n_ids, cap, add_special, parse_special);
+        int32_t r = llama_tokenize(j->t->vocab, j->s + from, (int32_t)n, j->ids + j->n_ids, cap, add_special,
+                                   j->parse_special);
         if (r >= 0) {
             j->n_ids += (uint32_t)r;
             return true;
@@ -287,62 +225,6 @@ static bool add_ids(struct job *j, const struct llama_vocab *v, uint64_t from, u
                            (unsigned long long)j->n);
         want = (uint64_t)-r;
     }
-}
-
-/* The ids of single words, which a number parts: one call for many. No word has the number's token in it. */
-static bool add_joined(struct job *j, struct buf *words)
-{
-    const char *s = j->s;
-    uint64_t first = j->n_ids, n = first;
-    j->s = words->s;
-    bool ok = !words->n || add_ids(j, llama_model_get_vocab(j->t->whole), 0, words->n, false, false);
-    j->s = s;
-    for (uint64_t i = first; ok && i < j->n_ids; i++)
-        if (j->ids[i] != j->t->number)
-            j->ids[n++] = j->ids[i];
-    j->n_ids = ok ? n : first;
-    words->n = 0;
-    return ok;
-}
-
-/* Text without special tokens, by the model's words. */
-static bool by_words(struct job *j, uint64_t from, uint64_t to)
-{
-    struct words *w = words_open(j->t->pre, j->s + from, to - from);
-    struct words_part p;
-    struct buf joined = {0};
-    bool ok = true;
-    while (ok && words_next(w, &p)) {
-        if (p.alone && joined.n)
-            buf_str(&joined, NUMBER);
-        if (p.alone)
-            buf_add(&joined, j->s + from + p.at, p.n);
-        if (!p.alone || joined.n > JOINED || j->t->number < 0)
-            ok = add_joined(j, &joined);
-        if (ok && !p.alone)
-            ok = add_ids(j, j->t->vocab, from + p.at, from + p.at + p.n, false, false);
-    }
-    ok = ok && add_joined(j, &joined);
-    buf_clear(&joined);
-    words_close(w);
-    return ok;
-}
-
-static bool piece(struct job *j, uint64_t from, uint64_t to)
-{
-    if (!j->apart)
-        return add_ids(j, j->t->vocab, from, to, false, j->parse_special);
-    for (uint64_t i = from; i < to; i++) {
-        uint32_t n = special_at(j->t, j->s + i, to - i, j->parse_special);
-        if (!n)
-            continue;
-        if ((i > from && !by_words(j, from, i)) ||
-            !add_ids(j, j->t->vocab, i, i + n, false, j->parse_special))
-            return false;
-        from = i + n;
-        i = from - 1;
-    }
-    return from == to || by_words(j, from, to);
 }
 
 static bool put(struct job *j, bool add, int32_t id)
@@ -359,14 +241,13 @@ static bool put(struct job *j, bool add, int32_t id)
 static bool pieces(struct job *j)
 {
     const struct llama_vocab *v = j->t->vocab;
-    j->apart = j->t->whole && words_apart(j->t->pre, j->s, j->n);
-    if (!j->cuts.n && !j->apart)
-        return add_ids(j, j->t->vocab, 0, j->n, j->add_special, j->parse_special);
+    if (!j->cuts.n)
+        return piece(j, 0, j->n, j->add_special);
     uint64_t from = 0;
     bool ok = put(j, j->add_special && llama_vocab_get_add_bos(v), llama_vocab_bos(v));
     for (uint32_t i = 0; ok && i <= j->cuts.n; i++) {
         uint64_t to = i < j->cuts.n ? j->cuts.cut[i] : j->n;
-        ok = sig_check(&j->err) && piece(j, from, to);
+        ok = sig_check(&j->err) && piece(j, from, to, false);
         from = to;
     }
     return ok && put(j, j->add_special && llama_vocab_get_add_eos(v), llama_vocab_eos(v));
@@ -429,12 +310,30 @@ static bool on_thread(struct job *j)
                               (unsigned long long)(stack >> 20), j->cuts.longest);
 }
 
+/* Says once that a text is touched by it. */
+static void warn_words(const struct tokenizer *t, const char *s, uint64_t n)
+{
+    static atomic_bool said;
+    uint64_t end, at;
+    if (!t->words || !words_near(t->pre) || atomic_load(&said) ||
+        (at = words_differ(t->pre, s, n, &end)) == n)
+        return;
+    char shown[TEXT_SHOWN], *word = xstrndup(s + at, end - at);
+    if (!atomic_exchange(&said, true))
+        log_warn(
+            "the text has words such as '%s' that the engine splits otherwise than the model's own tokenizer "
+            "(its pre-tokenizer '%s' is only near): they take more tokens",
+            text_shown(shown, sizeof shown, word + strspn(word, " ")), t->pre);
+    free(word);
+}
+
 bool tokenize_text(const struct tokenizer *t, const char *s, uint64_t n, bool add_special, bool parse_special,
                    int32_t **out, uint32_t *n_out, struct err *e)
 {
     if (n > INT32_MAX - 64)
         return err_set(e, ERR_INPUT, "a text of %llu bytes is too long for the tokenizer",
                        (unsigned long long)n);
+    warn_words(t, s, n);
     struct job j = {.t = t, .s = s, .n = n, .add_special = add_special, .parse_special = parse_special};
     tokenize_find_cuts(&j.cuts, t->words ? t->pre : NULL, s, n);
     if (n <= SHORT_TEXT && j.cuts.longest <= SHORT_STRETCH)

@@ -7,8 +7,6 @@
  *
  * - The ids are those of libllama for the whole text, but for stretches (a line, mostly) of more than
  *   TOKENIZE_STRETCH bytes: these are cut, before a word where there is one.
- * - Where the engine's words are not the model's (words.h), the words are given to it one by one under WHOLE_PRE, by
- *   which it splits none, so that the ids are those of the model's own tokenizer.
  * - superbpe, jais-2: runs of digits, of blanks, are cut where the pattern cuts them, too.
  * - deepseek-llm: runs of blanks are cut at multiples of TOKENIZE_BLANKS, of which its tokens of blanks are parts. */
 #ifndef REAP_ENGINE_TOKENIZE_H
@@ -27,19 +25,10 @@ struct llama_vocab;
 
 struct tokenizer {
     const struct llama_vocab *vocab;
-    bool words;                 /* text is split into words first */
-    char pre[64];               /* by the pre-tokenizer of this name */
-    struct llama_model *whole;  /* the same vocabulary under WHOLE_PRE; NULL: the words are the model's */
-    int32_t number;             /* the token of a number in it, which parts words */
-    struct special *specials;   /* written in text: no word goes over their ends */
-    uint32_t special_from[257]; /* by their first byte, the longest first */
+    bool words;   /* text is split into words first */
+    char pre[64]; /* by the pre-tokenizer of this name */
 };
 void tokenize_init(struct tokenizer *t, const struct llama_model *m);
-/* Splits before numbers, and numbers of more than three digits, which no word has inside. */
-#define WHOLE_PRE "superbpe"
-/* Takes the same model loaded under it, for a pre-tokenizer of words_near. */
-void tokenize_set_whole(struct tokenizer *t, struct llama_model *whole);
-void tokenize_clear(struct tokenizer *t);
 
 /* As engine_tokenize. ERR_INTERRUPTED: a signal came while a long text was tokenised. */
 bool tokenize_text(const struct tokenizer *t, const char *s, uint64_t n, bool add_special, bool parse_special,

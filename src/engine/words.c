@@ -72,10 +72,6 @@ struct words {
     uint8_t *flags; /* of the character that begins at this byte */
     uint64_t n;
     const struct near *rule;
-    uint64_t at;     /* what was not given out yet */
-    uint64_t single; /* up to here in single words, though both split alike */
-    bool apart;      /* behind that: within a place where the words differ, */
-    uint64_t engine; /* where the engine's word ends that has begun */
 };
 
 static bool goes_on(const struct words *t, uint64_t p)
@@ -191,100 +187,22 @@ static uint64_t word(const struct words *t, uint64_t p, uint8_t upper, uint8_t l
     return end < t->n && last > p ? last : end > p ? end : next(t, p);
 }
 
-struct words *words_open(const char *pre, const char *s, uint64_t n)
-{
-    struct words *t = xcalloc(1, sizeof *t);
-    *t =
-        (struct words){.s = (const unsigned char *)s, .n = n, .rule = find(pre), .flags = xmalloc(n ? n : 1)};
-    for (uint64_t p = 0; p < n; p = next(t, p))
-        t->flags[p] = flags_of(char_at(t->s + p, n - p), t->rule);
-    return t;
-}
-
-void words_close(struct words *t)
-{
-    if (t)
-        free(t->flags);
-    free(t);
-}
-
-static uint64_t model_word(const struct words *t, uint64_t p)
-{
-    return word(t, p, UPPER, LOWER);
-}
-
-static uint64_t engine_word(const struct words *t, uint64_t p)
-{
-    return word(t, p, ENGINE_UPPER, ENGINE_LOWER);
-}
-
-/* Stretches between such places that are not worth a call of their own. */
-#define SHORT 256
-
-/* Blanks before a word are split by what follows them: the last stays with it. */
-static bool all_blank(const struct words *t, uint64_t p, uint64_t end)
-{
-    while (p < end && has(t, p, SPACE))
-        p = next(t, p);
-    return p == end;
-}
-
-/* Up to the next word that the engine would split otherwise; where the last word before it begins. */
-static uint64_t alike(const struct words *t, uint64_t p, uint64_t *last, bool *numbers)
-{
-    *last = p;
-    *numbers = false;
-    for (uint64_t end; p < t->n && (end = model_word(t, p)) == engine_word(t, p); p = end) {
-        *last = p;
-        *numbers = *numbers || has(t, p, NUMBER);
-    }
-    return p;
-}
-
-bool words_next(struct words *t, struct words_part *part)
-{
-    uint64_t p = t->at, last;
-    bool numbers;
-    if (p == t->n)
-        return false;
-    if (p >= t->single && !t->apart) {
-        uint64_t end = alike(t, p, &last, &numbers);
-        t->apart = end < t->n;
-        t->engine = end;
-        if (t->apart && !numbers && end - p <= SHORT) {
-            t->single = end;
-        } else if (end > p) {
-            if (t->apart && last > p && all_blank(t, last, end)) {
-                end = last;
-                t->apart = false;
-            }
-            *part = (struct words_part){p, end - p, false};
-            t->at = end;
-            return true;
-        }
-    }
-    uint64_t end = model_word(t, p);
-    if (p >= t->single) {
-        while (t->engine < end)
-            t->engine = engine_word(t, t->engine);
-        t->apart = t->engine != end;
-    }
-    *part = (struct words_part){p, end - p, true};
-    t->at = end;
-    return true;
-}
-
-bool words_apart(const char *pre, const char *s, uint64_t n)
+uint64_t words_differ(const char *pre, const char *s, uint64_t n, uint64_t *end)
 {
     const struct near *r = find(pre);
-    uint64_t ascii = 0;
+    uint64_t ascii = 0, p = 0;
     while (ascii < n && !(s[ascii] & 0x80))
         ascii++;
     if (!r || (ascii == n && !r->all_letters))
-        return false;
-    struct words *t = words_open(pre, s, n);
-    uint64_t last;
-    bool numbers, apart = alike(t, 0, &last, &numbers) < n;
-    words_close(t);
-    return apart;
+        return n;
+    struct words t = {.s = (const unsigned char *)s, .n = n, .rule = r, .flags = xmalloc(n ? n : 1)};
+    for (; p < n; p = next(&t, p))
+        t.flags[p] = flags_of(char_at(t.s + p, n - p), r);
+    for (p = 0; p < n; p = *end) {
+        *end = word(&t, p, UPPER, LOWER);
+        if (*end != word(&t, p, ENGINE_UPPER, ENGINE_LOWER))
+            break;
+    }
+    free(t.flags);
+    return p;
 }

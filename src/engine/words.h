@@ -1,4 +1,4 @@
-/* words.h - the words of a text as the model's own tokenizer has them, where the engine's are others.
+/* words.h - where the engine splits a text into other words than the model's own tokenizer.
  *
  * Byte-level tokenizers merge within words, and a regular expression says what a word is. Under some names of
  * tokenizer.ggml.pre the engine has an expression that is only near the model's, because std::regex knows neither \p{Lu}
@@ -14,18 +14,9 @@
 /* The engine's expression of this name is near the model's and not the same. */
 bool words_near(const char *pre);
 
-bool words_apart(const char *pre, const char *s,
-                 uint64_t n); /* the engine has other words than the model, here */
-/* A text without special tokens, cut so that the engine's words are the model's: into stretches that both split alike,
- * and into single words, those that the engine would split otherwise and a few beside them. No number is single. */
-struct words;
-struct words *words_open(const char *pre, const char *s, uint64_t n); /* words_near(pre); borrows s */
-void words_close(struct words *w);
-struct words_part {
-    uint64_t at, n;
-    bool alone; /* one word, to be tokenised as a whole */
-};
-bool words_next(struct words *w, struct words_part *p); /* false: the text has ended */
+/* The first word of n bytes of text that the engine splits otherwise: where it begins, and *end where it ends; n:
+ * there is none. Special tokens that are written in the text are taken for text. */
+uint64_t words_differ(const char *pre, const char *s, uint64_t n, uint64_t *end);
 
 /* Classes of Unicode 17.0 (unicode.c): what \p{..} matches. */
 enum unicode_class {

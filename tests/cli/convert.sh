@@ -54,4 +54,14 @@ for name in gpt_oss llama4 nemotron_h qwen3_moe; do
     n=$(grep -c 'otherwise than this model.s own tokenizer' .err)
     expect "$name: $n warnings" test "$n" = "$([[ $name = qwen3_moe ]] && echo 0 || echo 1)"
 done
+# and of a text that is touched by it
+printf '{"text": "plain words"}\n{"text": "नमस्ते दुनिया"}\n{"text": "FRANÇAIS"}\n' >hindi.jsonl
+for name in gpt_oss qwen3_moe; do
+    ok eval "$MODELS/$name/model.gguf" --calib hindi.jsonl -t 1
+    n=$(grep -c "words such as '.*' that the engine splits otherwise than the model's own tokenizer" .err)
+    expect "$name: $n warnings of a text" test "$n" = "$([[ $name = gpt_oss ]] && echo 1 || echo 0)"
+done
+head -1 hindi.jsonl >plain.jsonl
+ok eval "$MODELS/gpt_oss/model.gguf" --calib plain.jsonl -t 1
+lacks .err 'words such as'
 finish

@@ -14,7 +14,6 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/text.h"
 #include "engine/engine.h"
 #include "families.h"
 #include "gguf/gguf_file.h"
@@ -227,122 +226,6 @@ static void test_spm_from_json(void **state)
         engine_free(g);
         result_clear(&r);
     }
-}
-
-/* ---- words that the engine would split otherwise ---- */
-
-/* A byte as byte-level tokenizers write it. */
-static void put_byte_char(struct buf *b, unsigned char c)
-{
-    uint32_t u = c, n = 0;
-    bool plain = (c >= 0x21 && c <= 0x7E) || (c >= 0xA1 && c != 0xAD);
-    for (uint32_t i = 0; i < c; i++)
-        n += !((i >= 0x21 && i <= 0x7E) || (i >= 0xA1 && i != 0xAD));
-    if (!plain)
-        u = 256 + n;
-    if (u < 0x80) {
-        buf_char(b, (char)u);
-    } else {
-        buf_char(b, (char)(0xC0 | u >> 6));
-        buf_char(b, (char)(0x80 | (u & 0x3F)));
-    }
-}
-
-static void add_merge(json_t *model, struct buf *left, const char *right, uint32_t *id, uint32_t *n_merges)
-{
-    json_t *vocab = json_object_get(model, "vocab"), *merges = json_object_get(model, "merges");
-    json_t *merge = json_pack("[s,s]", left->s, right);
-    buf_str(left, right);
-    if (!json_object_get(vocab, left->s)) {
-        json_object_set_new(vocab, left->s, json_integer((*id)++));
-        json_array_insert(merges, (*n_merges)++, merge);
-    }
-    json_decref(merge);
-}
-
-/* The word becomes one token, by merges that come before all others: of each character, then of the word. */
-static void add_word(json_t *model, const char *word, uint32_t *id, uint32_t *n_merges)
-{
-    struct buf all = {0};
-    for (const char *s = word; *s;) {
-        struct buf c = {0};
-        size_t n = utf8_len(s, strlen(s));
-        put_byte_char(&c, (unsigned char)*s++);
-        while (--n) {
-            struct buf byte = {0};
-            put_byte_char(&byte, (unsigned char)*s++);
-            add_merge(model, &c, byte.s, id, n_merges);
-            buf_clear(&byte);
-        }
-        if (all.n)
-            add_merge(model, &all, c.s, id, n_merges);
-        else
-            buf_str(&all, c.s);
-        buf_clear(&c);
-    }
-    buf_clear(&all);
-}
-
-static json_int_t id_of(const json_t *model, const char *word)
-{
-    struct buf b = {0};
-    for (const char *s = word; *s; s++)
-        put_byte_char(&b, (unsigned char)*s);
-    json_int_t id = json_integer_value(json_object_get(json_object_get(model, "vocab"), b.s));
-    buf_clear(&b);
-    return id;
-}
-
-#define HINDI "\xe0\xa4\xa8\xe0\xa4\xae\xe0\xa4\xb8\xe0\xa5\x8d\xe0\xa4\xa4\xe0\xa5\x87"
-#define CAPITALS   \
-    "FRAN\xc3\x87" \
-    "AIS"
-
-/* Marks within a word and capitals beyond ASCII, for which the engine's own expression has two words or three. */
-static void test_whole_words(void **state)
-{
-    (void)state;
-    const struct family_case *f = family_cases;
-    while (strcmp(f->name, "gpt_oss") != 0)
-        f++;
-    json_t *t = golden_json(family_file(f, "hf/tokenizer.json")), *model = json_object_get(t, "model");
-    uint32_t id = 620, n_merges = 0;
-    add_word(model, HINDI, &id, &n_merges);
-    add_word(model, " " CAPITALS, &id, &n_merges);
-    struct buf b = {0};
-    json_print(&b, t);
-    put("tokenizer.json", b.s);
-    buf_clear(&b);
-    copy_file(f, "tokenizer_config.json");
-    struct result r;
-    struct err e = {0};
-    buf_fmt(&b, "{\"model_type\": \"gpt_oss\", \"vocab_size\": %u}", id);
-    if (!convert(tmp, b.s, &(struct tokenizer_opts){0}, &r, &e))
-        fail_msg("%s", e.msg);
-    buf_clear(&b);
-    write_model(f, &r, at("words.gguf"));
-    struct engine_opts o = golden_engine();
-    o.vocab_only = true;
-    struct engine *g = engine_open(at("words.gguf"), &o, &e);
-    golden_ok(g != NULL, &e, "words.gguf");
-    json_int_t hindi = id_of(model, HINDI), capitals = id_of(model, " " CAPITALS), one = id_of(model, "1"),
-               end = json_integer_value(
-                   json_object_get(json_array_get(json_object_get(t, "added_tokens"), 1), "id"));
-    assert_true(hindi > 620 && capitals > hindi && end == 612);
-    json_t *want = json_pack("[I,I,I,I,I,I]", hindi, capitals, one, end, hindi, end);
-    check_ids(g, HINDI " " CAPITALS "1<|endoftext|>" HINDI "<|endoftext|>", want, true, true, "words");
-    json_decref(want);
-    /* special tokens that are not asked for are text: other words, and no token of theirs */
-    int32_t *ids;
-    uint32_t n;
-    golden_ok(
-        engine_tokenize(g, HINDI "<|endoftext|>", strlen(HINDI "<|endoftext|>"), true, false, &ids, &n, &e),
-        &e, "words");
-    assert_true(n > 2 && ids[0] == hindi && ids[n - 1] != end);
-    free(ids);
-    engine_free(g);
-    result_clear(&r);
-    json_decref(t);
 }
 
 /* ---- pre-tokenizers ---- */
@@ -1027,7 +910,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pre),
         IN_FOLDER(test_spm_from_json),
-        IN_FOLDER(test_whole_words),
         IN_FOLDER(test_bpe_tokens),
         IN_FOLDER(test_bpe_refused),
         IN_FOLDER(test_form),
