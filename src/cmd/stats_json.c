@@ -135,6 +135,8 @@ json_t *stats_several_json(const struct stats_several *several)
             json_object_set_new(x, "a", json_integer(a));
             json_object_set_new(x, "b", json_integer(b));
             json_object_set_new(x, "overlap", reals(p->overlap));
+            json_object_set_new(x, "score_of_b_kept_by_a", reals(p->by_first));
+            json_object_set_new(x, "score_of_a_kept_by_b", reals(p->by_second));
             json_object_set_new(x, "rank_correlation", json_finite(p->correlation));
             json_array_append_new(pairs, x);
         }

@@ -113,11 +113,17 @@ bool table_pair(const struct stats *x, const struct stats *y, const struct crite
         double r = summary_rank_correlation(a, b, n);
         p->correlation += isnan(r) ? 0 : r;
         n_corr += isnan(r) ? 0 : 1;
-        for (size_t k = 0; k < TABLE_RATIOS; k++)
+        for (size_t k = 0; k < TABLE_RATIOS; k++) {
             p->overlap[k] += summary_agreement(a, b, n, x->n_groups, keep[k]);
+            p->by_first[k] += summary_held(a, b, n, x->n_groups, keep[k]);
+            p->by_second[k] += summary_held(b, a, n, x->n_groups, keep[k]);
+        }
     }
-    for (size_t k = 0; k < TABLE_RATIOS; k++)
+    for (size_t k = 0; k < TABLE_RATIOS; k++) {
         p->overlap[k] /= x->n_layers;
+        p->by_first[k] /= x->n_layers;
+        p->by_second[k] /= x->n_layers;
+    }
     p->correlation = n_corr ? p->correlation / n_corr : NAN;
     free(a);
     return ok;

@@ -47,6 +47,8 @@ double table_tokens_for_score(const struct table *t, size_t k);
 
 struct table_pair { /* of two files of one model: means over the layers */
     double overlap[TABLE_RATIOS], correlation;
+    double by_first[TABLE_RATIOS],
+        by_second[TABLE_RATIOS]; /* of the other's score, what its choice keeps (summary_held) */
 };
 bool table_pair(const struct stats *a, const struct stats *b, const struct criterion *c,
                 const uint32_t keep[TABLE_RATIOS], struct table_pair *p, struct err *e);

@@ -47,7 +47,7 @@ done
 ok stats "${files[@]}"
 has .out 'files +rank corr' '^   1  2 ' 'in every file'
 ok stats "${files[0]}" "${files[0]}" --json
-json .out 'pairs/0/overlap=[1.0,1.0,1.0,1.0,1.0]' pairs/0/rank_correlation=1.0 files/1/file
+json .out 'pairs/0/overlap=[1.0,1.0,1.0,1.0,1.0]' 'pairs/0/score_of_b_kept_by_a=[1.0,1.0,1.0,1.0,1.0]' 'pairs/0/score_of_a_kept_by_b=[1.0,1.0,1.0,1.0,1.0]' pairs/0/rank_correlation=1.0 files/1/file
 fails 2 'another model' -- stats "${files[0]}" g.json
 # a single sample: no second half, nothing is said about stability
 printf '{"text":"one sample"}\n' >one.jsonl

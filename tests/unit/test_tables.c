@@ -100,6 +100,8 @@ static void pairs_of_two_files(void **state)
     assert_true(p.correlation == 0);       /* -1 and 1 */
     assert_true(p.overlap[3] == 0.5);      /* none and all of 4 */
     assert_true(p.overlap[0] == 13. / 14); /* 6 of 7, and 7 of 7 */
+    /* layer 1 at 4: 8 7 6 5 by the one, the other keeps 1 2 3 4 of them; layer 3 has one expert */
+    assert_true(p.by_first[3] == (10. / 26 + 1) / 2 && p.by_second[3] == (10. / 26 + 1) / 2);
     uint8_t *low = table_low_in_all(s, path, 2, c, &e);
     assert_non_null(low);
     for (uint32_t j = 0; j < 8;
