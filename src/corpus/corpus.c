@@ -151,8 +151,9 @@ static bool read_answers(struct loader *l, const char *s, size_t n, const char *
     for (uint64_t i = 0; ok && i < f.n; i++) {
         struct sample row;
         struct err bad = {0};
-        n_failed += !f.v[i].ok;
-        if (!f.v[i].ok)
+        bool whole = batch_answer_is_whole(&f.v[i]);
+        n_failed += !whole;
+        if (!whole)
             continue;
         json_t *o = batch_answer_row(&f, i);
         l->category = category_index(l, f.v[i].category ? f.v[i].category : category);
@@ -166,7 +167,7 @@ static bool read_answers(struct loader *l, const char *s, size_t n, const char *
     }
     char count[32];
     if (ok && n_failed)
-        log_warn("%s: %s prompt%s without an answer left out", l->path, human_count(n_failed, count),
+        log_warn("%s: %s prompt%s without a whole answer left out", l->path, human_count(n_failed, count),
                  n_failed == 1 ? "" : "s");
     batch_file_clear(&f);
     return ok;

@@ -41,6 +41,16 @@ static void put_call(struct buf *b, const json_t *f, const json_t *other, const 
     free(theirs);
 }
 
+/* Of an earlier turn, which is the same for both. */
+static void put_past_call(struct buf *b, const json_t *f)
+{
+    char *text = call_text(f);
+    buf_str(b, "<pre><b>call</b> <bdi>");
+    html_clip(b, text, MAX_TEXT);
+    buf_str(b, "</bdi></pre>");
+    free(text);
+}
+
 /* The text of a message: a string, or parts of which some are text. */
 static void put_content(struct buf *b, const json_t *v)
 {
@@ -53,19 +63,17 @@ static void put_content(struct buf *b, const json_t *v)
 static void put_messages(struct buf *b, const json_t *list)
 {
     for (size_t i = 0; i < json_array_size(list) && i < MAX_MESSAGES; i++) {
-        const json_t *m = json_array_get(list, i), *calls = json_object_get(m, "tool_calls");
+        const json_t *m = json_array_get(list, i), *calls = json_object_get(m, "tool_calls"),
+                     *old = json_object_get(m, "function_call");
         buf_str(b, "<pre><b>");
         html_clip(b, report_text(m, "role"), 40);
         buf_str(b, "</b> <bdi>");
         put_content(b, json_object_get(m, "content"));
         buf_str(b, "</bdi></pre>");
-        for (size_t k = 0; k < json_array_size(calls) && k < MAX_CALLS; k++) {
-            char *text = call_text(function_of(json_array_get(calls, k)));
-            buf_str(b, "<pre><b>call</b> <bdi>");
-            html_clip(b, text, MAX_TEXT);
-            buf_str(b, "</bdi></pre>");
-            free(text);
-        }
+        for (size_t k = 0; k < json_array_size(calls) && k < MAX_CALLS; k++)
+            put_past_call(b, function_of(json_array_get(calls, k)));
+        if (json_is_object(old))
+            put_past_call(b, old);
     }
     if (json_array_size(list) > MAX_MESSAGES)
         buf_fmt(b, "<p class=\"fine\">%zu more messages</p>", json_array_size(list) - MAX_MESSAGES);

@@ -186,7 +186,7 @@ json_t *batch_answer_row(const struct batch_file *f, uint64_t i)
     }
     json_t *messages = json_copy((json_t *)(uintptr_t)a->messages), *m = json_object();
     json_object_set_new(m, "role", json_string("assistant"));
-    json_object_set_new(m, "content", json_string(a->response));
+    json_object_set_new(m, "content", json_string(a->refusal && !*a->response ? a->refusal : a->response));
     json_put_text(m, "reasoning_content", a->reasoning);
     put_borrowed(m, "tool_calls", a->tool_calls);
     put_borrowed(m, "function_call", a->function_call);
@@ -201,6 +201,11 @@ bool batch_answer_lost_call(const struct batch_answer *a)
 {
     return a->ok && !a->tool_calls && !a->function_call &&
            (!strcmp(a->finish, "tool_calls") || !strcmp(a->finish, "function_call"));
+}
+
+bool batch_answer_is_whole(const struct batch_answer *a)
+{
+    return a->ok && !batch_answer_lost_call(a) && strcmp(a->finish, BATCH_MALFORMED) != 0;
 }
 
 void batch_file_clear(struct batch_file *f)

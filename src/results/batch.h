@@ -52,6 +52,8 @@ json_t *batch_file_answer(const struct batch_file *f, uint64_t i);
 #define BATCH_MALFORMED "malformed"
 /* It ended with a call that is not there: files of versions that kept no calls have such answers. */
 bool batch_answer_lost_call(const struct batch_answer *a);
+/* Answered, and all of the answer is there. */
+bool batch_answer_is_whole(const struct batch_answer *a);
 /* The texts are borrowed from o. i: for messages. */
 bool batch_answer_read(const json_t *o, size_t i, struct batch_answer *a, struct err *e);
 

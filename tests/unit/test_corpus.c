@@ -281,6 +281,10 @@ static void test_answers(void **state)
         "\"c\", \"type\": \"function\", \"function\": {\"name\": \"f\", \"arguments\": \"{}\"}}], \"finish_reason\": \"length\"},"
         "{\"id\": \"b\", \"category\": null, \"repeat\": 0, \"key\": \"k\", \"prompt_sha256\": \"p\","
         " \"messages\": [{\"role\": \"user\", \"content\": \"u\"}], \"status\": \"failed\", \"error\": \"x\"},"
+        "{\"id\": \"d\", \"repeat\": 0, \"key\": \"k\", \"prompt_sha256\": \"p\", \"messages\": [{\"role\": \"user\", "
+        "\"content\": \"w\"}], \"status\": \"ok\", \"response\": \"\", \"finish_reason\": \"tool_calls\"},"
+        "{\"id\": \"e\", \"repeat\": 0, \"key\": \"k\", \"prompt_sha256\": \"p\", \"messages\": [{\"role\": \"user\", "
+        "\"content\": \"w\"}], \"status\": \"ok\", \"response\": \"x\", \"finish_reason\": \"malformed\"},"
         "{\"id\": \"c\", \"category\": null, \"repeat\": 0, \"key\": \"k\", \"prompt_sha256\": \"p\","
         " \"messages\": [{\"role\": \"user\", \"content\": \"v\"}], \"status\": \"ok\", \"response\": \"s\","
         " \"finish_reason\": \"stop\"}]}";
@@ -300,8 +304,8 @@ static void test_answers(void **state)
     assert_string_equal(c.samples[0].id, "a");
     assert_string_equal(c.categories[c.samples[0].category], "code");
     assert_string_equal(c.categories[c.samples[1].category], "run");
-    assert_int_equal(c.samples[1].line, 3);
-    assert_non_null(strstr(last_warning(), "run.json: 1 prompt without an answer left out"));
+    assert_int_equal(c.samples[1].line, 5);
+    assert_non_null(strstr(last_warning(), "run.json: 3 prompts without a whole answer left out"));
     corpus_free(&c);
     expect_texts(SPECS(at("bare.json")), (struct corpus_opts){0}, "ur,vs"); /* as the model went on */
     put("bad.json", "{\"schema\": \"reap.batch/9\", \"results\": []}");

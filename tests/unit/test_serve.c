@@ -309,6 +309,29 @@ static void test_answer_replaced(void **state)
     answer_clear(&a);
 }
 
+/* What llama-server cannot read is an answer, other errors are none. */
+static void test_answer_malformed(void **state)
+{
+    static const char *const no_match =
+        "{\"error\":{\"code\":500,\"message\":\"The model produced output that does not match the expected peg-native format\"}}";
+    static const char *const others[] = {"", "oops", "{\"error\":\"kaput\"}", "{\"error\":{}}", "[]"};
+    struct answer a = {0};
+    struct err e = {0};
+    (void)state;
+    assert_true(event(&a, "{\"choices\":[{\"delta\":{\"content\":\"so\"}}]}", &e));
+    assert_true(event(&a, no_match, &e));
+    assert_true(a.malformed && a.done);
+    assert_string_equal(a.finish, "malformed");
+    assert_string_equal(a.text.s, "so");
+    answer_clear(&a);
+    assert_true(answer_malformed(&a, no_match, strlen(no_match)));
+    assert_true(a.malformed && a.done && !a.n_bytes);
+    answer_clear(&a);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        assert_false(answer_malformed(&a, others[i], strlen(others[i])));
+    assert_false(a.malformed || a.done);
+}
+
 static void test_answer_finish_cut(void **state)
 {
     /* 31 bytes fit; the two-byte letter would be cut in half */
@@ -546,6 +569,7 @@ int main(void)
         cmocka_unit_test(test_answer_bad),
         cmocka_unit_test(test_answer_joined),
         cmocka_unit_test(test_answer_replaced),
+        cmocka_unit_test(test_answer_malformed),
         cmocka_unit_test(test_answer_finish_cut),
         cmocka_unit_test(test_error_text),
         cmocka_unit_test(test_rows),
