@@ -47,7 +47,7 @@ static void header(struct buf *b, const struct stats *s)
         buf_fmt(b, ", imported from %s", stats_imported_from(s));
     buf_fmt(b, "%s\n", s->progress ? " (of a run that has not ended)" : "");
     struct buf unused = {0};
-    if (unused_text(json_object_get(c, "unused"), &unused))
+    if (unused_text(json_object_get(c, "unused"), json_object_get(c, "chat"), &unused))
         buf_fmt(b, "not used     %s\n", unused.s);
     buf_clear(&unused);
 }

@@ -24,8 +24,20 @@ void unused_add(json_t *to, const json_t *from)
     }
 }
 
-bool unused_text(const json_t *unused, struct buf *b)
+/* Which of the names that people give to thoughts is left. */
+static const char *thoughts_left(const json_t *unused)
 {
+    static const char *const keys[] = {MESSAGES "thinking", MESSAGES "reasoning",
+                                       MESSAGES "reasoning_content"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (count_of(json_object_get(unused, keys[i])))
+            return keys[i] + strlen(MESSAGES);
+    return NULL;
+}
+
+bool unused_text(const json_t *unused, const json_t *chat, struct buf *b)
+{
+    const char *left = thoughts_left(unused), *read = json_string_value(json_object_get(chat, "thoughts"));
     const char *key;
     json_t *v;
     uint32_t n = 0;
@@ -40,5 +52,9 @@ bool unused_text(const json_t *unused, struct buf *b)
     }
     if (n > MAX_NAMED)
         buf_fmt(b, " and %u more", n - MAX_NAMED);
+    if (left && read && strcmp(left, read) != 0) {
+        char name[TEXT_SHOWN];
+        buf_fmt(b, "; the template reads thoughts under '%s'", text_shown(name, sizeof name, read));
+    }
     return n > 0;
 }

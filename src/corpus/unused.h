@@ -10,7 +10,8 @@
 /* Adds the counts of one object to those of another. What is no count of 1 or more is left out. */
 void unused_add(json_t *to, const json_t *from);
 /* "'rejected' (20 rows), 'messages.thinking' (12 messages)"; of very many keys the first. Nothing when there is none:
- * false. unused: of a file, may be anything. */
-bool unused_text(const json_t *unused, struct buf *b);
+ * false. chat: what wrote the chats (engine_chat_info), or NULL: where it reads thoughts under another name than one that
+ * is left, that name follows. Both may be of a file, and anything. */
+bool unused_text(const json_t *unused, const json_t *chat, struct buf *b);
 
 #endif

@@ -28,6 +28,7 @@ struct chat_state {
         struct chat_template *parsed;
         char sha256[65]; /* of its text; "" as long as it was not looked for */
         bool there;
+        const char *thoughts; /* the member of a message that it reads as such; NULL: none */
     } t[N_TEMPLATES];
     struct err broken[N_TEMPLATES]; /* why it is not parsed */
     int64_t now;
@@ -53,8 +54,33 @@ static bool is_known(const char *name)
     return false;
 }
 
+static bool is_word(char c)
+{
+    return c == '_' || (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+}
+
+/* As the name of a member: .word, ['word'], "word" in message. */
+static bool has_member(const char *text, const char *word)
+{
+    size_t n = strlen(word);
+    for (const char *p = text; (p = strstr(p, word)) != NULL; p += n)
+        if (p > text && strchr(".'\"", p[-1]) && !is_word(p[n]))
+            return true;
+    return false;
+}
+
+static const char *thoughts_in(const char *text)
+{
+    static const char *const names[] = {"reasoning_content", "reasoning", "thinking"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (has_member(text, names[i]))
+            return names[i];
+    return NULL;
+}
+
 static void set_template(struct chat_state *c, enum which w, const char *text, size_t n)
 {
+    c->t[w].thoughts = thoughts_in(text);
     sha256_bytes(text, n, c->t[w].sha256);
     c->t[w].there = true;
     c->t[w].parsed = chat_template_parse(text, n, &c->broken[w]);
@@ -333,6 +359,7 @@ json_t *engine_chat_info(const struct engine *g)
         json_object_set_new(o, "tool_use_sha256", json_string(c->t[TOOLS].sha256));
     if (json_object_size(c->kwargs))
         json_object_set(o, "kwargs", c->kwargs);
+    json_put_text(o, "thoughts", c->t[PLAIN].thoughts ? c->t[PLAIN].thoughts : c->t[TOOLS].thoughts);
     if ((c->t[PLAIN].parsed && chat_template_asks_time(c->t[PLAIN].parsed)) ||
         (c->t[TOOLS].parsed && chat_template_asks_time(c->t[TOOLS].parsed)))
         put_date(o, c->now);

@@ -105,8 +105,8 @@ bool engine_tokenize(const struct engine *g, const char *text, uint64_t n, bool 
  * model has no template, or the template refuses the conversation. */
 bool engine_chat(const struct engine *g, const json_t *chat, struct buf *out, json_t *unused, struct err *e);
 /* What chats were written by so far, a new object: "name" of a built-in format, or "from" ("model", "file"); the
- * "sha256" of the template's text and of the one for rows with tools ("tool_use_sha256"); "kwargs"; the
- * "date" (YYYY-MM-DD) where a template may ask for the time. */
+ * "sha256" of the template's text and of the one for rows with tools ("tool_use_sha256"); "kwargs"; under
+ * which name it reads the "thoughts" of a message, if it does; the "date" (YYYY-MM-DD) where a template may ask for the time. */
 json_t *engine_chat_info(const struct engine *g);
 
 struct engine_run {

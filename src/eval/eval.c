@@ -272,16 +272,17 @@ static void add_up(const struct windows *w, double *const *lp, struct eval_sums 
                 add_token(sums, -lp[i][t]);
 }
 
-static void say_unused(const struct corpus *c, const struct windows *w)
+static void say_unused(const struct corpus *c, const struct windows *w, const struct engine *g)
 {
     struct buf b = {0};
-    json_t *all = json_object();
+    json_t *all = json_object(), *chat = engine_chat_info(g);
     unused_add(all, c->unused);
     unused_add(all, w->unused);
-    if (unused_text(all, &b))
+    if (unused_text(all, chat, &b))
         log_warn("not scored: %s", b.s);
     buf_clear(&b);
     json_decref(all);
+    json_decref(chat);
 }
 
 bool eval_samples(struct engine *g, struct corpus *c, uint32_t n_ctx, const char *logprobs, bool force,
@@ -296,7 +297,7 @@ bool eval_samples(struct engine *g, struct corpus *c, uint32_t n_ctx, const char
         windows_clear(&w);
         return false;
     }
-    say_unused(c, &w);
+    say_unused(c, &w, g);
     if (!n_ctx)
         n_ctx = default_ctx(&w, g);
     j.lp = unscored(&w);

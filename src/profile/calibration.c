@@ -22,19 +22,25 @@ static json_t *all_unused(const struct calibration *c)
     return NULL;
 }
 
-void calibration_warn_unused(const json_t *unused)
+static void warn_unused(const json_t *unused, const json_t *chat)
 {
     struct buf b = {0};
-    if (unused_text(unused, &b))
+    if (unused_text(unused, chat, &b))
         log_warn("not used for calibration: %s", b.s);
     buf_clear(&b);
 }
 
+void calibration_warn_unused(const json_t *calibration)
+{
+    warn_unused(json_object_get(calibration, "unused"), json_object_get(calibration, "chat"));
+}
+
 void calibration_warn(const struct calibration *c)
 {
-    json_t *unused = all_unused(c);
-    calibration_warn_unused(unused);
+    json_t *unused = all_unused(c), *chat = engine_chat_info(c->engine);
+    warn_unused(unused, chat);
     json_decref(unused);
+    json_decref(chat);
 }
 
 /* ---- how much is enough ---- */

@@ -24,8 +24,8 @@ const char *calibration_difference(const json_t *a, const json_t *b);
 int64_t calibration_day(const char *stats_path);
 /* Says once what is not used. */
 void calibration_warn(const struct calibration *c);
-/* The same of an object of counts (corpus/unused.h). */
-void calibration_warn_unused(const json_t *unused);
+/* The same from what a file says (calibration_json). */
+void calibration_warn_unused(const json_t *calibration);
 /* Warns when a text is too short to choose by; n_used: of the experts, that a token goes to. */
 void calibration_warn_short(uint64_t n_tokens, uint32_t n_experts, uint32_t n_used);
 

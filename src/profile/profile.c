@@ -380,7 +380,7 @@ static void warn_short(const struct stats *s)
 
 void profile_warn(const struct stats *s)
 {
-    calibration_warn_unused(json_object_get(s->calibration, "unused"));
+    calibration_warn_unused(s->calibration);
     warn_short(s);
 }
 

@@ -17,7 +17,7 @@ static const json_t *samples(const struct page *p)
 static bool has_text(const struct page *p)
 {
     struct buf unused = {0};
-    bool any = unused_text(json_object_get(p->calibration, "unused"), &unused);
+    bool any = unused_text(json_object_get(p->calibration, "unused"), NULL, &unused);
     buf_clear(&unused);
     return any || json_array_size(samples(p)) || json_is_object(json_object_get(p->calibration, "chat"));
 }
@@ -69,10 +69,10 @@ static void put_template(struct buf *b, const json_t *chat)
     buf_str(b, ".</p>\n");
 }
 
-static void put_unused(struct buf *b, const json_t *unused)
+static void put_unused(struct buf *b, const json_t *unused, const json_t *chat)
 {
     struct buf text = {0};
-    if (unused_text(unused, &text)) {
+    if (unused_text(unused, chat, &text)) {
         buf_str(b, "<p>Not used: ");
         html_clip(b, text.s, 1000);
         buf_str(b, ".</p>\n");
@@ -103,7 +103,7 @@ static void put_text(struct page *p)
     const json_t *chat = json_object_get(p->calibration, "chat"), *list = samples(p);
     if (json_is_object(chat))
         put_template(b, chat);
-    put_unused(b, json_object_get(p->calibration, "unused"));
+    put_unused(b, json_object_get(p->calibration, "unused"), chat);
     if (json_array_size(list))
         buf_str(
             b,

@@ -21,6 +21,17 @@ lacks .err 'not used'
 lacks used.json '"unused"'
 ok stats merge s.json used.json -o sum.json
 json sum.json calibration/unused/rejected=1
+# the name that the template does read
+echo "{% for m in messages %}{{ m.role }}: {{ m.content }}{% if m.reasoning_content is defined %}<think>{{ m.reasoning_content }}{% endif %}{% endfor %}" >t.jinja
+ok profile "$TINY" --calib rows.jsonl -t 1 -o t.json --chat-template-file t.jinja
+has .err "'messages.thinking' \(2 messages\).*; the template reads thoughts under 'reasoning_content'"
+json t.json 'calibration/chat/thoughts="reasoning_content"'
+ok stats t.json
+has .out "^not used .*; the template reads thoughts under 'reasoning_content'"
+sed 's/"thinking"/"reasoning_content"/' rows.jsonl >renamed.jsonl
+ok profile "$TINY" --calib renamed.jsonl -t 1 -o t.json --chat-template-file t.jinja -f
+lacks .err 'messages'
+has t.json '<think>'
 ok eval "$TINY" --calib rows.jsonl
 has .err "^reap: warning: not scored: 'rejected' \(1 row\)"
 finish

@@ -65,7 +65,7 @@ static void in_words(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         json_t *o = object(cases[i].unused);
         struct buf b = {0};
-        assert_true(unused_text(o, &b) == (cases[i].text != NULL));
+        assert_true(unused_text(o, NULL, &b) == (cases[i].text != NULL));
         if (cases[i].text)
             assert_string_equal(b.s, cases[i].text);
         else
@@ -74,11 +74,40 @@ static void in_words(void **state)
         json_decref(o);
     }
     struct buf b = {0};
-    assert_false(unused_text(NULL, &b));
+    assert_false(unused_text(NULL, NULL, &b));
+}
+
+/* Thoughts under a name that the template does not read. */
+static void thoughts(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *unused, *chat, *text;
+    } cases[] = {
+        {"{\"messages.thinking\": 2}", "{\"thoughts\": \"reasoning_content\"}",
+         "'messages.thinking' (2 messages); the template reads thoughts under 'reasoning_content'"},
+        {"{\"messages.thinking\": 2}", "{\"from\": \"model\"}", "'messages.thinking' (2 messages)"},
+        {"{\"messages.thinking\": 2}", "{\"thoughts\": 7}", "'messages.thinking' (2 messages)"},
+        {"{\"messages.thinking\": 2}", "[]", "'messages.thinking' (2 messages)"},
+        {"{\"messages.reasoning_content\": 2}",
+         "{\"thoughts\": \"reasoning_content\"}", /* of earlier turns */
+         "'messages.reasoning_content' (2 messages)"},
+        {"{\"messages.name\": 2}", "{\"thoughts\": \"reasoning_content\"}", "'messages.name' (2 messages)"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        json_t *o = object(cases[i].unused), *chat = object(cases[i].chat);
+        struct buf b = {0};
+        assert_true(unused_text(o, chat, &b));
+        assert_string_equal(b.s, cases[i].text);
+        buf_clear(&b);
+        json_decref(o);
+        json_decref(chat);
+    }
 }
 
 int main(void)
 {
-    static const struct CMUnitTest tests[] = {cmocka_unit_test(added_up), cmocka_unit_test(in_words)};
+    static const struct CMUnitTest tests[] = {cmocka_unit_test(added_up), cmocka_unit_test(in_words),
+                                              cmocka_unit_test(thoughts)};
     return cmocka_run_group_tests_name("unused", tests, NULL, NULL);
 }
