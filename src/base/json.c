@@ -271,7 +271,7 @@ void json_canonical(struct buf *b, const json_t *v)
             json_canonical(b, json_array_get(v, i));
         }
         buf_char(b, ']');
-    } else if (json_is_real(v) && d >= -9007199254740992.0 && d <= 9007199254740992.0 && d == floor(d)) {
+    } else if (json_is_real(v) && d > -0x1p63 && d < 0x1p63 && d == floor(d)) {
         buf_fmt(b, "%lld", (long long)d);
     } else if (json_is_real(v)) {
         print_real(b, d);

@@ -48,6 +48,7 @@ static void test_canonical(void **state)
     expect_canonical("{\"a\":{\"z\":null,\"y\":true},\"A\":\"x\"}",
                      "{\"A\": \"x\", \"a\": {\"y\": true, \"z\": null}}");
     expect_canonical("9007199254740993", "9007199254740993");
+    expect_canonical("1e16", "10000000000000000");
     expect_canonical("1e300", "1e+300");
     expect_canonical("{\"a\":1", NULL);
     expect_canonical("{'a':1}", NULL);
