@@ -291,7 +291,7 @@ build_tools() {
 # The interpreter of chat templates is part of no library that the engine installs, so it is built from the
 # sources on its own, in seconds, whichever libllama is used.
 jinja_key() {
-    printf '%s\n' "layout 1" "$tree" "$(uname -sm)" "$("$cxx" --version)"
+    printf '%s\n' "layout 2" "$tree" "$(uname -sm)" "$("$cxx" --version)"
 }
 
 build_jinja() {
@@ -304,7 +304,7 @@ build_jinja() {
     mkdir -p "$new/include/jinja" "$new/lib"
     cp "$src"/common/jinja/*.h "$new/include/jinja/"
     for name in jinja/lexer jinja/parser jinja/runtime jinja/string jinja/value unicode json; do
-        "$cxx" -std=c++17 -O2 -fPIC -fvisibility=hidden -w -I"$src/common" -I"$src/vendor" -I"$src/ggml/include" \
+        "$cxx" -std=c++17 -O2 -DNDEBUG -fPIC -fvisibility=hidden -w -I"$src/common" -I"$src/vendor" -I"$src/ggml/include" \
             -c "$src/common/$name.cpp" -o "$new/${name##*/}.o" >&2 9>&- &
         pids+=($!)
         if [ ${#pids[@]} -ge 2 ]; then
