@@ -337,6 +337,7 @@ void engine_free(struct engine *g)
     chat_free(g->chat);
     observer_free(g->observer);
     masker_free(g->masker);
+    tokenize_clear(&g->tokenizer);
     llama_model_free(g->model);
     free(g);
 }

@@ -160,15 +160,150 @@ void tokenize_find_cuts(struct tokenize_cuts *c, const char *pre, const char *te
         qsort(c->cut, c->n, sizeof *c->cut, ascending);
 }
 
-/* ---- tokenising ---- */
+/* ---- by the vocabulary ---- */
+
+struct special {
+    const char *text;
+    uint32_t n;
+    bool always; /* even where special tokens are not looked for */
+};
+
+#define BLANK "\xe2\x96\x81" /* a space in a SentencePiece vocabulary */
+
+static int by_byte_and_length(const void *a, const void *b)
+{
+    const struct special *x = a, *y = b;
+    if (x->text[0] != y->text[0])
+        return (unsigned char)x->text[0] < (unsigned char)y->text[0] ? -1 : 1;
+    return (x->n < y->n) - (x->n > y->n);
+}
+
+static void add_pairs(struct tokenizer *t, const char *text)
+{
+    for (const unsigned char *s = (const unsigned char *)text; *s && s[1]; s++)
+        t->pairs[s[0]][s[1] / 8] |= (uint8_t)(1u << s[1] % 8);
+}
+
+static bool is_pair(const struct tokenizer *t, unsigned char a, unsigned char b)
+{
+    return t->pairs[a][b / 8] >> b % 8 & 1;
+}
+
+static void learn_vocab(struct tokenizer *t, bool spm)
+{
+    uint32_t n = 0, cap = 0;
+    for (int32_t id = 0; id < llama_vocab_n_tokens(t->vocab); id++) {
+        enum llama_token_attr a = llama_vocab_get_attr(t->vocab, id);
+        const char *text = llama_vocab_get_text(t->vocab, id);
+        bool unseen = a & (LLAMA_TOKEN_ATTR_CONTROL | LLAMA_TOKEN_ATTR_UNKNOWN),
+             special = unseen || a & LLAMA_TOKEN_ATTR_USER_DEFINED;
+        if (spm || special)
+            add_pairs(t, text);
+        if (spm && !strcmp(text, BLANK))
+            t->blank = id;
+        if (!special || !*text)
+            continue;
+        GROW(t->specials, n, cap);
+        t->specials[n++] = (struct special){text, (uint32_t)strlen(text), !unseen};
+        t->strips = t->strips || a & (LLAMA_TOKEN_ATTR_LSTRIP | LLAMA_TOKEN_ATTR_RSTRIP);
+    }
+    if (n)
+        qsort(t->specials, n, sizeof *t->specials, by_byte_and_length);
+    for (uint32_t c = 0, i = 0; c <= 256; c++) {
+        while (i < n && (unsigned char)t->specials[i].text[0] < c)
+            i++;
+        t->special_from[c] = i;
+    }
+}
 
 void tokenize_init(struct tokenizer *t, const struct llama_model *m)
 {
-    t->vocab = llama_model_get_vocab(m);
-    t->words = llama_vocab_type(t->vocab) == LLAMA_VOCAB_TYPE_BPE;
+    *t = (struct tokenizer){.vocab = llama_model_get_vocab(m), .blank = -1};
+    enum llama_vocab_type type = llama_vocab_type(t->vocab);
+    t->words = type == LLAMA_VOCAB_TYPE_BPE;
     if (llama_model_meta_val_str(m, "tokenizer.ggml.pre", t->pre, sizeof t->pre) < 0)
         t->pre[0] = 0;
+    if (type == LLAMA_VOCAB_TYPE_BPE || type == LLAMA_VOCAB_TYPE_SPM)
+        learn_vocab(t, type == LLAMA_VOCAB_TYPE_SPM);
 }
+
+void tokenize_clear(struct tokenizer *t)
+{
+    free(t->specials);
+}
+
+/* The special token that is written at s, the longest; NULL: none. */
+static const struct special *special_at(const struct tokenizer *t, const char *s, uint64_t n, bool parse)
+{
+    unsigned char c = (unsigned char)*s;
+    for (uint32_t i = t->special_from[c]; i < t->special_from[c + 1]; i++) {
+        const struct special *x = &t->specials[i];
+        if (x->n <= n && (x->always || parse) && !memcmp(x->text, s, x->n))
+            return x;
+    }
+    return NULL;
+}
+
+/* x, which is written at s[i], is a token in any case: none goes over its start, and none within it comes before it,
+ * as the longer ones do. */
+static bool certain(const struct tokenizer *t, const char *s, uint64_t i, uint64_t n, const struct special *x,
+                    bool parse)
+{
+    if (is_pair(t, (unsigned char)s[i - 1], (unsigned char)s[i]))
+        return false;
+    for (uint64_t k = i + 1; k < i + x->n; k++) {
+        const struct special *y = special_at(t, s + k, n - k, parse);
+        if (y && y != x && y->n >= x->n)
+            return false;
+    }
+    return true;
+}
+
+static bool behind_special(const struct tokenizer *t, const char *s, uint64_t i)
+{
+    for (uint32_t k = 0; k < t->special_from[256]; k++)
+        if (t->specials[k].n <= i && !memcmp(s + i - t->specials[k].n, t->specials[k].text, t->specials[k].n))
+            return true;
+    return false;
+}
+
+/* SentencePiece: nothing joins the characters at s[i - 1] and s[i], nor a blank and the latter; so the blank that the
+ * tokenizer may put before a text is a token of its own, and known. */
+static bool apart(const struct tokenizer *t, const char *s, uint64_t i)
+{
+    unsigned char a = (unsigned char)s[i - 1], b = (unsigned char)s[i], last = (unsigned char)BLANK[2];
+    return t->blank >= 0 && (b & 0xC0) != 0x80 && b != ' ' && b != (unsigned char)BLANK[0] &&
+           !is_pair(t, a == ' ' ? last : a, b) && !is_pair(t, last, b) && !behind_special(t, s, i);
+}
+
+static bool may_cut(const struct tokenizer *t, const char *s, uint64_t i, uint64_t n, const struct special *x,
+                    bool parse)
+{
+    if (!i || (t->strips && (is_space((unsigned char)s[i - 1]) || is_space((unsigned char)s[i]))))
+        return false; /* a special token may take these blanks */
+    return x ? strcmp(x->text, BLANK) != 0 && certain(t, s, i, n, x, parse) : apart(t, s, i);
+}
+
+static void cut_by_vocab(struct tokenize_cuts *c, const struct tokenizer *t, const char *s, uint64_t n,
+                         bool parse)
+{
+    uint32_t found = 0;
+    uint64_t from = 0;
+    for (uint64_t i = 0; i < n;) {
+        const struct special *x = special_at(t, s + i, n - i, parse);
+        bool due = x ? ++found > TOKENIZE_SPECIALS : i - from >= TOKENIZE_PIECE;
+        if (due && may_cut(t, s, i, n, x, parse)) {
+            add_cut(c, i);
+            from = i;
+            found = 0;
+        }
+        i += x ? x->n : 1;
+    }
+    if (c->n)
+        qsort(c->cut, c->n, sizeof *c->cut, ascending);
+}
+
+/* ---- tokenising ---- */
 
 struct job {
     const struct tokenizer *t;
@@ -247,7 +382,10 @@ static bool pieces(struct job *j)
     bool ok = put(j, j->add_special && llama_vocab_get_add_bos(v), llama_vocab_bos(v));
     for (uint32_t i = 0; ok && i <= j->cuts.n; i++) {
         uint64_t to = i < j->cuts.n ? j->cuts.cut[i] : j->n;
+        uint64_t first = j->n_ids;
         ok = sig_check(&j->err) && piece(j, from, to, false);
+        if (ok && from && j->t->blank >= 0 && j->n_ids > first && j->ids[first] == j->t->blank)
+            memmove(j->ids + first, j->ids + first + 1, (--j->n_ids - first) * sizeof *j->ids);
         from = to;
     }
     return ok && put(j, j->add_special && llama_vocab_get_add_eos(v), llama_vocab_eos(v));
@@ -336,6 +474,7 @@ bool tokenize_text(const struct tokenizer *t, const char *s, uint64_t n, bool ad
     warn_words(t, s, n);
     struct job j = {.t = t, .s = s, .n = n, .add_special = add_special, .parse_special = parse_special};
     tokenize_find_cuts(&j.cuts, t->words ? t->pre : NULL, s, n);
+    cut_by_vocab(&j.cuts, t, s, n, parse_special);
     if (n <= SHORT_TEXT && j.cuts.longest <= SHORT_STRETCH)
         j.ok = pieces(&j);
     else if (!on_thread(&j))

@@ -7,6 +7,10 @@
  *
  * - The ids are those of libllama for the whole text, but for stretches (a line, mostly) of more than
  *   TOKENIZE_STRETCH bytes: these are cut, before a word where there is one.
+ * - Special tokens take quadratic time, too, because libllama walks over all that were found for each one. A text is
+ *   cut before one in TOKENIZE_SPECIALS, where no other can be written over the place.
+ * - So do characters that a SentencePiece vocabulary spells by bytes. Its texts are cut every TOKENIZE_PIECE bytes or
+ *   more, between bytes that stand side by side in no token, so that no merge could join them.
  * - superbpe, jais-2: runs of digits, of blanks, are cut where the pattern cuts them, too.
  * - deepseek-llm: runs of blanks are cut at multiples of TOKENIZE_BLANKS, of which its tokens of blanks are parts. */
 #ifndef REAP_ENGINE_TOKENIZE_H
@@ -16,19 +20,28 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define TOKENIZE_STRETCH (1u << 20)
-#define TOKENIZE_DIGITS  99
-#define TOKENIZE_BLANKS  1024
+#define TOKENIZE_STRETCH  (1u << 20)
+#define TOKENIZE_DIGITS   99
+#define TOKENIZE_BLANKS   1024
+#define TOKENIZE_SPECIALS 1000
+#define TOKENIZE_PIECE    4096
 
 struct llama_model;
 struct llama_vocab;
 
 struct tokenizer {
     const struct llama_vocab *vocab;
-    bool words;   /* text is split into words first */
-    char pre[64]; /* by the pre-tokenizer of this name */
+    bool words;                 /* text is split into words first */
+    char pre[64];               /* by the pre-tokenizer of this name */
+    struct special *specials;   /* tokens that are looked for in text before all else */
+    uint32_t special_from[257]; /* the first that begins with this byte; the longest first */
+    bool strips;                /* one of them takes the blanks beside it */
+    uint8_t pairs[256]
+                 [32]; /* bits: bytes that stand side by side in a special token; SentencePiece: in any */
+    int32_t blank;     /* SentencePiece: the token of a blank alone, -1: none */
 };
 void tokenize_init(struct tokenizer *t, const struct llama_model *m);
+void tokenize_clear(struct tokenizer *t);
 
 /* As engine_tokenize. ERR_INTERRUPTED: a signal came while a long text was tokenised. */
 bool tokenize_text(const struct tokenizer *t, const char *s, uint64_t n, bool add_special, bool parse_special,

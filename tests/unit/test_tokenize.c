@@ -171,7 +171,52 @@ static void test_same_ids(void **state)
         same(&t, &b, true, "a run of 30,000");
         buf_clear(&b);
         llama_model_free(model);
+        tokenize_clear(&t);
     }
+}
+
+/* So many special tokens that the text is cut between them; beside them all that could be mistaken for one. */
+static void test_specials(void **state)
+{
+    (void)state;
+    static const char *const parts[] = {"<|end|>", "<|start|>", "<|", "|>",         "end",
+                                        "<|end",   "\n",        " x", "<|message|>"};
+    struct rng seed = {7};
+    struct tokenizer t = open_pre("gpt-4o");
+    for (int round = 0; round < 2; round++) {
+        struct buf b = {0};
+        while (b.n < 25000)
+            buf_str(&b, parts[rng_below(&seed, round ? 9 : 2)]);
+        same(&t, &b, true, "special tokens");
+        buf_clear(&b);
+    }
+    llama_model_free(model);
+    tokenize_clear(&t);
+}
+
+/* A vocabulary of SentencePiece: texts are cut where no token goes over, and a blank comes before each piece. */
+static void test_sentencepiece(void **state)
+{
+    (void)state;
+    struct llama_model_params p = llama_model_default_params();
+    struct rng seed = {3};
+    struct tokenizer t;
+    p.vocab_only = true;
+    model = llama_model_load_from_file(TEST_DATA_DIR "/families/mixtral/model.gguf", p);
+    assert_non_null(model);
+    tokenize_init(&t, model);
+    assert_false(t.words);
+    for (int round = 0; round < 8; round++) {
+        struct buf b = {0};
+        while (b.n < 40000)
+            buf_str(&b, round % 4 == 3        ? "\xf0\x9f\x8e\x89"
+                        : rng_below(&seed, 9) ? units[rng_below(&seed, N_UNITS)]
+                                              : "<s>");
+        same(&t, &b, round & 1, "SentencePiece");
+        buf_clear(&b);
+    }
+    llama_model_free(model);
+    tokenize_clear(&t);
 }
 
 static void long_run(const struct tokenizer *t, const char *unit, const char *tail)
@@ -201,6 +246,7 @@ static void test_long_run(void **state)
         struct tokenizer t = open_pre(cases[i].pre);
         long_run(&t, cases[i].unit, cases[i].tail);
         llama_model_free(model);
+        tokenize_clear(&t);
     }
 }
 
@@ -283,10 +329,9 @@ static void test_runs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_same_ids),
-        cmocka_unit_test(test_long_run),
-        cmocka_unit_test(test_stretches),
-        cmocka_unit_test(test_runs),
+        cmocka_unit_test(test_same_ids),      cmocka_unit_test(test_specials),
+        cmocka_unit_test(test_sentencepiece), cmocka_unit_test(test_long_run),
+        cmocka_unit_test(test_stretches),     cmocka_unit_test(test_runs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
