@@ -38,6 +38,8 @@ static const struct {
          "json, numpy; open(sys.argv[2], \"w\").writelines(json.dumps({\"tokens\": r.tolist()}) + \"\\n\" for r in "
          "numpy.atleast_2d(numpy.load(sys.argv[1])))")},
     {"a Python pickle", "\x80", 1, ENDINGS(".pkl", ".pickle"), PANDAS("read_pickle(sys.argv[1])")},
+    {"a text in UTF-16", "\xff\xfe", 2, NULL, "iconv -f UTF-16 -t UTF-8 IN >OUT.utf8"},
+    {"a text in UTF-16", "\xfe\xff", 2, NULL, "iconv -f UTF-16 -t UTF-8 IN >OUT.utf8"},
     {"packed with zstd", "\x28\xb5\x2f\xfd", 4, NULL, "unzstd IN"},
     {"packed with xz",
      "\xfd"
@@ -67,18 +69,26 @@ static void add_quoted(struct buf *b, const char *s, size_t n)
 /* The command with the names of this file. */
 static void add_command(struct buf *b, const char *how, const char *path)
 {
-    const char *dot = strrchr(path_base(path), '.'), *in = strstr(how, "IN"), *out = strstr(how, "OUT.jsonl");
-    size_t n = dot && dot != path_base(path) ? (size_t)(dot - path) : strlen(path);
-    buf_add(b, how, (size_t)(in - how));
-    add_quoted(b, path, strlen(path));
-    if (!out)
-        return;
-    struct buf name = {0};
-    buf_add(&name, path, n);
-    buf_str(&name, ".jsonl");
-    buf_char(b, ' ');
-    add_quoted(b, name.s, name.n);
-    buf_clear(&name);
+    const char *base = path_base(path), *dot = strrchr(base, '.');
+    size_t stem = dot && dot != base ? (size_t)(dot - path) : strlen(path);
+    struct buf rows = {0}, utf8 = {0};
+    buf_fmt(&rows, "%.*s.jsonl", (int)stem, path);
+    buf_fmt(&utf8, "%.*s.utf8%s", (int)stem, path, path + stem);
+    const struct {
+        const char *word, *name;
+    } names[] = {{"IN", path}, {"OUT.jsonl", rows.s}, {"OUT.utf8", utf8.s}};
+    while (*how) {
+        size_t i = 0, n = 0;
+        for (; i < COUNT(names) && !n; i++)
+            n = strncmp(how, names[i].word, strlen(names[i].word)) ? 0 : strlen(names[i].word);
+        if (n)
+            add_quoted(b, names[i - 1].name, strlen(names[i - 1].name));
+        else
+            buf_char(b, *how);
+        how += n ? n : 1;
+    }
+    buf_clear(&rows);
+    buf_clear(&utf8);
 }
 
 bool foreign_check(const char *path, const char *head, size_t n, struct err *e)
@@ -89,7 +99,8 @@ bool foreign_check(const char *path, const char *head, size_t n, struct err *e)
             continue;
         struct buf how = {0};
         add_command(&how, formats[i].how, path);
-        err_set(e, ERR_INPUT, "%s: %s, which is not read; make rows of it: %s", path, formats[i].what, how.s);
+        err_set(e, ERR_INPUT, "%s: %s, which is not read; this makes a file of it that is: %s", path,
+                formats[i].what, how.s);
         buf_clear(&how);
         return false;
     }

@@ -17,6 +17,7 @@ struct row_map {
     struct {
         const char *name; /* what it is: user, assistant, ...; a constant */
         char *key;        /* how the rows call it */
+        bool seen;        /* a row or a message has it */
     } v[ROW_MAP_MAX];
     uint32_t n;
 };
@@ -25,9 +26,9 @@ bool row_map_parse(const char *s, struct row_map *m, struct err *e);
 void row_map_clear(struct row_map *m);
 
 struct row_opts {
-    const struct row_map *map; /* NULL: none */
-    bool join_parts; /* the texts of a content in parts become one, for templates that know no lists */
-    bool skip_media; /* images, audio and video are left out and counted, else they refuse a row */
+    struct row_map *map; /* NULL: none */
+    bool join_parts;     /* the texts of a content in parts become one, for templates that know no lists */
+    bool skip_media;     /* images, audio and video are left out and counted, else they refuse a row */
 };
 
 /* One JSON row of n bytes. On false *s is empty. */

@@ -339,8 +339,10 @@ static json_t *renamed(const struct row_reader *r, const json_t *m)
         const char *name = key;
         bool taken = false; /* another key has this name by the map */
         for (uint32_t i = 0; r->o->map && i < r->o->map->n; i++) {
-            if (!strcmp(r->o->map->v[i].key, key))
+            if (!strcmp(r->o->map->v[i].key, key)) {
                 name = r->o->map->v[i].name;
+                r->o->map->v[i].seen = true;
+            }
             taken |= !strcmp(r->o->map->v[i].name, key) && json_object_get(m, r->o->map->v[i].key);
         }
         if (name != key || !taken)

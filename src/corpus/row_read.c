@@ -22,7 +22,10 @@ const char *row_key(const struct row_reader *r, const char *name)
 
 json_t *row_member(const struct row_reader *r, const char *name)
 {
-    return source_member(r->row, row_key(r, name));
+    json_t *v = source_member(r->row, row_key(r, name));
+    for (uint32_t i = 0; v && r->o->map && i < r->o->map->n; i++)
+        r->o->map->v[i].seen |= !strcmp(r->o->map->v[i].name, name);
+    return v;
 }
 
 static void mark_used(struct row_reader *r, const char *name)

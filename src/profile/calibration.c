@@ -146,6 +146,11 @@ json_t *calibration_json(const struct calibration *from)
     json_object_set_new(c, "ctx", json_integer(o->n_ctx));
     json_object_set_new(c, "seed", json_integer((json_int_t)o->corpus.seed));
     json_object_set_new(c, "shuffle", json_boolean(o->corpus.shuffle));
+    json_put_text(c, "map", o->corpus.map);
+    if (o->corpus.join_parts)
+        json_object_set_new(c, "join_parts", json_true());
+    if (o->corpus.skip_media)
+        json_object_set_new(c, "skip_media", json_true());
     json_object_set_new(c, "ubatch", json_integer(from->ubatch));
     json_object_set_new(c, "max_sequences", json_integer(o->n_seqs));
     json_object_set_new(c, "separate_streams", json_boolean(o->separate_streams));

@@ -242,6 +242,9 @@ static void test_foreign(void **state)
         free(in_folder);
         free(folder);
     }
+    put_bytes("w.jsonl", "\xff\xfe{\0", 4);
+    expect_error(SPECS(at("w.jsonl")), (struct corpus_opts){0}, "a text in UTF-16");
+    expect_error(SPECS(at("w.jsonl")), (struct corpus_opts){0}, "w.utf8.jsonl'");
     put("it's.csv", "a,b\n");
     expect_error(SPECS(at("it's.csv")), (struct corpus_opts){0}, "it'\\''s.csv'");
     expect_error(SPECS(at("it's.csv")), (struct corpus_opts){0}, "it'\\''s.jsonl'");
@@ -337,6 +340,8 @@ static void test_unused(void **state)
     assert_int_equal(c.n_samples, 1);
     corpus_free(&c);
     expect_error(SPECS(at("a.jsonl")), (struct corpus_opts){.map = "x"}, "--map: 'x' is not NAME=KEY");
+    expect_error(SPECS(at("a.jsonl")), (struct corpus_opts){.map = "text=wy", .skip_media = true},
+                 "--map text=wy: no row has 'wy'");
 }
 
 static void test_text_files(void **state)
