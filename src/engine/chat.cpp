@@ -74,6 +74,7 @@ bool chat_holds_text(const char *key, const json_t *v)
 #include <locale.h>
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -565,8 +566,8 @@ std::vector<value> items_of(const value &v)
     switch (kind_of(v)) {
     case kind::undefined: break;
     case kind::list:
-    case kind::tuple:
-    case kind::generator: return v->as_array();
+    case kind::tuple: return v->as_array();
+    case kind::generator: return std::exchange(v->val_arr, {}); // it can be walked once
     case kind::dict:
         for (const auto &p : v->as_ordered_object())
             out.push_back(p.first);
@@ -968,6 +969,52 @@ bool is_cased(self v, bool up)
     return in_case(s, up) == s && in_case(s, !up) != s;
 }
 
+value format_braces(self v, const func_args &a)
+{
+    std::string s = text_of(v), out;
+    size_t next = 0;
+    for (size_t at = 0; at < s.size(); at++) {
+        if ((s[at] == '{' || s[at] == '}') && at + 1 < s.size() && s[at + 1] == s[at]) {
+            out += s[at++];
+        } else if (s[at] == '{') {
+            size_t end = s.find('}', at);
+            std::string name = end == std::string::npos ? "." : s.substr(at + 1, end - at - 1);
+            bool digits = name.find_first_not_of("0123456789") == std::string::npos && name.size() < 4;
+            if (name.find_first_of(".[:!{") != std::string::npos)
+                refuse("str.format() with more than names and numbers in braces is not supported here");
+            size_t i = name.empty() ? next++
+                       : digits     ? static_cast<size_t>(std::atoi(name.c_str()))
+                                    : a.count();
+            value found = digits ? a.get_pos(i, missing("")) : a.get_kwarg(name, missing(""));
+            if (i >= a.count() && is(found, kind::undefined))
+                refuse("Replacement index " + name + " out of range for positional args tuple");
+            out += str(found);
+            at = end;
+        } else {
+            out += s[at];
+        }
+    }
+    return like(v, out);
+}
+
+// At white space only without a limit, where right and left are the same.
+value rsplit(self v, const func_args &a)
+{
+    value by = arg(a, 0, "sep");
+    int64_t most = number_arg(a, 1, "maxsplit", -1);
+    if (most < 0)
+        return split(v, by, -1);
+    std::string s = text_of(v), sep = text_arg(a, 0, "sep");
+    std::vector<value> out;
+    for (size_t at; most > 0 && !sep.empty() && (at = s.rfind(sep)) != std::string::npos; most--) {
+        out.push_back(like(v, s.substr(at + sep.size())));
+        s.erase(at);
+    }
+    out.push_back(like(v, s));
+    std::reverse(out.begin(), out.end());
+    return list(std::move(out));
+}
+
 value dict_list(self v, int part)
 {
     std::vector<value> out;
@@ -999,13 +1046,13 @@ const struct method {
 } methods[] = {
     {kind::text, "capitalize", RUN(like(v, titled(text_of(v), [](const std::string &) { return false; })))},
     {kind::text, "endswith", nullptr},
-    {kind::text, "format", nullptr},
+    {kind::text, "format", format_braces},
     {kind::text, "lower", RUN(like(v, in_case(text_of(v), false)))},
     {kind::text, "lstrip", RUN(like(v, stripped(text_of(v), arg(a, 0, "chars"), true, false)))},
     {kind::text, "replace",
      RUN(like(v, replaced(text_of(v), text_arg(a, 0, "old"), text_arg(a, 1, "new"),
                           number_arg(a, 2, "count", -1))))},
-    {kind::text, "rsplit", nullptr},
+    {kind::text, "rsplit", RUN(rsplit(v, a))},
     {kind::text, "rstrip", RUN(like(v, stripped(text_of(v), arg(a, 0, "chars"), false, true)))},
     {kind::text, "split", RUN(split(v, arg(a, 0, "sep"), number_arg(a, 1, "maxsplit", -1)))},
     {kind::text, "startswith", nullptr},
@@ -1265,6 +1312,50 @@ value unique(self v, const func_args &a)
     return generated(std::move(out));
 }
 
+// What is a number in a text; false if it is none.
+bool read_number(self v, double &d)
+{
+    if (is(v, kind::undefined))
+        refuse_undefined(v);
+    if (is_number(v)) {
+        d = real_of(v);
+        return true;
+    }
+    std::string s = is(v, kind::text) ? stripped(text_of(v), missing(""), true, true) : "";
+    char *end;
+    d = std::strtod(s.c_str(), &end);
+    return !s.empty() && !*end && s.find_first_of("xXpP(") == std::string::npos;
+}
+
+value to_int(self v, const func_args &a)
+{
+    value otherwise = arg(a, 0, "default");
+    int64_t base = number_arg(a, 1, "base", 10);
+    double d;
+    if (is_whole(v))
+        return whole(v->as_int());
+    if (is(v, kind::text) && base >= 2 && base <= 36) {
+        std::string s = stripped(text_of(v), missing(""), true, true);
+        char *end;
+        errno = 0;
+        long long i = std::strtoll(s.c_str(), &end, static_cast<int>(base));
+        if (errno == ERANGE)
+            refuse("a whole number of more than 64 bits");
+        if (!s.empty() && !*end && end == s.c_str() + s.size())
+            return whole(i);
+    }
+    if (read_number(v, d) && std::fabs(d) < 0x1p63)
+        return whole(static_cast<int64_t>(d));
+    return is(otherwise, kind::undefined) ? whole(0) : otherwise;
+}
+
+value to_float(self v, const func_args &a)
+{
+    value otherwise = arg(a, 0, "default");
+    double d;
+    return read_number(v, d) ? real(d) : is(otherwise, kind::undefined) ? real(0) : otherwise;
+}
+
 value item_pairs(self v)
 {
     if (!is(v, kind::undefined) && !is(v, kind::dict))
@@ -1326,6 +1417,8 @@ const struct {
     {"e", RUN(is_markup(v) ? v : value(std::make_shared<markup>(escape_html(str(v)))))},
     {"escape", RUN(is_markup(v) ? v : value(std::make_shared<markup>(escape_html(str(v)))))},
     {"first", RUN(edge(v, false))},
+    {"float", to_float},
+    {"int", to_int},
     {"items", RUN(item_pairs(v))},
     {"join", join_filter},
     {"last", RUN(edge(v, true))},
@@ -1361,7 +1454,7 @@ value filtered(const std::string &name, self v, const func_args &a)
         }
     const auto &engine = v->get_builtins();
     auto found = engine.find(name);
-    if (found == engine.end() || !std::strstr(" abs float indent int max min ", (" " + name + " ").c_str()))
+    if (found == engine.end() || !std::strstr(" abs indent max min ", (" " + name + " ").c_str()))
         refuse("No filter named '" + name + "', or it is not supported here");
     func_args all(a.ctx);
     all.push_back(v);
@@ -1517,6 +1610,20 @@ struct call_node : jinja::call_expression {
     }
 };
 
+bool is_comparison(const std::string &sign)
+{
+    return std::strchr("<>=!", sign[0]) || sign == "in" || sign == "not in";
+}
+bool holds(const std::string &sign, self a, self b)
+{
+    if (sign == "==" || sign == "!=")
+        return equal(a, b) == (sign == "==");
+    if (sign == "in" || sign == "not in")
+        return contains(b, a) == (sign == "in");
+    int c = compared(a, b, sign.c_str());
+    return c == 0 ? sign.size() == 2 : (c < 0) == (sign[0] == '<');
+}
+
 struct binary_node : jinja::binary_expression {
     using binary_expression::binary_expression;
     value execute_impl(context &ctx) const override
@@ -1530,14 +1637,8 @@ struct binary_node : jinja::binary_expression {
         mark(ctx, b, o == "~");
         if (o == "~")
             return text(str(a) + str(b));
-        if (o == "==" || o == "!=")
-            return truth(equal(a, b) == (o == "=="));
-        if (o == "in" || o == "not in")
-            return truth(contains(b, a) == (o == "in"));
-        if (o[0] == '<' || o[0] == '>') {
-            int c = compared(a, b, o.c_str());
-            return truth(c == 0 ? o.size() == 2 : (c < 0) == (o[0] == '<'));
-        }
+        if (is_comparison(o))
+            return truth(holds(o, a, b));
         return calculated(o, a, b);
     }
 };
@@ -1548,6 +1649,23 @@ template <typename Node> struct literal_node : Node {
     value execute_impl(context &ctx) const override
     {
         return bounded(Node::execute_impl(ctx));
+    }
+};
+
+// a < b < c: each two neighbours.
+struct chain_node : jinja::expression {
+    statements operands;
+    std::vector<std::string> signs;
+    value execute_impl(context &ctx) const override
+    {
+        value a = operands[0]->execute(ctx);
+        for (size_t i = 0; i < signs.size(); i++) {
+            value b = operands[i + 1]->execute(ctx);
+            if (!holds(signs[i], a, b))
+                return truth(false);
+            a = b;
+        }
+        return truth(true);
     }
 };
 
@@ -1822,6 +1940,33 @@ struct generation_node : statement {
 
 // ---- exchanging them ----
 
+// Brackets around each token of the template that is parsed, by its place: a tree does not show them.
+using places = std::unordered_map<size_t, unsigned>;
+thread_local places brackets;
+
+places brackets_of(const std::vector<jinja::token> &tokens)
+{
+    using jinja::token;
+    places out;
+    unsigned depth = 0;
+    for (const token &t : tokens) {
+        depth +=
+            t.t == token::open_paren || t.t == token::open_square_bracket || t.t == token::open_curly_bracket;
+        depth -= depth && (t.t == token::close_paren || t.t == token::close_square_bracket ||
+                           t.t == token::close_curly_bracket);
+        out[t.pos] = depth;
+    }
+    return out;
+}
+
+// The engine groups operators of one rank from the left. Of the left operand of `b`: whether it stands there
+// without brackets, so that Jinja2 may group otherwise.
+jinja::binary_expression *open_left(const jinja::binary_expression &b)
+{
+    auto *left = dynamic_cast<jinja::binary_expression *>(b.left.get());
+    return left && brackets[left->pos] == brackets[b.pos] ? left : nullptr;
+}
+
 statement_ptr mend(statement_ptr p);
 
 void mend_all(statements &list)
@@ -1917,8 +2062,28 @@ statement_ptr mend(statement_ptr p)
         }
         return made(std::make_unique<literal_node<jinja::object_literal>>(std::move(o->val)));
     } else if (auto *b = dynamic_cast<jinja::binary_expression *>(s)) {
+        auto *chain = open_left(*b);
+        if (chain && is_comparison(b->op.value) && is_comparison(chain->op.value)) {
+            auto all = std::make_unique<chain_node>();
+            std::vector<jinja::binary_expression *> from = {b};
+            for (; chain && is_comparison(chain->op.value); chain = open_left(*chain))
+                from.push_back(chain);
+            all->operands.push_back(mend(std::move(from.back()->left)));
+            for (size_t k = from.size(); k-- > 0;) {
+                all->operands.push_back(mend(std::move(from[k]->right)));
+                all->signs.push_back(from[k]->op.value);
+            }
+            return made(std::move(all));
+        }
         one(b->left);
         one(b->right);
+        // a + b ~ c is a + (b ~ c)
+        auto *sum = open_left(*b);
+        if (b->op.value == "~" && sum && (sum->op.value == "+" || sum->op.value == "-")) {
+            sum->right =
+                made(std::make_unique<binary_node>(b->op, std::move(sum->right), std::move(b->right)));
+            return std::move(b->left);
+        }
         return made(std::make_unique<binary_node>(b->op, std::move(b->left), std::move(b->right)));
     } else if (auto *call = dynamic_cast<jinja::call_expression *>(s)) {
         one(call->callee);
@@ -2272,7 +2437,9 @@ struct chat_template *chat_template_parse(const char *text, size_t n, struct err
         }
         t->source = tokens.source;
         t->program = jinja::parse_from_tokens(tokens);
+        brackets = brackets_of(tokens.tokens);
         mend_body(t->program.body);
+        brackets.clear();
         return t.release();
     } catch (const refusal &r) {
         fail(e, "the chat template is not valid", r.words);
