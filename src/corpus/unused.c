@@ -54,7 +54,8 @@ bool unused_text(const json_t *unused, const json_t *chat, struct buf *b)
         buf_fmt(b, " and %u more", n - MAX_NAMED);
     if (left && read && strcmp(left, read) != 0) {
         char name[TEXT_SHOWN];
-        buf_fmt(b, "; the template reads thoughts under '%s'", text_shown(name, sizeof name, read));
+        text_shown(name, sizeof name, read);
+        buf_fmt(b, "; the template reads thoughts under '%s' (--map %s=%s)", name, name, left);
     }
     return n > 0;
 }

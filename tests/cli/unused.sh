@@ -24,12 +24,15 @@ json sum.json calibration/unused/rejected=1
 # the name that the template does read
 echo "{% for m in messages %}{{ m.role }}: {{ m.content }}{% if m.reasoning_content is defined %}<think>{{ m.reasoning_content }}{% endif %}{% endfor %}" >t.jinja
 ok profile "$TINY" --calib rows.jsonl -t 1 -o t.json --chat-template-file t.jinja
-has .err "'messages.thinking' \(2 messages\).*; the template reads thoughts under 'reasoning_content'"
+has .err "'messages.thinking' \(2 messages\).*; the template reads thoughts under 'reasoning_content' \(--map reasoning_content=thinking\)"
 json t.json 'calibration/chat/thoughts="reasoning_content"'
 ok stats t.json
-has .out "^not used .*; the template reads thoughts under 'reasoning_content'"
+has .out "^not used .*; the template reads thoughts under 'reasoning_content' \(--map reasoning_content=thinking\)"
 sed 's/"thinking"/"reasoning_content"/' rows.jsonl >renamed.jsonl
 ok profile "$TINY" --calib renamed.jsonl -t 1 -o t.json --chat-template-file t.jinja -f
+lacks .err 'messages'
+has t.json '<think>'
+ok profile "$TINY" --calib rows.jsonl -t 1 -o t.json --chat-template-file t.jinja --map reasoning_content=thinking -f # what the warning says
 lacks .err 'messages'
 has t.json '<think>'
 ok eval "$TINY" --calib rows.jsonl

@@ -85,7 +85,7 @@ static void thoughts(void **state)
         const char *unused, *chat, *text;
     } cases[] = {
         {"{\"messages.thinking\": 2}", "{\"thoughts\": \"reasoning_content\"}",
-         "'messages.thinking' (2 messages); the template reads thoughts under 'reasoning_content'"},
+         "'messages.thinking' (2 messages); the template reads thoughts under 'reasoning_content' (--map reasoning_content=thinking)"},
         {"{\"messages.thinking\": 2}", "{\"from\": \"model\"}", "'messages.thinking' (2 messages)"},
         {"{\"messages.thinking\": 2}", "{\"thoughts\": 7}", "'messages.thinking' (2 messages)"},
         {"{\"messages.thinking\": 2}", "[]", "'messages.thinking' (2 messages)"},
