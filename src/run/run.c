@@ -34,6 +34,8 @@ static bool check_opts(const struct run_opts *o, struct err *e)
     if (!o->corpus.n_specs && !o->n_calib_prompts)
         return err_set(e, ERR_INPUT,
                        "--calib is missing, or --calib-prompts: text to calibrate on; see reap run --help");
+    if (!o->corpus.n_specs && o->corpus.map)
+        return err_set(e, ERR_INPUT, "--map is for rows of --calib, which is not given");
     for (uint32_t i = 0; i < o->corpus.n_specs; i++)
         if (!strcmp(o->corpus.specs[i], "-"))
             return err_set(e, ERR_INPUT, "--calib -: a run can be repeated, so its text must be a file");

@@ -319,6 +319,8 @@ static void test_refused(void **state)
     /* text that is read behind the first answers */
     REFUSED("missing.txt", o.calib_prompts = (const char *const *)&prompts, o.n_calib_prompts = 1,
             o.corpus.specs = &none);
+    REFUSED("--map is for rows of --calib", o.calib_prompts = (const char *const *)&prompts,
+            o.n_calib_prompts = 1, o.corpus.n_specs = 0, o.corpus.map = "user=q");
     put("out.gguf", "precious");
     REFUSED("exists", (void)0);
 #undef REFUSED
