@@ -163,20 +163,29 @@ static void put_token(const struct engine *g, json_t *o, const char *name, llama
     }
 }
 
-/* As transformers' special_tokens_map; the unknown token has no function in the engine. */
+static bool has_key(const struct engine *g, const char *key, uint64_t *v)
+{
+    char s[32];
+    return llama_model_meta_val_str(g->model, key, s, sizeof s) > 0 && parse_u64(s, v);
+}
+
+/* As transformers' special_tokens_map. Where the file names no token, the engine has defaults: those of a
+ * SentencePiece vocabulary are its tokens, those of others are any. The unknown token has no function in the
+ * engine. */
 static json_t *special_tokens(const struct engine *g)
 {
     json_t *o = json_object();
-    char s[32];
-    uint64_t unk;
-    put_token(g, o, "bos_token", llama_vocab_bos(g->vocab));
-    put_token(g, o, "eos_token", llama_vocab_eos(g->vocab));
+    uint64_t id;
+    bool spm = llama_vocab_type(g->vocab) == LLAMA_VOCAB_TYPE_SPM;
+    if (spm || has_key(g, "tokenizer.ggml.bos_token_id", &id))
+        put_token(g, o, "bos_token", llama_vocab_bos(g->vocab));
+    if (spm || has_key(g, "tokenizer.ggml.eos_token_id", &id))
+        put_token(g, o, "eos_token", llama_vocab_eos(g->vocab));
     put_token(g, o, "sep_token", llama_vocab_sep(g->vocab));
     put_token(g, o, "pad_token", llama_vocab_pad(g->vocab));
     put_token(g, o, "mask_token", llama_vocab_mask(g->vocab));
-    if (llama_model_meta_val_str(g->model, "tokenizer.ggml.unknown_token_id", s, sizeof s) > 0 &&
-        parse_u64(s, &unk) && unk <= INT32_MAX)
-        put_token(g, o, "unk_token", (llama_token)unk);
+    if (has_key(g, "tokenizer.ggml.unknown_token_id", &id) && id <= INT32_MAX)
+        put_token(g, o, "unk_token", (llama_token)id);
     return o;
 }
 

@@ -32,6 +32,12 @@ text 'hi\nyo' own.gguf --chat-template none
 text '<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\nyo<|im_end|>\n' own.gguf --chat-template chatml
 ok profile own.gguf --calib chat.jsonl --show-samples 1 --json --chat-template-file file.jinja
 has .out '"text": "file:hi.*\|'
+# special tokens by name: those that the model has, and no other
+printf '[{{ bos_token }}][{{ eos_token }}][{{ nothing }}]' >special.jinja
+text '[][<|im_end|>][]' own.gguf --chat-template-file special.jinja
+text '[<b>][<|im_end|>][]' own.gguf --chat-template-file special.jinja --chat-template-kwargs '{"bos_token": "<b>"}'
+"$EDIT" own.gguf bos.gguf set tokenizer.ggml.bos_token_id u32 596 || say_bad 'no BOS'
+text '[<|im_start|>][<|im_end|>][]' bos.gguf --chat-template-file special.jinja
 "$EDIT" own.gguf both.gguf set tokenizer.chat_template.tool_use str "$(cat tools.jinja)" || say_bad 'no second template'
 text 'tools:12' both.gguf
 sed 's/"tools"/"no_tools"/' chat.jsonl >no.jsonl && mv chat.jsonl with.jsonl && cp no.jsonl chat.jsonl
