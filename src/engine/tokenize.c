@@ -189,9 +189,63 @@ static bool is_pair(const struct tokenizer *t, unsigned char a, unsigned char b)
     return t->pairs[a][b / 8] >> b % 8 & 1;
 }
 
+/* The one character of a text, or of n bytes at its start with *k set to its length; bad UTF-8 is characters of a byte. */
+static uint32_t char_at(const char *s, uint64_t n, uint64_t *k)
+{
+    size_t len = utf8_len(s, n);
+    *k = len ? len : 1;
+    uint32_t c = (unsigned char)*s & (len < 2 ? 0xFFu : 0xFFu >> (len + 1));
+    for (size_t i = 1; i < len; i++)
+        c = c << 6 | ((unsigned char)s[i] & 0x3Fu);
+    return c;
+}
+
+static int ascending_chars(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* "<0xF0>" spells a byte. */
+static void learn_spelling(struct tokenizer *t, const char *text, uint32_t *cap)
+{
+    unsigned byte;
+    char again[8];
+    uint64_t n = strlen(text), k;
+    if (sscanf(text, "<0x%2X>", &byte) == 1) {
+        snprintf(again, sizeof again, "<0x%02X>", byte);
+        if (!strcmp(text, again))
+            t->bytes[byte / 8] |= (uint8_t)(1u << byte % 8);
+    }
+    uint32_t c = n ? char_at(text, n, &k) : 0;
+    if (!n || k != n)
+        return;
+    GROW(t->chars, t->n_chars, *cap);
+    t->chars[t->n_chars++] = c;
+}
+
+static bool spells(const struct tokenizer *t, unsigned char byte)
+{
+    return t->bytes[byte / 8] >> byte % 8 & 1;
+}
+
+static void forget_chars(struct tokenizer *t)
+{
+    bool all = true;
+    for (uint32_t b = 0; b < 256; b++)
+        all = all && spells(t, (unsigned char)b);
+    if (t->n_chars)
+        qsort(t->chars, t->n_chars, sizeof *t->chars, ascending_chars);
+    if (all) {
+        free(t->chars);
+        t->chars = NULL;
+        t->n_chars = 0;
+    }
+}
+
 static void learn_vocab(struct tokenizer *t, bool spm)
 {
-    uint32_t n = 0, cap = 0;
+    uint32_t n = 0, cap = 0, chars = 0;
     for (int32_t id = 0; id < llama_vocab_n_tokens(t->vocab); id++) {
         enum llama_token_attr a = llama_vocab_get_attr(t->vocab, id);
         const char *text = llama_vocab_get_text(t->vocab, id);
@@ -201,6 +255,8 @@ static void learn_vocab(struct tokenizer *t, bool spm)
             add_pairs(t, text);
         if (spm && !strcmp(text, BLANK))
             t->blank = id;
+        if (spm)
+            learn_spelling(t, text, &chars);
         if (!special || !*text)
             continue;
         GROW(t->specials, n, cap);
@@ -214,6 +270,7 @@ static void learn_vocab(struct tokenizer *t, bool spm)
             i++;
         t->special_from[c] = i;
     }
+    forget_chars(t);
 }
 
 void tokenize_init(struct tokenizer *t, const struct llama_model *m)
@@ -230,6 +287,7 @@ void tokenize_init(struct tokenizer *t, const struct llama_model *m)
 void tokenize_clear(struct tokenizer *t)
 {
     free(t->specials);
+    free(t->chars);
 }
 
 /* The special token that is written at s, the longest; NULL: none. */
@@ -242,6 +300,28 @@ static const struct special *special_at(const struct tokenizer *t, const char *s
             return x;
     }
     return NULL;
+}
+
+static bool check_spelling(const struct tokenizer *t, const char *s, uint64_t n, bool parse, struct err *e)
+{
+    uint64_t k;
+    char shown[TEXT_SHOWN], one[8];
+    for (uint64_t i = 0; t->chars && i < n; i += k) {
+        const struct special *x = special_at(t, s + i, n - i, parse);
+        uint32_t c = char_at(s + i, n - i, &k), blank = 0x2581;
+        const char *p = c == ' ' ? BLANK : s + i;
+        bool known = x || bsearch(c == ' ' ? &blank : &c, t->chars, t->n_chars, sizeof c, ascending_chars);
+        if (x)
+            k = x->n;
+        for (uint64_t b = 0; !known && b < (c == ' ' ? 3 : k); b++)
+            if (!spells(t, (unsigned char)p[b])) {
+                snprintf(one, sizeof one, "%.*s", (int)k, s + i);
+                return err_set(e, ERR_INPUT,
+                               "the model's tokenizer has no token for '%s', and none for its byte 0x%02X",
+                               text_shown(shown, sizeof shown, one), (unsigned char)p[b]);
+            }
+    }
+    return true;
 }
 
 /* x, which is written at s[i], is a token in any case: none goes over its start, and none within it comes before it,
@@ -472,6 +552,8 @@ bool tokenize_text(const struct tokenizer *t, const char *s, uint64_t n, bool ad
         return err_set(e, ERR_INPUT, "a text of %llu bytes is too long for the tokenizer",
                        (unsigned long long)n);
     warn_words(t, s, n);
+    if (!check_spelling(t, s, n, parse_special, e))
+        return false;
     struct job j = {.t = t, .s = s, .n = n, .add_special = add_special, .parse_special = parse_special};
     tokenize_find_cuts(&j.cuts, t->words ? t->pre : NULL, s, n);
     cut_by_vocab(&j.cuts, t, s, n, parse_special);

@@ -38,12 +38,14 @@ struct tokenizer {
     bool strips;                /* one of them takes the blanks beside it */
     uint8_t pairs[256]
                  [32]; /* bits: bytes that stand side by side in a special token; SentencePiece: in any */
-    int32_t blank;     /* SentencePiece: the token of a blank alone, -1: none */
+    uint8_t bytes[32]; /* SentencePiece: bits: bytes that have a token, to spell characters that have none */
+    uint32_t *chars, n_chars; /* those that have one, ascending; where a byte has none */
+    int32_t blank;            /* SentencePiece: the token of a blank alone, -1: none */
 };
 void tokenize_init(struct tokenizer *t, const struct llama_model *m);
 void tokenize_clear(struct tokenizer *t);
 
-/* As engine_tokenize. ERR_INTERRUPTED: a signal came while a long text was tokenised. */
+/* As engine_tokenize. ERR_INPUT: a character cannot be spelled; libllama would end the program. ERR_INTERRUPTED: a signal came while a long text was tokenised. */
 bool tokenize_text(const struct tokenizer *t, const char *s, uint64_t n, bool add_special, bool parse_special,
                    int32_t **out, uint32_t *n_out, struct err *e);
 

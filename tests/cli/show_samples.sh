@@ -2,7 +2,7 @@
 . "$(dirname "$0")/lib.bash"
 cd "$T" || exit 1
 cat >rows.jsonl <<'EOF'
-{"id": "first", "messages": [{"role": "user", "content": "Hi\tthere"}, {"role": "assistant", "content": "\u001b[31mYes", "more": "x"}]}
+{"id": "first", "messages": [{"role": "user", "content": "Hi\tthere"}, {"role": "assistant", "content": "\u001b[31mYes", "more": "some more text"}]}
 {"text": "plain <|end|> text"}
 {"tokens": [72, 73]}
 EOF
@@ -54,6 +54,14 @@ fails 2 '--output is missing' -- profile "$M/hf" --calib rows.jsonl
 echo '{"tokens": [1, 99999]}' >out.jsonl
 fails 2 'out.jsonl:1: token id 99999 is outside' -- profile "$M/hf" --calib out.jsonl --show-samples 1
 fails 2 '--calib is missing' -- profile "$M/hf" --show-samples 1
+
+# ---- a SentencePiece vocabulary that lacks a byte: what it cannot spell is said ----
+sed 's/<0xF0>/<0xf0>/' "$MODELS/mixtral/model.gguf" >spm.gguf
+printf 'plain \xc3\xa9 text\n' >plain.txt
+printf 'an \xf0\x9f\x8e\x89 emoji\n' >emoji.txt
+ok profile "$MODELS/mixtral/model.gguf" --calib emoji.txt --show-samples 1
+ok profile spm.gguf --calib plain.txt --show-samples 1
+fails 2 "emoji.txt: the model's tokenizer has no token for '.*', and none for its byte 0xF0" -- profile spm.gguf --calib emoji.txt --show-samples 1
 
 # ---- 40,000 of one character in a row, with the families' pre-tokenizers that recurse ----
 for unit in - '\n' '\xe4\xb8\xad'; do
