@@ -104,12 +104,15 @@ struct refusal {
 struct budget {
     uint64_t steps = 0, values = 0;
     unsigned calls = 0;
+    const char *stack = nullptr; // where it began
 };
 thread_local budget spent;
 constexpr uint64_t max_steps = 1000000, max_values = 20000000;
 constexpr uint64_t range_steps = 10; // of a number of a range(): each makes a scope when it is walked
 constexpr size_t max_text = 64u << 20;
 constexpr unsigned max_calls = 60;
+constexpr std::ptrdiff_t max_stack =
+    3 << 20; // of 8 MiB; an expression, which is not looked at, takes below one
 
 struct interruption {
 };
@@ -121,6 +124,9 @@ void step(uint64_t n = 1)
         throw refusal{"it takes more than 1,000,000 steps"};
     if (!(spent.steps & 255) && sig_pending())
         throw interruption{};
+    auto *here = static_cast<const char *>(__builtin_frame_address(0));
+    if (spent.stack && (spent.stack > here ? spent.stack - here : here - spent.stack) > max_stack)
+        throw refusal{"its blocks and calls are nested too deep"};
 }
 
 // For each value that is compared or written: one that holds another twice, which does, ends no sooner.
@@ -2463,6 +2469,7 @@ bool chat_template_render(const struct chat_template *t, const json_t *vars, int
                           json_t *unused, struct err *e)
 {
     spent = {};
+    spent.stack = static_cast<const char *>(__builtin_frame_address(0));
     struct emptied {
         ~emptied()
         {
