@@ -224,6 +224,29 @@ static void learn_spelling(struct tokenizer *t, const char *text, uint32_t *cap)
     t->chars[t->n_chars++] = c;
 }
 
+static uint64_t joint(uint32_t a, uint32_t b)
+{
+    return (uint64_t)a << 32 | b;
+}
+
+static void learn_joints(struct tokenizer *t, const char *text, uint32_t *cap)
+{
+    uint64_t n = strlen(text), k;
+    uint32_t before = n ? char_at(text, n, &k) : 0;
+    for (uint64_t i = n ? k : 0; i < n; i += k) {
+        uint32_t c = char_at(text + i, n - i, &k);
+        GROW(t->joints, t->n_joints, *cap);
+        t->joints[t->n_joints++] = joint(before, c);
+        before = c;
+    }
+}
+
+static bool is_joint(const struct tokenizer *t, uint32_t a, uint32_t b)
+{
+    uint64_t x = joint(a, b);
+    return t->n_joints && bsearch(&x, t->joints, t->n_joints, sizeof x, ascending);
+}
+
 static bool spells(const struct tokenizer *t, unsigned char byte)
 {
     return t->bytes[byte / 8] >> byte % 8 & 1;
@@ -245,18 +268,20 @@ static void forget_chars(struct tokenizer *t)
 
 static void learn_vocab(struct tokenizer *t, bool spm)
 {
-    uint32_t n = 0, cap = 0, chars = 0;
+    uint32_t n = 0, cap = 0, chars = 0, joints = 0;
     for (int32_t id = 0; id < llama_vocab_n_tokens(t->vocab); id++) {
         enum llama_token_attr a = llama_vocab_get_attr(t->vocab, id);
         const char *text = llama_vocab_get_text(t->vocab, id);
         bool unseen = a & (LLAMA_TOKEN_ATTR_CONTROL | LLAMA_TOKEN_ATTR_UNKNOWN),
              special = unseen || a & LLAMA_TOKEN_ATTR_USER_DEFINED;
-        if (spm || special)
+        if (special)
             add_pairs(t, text);
         if (spm && !strcmp(text, BLANK))
             t->blank = id;
-        if (spm)
+        if (spm) {
             learn_spelling(t, text, &chars);
+            learn_joints(t, text, &joints);
+        }
         if (!special || !*text)
             continue;
         GROW(t->specials, n, cap);
@@ -271,6 +296,8 @@ static void learn_vocab(struct tokenizer *t, bool spm)
         t->special_from[c] = i;
     }
     forget_chars(t);
+    if (t->n_joints)
+        qsort(t->joints, t->n_joints, sizeof *t->joints, ascending);
 }
 
 void tokenize_init(struct tokenizer *t, const struct llama_model *m)
@@ -288,6 +315,7 @@ void tokenize_clear(struct tokenizer *t)
 {
     free(t->specials);
     free(t->chars);
+    free(t->joints);
 }
 
 /* The special token that is written at s, the longest; NULL: none. */
@@ -349,11 +377,16 @@ static bool behind_special(const struct tokenizer *t, const char *s, uint64_t i)
 
 /* SentencePiece: nothing joins the characters at s[i - 1] and s[i], nor a blank and the latter; so the blank that the
  * tokenizer may put before a text is a token of its own, and known. */
-static bool apart(const struct tokenizer *t, const char *s, uint64_t i)
+static bool apart(const struct tokenizer *t, const char *s, uint64_t i, uint64_t n)
 {
-    unsigned char a = (unsigned char)s[i - 1], b = (unsigned char)s[i], last = (unsigned char)BLANK[2];
-    return t->blank >= 0 && (b & 0xC0) != 0x80 && b != ' ' && b != (unsigned char)BLANK[0] &&
-           !is_pair(t, a == ' ' ? last : a, b) && !is_pair(t, last, b) && !behind_special(t, s, i);
+    uint64_t from = i - 1, k;
+    while (from && i - from < 4 && (s[from] & 0xC0) == 0x80)
+        from--;
+    if (t->blank < 0 || (s[i] & 0xC0) == 0x80)
+        return false;
+    uint32_t a = char_at(s + from, i - from, &k), b = char_at(s + i, n - i, &k), blank = 0x2581;
+    return b != ' ' && b != blank && !is_joint(t, a == ' ' ? blank : a, b) && !is_joint(t, blank, b) &&
+           !behind_special(t, s, i);
 }
 
 static bool may_cut(const struct tokenizer *t, const char *s, uint64_t i, uint64_t n, const struct special *x,
@@ -361,7 +394,7 @@ static bool may_cut(const struct tokenizer *t, const char *s, uint64_t i, uint64
 {
     if (!i || (t->strips && (is_space((unsigned char)s[i - 1]) || is_space((unsigned char)s[i]))))
         return false; /* a special token may take these blanks */
-    return x ? strcmp(x->text, BLANK) != 0 && certain(t, s, i, n, x, parse) : apart(t, s, i);
+    return x ? strcmp(x->text, BLANK) != 0 && certain(t, s, i, n, x, parse) : apart(t, s, i, n);
 }
 
 static void cut_by_vocab(struct tokenize_cuts *c, const struct tokenizer *t, const char *s, uint64_t n,

@@ -10,7 +10,7 @@
  * - Special tokens take quadratic time, too, because libllama walks over all that were found for each one. A text is
  *   cut before one in TOKENIZE_SPECIALS, where no other can be written over the place.
  * - So do characters that a SentencePiece vocabulary spells by bytes. Its texts are cut every TOKENIZE_PIECE bytes or
- *   more, between bytes that stand side by side in no token, so that no merge could join them.
+ *   more, between characters that stand side by side in no token, so that no merge could join them.
  * - superbpe, jais-2: runs of digits, of blanks, are cut where the pattern cuts them, too.
  * - deepseek-llm: runs of blanks are cut at multiples of TOKENIZE_BLANKS, of which its tokens of blanks are parts. */
 #ifndef REAP_ENGINE_TOKENIZE_H
@@ -36,11 +36,13 @@ struct tokenizer {
     struct special *specials;   /* tokens that are looked for in text before all else */
     uint32_t special_from[257]; /* the first that begins with this byte; the longest first */
     bool strips;                /* one of them takes the blanks beside it */
-    uint8_t pairs[256]
-                 [32]; /* bits: bytes that stand side by side in a special token; SentencePiece: in any */
-    uint8_t bytes[32]; /* SentencePiece: bits: bytes that have a token, to spell characters that have none */
+    uint8_t pairs[256][32];     /* bits: bytes that stand side by side in one of them */
+    /* SentencePiece: characters that stand side by side in a token, first << 32 | second, ascending; */
+    uint64_t *joints;
+    uint32_t n_joints;
+    uint8_t bytes[32];        /* bits: bytes that have a token, to spell characters that have none; */
     uint32_t *chars, n_chars; /* those that have one, ascending; where a byte has none */
-    int32_t blank;            /* SentencePiece: the token of a blank alone, -1: none */
+    int32_t blank;            /* the token of a blank alone, -1: none */
 };
 void tokenize_init(struct tokenizer *t, const struct llama_model *m);
 void tokenize_clear(struct tokenizer *t);
