@@ -215,6 +215,7 @@ static bool save(struct job *j, uint32_t done, struct err *e)
  * seen twice the text, and loses a fourth to a sixth of what is missing here (docs/calibration.md). */
 #define SETTLED    0.99
 #define MIN_TOKENS 4096 /* less says nothing */
+#define MIN_EACH   600  /* nor does less for each expert of a layer */
 
 /* Asked when a tenth more text has been seen since the last time; twice in a row must hold. */
 struct settling {
@@ -225,8 +226,10 @@ struct settling {
 static bool settled(struct job *j, struct settling *s, uint64_t tokens, bool *stop, struct err *e)
 {
     struct halves h;
-    uint32_t n = shape_share(&j->view->shape, 1 - j->o->until_stable);
-    if (j->o->until_stable <= 0 || tokens < s->next || tokens < MIN_TOKENS)
+    const struct shape *sh = &j->view->shape;
+    uint32_t n = shape_share(sh, 1 - j->o->until_stable);
+    if (j->o->until_stable <= 0 || tokens < s->next || tokens < MIN_TOKENS ||
+        tokens * sh->n_used < (uint64_t)MIN_EACH * sh->n_experts)
         return true;
     s->next = tokens + tokens / 10;
     if (!summary_halves(j->stats, criterion_default(), n, &h, e))
