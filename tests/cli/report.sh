@@ -91,7 +91,7 @@ has title.html '<title>A &lt;b&gt;title&lt;/b&gt;</title>'
 
 # Numbers: experts, perplexity, what is lost (of the plan's own "lost"), the removed ids of layer 0.
 has full.html '<b>24 <span>of 32</span></b>' '<b>25.0 %</b>' '<b>50</b><small>from 40, × 1.250' '<td>&#215; 1.250|<td>× 1.250' '>19.4 %<' \
-    '<td class="left ids">0, 3, 13, 14, 18, 26, 30, 31</td>' 'mean of gate x' 'faf818861ac0dc94' '>3,585<' 'because' 'so it is' 'let me think' '<b>ends in a loop</b>' 'cut by the token limit</p>' '50.0 % <small>.25.0 % to 75.0 %' 'mean similarity 62.5 %' '>frequency<' \
+    '<td class="left ids">0, 3, 13, 14, 18, 26, 30, 31</td>' 'mean of gate x' 'faf818861ac0dc94' '>3,556<' 'because' 'so it is' 'let me think' '<b>ends in a loop</b>' 'cut by the token limit</p>' '50.0 % <small>.25.0 % to 75.0 %' 'mean similarity 62.5 %' '>frequency<' \
     'reap <b>.chosen.</b></th><td>16</td><td>50.0 %</td><td>4</td><td>60</td><td>× 1.500</td><td>0.5</td><td>75.0 %</td>' '<td>24</td><td>25.0 %</td><td>5</td>'
 expect 'one answer of four loops; to be cut is no loop' test "$(grep -c '<b>ends in a loop</b>' full.html)" = 1
 expect 'the least similar first' test "$(grep -oE '<h3>(one|two) ' full.html | tr -d '\n')" = '<h3>one <h3>two '
