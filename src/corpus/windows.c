@@ -10,14 +10,21 @@
 /* Windows packed together: enough to fill batches well, few enough that a partial run is a fair sample. */
 #define PACK_BLOCK 512
 
-/* *printed: the template knows no lists of parts and has written one as Python shows it. */
+/* Templates that know strings alone refuse lists of parts, or write them as Python shows them: *printed. */
 static bool tokenize_chat(const struct sample *s, const struct engine *g, json_t *unused, int32_t **tok,
                           uint32_t *n, bool *printed, struct err *e)
 {
     struct buf text = {0};
-    bool ok = engine_chat(g, s->chat, &text, unused, e) &&
-              engine_tokenize(g, text.s ? text.s : "", text.n, true, true, tok, n, e);
-    *printed |= ok && s->has_parts && text.s && strstr(text.s, "[{'type': '");
+    bool ok = engine_chat(g, s->chat, &text, unused, e);
+    if (!ok && s->has_parts && e->code == ERR_INPUT) {
+        struct err why = *e;
+        err_clear(e);
+        err_set(e, why.code, "%s; the row has contents in several parts, --join-parts makes one text of each",
+                why.msg);
+    }
+    ok = ok && engine_tokenize(g, text.s ? text.s : "", text.n, true, true, tok, n, e);
+    *printed |=
+        ok && s->has_parts && text.s && (strstr(text.s, "[{'type': '") || strstr(text.s, "[{'text': '"));
     buf_clear(&text);
     return ok;
 }

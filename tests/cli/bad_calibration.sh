@@ -117,6 +117,11 @@ has .err '--join-parts makes one text of it'
 good 1 --calib parts.jsonl --chat-template-file strings.jinja --join-parts
 lacks .err 'join-parts'
 json g.json 'calibration/samples/0/text="How much?"'
+echo '{"messages": [{"role": "user", "content": [{"text": "How?", "type": "text"}]}]}' >order.jsonl
+good 1 --calib order.jsonl --chat-template-file strings.jinja
+has .err '--join-parts makes one text of it'
+echo '{% for m in messages %}{{ m.role + m.content }}{% endfor %}' >adds.jinja
+fails 2 'parts.jsonl:1: ' 'can only concatenate str' '--join-parts makes one text of each' -- profile "$Q" --calib parts.jsonl --chat-template-file adds.jinja -o s.json -t 1
 echo '{"messages": [{"role": "user", "content": "a"}, {"role": "tool", "content": "b"}]}' >>parts.jsonl
 fails 2 'parts.jsonl:2: ' 'no tools here' -- profile "$Q" --calib parts.jsonl --join-parts --chat-template-file strings.jinja -o s.json -t 1
 good 1 --calib parts.jsonl --join-parts --chat-template-file strings.jinja --skip-bad
