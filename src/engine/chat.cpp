@@ -14,8 +14,8 @@
 //   - macros see the names where they are defined; {% set %}..{% endset %}, {% call %}, {% filter %} and
 //     {% generation %} keep theirs to themselves
 //   - range() ends at 100,000; strftime_now takes the time from the caller; only a namespace can be assigned to
-// Not mended, and refused (when it is parsed, or run): {% raw %}, `+` in a tag, tuples of one, numbers like 1e3,
-// dicts given as **arguments, methods and filters of Jinja2 that are in neither table.
+// Not mended, and refused (when it is parsed, or run): {% raw %}, `+` in a tag, tuples of one,
+// dicts given as **arguments, `**`, methods and filters of Jinja2 that are in neither table. A range is written as a list.
 
 #include <cstdint>
 #include <cstdio>
@@ -914,6 +914,26 @@ std::string replaced(const std::string &s, const std::string &old, const std::st
     return out + s.substr(at);
 }
 
+std::vector<std::string> lines_of(const std::string &s)
+{
+    std::vector<std::string> out(1);
+    bool cr = false;
+    for (const std::string &c : characters(s)) {
+        size_t at = 0;
+        uint32_t u = next_char(c, at);
+        bool ends =
+            (u >= 10 && u <= 13) || (u >= 0x1c && u <= 0x1e) || u == 0x85 || u == 0x2028 || u == 0x2029;
+        if (ends && !(cr && u == '\n'))
+            out.emplace_back();
+        else if (!ends)
+            out.back() += c;
+        cr = u == '\r';
+    }
+    if (out.back().empty())
+        out.pop_back();
+    return out;
+}
+
 value split(const value &v, const value &by, int64_t most)
 {
     std::string s = text_of(v), sep;
@@ -973,6 +993,73 @@ bool is_cased(self v, bool up)
 {
     std::string s = str(v);
     return in_case(s, up) == s && in_case(s, !up) != s;
+}
+
+bool has_end(self v, const func_args &a, bool start)
+{
+    value given = a.get_pos(0);
+    std::string s = text_of(v);
+    for (self p : is(given, kind::tuple) ? given->as_array() : std::vector<value>{given}) {
+        if (!is(p, kind::text))
+            refuse(std::string(start ? "startswith" : "endswith") +
+                   " first arg must be str or a tuple of str, not " + type_name(p));
+        std::string t = text_of(p);
+        if (s.size() >= t.size() && !s.compare(start ? 0 : s.size() - t.size(), t.size(), t))
+            return true;
+    }
+    return false;
+}
+
+value joined(self v, const func_args &a)
+{
+    std::string out, by = text_of(v);
+    bool first = true;
+    for (self x : items_of(a.get_pos(0))) {
+        if (!is(x, kind::text))
+            refuse(std::string("sequence item: expected str instance, ") + type_name(x) + " found");
+        mark(a.ctx, x);
+        out += (first ? "" : by) + text_of(x);
+        first = false;
+    }
+    return like(v, out);
+}
+
+value listed(self v, const std::vector<std::string> &parts)
+{
+    std::vector<value> out;
+    for (const std::string &p : parts)
+        out.push_back(like(v, p));
+    return list(std::move(out));
+}
+
+value split_lines(self v, const func_args &a)
+{
+    if (flag(a, 0, "keepends"))
+        refuse("splitlines(keepends=True) is not supported here");
+    return listed(v, lines_of(text_of(v)));
+}
+
+value found_at(self v, const func_args &a)
+{
+    size_t at = text_of(v).find(text_arg(a, 0, "sub"));
+    if (a.count() > 1)
+        refuse("find() with bounds is not supported here");
+    return whole(at == std::string::npos ? -1
+                                         : static_cast<int64_t>(characters(text_of(v).substr(0, at)).size()));
+}
+
+value count_of(self v, const func_args &a)
+{
+    std::string s = text_of(v), sub = text_arg(a, 0, "sub");
+    int64_t n = sub.empty() ? static_cast<int64_t>(characters(s).size()) + 1 : 0;
+    for (size_t at = 0; !sub.empty() && (at = s.find(sub, at)) != std::string::npos; at += sub.size())
+        n++;
+    return whole(n);
+}
+
+bool is_digits(self v)
+{
+    return !text_of(v).empty() && text_of(v).find_first_not_of("0123456789") == std::string::npos;
 }
 
 value format_braces(self v, const func_args &a)
@@ -1051,8 +1138,12 @@ const struct method {
     method_run run; // NULL: the engine's
 } methods[] = {
     {kind::text, "capitalize", RUN(like(v, titled(text_of(v), [](const std::string &) { return false; })))},
-    {kind::text, "endswith", nullptr},
+    {kind::text, "count", count_of},
+    {kind::text, "endswith", RUN(truth(has_end(v, a, false)))},
+    {kind::text, "find", found_at},
     {kind::text, "format", format_braces},
+    {kind::text, "isdigit", RUN(truth(is_digits(v)))},
+    {kind::text, "join", joined},
     {kind::text, "lower", RUN(like(v, in_case(text_of(v), false)))},
     {kind::text, "lstrip", RUN(like(v, stripped(text_of(v), arg(a, 0, "chars"), true, false)))},
     {kind::text, "replace",
@@ -1061,7 +1152,8 @@ const struct method {
     {kind::text, "rsplit", RUN(rsplit(v, a))},
     {kind::text, "rstrip", RUN(like(v, stripped(text_of(v), arg(a, 0, "chars"), false, true)))},
     {kind::text, "split", RUN(split(v, arg(a, 0, "sep"), number_arg(a, 1, "maxsplit", -1)))},
-    {kind::text, "startswith", nullptr},
+    {kind::text, "splitlines", split_lines},
+    {kind::text, "startswith", RUN(truth(has_end(v, a, true)))},
     {kind::text, "strip", RUN(like(v, stripped(text_of(v), arg(a, 0, "chars"), true, true)))},
     {kind::text, "title",
      RUN(like(
@@ -1075,13 +1167,12 @@ const struct method {
 const struct {
     kind of;
     const char *names; // with a blank on both sides
-} others[] =
-    {{kind::text,
-      " casefold center count encode expandtabs find format_map index isalnum isalpha isascii isdecimal isdigit "
-      "isidentifier islower isnumeric isprintable isspace istitle isupper join ljust maketrans partition "
-      "removeprefix removesuffix rfind rindex rjust rpartition splitlines swapcase translate zfill "},
-     {kind::dict, " copy fromkeys "},
-     {kind::list, " copy count index "}},
+} others[] = {{kind::text,
+               " casefold center encode expandtabs format_map index isalnum isalpha isascii isdecimal "
+               "isidentifier islower isnumeric isprintable isspace istitle isupper ljust maketrans partition "
+               "removeprefix removesuffix rfind rindex rjust rpartition swapcase translate zfill "},
+              {kind::dict, " copy fromkeys "},
+              {kind::list, " copy count index "}},
   changes[] = {
       {kind::list, " append clear pop reverse insert sort extend remove "}, // forbidden by Jinja2's sandbox
       {kind::dict, " clear pop popitem setdefault update "}};
@@ -1362,6 +1453,29 @@ value to_float(self v, const func_args &a)
     return read_number(v, d) ? real(d) : is(otherwise, kind::undefined) ? real(0) : otherwise;
 }
 
+value indented(self v, const func_args &a)
+{
+    value width = arg(a, 0, "width");
+    bool first = flag(a, 1, "first"), blank = flag(a, 2, "blank");
+    if (!is(v, kind::text))
+        refuse(std::string("unsupported operand type(s) for +=: '") + type_name(v) + "' and 'str'");
+    std::string by = is(width, kind::text) ? text_of(width) : "", out;
+    if (!is(width, kind::text))
+        by.assign(static_cast<size_t>(std::clamp<int64_t>(number_arg(a, 0, "width", 4), 0, 1000)), ' ');
+    std::vector<std::string> lines = lines_of(text_of(v) + "\n");
+    for (size_t i = 0; i < lines.size(); i++)
+        out += (i ? "\n" : "") + ((i ? blank || !lines[i].empty() : first) ? by : "") + lines[i];
+    return like(v, out);
+}
+
+value summed(self v, const func_args &a)
+{
+    value start = arg(a, 1, "start"), total = is(start, kind::undefined) ? whole(0) : start;
+    for (self x : items_of(v))
+        total = calculated("+", total, attribute_of(a, x, arg(a, 0, "attribute"), missing("")));
+    return total;
+}
+
 value item_pairs(self v)
 {
     if (!is(v, kind::undefined) && !is(v, kind::dict))
@@ -1424,6 +1538,7 @@ const struct {
     {"escape", RUN(is_markup(v) ? v : value(std::make_shared<markup>(escape_html(str(v)))))},
     {"first", RUN(edge(v, false))},
     {"float", to_float},
+    {"indent", indented},
     {"int", to_int},
     {"items", RUN(item_pairs(v))},
     {"join", join_filter},
@@ -1443,6 +1558,7 @@ const struct {
     {"sort", RUN(list(sorted(items_of(v), a, arg(a, 2, "attribute"), flag(a, 1, "case_sensitive"),
                              flag(a, 0, "reverse"))))},
     {"string", RUN(soft(v))},
+    {"sum", summed},
     {"title", RUN(like(soft(v), titled(str(v), starts_word)))},
     {"tojson", tojson},
     {"trim", RUN(like(soft(v), stripped(str(v), arg(a, 0, "chars"), true, true)))},
@@ -1460,7 +1576,7 @@ value filtered(const std::string &name, self v, const func_args &a)
         }
     const auto &engine = v->get_builtins();
     auto found = engine.find(name);
-    if (found == engine.end() || !std::strstr(" abs indent max min ", (" " + name + " ").c_str()))
+    if (found == engine.end() || !std::strstr(" abs max min ", (" " + name + " ").c_str()))
         refuse("No filter named '" + name + "', or it is not supported here");
     func_args all(a.ctx);
     all.push_back(v);
@@ -2343,6 +2459,14 @@ std::vector<jinja::token> mended(const std::vector<jinja::token> &in)
         token t = in[i];
         for (; !closing.empty() && closing.back() == i; closing.pop_back())
             out.push_back({token::close_paren, ")", t.pos});
+        // 1e5 comes as a number and a name
+        bool beside = !out.empty() && out.back().t == token::numeric_literal && t.t == token::identifier &&
+                      out.back().pos + out.back().value.size() == t.pos;
+        if (beside && (t.value[0] == 'e' || t.value[0] == 'E') && t.value.size() > 1 &&
+            t.value.find_first_not_of("0123456789", 1) == std::string::npos) {
+            out.back().value += (out.back().value.find('.') == std::string::npos ? ".0" : "") + t.value;
+            continue;
+        }
         if (t.value == "/" && !out.empty() && out.back().value == "/" && out.back().pos + 1 == t.pos &&
             out.back().t == t.t) {
             out.back().value = "//";

@@ -123,12 +123,17 @@ CONSTRUCTS = r"""
 {{ ' a '.strip() }}|{{ ' a '.lstrip() }}|{{ ' a '.rstrip() }}|{{ 'xay'.strip('xy') }}|{{ '\x1c\x85a\u3000'.strip() }}
 {{ 'a  b c '.split() }}{{ 'a,b,,c'.split(',') }}{{ 'a,b,c'.split(',', 1) }}{{ 'a,b,c'.rsplit(',', 1) }}{{ ''.split(',') }}{{ ''.split() }}
 {{ 'a\nb\r\nc\u2028d'.splitlines() }}
+{{ 'abc'.count('b') }}{{ 'aüb'.find('b') }}{{ 'abc'.find('x') }}{{ ', '.join(['1', '2']) }}{{ 'a'.isdigit() }}{{ '12'.isdigit() }}
+{{ ', '.join([1]) }}
+{{ 'a\nb\r\nc\rd\n'.splitlines() }}{{ ''.splitlines() }}{{ '\n'.splitlines() }}{{ 'abc'.endswith(('x', 'c')) }}{{ [1, 2.5]|sum }}{{ [{'n': 1}, {'n': 2}]|sum('n') }}
+{{ [1e3, 2.5e0, 1e2 ] }}
 {{ 'abc'.startswith('ab') }}{{ 'abc'.endswith(('x', 'c')) }}{{ 'abc'.find('c') }}{{ 'aXa'.replace('a', 'b', 1) }}{{ 'a-b'.partition('-') }}
 {{ 'hello wORLD'|title }}{{ 'hello wORLD'|capitalize }}{{ "it's".title() }}{{ 'äß'|upper }}{{ 'ÄÉ'|lower }}{{ 'éa'|capitalize }}
 {{ 'a-b_c'.upper() }}{{ 'abc'.count('b') }}{{ 'a'.zfill(3) }}{{ 'ab'.join(['1', '2']) }}{{ 'a'.isdigit() }}{{ '12'.isdigit() }}
 {{ '{} and {}'.format(1, 'b') }}{{ '{0}{1}{0}'.format('a', 'b') }}{{ '{x:>5}|{y:.2f}'.format(x='a', y=1.0) }}{{ '{{}}'.format() }}
 {{ '%s is %d' % ('a', 3) }}{{ '%05.1f|%-4s|' % (2.25, 'x') }}{{ '%s'|format('y') }}
 {{ 'a.b'|replace('.', '') }}{{ 'aaa'|replace('a', 'b', 2) }}{{ 5|replace('5', '6') }}
+{{ '\nc'|indent(2) }}|{{ 'a\n'|indent }}|{{ ''|indent }}|{{ 'a\r\nb\n\n'|indent(1) }}|{{ 'a\n b'|indent('\t', true) }}
 {{ 'a\nb\n\nc'|indent(2) }}|{{ 'a\nb'|indent(2, true) }}|{{ 'a\n\nb'|indent(1, blank=true) }}|{{ 'a\nb'|indent('> ') }}
 {{ '42'|int }}{{ 'x'|int }}{{ 'x'|int(7) }}{{ '3.7'|int }}{{ 3.9|int }}{{ '2.5'|float }}{{ true|int }}{{ '0x1f'|int(0, 16) }}
 {{ 3.14159|round(2) }}{{ 2.5|round }}{{ 3.2|round(0, 'ceil') }}{{ -5|abs }}{{ [1, 2, 3]|sum }}{{ [1, 5, 2]|max }}{{ [3, 1]|min }}
