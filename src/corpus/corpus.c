@@ -42,8 +42,7 @@ struct loader {
 
 static bool is_rows(const char *path)
 {
-    static const char *const endings[] = {".jsonl", ".ndjson", ".json", NULL};
-    return !strcmp(path, "-") || source_has_ending(path, endings);
+    return !strcmp(path, "-") || source_is_rows(path);
 }
 
 static bool is_named_text(const char *path)
@@ -385,7 +384,10 @@ static void count_unused(struct corpus *c)
 bool corpus_load(const struct corpus_opts *o, struct corpus *c, struct err *e)
 {
     *c = (struct corpus){.skip_bad = o->skip_bad};
-    struct loader l = {.o = o, .c = c, .e = e, .row = {&l.map, o->join_parts, o->skip_media}};
+    struct loader l = {.o = o,
+                       .c = c,
+                       .e = e,
+                       .row = {.map = &l.map, .join_parts = o->join_parts, .skip_media = o->skip_media}};
     bool ok = row_map_parse(o->map, &l.map, e) &&
               (o->n_specs > 0 || err_set(e, ERR_INPUT, "no source of text was named"));
     for (uint32_t i = 0; ok && i < o->n_specs; i++)

@@ -353,7 +353,7 @@ static const struct row_form *form_of(const struct row_reader *r)
             return &map_forms[i];
     for (size_t i = 0; i < COUNT(forms); i++) {
         const struct row_form *f = &forms[i];
-        if (row_member(r, f->key) && (!f->answer || row_first(r, f->answer)) &&
+        if (row_member(r, f->key) && (!f->answer || r->o->ask || row_first(r, f->answer)) &&
             !(f->read == row_read_text && row_member(r, "role")))
             return f;
     }
@@ -450,6 +450,25 @@ static bool read_any(const json_t *row, bool odd, const struct row_opts *o, stru
 bool row_read(const json_t *row, const struct row_opts *o, struct sample *s, struct err *e)
 {
     return read_any(row, false, o, s, e);
+}
+
+bool row_prompt(const json_t *row, json_t **chat, char **unused, struct err *e)
+{
+    struct sample s;
+    *chat = NULL;
+    *unused = NULL;
+    if (!read_any(row, true, &(struct row_opts){.ask = true}, &s, e))
+        return false;
+    bool ok = s.kind == SAMPLE_CHAT ||
+              err_set(e, ERR_INPUT,
+                      "row: it asks nothing, expected 'prompt' or 'messages', or another form of a chat");
+    if (ok) {
+        *chat = json_incref(s.chat);
+        *unused = s.unused;
+        s.unused = NULL;
+    }
+    sample_clear(&s);
+    return ok;
 }
 
 bool row_is_message(const char *s, uint64_t n)

@@ -28,6 +28,7 @@ void row_map_clear(struct row_map *m);
 struct row_opts {
     struct row_map *map; /* NULL: none */
     bool join_parts;     /* the texts of a content in parts become one, for templates that know no lists */
+    bool ask;            /* the prompt without its answer */
     bool skip_media;     /* images, audio and video are left out and counted, else they refuse a row */
 };
 
@@ -35,6 +36,10 @@ struct row_opts {
 bool row_parse(const char *row, uint64_t n, const struct row_opts *o, struct sample *s, struct err *e);
 /* The same of a row that is no text: what we have ourselves, without odd numbers. */
 bool row_read(const json_t *row, const struct row_opts *o, struct sample *s, struct err *e);
+/* What a row asks a model, without the answer that it may have: messages, tools and all that a chat holds (new
+ * reference). *unused: as in a sample, the caller's; the answer is among them. Rows of a text or of tokens ask
+ * nothing. */
+bool row_prompt(const json_t *row, json_t **chat, char **unused, struct err *e);
 /* Whether these bytes are a message, of which a chat is a list; whether an object has the members of a form. */
 bool row_is_message(const char *s, uint64_t n);
 bool row_has_form(const json_t *row);

@@ -196,6 +196,19 @@ static bool end_chat(struct row_reader *r, const char *key, bool wrap_tools, str
     return true;
 }
 
+/* What the model says at the end of a chat is the answer to what is in front of it. */
+static void drop_answer(struct row_reader *r)
+{
+    size_t n = json_array_size(r->messages);
+    for (; n > 0; n--) {
+        const char *role = json_string_value(json_object_get(json_array_get(r->messages, n - 1), "role"));
+        if (strcmp(role, "assistant") != 0)
+            break;
+        json_array_remove(r->messages, n - 1);
+    }
+    r->any &= n > 0;
+}
+
 bool row_read_messages(struct row_reader *r, const struct row_form *f, struct sample *s)
 {
     json_t *list, *owned;
@@ -204,6 +217,8 @@ bool row_read_messages(struct row_reader *r, const struct row_form *f, struct sa
     bool ok = list ? chat_add_list(r, list, row_key(r, f->key))
                    : err_set(r->e, ERR_INPUT, "row: '%s' is empty", row_key(r, f->key));
     json_decref(owned);
+    if (ok && r->o->ask)
+        drop_answer(r);
     return ok && end_chat(r, f->key, false, s);
 }
 
@@ -335,7 +350,7 @@ bool row_read_pair(struct row_reader *r, const struct row_form *f, struct sample
     const json_t *prompt = take(r, f->key), *choices = json_is_string(prompt) ? take_choices(r) : NULL;
     if (!add_history(r) || !add_prompt(r, f, prompt, choices))
         return false;
-    if (answer && !add_answer(r, answer, take(r, answer), choices))
+    if (answer && !r->o->ask && !add_answer(r, answer, take(r, answer), choices))
         return false;
     return end_chat(r, f->key, answer && !strcmp(answer, "answers"), s);
 }

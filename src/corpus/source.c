@@ -10,6 +10,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <math.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
@@ -173,7 +174,7 @@ bool source_has_ending(const char *path, const char *const *endings)
 
 bool source_is_rows(const char *path)
 {
-    static const char *const endings[] = {".jsonl", ".ndjson", NULL};
+    static const char *const endings[] = {".jsonl", ".ndjson", ".json", NULL};
     return source_has_ending(path, endings);
 }
 
@@ -224,8 +225,11 @@ bool source_id(const json_t *row, size_t max, char **id, struct err *e)
     *id = NULL;
     if (!v)
         return true;
+    double d = json_real_value(v);
     if (json_is_integer(v))
         *id = xasprintf("%lld", (long long)json_integer_value(v));
+    else if (json_is_real(v) && d == floor(d)) /* a table on the way has made it of an integer */
+        *id = xasprintf("%.17g", d);
     else if (json_is_string(v) && (!max || (n >= 1 && n <= max)))
         *id = xstrdup(json_string_value(v));
     else if (max)

@@ -35,7 +35,7 @@ bool source_read(const char *path, struct buf *b, size_t *bom, struct err *e);
 bool source_read_hashed(const char *path, struct buf *b, size_t *bom, char sha256[65], struct err *e);
 /* Whether a path ends in one of these (".jsonl"; NULL behind the last), in any case, ".gz" apart. */
 bool source_has_ending(const char *path, const char *const *endings);
-/* Its name says that it holds rows: .jsonl or .ndjson. */
+/* Its name says that it holds rows: .jsonl, .ndjson or .json. */
 bool source_is_rows(const char *path);
 /* How many bytes a name has without its endings. */
 size_t source_stem(const char *name);

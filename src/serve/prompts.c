@@ -3,6 +3,9 @@
 #include "serve/prompts.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "corpus/foreign.h"
+#include "corpus/row.h"
+#include "corpus/rowfile.h"
 #include "corpus/source.h"
 
 #include <string.h>
@@ -164,6 +167,12 @@ static bool is_one_of(const char *key, const char *const *list, size_t n)
     return false;
 }
 
+static void add_unused(struct prompt *p, const char *key)
+{
+    p->unused = p->unused ? p->unused : json_object();
+    json_object_set_new(p->unused, key, json_integer(1));
+}
+
 static void note_unused(const json_t *o, struct prompt *p, const char *const *known, size_t n)
 {
     const char *key;
@@ -172,8 +181,7 @@ static void note_unused(const json_t *o, struct prompt *p, const char *const *kn
         if (json_is_null(v) || is_one_of(key, known, n) ||
             (known == row_keys && is_one_of(key, row_parameters, COUNT(row_parameters))))
             continue;
-        p->unused = p->unused ? p->unused : json_object();
-        json_object_set_new(p->unused, key, json_integer(1));
+        add_unused(p, key);
     }
 }
 
@@ -225,16 +233,49 @@ static bool read_line(const json_t *o, struct prompt *p, struct err *e)
     return (p->id || source_id(o, MAX_ID, &p->id, e)) && read_messages(body, p, e) && body_params(body, p, e);
 }
 
+/* A row of another form: what it asks, without the answer that it has. */
+static bool read_form(const json_t *o, struct prompt *p, struct err *e)
+{
+    static const char *const beside[] = {"tools", "documents", "chat_template_kwargs"};
+    json_t *chat;
+    char *unused;
+    if (!row_prompt(o, &chat, &unused, e))
+        return false;
+    json_t *list = json_object_get(chat, "messages"), *first = json_array_get(list, 0);
+    const char *role = json_string_value(json_object_get(first, "role"));
+    json_array_extend(p->messages, list);
+    p->is_text = json_array_size(list) == 1 && !strcmp(role, "user") &&
+                 json_is_string(json_object_get(first, "content"));
+    for (char *key = unused, *end; key; key = end) {
+        if ((end = strchr(key, '\n')))
+            *end++ = 0;
+        if (!is_one_of(key, row_keys, COUNT(row_keys)) &&
+            !is_one_of(key, row_parameters, COUNT(row_parameters)))
+            add_unused(p, key);
+    }
+    free(unused);
+    bool ok = row_params(o, p, e);
+    for (size_t i = 0; ok && i < COUNT(beside); i++)
+        if (json_object_get(chat, beside[i]))
+            json_object_set(p->parameters, beside[i], json_object_get(chat, beside[i]));
+    json_object_del(p->parameters, json_object_get(chat, "tools") ? "functions" : "");
+    json_decref(chat);
+    return ok;
+}
+
 static bool read_row(const json_t *o, struct prompt *p, struct err *e)
 {
+    bool plain = source_member(o, "prompt") || source_member(o, "messages");
     if (!json_is_object(o))
         return err_set(e, ERR_INPUT, "row: is %s, expected an object", json_type_name(o));
-    if (json_is_object(json_object_get(o, "body")) && !source_member(o, "prompt") &&
-        !source_member(o, "messages"))
+    if (json_is_object(json_object_get(o, "body")) && !plain)
         return read_line(o, p, e);
+    if (!source_id(o, MAX_ID, &p->id, e) || !set_category(o, p, e))
+        return false;
+    if (!plain)
+        return read_form(o, p, e);
     note_unused(o, p, row_keys, COUNT(row_keys));
-    return source_id(o, MAX_ID, &p->id, e) && set_category(o, p, e) && read_messages(o, p, e) &&
-           row_params(o, p, e);
+    return read_messages(o, p, e) && row_params(o, p, e);
 }
 
 /* Numbers that no request can hold refuse a row only where they would be sent; an id is what it looks like. */
@@ -279,13 +320,13 @@ struct file {
     const char *name, *category; /* printable: they stand in JSON */
 };
 
-static bool add_row(void *ud, uint32_t line, const char *s, size_t n, struct err *e)
+static bool add_row(void *ud, struct rowfile_place at, const char *s, size_t n, struct err *e)
 {
     const struct file *f = ud;
     struct prompt x;
     if (!prompts_parse_row(s, n, &x, e))
-        return err_ctx(e, "line %u", line);
-    char *id = xasprintf("%s:%u", f->name, line);
+        return at.row ? err_ctx(e, "row %u of the list", at.row) : err_ctx(e, "line %u", at.line);
+    char *id = xasprintf("%s:%u", f->name, at.row ? at.row : at.line);
     const char *key;
     json_t *one;
     json_object_foreach (x.unused, key, one) {
@@ -320,8 +361,8 @@ static bool add_file(void *ud, const struct source_file *f, struct err *e)
     if (f->category)
         buf_safe(&category, f->category, strlen(f->category));
     struct file x = {ud, name.s, category.s};
-    bool ok = source_read(f->path, &b, &bom, e);
-    if (ok && !(source_is_rows(f->path) ? source_lines(b.s + bom, b.n - bom, add_row, &x, e)
+    bool ok = source_read(f->path, &b, &bom, e) && foreign_check(f->path, b.s, b.n, e);
+    if (ok && !(source_is_rows(f->path) ? rowfile_each(b.s ? b.s + bom : "", b.n - bom, add_row, &x, e)
                                         : add_text(&x, &b, bom, e)))
         ok = err_ctx(e, "%s", f->path);
     buf_clear(&b);

@@ -3,11 +3,12 @@
  * A path is
  *   a folder:      all files in it (not hidden ones), recursively, in the order of their names; the first
  *                  level of sub-folders are categories;
- *   a .jsonl or .ndjson file:
- *                  one JSON object a line, {"prompt": "..."} or {"messages": [...]} (a list under "prompt" is that too), optional "id",
+ *   a .jsonl, .ndjson or .json file:
+ *                  rows (corpus/rowfile.h), {"prompt": "..."} or {"messages": [...]} (a list under "prompt" is that too), optional "id",
  *                  "category", "system" and parameters of the request (tools, temperature, ...: the table in
  *                  prompts.c, or any others in "parameters": {...}); other keys are counted and not sent. Or a
- *                  line of OpenAI's batch files, {"custom_id": ..., "body": {the request}};
+ *                  line of OpenAI's batch files, {"custom_id": ..., "body": {the request}}, or a row of
+ *                  another form (corpus/row.h), which is asked without its answer;
  *   any other file:
  *                  UTF-8 text, the whole file is one prompt; white space at its end is dropped.
  * A prompt's id is that of its row, else "FILE:LINE" or the file's name, both from the folder on. */

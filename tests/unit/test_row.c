@@ -305,6 +305,42 @@ static void test_join_parts(void **state)
                    cases[i].expected, cases[i].unused);
 }
 
+static void test_prompts(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"{'instruction':'i','input':'x','output':'o'}", M(U("i\\n\\nx")) "}"},
+        {"{'instruction':'i'}", M(U("i")) "}"},
+        {"{'question':'q','answer':'a','system_prompt':'s'}", M(S("s") "," U("q")) "}"},
+        {"{'conversations':[{'from':'human','value':'u'},{'from':'gpt','value':'a'},{'from':'human','value':'v'},"
+         "{'from':'gpt','value':'b'}],'tools':'[{\\'name\\':\\'f\\'}]'}",
+         M(U("u") "," A("a") "," U("v")) ",'tools':[{'name':'f'}]}"},
+        {"{'messages':[" U("u") "," A("a") "," A("b") "]}", M(U("u")) "}"},
+        {"{'text':'t'}", NULL},
+        {"{'conversations':[" A("a") "]}", NULL},
+        {"{'words':'t'}", NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *json = quoted(cases[i][0]);
+        struct err e = {0};
+        char *unused;
+        json_t *row = json_loads(json, 0, NULL), *chat;
+        assert_non_null(row);
+        assert_int_equal(row_prompt(row, &chat, &unused, &e), cases[i][1] != NULL);
+        assert_int_equal(chat == NULL, cases[i][1] == NULL);
+        if (chat) {
+            char *got = describe(&(struct sample){.kind = SAMPLE_CHAT, .chat = chat});
+            assert_string_equal(got, cases[i][1]);
+            free(got);
+        }
+        assert_true(i > 2 || !unused == (i == 1) /* the answer is left */);
+        free(unused);
+        json_decref(chat);
+        json_decref(row);
+        free(json);
+    }
+}
+
 static void test_map(void **state)
 {
     (void)state;
@@ -476,9 +512,9 @@ static void test_nul_byte(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_texts),   cmocka_unit_test(test_pairs),    cmocka_unit_test(test_messages),
-        cmocka_unit_test(test_media),   cmocka_unit_test(test_map),      cmocka_unit_test(test_join_parts),
-        cmocka_unit_test(test_refused), cmocka_unit_test(test_nul_byte),
+        cmocka_unit_test(test_texts),      cmocka_unit_test(test_pairs),   cmocka_unit_test(test_messages),
+        cmocka_unit_test(test_media),      cmocka_unit_test(test_map),     cmocka_unit_test(test_prompts),
+        cmocka_unit_test(test_join_parts), cmocka_unit_test(test_refused), cmocka_unit_test(test_nul_byte),
     };
     return cmocka_run_group_tests_name("row", tests, NULL, NULL);
 }

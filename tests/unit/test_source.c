@@ -159,10 +159,43 @@ static void test_same(void **state)
     prompts_free(&p);
 }
 
+/* Rows in other forms and shapes: a prompt is what they ask, without the answer. */
+static void test_prompts_of_forms(void **state)
+{
+    (void)state;
+    struct prompts p = {0};
+    struct err e = {0};
+    put("p/a.json",
+        "[{\"instruction\": \"i\", \"input\": \"x\", \"output\": \"o\"},\n {\"id\": 7.0, \"question\": "
+        "\"q\", \"answer\": \"a\", \"max_tokens\": 5}]");
+    put("p/b.jsonl",
+        "{\"conversations\": [{\"from\": \"human\", \"value\": \"u\"}, {\"from\": \"gpt\", \"value\": "
+        "\"a\"}], \"tools\": \"[{\\\"name\\\": \\\"f\\\"}]\", \"functions\": null}\n");
+    if (!prompts_load(&p, at("p"), &e))
+        fail_msg("%s", e.msg);
+    static const char *const text[] = {"i\n\nx", "q", "u"}, *const id[] = {"a.json:1", "7", "b.jsonl:1"};
+    assert_int_equal(p.n, 3);
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_string_equal(prompt_text(&p.v[i]), text[i]);
+        assert_string_equal(p.v[i].id, id[i]);
+    }
+    assert_true(p.v[0].is_text);
+    assert_int_equal(json_integer_value(json_object_get(p.v[1].parameters, "max_tokens")), 5);
+    assert_int_equal(json_array_size(json_object_get(p.v[2].parameters, "tools")), 1);
+    char *unused = json_dumps(p.unused, JSON_COMPACT); /* the answers are not sent, which is said */
+    assert_string_equal(unused, "{\"output\":1,\"answer\":1}");
+    free(unused);
+    prompts_free(&p);
+    put("q/rows.csv", "prompt\na\n");
+    assert_false(prompts_load(&p, at("q"), &e));
+    assert_non_null(strstr(e.msg, "a table of comma-separated values"));
+    prompts_free(&p);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, tempdir_teardown)
     static const struct CMUnitTest tests[] = {T(test_walk), T(test_walk_ends), cmocka_unit_test(test_lines),
-                                              T(test_same)};
+                                              T(test_same), T(test_prompts_of_forms)};
     return cmocka_run_group_tests_name("source", tests, NULL, NULL);
 }
