@@ -469,7 +469,9 @@ double real_of(const value &v)
 }
 std::string text_of(const value &v)
 {
-    return v->as_string().str();
+    std::string s = v->as_string().str();
+    look(s.size() >> 9); // many looks at a long text take long, too
+    return s;
 }
 
 const char *type_name(const value &v)
@@ -492,6 +494,7 @@ value text(std::string s)
 {
     if (s.size() > max_text)
         refuse("a text of more than 64 MiB");
+    look(s.size() >> 9);
     return mk_val<jinja::value_string>(s);
 }
 // A text of the same kind as v: what is made of markup is markup.
@@ -581,6 +584,7 @@ std::vector<value> items_of(const value &v)
     case kind::text: {
         std::string s = text_of(v);
         for (size_t at = 0, from = 0; at < s.size(); from = at) {
+            step(); // a value for each character
             next_char(s, at);
             out.push_back(like(v, s.substr(from, at - from)));
         }
@@ -591,12 +595,15 @@ std::vector<value> items_of(const value &v)
     return out;
 }
 
+int64_t n_chars(const std::string &s)
+{
+    return std::count_if(s.begin(), s.end(), [](char c) { return (c & 0xc0) != 0x80; });
+}
+
 int64_t length_of(const value &v)
 {
-    if (is(v, kind::text)) {
-        std::string s = text_of(v);
-        return std::count_if(s.begin(), s.end(), [](char c) { return (c & 0xc0) != 0x80; });
-    }
+    if (is(v, kind::text))
+        return n_chars(text_of(v));
     if (is(v, kind::none) || is_number(v) || is(v, kind::generator) || is(v, kind::function) ||
         is(v, kind::space))
         refuse(std::string("object of type '") + type_name(v) + "' has no len()");
@@ -833,31 +840,44 @@ bool is_space(uint32_t c)
            c == 0x3000;
 }
 
-std::vector<std::string> characters(const std::string &s)
+// The character that begins at `at`, which moves behind it, as a text.
+std::string char_text(const std::string &s, size_t &at)
 {
-    std::vector<std::string> out;
-    for (size_t at = 0, from = 0; at < s.size(); from = at) {
+    size_t from = at;
+    next_char(s, at);
+    return s.substr(from, at - from);
+}
+// Where the character before `at` begins.
+size_t before(const std::string &s, size_t at)
+{
+    do
+        at--;
+    while (at > 0 && (s[at] & 0xc0) == 0x80);
+    return at;
+}
+// Where the n-th character begins; the end of the text if it has fewer.
+size_t place_of(const std::string &s, int64_t n)
+{
+    size_t at = 0;
+    for (; n > 0 && at < s.size(); n--)
         next_char(s, at);
-        out.push_back(s.substr(from, at - from));
-    }
-    return out;
+    return std::min(at, s.size());
 }
 
 std::string in_case(const std::string &s, bool up)
 {
     static const locale_t unicode = newlocale(LC_CTYPE_MASK, "C.UTF-8", static_cast<locale_t>(nullptr));
     std::string out;
-    for (const std::string &c : characters(s)) {
-        size_t at = 0;
-        uint32_t u = next_char(c, at);
+    for (size_t at = 0, from = 0; at < s.size(); from = at) {
+        uint32_t u = next_char(s, at);
         auto w = static_cast<wint_t>(u);
         wint_t to = u >= 0x80 && unicode ? (up ? towupper_l(w, unicode) : towlower_l(w, unicode))
-                    : u < 0x80           ? static_cast<wint_t>(up ? std::toupper(c[0]) : std::tolower(c[0]))
-                                         : w;
+                    : u < 0x80 ? static_cast<wint_t>(up ? std::toupper(s[from]) : std::tolower(s[from]))
+                               : w;
         if (u == 0xdf && up)
             out += "SS";
         else if (to == w)
-            out += c;
+            out.append(s, from, at - from);
         else
             add_char(out, static_cast<uint32_t>(to));
     }
@@ -869,7 +889,8 @@ template <typename F> std::string titled(const std::string &s, F starts)
 {
     std::string out;
     bool first = true;
-    for (const std::string &c : characters(s)) {
+    for (size_t at = 0; at < s.size();) {
+        std::string c = char_text(s, at);
         out += in_case(c, first);
         first = starts(c);
     }
@@ -880,19 +901,16 @@ std::string stripped(const std::string &s, const value &chars, bool left, bool r
 {
     if (!is(chars, kind::undefined) && !is(chars, kind::none) && !is(chars, kind::text))
         refuse(std::string("strip arg must be None or str, not ") + type_name(chars));
-    std::vector<std::string> all = characters(s), set;
-    if (is(chars, kind::text))
-        set = characters(text_of(chars));
-    auto goes = [&](const std::string &c) {
-        size_t at = 0;
-        return is(chars, kind::text) ? std::find(set.begin(), set.end(), c) != set.end()
-                                     : is_space(next_char(c, at));
+    std::string set = is(chars, kind::text) ? text_of(chars) : "";
+    auto goes = [&](size_t at) { // a character of UTF-8 is found in UTF-8 only where it is one
+        return is(chars, kind::text) ? set.find(char_text(s, at)) != std::string::npos
+                                     : is_space(next_char(s, at));
     };
     size_t from = 0, to = s.size();
-    for (size_t i = 0; left && i < all.size() && goes(all[i]); i++)
-        from += all[i].size();
-    for (size_t i = all.size(); right && i > 0 && to > from && goes(all[i - 1]); i--)
-        to -= all[i - 1].size();
+    while (left && from < to && goes(from))
+        next_char(s, from);
+    while (right && to > from && goes(before(s, to)))
+        to = before(s, to);
     return s.substr(from, to - from);
 }
 
@@ -900,8 +918,14 @@ std::string replaced(const std::string &s, const std::string &old, const std::st
 {
     std::string out;
     if (old.empty()) {
-        for (const std::string &c : characters(s))
-            out += (count-- != 0 ? by : (count = 0, "")) + c;
+        for (size_t at = 0; at < s.size();) {
+            if (count != 0)
+                out += by;
+            count -= count > 0;
+            out += char_text(s, at);
+            if (out.size() > max_text)
+                refuse("a text of more than 64 MiB");
+        }
         return count != 0 ? out + by : out;
     }
     size_t at = 0;
@@ -918,15 +942,14 @@ std::vector<std::string> lines_of(const std::string &s)
 {
     std::vector<std::string> out(1);
     bool cr = false;
-    for (const std::string &c : characters(s)) {
-        size_t at = 0;
-        uint32_t u = next_char(c, at);
+    for (size_t at = 0, from = 0; at < s.size(); from = at) {
+        uint32_t u = next_char(s, at);
         bool ends =
             (u >= 10 && u <= 13) || (u >= 0x1c && u <= 0x1e) || u == 0x85 || u == 0x2028 || u == 0x2029;
         if (ends && !(cr && u == '\n'))
             out.emplace_back();
         else if (!ends)
-            out.back() += c;
+            out.back().append(s, from, at - from);
         cr = u == '\r';
     }
     if (out.back().empty())
@@ -942,20 +965,25 @@ value split(const value &v, const value &by, int64_t most)
         sep = text_of(by);
         if (sep.empty())
             refuse("empty separator");
-        for (size_t at; most != 0 && (at = s.find(sep)) != std::string::npos; most -= most > 0) {
-            out.push_back(like(v, s.substr(0, at)));
-            s.erase(0, at + sep.size());
+        size_t from = 0;
+        for (size_t at; most != 0 && (at = s.find(sep, from)) != std::string::npos; most -= most > 0) {
+            look();
+            out.push_back(like(v, s.substr(from, at - from)));
+            from = at + sep.size();
         }
-        out.push_back(like(v, s));
+        out.push_back(like(v, s.substr(from)));
         return list(std::move(out));
     }
     // at runs of white space, which go at the ends, too
-    for (s = stripped(s, by, true, true); !s.empty(); most -= most > 0) {
-        size_t end = 0, at = 0;
+    s = stripped(s, by, true, false);
+    for (size_t from = 0; from<s.size(); most -= most> 0) {
+        size_t end = from, at = from;
         while (at < s.size() && !is_space(next_char(s, at)))
             end = at;
-        out.push_back(like(v, most == 0 ? s : s.substr(0, end)));
-        s = most == 0 ? "" : stripped(s.substr(end), by, true, false);
+        look();
+        out.push_back(like(v, most == 0 ? s.substr(from) : s.substr(from, end - from)));
+        for (from = most == 0 ? s.size() : end, at = from; at < s.size() && is_space(next_char(s, at));)
+            from = at;
     }
     return list(std::move(out));
 }
@@ -1044,14 +1072,13 @@ value found_at(self v, const func_args &a)
     size_t at = text_of(v).find(text_arg(a, 0, "sub"));
     if (a.count() > 1)
         refuse("find() with bounds is not supported here");
-    return whole(at == std::string::npos ? -1
-                                         : static_cast<int64_t>(characters(text_of(v).substr(0, at)).size()));
+    return whole(at == std::string::npos ? -1 : n_chars(text_of(v).substr(0, at)));
 }
 
 value count_of(self v, const func_args &a)
 {
     std::string s = text_of(v), sub = text_arg(a, 0, "sub");
-    int64_t n = sub.empty() ? static_cast<int64_t>(characters(s).size()) + 1 : 0;
+    int64_t n = sub.empty() ? n_chars(s) + 1 : 0;
     for (size_t at = 0; !sub.empty() && (at = s.find(sub, at)) != std::string::npos; at += sub.size())
         n++;
     return whole(n);
@@ -1222,8 +1249,11 @@ value item(self v, self key)
     int64_t n = length_of(v), i = key->as_int() + (key->as_int() < 0 ? n : 0);
     if (i < 0 || i >= n)
         return nullptr;
-    return k == kind::text ? like(v, characters(text_of(v))[static_cast<size_t>(i)])
-                           : v->as_array()[static_cast<size_t>(i)];
+    if (k != kind::text)
+        return v->as_array()[static_cast<size_t>(i)];
+    std::string s = text_of(v);
+    size_t at = place_of(s, i);
+    return like(v, char_text(s, at));
 }
 
 // obj.name looks for an attribute first, obj[key] for an item; what is not there is undefined, and says so when used.
@@ -1256,12 +1286,17 @@ value slice(self v, const value (&bound)[3])
     bool chars = is(v, kind::text);
     if (!chars && !is(v, kind::list) && !is(v, kind::tuple))
         refuse(std::string("'") + type_name(v) + "' object cannot be sliced");
-    std::vector<value> all = items_of(v), out;
+    std::vector<value> all, out;
+    std::string letters;
+    if (chars)
+        letters = text_of(v);
+    else
+        all = v->as_array();
     auto given = [&](int i) { return bound[i] && !is(bound[i], kind::none); };
     for (int i = 0; i < 3; i++)
         if (given(i) && !is_whole(bound[i]))
             refuse("slice indices must be integers or None or have an __index__ method");
-    auto n = static_cast<int64_t>(all.size());
+    int64_t n = length_of(v);
     int64_t step_by = given(2) ? bound[2]->as_int() : 1;
     if (step_by == 0)
         refuse("slice step cannot be zero");
@@ -1270,9 +1305,15 @@ value slice(self v, const value (&bound)[3])
         return given(i) ? std::clamp(bound[i]->as_int() + (bound[i]->as_int() < 0 ? n : 0), low, high)
                         : without;
     };
-    int64_t to = place(1, step_by < 0 ? low : high);
+    int64_t from = place(0, step_by < 0 ? high : low), to = place(1, step_by < 0 ? low : high);
+    if (chars && step_by == 1) {
+        size_t at = place_of(letters, from), end = from < to ? place_of(letters, to) : at;
+        return like(v, letters.substr(at, end - at));
+    }
+    if (chars)
+        all = items_of(v);
     std::string s;
-    for (int64_t i = place(0, step_by < 0 ? high : low); step_by > 0 ? i < to : i > to;) {
+    for (int64_t i = from; step_by > 0 ? i < to : i > to;) {
         if (chars)
             s += text_of(all[static_cast<size_t>(i)]);
         else
@@ -1496,14 +1537,15 @@ value sorted_pairs(self v, const func_args &a)
 
 value reversed(self v)
 {
+    if (is(v, kind::text)) {
+        std::string s = text_of(v), out;
+        for (size_t end = s.size(); end > 0; end = before(s, end))
+            out.append(s, before(s, end), end - before(s, end));
+        return like(v, out);
+    }
     std::vector<value> all = items_of(v);
-    std::string s;
     std::reverse(all.begin(), all.end());
-    if (!is(v, kind::text))
-        return generated(std::move(all));
-    for (self c : all)
-        s += text_of(c);
-    return like(v, s);
+    return generated(std::move(all));
 }
 
 value default_of(self v, const func_args &a)

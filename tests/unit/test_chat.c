@@ -213,9 +213,44 @@ static void renderings(void **state)
     assert_int_equal(wrong, 0);
 }
 
+/* Long texts take a time that grows with their length, and what looks at one again and again is refused. */
+static void long_texts(void **state)
+{
+    static const struct {
+        const char *text, *expected; /* NULL: refused */
+    } cases[] = {
+        {"{{ t.split()|length }} {{ t.split()[1] }} {{ t.split(none, 1)[1]|length }}", "200000 ébc 799996"},
+        {"{{ t.split(' ')|length }} {{ t.split('é')|length }}", "200001 200001"},
+        {"{{ t[0] }}{{ t[-2] }}{{ t[:3] }}{{ t[4:6] }}{{ t[-4:-1] }}{{ t[9:3] }}", "écébcébébc"},
+        {"{{ t.strip()|length }} {{ t.strip(' c')|length }} {{ (t|reverse)[:5] }}", "799999 799998  cbé "},
+        {"{% for i in range(20000) %}{% if 'x' in t %}{% endif %}{% endfor %}", NULL},
+        {"{% for i in range(20000) %}{% set u = t ~ i %}{% endfor %}", NULL},
+    };
+    (void)state;
+    struct buf b = {0};
+    for (int i = 0; i < 200000; i++)
+        buf_str(&b, "ébc ");
+    json_t *vars = json_object();
+    json_object_set_new(vars, "t", json_stringn(b.s, b.n));
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct err e = {0};
+        struct chat_template *t = parse(cases[i].text, strlen(cases[i].text), &e);
+        buf_clear(&b);
+        assert_int_equal(chat_template_render(t, vars, NOW, &b, NULL, &e), cases[i].expected != NULL);
+        if (cases[i].expected)
+            assert_string_equal(b.s, cases[i].expected);
+        else
+            assert_non_null(strstr(e.msg, "20,000,000"));
+        chat_template_free(t);
+    }
+    buf_clear(&b);
+    json_decref(vars);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(long_texts),
         cmocka_unit_test(constructs),
         cmocka_unit_test(renderings),
     };
