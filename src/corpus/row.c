@@ -206,15 +206,26 @@ static int likeness(const char *key, const char *name)
     return !strcasecmp(key, name) ? 2 : strcasestr(key, name) ? 1 : 0;
 }
 
-/* The key of the row that is most like one of these names; NULL: none is. */
-static const char *nearest(const json_t *row, const char *const *names, const char *but, int *best)
+/* Whether a value could be what a form takes. */
+static bool is_usable(const struct row_form *form, const json_t *v)
+{
+    if (form->read == row_read_tokens)
+        return json_is_integer(json_array_get(v, 0));
+    if (form->read == row_read_messages)
+        return json_is_array(v) || json_is_string(v);
+    return json_is_string(v) || chat_is_list(v);
+}
+
+/* The key of the row that is most like one of these names and could be it; NULL: none is. */
+static const char *nearest(const json_t *row, const struct row_form *form, const char *const *names,
+                           const char *but, int *best)
 {
     const char *key, *found = NULL;
     json_t *v;
     *best = 0;
     json_object_foreach ((json_t *)(uintptr_t)row, key, v) {
         for (const char *const *name = names; name && *name; name++) {
-            int like = json_is_string(v) || json_is_array(v) ? likeness(key, *name) : 0;
+            int like = is_usable(form, v) && !is_bookkeeping(key) ? likeness(key, *name) : 0;
             if (like > *best && (!but || strcmp(key, but) != 0)) {
                 *best = like;
                 found = key;
@@ -237,8 +248,8 @@ static void suggest(struct buf *b, const json_t *row)
     int best = 0;
     for (size_t i = 0; i < COUNT(forms); i++) {
         int like, more;
-        const char *u = nearest(row, (const char *const[]){forms[i].key, NULL}, NULL, &like),
-                   *a = nearest(row, forms[i].answer, u, &more);
+        const char *u = nearest(row, &forms[i], NAMES(forms[i].key), NULL, &like),
+                   *a = nearest(row, &forms[i], forms[i].answer, u, &more);
         if (like + more <= best)
             continue;
         best = like + more;
@@ -274,10 +285,10 @@ static bool no_form(const struct row_reader *r)
     size_t n = 0;
     if (!json_object_size(r->row))
         return err_set(r->e, ERR_INPUT, "row is an empty object");
-    if (row_member(r, "role") && (row_member(r, "content") || row_member(r, "tool_calls")))
+    const char *says = row_first(r, NAMES("content", "tool_calls", "text"));
+    if (row_member(r, "role") && says)
         return err_set(r->e, ERR_INPUT,
-                       "row is one message ('role' and 'content'), expected a list of them as "
-                       "'messages'");
+                       "row is one message ('role' and '%s'), expected a list of them as 'messages'", says);
     buf_str(&b, "row has ");
     json_object_foreach ((json_t *)(uintptr_t)r->row, key, v) {
         if (n < SHOW_KEYS)

@@ -12,21 +12,14 @@ static const struct {
     const char *from, *role;
     bool calls; /* the value is the call of a tool */
 } speakers[] = {
-    {"human", "user", false},
-    {"user", "user", false},
-    {"gpt", "assistant", false},
-    {"assistant", "assistant", false},
-    {"chatgpt", "assistant", false},
-    {"bing", "assistant", false},
-    {"bard", "assistant", false},
-    {"model", "assistant", false},
-    {"bot", "assistant", false},
-    {"system", "system", false},
-    {"tool", "tool", false},
-    {"observation", "tool", false},
-    {"function_response", "tool", false},
-    {"tool_response", "tool", false},
-    {"function_call", "assistant", true},
+    {"human", "user", false},         {"user", "user", false},
+    {"gpt", "assistant", false},      {"assistant", "assistant", false},
+    {"chatgpt", "assistant", false},  {"bing", "assistant", false},
+    {"bard", "assistant", false},     {"model", "assistant", false},
+    {"bot", "assistant", false},      {"system", "system", false},
+    {"tool", "tool", false},          {"function", "tool", false},
+    {"observation", "tool", false},   {"function_response", "tool", false},
+    {"tool_response", "tool", false}, {"function_call", "assistant", true},
     {"tool_call", "assistant", true},
 };
 
@@ -358,6 +351,7 @@ static json_t *from_value(struct row_reader *r, const json_t *m)
     json_t *value = json_object_get(m, "value"), *v;
     const char *role = from;
     json_t *calls = NULL;
+    r->renamed = true;
     for (size_t i = 0; from && i < COUNT(speakers); i++) {
         if (strcasecmp(from, speakers[i].from) != 0)
             continue;

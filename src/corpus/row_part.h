@@ -15,6 +15,7 @@ struct row_reader {
     json_t *messages; /* the chat so far, owned */
     bool any;         /* a message says something */
     bool has_parts;   /* a content of it is a list */
+    bool renamed;     /* messages had from and value */
     uint64_t n_media; /* parts left out */
     struct err *e;
 };

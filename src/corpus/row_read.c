@@ -156,7 +156,7 @@ static bool add_tools(struct row_reader *r, json_t *chat, bool wrap)
         return false;
     bool ok = !v || json_is_array(v) || wrong(r, name, v, "a list");
     if (ok && json_array_size(v))
-        json_object_set_new(chat, "tools", chat_tools(v, wrap || *name == 'f'));
+        json_object_set_new(chat, "tools", chat_tools(v, wrap || r->renamed || *name == 'f'));
     json_decref(owned);
     if (!ok || !take_json(r, "documents", &documents, &owned_documents))
         return false;
@@ -209,13 +209,28 @@ static void drop_answer(struct row_reader *r)
     r->any &= n > 0;
 }
 
+/* ["question", "answer", ...]: the turns of a user and an assistant. */
+static bool add_strings(struct row_reader *r, const json_t *list, const char *what)
+{
+    char shown[TEXT_SHOWN];
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *v = json_array_get(list, i);
+        if (!json_is_string(v))
+            return err_set(r->e, ERR_INPUT, "row: '%s' entry %zu is %s, expected a string as the first",
+                           text_shown(shown, sizeof shown, what), i + 1, json_type_name(v));
+        chat_add(r, i % 2 ? "assistant" : "user", json_string_value(v));
+    }
+    return true;
+}
+
 bool row_read_messages(struct row_reader *r, const struct row_form *f, struct sample *s)
 {
     json_t *list, *owned;
     if (!take_json(r, f->key, &list, &owned))
         return false;
-    bool ok = list ? chat_add_list(r, list, row_key(r, f->key))
-                   : err_set(r->e, ERR_INPUT, "row: '%s' is empty", row_key(r, f->key));
+    bool ok = !list ? err_set(r->e, ERR_INPUT, "row: '%s' is empty", row_key(r, f->key))
+              : json_is_string(json_array_get(list, 0)) ? add_strings(r, list, row_key(r, f->key))
+                                                        : chat_add_list(r, list, row_key(r, f->key));
     json_decref(owned);
     if (ok && r->o->ask)
         drop_answer(r);
@@ -299,11 +314,18 @@ static json_t *answer_calls(struct row_reader *r, const char *name, const json_t
     return calls;
 }
 
+/* Some data sets say so whether there are thoughts in the answer. */
+static bool is_switch(const json_t *v)
+{
+    const char *s = json_string_value(v);
+    return s && (!strcmp(s, "on") || !strcmp(s, "off"));
+}
+
 static void add_answer_text(struct row_reader *r, const char *text)
 {
     chat_add(r, "assistant", text);
     const char *thought = row_first(r, thoughts);
-    if (thought && json_is_string(row_member(r, thought)))
+    if (thought && json_is_string(row_member(r, thought)) && !is_switch(row_member(r, thought)))
         json_object_set(json_array_get(r->messages, json_array_size(r->messages) - 1), thought,
                         take(r, thought));
 }

@@ -88,6 +88,7 @@ static void expect_refusal(const char *row, const struct row_opts *o, const char
 #define A(t)     "{'role':'assistant','content':'" t "'}"
 #define S(t)     "{'role':'system','content':'" t "'}"
 #define UA(u, a) M(U(u) "," A(a)) "}"
+#define F        "{'type':'function','function':{'name':'f'}}"
 
 struct row_case {
     const char *row, *expected, *unused;
@@ -170,6 +171,7 @@ static void test_pairs(void **state)
          ""},
         {"{'context':'c','question':'q','answers':{'text':['a','b'],'answer_start':[1]}}",
          UA("q\\n\\nc", "a"), ""},
+        {"{'question':'q','reasoning':'on','answer':'a'}", UA("q", "a"), "reasoning"},
         {"{'question':'q','reasoning':'hm','answer':'a'}",
          M(U("q") ",{'role':'assistant','content':'a','reasoning':'hm'}") "}", ""},
         /* the calls that answer a query */
@@ -250,9 +252,13 @@ static void test_messages(void **state)
          M(S("s") "," U(
              "u") ",{'role':'assistant','content':'','tool_calls':[{'id':'call00001','type':'function',"
                   "'function':{'name':'f','arguments':{'x':1}}}]},{'role':'tool','content':'3'}," A(
-                      "a") ",{'role':'critic','content':'c'}") ",'tools':[{'name':'f'}]}",
+                      "a") ",{'role':'critic','content':'c'}") ",'tools':[" F "]}",
          ""},
         {"{'conversations':[" U("u") "," A("a") "]}", UA("u", "a"), ""},
+        {"{'conversations':[" U("u") "],'tools':[{'name':'f'}]}", M(U("u")) ",'tools':[{'name':'f'}]}", ""},
+        {"{'conversations':[{'from':'user','value':'u'},{'from':'function','value':'3'}]}",
+         M(U("u") ",{'role':'tool','content':'3'}") "}", ""},
+        {"{'conversations':['u','a','v'],'source':'stackexchange'}", M(U("u") "," A("a") "," U("v")) "}", ""},
         {"{'conversation':[{'human':'u','assistant':'a'},{'human':'v','assistant':'b'}],'conversation_id':1}",
          M(U("u") "," A("a") "," U("v") "," A("b")) "}", ""},
         {"{'conversation':[{'system':'s','input':'u','output':'a'}]}", M(S("s") "," U("u") "," A("a")) "}",
@@ -314,7 +320,7 @@ static void test_prompts(void **state)
         {"{'question':'q','answer':'a','system_prompt':'s'}", M(S("s") "," U("q")) "}"},
         {"{'conversations':[{'from':'human','value':'u'},{'from':'gpt','value':'a'},{'from':'human','value':'v'},"
          "{'from':'gpt','value':'b'}],'tools':'[{\\'name\\':\\'f\\'}]'}",
-         M(U("u") "," A("a") "," U("v")) ",'tools':[{'name':'f'}]}"},
+         M(U("u") "," A("a") "," U("v")) ",'tools':[" F "]}"},
         {"{'messages':[" U("u") "," A("a") "," A("b") "]}", M(U("u")) "}"},
         {"{'text':'t'}", NULL},
         {"{'conversations':[" A("a") "]}", NULL},
@@ -434,6 +440,11 @@ static void test_refused(void **state)
         {"{'Messages':[]}", "the nearest form is messages: --map messages=Messages"},
         {"{'response':'a'}", "row has 'response'"},
         {"{'role':'user','content':'a'}", "row is one message"},
+        {"{'role':'prompter','text':'a'}", "row is one message ('role' and 'text')"},
+        {"{'inputs':'a','user_id':'b'}", "the nearest form is input/output: --map user=inputs,assistant=KEY"},
+        {"{'func_tokens':['def']}", "form that is known; --map user=KEY"},
+        {"{'my_tokens':[1]}", "the nearest form is tokens: --map tokens=my_tokens"},
+        {"{'instruction':'a','completions':[{'response':'b'}]}", "--map user=instruction,assistant=KEY"},
         {"{'\\u001b[31m':'a'}", "row has '\\u001b[31m'"},
         /* texts and tokens */
         {"{'text':''}", "'text' is empty"},
@@ -469,7 +480,8 @@ static void test_refused(void **state)
         {"{'messages':[{'role':'user','content':[]}]}", "'messages' is empty"},
         {"{'messages':[{'role':'user'}]}", "'messages' is empty"},
         {"{'messages':[{'role':'user','content':null}]}", "'messages' is empty"},
-        {"{'messages':['hi']}", "message 1 is a string"},
+        {"{'messages':['hi',1]}", "'messages' entry 2 is an integer, expected a string as the first"},
+        {"{'messages':['']}", "'messages' is empty"},
         {"{'messages':[{'role':'user','content':'a'},{'content':'b'}]}", "message 2: 'role' is missing"},
         {"{'messages':[{'role':'','content':'a'}]}", "message 1: 'role' is empty"},
         {"{'messages':[{'role':1,'content':'a'}]}", "message 1: 'role' is an integer"},
