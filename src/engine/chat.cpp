@@ -152,27 +152,7 @@ struct one_call {
     }
 };
 
-// ---- Python's way of writing values ----
-
-std::string number(double v)
-{
-    if (std::isnan(v))
-        return "nan";
-    if (std::isinf(v))
-        return v < 0 ? "-inf" : "inf";
-    char sci[64];
-    auto end = std::to_chars(sci, sci + sizeof sci - 1, v, std::chars_format::scientific).ptr;
-    *end = 0;
-    const char *e = std::strchr(sci, 'e');
-    int exponent = std::atoi(e + 1);
-    if (exponent >= -4 && exponent < 16) {
-        char fixed[64];
-        *std::to_chars(fixed, fixed + sizeof fixed - 1, v, std::chars_format::fixed).ptr = 0;
-        std::string s = fixed;
-        return s.find('.') == std::string::npos ? s + ".0" : s;
-    }
-    return std::string(sci);
-}
+// ---- kinds of values, and Python's words for them ----
 
 // The character at `at`, which moves behind it. The text is valid UTF-8; a stray byte counts as a character.
 uint32_t next_char(const std::string &s, size_t &at)
@@ -186,201 +166,6 @@ uint32_t next_char(const std::string &s, size_t &at)
     at += n;
     return v;
 }
-
-// Written by repr() as an escape: the space aside, what Unicode calls a separator, a control, a format character
-// or a place without one.
-bool is_unprintable(uint32_t c)
-{
-    static const uint32_t ranges[][2] = {
-        {0x00, 0x1f},     {0x7f, 0xa0},     {0xad, 0xad},       {0x600, 0x605},     {0x61c, 0x61c},
-        {0x6dd, 0x6dd},   {0x70f, 0x70f},   {0x180e, 0x180e},   {0x1680, 0x1680},   {0x2000, 0x200f},
-        {0x2028, 0x202f}, {0x205f, 0x206f}, {0x3000, 0x3000},   {0xd800, 0xf8ff},   {0xfeff, 0xfeff},
-        {0xfff0, 0xfffb}, {0xfffe, 0xffff}, {0xe0000, 0xe00ff}, {0xf0000, 0x10ffff}};
-    for (const auto &r : ranges)
-        if (c >= r[0] && c <= r[1])
-            return true;
-    return false;
-}
-
-std::string repr(const std::string &s)
-{
-    char quote = s.find('\'') != std::string::npos && s.find('"') == std::string::npos ? '"' : '\'';
-    std::string out(1, quote);
-    for (size_t at = 0; at < s.size();) {
-        size_t from = at;
-        uint32_t c = next_char(s, at);
-        char hex[16];
-        if (c == static_cast<unsigned char>(quote) || c == '\\')
-            (out += '\\') += static_cast<char>(c);
-        else if (c == '\n')
-            out += "\\n";
-        else if (c == '\r')
-            out += "\\r";
-        else if (c == '\t')
-            out += "\\t";
-        else if (!is_unprintable(c))
-            out.append(s, from, at - from);
-        else {
-            snprintf(hex, sizeof hex, c < 0x100 ? "\\x%02x" : c < 0x10000 ? "\\u%04x" : "\\U%08x", c);
-            out += hex;
-        }
-    }
-    return out + quote;
-}
-
-bool is_space(const value &v);
-std::string str(const value &v, bool inside = false);
-
-std::string str_list(const value &v)
-{
-    bool tuple = is_val<jinja::value_tuple>(v);
-    std::string out = tuple ? "(" : "[";
-    const auto &list = v->as_array();
-    for (size_t i = 0; i < list.size(); i++)
-        if (((out += i ? ", " : "") += str(list[i], true)).size() > max_text)
-            throw refusal{"it makes a text of more than 64 MiB"};
-    return out + (tuple ? (list.size() == 1 ? ",)" : ")") : "]");
-}
-
-// str(v), or repr(v) of what is inside a list or a dict.
-std::string str(const value &v, bool inside)
-{
-    look();
-    if (v->is_undefined())
-        return inside ? "Undefined" : "";
-    if (v->is_none())
-        return "None";
-    if (is_val<jinja::value_string>(v))
-        return inside ? repr(v->as_string().str()) : v->as_string().str();
-    if (is_val<jinja::value_float>(v))
-        return number(v->as_float());
-    if (is_val<jinja::value_array>(v))
-        return str_list(v);
-    if (is_space(v))
-        throw refusal{"a namespace or loop has no text"};
-    if (is_val<jinja::value_object>(v)) {
-        std::string out = "{";
-        for (const auto &pair : v->as_ordered_object()) {
-            if (out.size() > 1)
-                out += ", ";
-            (out += str(pair.first, true)) += ": ";
-            out += str(pair.second, true);
-        }
-        return out + "}";
-    }
-    if (is_val<jinja::value_func>(v))
-        return v->as_repr();
-    return v->as_string().str();
-}
-
-bool is_generator(const value &v);
-
-struct json_style {
-    bool ascii = false, sorted = false;
-    bool lines = false; // one value a line
-    std::string indent, item = ", ", key = ": ";
-};
-
-void json_string_of(std::string &out, const std::string &s, bool ascii)
-{
-    char hex[16];
-    out += '"';
-    for (size_t at = 0; at < s.size();) {
-        size_t from = at;
-        uint32_t c = next_char(s, at);
-        switch (c) {
-        case '"': out += "\\\""; continue;
-        case '\\': out += "\\\\"; continue;
-        case '\n': out += "\\n"; continue;
-        case '\r': out += "\\r"; continue;
-        case '\t': out += "\\t"; continue;
-        case '\b': out += "\\b"; continue;
-        case '\f': out += "\\f"; continue;
-        default: break;
-        }
-        if (c >= 0x20 && (!ascii || c < 0x7f)) {
-            out.append(s, from, at - from);
-        } else if (c < 0x10000) {
-            snprintf(hex, sizeof hex, "\\u%04x", c);
-            out += hex;
-        } else {
-            snprintf(hex, sizeof hex, "\\u%04x\\u%04x", 0xd800 + ((c - 0x10000) >> 10),
-                     0xdc00 + ((c - 0x10000) & 0x3ff));
-            out += hex;
-        }
-    }
-    out += '"';
-}
-
-void json_line(std::string &out, const json_style &style, unsigned depth)
-{
-    if (!style.lines)
-        return;
-    out += '\n';
-    for (unsigned i = 0; i < depth; i++)
-        out += style.indent;
-}
-
-// json.dumps(v): the default separators of Python, floats by repr.
-void json_of(std::string &out, const value &v, const json_style &style, unsigned depth)
-{
-    look();
-    if (out.size() > max_text)
-        throw refusal{"it makes a text of more than 64 MiB"};
-    if (depth > max_depth)
-        throw refusal{"tojson: the value is too deep"};
-    if (v->is_undefined())
-        throw refusal{"Object of type Undefined is not JSON serializable"};
-    if (is_generator(v) || is_space(v))
-        throw refusal{std::string("Object of type ") + (is_space(v) ? "Namespace" : "generator") +
-                      " is not JSON serializable"};
-    if (v->is_none()) {
-        out += "null";
-    } else if (is_val<jinja::value_bool>(v)) {
-        out += v->as_bool() ? "true" : "false";
-    } else if (is_val<jinja::value_string>(v)) {
-        json_string_of(out, v->as_string().str(), style.ascii);
-    } else if (is_val<jinja::value_float>(v)) {
-        double x = v->as_float();
-        out += std::isnan(x) ? "NaN" : std::isinf(x) ? (x < 0 ? "-Infinity" : "Infinity") : number(x);
-    } else if (is_val<jinja::value_array>(v)) {
-        const auto &list = v->as_array();
-        out += '[';
-        for (size_t i = 0; i < list.size(); i++) {
-            if (i)
-                out += style.item;
-            json_line(out, style, depth + 1);
-            json_of(out, list[i], style, depth + 1);
-        }
-        if (!list.empty())
-            json_line(out, style, depth);
-        out += ']';
-    } else if (is_val<jinja::value_object>(v)) {
-        auto pairs = v->as_ordered_object();
-        if (style.sorted)
-            std::sort(pairs.begin(), pairs.end(), [](const auto &a, const auto &b) {
-                return a.first->as_string().str() < b.first->as_string().str();
-            });
-        out += '{';
-        for (size_t i = 0; i < pairs.size(); i++) {
-            if (i)
-                out += style.item;
-            json_line(out, style, depth + 1);
-            json_string_of(out, pairs[i].first->as_string().str(), style.ascii);
-            out += style.key;
-            json_of(out, pairs[i].second, style, depth + 1);
-        }
-        if (!pairs.empty())
-            json_line(out, style, depth);
-        out += '}';
-    } else if (is_val<jinja::value_func>(v)) {
-        throw refusal{"Object of type function is not JSON serializable"};
-    } else {
-        out += v->as_string().str();
-    }
-}
-
-// ---- kinds of values, and Python's words for them ----
 
 enum class kind {
     undefined,
@@ -441,14 +226,6 @@ kind kind_of(const value &v)
 bool is(const value &v, kind k)
 {
     return kind_of(v) == k;
-}
-bool is_generator(const value &v)
-{
-    return is(v, kind::generator);
-}
-bool is_space(const value &v)
-{
-    return is(v, kind::space);
 }
 bool is_markup(const value &v)
 {
@@ -608,6 +385,204 @@ int64_t length_of(const value &v)
         is(v, kind::space))
         refuse(std::string("object of type '") + type_name(v) + "' has no len()");
     return static_cast<int64_t>(items_of(v).size());
+}
+
+// ---- Python's way of writing values ----
+
+std::string number(double v)
+{
+    if (std::isnan(v))
+        return "nan";
+    if (std::isinf(v))
+        return v < 0 ? "-inf" : "inf";
+    char sci[64];
+    auto end = std::to_chars(sci, sci + sizeof sci - 1, v, std::chars_format::scientific).ptr;
+    *end = 0;
+    const char *e = std::strchr(sci, 'e');
+    int exponent = std::atoi(e + 1);
+    if (exponent >= -4 && exponent < 16) {
+        char fixed[64];
+        *std::to_chars(fixed, fixed + sizeof fixed - 1, v, std::chars_format::fixed).ptr = 0;
+        std::string s = fixed;
+        return s.find('.') == std::string::npos ? s + ".0" : s;
+    }
+    return std::string(sci);
+}
+
+// Written by repr() as an escape: the space aside, what Unicode calls a separator, a control, a format character
+// or a place without one.
+bool is_unprintable(uint32_t c)
+{
+    static const uint32_t ranges[][2] = {
+        {0x00, 0x1f},     {0x7f, 0xa0},     {0xad, 0xad},       {0x600, 0x605},     {0x61c, 0x61c},
+        {0x6dd, 0x6dd},   {0x70f, 0x70f},   {0x180e, 0x180e},   {0x1680, 0x1680},   {0x2000, 0x200f},
+        {0x2028, 0x202f}, {0x205f, 0x206f}, {0x3000, 0x3000},   {0xd800, 0xf8ff},   {0xfeff, 0xfeff},
+        {0xfff0, 0xfffb}, {0xfffe, 0xffff}, {0xe0000, 0xe00ff}, {0xf0000, 0x10ffff}};
+    for (const auto &r : ranges)
+        if (c >= r[0] && c <= r[1])
+            return true;
+    return false;
+}
+
+std::string repr(const std::string &s)
+{
+    char quote = s.find('\'') != std::string::npos && s.find('"') == std::string::npos ? '"' : '\'';
+    std::string out(1, quote);
+    for (size_t at = 0; at < s.size();) {
+        size_t from = at;
+        uint32_t c = next_char(s, at);
+        char hex[16];
+        if (c == static_cast<unsigned char>(quote) || c == '\\')
+            (out += '\\') += static_cast<char>(c);
+        else if (c == '\n')
+            out += "\\n";
+        else if (c == '\r')
+            out += "\\r";
+        else if (c == '\t')
+            out += "\\t";
+        else if (!is_unprintable(c))
+            out.append(s, from, at - from);
+        else {
+            snprintf(hex, sizeof hex, c < 0x100 ? "\\x%02x" : c < 0x10000 ? "\\u%04x" : "\\U%08x", c);
+            out += hex;
+        }
+    }
+    return out + quote;
+}
+
+// str(v), or repr(v) of what is inside a list or a dict.
+std::string str(const value &v, bool inside = false)
+{
+    std::string out;
+    auto add = [&](const std::string &more) {
+        if ((out += more).size() > max_text)
+            refuse("it makes a text of more than 64 MiB");
+    };
+    look();
+    switch (kind_of(v)) {
+    case kind::undefined: return inside ? "Undefined" : "";
+    case kind::none: return "None";
+    case kind::real: return number(v->as_float());
+    case kind::text: return inside ? repr(text_of(v)) : text_of(v);
+    case kind::space: refuse("a namespace or loop has no text");
+    case kind::list:
+    case kind::tuple:
+    case kind::generator: {
+        bool tuple = is(v, kind::tuple);
+        for (const value &x : v->as_array())
+            add((out.empty() ? "" : ", ") + str(x, true));
+        return (tuple ? "(" : "[") + out + (tuple && v->as_array().size() == 1 ? ",)" : tuple ? ")" : "]");
+    }
+    case kind::dict:
+        for (const auto &p : v->as_ordered_object())
+            add((out.empty() ? "" : ", ") + str(p.first, true) + ": " + str(p.second, true));
+        return "{" + out + "}";
+    case kind::function: return v->as_repr();
+    default: return text_of(v);
+    }
+}
+
+struct json_style {
+    bool ascii = false, sorted = false;
+    bool lines = false; // one value a line
+    std::string indent, item = ", ", key = ": ";
+};
+
+void json_string_of(std::string &out, const std::string &s, bool ascii)
+{
+    char hex[16];
+    out += '"';
+    for (size_t at = 0; at < s.size();) {
+        size_t from = at;
+        uint32_t c = next_char(s, at);
+        switch (c) {
+        case '"': out += "\\\""; continue;
+        case '\\': out += "\\\\"; continue;
+        case '\n': out += "\\n"; continue;
+        case '\r': out += "\\r"; continue;
+        case '\t': out += "\\t"; continue;
+        case '\b': out += "\\b"; continue;
+        case '\f': out += "\\f"; continue;
+        default: break;
+        }
+        if (c >= 0x20 && (!ascii || c < 0x7f)) {
+            out.append(s, from, at - from);
+        } else if (c < 0x10000) {
+            snprintf(hex, sizeof hex, "\\u%04x", c);
+            out += hex;
+        } else {
+            snprintf(hex, sizeof hex, "\\u%04x\\u%04x", 0xd800 + ((c - 0x10000) >> 10),
+                     0xdc00 + ((c - 0x10000) & 0x3ff));
+            out += hex;
+        }
+    }
+    out += '"';
+}
+
+void json_line(std::string &out, const json_style &style, unsigned depth)
+{
+    if (!style.lines)
+        return;
+    out += '\n';
+    for (unsigned i = 0; i < depth; i++)
+        out += style.indent;
+}
+
+// json.dumps(v): the default separators of Python, floats by repr.
+void json_of(std::string &out, const value &v, const json_style &style, unsigned depth)
+{
+    look();
+    if (out.size() > max_text || depth > max_depth)
+        refuse("tojson: more than 64 MiB, or more than 200 deep");
+    switch (kind_of(v)) {
+    case kind::none: out += "null"; break;
+    case kind::boolean: out += v->as_bool() ? "true" : "false"; break;
+    case kind::integer: out += text_of(v); break;
+    case kind::real: {
+        double x = v->as_float();
+        out += std::isnan(x) ? "NaN" : std::isinf(x) ? (x < 0 ? "-Infinity" : "Infinity") : number(x);
+        break;
+    }
+    case kind::text: json_string_of(out, text_of(v), style.ascii); break;
+    case kind::list:
+    case kind::tuple: {
+        const auto &all = v->as_array();
+        out += '[';
+        for (size_t i = 0; i < all.size(); i++) {
+            if (i)
+                out += style.item;
+            json_line(out, style, depth + 1);
+            json_of(out, all[i], style, depth + 1);
+        }
+        if (!all.empty())
+            json_line(out, style, depth);
+        out += ']';
+        break;
+    }
+    case kind::dict: {
+        auto pairs = v->as_ordered_object();
+        if (style.sorted)
+            std::sort(pairs.begin(), pairs.end(),
+                      [](const auto &a, const auto &b) { return text_of(a.first) < text_of(b.first); });
+        out += '{';
+        for (size_t i = 0; i < pairs.size(); i++) {
+            if (i)
+                out += style.item;
+            json_line(out, style, depth + 1);
+            std::string key;
+            if (!is(pairs[i].first, kind::text))
+                json_of(key, pairs[i].first, style, depth + 1);
+            json_string_of(out, is(pairs[i].first, kind::text) ? text_of(pairs[i].first) : key, style.ascii);
+            out += style.key;
+            json_of(out, pairs[i].second, style, depth + 1);
+        }
+        if (!pairs.empty())
+            json_line(out, style, depth);
+        out += '}';
+        break;
+    }
+    default: refuse(std::string("Object of type ") + type_name(v) + " is not JSON serializable");
+    }
 }
 
 // ---- operators ----
