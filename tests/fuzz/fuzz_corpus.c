@@ -1,4 +1,4 @@
-/* fuzz_corpus.c - one JSONL row of a corpus, any bytes.
+/* fuzz_corpus.c - one row of a corpus, any bytes, read in several ways.
  *
  * Besides not crashing: success exactly when no error is set, an empty sample after a failure, and a sample
  * that keeps the promises of corpus.h after success (nothing empty, no NUL inside, token ids of 0 or
@@ -26,12 +26,12 @@ static void check_sample(const struct sample *s)
         MUST(s->tokens[i] >= 0);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void try_opts(const uint8_t *data, size_t size, const struct row_opts *o)
 {
     static const struct sample empty;
     struct sample s;
     struct err e = {0};
-    bool ok = row_parse((const char *)data, size, &(struct row_opts){0}, &s, &e);
+    bool ok = row_parse((const char *)data, size, o, &s, &e);
     MUST(ok == (e.code == ERR_NONE));
     MUST(ok == (e.msg[0] == 0));
     if (ok)
@@ -39,5 +39,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     else
         MUST(memcmp(&s, &empty, sizeof s) == 0);
     sample_clear(&s);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct row_map map;
+    struct err e = {0};
+    MUST(row_map_parse("user=text,assistant=content,messages=prompt,reasoning_content=thinking", &map, &e));
+    try_opts(data, size, &(struct row_opts){0});
+    try_opts(data, size, &(struct row_opts){.map = &map, .join_parts = true, .skip_media = true});
+    try_opts(data, size, &(struct row_opts){.ask = true});
+    row_map_clear(&map);
     return 0;
 }
