@@ -286,6 +286,7 @@ static void learn_vocab(struct tokenizer *t, bool spm)
             continue;
         GROW(t->specials, n, cap);
         t->specials[n++] = (struct special){text, (uint32_t)strlen(text), !unseen};
+        t->strips_left = t->strips_left || a & LLAMA_TOKEN_ATTR_LSTRIP;
         t->strips = t->strips || a & (LLAMA_TOKEN_ATTR_LSTRIP | LLAMA_TOKEN_ATTR_RSTRIP);
     }
     if (n)
@@ -382,19 +383,32 @@ static bool apart(const struct tokenizer *t, const char *s, uint64_t i, uint64_t
     uint64_t from = i - 1, k;
     while (from && i - from < 4 && (s[from] & 0xC0) == 0x80)
         from--;
-    if (t->blank < 0 || (s[i] & 0xC0) == 0x80)
+    if ((s[i] & 0xC0) == 0x80)
         return false;
     uint32_t a = char_at(s + from, i - from, &k), b = char_at(s + i, n - i, &k), blank = 0x2581;
     return b != ' ' && b != blank && !is_joint(t, a == ' ' ? blank : a, b) && !is_joint(t, blank, b) &&
            !behind_special(t, s, i);
 }
 
+/* A cut at s[i] would part blanks from a special token that may take them. */
+static bool parts_blanks(const struct tokenizer *t, const char *s, uint64_t i, uint64_t n, bool parse)
+{
+    uint64_t from = i, to = i;
+    while (from && is_space((unsigned char)s[from - 1]))
+        from--;
+    while (t->strips_left && to < n && is_space((unsigned char)s[to]))
+        to++;
+    return (from < i && behind_special(t, s, from)) ||
+           (t->strips_left && to < n && special_at(t, s + to, n - to, parse));
+}
+
 static bool may_cut(const struct tokenizer *t, const char *s, uint64_t i, uint64_t n, const struct special *x,
                     bool parse)
 {
-    if (!i || (t->strips && (is_space((unsigned char)s[i - 1]) || is_space((unsigned char)s[i]))))
-        return false; /* a special token may take these blanks */
-    return x ? strcmp(x->text, BLANK) != 0 && certain(t, s, i, n, x, parse) : apart(t, s, i, n);
+    if (!x)
+        return apart(t, s, i, n);
+    return strcmp(x->text, BLANK) != 0 && certain(t, s, i, n, x, parse) &&
+           (!t->strips_left || !is_space((unsigned char)s[i - 1]));
 }
 
 static void cut_by_vocab(struct tokenize_cuts *c, const struct tokenizer *t, const char *s, uint64_t n,
@@ -402,10 +416,14 @@ static void cut_by_vocab(struct tokenize_cuts *c, const struct tokenizer *t, con
 {
     uint32_t found = 0;
     uint64_t from = 0;
+    bool chars = t->blank >= 0 && utf8_valid(s, n); /* libllama goes by first bytes alone */
     for (uint64_t i = 0; i < n;) {
         const struct special *x = special_at(t, s + i, n - i, parse);
-        bool due = x ? ++found > TOKENIZE_SPECIALS : i - from >= TOKENIZE_PIECE;
-        if (due && may_cut(t, s, i, n, x, parse)) {
+        bool due = x ? ++found > TOKENIZE_SPECIALS : chars && i - from >= TOKENIZE_PIECE;
+        bool cut = due && i && may_cut(t, s, i, n, x, parse);
+        if (cut && !x && t->strips && parts_blanks(t, s, i, n, parse)) {
+            from = i; /* not at once again: the blanks may be many */
+        } else if (cut) {
             add_cut(c, i);
             from = i;
             found = 0;

@@ -35,7 +35,7 @@ struct tokenizer {
     char pre[64];               /* by the pre-tokenizer of this name */
     struct special *specials;   /* tokens that are looked for in text before all else */
     uint32_t special_from[257]; /* the first that begins with this byte; the longest first */
-    bool strips;                /* one of them takes the blanks beside it */
+    bool strips, strips_left;   /* one of them takes the blanks beside it; those before it */
     uint8_t pairs[256][32];     /* bits: bytes that stand side by side in one of them */
     /* SentencePiece: characters that stand side by side in a token, first << 32 | second, ascending; */
     uint64_t *joints;
