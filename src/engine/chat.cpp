@@ -107,7 +107,7 @@ struct budget {
     const char *stack = nullptr; // where it began
 };
 thread_local budget spent;
-constexpr uint64_t max_steps = 1000000, max_values = 20000000;
+constexpr uint64_t max_steps = 3000000, max_values = 20000000;
 constexpr uint64_t range_steps = 10; // of a number of a range(): each makes a scope when it is walked
 constexpr size_t max_text = 64u << 20;
 constexpr unsigned max_calls = 60;
@@ -121,7 +121,7 @@ void step(uint64_t n = 1)
 {
     spent.steps += n;
     if (spent.steps > max_steps)
-        throw refusal{"it takes more than 1,000,000 steps"};
+        throw refusal{"it takes more than 3,000,000 steps"};
     if (!(spent.steps & 255) && sig_pending())
         throw interruption{};
     auto *here = static_cast<const char *>(__builtin_frame_address(0));
