@@ -279,13 +279,23 @@ value like(const value &v, std::string s)
 {
     return is_markup(v) ? value(std::make_shared<markup>(s)) : text(std::move(s));
 }
+// The engine's numbers keep the other kind of number beside them, and convert what does not fit.
 value whole(int64_t i)
 {
-    return mk_val<jinja::value_int>(i);
+    bool fits = i <= INT64_MAX - 512;
+    auto v = mk_val<jinja::value_int>(fits ? i : 0);
+    if (!fits) {
+        v->val_int = i;
+        v->val_flt = INFINITY;
+    }
+    return v;
 }
 value real(double d)
 {
-    return mk_val<jinja::value_float>(d);
+    bool fits = !(std::fabs(d) >= 9e18);
+    auto v = mk_val<jinja::value_float>(fits ? d : 0);
+    v->val_flt = d;
+    return v;
 }
 value truth(bool b)
 {
@@ -2275,8 +2285,8 @@ value value_of(const json_t *v, unsigned depth)
     switch (json_typeof(v)) {
     case JSON_TRUE: return mk_val<jinja::value_bool>(true);
     case JSON_FALSE: return mk_val<jinja::value_bool>(false);
-    case JSON_INTEGER: return mk_val<jinja::value_int>(static_cast<int64_t>(json_integer_value(v)));
-    case JSON_REAL: return mk_val<jinja::value_float>(json_real_value(v));
+    case JSON_INTEGER: return whole(static_cast<int64_t>(json_integer_value(v)));
+    case JSON_REAL: return real(json_real_value(v));
     case JSON_STRING:
         return mk_val<jinja::value_string>(std::string(json_string_value(v), json_string_length(v)));
     case JSON_ARRAY: {
@@ -2341,7 +2351,7 @@ value range(const func_args &args)
         if (list->as_array().size() == max_range)
             throw refusal{"Range too big. The sandbox blocks ranges larger than MAX_RANGE (100000)."};
         step(range_steps);
-        list->push_back(mk_val<jinja::value_int>(i));
+        list->push_back(whole(i));
         if (__builtin_add_overflow(i, n[2], &i))
             break;
     }
