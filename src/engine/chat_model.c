@@ -19,6 +19,8 @@
 #define MAX_FILE (1u << 20)
 #define NONE     "none"
 
+#define LAST_SECOND 253402300799 /* of the year 9999 */
+
 enum which { PLAIN, TOOLS, N_TEMPLATES };
 
 struct chat_state {
@@ -102,34 +104,42 @@ static bool read_file(struct chat_state *c, const char *path, struct err *e)
     return ok;
 }
 
+/* Variables that a conversation gives itself: not for the arguments of the options or of a row. */
+static const char *const of_chat[] = {"messages", "tools", "documents", "add_generation_prompt"};
+#define N_OF_CHAT (sizeof of_chat / sizeof *of_chat)
+
 static bool read_kwargs(struct chat_state *c, const char *text, struct err *e)
 {
     json_decref(c->kwargs);
     c->kwargs = json_parse(text, strlen(text), e);
     if (!c->kwargs)
         return err_ctx(e, "--chat-template-kwargs");
+    for (size_t i = 0; i < N_OF_CHAT; i++)
+        if (json_object_get(c->kwargs, of_chat[i]))
+            return err_set(e, ERR_INPUT, "--chat-template-kwargs: '%s' is %s", of_chat[i],
+                           i + 1 < N_OF_CHAT ? "a row's own" : "always false for calibration");
     return json_is_object(c->kwargs) ||
            err_set(e, ERR_INPUT, "--chat-template-kwargs is %s, expected an object",
                    json_type_name(c->kwargs));
 }
 
 /* The time that templates are told: SOURCE_DATE_EPOCH where output must be the same on every day. */
-static int64_t now(const struct engine_opts *o)
+static bool set_now(struct chat_state *c, int64_t given, struct err *e)
 {
     const char *s = getenv("SOURCE_DATE_EPOCH");
-    uint64_t v;
-    if (o->now)
-        return o->now;
-    return s && parse_u64(s, &v) && v <= INT64_MAX ? (int64_t)v : (int64_t)time(NULL);
+    uint64_t v = 0;
+    if (!given && s && *s && (!parse_u64(s, &v) || v > LAST_SECOND))
+        return err_set(e, ERR_INPUT, "SOURCE_DATE_EPOCH is '%s', expected seconds since 1970", s);
+    c->now = given ? given : s && *s ? (int64_t)v : (int64_t)time(NULL);
+    return true;
 }
 
 struct chat_state *chat_new(const struct engine_opts *o, struct err *e)
 {
     struct chat_state *c = xcalloc(1, sizeof *c);
     c->kwargs = json_object();
-    c->now = now(o);
-    bool ok = true;
-    if (o->chat_template && o->chat_template_file)
+    bool ok = set_now(c, o->now, e);
+    if (ok && o->chat_template && o->chat_template_file)
         ok = err_set(e, ERR_INPUT, "--chat-template and --chat-template-file exclude each other");
     if (ok && o->chat_template && !is_known(o->chat_template))
         ok = err_set(e, ERR_INPUT, "--chat-template '%s': the engine has no template of this name",
@@ -211,6 +221,13 @@ static struct chat_template *find_template(const struct engine *g, bool has_tool
     return c->t[w].parsed;
 }
 
+static void count(json_t *unused, const char *prefix, const char *key)
+{
+    char *name = xasprintf("%s%s", prefix, key);
+    json_object_set_new(unused, name, json_integer(json_integer_value(json_object_get(unused, name)) + 1));
+    free(name);
+}
+
 static void take(json_t *vars, const char *key, json_t *value)
 {
     json_object_set(vars, key, value ? value : json_null());
@@ -237,6 +254,11 @@ static bool render(const struct engine *g, const json_t *chat, struct buf *out, 
     json_t *ours;
     json_object_foreach (g->chat->tokens, key, ours) /* nobody gave them */
         json_object_del(unused, key);
+    for (size_t i = 0; ok && unused && i < N_OF_CHAT; i++) { /* nor these, to the template */
+        const json_t *lost = json_object_get(kwargs, of_chat[i]);
+        if (lost && chat_holds_text(of_chat[i], lost))
+            count(unused, "chat_template_kwargs.", of_chat[i]);
+    }
     json_decref(vars);
     return ok;
 }
@@ -277,13 +299,6 @@ static bool write_builtin(const char *name, const char *const *roles, char *cons
     }
     free(m);
     return r >= 0 || err_set(e, ERR_INPUT, "the chat template '%s' cannot write the conversation", name);
-}
-
-static void count(json_t *unused, const char *prefix, const char *key)
-{
-    char *name = xasprintf("%s%s", prefix, key);
-    json_object_set_new(unused, name, json_integer(json_integer_value(json_object_get(unused, name)) + 1));
-    free(name);
 }
 
 /* These formats know a role and a text; all else is not looked at. */

@@ -52,6 +52,11 @@ ok profile --help && has .out 'chat-template NAME' 'none, bailing' 'chatml'
 text '<user>hi<assistant>yorow2' own.gguf --chat-template-kwargs '{"mood": "option", "other": 2}'
 fails 2 'chat-template-kwargs' 'column' -- profile own.gguf --calib chat.jsonl -o s.json --chat-template-kwargs '{"mood"'
 fails 2 'chat-template-kwargs is a list, expected an object' -- profile own.gguf --calib chat.jsonl -o s.json --chat-template-kwargs '[1]'
+fails 2 "^reap: --chat-template-kwargs: 'tools' is a row's own" -- profile own.gguf --calib chat.jsonl -o s.json --chat-template-kwargs '{"tools": []}'
+fails 2 "'add_generation_prompt' is always false" -- profile own.gguf --calib chat.jsonl -o s.json --chat-template-kwargs '{"add_generation_prompt": true}'
+sed 's/"mood": "row"/"messages": "lost", "add_generation_prompt": true/' chat.jsonl >lost.jsonl
+ok profile own.gguf --calib lost.jsonl --show-samples 1 && has .err "'chat_template_kwargs.messages' \(1 row\)"
+has .out '<user>hi<assistant>yo$'
 
 # ---- what is left is said once, and stands in the file, with what wrote the chats
 ok profile own.gguf --calib chat.jsonl -o s.json -t 1
@@ -69,6 +74,9 @@ SOURCE_DATE_EPOCH=86400 TZ=UTC text 'on 1970-01-02' own.gguf --chat-template-fil
 text "on $(date +%Y-%m-%d)" own.gguf --chat-template-file date.jinja
 SOURCE_DATE_EPOCH=86400 TZ=UTC ok profile own.gguf --calib chat.jsonl -o s.json -f -t 1 --chat-template-file date.jinja
 json s.json calibration/chat/date='"1970-01-02"'
+for epoch in tomorrow -1 99999999999999999; do
+    SOURCE_DATE_EPOCH=$epoch fails 2 "SOURCE_DATE_EPOCH is '$epoch', expected seconds since 1970" -- profile own.gguf --calib chat.jsonl -o s.json -f
+done
 
 # ---- a row that the template refuses is a malformed row, in the template's own words
 printf '{{ raise_exception("no \x1b[31m" ~ messages[0].role ~ " here") }}' >raise.jinja
