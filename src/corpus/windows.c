@@ -97,7 +97,7 @@ bool windows_tokenize(struct windows *w, struct corpus *c, const struct engine *
             free(tok);
             ok = leave_out(c, i, &first, e);
         }
-        if (n <= i)
+        if (ok && n <= i)
             c->samples[i] = (struct sample){0}; /* has moved, or is gone */
         progress_set(&p, i + 1);
     }

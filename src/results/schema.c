@@ -15,6 +15,9 @@ enum fit { NO, MAYBE, YES };
 struct check {
     const json_t *root;
     json_t *ignored;
+    struct { /* what is being checked, the innermost last */
+        const json_t *schema, *v;
+    } up[MAX_DEPTH];
     uint32_t depth, steps;
 };
 
@@ -449,6 +452,11 @@ static enum fit fits(struct check *c, const json_t *schema, const json_t *v)
         return ignore(c, "(no schema)");
     if (c->depth == MAX_DEPTH)
         return ignore(c, "(too deep)");
+    for (uint32_t i = 0; i < c->depth; i++)
+        if (c->up[i].schema == schema && c->up[i].v == v) /* the answer would be its own reason */
+            return ignore(c, "(endless)");
+    c->up[c->depth].schema = schema;
+    c->up[c->depth].v = v;
     c->depth++;
     enum fit f = check_keywords(c, schema, v);
     c->depth--;
