@@ -396,8 +396,9 @@ bool corpus_load(const struct corpus_opts *o, struct corpus *c, struct err *e)
         ok = err_set(e, ERR_INPUT, "no samples in '%s'%s", o->specs[0],
                      o->n_specs > 1 ? " and the other sources" : "");
     for (uint32_t i = 0; ok && i < l.map.n; i++)
-        ok = l.map.v[i].seen || err_set(e, ERR_INPUT, "--map %s=%s: no row has '%s'", l.map.v[i].name,
-                                        l.map.v[i].key, l.map.v[i].key);
+        ok = l.map.v[i].seen ||
+             err_set(e, ERR_INPUT, "--map %s=%s: no row has '%s', or none in a form that reads it",
+                     l.map.v[i].name, l.map.v[i].key, l.map.v[i].key);
     row_map_clear(&l.map);
     if (!ok) {
         corpus_free(c);

@@ -342,6 +342,9 @@ static void test_unused(void **state)
     expect_error(SPECS(at("a.jsonl")), (struct corpus_opts){.map = "x"}, "--map: 'x' is not NAME=KEY");
     expect_error(SPECS(at("a.jsonl")), (struct corpus_opts){.map = "text=wy", .skip_media = true},
                  "--map text=wy: no row has 'wy'");
+    expect_error(SPECS(at("a.jsonl")),
+                 (struct corpus_opts){.map = "text=chosen,tools=why", .skip_media = true},
+                 "--map tools=why: no row has 'why', or none in a form that reads it");
 }
 
 static void test_text_files(void **state)
