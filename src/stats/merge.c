@@ -89,8 +89,47 @@ static int by_run(const void *a, const void *b)
     return (x->given > y->given) - (x->given < y->given);
 }
 
-/* p[0..n-1] are the files of one run, by shard. */
-static bool run_is_whole(const struct part *p, uint32_t n, struct err *e)
+static const char *differing(const json_t *a, const json_t *b)
+{
+    const char *key;
+    json_t *v;
+    json_object_foreach ((json_t *)(uintptr_t)a, key, v)
+        if (!json_equal_or_none(v, json_object_get(b, key)))
+            return key;
+    return NULL;
+}
+
+/* Shard number `shard` of p's run is missing: another file may be meant for it, but was made otherwise. */
+static bool missing(const struct part *p, uint64_t shard, const struct part *all, uint32_t n_all,
+                    struct err *e)
+{
+    unsigned long long i = shard, of = p->of;
+    for (uint32_t k = 0; k < n_all; k++) {
+        const char *key = all[k].shard == shard && all[k].of == p->of ? differing(p->run, all[k].run) : NULL;
+        key =
+            key && json_equal_or_none(json_object_get(p->run, "files"), json_object_get(all[k].run, "files"))
+                ? key
+                : NULL;
+        if (!key)
+            continue;
+        const json_t *x = json_object_get(p->run, key), *y = json_object_get(all[k].run, key);
+        const char *day = json_string_value(json_object_get(y, "date"));
+        if (day && !json_equal_or_none(json_object_get(x, "date"), json_object_get(y, "date")))
+            return err_set(
+                e, ERR_INPUT,
+                "shard %llu of %llu is missing (of the run of %s): %s was made on another day, %s, which its "
+                "chat template writes; SOURCE_DATE_EPOCH gives all shards one day",
+                i, of, p->path, all[k].path, day);
+        return err_set(e, ERR_INPUT,
+                       "shard %llu of %llu is missing (of the run of %s): %s was made with another '%s'", i,
+                       of, p->path, all[k].path, key);
+    }
+    return err_set(e, ERR_INPUT, "shard %llu of %llu is missing (of the run of %s)", i, of, p->path);
+}
+
+/* p[0..n-1], among all, are the files of one run, by shard. */
+static bool run_is_whole(const struct part *p, uint32_t n, const struct part *all, uint32_t n_all,
+                         struct err *e)
 {
     uint64_t tokens = 0, want;
     if (!p[0].of && n > 1)
@@ -108,8 +147,7 @@ static bool run_is_whole(const struct part *p, uint32_t n, struct err *e)
     }
     for (uint32_t i = 0; p[0].of && i < p[0].of; i++)
         if (i >= n || p[i].shard != i + 1)
-            return err_set(e, ERR_INPUT, "shard %u of %llu is missing (of the run of %s)", i + 1,
-                           (unsigned long long)p[0].of, p[0].path);
+            return missing(&p[0], i + 1, all, n_all, e);
     if (!p[0].of || !json_object_get(p[0].run, "n_tokens"))
         return true;
     return (json_need_u64(p[0].run, "n_tokens", "calibration", &want, e) || err_ctx(e, "%s", p[0].path)) &&
@@ -271,7 +309,7 @@ static bool prepare(struct part *p, uint32_t n, bool force, struct err *e)
     for (uint32_t i = 0, k; i < n; i = k) {
         for (k = i + 1; k < n && p[k].run_number == p[i].run_number;)
             k++;
-        if (!run_is_whole(p + i, k - i, e))
+        if (!run_is_whole(p + i, k - i, p, n, e))
             return false;
     }
     return true;

@@ -74,6 +74,18 @@ SOURCE_DATE_EPOCH=86400 TZ=UTC text 'on 1970-01-02' own.gguf --chat-template-fil
 text "on $(date +%Y-%m-%d)" own.gguf --chat-template-file date.jinja
 SOURCE_DATE_EPOCH=86400 TZ=UTC ok profile own.gguf --calib chat.jsonl -o s.json -f -t 1 --chat-template-file date.jinja
 json s.json calibration/chat/date='"1970-01-02"'
+shards() { # TIME-1 TIME-2
+    for i in 1 2; do
+        env TZ=UTC "SOURCE_DATE_EPOCH=${!i}" "$REAP" profile own.gguf --calib chat.jsonl -o "p$i.json" -f -t 1 --shard $i/2 --chat-template-file date.jinja \
+            >.out 2>.err || say_bad "shard $i"
+    done
+}
+shards 86400 172800
+fails 2 'shard 2 of 2 is missing .of the run of p1.json.: p2.json was made on another day, 1970-01-03,' SOURCE_DATE_EPOCH -- stats merge p1.json p2.json -o s.json -f
+shards 86400 100000
+ok stats merge p1.json p2.json -o s.json -f
+# --resume keeps the day
+SOURCE_DATE_EPOCH=172800 TZ=UTC ok profile own.gguf --calib chat.jsonl -o p1.json -t 1 --shard 1/2 --chat-template-file date.jinja --resume
 for epoch in tomorrow -1 99999999999999999; do
     SOURCE_DATE_EPOCH=$epoch fails 2 "SOURCE_DATE_EPOCH is '$epoch', expected seconds since 1970" -- profile own.gguf --calib chat.jsonl -o s.json -f
 done
@@ -94,7 +106,7 @@ echo '{"text": "a b c"}' >text.jsonl
 ok profile m.gguf --calib text.jsonl -o t.json -t 1
 # neither endless nor bottomless
 printf '{%% for a in range(99999) %%}{%% for b in range(99999) %%}{%% endfor %%}{%% endfor %%}' >long.jinja
-fails 2 'steps' -- profile own.gguf --calib chat.jsonl -o s.json -f --chat-template-file long.jinja
+fails 2 'steps' -- profile own.gguf --calib chat.jsonl -o s.json -f -q --chat-template-file long.jinja
 printf '{%% macro f() %%}{{ f() }}{%% endmacro %%}{{ f() }}' >deep.jinja
 fails 2 'calls itself' -- profile own.gguf --calib chat.jsonl -o s.json -f --chat-template-file deep.jinja
 { printf '{{ '; head -c 100000 /dev/zero | tr '\0' '('; } >paren.jinja
