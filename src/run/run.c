@@ -184,6 +184,15 @@ static bool finish(const struct run_job *j, struct err *e)
            (!j->o->n_prompts || add_answers(j, e)) && report(j, e);
 }
 
+/* The steps say how they themselves would go on, which is no option of a run. */
+static bool say_interrupted(struct err *e)
+{
+    if (e->code != ERR_INTERRUPTED)
+        return false;
+    err_clear(e);
+    return err_set(e, ERR_INTERRUPTED, "interrupted; the same command goes on");
+}
+
 bool run_all(const struct run_opts *o, struct run_result *r, struct err *e)
 {
     struct run_job j = {.o = o, .r = r};
@@ -193,7 +202,8 @@ bool run_all(const struct run_opts *o, struct run_result *r, struct err *e)
     if (ok) {
         s.record = j.path[RUN_RECORD];
         steps_open(&s);
-        ok = preflight(&j, &s, e) && dir_make(j.dir, e) && steps_run(&s, e) && finish(&j, e);
+        ok = (preflight(&j, &s, e) && dir_make(j.dir, e) && steps_run(&s, e) && finish(&j, e)) ||
+             say_interrupted(e);
     }
     steps_clear(&s);
     close_job(&j);

@@ -90,6 +90,8 @@ run=(run m.gguf --calib calib -o i.gguf -t 1 --ctx 256)
 start i.gguf.work/run.json "$REAP" "${run[@]}"
 end INT
 expect "interrupted: exit status $got, expected 130" test "$got" = 130
+has .err '^reap: interrupted; the same command goes on$'
+lacks .err '--resume'
 absent i.gguf
 no_parts
 ok "${run[@]}" --json
