@@ -127,11 +127,22 @@ static json_t *function_of(const json_t *t)
     return f;
 }
 
+/* A tool, which may be written as JSON in a string. New reference. */
+static json_t *tool_of(json_t *v)
+{
+    struct err no_json = {0};
+    json_t *t = json_is_string(v) ? json_parse(json_string_value(v), json_string_length(v), &no_json) : NULL;
+    if (json_is_object(t))
+        return t;
+    json_decref(t);
+    return json_incref(v);
+}
+
 json_t *chat_tools(const json_t *list, bool all)
 {
     json_t *out = json_array();
     for (size_t i = 0; i < json_array_size(list); i++) {
-        json_t *t = json_array_get(list, i);
+        json_t *t = tool_of(json_array_get(list, i));
         bool named =
             json_object_get(t, "name") && !json_object_get(t, "function") && !json_object_get(t, "type");
         if (named && (all || json_object_get(t, "input_schema"))) {
@@ -142,6 +153,7 @@ json_t *chat_tools(const json_t *list, bool all)
         } else {
             json_array_append(out, t);
         }
+        json_decref(t);
     }
     return out;
 }

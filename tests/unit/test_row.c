@@ -258,6 +258,8 @@ static void test_messages(void **state)
         {"{'conversations':[" U("u") "],'tools':[{'name':'f'}]}", M(U("u")) ",'tools':[{'name':'f'}]}", ""},
         {"{'conversations':[{'from':'user','value':'u'},{'from':'function','value':'3'}]}",
          M(U("u") ",{'role':'tool','content':'3'}") "}", ""},
+        {"{'conversations':[" U("u") "],'tools':['{\\'name\\':\\'f\\'}','x','[1]']}",
+         M(U("u")) ",'tools':[{'name':'f'},'x','[1]']}", ""},
         {"{'conversations':['u','a','v'],'source':'stackexchange'}", M(U("u") "," A("a") "," U("v")) "}", ""},
         {"{'conversation':[{'human':'u','assistant':'a'},{'human':'v','assistant':'b'}],'conversation_id':1}",
          M(U("u") "," A("a") "," U("v") "," A("b")) "}", ""},
