@@ -183,8 +183,11 @@ fetch() {
     need git
     rm -rf "$src"
     work=$(mktemp -d "$cache/fetch.XXXXXX")
-    from_git || from_npm || die "no source of libllama $version could be reached." \
-        "Give an installed one with -DREAP_LLAMA_DIR=PREFIX, or put a clone of $url at v$version into $src"
+    from_git || from_npm || {
+        say "no source of libllama $version could be reached"
+        [ "$what" = jinja ] || say "give an installed one with -DREAP_LLAMA_DIR=PREFIX, or"
+        die "put a clone of $url at v$version into $src"
+    }
     mv "$work/src" "$src"
     rm -rf "$work"
     work=
