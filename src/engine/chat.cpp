@@ -2389,9 +2389,23 @@ void count_members(const json_t *o, const value &object, const std::string &pref
 {
     for (const auto &pair : object->as_ordered_object()) {
         std::string key = pair.first->as_string().str();
-        if (!pair.second->stats.used && chat_holds_text(key.c_str(), json_object_get(o, key.c_str())))
+        if (!pair.second->stats.used && key != "type" &&
+            chat_holds_text(key.c_str(), json_object_get(o, key.c_str())))
             count_unused(unused, prefix + key);
     }
+}
+
+// Of a message; where its content is a list, of the parts, too.
+void count_message(const json_t *o, const value &message, json_t *unused)
+{
+    if (!json_is_object(o))
+        return;
+    count_members(o, message, "messages.", unused);
+    const json_t *parts = json_object_get(o, "content"), *part;
+    value none, content = message->at("content", none);
+    for (size_t i = 0; content && content->stats.used && i < json_array_size(parts); i++)
+        if (json_is_object(part = json_array_get(parts, i)))
+            count_members(part, content->as_array()[i], "messages.content.", unused);
 }
 
 // ---- one line for an error ----
@@ -2656,8 +2670,7 @@ bool chat_template_render(const struct chat_template *t, const json_t *vars, int
             value dummy = mk_val<jinja::value_none>(), messages = root->at("messages", dummy);
             count_members(vars, root, "", unused);
             for (size_t i = 0; i < json_array_size(list); i++)
-                if (json_is_object(json_array_get(list, i)))
-                    count_members(json_array_get(list, i), messages->as_array()[i], "messages.", unused);
+                count_message(json_array_get(list, i), messages->as_array()[i], unused);
         }
         buf_add(out, text.data(), text.size());
         return true;

@@ -20,7 +20,8 @@ void chat_template_free(struct chat_template *t);
 
 /* Renders with the members of `vars` (an object) as variables; now: seconds of Unix time for strftime_now.
  * `unused` (an object, or NULL) counts members of vars that hold text and were not looked at: its own, and
- * those of the objects of "messages" as "messages.KEY". False with ERR_INPUT: the template refuses, in its own
+ * those of the objects of "messages" as "messages.KEY", and those of the parts of their "content" as
+ * "messages.content.KEY". False with ERR_INPUT: the template refuses, in its own
  * words; *out is as it was. */
 bool chat_template_render(const struct chat_template *t, const json_t *vars, int64_t now, struct buf *out,
                           json_t *unused, struct err *e);

@@ -310,10 +310,16 @@ static void count_rest(const json_t *chat, json_t *unused)
     json_object_foreach ((json_t *)(uintptr_t)chat, key, v)
         if (strcmp(key, "messages") != 0 && chat_holds_text(key, v))
             count(unused, "", key);
-    for (size_t i = 0; i < json_array_size(list); i++)
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *parts = json_object_get(json_array_get(list, i), "content");
         json_object_foreach (json_array_get(list, i), key, v)
             if (strcmp(key, "content") != 0 && chat_holds_text(key, v))
                 count(unused, "messages.", key);
+        for (size_t k = 0; k < json_array_size(parts); k++)
+            json_object_foreach (json_array_get(parts, k), key, v)
+                if (strcmp(key, "type") != 0 && strcmp(key, "text") != 0 && chat_holds_text(key, v))
+                    count(unused, "messages.content.", key);
+    }
 }
 
 static bool by_name(const char *name, const json_t *chat, struct buf *out, json_t *unused, struct err *e)

@@ -68,6 +68,18 @@ json s.json calibration/chat/from='"file"' calibration/chat/kwargs/x=1
 ok profile own.gguf --calib chat.jsonl -o s.json -t 1 -f --chat-template chatml
 json s.json calibration/chat/name='"chatml"' calibration/chat_template='"chatml"' calibration/unused/messages.thinking=1
 
+cat >parts.jsonl <<'X'
+{"messages": [{"role": "user", "content": [{"type": "text", "text": "q"}]}, {"role": "assistant", "content": [{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "a"}]}]}
+X
+printf '{%% for m in messages %%}<{{ m.role }}>{%% for p in m.content %%}{{ p.text }}{%% endfor %%}{%% endfor %%}' >parts.jinja
+printf '{%% for m in messages %%}{{ m.content|tojson }}{%% endfor %%}' >all.jinja
+for how in '--chat-template none' '--chat-template chatml' '--chat-template-file parts.jinja'; do
+    # shellcheck disable=SC2086
+    ok profile own.gguf --calib parts.jsonl --show-samples 1 $how
+    has .err "not used for calibration: 'messages.content.thinking' \(1 message\)$"
+done
+ok profile own.gguf --calib parts.jsonl --show-samples 1 --chat-template-file all.jinja && lacks .err 'not used'
+
 # ---- a template that writes the date: the clock's, or the one that is asked for
 printf 'on {{ strftime_now("%%Y-%%m-%%d") }}' >date.jinja
 SOURCE_DATE_EPOCH=86400 TZ=UTC text 'on 1970-01-02' own.gguf --chat-template-file date.jinja
