@@ -4,14 +4,15 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/sig.h"
+#include "base/text.h"
 #include "corpus/rowfile.h"
+#include "corpus/source.h"
 #include "corpus/unused.h"
 #include "eval/eval_part.h"
 
 #include <math.h>
 #include <string.h>
 
-#define MAX_TEXT (1ull << 30)
 #define MAX_SEQS 64
 
 struct lse lse_of(const float *x, uint32_t n)
@@ -115,7 +116,11 @@ static bool run(struct windows *w, struct engine *g, windows_step *fn, void *ud,
 static bool read_tokens(const struct engine *g, const char *path, int32_t **tok, uint32_t *n, struct err *e)
 {
     struct buf b = {0};
-    bool ok = file_read_all(path, MAX_TEXT, &b, e);
+    size_t bom; /* counts here: other tools score it */
+    bool ok = source_read(path, &b, &bom, e);
+    size_t good = b.n ? utf8_good(b.s, b.n) : 0, n_checked = b.n - good < 4 ? good : b.n; /* cut by head -c */
+    if (ok && n_checked && !source_check_text(b.s, n_checked, e))
+        ok = err_ctx(e, "%s", path); /* the engine ends the program at some of what is no UTF-8 */
     if (ok && rowfile_is_likely(b.s ? b.s : "", b.n))
         log_warn("%s: looks like rows and is scored as the text that it is; --calib reads rows", path);
     if (ok && b.n && b.s[b.n - 1] == '\n')

@@ -135,7 +135,15 @@ rm cloned/data/data.parquet
 good 2 --calib cloned --chat-template chatml
 has .err 'cloned/README.md: about a data set'
 cp "$texts" rows.txt
+gzip -nk rows.txt
+ok eval "$Q" --text rows.txt.gz --ctx 16 -t 1
+cp .out packed
+printf 'What \367\277\277\277 is no UTF-8 ends the engine.\n' >latin.txt
+printf '%040d what is cut in the middle of a character: \303' 0 >cut.txt
+ok eval "$Q" --text cut.txt --ctx 16 -t 1
+fails 2 'latin.txt: not valid UTF-8 at byte 5' -- eval "$Q" --text latin.txt --ctx 16 -t 1
 ok eval "$Q" --text rows.txt --ctx 16 -t 1
+expect 'a packed text has the same score' test "$(cut -d' ' -f2- packed | tr -s ' ')" = "$(cut -d' ' -f2- .out | tr -s ' ')"
 has .err 'warning: rows.txt: looks like rows'
 rm pairs.jsonl* parts.jsonl other.json image.jsonl data.parquet rows.txt
 
