@@ -48,13 +48,24 @@ static bool is_whole(const json_t *v)
     return json_is_integer(v) || (json_is_real(v) && floor(json_real_value(v)) == json_real_value(v));
 }
 
+/* Most are strings, and a list of them may be long. */
+static bool same_string(const json_t *a, const json_t *b)
+{
+    return json_string_length(a) == json_string_length(b) &&
+           !memcmp(json_string_value(a), json_string_value(b), json_string_length(a));
+}
+
 /* Whether one of n values is v. */
 static bool is_among(const json_t *v, const json_t *const *list, size_t n)
 {
     struct buf want = {0}, b = {0};
-    bool found = false;
+    bool found = false, string = json_is_string(v);
     json_canonical(&want, v);
     for (size_t i = 0; !found && i < n; i++) {
+        if (json_is_string(list[i]) || string) {
+            found = json_is_string(list[i]) && string && same_string(v, list[i]);
+            continue;
+        }
         b.n = 0;
         json_canonical(&b, list[i]);
         found = b.n == want.n && !memcmp(b.s, want.s, b.n);
