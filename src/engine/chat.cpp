@@ -1865,6 +1865,28 @@ struct test_node : applied_node<jinja::test_expression> {
 
 // ---- blocks: what they write, and scopes ----
 
+// A macro sees the names where it is defined, not where it is called, also those that are set after it.
+struct home {
+    const context *open; // NULL: it has ended
+    std::shared_ptr<const context> kept;
+};
+thread_local const context *top;
+thread_local std::vector<std::shared_ptr<home>> homes, open_homes; // all, to be emptied at the end
+
+struct scope_of : context {
+    explicit scope_of(const context &outer) : context(outer)
+    {
+    }
+    scope_of(const scope_of &) = delete;
+    ~scope_of()
+    {
+        for (; !open_homes.empty() && open_homes.back()->open == this; open_homes.pop_back()) {
+            open_homes.back()->kept = std::make_shared<const context>(*this);
+            open_homes.back()->open = nullptr;
+        }
+    }
+};
+
 // What stands before a continue or a break and is written all the same: the engine's signals carry nothing.
 thread_local std::string before_signal;
 
@@ -1929,7 +1951,7 @@ struct set_node : jinja::set_statement {
         if (val) {
             v = val->execute(ctx);
         } else {
-            context inside(ctx);
+            scope_of inside(ctx);
             v = text(written(body, inside));
         }
         assign(ctx, assignee, v);
@@ -1949,7 +1971,7 @@ struct for_node : jinja::for_statement {
         for (self v : items_of(all)) {
             step();
             if (some) {
-                context scope(ctx);
+                scope_of scope(ctx);
                 assign(scope, loopvar, v);
                 if (!is_true(some->test->execute(scope)))
                     continue;
@@ -1957,13 +1979,13 @@ struct for_node : jinja::for_statement {
             items.push_back(v);
         }
         if (items.empty()) {
-            context scope(ctx);
+            scope_of scope(ctx);
             return text(written(default_block, scope));
         }
         std::string out;
         auto n = static_cast<int64_t>(items.size());
         for (int64_t i = 0; i < n; i++) {
-            context scope(ctx);
+            scope_of scope(ctx);
             auto loop = mk_val<jinja::value_object>();
             loop->has_builtins = false;
             auto member = [&](const char *name, value v) { loop->insert(name, v); };
@@ -1998,19 +2020,16 @@ struct for_node : jinja::for_statement {
     }
 };
 
-// A macro sees the names where it is defined, not where it is called. At the top these may be set after it.
-thread_local const context *top;
-
 value function_of(const std::string &name, const statements &params, const statements &body,
                   const context &ctx)
 {
-    std::shared_ptr<const context> inner;
-    if (&ctx != top) {
+    if (&ctx != top)
         step(2000); // it keeps all names of its place
-        inner = std::make_shared<const context>(ctx);
-    }
-    return mk_val<jinja::value_func>(name, [&params, &body, name, inner](const func_args &args) -> value {
-        context scope(inner ? *inner : *top);
+    auto at = std::make_shared<home>(home{&ctx, nullptr});
+    homes.push_back(at);
+    open_homes.push_back(at);
+    return mk_val<jinja::value_func>(name, [&params, &body, name, at](const func_args &args) -> value {
+        scope_of scope(at->open ? *at->open : *at->kept);
         size_t given = 0;
         while (given < args.count() && !is_val<jinja::value_kwarg>(args.get_args()[given]))
             given++;
@@ -2071,7 +2090,7 @@ struct filter_block_node : applied_node<jinja::filter_statement> {
     using applied_node::applied_node;
     value execute_impl(context &ctx) const override
     {
-        context inside(ctx);
+        scope_of inside(ctx);
         value v = text(written(body, inside));
         return text(str(filtered(name_of(filter), v, arguments_of(ctx, filter))));
     }
@@ -2082,7 +2101,7 @@ struct generation_node : statement {
     statements body;
     value execute_impl(context &ctx) const override
     {
-        context inside(ctx);
+        scope_of inside(ctx);
         return text(written(body, inside));
     }
 };
@@ -2644,6 +2663,10 @@ bool chat_template_render(const struct chat_template *t, const json_t *vars, int
             }
             spaces.clear();
             before_signal.clear();
+            for (auto &p : homes)
+                p->kept.reset();
+            homes.clear();
+            open_homes.clear();
         }
     } at_end;
     try {

@@ -196,6 +196,10 @@ x{% if true %}y{% endif %}
 {{ tools }}
 {{ messages[1].tool_calls[0].function.arguments }}
 {{ messages[1].tool_calls[0].function.arguments|items|list }}
+{% for m in messages %}{% macro h(n) %}{{ n }}{% if n > 0 %}{{ h(n - 1) }}{% endif %}{% endmacro %}{{ h(2) }}{% endfor %}
+{% macro a(n) %}{% macro b(k) %}{{ k }}{% if k %}{{ b(k - 1) }}{% endif %}{% endmacro %}{{ b(n) }}{% endmacro %}{{ a(2) }}
+{% for m in messages %}{% set x = m.role %}{% macro f() %}{{ x }}{% endmacro %}{% if loop.first %}{% set x = 'later' %}{% endif %}{{ f() }}{% endfor %}
+{{ '  a b  c '.split(none, 1) }}{{ ' a  b '.split() }}{{ 'aXbX'.split('X') }}{{ 'éaé'.strip('é') }}{{ 'añb'[1] }}{{ 'añbc'[1:3] }}{{ 'añbc'[::-1] }}{{ 'añ'|reverse }}{{ 'añ'.replace('', '-') }}
 """.strip("\n")
 
 
