@@ -118,7 +118,7 @@ echo '{"text": "a b c"}' >text.jsonl
 ok profile m.gguf --calib text.jsonl -o t.json -t 1
 # neither endless nor bottomless
 printf '{%% for a in range(99999) %%}{%% for b in range(99999) %%}{%% endfor %%}{%% endfor %%}' >long.jinja
-fails 2 'steps' -- profile own.gguf --calib chat.jsonl -o s.json -f -q --chat-template-file long.jinja
+fails 2 'steps' -- profile -q own.gguf --calib chat.jsonl -o s.json -f -q --chat-template-file long.jinja
 printf '{%% macro f() %%}{{ f() }}{%% endmacro %%}{{ f() }}' >deep.jinja
 fails 2 'calls itself' -- profile own.gguf --calib chat.jsonl -o s.json -f --chat-template-file deep.jinja
 { printf '{{ '; head -c 100000 /dev/zero | tr '\0' '('; } >paren.jinja
