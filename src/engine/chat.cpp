@@ -26,6 +26,7 @@
 extern "C" {
 #include "base/sig.h"
 #include "engine/chat.h"
+#include "engine/words.h"
 }
 
 static constexpr unsigned max_depth = 200; // of brackets in a template, of values in a conversation
@@ -818,11 +819,9 @@ void add_char(std::string &out, uint32_t c)
         more(shift - 6);
 }
 
-bool is_space(uint32_t c)
+bool is_space(uint32_t c) // Python has four separators more
 {
-    return (c >= 9 && c <= 13) || (c >= 0x1c && c <= 0x20) || c == 0x85 || c == 0xa0 || c == 0x1680 ||
-           (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 || c == 0x202f || c == 0x205f ||
-           c == 0x3000;
+    return (c >= 0x1c && c <= 0x1f) || unicode_is_space(c);
 }
 
 // The character that begins at `at`, which moves behind it, as a text.

@@ -63,13 +63,11 @@ static uint32_t blank_at(const unsigned char *s, uint64_t n)
     if (n && s[0] < 0x80)
         return is_space(s[0]) && s[0] != '\n' && s[0] != '\r';
     if (n >= 2 && s[0] == 0xC2)
-        return s[1] == 0x85 || s[1] == 0xA0 ? 2 : 0;
-    if (n < 3)
+        return (s[1] & 0x80) && unicode_is_space(s[1]) ? 2 : 0;
+    if (n < 3 || (s[0] & 0xF0) != 0xE0)
         return 0;
     uint32_t u = (s[0] & 0x0Fu) << 12 | (s[1] & 0x3Fu) << 6 | (s[2] & 0x3Fu);
-    bool blank = u == 0x1680 || (u >= 0x2000 && u <= 0x200A) || u == 0x2028 || u == 0x2029 || u == 0x202F ||
-                 u == 0x205F || u == 0x3000;
-    return (s[0] & 0xF0) == 0xE0 && blank ? 3 : 0;
+    return u > 0xFF && unicode_is_space(u) ? 3 : 0;
 }
 
 static uint32_t run_at(enum run r, const unsigned char *s, uint64_t n)

@@ -221,3 +221,10 @@ enum unicode_class unicode_class_of(uint32_t c)
     const struct range *r = &ranges[low - 1];
     return r->class != A ? (enum unicode_class)r->class : (c - r->first) & 1 ? L : U;
 }
+
+bool unicode_is_space(uint32_t c)
+{
+    return (c >= 9 && c <= 13) || c == ' ' || c == 0x85 || c == 0xA0 || c == 0x1680 ||
+           (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F ||
+           c == 0x3000;
+}

@@ -45,17 +45,10 @@ bool words_near(const char *pre)
 
 /* ---- characters ---- */
 
-static bool is_space(uint32_t c)
-{
-    return (c >= 9 && c <= 13) || c == ' ' || c == 0x85 || c == 0xA0 || c == 0x1680 ||
-           (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F ||
-           c == 0x3000;
-}
-
 static uint8_t flags_of(uint32_t c, const struct near *r)
 {
     bool ascii = c < 0x80;
-    if (is_space(c))
+    if (unicode_is_space(c))
         return c == '\r' || c == '\n' ? SPACE | LINE_END : SPACE;
     switch (unicode_class_of(c)) {
     case UNICODE_UPPER: return LETTER | UPPER | ENGINE_UPPER | (ascii && !r->all_letters ? 0 : ENGINE_LOWER);

@@ -28,5 +28,6 @@ enum unicode_class {
     UNICODE_NUMBER /* N */
 };
 enum unicode_class unicode_class_of(uint32_t c);
+bool unicode_is_space(uint32_t c); /* White_Space, line ends too */
 
 #endif
