@@ -78,12 +78,13 @@ void err_clear(struct err *e)
 
 void err_bug(const char *file, int line, const char *fmt, ...)
 {
+    char msg[1024];
     va_list ap;
-    fprintf(stderr, "reap: bug at %s:%d: ", file, line);
     va_start(ap, fmt);
-    vfprintf(stderr, fmt, ap);
+    vsnprintf(msg, sizeof msg, fmt, ap);
     va_end(ap);
-    fputc('\n', stderr);
+    sanitize(msg);
+    fprintf(stderr, "reap: bug at %s:%d: %s\n", file, line, msg);
     sig_remove_parts();
     abort();
 }

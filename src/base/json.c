@@ -173,6 +173,15 @@ static int dump_cb(const char *s, size_t n, void *ud)
     return 0;
 }
 
+/* A string or another scalar, so that it may be printed: jansson escapes what is below U+0020 alone. */
+static void print_scalar(struct buf *b, const json_t *v)
+{
+    struct buf raw = {0};
+    json_dump_callback(v, dump_cb, &raw, JSON_ENCODE_ANY);
+    buf_escape(b, raw.s, raw.n);
+    buf_clear(&raw);
+}
+
 /* Shortest of 15, 16 and 17 digits that reads back equal, always with a point or an exponent (it is a real,
  * not an integer). */
 static void print_real(struct buf *b, double d)
@@ -202,7 +211,7 @@ static void print_at(struct buf *b, const json_t *v, int depth)
             first = false;
             buf_fmt(b, "%*s", depth + 1, "");
             json_t *k = json_string(key);
-            json_dump_callback(k, dump_cb, b, JSON_ENCODE_ANY);
+            print_scalar(b, k);
             json_decref(k);
             buf_str(b, ": ");
             print_at(b, x, depth + 1);
@@ -223,7 +232,7 @@ static void print_at(struct buf *b, const json_t *v, int depth)
         else
             buf_fmt(b, "\n%*s]", depth, "");
     } else {
-        json_dump_callback(v, dump_cb, b, JSON_ENCODE_ANY);
+        print_scalar(b, v);
     }
 }
 

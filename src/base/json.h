@@ -29,7 +29,9 @@ json_t *json_parse_loose(const char *s, size_t n, bool *rounded);
 void json_canonical(struct buf *b, const json_t *v);
 /* A file, strictly (at most 1 GiB); the message names the file. */
 json_t *json_read(const char *path, struct err *e);
-void json_print(struct buf *b, const json_t *v);                               /* ends with a newline */
+/* Ends with a newline. What misleads a reader (text_misleads) is escaped, in strings and keys, so the text may go to
+ * a terminal; the values are the same. */
+void json_print(struct buf *b, const json_t *v);
 bool json_write(const char *path, const json_t *v, bool force, struct err *e); /* atomically */
 
 /* Member access with a check of the type; `where` names the object in the message. Missing or wrong: false,

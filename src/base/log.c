@@ -39,6 +39,15 @@ static void __attribute__((format(printf, 2, 0))) say(const char *prefix, const 
     buf_clear(&b);
 }
 
+void log_lines(const char *text, size_t n)
+{
+    struct buf b = {0};
+    buf_safe_but(&b, text, n, "\n");
+    clear_line();
+    fwrite(b.s ? b.s : "", 1, b.n, stderr);
+    buf_clear(&b);
+}
+
 void log_note(const char *fmt, ...)
 {
     if (log_quiet)

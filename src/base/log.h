@@ -12,7 +12,9 @@ extern bool log_verbose; /* --verbose: the engine's own lines too */
 
 void log_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /* "reap: warning: ..." */
-size_t log_warnings(char ***list);                                         /* those given so far; borrowed */
+/* What others say (the engine, a server), made safe; their line ends stay, and a piece need not end with one. */
+void log_lines(const char *text, size_t n);
+size_t log_warnings(char ***list); /* those given so far; borrowed */
 
 /* A progress line: on a terminal rewritten at most 4 times a second, elsewhere a plain line every 10 s;
  * nothing in the first second. `unit` is what `done` counts ("tokens"; "bytes" are shown as sizes). total 0:

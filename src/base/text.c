@@ -166,20 +166,52 @@ bool utf8_valid(const char *s, size_t n)
     return utf8_good(s, n) == n;
 }
 
-/* Bytes of the control character that s begins with (C0, DEL, C1 in UTF-8); 0: none. */
-static size_t control_size(const char *s, size_t k)
+/* Controls; what turns the direction of text, or ends a line where none ends; and what nobody sees, so that two
+ * names look alike or one carries words that only a model reads (tags, variation selectors of plane 14, fillers).
+ * Unseen, too, but needed are U+200C and U+200D (scripts, emoji), the selectors U+FE00..FE0F (emoji), those of
+ * Mongolian (U+180B..180F) and marks that combine: they stay. By code point. */
+static const struct {
+    uint32_t first, last;
+} misleading[] = {
+    {0x0000, 0x001f},   {0x007f, 0x009f},   {0x00ad, 0x00ad},   {0x034f, 0x034f}, {0x061c, 0x061c},
+    {0x115f, 0x1160},   {0x17b4, 0x17b5},   {0x200b, 0x200b},   {0x200e, 0x200f}, {0x2028, 0x202e},
+    {0x2060, 0x206f},   {0x3164, 0x3164},   {0xfeff, 0xfeff},   {0xffa0, 0xffa0}, {0xfff0, 0xfffb},
+    {0x1bca0, 0x1bca3}, {0x1d173, 0x1d17a}, {0xe0000, 0xe0fff},
+};
+#define N_MISLEADING (sizeof misleading / sizeof *misleading)
+
+/* Of a sequence that utf8_len takes. */
+static uint32_t code_point(const char *s, size_t k)
 {
-    unsigned char c = (unsigned char)s[0];
-    if (c < 0x20 || c == 0x7f)
-        return 1;
-    return k == 2 && c == 0xc2 && (unsigned char)s[1] < 0xa0 ? 2 : 0;
+    static const unsigned char lead[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
+    uint32_t c = (unsigned char)s[0] & lead[k];
+    for (size_t i = 1; i < k; i++)
+        c = c << 6 | ((unsigned char)s[i] & 0x3f);
+    return c;
 }
 
-void buf_safe(struct buf *b, const char *s, size_t n)
+bool text_misleads(const char *s, size_t k)
+{
+    uint32_t c = code_point(s, k);
+    if (c >= 0x20 && c < 0x7f)
+        return false;
+    for (size_t i = 0; i < N_MISLEADING && misleading[i].first <= c; i++)
+        if (c <= misleading[i].last)
+            return true;
+    return false;
+}
+
+static bool is_control(const char *s, size_t k)
+{
+    uint32_t c = code_point(s, k);
+    return c < 0x20 || (c >= 0x7f && c < 0xa0); /* C1 drives some terminals, too */
+}
+
+static void replace(struct buf *b, const char *s, size_t n, bool (*is_bad)(const char *s, size_t k))
 {
     for (size_t i = 0; i < n;) {
         size_t k = utf8_len(s + i, n - i);
-        if (!k || control_size(s + i, k)) /* C1 controls (U+0080..9f) drive some terminals, too */
+        if (!k || is_bad(s + i, k))
             buf_char(b, '?');
         else
             buf_add(b, s + i, k);
@@ -187,15 +219,49 @@ void buf_safe(struct buf *b, const char *s, size_t n)
     }
 }
 
+void buf_safe(struct buf *b, const char *s, size_t n)
+{
+    replace(b, s, n, text_misleads);
+}
+
+void buf_line(struct buf *b, const char *s, size_t n)
+{
+    replace(b, s, n, is_control);
+}
+
+void buf_safe_but(struct buf *b, const char *s, size_t n, const char *keep)
+{
+    for (size_t at = 0, k; at < n; at += k) {
+        for (k = 0; at + k < n && (!s[at + k] || !strchr(keep, s[at + k]));)
+            k++;
+        buf_safe(b, s + at, k);
+        if (at + k < n)
+            buf_char(b, s[at + k++]);
+    }
+}
+
+void buf_escape(struct buf *b, const char *s, size_t n)
+{
+    for (size_t i = 0, k; i < n; i += k ? k : 1) {
+        k = utf8_len(s + i, n - i);
+        uint32_t c = k ? code_point(s + i, k) : 0;
+        if (!k || !text_misleads(s + i, k))
+            buf_add(b, s + i, k ? k : 1);
+        else if (c < 0x10000)
+            buf_fmt(b, "\\u%04x", c);
+        else
+            buf_fmt(b, "\\u%04x\\u%04x", 0xd7c0 + (c >> 10), 0xdc00 + (c & 0x3ff));
+    }
+}
+
 const char *text_shown(char *dst, size_t size, const char *s)
 {
     size_t at = 0, mark = 0, n = strnlen(s, size); /* mark: up to there "..." still fits */
     for (size_t i = 0, k; i < n; i += k) {
-        char c[8];
+        char c[12];
         k = utf8_len(s + i, n - i);
-        size_t control = control_size(s + i, k);
-        if (control)
-            snprintf(c, sizeof c, "\\u%04x", (unsigned char)s[i + control - 1]);
+        if (k && text_misleads(s + i, k))
+            snprintf(c, sizeof c, k < 4 ? "\\u%04x" : "\\U%08x", code_point(s + i, k));
         else
             snprintf(c, sizeof c, "%.*s", k ? (int)k : 1, k ? s + i : "?");
         k = k ? k : 1;

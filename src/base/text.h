@@ -25,10 +25,22 @@ size_t utf8_len(const char *s, size_t n);
 size_t utf8_good(const char *s, size_t n);
 bool utf8_valid(const char *s, size_t n);
 bool text_ends(const char *s, const char *end); /* s ends with `end` */
-/* Adds s with control characters and bad UTF-8 replaced, so that a file cannot drive the terminal. */
+
+/* What comes from a file, a model, a server or a command line must not drive the terminal, turn what stands around
+ * it, or hide in it. Whether the character (k = utf8_len(s, n) > 0) would: the list is in text.c. */
+bool text_misleads(const char *s, size_t k);
+/* Adds s with such characters and bad UTF-8 as '?', in one line. All that is printed goes through it: messages
+ * (err.c, log.c), results (cmd_print), lines of the engine and of servers. */
 void buf_safe(struct buf *b, const char *s, size_t n);
-/* A name from a file for a message: control characters are escaped, so that they can be seen, and it is cut
- * to what fits in `size` bytes, with "..." then. Returns dst. */
+/* The same, but these (of "\n\t") stay. */
+void buf_safe_but(struct buf *b, const char *s, size_t n, const char *keep);
+/* Adds s as text of a JSON string: such characters as \u, which are the same values. Nothing else is escaped. */
+void buf_escape(struct buf *b, const char *s, size_t n);
+/* A name as it is kept in records and ids, in one line: control characters and bad UTF-8 as '?', all else as it
+ * is. Not for the terminal. */
+void buf_line(struct buf *b, const char *s, size_t n);
+/* A name from a file for a message: what misleads is escaped, so that it can be seen, and it is cut to what fits
+ * in `size` bytes, with "..." then. Returns dst. */
 #define TEXT_SHOWN 100 /* enough for most names */
 const char *text_shown(char *dst, size_t size, const char *s);
 

@@ -186,14 +186,7 @@ bool cmd_print_raw(struct buf *b, struct err *e)
 bool cmd_print(struct buf *b, struct err *e)
 {
     struct buf safe = {0};
-    for (size_t at = 0; at < b->n;) {
-        const char *line = b->s + at, *end = memchr(line, '\n', b->n - at);
-        size_t n = end ? (size_t)(end - line) : b->n - at;
-        buf_safe(&safe, line, n);
-        if (end)
-            buf_char(&safe, '\n');
-        at += n + (end != NULL);
-    }
+    buf_safe_but(&safe, b->s, b->n, "\n");
     buf_clear(b);
     return cmd_print_raw(&safe, e);
 }

@@ -194,7 +194,7 @@ static void note_unused(const struct row_reader *r, const json_t *row, struct bu
         if (is_used(r, key) || is_bookkeeping(key) || !holds_text(v))
             continue;
         buf_str(b, b->n ? "\n" : "");
-        buf_safe(b, key, strlen(key)); /* no line break in it */
+        buf_line(b, key, strlen(key)); /* no line break in it */
     }
 }
 

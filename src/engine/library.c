@@ -19,7 +19,7 @@ static void on_log(enum ggml_log_level level, const char *text, void *ud)
     (void)ud;
     bool is_error = level == GGML_LOG_LEVEL_ERROR && *text && *text != '\n';
     if (log_verbose)
-        fputs(text, stderr);
+        log_lines(text, strlen(text));
     if (is_error && !first_error[0])
         snprintf(first_error, sizeof first_error, "%s", text);
     if (listener)
@@ -54,7 +54,9 @@ void library_listen(library_listener *fn, void *ud)
  * half-written output. */
 static void on_abort(const char *message)
 {
-    fprintf(stderr, "\nreap: the engine gave up: %s\n", message);
+    fputs("\nreap: the engine gave up: ", stderr);
+    log_lines(message, strlen(message));
+    fputc('\n', stderr);
     fflush(NULL);
     sig_remove_parts();
     _exit(ERR_FAILED);

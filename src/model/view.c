@@ -68,7 +68,7 @@ void view_stamp(const struct view *v, struct buf *b)
 {
     for (uint32_t i = 0; i < v->n_files; i++) {
         buf_str(b, "file ");
-        buf_safe(b, v->files[i].path, strlen(v->files[i].path));
+        buf_line(b, v->files[i].path, strlen(v->files[i].path));
         buf_char(b, ' ');
         file_stamp(v->files[i].path, b);
         buf_char(b, '\n');

@@ -46,7 +46,7 @@ static bool read_family(struct view *v, struct err *e)
     if (!gg_key_str(gg_find(view_gguf(v), "general.architecture"), &s, &n))
         return err_set(e, ERR_INPUT, "key 'general.architecture' is missing or not a string");
     struct buf safe = {0};
-    buf_safe(&safe, s, n < sizeof arch - 1 ? n : sizeof arch - 1);
+    buf_line(&safe, s, n < sizeof arch - 1 ? n : sizeof arch - 1);
     snprintf(arch, sizeof arch, "%s", safe.s ? safe.s : "");
     buf_clear(&safe);
     v->family = family_find(arch);
@@ -252,7 +252,7 @@ static void read_name(struct view *v)
         return;
     }
     struct buf b = {0};
-    buf_safe(&b, s, n < 200 ? n : 200);
+    buf_line(&b, s, n < 200 ? n : 200);
     v->name = b.s;
 }
 

@@ -430,7 +430,7 @@ static void read_name(struct view *v)
 {
     char *name = path_own_name(v->path);
     struct buf b = {0};
-    buf_safe(&b, name, strlen(name));
+    buf_line(&b, name, strlen(name));
     v->name = b.s ? b.s : xstrdup("model");
     free(name);
 }

@@ -80,18 +80,6 @@ static uint64_t number(const json_t *o, const char *key)
     return (uint64_t)json_integer_value(json_object_get(o, key));
 }
 
-/* Safe for a terminal; lines and tabs stay. */
-static void add_safe(struct buf *b, const char *s)
-{
-    while (*s) {
-        size_t n = strcspn(s, "\n\t");
-        buf_safe(b, s, n);
-        if (s[n])
-            buf_char(b, s[n++]);
-        s += n;
-    }
-}
-
 static void add_name(struct buf *b, const char *before, const char *name)
 {
     buf_str(b, before);
@@ -114,7 +102,7 @@ static void sample_text(const json_t *s, uint64_t at, struct buf *b)
     if (number(s, "n_windows") > 1)
         buf_fmt(b, " in %s windows", human_count(number(s, "n_windows"), n));
     buf_char(b, '\n');
-    add_safe(b, text);
+    buf_safe_but(b, text, strlen(text), "\n\t");
     buf_str(b, text_ends(text, "\n") ? "" : "\n");
 }
 

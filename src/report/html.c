@@ -7,23 +7,12 @@
 #include <openssl/evp.h>
 #include <string.h>
 
-/* U+200E, U+200F, U+202A..202E, U+2066..2069 (direction), U+2028, U+2029 (ends of lines in scripts). */
-static bool is_steering(const unsigned char *s, size_t k)
-{
-    if (k == 2)
-        return s[0] == 0xc2 && s[1] < 0xa0; /* C1 controls */
-    if (k != 3 || s[0] != 0xe2)
-        return false;
-    return (s[1] == 0x80 && (s[2] == 0x8e || s[2] == 0x8f || (s[2] >= 0xa8 && s[2] <= 0xae))) ||
-           (s[1] == 0x81 && s[2] >= 0xa6 && s[2] <= 0xa9);
-}
-
 void html_add(struct buf *b, const char *s, size_t n)
 {
     for (size_t i = 0, k; i < n; i += k ? k : 1) {
         unsigned char c = (unsigned char)s[i];
         k = utf8_len(s + i, n - i);
-        if (!k || (c < 0x20 && c != '\n' && c != '\t') || c == 0x7f || is_steering((const void *)(s + i), k))
+        if (!k || (c != '\n' && c != '\t' && text_misleads(s + i, k)))
             buf_str(b, "\xef\xbf\xbd");
         else if (c == '&')
             buf_str(b, "&amp;");

@@ -7,9 +7,8 @@
 #include <stdint.h>
 
 /* Adds text from anywhere (NULL: nothing), at most max bytes of it, cut between characters with an ellipsis,
- * so that it stands for itself in an element and in a quoted attribute: & < > " ' become references; control
- * characters, bad UTF-8 and the characters that turn the direction of text become U+FFFD, line feeds and tabs
- * stay. */
+ * so that it stands for itself in an element and in a quoted attribute: & < > " ' become references; bad
+ * UTF-8 and what misleads (text_misleads) become U+FFFD, line feeds and tabs stay. */
 void html_clip(struct buf *b, const char *s, size_t max);
 
 /* The same of n bytes, whole. */

@@ -26,7 +26,7 @@ static bool is_wanted(const struct steps *s, const struct step *x)
 static void put_file(struct buf *b, const char *path)
 {
     buf_str(b, "file ");
-    buf_safe(b, path, strlen(path));
+    buf_line(b, path, strlen(path));
     buf_char(b, ' ');
     file_stamp(path, b);
     buf_char(b, '\n');
@@ -84,7 +84,7 @@ static bool is_done(const struct steps *s, const struct step *x, const char *key
 
 static char *safe_name(const char *path, struct buf *b)
 {
-    buf_safe(b, path, strlen(path));
+    buf_line(b, path, strlen(path));
     return b->s ? b->s : "";
 }
 

@@ -357,9 +357,9 @@ static bool add_file(void *ud, const struct source_file *f, struct err *e)
 {
     struct buf b = {0}, name = {0}, category = {0};
     size_t bom = 0;
-    buf_safe(&name, f->name, strlen(f->name));
+    buf_line(&name, f->name, strlen(f->name));
     if (f->category)
-        buf_safe(&category, f->category, strlen(f->category));
+        buf_line(&category, f->category, strlen(f->category));
     struct file x = {ud, name.s, category.s};
     bool ok = source_read(f->path, &b, &bom, e) && foreign_check(f->path, b.s, b.n, e);
     if (ok && !(source_is_rows(f->path) ? rowfile_each(b.s ? b.s + bom : "", b.n - bom, add_row, &x, e)

@@ -102,25 +102,10 @@ static bool spawn(struct server *s, const char *program, const struct server_opt
     return true;
 }
 
-static void show(const char *p, size_t n)
-{
-    struct buf b = {0};
-    for (size_t at = 0; at < n;) {
-        const char *end = memchr(p + at, '\n', n - at);
-        size_t k = end ? (size_t)(end - p) - at : n - at;
-        buf_safe(&b, p + at, k);
-        if (end)
-            buf_char(&b, '\n');
-        at += k + (end != NULL);
-    }
-    (void)!write(STDERR_FILENO, b.s, b.n);
-    buf_clear(&b);
-}
-
 static void keep(struct server *s, const char *p, size_t n)
 {
     if (log_verbose)
-        show(p, n);
+        log_lines(p, n);
     if (n > TAIL) {
         p += n - TAIL;
         n = TAIL;

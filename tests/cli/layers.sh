@@ -166,6 +166,13 @@ while read -r place; do
     fail "docs/ARCHITECTURE.md, \"How it ends\": $place is not there any more"
 done < <(comm -23 <(echo "$want") <(echo "$got") | grep .)
 
+# ---- who prints ----
+# Each of these makes safe what it prints, or prints what no stranger has a part in.
+prints='src/base/err.c src/base/log.c src/base/mem.c src/cmd/common.c src/engine/library.c src/main.c src/serve/server.c'
+got=$(grep -rlE --include='*.[ch]' --include='*.cpp' \
+    '\b(printf|vprintf|puts|putchar|perror|psignal) *\(|\bf?write[a-z_]* *\(.*(stdout|stderr|STD[A-Z]*_FILENO)|\b[a-z]*(put|print)[a-z_]* *\(.*(stdout|stderr|STD[A-Z]*_FILENO)|std::(cout|cerr|clog)|\bd?printf *\((1|2|STD)|\bwrite *\((1|2|STD)' src | sort | tr '\n' ' ')
+[ "$got" = "$prints " ] || fail "printing is done in '$got', expected '$prints': others return text, or use log.h, cmd_print"
+
 # ---- global names ----
 bin=${BIN:-/nonexistent}
 if [ -f "$bin/libreapcore.a" ] && command -v nm >/dev/null; then

@@ -11,6 +11,7 @@
 #   lacks FILE WORDS...         and none of these
 #   expect NAME COMMAND...      the command succeeds
 #   refuse NAME COMMAND...      the command fails
+#   fit_for_terminal FILE...    no controls, nothing that turns text or hides in it; all that `reap` prints is held to it
 #   json FILE ...               json_tool check FILE ...
 #   equal A B PATH...           what is at PATH in two JSON files is there in both, and equal
 #   near A B TOLERANCE PATH...  so are the numbers there
@@ -102,12 +103,22 @@ picture() {
     find "$T" -mindepth 1 ! -name '.[obae]*' -printf '%P|%s %y%l %i %C@\n'
 }
 
+# What must never reach a terminal (text_misleads in src/base/text.c), as bytes, and bytes that are in no UTF-8.
+MISLEADING=$'[\x01-\x08\x0b-\x1f\x7f\xc0\xc1\xf5-\xff]|\xc2[\x80-\x9f\xad]|\xcd\x8f|\xd8\x9c|\xe1\x85[\x9f\xa0]|\xe1\x9e[\xb4\xb5]'
+MISLEADING+=$'|\xe2\x80[\x8b\x8e\x8f\xa8-\xae]|\xe2\x81[\xa0-\xaf]|\xe3\x85\xa4|\xef\xbb\xbf|\xef\xbe\xa0|\xef\xbf[\xb0-\xbb]'
+MISLEADING+=$'|\xf0\x9b\xb2[\xa0-\xa3]|\xf0\x9d\x85[\xb3-\xba]|\xf3\xa0'
+fit_for_terminal() { # FILE...
+    n_checks=$((n_checks + 1))
+    ! grep -qaE -- "$MISLEADING" "$@"
+}
+
 call() { # RC wanted, ARGS
     local want=$1 got
     shift
     "$REAP" "$@" >"$T/.out" 2>"$T/.err" </dev/null
     got=$?
     got_rc=$got
+    fit_for_terminal "$T/.out" "$T/.err" || say_bad "what must not reach a terminal is printed by: reap $(printf '%q ' "$@")"
     n_checks=$((n_checks + 1))
     if [[ $got != "$want" ]]; then
         say_bad "exit status $got, expected $want: reap $*"

@@ -85,6 +85,20 @@ static void status(int fd, const char *line, const char *headers, const char *bo
     puts_to(fd, s);
 }
 
+/* Terminal codes wherever a server has a say; those of the body by the variable BAD_STRING, which is JSON. */
+static void hostile(int fd, const char *line)
+{
+    const char *what = getenv("BAD_STRING");
+    char body[4096];
+    what = what ? what : "pwn";
+    snprintf(
+        body, sizeof body,
+        "{\"error\":{\"message\":\"%s\"},\"data\":[{\"id\":\"%s\"}],\"choices\":[{\"message\":{\"content\":\"%s\"},"
+        "\"finish_reason\":\"%s\"}]}",
+        what, what, what, what);
+    status(fd, line, "X-Pwn: pwn\x1b[31m\xe2\x80\xae\r\nServer: \x1b]0;pwn\a\r\n", body);
+}
+
 static void reset(int fd)
 {
     struct linger l = {1, 0};
@@ -201,6 +215,8 @@ static void complete(int fd, const char *scenario, const char *path)
     else if (IS("500") || (IS("500-once") && !before))
         status(fd, "500 Internal Server Error", "",
                "{\"error\":{\"message\":\"out of \\u001b[31mluck\\nhere\"}}");
+    else if (IS("hostile"))
+        hostile(fd, before ? "200 OK" : "500 pwn\x1b[31m\xe2\x80\xae");
     else if (IS("503-once") && !before)
         status(fd, "503 Service Unavailable", "", "busy");
     else if (IS("429-once") && !before)
@@ -321,6 +337,8 @@ static void answer(int fd, char *request, const char *body)
     pthread_mutex_unlock(&lock);
     if (strstr(path, "/v1/models") && IS("nomodels"))
         status(fd, "404 Not Found", "", "");
+    else if (strstr(path, "/v1/models") && IS("hostile"))
+        hostile(fd, "200 OK");
     else if (strstr(path, "/v1/models"))
         whole(fd, "{\"object\":\"list\",\"data\":[{\"id\":\"bad-model\",\"meta\":{\"n_params\":5}}]}");
     else if (strstr(path, "/tokenize") && IS("good"))

@@ -679,6 +679,8 @@ static void test_shown(void **state)
         {"a\x1b[1m", 16, "a\\u001b[1m"},
         {"a\nb", 8, "a..."},
         {"\xc2\x9b\x7f", 20, "\\u009b\\u007f"},
+        {"a\xe2\x80\xae\xe2\x80\x8d", 20, "a\\u202e\xe2\x80\x8d"},
+        {"\xf3\xa0\x81\x81z", 20, "\\U000e0041z"},
         {"a\xff\xc3", 20, "a??"},
         {"\xc3\xa4\xc3\xa4\xc3\xa4", 7, "\xc3\xa4\xc3\xa4\xc3\xa4"},
         {"\xc3\xa4\xc3\xa4\xc3\xa4", 6, "\xc3\xa4..."},
@@ -687,6 +689,103 @@ static void test_shown(void **state)
         char dst[32];
         assert_string_equal(text_shown(dst, cases[i].size, cases[i].s), cases[i].want);
     }
+}
+
+/* Each code point on either side of every edge, in all ways of writing it. */
+static void test_misleading(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *s;
+        bool misleads;
+        const char *json;
+    } cases[] = {
+        {"\t", true, "\\u0009"},
+        {" ", false, NULL},
+        {"~", false, NULL},
+        {"\x7f", true, "\\u007f"},
+        {"\xc2\x80", true, "\\u0080"},
+        {"\xc2\x9f", true, "\\u009f"},
+        {"\xc2\xa0", false, NULL},
+        {"\xc2\xac", false, NULL},
+        {"\xc2\xad", true, "\\u00ad"},
+        {"\xc2\xae", false, NULL},
+        {"\xcd\x8f", true, "\\u034f"},
+        {"\xd8\x9c", true, "\\u061c"},
+        {"\xe1\xa0\x8e", false, NULL}, /* U+180E, Mongolian */
+        {"\xe2\x80\x8a", false, NULL}, /* U+200A, a space that is seen */
+        {"\xe2\x80\x8b", true, "\\u200b"},
+        {"\xe2\x80\x8c", false, NULL}, /* ZWNJ */
+        {"\xe2\x80\x8d", false, NULL}, /* ZWJ */
+        {"\xe2\x80\x8e", true, "\\u200e"},
+        {"\xe2\x80\x8f", true, "\\u200f"},
+        {"\xe2\x80\x90", false, NULL},
+        {"\xe2\x80\xa7", false, NULL},
+        {"\xe2\x80\xa8", true, "\\u2028"},
+        {"\xe2\x80\xae", true, "\\u202e"},
+        {"\xe2\x80\xaf", false, NULL},
+        {"\xe2\x81\x9f", false, NULL},
+        {"\xe2\x81\xa0", true, "\\u2060"},
+        {"\xe2\x81\xa9", true, "\\u2069"},
+        {"\xe2\x81\xaf", true, "\\u206f"},
+        {"\xe2\x81\xb0", false, NULL},
+        {"\xef\xb8\x8f", false, NULL}, /* U+FE0F, emoji */
+        {"\xef\xbb\xbf", true, "\\ufeff"},
+        {"\xef\xbf\xb9", true, "\\ufff9"},
+        {"\xef\xbf\xbd", false, NULL},
+        {"\xf0\x9f\x8c\xb1", false, NULL},
+        {"\xf3\xa0\x80\x80", true, "\\udb40\\udc00"},
+        {"\xf3\xa0\x81\xbf", true, "\\udb40\\udc7f"},
+        {"\xf3\xa0\xbf\xbf", true, "\\udb43\\udfff"},
+        {"\xf3\xb0\x80\x80", false, NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *s = cases[i].s;
+        struct buf safe = {0}, but = {0}, json = {0}, line = {0};
+        struct err e = {0};
+        size_t n = strlen(s);
+        assert_int_equal(utf8_len(s, n), n);
+        assert_int_equal(text_misleads(s, n), cases[i].misleads);
+        buf_safe(&safe, s, n);
+        assert_string_equal(safe.s, cases[i].misleads ? "?" : s);
+        buf_safe_but(&but, s, n, "\t\n");
+        assert_string_equal(but.s, *s == '\t' ? s : safe.s);
+        buf_escape(&json, s, n);
+        assert_string_equal(json.s, cases[i].misleads ? cases[i].json : s);
+        buf_line(&line, s, n);
+        assert_string_equal(line.s, (unsigned char)*s < 0x20 || *s == 0x7f ||
+                                            (s[0] == '\xc2' && (unsigned char)s[1] < 0xa0)
+                                        ? "?"
+                                        : s);
+        err_set(&e, ERR_INPUT, "a%sb", s);
+        assert_int_equal(strlen(e.msg), 2 + strlen(safe.s));
+        buf_clear(&safe);
+        buf_clear(&but);
+        buf_clear(&json);
+        buf_clear(&line);
+    }
+}
+
+/* What misleads is escaped in values and keys, and reads back equal; the canonical form, which is hashed, is as it was. */
+static void test_json_shown(void **state)
+{
+    (void)state;
+    static const char text[] = "a\x7f\xc2\x9b\xe2\x80\xae\xf3\xa0\x81\x81\xc3\xa4\xe2\x80\x8d\n";
+    struct buf b = {0}, c = {0};
+    struct err e = {0};
+    json_t *o = json_object();
+    json_object_set_new(o, text, json_string(text));
+    json_print(&b, o);
+#define SHOWN "\"a\\u007f\\u009b\\u202e\\udb40\\udc41\xc3\xa4\xe2\x80\x8d\\n\""
+    assert_string_equal(b.s, "{\n " SHOWN ": " SHOWN "\n}\n");
+    json_t *again = json_parse(b.s, b.n, &e);
+    assert_true(json_equal(o, again));
+    json_canonical(&c, o);
+    assert_non_null(strstr(c.s, "a\x7f\xc2\x9b\xe2\x80\xae\xf3\xa0\x81\x81"));
+    json_decref(again);
+    json_decref(o);
+    buf_clear(&b);
+    buf_clear(&c);
 }
 
 static void test_grow(void **state)
@@ -992,6 +1091,8 @@ int main(void)
         cmocka_unit_test(test_human),
         cmocka_unit_test(test_utf8),
         cmocka_unit_test(test_shown),
+        cmocka_unit_test(test_misleading),
+        cmocka_unit_test(test_json_shown),
         cmocka_unit_test(test_grow),
         cmocka_unit_test(test_json_reals),
         T(test_json_refused),

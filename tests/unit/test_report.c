@@ -27,11 +27,13 @@ static void text_is_safe(void **state)
         {"a & b &amp; \"c\"", "a &amp; b &amp;amp; &quot;c&quot;"},
         {"tab\tline\nend", "tab\tline\nend"},
         {"\x01\x1b[31m\x7f", "\xef\xbf\xbd\xef\xbf\xbd[31m\xef\xbf\xbd"},
-        {"a\xff\xc3", "a\xef\xbf\xbd\xef\xbf\xbd"},                   /* not UTF-8 */
-        {"\xc2\x85", "\xef\xbf\xbd"},                                 /* C1 control */
-        {"x\xe2\x80\xaey", "x\xef\xbf\xbdy"},                         /* U+202E turns the direction */
-        {"x\xe2\x80\xa8y\xe2\x80\xa9", "x\xef\xbf\xbdy\xef\xbf\xbd"}, /* U+2028, U+2029 */
-        {"x\xe2\x81\xa6y\xe2\x80\x8f", "x\xef\xbf\xbdy\xef\xbf\xbd"}, /* U+2066, U+200F */
+        {"a\xff\xc3", "a\xef\xbf\xbd\xef\xbf\xbd"},                     /* not UTF-8 */
+        {"\xc2\x85", "\xef\xbf\xbd"},                                   /* C1 control */
+        {"x\xe2\x80\xaey", "x\xef\xbf\xbdy"},                           /* U+202E turns the direction */
+        {"x\xe2\x80\xa8y\xe2\x80\xa9", "x\xef\xbf\xbdy\xef\xbf\xbd"},   /* U+2028, U+2029 */
+        {"x\xe2\x81\xa6y\xe2\x80\x8f", "x\xef\xbf\xbdy\xef\xbf\xbd"},   /* U+2066, U+200F */
+        {"x\xd8\x9cy\xef\xbb\xbf", "x\xef\xbf\xbdy\xef\xbf\xbd"},       /* U+061C, U+FEFF */
+        {"x\xf3\xa0\x81\x81\xe2\x80\x8d", "x\xef\xbf\xbd\xe2\x80\x8d"}, /* a tag; ZWJ stays */
         {"\xe2\x80\x93\xc3\xa4\xf0\x9f\x8c\xb1", "\xe2\x80\x93\xc3\xa4\xf0\x9f\x8c\xb1"}, /* stay */
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
