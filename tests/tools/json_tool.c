@@ -3,6 +3,7 @@
  *   json_tool check FILE [PATH | PATH=JSON]...   valid JSON, one value; PATH is there (and equal)
  *   json_tool get FILE PATH                      the value, compact; a string without its quotes
  *   json_tool set FILE [PATH JSON]...            prints the file changed; JSON "-" deletes
+ *   json_tool strings FILE                       the path of every string, one a line
  *   json_tool same A B [PATH]...                 equal, without the members PATH
  *   json_tool equal A B PATH[=PATH]...           what is at PATH in A is there in B (at the second PATH), equal
  *   json_tool near A B TOLERANCE PATH[=PATH]...  so are the numbers, relative to B's, in lists to the largest of the list
@@ -229,6 +230,23 @@ static void highest(json_t *v, const char *path, size_t n)
 }
 
 /* args: the second file, and what to look at in both. False: no such command. */
+static void strings(const json_t *v, const char *path)
+{
+    const char *key;
+    json_t *x;
+    char at[4096];
+    if (json_is_string(v))
+        puts(path);
+    for (size_t i = 0; i < json_array_size(v); i++) {
+        snprintf(at, sizeof at, "%s%s%zu", path, *path ? "/" : "", i);
+        strings(json_array_get(v, i), at);
+    }
+    json_object_foreach ((json_t *)v, key, x) {
+        snprintf(at, sizeof at, "%s%s%s", path, *path ? "/" : "", key);
+        strings(x, at);
+    }
+}
+
 static bool of_two(json_t *v, const char *command, char **args)
 {
     bool same = !strcmp(command, "same"), equal = !strcmp(command, "equal"), close = !strcmp(command, "near");
@@ -271,6 +289,8 @@ int main(int argc, char **argv)
         else
             json_dumpf(x, stdout, JSON_ENCODE_ANY | JSON_COMPACT);
         putchar('\n');
+    } else if (!strcmp(argv[1], "strings")) {
+        strings(v, "");
     } else if (!strcmp(argv[1], "set")) {
         for (int i = 3; i + 1 < argc; i += 2)
             change(v, argv[i], argv[i + 1]);
