@@ -8,6 +8,7 @@
 #   make interop         pruned checkpoints in Hugging Face transformers (root; the first time 2.5 GB)
 #   make bench           measurements
 #   make fuzz            each parser under libFuzzer for FUZZ_SECONDS
+#   make faults          each call of libc fails, or is the last thing that happens
 #   make install         to PREFIX (DESTDIR is honoured)
 #   make docs            tables, manual and completions filled from the program's own records
 #   make format, make clean
@@ -48,7 +49,7 @@ $(Q)cmake --build $(call folder,$(1)) -j $(JOBS) -- $(ninja_mode)
 endef
 
 .NOTPARALLEL:
-.PHONY: all demo test check-asan test-archs interop bench fuzz install docs format clean
+.PHONY: all demo test check-asan test-archs interop bench fuzz faults install docs format clean
 
 all:
 	$(call build,release)
@@ -75,6 +76,9 @@ bench: all
 fuzz:
 	$(call build,fuzz,--fuzz)
 	$(Q)sh scripts/fuzz.sh build-fuzz $(FUZZ_SECONDS)
+
+faults: all
+	$(Q)sh scripts/faults.sh build $(JOBS)
 
 install: all
 	$(Q)DESTDIR="$(DESTDIR)" cmake --install build --prefix "$(PREFIX)"

@@ -123,3 +123,15 @@ foreach(source ${tool_sources})
     add_executable(${name} "${source}")
     reap_test_target(${name})
 endforeach()
+
+# tests/faults: the fault injector (faults), what it drives (libshim.so, preloaded, so never with a sanitizer in it), and scripts. `make faults` runs
+# all; the quick part is the tests "faults-X".
+if(CMAKE_SYSTEM_NAME STREQUAL "Linux" AND NOT REAP_SANITIZE)
+    add_library(shim MODULE "${tests}/faults/shim.c")
+    target_compile_definitions(shim PRIVATE _GNU_SOURCE)
+    target_compile_options(shim PRIVATE -Wall -Wextra)
+    set_target_properties(shim PROPERTIES C_VISIBILITY_PRESET default)
+    target_link_libraries(shim PRIVATE ${CMAKE_DL_LIBS})
+    add_executable(faults "${tests}/faults/faults.c" "${tests}/faults/order.c")
+    reap_test_target(faults)
+endif()

@@ -42,7 +42,9 @@ struct view *view_open(const char *path, struct err *e)
     struct view *v = xcalloc(1, sizeof *v);
     v->path = xstrdup(path);
     v->format = format_of(path);
-    if (v->format->view->open(v, e)) {
+    if (!v->format) /* what it was changed, or could not be told, between two looks at it */
+        err_set(e, ERR_FAILED, "cannot tell whether '%s' is a file or a folder", path);
+    else if (v->format->view->open(v, e)) {
         find_refusal(v);
         return v;
     }
@@ -54,7 +56,8 @@ void view_free(struct view *v)
 {
     if (!v)
         return;
-    v->format->view->close(v);
+    if (v->format)
+        v->format->view->close(v);
     free(v->path);
     free(v->name);
     free(v->refusal);
