@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /* What a command takes, with the options of all commands behind its own. */
@@ -105,12 +106,23 @@ static void hold_descriptors(void)
         close(fd);
 }
 
+/* A checkpoint may have more shards than the 1,024 files that a process may have open at first. */
+static void open_many_files(void)
+{
+    struct rlimit r;
+    if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < r.rlim_max) {
+        r.rlim_cur = r.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &r);
+    }
+}
+
 int main(int argc, char **argv)
 {
     struct err e = {0};
     struct buf b = {0};
     engine_tame_threads(argv);
     hold_descriptors();
+    open_many_files();
     sig_install();
     if (argc < 2) {
         usage(&b);

@@ -1,19 +1,20 @@
 /* dir.c - see dir.h. */
 #include "base/dir.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/mem.h"
+#include "base/out.h"
 #include "base/sig.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define MAX_DEPTH 32
-#define MARK      ".reap-part" /* says that a folder NAME.part is ours to clear away */
+#define TRIES     8 /* to lock a folder that another program renames away */
 
 /* ---- reading ---- */
 
@@ -86,10 +87,11 @@ static bool clear_fd(int fd, int depth)
     for (const struct dirent *x; (x = readdir(d));) {
         if (!strcmp(x->d_name, ".") || !strcmp(x->d_name, ".."))
             continue;
-        if (unlinkat(fd, x->d_name, 0) == 0)
+        if (unlinkat(fd, x->d_name, 0) == 0 || errno == ENOENT) /* another program clears it, too */
             continue;
         int sub = openat(fd, x->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        ok = sub >= 0 && clear_fd(sub, depth + 1) && unlinkat(fd, x->d_name, AT_REMOVEDIR) == 0 && ok;
+        ok = sub >= 0 && clear_fd(sub, depth + 1) &&
+             (unlinkat(fd, x->d_name, AT_REMOVEDIR) == 0 || errno == ENOENT) && ok;
     }
     closedir(d);
     return ok;
@@ -98,6 +100,8 @@ static bool clear_fd(int fd, int depth)
 /* Removes a folder and all that is in it; symbolic links are removed, not followed. */
 static bool remove_folder(const char *path, struct err *e)
 {
+    if (unlink(path) == 0) /* a link to a folder, under whose name the output was written */
+        return true;
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return err_sys(e, "cannot remove folder '%s'", path);
@@ -149,17 +153,49 @@ bool out_dir_check(const char *path, const char *ours, bool force, struct err *e
     return ok;
 }
 
-/* An existing PATH.part: ours to take, if it is a folder with our mark (or an empty one) and nobody writes
- * it. */
-static bool take_over(const char *part, struct err *e)
+/* The folder PART, made if need be, locked. -1 with *e. */
+static int open_part(const char *part, const char *path, struct err *e)
 {
-    if (mkdir(part, 0777) == 0)
-        return true;
-    if (errno != EEXIST)
-        return err_sys(e, "cannot make folder '%s'", part);
-    if (!is_empty(part) && !holds(part, MARK))
-        return err_set(e, ERR_INPUT, "'%s' is in the way: it is not an unfinished output of reap", part);
-    return true;
+    for (int tries = 0; tries < TRIES; tries++) {
+        if (mkdir(part, 0777) != 0 && errno != EEXIST)
+            break;
+        int fd = open(part, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0 && errno == ENOENT)
+            continue;
+        if (fd < 0) {
+            err_set(e, ERR_INPUT, "'%s' is in the way: it is not an unfinished output of reap", part);
+            return -1;
+        }
+        if (!out_flock(fd)) {
+            close(fd);
+            err_set(e, ERR_FAILED, "'%s' is being written by another program (it holds '%s')", path, part);
+            return -1;
+        }
+        if (out_still_there(fd, part)) /* else the other has given it its name: it must not be cleared */
+            return fd;
+        close(fd);
+    }
+    err_sys(e, "cannot make folder '%s'", part);
+    return -1;
+}
+
+/* Where a folder cannot be exchanged in one step, a kill may leave the old one aside. */
+static bool put_back_old(const char *path, struct err *e)
+{
+    char *old = xasprintf("%s" OUT_OLD, path);
+    bool ok = true;
+    if (file_is_dir(old) && !file_exists(path))
+        ok = rename(old, path) == 0 || err_sys(e, "cannot put '%s' back", path);
+    else if (file_is_dir(old))
+        ok = remove_folder(old, e);
+    free(old);
+    return ok;
+}
+
+static bool clear_part(int fd, const char *part, struct err *e)
+{
+    int again = dup(fd); /* a descriptor that is closed behind the reading; the lock stays */
+    return (again >= 0 && clear_fd(again, 0)) || err_sys(e, "cannot clear '%s'", part);
 }
 
 bool out_dir_open(struct out_dir *o, const char *path, const char *ours, bool force, struct err *e)
@@ -167,31 +203,17 @@ bool out_dir_open(struct out_dir *o, const char *path, const char *ours, bool fo
     *o = (struct out_dir){.fd = -1};
     if (!out_dir_check(path, ours, force, e))
         return false;
-    char *final = trimmed(path), *part = xasprintf("%s.part", final), *mark = path_join(part, MARK);
-    bool ok = take_over(part, e);
-    int fd = ok ? open(part, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
-    if (ok && fd < 0)
-        ok = err_sys(e, "cannot open folder '%s'", part);
-    if (ok && flock(fd, LOCK_EX | LOCK_NB) != 0)
-        ok = err_set(e, ERR_FAILED, "'%s' is being written by another program (it holds '%s')", path, part);
-    int again = ok ? dup(fd) : -1;
-    if (ok && (again < 0 || !clear_fd(again, 0)))
-        ok = err_sys(e, "cannot clear '%s'", part);
-    if (ok)
+    char *final = trimmed(path), *part = xasprintf("%s" OUT_PART, final);
+    int fd = open_part(part, path, e);
+    if (fd >= 0 && put_back_old(final, e) && check(final, ours, force, e) && clear_part(fd, part, e)) {
         sig_watch_part(part);
-    int m = ok ? open(mark, O_WRONLY | O_CREAT | O_CLOEXEC, 0666) : -1;
-    if (ok && m < 0)
-        ok = err_sys(e, "cannot create '%s'", mark);
-    if (m >= 0)
-        close(m);
-    free(mark);
-    if (ok) {
-        *o = (struct out_dir){final, part, fd};
+        *o = (struct out_dir){final, part, fd, ours, force};
         return true;
     }
-    if (fd >= 0)
+    if (fd >= 0) {
+        (void)rmdir(part); /* one that was just made */
         close(fd);
-    sig_unwatch_part(part);
+    }
     free(final);
     free(part);
     return false;
@@ -208,43 +230,52 @@ static void out_dir_free(struct out_dir *o)
     *o = (struct out_dir){.fd = -1};
 }
 
-/* Puts PART in the place of the old folder, which is then PART. */
-static bool exchange(const char *part, const char *path, struct err *e)
+/* Puts PART in the place of the old folder; the name that this has then, NULL with *e. */
+static char *exchange(const char *part, const char *path, struct err *e)
 {
 #ifdef RENAME_EXCHANGE
     if (renameat2(AT_FDCWD, part, AT_FDCWD, path, RENAME_EXCHANGE) == 0)
-        return true;
+        return xstrdup(part);
 #endif
-    char *old = xasprintf("%s.old", path);
-    bool ok = !file_exists(old) && rename(path, old) == 0;
-    if (ok && rename(part, path) != 0) {
-        ok = false;
-        (void)rename(old, path);
+    char *old = xasprintf("%s" OUT_OLD, path);
+    if (rename(path, old) == 0) {
+        if (rename(part, path) == 0)
+            return old;
+        if (rename(old, path) != 0)
+            log_warn("'%s' could not be put back; the next run with this output tries again", path);
     }
-    ok = ok && rename(old, part) == 0;
-    if (!ok)
-        err_sys(e, "cannot put '%s' in place", path);
+    err_sys(e, "cannot put '%s' in place", path);
     free(old);
-    return ok;
+    return NULL;
+}
+
+/* *old: where the replaced one is now; NULL when there is none. */
+static bool put_in_place(const struct out_dir *o, char **old, struct err *e)
+{
+    struct stat st;
+    *old = NULL;
+    if (!check(o->path, o->ours, o->force, e)) /* somebody else may have put something there meanwhile */
+        return false;
+    if (lstat(o->path, &st) == 0 && (S_ISLNK(st.st_mode) || !is_empty(o->path)))
+        return (*old = exchange(o->part, o->path, e)) != NULL;
+    return rename(o->part, o->path) == 0 || /* over an empty folder at the most */
+           err_sys(e, "cannot put '%s' in place", o->path);
 }
 
 bool out_dir_commit(struct out_dir *o, struct err *e)
 {
-    (void)unlinkat(o->fd, MARK, 0);
+    char *old;
+    struct err bad = {0};
     (void)fsync(o->fd); /* not every file system can; the files are synced */
-    if (!file_exists(o->path) || is_empty(o->path)) {
-        if (rename(o->part, o->path) != 0)
-            return err_sys(e, "cannot put '%s' in place", o->path);
-    } else if (!exchange(o->part, o->path, e) || !remove_folder(o->part, e)) {
+    sig_hold();
+    bool ok = put_in_place(o, &old, e);
+    sig_release();
+    if (!ok)
         return false;
-    }
-    char *parent = path_dir(o->path);
-    int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0) {
-        (void)fsync(fd);
-        close(fd);
-    }
-    free(parent);
+    out_sync_folder(o->path); /* before the old one goes */
+    if (old && !remove_folder(old, &bad) && !remove_folder(old, &bad))
+        log_warn("%s; what it replaces is done, and the next run with this output removes it", bad.msg);
+    free(old);
     out_dir_free(o);
     return true;
 }

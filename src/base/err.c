@@ -86,5 +86,6 @@ void err_bug(const char *file, int line, const char *fmt, ...)
     sanitize(msg);
     fprintf(stderr, "reap: bug at %s:%d: %s\n", file, line, msg);
     sig_remove_parts();
+    sig_told();
     abort();
 }

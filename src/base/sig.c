@@ -2,6 +2,7 @@
 #include "base/sig.h"
 #include "base/mem.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -9,7 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static volatile sig_atomic_t pending;
+static _Atomic int pending, held;
 
 /* The parts that are watched: a list of blocks that only grows, so that it can be read in a signal handler
  * and by another thread at any time. */
@@ -122,22 +123,122 @@ void sig_remove_parts(void)
 
 static void on_signal(int no)
 {
-    if (pending) {
+    if (pending && !held) {
         sig_remove_parts();
         _exit(ERR_INTERRUPTED);
     }
     pending = no;
 }
 
+void sig_hold(void)
+{
+    held++;
+}
+
+void sig_release(void)
+{
+    held--;
+}
+
+/* ---- crashes ---- */
+
+static _Atomic int dying; /* the first thread that gets here speaks, and ends all */
+static _Atomic bool told;
+
+void sig_told(void)
+{
+    told = true;
+}
+
+/* One line, and nothing in it that drives a terminal: a reason may hold what a file says. */
+static void say_line(const char *begin, const char *reason)
+{
+    char line[1024], *s = line;
+    size_t n = 0;
+    for (; *begin; begin++)
+        line[n++] = *begin;
+    for (; *reason && n < sizeof line - 1; reason++)
+        line[n++] = *reason < ' ' || *reason > '~' ? '?' : *reason;
+    line[n++] = '\n';
+    while (n) {
+        ssize_t r = write(STDERR_FILENO, s, n);
+        if (r < 0 && errno != EINTR)
+            return;
+        s += r > 0 ? r : 0;
+        n -= r > 0 ? (size_t)r : 0;
+    }
+}
+
+void sig_die(const char *reason)
+{
+    if (dying++)
+        for (;;)
+            pause();
+    if (!told)
+        say_line(isatty(STDERR_FILENO) ? "\nreap: " : "reap: ", reason); /* behind a line of progress */
+    sig_remove_parts();
+    _exit(ERR_FAILED);
+}
+
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+#define SANITIZED 1
+#elif defined __has_feature
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+
+#ifndef SANITIZED
+static const struct {
+    int no;
+    const char *reason;
+} crashes[] = {
+    {SIGSEGV, "crashed (SIGSEGV, an invalid access to memory)"},
+    {SIGBUS,
+     "a file became shorter, or its disk failed, while it was mapped into memory (SIGBUS); --no-mmap reads "
+     "models without mapping them"},
+    {SIGFPE, "crashed (SIGFPE, an impossible computation)"},
+    {SIGILL, "crashed (SIGILL, an instruction that this CPU does not have)"},
+    {SIGABRT, "crashed (SIGABRT)"},
+};
+
+static void on_crash(int no)
+{
+    for (size_t i = 0; i < sizeof crashes / sizeof *crashes; i++)
+        if (crashes[i].no == no)
+            sig_die(crashes[i].reason);
+}
+#endif
+
+void sig_own_stack(void *room)
+{
+    stack_t s = {.ss_sp = room, .ss_size = SIG_STACK};
+    (void)sigaltstack(&s, NULL);
+}
+
+static void catch_crashes(void)
+{
+#ifndef SANITIZED
+    static _Alignas(64) char room[SIG_STACK];
+    sig_own_stack(room);
+    struct sigaction sa = {.sa_handler = on_crash, .sa_flags = SA_ONSTACK | (int)SA_RESETHAND};
+    sigemptyset(&sa.sa_mask);
+    for (size_t i = 0; i < sizeof crashes / sizeof *crashes; i++)
+        sigaction(crashes[i].no, &sa, NULL);
+#endif
+}
+
 void sig_install(void)
 {
-    struct sigaction sa = {.sa_handler = on_signal};
+    static const int noted[] = {SIGINT, SIGTERM, SIGHUP};
+    struct sigaction sa = {.sa_handler = on_signal, .sa_flags = SA_ONSTACK}, was;
     sigemptyset(&sa.sa_mask);
-    sigaction(SIGINT, &sa, NULL);
-    sigaction(SIGTERM, &sa, NULL);
-    sigaction(SIGHUP, &sa, NULL);
-    signal(SIGXFSZ, SIG_IGN); /* so is a file size limit */
-    signal(SIGPIPE, SIG_IGN); /* a closed pipe is a write error like any other */
+    for (size_t i = 0; i < sizeof noted / sizeof *noted; i++)
+        if (sigaction(noted[i], NULL, &was) == 0 && was.sa_handler != SIG_IGN)
+            sigaction(noted[i], &sa, NULL);
+    signal(SIGXFSZ, SIG_IGN); /* a limit on the size of files is a write error like any other */
+    signal(SIGPIPE, SIG_IGN); /* so is a closed pipe */
+    catch_crashes();
 }
 
 bool sig_pending(void)

@@ -1,16 +1,31 @@
-/* sig.h - SIGINT, SIGTERM and SIGHUP, and what must not stay behind when the program ends.
+/* sig.h - signals, crashes, and what must not stay behind when the program ends.
  *
- * The handler only notes the signal; long loops call sig_check() and unwind, so that outputs are removed or
- * saved by the code that owns them. A second signal ends the program at once: the outputs that are being
- * written are removed, the exit status is 130. The same outputs go when memory is gone, on a broken invariant
- * (BUG) and on an abort inside the engine: these end the program without unwinding, too, in whichever thread
- * they come. */
+ * SIGINT, SIGTERM and SIGHUP are only noted; long loops call sig_check() and unwind, so that outputs are removed or
+ * saved by the code that owns them. A second signal ends the program at once: the outputs that are being written are
+ * removed, the exit status is 130. A signal that comes in ignored (nohup, a shell's background job) stays so.
+ *
+ * The same outputs go when memory is gone, on a broken invariant (BUG), on an abort inside the engine, and when the
+ * program crashes (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, an exception of C++ that nobody catches): these end the
+ * program without unwinding, in whichever thread they come, with one line and exit status 1. The handler of a crash
+ * runs on a stack of its own in the main thread, and in others that call sig_own_stack. Under a sanitizer crashes are
+ * the sanitizer's. */
 #ifndef REAP_BASE_SIG_H
 #define REAP_BASE_SIG_H
 
 #include "base/err.h"
 
 void sig_install(void);
+/* Lets the handler of a crash run in this thread although the stack is used up; until the thread ends. `room` is
+ * SIG_STACK bytes, borrowed. */
+#define SIG_STACK (64u << 10)
+void sig_own_stack(void *room);
+/* Ends the program as a crash does, with this reason ("the engine gave up: ..."); safe in a signal handler. */
+__attribute__((noreturn)) void sig_die(const char *reason);
+/* What the program says about its end was said: the SIGABRT that follows adds no line. */
+void sig_told(void);
+/* Between them a second signal is noted only: names are being exchanged. They nest. */
+void sig_hold(void);
+void sig_release(void);
 bool sig_pending(void);
 bool sig_check(struct err *e); /* false with ERR_INTERRUPTED when a signal came */
 /* The unfinished outputs, files and folders, any number of them. The path is borrowed until it is

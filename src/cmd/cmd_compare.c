@@ -1,5 +1,6 @@
 /* cmd_compare.c - the answers of the pruned model beside those of its parent. */
 #include "base/file.h"
+#include "base/out.h"
 #include "base/text.h"
 #include "cmd/cmd.h"
 #include "results/runs.h"

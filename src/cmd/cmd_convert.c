@@ -1,6 +1,7 @@
 /* cmd_convert.c - a Hugging Face checkpoint as a GGUF file. */
 #include "base/file.h"
 #include "base/log.h"
+#include "base/out.h"
 #include "base/text.h"
 #include "cmd/cmd.h"
 #include "convert/convert.h"

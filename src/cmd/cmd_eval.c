@@ -1,6 +1,7 @@
 /* cmd_eval.c - perplexity of texts and of samples, alone or against a base model. */
 #include "base/file.h"
 #include "base/log.h"
+#include "base/out.h"
 #include "base/text.h"
 #include "cmd/cmd.h"
 #include "convert/load.h"
@@ -49,17 +50,23 @@ const struct cmd cmd_eval = {
 
 /* ---- what is loaded ---- */
 
+/* Open from the start, so that no other program writes them, and put in place together. */
+enum { RESULT, ROWS, N_OUTS };
+
 struct models {
     struct view *v, *base; /* base NULL: nothing to compare with, or the model itself */
     struct plan *plan;     /* of v; NULL: whole */
     struct engine *g, *base_engine;
     bool compare;
+    struct out outs[N_OUTS];
 };
 
 static void models_free(struct models *m)
 {
     engine_free(m->g);
     engine_free(m->base_engine);
+    for (int i = 0; i < N_OUTS; i++)
+        out_abort(&m->outs[i]);
     plan_free(m->plan);
     view_free(m->v);
     view_free(m->base);
@@ -97,14 +104,22 @@ static bool check_texts(struct err *e)
     return true;
 }
 
+static bool open_outputs(struct models *m, struct err *e)
+{
+    const char *const paths[N_OUTS] = {out, logprobs};
+    bool ok = !out || !logprobs || out_recover(paths, N_OUTS, e);
+    for (int i = 0; ok && i < N_OUTS; i++)
+        ok = !paths[i] || (check_output(m, paths[i], e) && out_open(&m->outs[i], paths[i], cmd_force, e));
+    return ok;
+}
+
 static bool load_models(struct models *m, const char *path, struct err *e)
 {
     m->compare = against != NULL;
     if (!(m->v = view_open(path, e)) ||
         (against && !file_same(path, against) && !(m->base = view_open(against, e))))
         return false;
-    if ((out && !check_output(m, out, e)) || (logprobs && !check_output(m, logprobs, e)) || !check_texts(e) ||
-        !view_hash(m->v, e) || (m->base && !view_hash(m->base, e)))
+    if (!open_outputs(m, e) || !check_texts(e) || !view_hash(m->v, e) || (m->base && !view_hash(m->base, e)))
         return false;
     if (plan_path && !(m->plan = eval_plan(plan_path, m->v, cmd_force, e)))
         return false;
@@ -115,19 +130,17 @@ static bool load_models(struct models *m, const char *path, struct err *e)
 
 /* ---- evaluating ---- */
 
-static bool samples(const struct models *m, const struct corpus_opts *co, struct eval_scores *r,
-                    struct err *e)
+static bool samples(struct models *m, const struct corpus_opts *co, struct eval_scores *r, struct err *e)
 {
     struct corpus c = {0};
     bool ok = corpus_load(co, &c, e) && (!out || corpus_check_output(&c, out, e)) &&
               (!logprobs || corpus_check_output(&c, logprobs, e)) &&
-              eval_scores_samples(r, m->g, &c, (uint32_t)ctx, logprobs, cmd_force, e);
+              eval_scores_samples(r, m->g, &c, (uint32_t)ctx, logprobs ? &m->outs[ROWS] : NULL, e);
     corpus_free(&c);
     return ok;
 }
 
-static bool evaluate(const struct models *m, const struct corpus_opts *co, struct eval_scores *r,
-                     struct err *e)
+static bool evaluate(struct models *m, const struct corpus_opts *co, struct eval_scores *r, struct err *e)
 {
     uint32_t n_ctx = ctx ? (uint32_t)ctx : EVAL_CTX;
     const struct view *base = m->base ? m->base : m->v;
@@ -164,7 +177,18 @@ static void print_row(struct buf *b, const struct eval_text *x)
             100 * r->dp_rms_stderr);
 }
 
-static bool print(const struct models *m, const struct eval_scores *r, struct err *e)
+static bool write_outputs(struct models *m, const struct eval_file *f, struct err *e)
+{
+    struct buf b = {0};
+    json_t *o = eval_json(f);
+    json_print(&b, o);
+    bool ok = (!out || out_write(&m->outs[RESULT], b.s, b.n, e)) && out_commit_all(m->outs, N_OUTS, e);
+    buf_clear(&b);
+    json_decref(o);
+    return ok;
+}
+
+static bool print(struct models *m, const struct eval_scores *r, struct err *e)
 {
     struct eval_file f = eval_scores_file(r);
     json_t *model = view_identity(m->v), *base = r->compared ? view_identity(m->base ? m->base : m->v) : NULL;
@@ -172,7 +196,7 @@ static bool print(const struct models *m, const struct eval_scores *r, struct er
     f.base = base;
     if (m->plan)
         f.plan = (struct eval_plan){path_base(plan_path), m->plan->criterion, m->plan->n_keep};
-    bool ok = !out || eval_write(out, &f, cmd_force, e);
+    bool ok = write_outputs(m, &f, e);
     json_t *doc = ok && cmd_json ? eval_json(&f) : NULL;
     json_decref(model);
     json_decref(base);
@@ -190,7 +214,7 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
 {
     (void)n;
     struct corpus_opts co;
-    struct models m = {0};
+    struct models m = {.outs = {[RESULT] = {.fd = -1}, [ROWS] = {.fd = -1}}};
     struct eval_scores r = {0};
     cmd_corpus(&co);
     co.shuffle = false; /* rows of --logprobs stand in the order of the file */

@@ -1,6 +1,7 @@
 /* cmd_plan.c - which experts stay. */
 #include "base/file.h"
 #include "base/log.h"
+#include "base/out.h"
 #include "base/text.h"
 #include "cmd/cmd.h"
 #include "plan/sources.h"

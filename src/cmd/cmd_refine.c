@@ -1,6 +1,7 @@
 /* cmd_refine.c - a plan made better by trial. */
 #include "base/file.h"
 #include "base/limits.h"
+#include "base/out.h"
 #include "base/text.h"
 #include "cmd/cmd.h"
 #include "sweep/refine.h"
@@ -109,6 +110,15 @@ static bool print(const struct refine_opts *o, const struct refine_result *r, st
     return cmd_print(&b, e);
 }
 
+static bool refine(const struct refine_opts *o, struct refine_result *r, struct err *e)
+{
+    struct out_lock lock = {.fd = -1};
+    bool ok = check_files(o, e) && out_lock(&lock, out, e) && file_check_output(out, cmd_force, e) &&
+              refine_run(o, r, e) && plan_write(out, r->plan, cmd_force, e);
+    out_unlock(&lock);
+    return ok && print(o, r, e);
+}
+
 static bool run(char const *const *args, uint32_t n, struct err *e)
 {
     (void)n;
@@ -127,8 +137,7 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
                             .force = cmd_force,
                             .engine = cmd_engine};
     struct refine_result r = {0};
-    bool ok = check_files(&o, e) && refine_run(&o, &r, e) && plan_write(out, r.plan, cmd_force, e) &&
-              print(&o, &r, e);
+    bool ok = refine(&o, &r, e);
     if (ok && r.interrupted)
         ok = err_set(e, ERR_INTERRUPTED, "interrupted; '%s' is the best plan so far, --plan goes on from it",
                      out);

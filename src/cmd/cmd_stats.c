@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/near.h"
+#include "base/out.h"
 #include "base/text.h"
 #include "cmd/cmd.h"
 #include "cmd/stats_exchange.h"

@@ -3,6 +3,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/out.h"
 #include "base/text.h"
 #include "cmd/cmd.h"
 #include "sweep/sweep.h"
@@ -150,9 +151,14 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     char *own_state = out && !state ? xasprintf("%s.state", out) : NULL;
     if (own_state)
         o.state = own_state;
-    bool ok = check_files(&o, e) && sweep_run(&o, &r, e) && report(&o, &r, e);
+    struct out_lock locks[2] = {{.fd = -1}, {.fd = -1}};
+    bool ok = check_files(&o, e) && (!out || out_lock(&locks[0], out, e)) &&
+              (!o.state || out_lock(&locks[1], o.state, e)) &&
+              (!out || file_check_output(out, cmd_force, e)) && sweep_run(&o, &r, e) && report(&o, &r, e);
     if (own_state && ok) /* other limits may be asked for when none is within these */
         unlink(own_state);
+    out_unlock(&locks[0]);
+    out_unlock(&locks[1]);
     sweep_result_clear(&r);
     free(own_state);
     free(list);

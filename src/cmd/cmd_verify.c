@@ -1,5 +1,6 @@
 /* cmd_verify.c - proves that a pruned model holds its parent's bytes. */
 #include "base/file.h"
+#include "base/out.h"
 #include "base/text.h"
 #include "cmd/cmd.h"
 #include "prune/prune.h"

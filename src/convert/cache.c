@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/out.h"
 #include "convert/load.h"
 
 #include <stdlib.h>

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/out.h"
 #include "base/sig.h"
 
 #include <math.h>

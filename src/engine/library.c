@@ -3,12 +3,12 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/sig.h"
+#include "engine/uncaught.h"
 
 #include <ctype.h>
 #include <ggml-backend.h>
 #include <llama.h>
 #include <string.h>
-#include <unistd.h>
 
 static char first_error[512];
 static library_listener *listener;
@@ -50,16 +50,13 @@ void library_listen(library_listener *fn, void *ud)
     listener_ud = ud;
 }
 
-/* An assertion inside the engine: nothing can be saved, but the user gets a line, an exit status, and no
- * half-written output. */
+/* An assertion inside the engine, or an exception that it lets through: nothing can be saved, but the user gets a
+ * line, an exit status, and no half-written output. */
 static void on_abort(const char *message)
 {
-    fputs("\nreap: the engine gave up: ", stderr);
-    log_lines(message, strlen(message));
-    fputc('\n', stderr);
-    fflush(NULL);
-    sig_remove_parts();
-    _exit(ERR_FAILED);
+    char reason[512];
+    snprintf(reason, sizeof reason, "the engine gave up: %s", message);
+    sig_die(reason);
 }
 
 void library_init(void)
@@ -70,6 +67,7 @@ void library_init(void)
     done = true;
     llama_log_set(on_log, NULL);
     ggml_set_abort_callback(on_abort);
+    uncaught_to(on_abort);
     ggml_backend_load_all();
     llama_backend_init();
 }

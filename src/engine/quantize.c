@@ -2,6 +2,7 @@
 #include "engine/quantize.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/out.h"
 #include "base/sig.h"
 #include "engine/library.h"
 

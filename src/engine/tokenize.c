@@ -446,6 +446,7 @@ struct job {
     bool ok, done;
     pthread_mutex_t lock;
     pthread_cond_t ended;
+    char *crash_stack; /* for what TOKENIZE_STRETCH does not foresee */
 };
 
 static bool room_for(struct job *j, uint64_t more)
@@ -523,6 +524,7 @@ static bool pieces(struct job *j)
 static void *run(void *ud)
 {
     struct job *j = ud;
+    sig_own_stack(j->crash_stack);
     bool ok = pieces(j);
     pthread_mutex_lock(&j->lock);
     j->ok = ok;
@@ -560,6 +562,7 @@ static bool on_thread(struct job *j)
     pthread_t id;
     pthread_mutex_init(&j->lock, NULL);
     pthread_cond_init(&j->ended, NULL);
+    j->crash_stack = xmalloc(SIG_STACK);
     bool started = pthread_attr_init(&a) == 0;
     if (started) {
         started = pthread_attr_setstacksize(&a, stack) == 0 && pthread_create(&id, &a, run, j) == 0;
@@ -569,6 +572,7 @@ static bool on_thread(struct job *j)
         wait_for(j);
         pthread_join(id, NULL);
     }
+    free(j->crash_stack);
     pthread_cond_destroy(&j->ended);
     pthread_mutex_destroy(&j->lock);
     return started || err_set(&j->err, ERR_FAILED,

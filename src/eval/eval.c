@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/out.h"
 #include "base/sig.h"
 #include "base/text.h"
 #include "corpus/rowfile.h"
@@ -228,24 +229,18 @@ static json_t *row_json(const struct corpus *c, const struct windows *w, uint32_
     return o;
 }
 
-static bool write_rows(const struct corpus *c, const struct windows *w, double *const *lp, const char *path,
-                       bool force, struct err *e)
+static bool write_rows(const struct corpus *c, const struct windows *w, double *const *lp, struct out *rows,
+                       struct err *e)
 {
-    struct out out;
-    if (!out_open(&out, path, force, e))
-        return false;
     bool ok = true;
     for (uint32_t i = 0; ok && i < w->n_samples; i++) {
         json_t *o = row_json(c, w, i, lp[i]);
         char *s = json_dumps(o, JSON_COMPACT);
-        ok = s ? out_write(&out, s, strlen(s), e) && out_write(&out, "\n", 1, e)
+        ok = s ? out_write(rows, s, strlen(s), e) && out_write(rows, "\n", 1, e)
                : err_set(e, ERR_FAILED, "cannot print a row");
         free(s);
         json_decref(o);
     }
-    ok = ok && out_commit(&out, e);
-    if (!ok)
-        out_abort(&out);
     return ok;
 }
 
@@ -290,14 +285,14 @@ static void say_unused(const struct corpus *c, const struct windows *w, const st
     json_decref(chat);
 }
 
-bool eval_samples(struct engine *g, struct corpus *c, uint32_t n_ctx, const char *logprobs, bool force,
-                  struct eval_score *s, struct err *e)
+bool eval_samples(struct engine *g, struct corpus *c, uint32_t n_ctx, struct out *rows, struct eval_score *s,
+                  struct err *e)
 {
     struct windows w = {0};
     struct sample_job j = {.g = g};
     struct eval_sums sums = {0};
     *s = (struct eval_score){0};
-    bool ok = (!logprobs || file_check_output(logprobs, force, e)) && windows_tokenize(&w, c, g, e);
+    bool ok = windows_tokenize(&w, c, g, e);
     if (!ok) {
         windows_clear(&w);
         return false;
@@ -319,7 +314,7 @@ bool eval_samples(struct engine *g, struct corpus *c, uint32_t n_ctx, const char
     }
     if (ok)
         eval_set_score(s, &sums);
-    ok = ok && (!logprobs || write_rows(c, &w, j.lp, logprobs, force, e));
+    ok = ok && (!rows || write_rows(c, &w, j.lp, rows, e));
     for (uint32_t i = 0; i < w.n_samples; i++)
         free(j.lp[i]);
     free(j.lp);

@@ -8,6 +8,7 @@
 #ifndef REAP_EVAL_EVAL_H
 #define REAP_EVAL_EVAL_H
 
+#include "base/out.h"
 #include "corpus/corpus.h"
 #include "engine/engine.h"
 #include "results/eval.h"
@@ -20,10 +21,10 @@ void eval_set_score(struct eval_score *s, const struct eval_sums *sums);
 void eval_add(struct eval_score *t, const struct eval_score *s);
 bool eval_score_text(struct engine *g, const char *path, uint32_t n_ctx, struct eval_score *s, struct err *e);
 
-/* n_ctx 0: as long as the longest sample (at most the context that the model was trained for). logprobs:
- * NULL, or a file that gets one JSON row per sample: {"id", "n_tokens", "nll", "ids":[...], "logprobs":[...]}
+/* n_ctx 0: as long as the longest sample (at most the context that the model was trained for). rows: NULL, or an
+ * open output that gets one JSON row per sample: {"id", "n_tokens", "nll", "ids":[...], "logprobs":[...]}
  * with logprobs[i] = log p(ids[i+1] | ids[0..i]). */
-bool eval_samples(struct engine *g, struct corpus *c, uint32_t n_ctx, const char *logprobs, bool force,
-                  struct eval_score *s, struct err *e);
+bool eval_samples(struct engine *g, struct corpus *c, uint32_t n_ctx, struct out *rows, struct eval_score *s,
+                  struct err *e);
 
 #endif

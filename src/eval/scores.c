@@ -67,10 +67,10 @@ bool eval_scores_against(struct eval_scores *r, const struct against_side sides[
 }
 
 bool eval_scores_samples(struct eval_scores *r, struct engine *g, struct corpus *c, uint32_t n_ctx,
-                         const char *logprobs, bool force, struct err *e)
+                         struct out *rows, struct err *e)
 {
     struct eval_score s;
-    if (!eval_samples(g, c, n_ctx, logprobs, force, &s, e))
+    if (!eval_samples(g, c, n_ctx, rows, &s, e))
         return false;
     add(r, c->n_sources == 1 ? path_base(c->sources[0].path) : "samples", &s);
     return true;

@@ -22,7 +22,7 @@ bool eval_scores_against(struct eval_scores *r, const struct against_side sides[
                          uint32_t n_ctx, struct err *e);
 /* As eval_samples, all samples in one row. */
 bool eval_scores_samples(struct eval_scores *r, struct engine *g, struct corpus *c, uint32_t n_ctx,
-                         const char *logprobs, bool force, struct err *e);
+                         struct out *rows, struct err *e);
 /* Behind the last row: makes `all`. */
 void eval_scores_end(struct eval_scores *r);
 /* What reap.eval/1 says of it: texts and total, borrowed. */

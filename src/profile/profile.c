@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/out.h"
 #include "base/sig.h"
 #include "base/text.h"
 #include "convert/load.h"
@@ -32,6 +33,7 @@ struct job {
     uint32_t n_batches;    /* that this process decodes: all, or those of its shard */
     uint32_t *order;       /* of the batches: even and odd samples in turn */
     struct halves settled; /* at which the run was stopped; 0: it was not */
+    struct out_lock lock;  /* of the output, which is saved many times */
 };
 
 static void job_clear(struct job *j)
@@ -43,6 +45,7 @@ static void job_clear(struct job *j)
     view_free(j->view);
     free(j->index);
     free(j->order);
+    out_unlock(&j->lock);
 }
 
 /* ---- how it was made: goes into the file, and decides whether a run may go on ---- */
@@ -325,14 +328,21 @@ static int64_t default_ubatch(const struct shape *s)
     return n;
 }
 
+static bool hold_output(struct job *j, struct err *e)
+{
+    bool force = j->o->force || j->o->resume;
+    return file_check_output(j->o->out, force, e) && out_lock(&j->lock, j->o->out, e) &&
+           file_check_output(j->o->out, force, e);
+}
+
 static bool prepare(struct job *j, struct err *e)
 {
     const struct profile_opts *o = j->o;
     if (!(j->view = view_open(o->model, e)))
         return false;
-    if (!view_check_prunable(j->view, e) || !view_check_output(j->view, o->out, e) ||
-        !file_check_output(o->out, o->force || o->resume, e) || !corpus_load(&o->corpus, &j->corpus, e) ||
-        !corpus_check_output(&j->corpus, o->out, e) || !view_hash(j->view, e))
+    if (!view_check_prunable(j->view, e) || !view_check_output(j->view, o->out, e) || !hold_output(j, e) ||
+        !corpus_load(&o->corpus, &j->corpus, e) || !corpus_check_output(&j->corpus, o->out, e) ||
+        !view_hash(j->view, e))
         return false;
     struct engine_opts eo = o->engine;
     eo.ubatch = j->ubatch = eo.ubatch ? eo.ubatch : default_ubatch(&j->view->shape);
@@ -389,7 +399,7 @@ void profile_warn(const struct stats *s)
 
 bool profile_run(const struct profile_opts *o, struct profile_result *r, struct err *e)
 {
-    struct job j = {.o = o};
+    struct job j = {.o = o, .lock = {.fd = -1}};
     uint32_t done = 0;
     bool finished = false, ok = prepare(&j, e);
     *r = (struct profile_result){0};

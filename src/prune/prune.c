@@ -1,6 +1,7 @@
 /* prune.c - see prune.h: what both formats share. */
 #include "prune/prune.h"
 #include "base/mem.h"
+#include "base/out.h"
 
 bool prune_copy(struct out *out, const struct cut *c, const struct cut_tensor *t, struct progress *progress,
                 uint64_t *done, struct err *e)

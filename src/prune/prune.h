@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/out.h"
 #include "model/cut.h"
 
 /* The file in every checkpoint folder that we wrote. */

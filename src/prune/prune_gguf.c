@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/out.h"
 #include "base/text.h"
 #include "model/view_gguf.h"
 #include "prune/prune.h"
@@ -147,6 +148,8 @@ static bool write_part(struct job *j, uint32_t i, const char *path, struct err *
 
 static bool check_outputs(const struct job *j, const struct prune_result *r, struct err *e)
 {
+    if (!j->o->dry_run && !out_recover((const char *const *)r->files, r->n_files, e))
+        return false;
     for (uint32_t i = 0; i < r->n_files; i++)
         if (!view_check_output(j->v, r->files[i], e) || !file_check_output(r->files[i], j->o->force, e))
             return false;
@@ -178,8 +181,7 @@ static bool write_files(struct job *j, struct prune_result *r, struct err *e)
     for (uint32_t i = 0; ok && i < n; i++)
         ok = write_part(j, i, r->files[i], e);
     progress_end(&j->progress);
-    for (uint32_t i = 0; ok && i < n; i++)
-        ok = out_commit(&j->outs[i], e);
+    ok = ok && out_commit_all(j->outs, n, e); /* the engine opens the first one first */
     for (uint32_t i = 0; i < n; i++)
         out_abort(&j->outs[i]);
     free(j->outs);

@@ -124,7 +124,14 @@ static bool write_file(struct hf_job *j, uint32_t f, struct err *e)
     return ok;
 }
 
-/* All are written before the first is waited for: the disk goes on meanwhile. */
+/* Each is waited for when the next OPEN_FILES were written: the disk goes on meanwhile. */
+#define OPEN_FILES 64
+
+static bool commit_file(struct hf_job *j, uint32_t f, struct err *e)
+{
+    return !j->files[f] || out_commit(&j->outs[f], e);
+}
+
 static bool write_weights(struct hf_job *j, struct err *e)
 {
     bool ok = true;
@@ -133,9 +140,9 @@ static bool write_weights(struct hf_job *j, struct err *e)
     for (uint32_t f = 0; f < n; f++)
         j->outs[f].fd = -1;
     for (uint32_t f = 0; ok && f < n; f++)
-        ok = !j->files[f] || write_file(j, f, e);
-    for (uint32_t f = 0; ok && f < n; f++)
-        ok = !j->files[f] || out_commit(&j->outs[f], e);
+        ok = (!j->files[f] || write_file(j, f, e)) && (f < OPEN_FILES || commit_file(j, f - OPEN_FILES, e));
+    for (uint32_t f = n < OPEN_FILES ? 0 : n - OPEN_FILES; ok && f < n; f++)
+        ok = commit_file(j, f, e);
     for (uint32_t f = 0; f < n; f++)
         out_abort(&j->outs[f]);
     free(j->outs);

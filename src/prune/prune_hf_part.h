@@ -3,6 +3,7 @@
 #define REAP_PRUNE_PRUNE_HF_PART_H
 
 #include "base/dir.h"
+#include "base/out.h"
 #include "hf/checkpoint.h"
 #include "prune/prune.h"
 

@@ -3,6 +3,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/out.h"
 #include "report/page_part.h"
 #include "results/run.h"
 

@@ -83,6 +83,8 @@ static void close_job(struct run_job *j)
     for (uint32_t i = 0; i < N_RUN_FILES; i++)
         free(j->path[i]);
     free(j->dir);
+    out_unlock(&j->locks[0]);
+    out_unlock(&j->locks[1]);
 }
 
 static bool load_prompts(struct prompts *p, const char *const *paths, uint32_t n, struct err *e)
@@ -202,7 +204,8 @@ bool run_all(const struct run_opts *o, struct run_result *r, struct err *e)
     if (ok) {
         s.record = j.path[RUN_RECORD];
         steps_open(&s);
-        ok = (preflight(&j, &s, e) && dir_make(j.dir, e) && steps_run(&s, e) && finish(&j, e)) ||
+        ok = (preflight(&j, &s, e) && out_lock(&j.locks[0], j.out, e) && out_lock(&j.locks[1], j.dir, e) &&
+              dir_make(j.dir, e) && steps_run(&s, e) && finish(&j, e)) ||
              say_interrupted(e);
     }
     steps_clear(&s);

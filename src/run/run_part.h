@@ -2,6 +2,7 @@
 #ifndef REAP_RUN_RUN_PART_H
 #define REAP_RUN_RUN_PART_H
 
+#include "base/out.h"
 #include "results/run.h"
 #include "run/run.h"
 #include "run/steps.h"
@@ -19,7 +20,8 @@ struct run_job {
     struct prompts prompts, calib_prompts;
     struct view *v, *w; /* the model; the pruned one, once it is there */
     struct plan *plan;
-    bool profiled; /* now: its warnings were given */
+    struct out_lock locks[2]; /* of the output and of the folder of results */
+    bool profiled;            /* now: its warnings were given */
 };
 
 extern const struct step run_steps[];

@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/out.h"
 #include "base/sig.h"
 #include "base/text.h"
 #include "serve/batch_part.h"

@@ -33,7 +33,7 @@ answered() { [[ $(grep -c '"status": "ok"' run.json 2>/dev/null) -ge $1 ]]; }
 begin() { # ARGS: in the background, until three answers are in the file
     rm -f run.json
     : >"$log"
-    "$REAP" batch --server "$url/paced" --prompts many.jsonl -o run.json --brief "$@" >.out 2>.err </dev/null &
+    "${heeds_int[@]}" "$REAP" batch --server "$url/paced" --prompts many.jsonl -o run.json --brief "$@" >.out 2>.err </dev/null &
     pid=$!
     wait_for 20 answered 3 || say_bad 'no answers appear'
 }

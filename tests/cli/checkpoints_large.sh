@@ -27,7 +27,7 @@ if ((free > 2000000)); then
     keep_first big 16 half.json
     rm -rf new
     for s in INT TERM HUP; do
-        start new.part "$REAP" prune big --plan half.json -o new --quiet
+        start new.reap-part "$REAP" prune big --plan half.json -o new --quiet
         end $s
         expect "SIG$s: exit status 130, not $got" test $got = 130
         one_line interrupted
@@ -35,7 +35,7 @@ if ((free > 2000000)); then
     done
     # over an older output: that one stays whole
     cp -r out new
-    start new.part "$REAP" prune big --plan half.json -o new --force --quiet
+    start new.reap-part "$REAP" prune big --plan half.json -o new --force --quiet
     end INT
     expect "SIGINT over an older output: exit status 130, not $got" test $got = 130
     compare "$M/pruned" new
@@ -51,6 +51,6 @@ else
 fi
 
 no_parts
-expect 'no file with a name of ours is left' test -z "$(find . -maxdepth 1 -name '.reap*' -o -maxdepth 1 -name '*.part*')"
+expect 'no file with a name of ours is left' test -z "$(find . -maxdepth 1 -name '.reap*' -o -maxdepth 1 -name '*.reap-*')"
 untouched
 finish

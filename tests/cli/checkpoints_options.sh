@@ -133,6 +133,6 @@ ok prune ro --plan "$plan" -o rw
 expect 'can be written' test -w rw/config.json -a -w rw/generation_config.json
 rm -rf ro rw
 no_parts
-expect 'no file with a name of ours is left' test -z "$(find . -maxdepth 1 -name '.reap*' -o -maxdepth 1 -name '*.part*')"
+expect 'no file with a name of ours is left' test -z "$(find . -maxdepth 1 -name '.reap*' -o -maxdepth 1 -name '*.reap-*')"
 untouched
 finish

@@ -84,6 +84,6 @@ for f in config.json tokenizer.json model-00002-of-00003.safetensors; do
 done
 expect 'the folder is as it was' diff -r "$MODELS/qwen3_moe/hf" mine.hf
 no_parts
-expect 'no file with a name of ours is left' test -z "$(find . -maxdepth 1 -name '.reap*' -o -maxdepth 1 -name '*.part*')"
+expect 'no file with a name of ours is left' test -z "$(find . -maxdepth 1 -name '.reap*' -o -maxdepth 1 -name '*.reap-*')"
 untouched
 finish

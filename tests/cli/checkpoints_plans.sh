@@ -68,6 +68,6 @@ ok prune "$Q/hf" --plan p5.json -o cross3
 same_tensors 'a plan with a remark' cross cross3
 rm -rf changed cross cross2 cross3
 no_parts
-expect 'no file with a name of ours is left' test -z "$(find . -maxdepth 1 -name '.reap*' -o -maxdepth 1 -name '*.part*')"
+expect 'no file with a name of ours is left' test -z "$(find . -maxdepth 1 -name '.reap*' -o -maxdepth 1 -name '*.reap-*')"
 untouched
 finish

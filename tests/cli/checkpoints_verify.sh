@@ -36,6 +36,6 @@ rc 3 verify "$FORMS/mixtral" mixtral --plan first.json --quiet
 rc 3 verify "$FORMS/qwen3moe-fused" mixtral --quiet
 has .out 'architecture'
 no_parts
-expect 'no file with a name of ours is left' test -z "$(find . -maxdepth 1 -name '.reap*' -o -maxdepth 1 -name '*.part*')"
+expect 'no file with a name of ours is left' test -z "$(find . -maxdepth 1 -name '.reap*' -o -maxdepth 1 -name '*.reap-*')"
 untouched
 finish

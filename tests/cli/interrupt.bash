@@ -8,7 +8,7 @@
 start() { # FILE COMMAND...
     local f=$1
     shift
-    "$@" >.out 2>.err </dev/null &
+    "${heeds_int[@]}" "$@" >.out 2>.err </dev/null &
     pid=$!
     if ! wait_for 20 test -e "$f"; then
         say_bad "$f does not appear"

@@ -19,7 +19,7 @@ stop_profile() { # SIGNAL, ARGS: interrupted once the unfinished file is there f
 for s in INT TERM; do
     rm -f part.json
     stop_profile $s
-    absent part.json.part
+    absent part.json.reap-part
     ok stats part.json --json
     json .out complete=false
     ok stats part.json
@@ -35,7 +35,7 @@ for s in INT TERM; do
         cp before.json part.json
         newer() { [[ part.json -nt before.json && $(stat -c %i part.json) != "$inode" ]]; }
         inode=$(stat -c %i part.json)
-        "$REAP" "${args[@]}" -o part.json --resume --save-every 0.001 >.out 2>.err </dev/null &
+        "${heeds_int[@]}" "$REAP" "${args[@]}" -o part.json --resume --save-every 0.001 >.out 2>.err </dev/null &
         pid=$!
         wait_for 20 newer || say_bad 'it does not go on'
         kill -STOP $pid
@@ -61,9 +61,9 @@ expect 'killed by a signal' test $got = 137
 ok stats part.json
 ok "${args[@]}" -o part.json --resume
 expect 'killed and resumed gives the bytes of one run' cmp part.json whole.json
-rm -f part.json.part
+rm -f part.json.reap-part
 # before the first batch: either nothing, or a file that says that it holds nothing
-"$REAP" "${args[@]}" -o early.json >.out 2>.err </dev/null &
+"${heeds_int[@]}" "$REAP" "${args[@]}" -o early.json >.out 2>.err </dev/null &
 pid=$!
 stop_early
 end INT
@@ -75,7 +75,7 @@ fi
 ok "${args[@]}" -o early.json --resume
 expect 'interrupted at once and resumed' cmp early.json whole.json
 # an evaluation leaves nothing
-"$REAP" eval "$TINY" --text "$TEXT/code/sprintf.txt" --ctx 128 -o ev.json -t 1 >.out 2>.err </dev/null &
+"${heeds_int[@]}" "$REAP" eval "$TINY" --text "$TEXT/code/sprintf.txt" --ctx 128 -o ev.json -t 1 >.out 2>.err </dev/null &
 pid=$!
 stop_early
 end INT

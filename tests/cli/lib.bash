@@ -25,6 +25,9 @@ unset LANGUAGE COLUMNS TERM_PROGRAM XDG_CACHE_HOME
 export OMP_THREAD_LIMIT=1
 : "${REAP:?}" "${SRC:?}" "${BIN:?}"
 
+# Before a program that a test starts in the background and interrupts: the shell has it ignore SIGINT, and it would.
+heeds_int=(env --default-signal=INT)
+
 MODELS=$SRC/tests/data/families
 TEXT=$SRC/tests/data/text
 TINY=$SRC/models/tinymoe-Q8_0.gguf
@@ -240,7 +243,7 @@ absent() {
 no_parts() {
     local left
     n_checks=$((n_checks + 1))
-    left=$(find "$T" -name '*.part' | head -3)
+    left=$(find "$T" -name '*.reap-*' | head -3)
     [[ -z $left ]] || say_bad "left behind: $left"
 }
 

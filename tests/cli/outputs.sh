@@ -95,10 +95,10 @@ rm -rf m.gguf.work
 fails 2 'both|same|twice' -- eval m.gguf --calib texts.jsonl -t 1 -o x --logprobs x
 rm -f x hard.gguf soft.gguf
 # the name of the file while it is written is not an input's either
-cp m.gguf n.gguf.part
-fails 2 'the model itself' -- prune n.gguf.part --plan plan.json -o n.gguf
-expect 'an input called OUT.part survives' cmp m.gguf n.gguf.part
-rm -f n.gguf n.gguf.part
+cp m.gguf n.gguf.reap-part
+fails 2 'the model itself' -- prune n.gguf.reap-part --plan plan.json -o n.gguf
+expect 'an input called OUT.part survives' cmp m.gguf n.gguf.reap-part
+rm -f n.gguf n.gguf.reap-part
 
 # ---- folders that are not there, or are no folders
 nowhere() {
@@ -122,20 +122,21 @@ expect '/dev/null is still a device' test -c /dev/null
 
 # ---- links
 ln -s target link
-ok prune m.gguf --plan plan.json -o link
+fails 2 'a link that leads nowhere' '--force' -- prune m.gguf --plan plan.json -o link
+ok prune m.gguf --plan plan.json -o link --force
 absent target                                            # a link is replaced, not followed
 expect 'the link became a file' test -f link -a ! -L link
 rm -f link
 echo precious >victim
-ln -s victim o.gguf.part                                 # planted under the name that we write first
+ln -s victim o.gguf.reap-part                                 # planted under the name that we write first
 ok prune m.gguf --plan plan.json -o o.gguf
 expect 'a planted link is not followed' grep -qx precious victim
-expect 'nor does it stay' test -f o.gguf -a ! -L o.gguf -a ! -L o.gguf.part
-rm -f o.gguf o.gguf.part
-mkdir o.gguf.part
-fails 2 'o.gguf.part' -- prune m.gguf --plan plan.json -o o.gguf
-rmdir o.gguf.part
-echo garbage >o.gguf.part                                # of a run that was killed
+expect 'nor does it stay' test -f o.gguf -a ! -L o.gguf -a ! -L o.gguf.reap-part
+rm -f o.gguf o.gguf.reap-part
+mkdir o.gguf.reap-part
+fails 2 'o.gguf.reap-part' -- prune m.gguf --plan plan.json -o o.gguf
+rmdir o.gguf.reap-part
+echo garbage >o.gguf.reap-part                                # of a run that was killed
 ok prune m.gguf --plan plan.json -o o.gguf
 expect 'the same as without' cmp o.gguf p.gguf
 no_parts
@@ -197,11 +198,11 @@ limited() { # BLOCKS ARGS
     one_line 'cannot write' 'too large'
 }
 limited 100 prune m.gguf --plan plan.json -o big.gguf
-absent big.gguf big.gguf.part
+absent big.gguf big.gguf.reap-part
 limited 4 profile m.gguf --calib texts.jsonl -t 1 -o big.json
-absent big.json big.json.part
+absent big.json big.json.reap-part
 limited 1 eval m.gguf --calib texts.jsonl -t 1 --logprobs big.jsonl
-absent big.jsonl big.jsonl.part
+absent big.jsonl big.jsonl.reap-part
 rm -f big*
 
 # ---- a full disk: said before the work, with what is free and what is needed

@@ -35,7 +35,7 @@ fails 2 "type 'q9'" -- quantize full.gguf q9 -o no.gguf
 fails 2 'folder' -- quantize "$Q/hf" q8_0 -o no.gguf
 rc 1 quantize q4.gguf q8_0 -o no.gguf
 has .err 'requantizing'
-expect 'nothing is left' test ! -e no.gguf -a ! -e no.gguf.part
+expect 'nothing is left' test ! -e no.gguf -a ! -e no.gguf.reap-part
 fails 2 'exists' -- quantize full.gguf q8_0 -o q4.gguf
 fails 2 'model itself' -- quantize full.gguf q8_0 -o full.gguf --force
 

@@ -46,7 +46,7 @@ ok prune "$g/model.gguf" --plan "$T/g.json" -o "$T/g.gguf" -q
 
 # ---- interrupted before anything was measured: nothing ----
 cd "$T" || exit 1
-"$REAP" "${refine[@]}" --near 4 --trials 1000000 -o i.json >.out 2>.err </dev/null &
+"${heeds_int[@]}" "$REAP" "${refine[@]}" --near 4 --trials 1000000 -o i.json >.out 2>.err </dev/null &
 pid=$!
 stop_early
 end INT

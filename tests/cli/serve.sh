@@ -61,7 +61,7 @@ fails 2 "'no.such.host.invalid' is no address" -- serve "$TINY" -q --host no.suc
 # killed while it waits: no child is left, not even after SIGKILL
 for s in INT TERM KILL; do
     rm -f fakes/pid
-    FAKE=hang "$REAP" serve "$TINY" >.out 2>.err </dev/null &
+    FAKE=hang "${heeds_int[@]}" "$REAP" serve "$TINY" >.out 2>.err </dev/null &
     pid=$!
     wait_for 20 test -s fakes/pid || say_bad 'the stand-in does not start'
     kill -$s $pid
@@ -75,7 +75,7 @@ done
 export BAD=$BIN/bad_server
 if [[ -x $BAD ]]; then
     rm -f fakes/pid
-    FAKE=stolen "$REAP" serve "$TINY" >serve.out 2>serve.err </dev/null &
+    FAKE=stolen "${heeds_int[@]}" "$REAP" serve "$TINY" >serve.out 2>serve.err </dev/null &
     pid=$!
     expect 'the second port is served' wait_for 20 grep -q '^url ' serve.out
     kill -INT $pid
@@ -124,7 +124,7 @@ trap '[[ $BASHPID != $$ ]] || { [[ -z $pid ]] || kill -9 $pid 2>/dev/null; clean
 
 begin() { # ARGS: starts it and waits for the address
     rm -f serve.out
-    "$REAP" serve "$@" >serve.out 2>serve.err </dev/null &
+    "${heeds_int[@]}" "$REAP" serve "$@" >serve.out 2>serve.err </dev/null &
     pid=$!
     ended_or_ready() { grep -qE '^url |^ "url"' serve.out || ! kill -0 $pid; }
     wait_for 120 ended_or_ready

@@ -57,7 +57,7 @@ cat "$TEXT"/code/{herringbone,lexer}.txt >"$T/two.txt"
 two=("$m" --stats "$T/stats.json" --text "$T/one.txt" --text "$T/two.txt" "${f32[@]}" --ratios 0.25,0.5 --json)
 ok sweep "${two[@]}"
 cp "$T/.out" "$T/whole.json"
-"$REAP" sweep "${two[@]}" --state "$T/state.json" >"$T/.out" 2>"$T/.err" </dev/null &
+"${heeds_int[@]}" "$REAP" sweep "${two[@]}" --state "$T/state.json" >"$T/.out" 2>"$T/.err" </dev/null &
 pid=$!
 wait_for 60 test -e "$T/state.json" || say_bad 'no state appears'
 kill -STOP $pid

@@ -11,6 +11,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/out.h"
 #include "convert/load.h"
 #include "eval/eval.h"
 #include "eval/plan_mask.h"
@@ -274,7 +275,10 @@ static void check_scores(const struct family_case *f, struct engine *g, const ch
     json_t *golden = family_golden(f, golden_name);
     const char *path = golden_tmp("logprobs.jsonl");
     load_texts(f, &c);
-    golden_ok(eval_samples(g, &c, 0, path, true, &s, &e), &e, golden_name);
+    struct out rows;
+    golden_ok(out_open(&rows, path, true, &e) && eval_samples(g, &c, 0, &rows, &s, &e) &&
+                  out_commit(&rows, &e),
+              &e, golden_name);
     double want = json_number_value(json_object_get(golden, "mean_nll"));
     if (!golden_near(s.nll, want, f->nll))
         fail_msg("%s: the mean NLL is %.9g, expected %.9g", golden_name, s.nll, want);

@@ -14,6 +14,7 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/out.h"
 #include "base/rng.h"
 #include "base/sig.h"
 #include "base/text.h"
@@ -305,16 +306,16 @@ static void test_out_commit_and_abort(void **state)
     assert_true(out_open(&o, at("x"), false, &e));
     assert_true(out_write(&o, "abc", 3, &e) && out_zero(&o, 5000, &e));
     assert_int_equal(o.pos, 5003);
-    assert_true(file_exists(at("x.part")) && !file_exists(at("x")));
+    assert_true(file_exists(at("x.reap-part")) && !file_exists(at("x")));
     out_abort(&o);
-    assert_false(file_exists(at("x.part")) || file_exists(at("x")));
+    assert_false(file_exists(at("x.reap-part")) || file_exists(at("x")));
     out_abort(&o); /* twice is legal */
     assert_int_equal(o.fd, -1);
 
     assert_true(out_open(&o, at("x"), false, &e) && out_write(&o, "abc", 3, &e) && out_commit(&o, &e));
     out_abort(&o);
     expect_file("x", "abc");
-    assert_false(file_exists(at("x.part")));
+    assert_false(file_exists(at("x.reap-part")));
 
     assert_false(out_open(&o, at("x"), false, &e));
     expect_err(&e, ERR_INPUT, "exists; --force replaces it");
@@ -327,9 +328,9 @@ static void test_out_commit_and_abort(void **state)
     assert_true(out_open(&o, at("y"), false, &e) && out_write(&o, "abc", 3, &e));
     assert_int_equal(mkdir(at("y"), 0777), 0);
     assert_false(out_commit(&o, &e));
-    expect_err(&e, ERR_INPUT, "cannot put");
+    expect_err(&e, ERR_INPUT, "exists");
     out_abort(&o);
-    assert_false(file_exists(at("y.part")));
+    assert_false(file_exists(at("y.reap-part")));
 }
 
 /* Several files that belong together: all are complete before the first is put in place. */
@@ -345,8 +346,8 @@ static void test_out_sync(void **state)
         for (int i = 0; i < 2; i++)
             assert_true(out_sync(&o[i], &e));
         for (int i = 0; i < 2; i++) {
-            char part[8];
-            snprintf(part, sizeof part, "%s.part", names[i]);
+            char part[16];
+            snprintf(part, sizeof part, "%s.reap-part", names[i]);
             assert_true(file_exists(at(part)) && !file_exists(at(names[i])));
             if (pass)
                 out_abort(&o[i]); /* also removes a file that is synced and closed */
@@ -366,18 +367,18 @@ static void test_out_part_link(void **state)
     struct out o;
     struct err e = {0};
     put("victim", "precious");
-    assert_int_equal(symlink("victim", at("x.part")), 0);
+    assert_int_equal(symlink("victim", at("x.reap-part")), 0);
     assert_true(file_write_atomic(at("x"), "abc", 3, false, &e));
     expect_file("victim", "precious");
     expect_file("x", "abc");
-    put("z.part", "left by a killed run");
+    put("z.reap-part", "left by a killed run");
     assert_true(file_write_atomic(at("z"), "z", 1, false, &e));
     expect_file("z", "z");
-    assert_int_equal(mkdir(at("d.part"), 0777), 0);
+    assert_int_equal(mkdir(at("d.reap-part"), 0777), 0);
     assert_false(out_open(&o, at("d"), false, &e));
-    expect_err(&e, ERR_INPUT, "d.part");
+    expect_err(&e, ERR_INPUT, "d.reap-part");
     out_abort(&o);
-    assert_true(file_is_dir(at("d.part")));
+    assert_true(file_is_dir(at("d.reap-part")));
 }
 
 static void test_out_refused(void **state)
@@ -428,7 +429,7 @@ static void test_out_full(void **state)
     struct err e = {0};
     int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
     if (full >= 0) {
-        struct out o = {.fd = full, .path = xstrdup(at("x")), .part = xstrdup(at("x.part"))};
+        struct out o = {.fd = full, .path = xstrdup(at("x")), .part = xstrdup(at("x.reap-part"))};
         assert_false(out_write(&o, "abc", 3, &e));
         expect_err(&e, ERR_FAILED, strerror(ENOSPC));
         out_abort(&o);
@@ -446,9 +447,9 @@ static void test_out_full(void **state)
     signal(SIGXFSZ, before);
     free(big);
     assert_false(ok);
-    expect_err(&e, ERR_FAILED, "old.part");
+    expect_err(&e, ERR_FAILED, "old.reap-part");
     expect_file("old", "old");
-    assert_false(file_exists(at("old.part")));
+    assert_false(file_exists(at("old.reap-part")));
 }
 
 /* Copies n bytes from `off` of fd and compares. */
@@ -542,7 +543,7 @@ static void test_interrupted(void **state)
     assert_int_equal(waitpid(pid, &st, 0), pid);
     assert_true(WIFEXITED(st));
     assert_int_equal(WEXITSTATUS(st), ERR_INTERRUPTED);
-    assert_false(file_exists(at("x.part")) || file_exists(at("x")));
+    assert_false(file_exists(at("x.reap-part")) || file_exists(at("x")));
 
     pid = fork();
     if (pid == 0) { /* a second signal ends it at once, the .part files go */
@@ -557,7 +558,7 @@ static void test_interrupted(void **state)
     }
     assert_int_equal(waitpid(pid, &st, 0), pid);
     assert_int_equal(WEXITSTATUS(st), ERR_INTERRUPTED);
-    assert_false(file_exists(at("x.part")) || file_exists(at("y.part")));
+    assert_false(file_exists(at("x.reap-part")) || file_exists(at("y.reap-part")));
 }
 
 /* ---- text ---- */

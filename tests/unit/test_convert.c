@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/float.h"
 #include "base/mem.h"
+#include "base/out.h"
 #include "base/rng.h"
 #include "convert/image_part.h"
 #include "engine/engine.h"

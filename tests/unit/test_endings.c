@@ -11,6 +11,7 @@
 #include "base/dir.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/out.h"
 #include "base/sig.h"
 #include "engine/quantize.h"
 #include "tempdir.h"
@@ -143,7 +144,7 @@ static void test_file(void **state)
     (void)state;
     for (size_t i = 0; i < N_ENDINGS; i++) {
         check_status(i, end_with(begin_file, endings[i].fn));
-        if (file_exists(at("x.part")) || file_exists(at("x")))
+        if (file_exists(at("x.reap-part")) || file_exists(at("x")))
             fail_msg("%s: leaves an output", endings[i].name);
     }
 }
@@ -154,15 +155,15 @@ static void begin_folder(void)
     static struct out_dir o;
     static struct out f;
     struct err e = {0};
-    if (!out_dir_open(&o, at("d"), "config.json", false, &e) || !dir_make(at("d.part/sub/deep"), &e))
+    if (!out_dir_open(&o, at("d"), "config.json", false, &e) || !dir_make(at("d.reap-part/sub/deep"), &e))
         _exit(98);
     for (int i = 0; i < 200; i++) {
         char name[96];
-        snprintf(name, sizeof name, "d.part/sub/a file with a rather long name, number %03d", i);
+        snprintf(name, sizeof name, "d.reap-part/sub/a file with a rather long name, number %03d", i);
         put(name, "whole");
     }
-    put("d.part/sub/deep/x", "whole");
-    if (symlink(at("mine"), at("d.part/link")) != 0 || !out_open(&f, at("d.part/model"), false, &e))
+    put("d.reap-part/sub/deep/x", "whole");
+    if (symlink(at("mine"), at("d.reap-part/link")) != 0 || !out_open(&f, at("d.reap-part/model"), false, &e))
         _exit(98);
 }
 
@@ -172,7 +173,7 @@ static void test_folder(void **state)
     put("mine/keep", "this");
     for (size_t i = 0; i < N_ENDINGS; i++) {
         check_status(i, end_with(begin_folder, endings[i].fn));
-        if (file_exists(at("d.part")) || file_exists(at("d")))
+        if (file_exists(at("d.reap-part")) || file_exists(at("d")))
             fail_msg("%s: leaves an output", endings[i].name);
         assert_true(file_exists(at("mine/keep")));
     }
@@ -186,7 +187,7 @@ static void begin_many(void)
 {
     char name[32];
     for (int i = 0; i < N_PARTS; i++) {
-        snprintf(name, sizeof name, "%d.part", i);
+        snprintf(name, sizeof name, "%d.reap-part", i);
         if (i % STEP == STEP - 1)
             put(name, "");
         sig_watch_part(xstrdup(at(name)));
@@ -199,7 +200,7 @@ static void test_many(void **state)
     check_status(2, end_with(begin_many, bug));
     for (int i = 0; i < N_PARTS; i++) {
         char name[32];
-        snprintf(name, sizeof name, "%d.part", i);
+        snprintf(name, sizeof name, "%d.reap-part", i);
         if (file_exists(at(name)))
             fail_msg("%s is still there", name);
     }
@@ -212,7 +213,7 @@ static void begin_done(void)
     struct err e = {0};
     if (!out_open(&o, at("done"), true, &e) || !out_commit(&o, &e))
         _exit(98);
-    put("done.part", "of another program");
+    put("done.reap-part", "of another program");
 }
 
 static void test_done(void **state)
@@ -223,7 +224,7 @@ static void test_done(void **state)
     assert_true(out_open(&o, at("parents"), false, &e));
     for (size_t i = 0; i < N_ENDINGS; i++) {
         check_status(i, end_with(begin_done, endings[i].fn));
-        assert_true(file_exists(at("done")) && file_exists(at("done.part")));
+        assert_true(file_exists(at("done")) && file_exists(at("done.reap-part")));
     }
     assert_true(out_commit(&o, &e));
 }
@@ -241,7 +242,7 @@ static void test_child(void **state)
     for (size_t i = 0; i < N_ENDINGS; i++) {
         check_status(i, end_with(nothing, endings[i].fn));
         if (i + 1 < N_ENDINGS) /* quantising has an output of its own */
-            assert_true(file_exists(at("parents.part")));
+            assert_true(file_exists(at("parents.reap-part")));
     }
     out_abort(&o);
 }

@@ -18,6 +18,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/out.h"
 #include "run/steps.h"
 #include "tempdir.h"
 

@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/out.h"
 #include "base/text.h"
 #include "golden.h"
 

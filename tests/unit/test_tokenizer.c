@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/out.h"
 #include "engine/engine.h"
 #include "families.h"
 #include "gguf/gguf_file.h"

@@ -1,0 +1,529 @@
+/* out.c - see out.h. */
+#include "base/out.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/sig.h"
+#include "base/text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#define WRITE_BEHIND (32u << 20)
+#define BOUNCE       (256u << 10) /* of out_copy: small enough to stay in the cache */
+#define TRIES        8            /* to lock a file that others rename away */
+
+/* ---- before the work ---- */
+
+bool file_check_parent(const char *path, struct err *e)
+{
+    struct stat st;
+    char *dir = path_dir(path);
+    bool ok = true;
+    if (stat(dir, &st) != 0)
+        ok = err_sys(e, "folder '%s' of the output", dir);
+    else if (!S_ISDIR(st.st_mode))
+        ok = err_set(e, ERR_INPUT, "'%s' is not a folder, cannot write '%s'", dir, path);
+    else if (access(dir, W_OK | X_OK) != 0)
+        ok = err_sys(e, "cannot write in folder '%s'", dir);
+    free(dir);
+    return ok;
+}
+
+static bool exists(const char *path, struct err *e)
+{
+    return err_set(e, ERR_INPUT, "output '%s' exists; --force replaces it", path);
+}
+
+bool file_check_output(const char *path, bool force, struct err *e)
+{
+    if (!*path)
+        return err_set(e, ERR_INPUT, "the output has an empty name");
+    struct stat st;
+    if (stat(path, &st) == 0) {
+        if (S_ISDIR(st.st_mode))
+            return err_set(e, ERR_INPUT, "output '%s' is a folder, expected a file name", path);
+        if (!S_ISREG(st.st_mode)) /* the rename would put a file in the place of /dev/null */
+            return err_set(e, ERR_INPUT, "output '%s' is not a regular file", path);
+        if (!force)
+            return exists(path, e);
+    } else if (errno != ENOENT && errno != ENOTDIR) {
+        return err_sys(e, "cannot look at the output '%s'", path);
+    } else if (!force && lstat(path, &st) == 0) {
+        return err_set(e, ERR_INPUT, "output '%s' is a link that leads nowhere; --force replaces it", path);
+    }
+    return file_check_parent(path, e);
+}
+
+bool file_check_space(const char *path, uint64_t n, struct err *e)
+{
+    char *dir = path_dir(path);
+    struct statvfs v;
+    bool ok = true;
+    if (statvfs(dir, &v) == 0) {
+        uint64_t avail;
+        if (!mul_u64((uint64_t)v.f_bavail, (uint64_t)v.f_frsize, &avail))
+            avail = UINT64_MAX;
+        char a[32], b[32];
+        if (avail < n)
+            ok = err_set(e, ERR_FAILED, "'%s' has %s free, the output needs %s", dir, human_bytes(avail, a),
+                         human_bytes(n, b));
+    }
+    free(dir);
+    return ok;
+}
+
+/* ---- locks and names ---- */
+
+bool out_flock(int fd)
+{
+    int r;
+    while ((r = flock(fd, LOCK_EX | LOCK_NB)) != 0 && errno == EINTR)
+        ;
+    return r == 0 || errno != EWOULDBLOCK;
+}
+
+bool out_still_there(int fd, const char *path)
+{
+    struct stat st, now;
+    return fstat(fd, &st) == 0 && lstat(path, &now) == 0 && now.st_ino == st.st_ino &&
+           now.st_dev == st.st_dev;
+}
+
+static bool taken(const char *path, const char *by, struct err *e)
+{
+    return err_set(e, ERR_FAILED, "'%s' is being written by another program (it holds '%s')", path, by);
+}
+
+/* A file of ours beside `path`, locked. One that a killed run left is taken over; one that another program holds is
+ * not; a link planted under that name is removed, never followed. -1 with *e. */
+static int open_ours(const char *ours, const char *path, struct err *e)
+{
+    for (int tries = 0; tries < TRIES; tries++) {
+        struct stat st;
+        int fd = open(ours, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0666);
+        if (fd < 0 && errno != ELOOP)
+            break;
+        bool regular = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+        if (regular && !out_flock(fd)) {
+            close(fd);
+            taken(path, ours, e);
+            return -1;
+        }
+        bool there = regular && out_still_there(fd, ours); /* else the other has renamed or removed it */
+        if (there && st.st_nlink == 1)
+            return fd;
+        bool planted = !regular || there;
+        if (fd >= 0)
+            close(fd);
+        if (planted && unlink(ours) != 0 && errno != ENOENT)
+            break;
+    }
+    err_sys(e, "cannot create '%s'", ours);
+    return -1;
+}
+
+/* Without `force` never over a file that is there (EEXIST). errno says why not. */
+static bool rename_to(const char *from, const char *to, bool force)
+{
+    if (force)
+        return rename(from, to) == 0;
+#ifdef RENAME_NOREPLACE
+    if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0)
+        return true;
+    if (errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP && errno != EPERM)
+        return false;
+#endif
+    struct stat st;
+    if (lstat(to, &st) == 0) {
+        errno = EEXIST;
+        return false;
+    }
+    return errno == ENOENT && rename(from, to) == 0;
+}
+
+void out_sync_folder(const char *path)
+{
+    char *dir = path_dir(path);
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0) {
+        if (fsync(fd) != 0 && errno == EIO) /* not every file system can, which is another errno */
+            log_warn("the disk could not keep the names in '%s': after a loss of power '%s' may be missing",
+                     dir, path);
+        close(fd);
+    }
+    free(dir);
+}
+
+/* ---- writing ---- */
+
+bool out_open(struct out *o, const char *path, bool force, struct err *e)
+{
+    *o = (struct out){.fd = -1};
+    if (!file_check_output(path, force, e))
+        return false;
+    char *part = xasprintf("%s" OUT_PART, path);
+    int fd = open_ours(part, path, e);
+    if (fd >= 0 && ftruncate(fd, 0) != 0) {
+        err_sys(e, "cannot write '%s'", part);
+        close(fd);
+        fd = -1;
+    }
+    if (fd < 0) {
+        free(part);
+        return false;
+    }
+    *o = (struct out){.fd = fd, .part = part, .path = xstrdup(path), .force = force};
+    sig_watch_part(o->part);
+    return true;
+}
+
+bool out_write(struct out *o, const void *p, uint64_t n, struct err *e)
+{
+    const uint8_t *s = p;
+    o->synced = false;
+    while (n) {
+        size_t want = n > (1u << 30) ? (1u << 30) : (size_t)n;
+        ssize_t r = write(o->fd, s, want);
+        if (r < 0 && errno == EINTR)
+            continue;
+        if (r < 0)
+            return err_sys(e, "cannot write '%s'", o->part);
+        s += r;
+        n -= (uint64_t)r;
+        o->pos += (uint64_t)r;
+    }
+    return true;
+}
+
+bool out_zero(struct out *o, uint64_t n, struct err *e)
+{
+    static const uint8_t zeros[4096];
+    while (n) {
+        uint64_t k = n < sizeof zeros ? n : sizeof zeros;
+        if (!out_write(o, zeros, k, e))
+            return false;
+        n -= k;
+    }
+    return true;
+}
+
+/* What is written goes to the disk early, so that the sync at the end waits for little. */
+static void write_behind(struct out *o)
+{
+#ifdef SYNC_FILE_RANGE_WRITE
+    if (o->pos - o->sent < WRITE_BEHIND)
+        return;
+    (void)sync_file_range(o->fd, (off_t)o->sent, (off_t)(o->pos - o->sent),
+                          SYNC_FILE_RANGE_WRITE); /* only a hint */
+    o->sent = o->pos;
+#else
+    (void)o;
+#endif
+}
+
+bool out_copy(struct out *o, int fd, uint64_t off, uint64_t n, struct err *e)
+{
+    if (!o->bounce)
+        o->bounce = xmalloc(BOUNCE);
+    while (n) {
+        uint64_t k = n < BOUNCE ? n : BOUNCE;
+        if (!sig_check(e) || !file_pread(fd, o->bounce, k, off, e) || !out_write(o, o->bounce, k, e))
+            return false;
+        write_behind(o);
+        off += k;
+        n -= k;
+    }
+    return true;
+}
+
+void out_end(struct out *o)
+{
+    free(o->bounce);
+    o->bounce = NULL;
+#ifdef SYNC_FILE_RANGE_WRITE
+    (void)sync_file_range(o->fd, (off_t)o->sent, (off_t)(o->pos - o->sent), SYNC_FILE_RANGE_WRITE);
+    o->sent = o->pos;
+#endif
+}
+
+bool out_sync(struct out *o, struct err *e)
+{
+    o->synced = o->synced || fsync(o->fd) == 0;
+    return o->synced || err_sys(e, "cannot write '%s'", o->part);
+}
+
+static void out_free(struct out *o)
+{
+    if (o->part)
+        sig_unwatch_part(o->part);
+    free(o->path);
+    free(o->part);
+    free(o->bounce);
+    *o = (struct out){.fd = -1};
+}
+
+static void done(struct out *o)
+{
+    if (o->fd >= 0)
+        (void)close(o->fd); /* what could fail was seen by fsync */
+    out_free(o);
+}
+
+static bool not_in_place(const char *path, struct err *e)
+{
+    return errno == EEXIST ? exists(path, e) : err_sys(e, "cannot put '%s' in place", path);
+}
+
+bool out_commit(struct out *o, struct err *e)
+{
+    if (!out_sync(o, e))
+        return false;
+    if (!rename_to(o->part, o->path, o->force))
+        return not_in_place(o->path, e);
+    out_sync_folder(o->path);
+    done(o);
+    return true;
+}
+
+void out_abort(struct out *o)
+{
+    if (o->part)
+        unlink(o->part); /* before the lock goes with the descriptor */
+    done(o);
+}
+
+bool file_write_atomic(const char *path, const void *p, uint64_t n, bool force, struct err *e)
+{
+    struct out o;
+    if (!out_open(&o, path, force, e))
+        return false;
+    if (out_write(&o, p, n, e) && out_commit(&o, e))
+        return true;
+    out_abort(&o);
+    return false;
+}
+
+/* ---- several as one ----
+ *
+ * Forward: the first one's unfinished file becomes .reap-ready (all are complete now); what is replaced becomes
+ * .reap-old, the first one at once, so that no mixture can be opened; the unfinished files get their names; at last
+ * .reap-ready does, and from then on it is done. The names alone say how far it went, so that taking it back, after
+ * a failure or by the next run, needs to know nothing else, and may itself be killed anywhere:
+ *
+ * - no unfinished file (or it is the same file as NAME): NAME is new, and is called back;
+ * - .reap-old is there: it gets its name again. */
+
+struct member {
+    char *path, *part, *old;
+};
+
+static struct member member_of(const char *path, bool first)
+{
+    return (struct member){xstrdup(path), xasprintf("%s%s", path, first ? OUT_READY : OUT_PART),
+                           xasprintf("%s" OUT_OLD, path)};
+}
+
+static void member_clear(struct member *m)
+{
+    free(m->path);
+    free(m->part);
+    free(m->old);
+}
+
+/* 1: there, 0: not; -1: the disk does not say, and nothing may be concluded. */
+static int look(const char *path)
+{
+    struct stat st;
+    return lstat(path, &st) == 0 ? 1 : errno == ENOENT || errno == ENOTDIR ? 0 : -1;
+}
+
+/* `to` is not there, or another name of the same file. By another way when rename is refused: a disk that fails is
+ * when this is needed. */
+static bool move(const char *from, const char *to)
+{
+    if (rename(from, to) == 0) /* of two names of one file it leaves both */
+        return look(from) == 0 || unlink(from) == 0;
+    return link(from, to) == 0 && unlink(from) == 0;
+}
+
+static bool take_back_one(const struct member *m)
+{
+    int path = look(m->path), part = look(m->part), old = look(m->old);
+    if (path < 0 || part < 0 || old < 0)
+        return false;
+    if (path && part == 0 && !move(m->path, m->part))
+        return false;
+    if (path && part && file_same(m->path, m->part) && unlink(m->path) != 0)
+        return false;
+    return !old || move(m->old, m->path);
+}
+
+/* The first one last: while it is .reap-ready, the rest may be in any state. */
+static bool take_back(const struct member *v, uint32_t n)
+{
+    bool ok = true;
+    for (uint32_t i = n; i-- > 1;)
+        ok = take_back_one(&v[i]) && ok;
+    return ok && take_back_one(&v[0]);
+}
+
+static void sync_folders(const struct member *v, uint32_t n)
+{
+    char *last = NULL;
+    for (uint32_t i = 0; i < n; i++) {
+        char *dir = path_dir(v[i].path);
+        if (!last || strcmp(dir, last) != 0)
+            out_sync_folder(v[i].path);
+        free(last);
+        last = dir;
+    }
+    free(last);
+}
+
+static bool put_aside(const struct member *m, bool force, struct err *e)
+{
+    int there = look(m->path);
+    if (there < 0)
+        return err_sys(e, "cannot look at '%s'", m->path);
+    if (!there)
+        return true;
+    if (!force)
+        return exists(m->path, e);
+    return rename(m->path, m->old) == 0 || err_sys(e, "cannot replace '%s'", m->path);
+}
+
+static bool put_in_place(const struct member *v, uint32_t n, bool force, struct err *e)
+{
+    bool ok = true;
+    for (uint32_t i = 0; ok && i < n; i++)
+        ok = put_aside(&v[i], force, e);
+    if (ok)
+        sync_folders(v, n);
+    for (uint32_t i = n; ok && i-- > 1;)
+        ok = rename_to(v[i].part, v[i].path, false) || not_in_place(v[i].path, e);
+    if (ok)
+        sync_folders(v, n);
+    return ok && (rename_to(v[0].part, v[0].path, false) || not_in_place(v[0].path, e));
+}
+
+/* *stuck: it failed, and could not be taken back. */
+static bool commit_members(const struct member *v, uint32_t n, const char *first_part, bool force,
+                           bool *stuck, struct err *e)
+{
+    if (rename(first_part, v[0].part) != 0)
+        return not_in_place(v[0].path, e);
+    if (put_in_place(v, n, force, e)) {
+        sync_folders(v, n);
+        for (uint32_t i = 0; i < n; i++)
+            (void)unlink(v[i].old);
+        return true;
+    }
+    if (take_back(v, n) && move(v[0].part, first_part))
+        return false;
+    log_warn("'%s' and what belongs to it could not be put back; the next run with this output tries again",
+             v[0].path);
+    *stuck = true;
+    return false;
+}
+
+bool out_commit_all(struct out *outs, uint32_t n_outs, struct err *e)
+{
+    struct member *v = xcalloc(n_outs ? n_outs : 1, sizeof *v);
+    struct out *first = NULL;
+    uint32_t n = 0;
+    bool ok = true, force = false, stuck = false;
+    for (uint32_t i = 0; i < n_outs; i++) {
+        if (outs[i].fd < 0)
+            continue;
+        first = first ? first : &outs[i];
+        force = outs[i].force;
+        v[n] = member_of(outs[i].path, n == 0);
+        n++;
+        ok = ok && out_sync(&outs[i], e);
+    }
+    sig_hold();
+    if (n == 1)
+        ok = ok && out_commit(first, e);
+    else if (n > 1)
+        ok = ok && commit_members(v, n, first->part, force, &stuck, e);
+    for (uint32_t i = 0; (ok || stuck) && i < n_outs; i++)
+        done(&outs[i]); /* stuck: what the next run needs stays */
+    sig_release();
+    for (uint32_t i = 0; i < n; i++)
+        member_clear(&v[i]);
+    free(v);
+    return ok;
+}
+
+/* With .reap-ready: begun and not ended. Without it, and the first one there: ended, but for what was replaced. */
+static bool recover(const struct member *v, uint32_t n, int ready, struct err *e)
+{
+    if (ready >= 0) {
+        if (!take_back(v, n))
+            return err_sys(e, "cannot undo what a killed run began at '%s'", v[0].path);
+        sync_folders(v, n);
+        return unlink(v[0].part) == 0 || err_sys(e, "cannot remove '%s'", v[0].part);
+    }
+    for (uint32_t i = 0; file_exists(v[0].path) && i < n; i++)
+        (void)unlink(v[i].old);
+    return true;
+}
+
+bool out_recover(const char *const *paths, uint32_t n, struct err *e)
+{
+    if (n < 2)
+        return true;
+    struct member *v = xcalloc(n, sizeof *v);
+    for (uint32_t i = 0; i < n; i++)
+        v[i] = member_of(paths[i], i == 0);
+    int ready = open(v[0].part, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    bool ok = ready >= 0 || errno == ENOENT || errno == ENOTDIR || err_sys(e, "cannot open '%s'", v[0].part);
+    if (ok && ready >= 0 && !out_flock(ready))
+        ok = taken(v[0].path, v[0].part, e);
+    sig_hold();
+    ok = ok && recover(v, n, ready, e);
+    sig_release();
+    if (ready >= 0)
+        close(ready);
+    for (uint32_t i = 0; i < n; i++)
+        member_clear(&v[i]);
+    free(v);
+    return ok;
+}
+
+/* ---- for a whole run ---- */
+
+bool out_lock(struct out_lock *l, const char *path, struct err *e)
+{
+    *l = (struct out_lock){.fd = -1};
+    if (!*path)
+        return err_set(e, ERR_INPUT, "the output has an empty name");
+    if (!file_check_parent(path, e))
+        return false;
+    char *ours = xasprintf("%s" OUT_LOCK, path);
+    l->fd = open_ours(ours, path, e);
+    if (l->fd < 0) {
+        free(ours);
+        return false;
+    }
+    l->path = ours;
+    sig_watch_part(ours);
+    return true;
+}
+
+void out_unlock(struct out_lock *l)
+{
+    if (l->path) {
+        unlink(l->path); /* before the lock goes with the descriptor */
+        close(l->fd);
+        sig_unwatch_part(l->path);
+        free(l->path);
+    }
+    *l = (struct out_lock){.fd = -1};
+}

@@ -1,0 +1,100 @@
+/* out.h - outputs that appear complete or not at all.
+ *
+ * An output is written to "NAME.reap-part" beside NAME, locked against a second writer, synced, and renamed at
+ * the end; the folder is synced behind that. What an end of the program leaves:
+ *
+ * - It fails, is interrupted, crashes, or memory is gone: NAME is as it was, NAME.reap-part is removed.
+ * - It is killed outright, or the power goes: NAME is as it was or complete. NAME.reap-part may stay, and the next
+ *   run with this output takes it over. No other program has files of such names, so no file of somebody else is
+ *   taken for ours.
+ * - Several outputs (out_commit_all): a failure leaves all as they were. Several renames are no single step, so a
+ *   kill between them is undone by the next run with these outputs (out_recover). Until then the first of them, by
+ *   which readers find the others, is absent: nobody takes a part for the whole, or a mixture of old and new.
+ *
+ * This needs of the file system: rename, which all have. What else there is makes more of it:
+ *
+ * - flock (not on some network and FUSE file systems): a second writer is refused. Without it two writers of one
+ *   output at once are not told from each other; the one that ends last wins, and none is half-written.
+ * - RENAME_NOREPLACE (not on NFS, vfat, some FUSE file systems): a file that somebody else puts under NAME while we write is never
+ *   replaced without `force`. Without it there is a moment between look and rename.
+ * - fsync of a folder (not on some network file systems): NAME is there after a loss of power, too.
+ *
+ * An output that exists is refused unless `force`; one that is an input is always refused by the caller
+ * (file_check_apart). */
+#ifndef REAP_BASE_OUT_H
+#define REAP_BASE_OUT_H
+
+#include "base/err.h"
+#include <stdint.h>
+
+#define OUT_PART  ".reap-part"  /* unfinished */
+#define OUT_READY ".reap-ready" /* the first of several: all are complete and are being put in place */
+#define OUT_OLD   ".reap-old"   /* what is being replaced */
+#define OUT_LOCK  ".reap-lock"  /* somebody works on this output */
+
+struct out {
+    int fd; /* -1 when not open */
+    char *path, *part;
+    bool force;
+    bool synced;     /* nothing was written since out_sync */
+    uint64_t pos;    /* bytes written so far */
+    uint64_t sent;   /* of these, bytes that the disk was asked to write */
+    uint8_t *bounce; /* of out_copy */
+};
+
+/* Opens the unfinished file. False: *e set, nothing open. */
+bool out_open(struct out *o, const char *path, bool force, struct err *e);
+bool out_write(struct out *o, const void *p, uint64_t n, struct err *e);
+bool out_zero(struct out *o, uint64_t n, struct err *e);
+/* Copies bytes [off, off+n) of fd behind what was written, through a small buffer; what is written is sent to
+ * the disk early. (copy_file_range was measured: 20 % slower where the kernel has to copy, and ranges that
+ * start at any byte are never shared.) Checks for an interruption now and then. */
+bool out_copy(struct out *o, int fd, uint64_t off, uint64_t n, struct err *e);
+/* Nothing more will be written: what is left goes to the disk while the caller does other things, and the
+ * memory of out_copy is freed. */
+void out_end(struct out *o);
+/* fsync; the file stays open and locked. */
+bool out_sync(struct out *o, struct err *e);
+/* Gives it its name (out_sync first, if that is due) and syncs the folder. False: the caller's out_abort is due. */
+bool out_commit(struct out *o, struct err *e);
+/* Several as one, with the promise above: v[0] is the one by which readers find the others. Those that are not open
+ * are passed over. False: all names are as they were; out_abort of each is due. */
+bool out_commit_all(struct out *v, uint32_t n, struct err *e);
+/* Closes and removes the unfinished file; legal after commit (does nothing) and on a struct { .fd = -1 }. */
+void out_abort(struct out *o);
+
+/* The whole of a small file at once, with the same promise. */
+bool file_write_atomic(const char *path, const void *p, uint64_t n, bool force, struct err *e);
+
+/* ---- before the work ---- */
+
+/* Undoes what a killed out_commit_all of these outputs began, in this order of paths; most often there is nothing
+ * to do. False: another program is at it, or the disk refuses. */
+bool out_recover(const char *const *paths, uint32_t n, struct err *e);
+/* Refuses early what out_open would refuse late: output exists without force, folder missing or not
+ * writable. */
+bool file_check_output(const char *path, bool force, struct err *e);
+/* The part of it about the folder, for outputs that are folders. */
+bool file_check_parent(const char *path, struct err *e);
+/* Fails when the file system of `path` has less than n bytes free for us. */
+bool file_check_space(const char *path, uint64_t n, struct err *e);
+
+/* An output that is saved several times, or at the end of hours: held by this program until out_unlock, so that a
+ * second one is refused at once ("is being written by another program"). The caller checks the output before, so that
+ * a bad one gets no lock beside it, and again behind it: another program may have just ended. */
+struct out_lock {
+    int fd; /* -1: nothing is held */
+    char *path;
+};
+bool out_lock(struct out_lock *l, const char *path, struct err *e);
+void out_unlock(struct out_lock *l); /* legal twice, and on a struct { .fd = -1 } */
+
+/* ---- what other kinds of output share ---- */
+
+/* Takes the lock of an open file or folder: 1 taken, or the file system has none; 0 another program has it. */
+bool out_flock(int fd);
+bool out_still_there(int fd, const char *path); /* the path leads to what fd is, and is no link */
+/* The folder that holds path; a warning if the disk refuses. */
+void out_sync_folder(const char *path);
+
+#endif
