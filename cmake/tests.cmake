@@ -2,7 +2,8 @@
 #   tests/unit/test_X.c   cmocka program, test "unit-X"; other .c files there are linked into all of them
 #   tests/fake/test_X.c   the same, test "fake-X", with tests/fake/engine_fake.c in the place of libllama
 #   tests/fuzz/fuzz_X.c   with driver.c it runs the stored inputs tests/data/fuzz/X, test "fuzz-X";
-#                         with REAP_FUZZ it becomes a libFuzzer program instead
+#                         with REAP_FUZZ it becomes a libFuzzer program instead, with the X_mutator.c
+#                         whose header it includes
 #   tests/cli/X.sh        run with bash, test "cli-X"; exit status 77 is "skipped"
 
 set(tests "${CMAKE_SOURCE_DIR}/tests")
@@ -42,7 +43,10 @@ file(GLOB fuzz_sources CONFIGURE_DEPENDS "${tests}/fuzz/fuzz_*.c")
 if(REAP_FUZZ)
     foreach(source ${fuzz_sources})
         get_filename_component(name "${source}" NAME_WE)
-        add_executable(${name} "${source}")
+        set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${source}")
+        file(STRINGS "${source}" mutators REGEX "^#include \"[a-z_]*_mutator\\.h\"$")
+        list(TRANSFORM mutators REPLACE "^#include \"([a-z_]*)\\.h\"$" "${tests}/fuzz/\\1.c")
+        add_executable(${name} "${source}" ${mutators})
         reap_test_target(${name})
         target_link_options(${name} PRIVATE -fsanitize=fuzzer)
     endforeach()

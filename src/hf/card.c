@@ -5,7 +5,7 @@
 
 static const char *newline_of(const char *text)
 {
-    const char *nl = text ? strchr(text, '\n') : NULL;
+    const char *nl = text ? strchrnul(text, '\n') : NULL; /* one line: what would end it */
     return nl && nl > text && nl[-1] == '\r' ? "\r\n" : "\n";
 }
 

@@ -3,10 +3,12 @@
 #define REAP_TESTS_FUZZ_H
 
 #include "base/err.h"
+#include "base/text.h"
 
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -15,6 +17,22 @@
         if (!(cond))                \
             BUG("fuzz: %s", #cond); \
     } while (0)
+
+/* What may be printed: one line (keep: "") of UTF-8 in which nothing drives the terminal or hides. */
+static inline void fuzz_fit(const char *s, size_t n, const char *keep)
+{
+    for (size_t i = 0, k; i < n; i += k) {
+        k = utf8_len(s + i, n - i);
+        MUST(k && (!text_misleads(s + i, k) || (s[i] && strchr(keep, s[i]))));
+    }
+}
+
+/* Done exactly when there is no error; an error has its words, which may be printed. */
+static inline void fuzz_told(bool ok, const struct err *e)
+{
+    MUST(ok == (e->code == ERR_NONE) && ok == !e->msg[0]);
+    fuzz_fit(e->msg, strlen(e->msg), "");
+}
 
 /* A file in memory with these bytes, for readers that want a path; the descriptor is the caller's to
  * close. */

@@ -5,6 +5,7 @@
  * a whole body, as an error, and as a row of prompts. */
 #include "base/text.h"
 #include "fuzz.h"
+#include "json_mutator.h"
 #include "serve/answer.h"
 #include "serve/prompts.h"
 #include "serve/sse.h"

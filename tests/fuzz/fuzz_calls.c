@@ -4,6 +4,7 @@
  * The input is {"schema": ..., "value": ...}, or any text as arguments. A check ends, gives the same answer twice,
  * and what is said in canonical form reads as a value of the same form. */
 #include "fuzz.h"
+#include "json_mutator.h"
 #include "results/calls.h"
 #include "results/schema.h"
 

@@ -5,6 +5,7 @@
  * a failure. */
 #include "engine/chat.h"
 #include "fuzz.h"
+#include "json_mutator.h"
 
 #include <string.h>
 
@@ -16,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t n = nul ? (size_t)(nul - data) : size;
     struct err e = {0};
     struct chat_template *t = chat_template_parse((const char *)data, n, &e);
-    MUST((t != NULL) == (e.code == ERR_NONE));
+    fuzz_told(t != NULL, &e);
     if (!t)
         return 0;
     json_t *vars = nul ? json_loadb((const char *)nul + 1, size - n - 1, JSON_ALLOW_NUL, NULL) : NULL;
@@ -27,7 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     json_t *unused = json_object();
     struct buf out = {0};
     bool ok = chat_template_render(t, vars, 1785340805, &out, unused, &e);
-    MUST(ok == (e.code == ERR_NONE));
+    fuzz_told(ok, &e);
     MUST(ok || !out.n);
     buf_clear(&out);
     json_decref(unused);

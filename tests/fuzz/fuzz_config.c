@@ -3,6 +3,7 @@
  * What hf_counts accepts and hf_edit_config prunes is JSON again, with the new count wherever there was one
  * (unless the key went with an expert's entry); pruned to all experts it is the same text. */
 #include "hf/config.h"
+#include "json_mutator.h"
 
 #include <stdlib.h>
 #include <string.h>

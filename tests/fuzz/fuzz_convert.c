@@ -6,6 +6,7 @@
 #include "convert/convert.h"
 #include "engine/engine.h"
 #include "gguf/gguf_file.h"
+#include "json_mutator.h"
 
 #include <stdlib.h>
 #include <string.h>

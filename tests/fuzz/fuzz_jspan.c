@@ -6,6 +6,7 @@
  * container has the members that it must have, in order, and what was not meant is unchanged. */
 #include "base/json.h"
 #include "base/jspan.h"
+#include "json_mutator.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,9 +2,13 @@
  *
  * Loading succeeds exactly when no error is set. What was loaded holds the invariants, has its layers in
  * order, and gives scores or an error that names one; saved again it loads equal, to the last bit of the
- * sums. */
+ * sums, can be shown as tables, and is added up with itself or refused. */
+#include "base/log.h"
+#include "cmd/stats_part.h"
 #include "fuzz.h"
+#include "json_mutator.h"
 #include "stats/criteria.h"
+#include "stats/merge.h"
 
 #include <math.h>
 #include <string.h>
@@ -16,8 +20,7 @@ static struct stats *load(const char *path)
 {
     struct err e = {0};
     struct stats *s = stats_load(path, &e);
-    MUST((s != NULL) == (e.code == ERR_NONE));
-    MUST((s != NULL) == (e.msg[0] == 0));
+    fuzz_told(s != NULL, &e);
     MUST(s || e.code == ERR_INPUT);
     return s;
 }
@@ -78,13 +81,44 @@ static void check(const struct stats *s)
         for (uint32_t c = 0; criterion_at(c); c++)
             for (int which = -1; which < 2; which++) {
                 bool ok = criterion_scores(s, i, criterion_at(c), 1, which, score, &e);
-                MUST(ok == (e.code == ERR_NONE));
+                fuzz_told(ok, &e);
                 for (uint32_t j = 0; ok && j < s->n_experts; j++)
                     MUST(isfinite(score[j]));
                 err_clear(&e);
             }
     }
     free(score);
+}
+
+/* As tables, and the parts of a run over other texts added up. */
+static void shown(struct stats *s)
+{
+    struct err e = {0};
+    struct table t;
+    uint32_t keep[TABLE_RATIOS];
+    for (int i = 0; i < TABLE_RATIOS; i++)
+        keep[i] = s->n_experts > 1 ? s->n_experts - 1 - (uint32_t)i % (s->n_experts - 1) : 1;
+    bool ok = table_make(&t, s, criterion_at(0), keep, &e);
+    fuzz_told(ok, &e);
+    if (ok) {
+        struct buf b = {0};
+        stats_one_text(&b, &t, NULL);
+        json_t *o = stats_one_json(&t, NULL);
+        MUST(b.n && json_is_object(o));
+        json_decref(o);
+        buf_clear(&b);
+    }
+    table_clear(&t);
+}
+
+static void added_up(struct stats *s, struct stats *t)
+{
+    struct err e = {0};
+    struct stats *all = stats_merge((struct stats *[]){s, t}, (const char *const[]){"a", "b"}, 2, true, &e);
+    fuzz_told(all != NULL, &e);
+    if (all)
+        MUST(stats_check(all, &e) && all->n_layers == s->n_layers && all->n_experts == s->n_experts);
+    stats_free(all);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -103,6 +137,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     unlink(saved);
     MUST(t);
     must_be_same(s, t);
+    log_quiet = true;
+    shown(s);
+    added_up(s, t);
     stats_free(t);
     stats_free(s);
     return 0;

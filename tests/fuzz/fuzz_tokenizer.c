@@ -1,14 +1,17 @@
 /* fuzz_tokenizer.c - any bytes as the tokenizer files of a checkpoint.
  *
  * The input holds the files, separated by lines "%%": config.json, tokenizer.json, tokenizer_config.json,
- * tokenizer.model, chat_template.jinja; an empty one is not there. Succeeds exactly when no error is set; the
+ * tokenizer.model, chat_template.jinja, chat_template.json, added_tokens.json, generation_config.json;
+ * an empty one is not there. Succeeds exactly when no error is set; the
  * keys then read back as a GGUF header, so none stands twice and all text is what the format allows; every
  * token has a type. */
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "convert/layout_part.h"
 #include "fuzz.h"
 #include "gguf/gguf_file.h"
+#include "json_mutator.h"
 #include "tokenizer/tok_part.h"
 #include "tokenizer/tokenizer.h"
 
@@ -18,9 +21,10 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { CONFIG, TOKENIZER, TOKENIZER_CONFIG, MODEL, TEMPLATE, N_PARTS };
-static const char *const names[N_PARTS] = {"config.json", "tokenizer.json", "tokenizer_config.json",
-                                           "tokenizer.model", "chat_template.jinja"};
+enum { CONFIG, N_PARTS = 8 };
+static const char *const names[N_PARTS] = {
+    "config.json",         "tokenizer.json",     "tokenizer_config.json", "tokenizer.model",
+    "chat_template.jinja", "chat_template.json", "added_tokens.json",     "generation_config.json"};
 static char dir[64];
 
 static void in_dir(char path[128], int part)
@@ -115,7 +119,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct buf keys = {0};
         uint64_t n = 0;
         bool ok = tokenizer_put_keys(dir, &d, &(struct tokenizer_opts){.vocab_size = 0}, &keys, &n, &e);
-        MUST(ok == (e.code == ERR_NONE) && ok == (e.msg[0] == 0));
+        fuzz_told(ok, &e);
+        ok = ok && layout_put_sampling(dir, &keys, &n, &e);
+        fuzz_told(ok, &e);
         if (ok)
             check(&keys, n);
         buf_clear(&keys);
