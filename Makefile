@@ -7,7 +7,7 @@
 #   make test-archs      every architecture of the engine
 #   make interop         pruned checkpoints in Hugging Face transformers (root; the first time 2.5 GB)
 #   make bench           measurements
-#   make fuzz            each parser under libFuzzer for FUZZ_SECONDS
+#   make fuzz            each parser under libFuzzer for FUZZ_SECONDS, or all of them in FUZZ_TOTAL_SECONDS
 #   make faults          each call of libc fails, or is the last thing that happens
 #   make install         to PREFIX (DESTDIR is honoured)
 #   make docs            tables, manual and completions filled from the program's own records
@@ -75,7 +75,7 @@ bench: all
 
 fuzz:
 	$(call build,fuzz,--fuzz)
-	$(Q)sh scripts/fuzz.sh build-fuzz $(FUZZ_SECONDS)
+	$(Q)sh scripts/fuzz.sh build-fuzz $(FUZZ_SECONDS) $(FUZZ_TOTAL_SECONDS)
 
 faults: all
 	$(Q)sh scripts/faults.sh build $(JOBS)

@@ -1,19 +1,29 @@
 #!/bin/sh
-# Run every libFuzzer program of a build folder for some seconds each.
+# Run every libFuzzer program of a build folder for some seconds each, or for TOTAL seconds in all.
 #
-#   scripts/fuzz.sh BUILD SECONDS
+#   scripts/fuzz.sh BUILD SECONDS [TOTAL]
 #
 # Starts from the stored inputs tests/data/fuzz/X; new ones go to BUILD/corpus/X, crashes to BUILD/crashes.
 
 set -eu
 
-build=$1 seconds=$2
+build=$1 seconds=$2 total=${3:-}
 here=$(cd "$(dirname "$0")/.." && pwd)
 passed=0 failed=0
 mkdir -p "$build/crashes"
 
-for program in "$build"/fuzz_*; do
-    [ -x "$program" ] || continue
+# Programs that stand there from an earlier state of the sources do not count.
+set --
+for source in "$here"/tests/fuzz/fuzz_*.c; do
+    name=${source##*/}
+    set -- "$@" "$build/${name%.c}"
+done
+if [ -n "$total" ]; then
+    seconds=$((total / $#))
+    [ "$seconds" -ge 1 ] || seconds=1
+fi
+
+for program; do
     subject=${program##*/fuzz_}
     stored=$here/tests/data/fuzz/$subject
     mkdir -p "$build/corpus/$subject"
@@ -21,7 +31,7 @@ for program in "$build"/fuzz_*; do
     [ ! -d "$stored" ] || set -- "$@" "$stored"
     printf '%s: %s s\n' "$subject" "$seconds"
     if ASAN_OPTIONS=allocator_may_return_null=1 "$program" -max_total_time="$seconds" -print_final_stats=1 \
-        -timeout=10 -rss_limit_mb=4096 -verbosity=0 -artifact_prefix="$build/crashes/$subject-" "$@" \
+        -timeout=25 -rss_limit_mb=4096 -verbosity=0 -artifact_prefix="$build/crashes/$subject-" "$@" \
         >"$build/fuzz-$subject.log" 2>&1; then
         passed=$((passed + 1))
         grep number_of_executed_units "$build/fuzz-$subject.log" || true
