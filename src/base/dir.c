@@ -16,50 +16,6 @@
 #define MAX_DEPTH 32
 #define TRIES     8 /* to lock a folder that another program renames away */
 
-/* ---- reading ---- */
-
-static int by_name(const void *a, const void *b)
-{
-    return strcmp(((const struct dir_entry *)a)->name, ((const struct dir_entry *)b)->name);
-}
-
-bool dir_list(const char *path, struct dir_entry **list, size_t *n, struct err *e)
-{
-    *list = NULL;
-    *n = 0;
-    DIR *d = opendir(path);
-    if (!d)
-        return err_sys(e, "cannot read folder '%s'", path);
-    size_t cap = 0;
-    for (const struct dirent *x; errno = 0, (x = readdir(d));) {
-        struct stat st;
-        if (!strcmp(x->d_name, ".") || !strcmp(x->d_name, "..") || fstatat(dirfd(d), x->d_name, &st, 0) != 0)
-            continue;
-        if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
-            continue;
-        GROW(*list, *n, cap);
-        (*list)[(*n)++] = (struct dir_entry){xstrdup(x->d_name), S_ISDIR(st.st_mode), (uint64_t)st.st_size};
-    }
-    bool ok = errno == 0 || err_sys(e, "cannot read folder '%s'", path);
-    closedir(d);
-    if (!ok) {
-        dir_list_free(*list, *n);
-        *list = NULL;
-        *n = 0;
-        return false;
-    }
-    if (*n)
-        qsort(*list, *n, sizeof **list, by_name);
-    return true;
-}
-
-void dir_list_free(struct dir_entry *list, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        free(list[i].name);
-    free(list);
-}
-
 /* False if it does not exist. */
 static bool is_empty(const char *path)
 {

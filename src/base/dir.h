@@ -1,4 +1,4 @@
-/* dir.h - folders: reading them, and an output folder that appears complete or not at all.
+/* dir.h - an output folder that appears complete or not at all. (Reading folders: folder.h.)
  *
  * An output folder is filled under the name "NAME.reap-part" beside NAME, locked against a second writer, and gets
  * its name at the end (out_dir_commit); the folder above is synced behind that. What an end of the program leaves:
@@ -16,16 +16,6 @@
 
 #include "base/err.h"
 #include <stdint.h>
-
-struct dir_entry {
-    char *name;
-    bool is_dir; /* else a regular file; symbolic links count as what they lead to */
-    uint64_t size;
-};
-/* The files and folders in `path`, sorted by name (bytes); what is neither is left out. Caller:
- * dir_list_free. */
-bool dir_list(const char *path, struct dir_entry **list, size_t *n, struct err *e);
-void dir_list_free(struct dir_entry *list, size_t n);
 
 struct out_dir {
     char *path, *part; /* part: where it is filled */

@@ -61,12 +61,8 @@ bool file_pread(int fd, void *dst, uint64_t n, uint64_t off, struct err *e)
     return true;
 }
 
-bool file_read_all(const char *path, uint64_t max, struct buf *out, struct err *e)
+bool file_read_fd(int fd, const char *path, uint64_t max, struct buf *out, struct err *e)
 {
-    bool in = !strcmp(path, "-");
-    int fd = in ? STDIN_FILENO : file_open_read(path, NULL, e);
-    if (fd < 0)
-        return false;
     bool ok = true;
     char *chunk = xmalloc(WINDOW);
     for (;;) {
@@ -90,11 +86,28 @@ bool file_read_all(const char *path, uint64_t max, struct buf *out, struct err *
         buf_add(out, chunk, (size_t)r);
     }
     free(chunk);
-    if (!in)
-        close(fd);
     if (ok && !out->s)
         buf_add(out, "", 0);
     return ok;
+}
+
+bool file_read_all(const char *path, uint64_t max, struct buf *out, struct err *e)
+{
+    bool in = !strcmp(path, "-");
+    int fd = in ? STDIN_FILENO : file_open_read(path, NULL, e);
+    if (fd < 0)
+        return false;
+    bool ok = file_read_fd(fd, path, max, out, e);
+    if (!in)
+        close(fd);
+    return ok;
+}
+
+bool file_there(const char *path, bool *there, struct err *e)
+{
+    struct stat st;
+    *there = lstat(path, &st) == 0;
+    return *there || errno == ENOENT || errno == ENOTDIR || err_sys(e, "cannot look at '%s'", path);
 }
 
 bool file_exists(const char *path)

@@ -14,7 +14,12 @@ int file_open_read(const char *path, uint64_t *size, struct err *e);
 bool file_pread(int fd, void *dst, uint64_t n, uint64_t off, struct err *e);
 /* "-" reads standard input. */
 bool file_read_all(const char *path, uint64_t max, struct buf *out, struct err *e);
-bool file_exists(const char *path);
+/* What is left to read of an open file, whose name errors say. */
+bool file_read_fd(int fd, const char *path, uint64_t max, struct buf *out, struct err *e);
+/* Whether something has this name; a link to nothing is something. False: it cannot be known (a folder that
+ * may not be searched, a disk that fails), and *e says why. */
+bool file_there(const char *path, bool *there, struct err *e);
+bool file_exists(const char *path); /* file_there, where not to know it changes nothing */
 bool file_is_dir(const char *path);
 void file_stamp(const char *path, struct buf *b); /* adds "SIZE TIME", or "missing": changes with the file */
 bool file_same(const char *a, const char *b);     /* the same inode (false if one does not exist) */

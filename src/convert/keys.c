@@ -327,9 +327,8 @@ bool layout_put_sampling(const char *dir, struct buf *b, uint64_t *n, struct err
                  {"top_p", "general.sampling.top_p", false},
                  {"min_p", "general.sampling.min_p", false},
                  {"repetition_penalty", "general.sampling.penalty_repeat", false}};
-    char *path = path_join(dir, "generation_config.json");
-    json_t *j = file_exists(path) ? json_read(path, e) : NULL;
-    free(path);
+    json_t *j;
+    bool ok = hf_file_json(dir, "generation_config.json", &j, e);
     for (size_t i = 0; j && i < sizeof known / sizeof *known; i++) {
         const json_t *v = json_object_get(j, known[i].from);
         json_int_t k = json_integer_value(v);
@@ -342,5 +341,5 @@ bool layout_put_sampling(const char *dir, struct buf *b, uint64_t *n, struct err
         ++*n;
     }
     json_decref(j);
-    return e->code == ERR_NONE;
+    return ok;
 }

@@ -210,9 +210,9 @@ static bool check_head(struct loader *l, const char *path, bool *is_binary)
     return foreign_check(path, head, k, l->e);
 }
 
-static bool read_file(struct loader *l, const char *path, const char *category, bool in_folder)
+static bool read_file(struct loader *l, const char *path, const char *category, const char *folder)
 {
-    bool rows = is_rows(path), excused = in_folder && !rows && !is_named_text(path), is_binary;
+    bool rows = is_rows(path), excused = folder && !rows && !is_named_text(path), is_binary;
     struct buf b = {0};
     size_t bom = 0;
     char sha256[65];
@@ -223,9 +223,10 @@ static bool read_file(struct loader *l, const char *path, const char *category, 
         log_warn("%s: not a text file; left out", path);
         return true;
     }
-    bool ok = source_read_hashed(path, &b, &bom, sha256, l->e) && foreign_check(l->path, b.s, b.n, l->e);
+    bool ok =
+        source_read_hashed(path, folder, &b, &bom, sha256, l->e) && foreign_check(l->path, b.s, b.n, l->e);
     if (ok)
-        ok = rows ? read_rows(l, &b, bom, sha256, category, in_folder)
+        ok = rows ? read_rows(l, &b, bom, sha256, category, folder != NULL)
                   : read_text(l, &b, bom, sha256, category, excused);
     if (ok && !rows && l->first_bad.code)
         log_warn("%s; left out", l->first_bad.msg);
@@ -241,7 +242,7 @@ static bool read_file(struct loader *l, const char *path, const char *category, 
 struct found {
     struct {
         char *path, *category; /* category NULL: that of the source itself */
-        bool in_folder;
+        const char *folder;    /* in which it was found; NULL: it was named itself */
     } * v;
     size_t n, cap;
     bool has_rows;
@@ -255,8 +256,8 @@ static bool find(void *ud, const struct source_file *f, struct err *e)
     GROW(x->v, x->n, x->cap);
     x->v[x->n].path = xstrdup(f->path);
     x->v[x->n].category = f->category ? xstrdup(f->category) : NULL;
-    x->v[x->n++].in_folder = f->in_folder;
-    x->has_rows |= f->in_folder && is_rows(f->path) && !foreign_is_about(path_base(f->path), &text);
+    x->v[x->n++].folder = f->folder;
+    x->has_rows |= f->folder && is_rows(f->path) && !foreign_is_about(path_base(f->path), &text);
     return true;
 }
 
@@ -268,10 +269,10 @@ static bool read_found(struct loader *l, const struct found *x)
             return false;
     for (size_t i = 0; i < x->n; i++) {
         bool text;
-        if (x->v[i].in_folder && foreign_is_about(path_base(x->v[i].path), &text) && (!text || x->has_rows))
+        if (x->v[i].folder && foreign_is_about(path_base(x->v[i].path), &text) && (!text || x->has_rows))
             log_note("%s: about a data set, not a part of it; left out", x->v[i].path);
         else if (!read_file(l, x->v[i].path, x->v[i].category ? x->v[i].category : l->own_name,
-                            x->v[i].in_folder))
+                            x->v[i].folder))
             return false;
     }
     return true;

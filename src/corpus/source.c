@@ -1,127 +1,108 @@
 /* source.c - see source.h. */
 #include "corpus/source.h"
 #include "base/file.h"
+#include "base/folder.h"
 #include "base/gzip.h"
 #include "base/hash.h"
-#include "base/log.h"
 #include "base/mem.h"
 #include "base/sig.h"
 #include "base/text.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <math.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
 
-#define MAX_FILE  (1ull << 30)
-#define MAX_DEPTH 16
+#define MAX_FILE    (1ull << 30)
+#define MAX_DEPTH   16
+#define MAX_ENTRIES (1u << 24) /* links make many of few */
 
 /* ---- folders ---- */
 
 struct walk {
     source_visit *fn;
     void *ud;
-    struct {
-        dev_t dev;
-        ino_t ino;
-    } up[MAX_DEPTH + 1]; /* the folders above, to see a link that leads back */
+    const char *root; /* as it was named */
+    struct folder_bounds bounds;
+    uint64_t n; /* entries so far */
 };
 
-static int by_bytes(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
+static bool walk_folder(struct walk *w, const struct source_file *dir, const struct folder_level *l,
+                        struct err *e);
 
-/* The names in a folder, hidden ones not, sorted; all of them, because what is left out is named (dir_list
- * drops what is no file). Caller frees each and the list. */
-static bool list_names(const char *dir, char ***names, size_t *n, struct err *e)
+static bool walk_entry(struct walk *w, const struct source_file *f, const char *last,
+                       const struct folder_level *above, struct err *e)
 {
-    size_t cap = 0;
-    *names = NULL;
-    *n = 0;
-    DIR *d = opendir(dir);
-    if (!d)
-        return err_sys(e, "cannot open folder '%s'", dir);
-    struct dirent *ent;
-    while ((errno = 0, ent = readdir(d))) {
-        if (ent->d_name[0] == '.')
-            continue;
-        GROW(*names, *n, cap);
-        (*names)[(*n)++] = xstrdup(ent->d_name);
-    }
-    bool ok = errno == 0 || err_sys(e, "cannot read folder '%s'", dir);
-    closedir(d);
-    if (*n)
-        qsort(*names, *n, sizeof **names, by_bytes);
+    struct folder_entry x;
+    if (++w->n > MAX_ENTRIES)
+        return err_set(e, ERR_INPUT, "'%s' holds more than %u files and folders", w->root, MAX_ENTRIES);
+    if (!folder_look(&w->bounds, above, f->path, &x, e))
+        return false;
+    struct source_file sub = *f;
+    if (x.kind == FOLDER_SUB && !f->category)
+        sub.category = last;
+    const struct folder_level l = {above, x.end, above->depth + 1};
+    bool ok = folder_left_out(&x, f->path) ||
+              (x.kind == FOLDER_SUB ? walk_folder(w, &sub, &l, e) : w->fn(w->ud, f, e));
+    folder_entry_clear(&x);
     return ok;
 }
 
-static bool walk_folder(struct walk *w, const struct source_file *dir, unsigned depth, struct err *e);
-
-static bool walk_entry(struct walk *w, const struct source_file *f, const char *last, unsigned depth,
-                       struct err *e)
+/* dir->name: "" for the folder that was named itself. Hidden names are none of a source. */
+static bool walk_folder(struct walk *w, const struct source_file *dir, const struct folder_level *l,
+                        struct err *e)
 {
-    struct stat st;
-    if (stat(f->path, &st) != 0)
-        return err_sys(e, "cannot stat '%s'", f->path);
-    if (S_ISDIR(st.st_mode)) {
-        struct source_file sub = *f;
-        sub.category = f->category ? f->category : last;
-        return walk_folder(w, &sub, depth + 1, e);
-    }
-    if (S_ISREG(st.st_mode))
-        return w->fn(w->ud, f, e);
-    log_warn("%s: not a regular file; left out", f->path);
-    return true;
-}
-
-/* dir->name: "" for the folder that was named itself. */
-static bool walk_folder(struct walk *w, const struct source_file *dir, unsigned depth, struct err *e)
-{
-    struct stat st;
-    if (depth > MAX_DEPTH)
-        return err_set(e, ERR_INPUT, "folder '%s' lies more than %d deep", dir->path, MAX_DEPTH);
-    if (stat(dir->path, &st) != 0)
-        return err_sys(e, "cannot stat '%s'", dir->path);
-    for (unsigned i = 0; i < depth; i++)
-        if (w->up[i].dev == st.st_dev && w->up[i].ino == st.st_ino)
-            return err_set(e, ERR_INPUT, "'%s' is a link back to a folder above it", dir->path);
-    w->up[depth].dev = st.st_dev;
-    w->up[depth].ino = st.st_ino;
-
     char **names;
     size_t n;
-    bool ok = list_names(dir->path, &names, &n, e);
-    for (size_t i = 0; i < n; i++) {
+    if (l->depth > MAX_DEPTH)
+        return err_set(e, ERR_INPUT, "folder '%s' lies more than %d deep", dir->path, MAX_DEPTH);
+    if (!folder_names(dir->path, &names, &n, e))
+        return false;
+    bool ok = true;
+    for (size_t i = 0; ok && i < n; i++) {
         char *path = path_join(dir->path, names[i]),
              *name = *dir->name ? path_join(dir->name, names[i]) : xstrdup(names[i]);
-        struct source_file f = {path, name, dir->category, true};
-        ok = ok && walk_entry(w, &f, names[i], depth, e);
+        struct source_file f = {path, name, dir->category, w->root};
+        ok = names[i][0] == '.' || walk_entry(w, &f, names[i], l, e);
         free(path);
         free(name);
-        free(names[i]);
     }
-    free(names);
+    folder_names_free(names, n);
     return ok;
 }
 
 bool source_walk(const char *path, source_visit *fn, void *ud, struct err *e)
 {
-    struct walk w = {.fn = fn, .ud = ud};
-    struct source_file f = {path, path_base(path), NULL, false};
+    struct walk w = {.fn = fn, .ud = ud, .root = path};
+    struct source_file f = {path, path_base(path), NULL, NULL};
     if (!file_is_dir(path))
         return fn(ud, &f, e);
     f.name = "";
-    return walk_folder(&w, &f, 0, e);
+    if (!folder_bounds(path, &w.bounds, e))
+        return false;
+    const struct folder_level top = {NULL, w.bounds.root, 0};
+    bool ok = walk_folder(&w, &f, &top, e);
+    folder_bounds_clear(&w.bounds);
+    return ok;
 }
 
 /* ---- files ---- */
 
-bool source_read_hashed(const char *path, struct buf *b, size_t *bom, char sha256[65], struct err *e)
+static bool read_whole(const char *path, const char *folder, struct buf *b, struct err *e)
 {
-    if (!file_read_all(path, MAX_FILE, b, e))
+    struct folder_bounds bounds;
+    if (!folder)
+        return file_read_all(path, MAX_FILE, b, e);
+    if (!folder_bounds(folder, &bounds, e))
+        return false;
+    bool ok = folder_read_file(&bounds, path, MAX_FILE, b, e);
+    folder_bounds_clear(&bounds);
+    return ok;
+}
+
+bool source_read_hashed(const char *path, const char *folder, struct buf *b, size_t *bom, char sha256[65],
+                        struct err *e)
+{
+    if (!read_whole(path, folder, b, e))
         return false;
     if (sha256)
         sha256_bytes(b->s, b->n, sha256);
@@ -137,9 +118,9 @@ bool source_read_hashed(const char *path, struct buf *b, size_t *bom, char sha25
     return true;
 }
 
-bool source_read(const char *path, struct buf *b, size_t *bom, struct err *e)
+bool source_read(const char *path, const char *folder, struct buf *b, size_t *bom, struct err *e)
 {
-    return source_read_hashed(path, b, bom, NULL, e);
+    return source_read_hashed(path, folder, b, bom, NULL, e);
 }
 
 /* Behind the last dot of name[0..n), n without one; a dot in front begins a name. */

@@ -21,18 +21,21 @@ struct source_file {
     const char *
         name; /* from the named folder on: "sub/a.txt"; of a file that was named itself, its last component */
     const char *category; /* the first level of sub-folders; NULL: it lies in none */
-    bool in_folder;       /* found there, not named itself */
+    const char *folder;   /* as it was named, in which this was found; NULL: the file was named itself */
 };
 typedef bool source_visit(void *ud, const struct source_file *f, struct err *e);
 
-/* Visits all files of a source; the first false ends it. What is neither file nor folder is left out with a
- * warning; a link back to a folder above it, and folders in folders without end, are errors. */
+/* Visits all files of a source; the first false ends it. What is neither file nor folder, and a link that
+ * leads out of the folder (base/folder.h), is left out with a warning; what cannot be looked at, a link back
+ * to a folder above it, and folders in folders without end, are errors. */
 bool source_walk(const char *path, source_visit *fn, void *ud, struct err *e);
 
 /* Reads a file whole, at most 1 GiB; one that was packed with gzip is unpacked, to no more than that. *bom:
- * bytes in front that do not count. sha256: of the file's bytes as they are; NULL: not wanted. */
-bool source_read(const char *path, struct buf *b, size_t *bom, struct err *e);
-bool source_read_hashed(const char *path, struct buf *b, size_t *bom, char sha256[65], struct err *e);
+ * bytes in front that do not count. folder: where it was found, and must lie; NULL: it was named itself.
+ * sha256: of the file's bytes as they are; NULL: not wanted. */
+bool source_read(const char *path, const char *folder, struct buf *b, size_t *bom, struct err *e);
+bool source_read_hashed(const char *path, const char *folder, struct buf *b, size_t *bom, char sha256[65],
+                        struct err *e);
 /* Whether a path ends in one of these (".jsonl"; NULL behind the last), in any case, ".gz" apart. */
 bool source_has_ending(const char *path, const char *const *endings);
 /* Its name says that it holds rows: .jsonl, .ndjson or .json. */

@@ -118,7 +118,7 @@ static bool read_tokens(const struct engine *g, const char *path, int32_t **tok,
 {
     struct buf b = {0};
     size_t bom; /* counts here: other tools score it */
-    bool ok = source_read(path, &b, &bom, e);
+    bool ok = source_read(path, NULL, &b, &bom, e);
     size_t good = b.n ? utf8_good(b.s, b.n) : 0, n_checked = b.n - good < 4 ? good : b.n; /* cut by head -c */
     if (ok && n_checked && !source_check_text(b.s, n_checked, e))
         ok = err_ctx(e, "%s", path); /* the engine ends the program at some of what is no UTF-8 */

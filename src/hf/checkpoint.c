@@ -1,7 +1,7 @@
 /* checkpoint.c - see checkpoint.h: the folder, its JSON files, the index against the files. */
 #include "hf/checkpoint.h"
-#include "base/dir.h"
 #include "base/file.h"
+#include "base/folder.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "hf/index.h"
@@ -19,9 +19,8 @@
 /* The text is kept; a file that is not there leaves *j empty. */
 static bool read_json(const char *dir, const char *name, struct hf_json *j, struct err *e)
 {
-    char *path = path_join(dir, name);
     struct buf b = {0};
-    bool there = file_exists(path), ok = !there || file_read_all(path, MAX_CONFIG, &b, e);
+    bool there, ok = hf_file_read(dir, name, MAX_CONFIG, &there, &b, e);
     if (there && ok) {
         j->text = b.s;
         j->n = b.n;
@@ -29,11 +28,10 @@ static bool read_json(const char *dir, const char *name, struct hf_json *j, stru
         if (ok && j->doc.nodes[0].kind != J_OBJECT)
             ok = err_set(e, ERR_INPUT, "it is %s, expected an object", jdoc_kind_name(&j->doc, 0));
         if (!ok)
-            err_ctx(e, "%s", path);
+            err_ctx(e, "%s/%s", dir, name);
     } else {
         buf_clear(&b);
     }
-    free(path);
     return ok;
 }
 
@@ -164,9 +162,11 @@ static bool list_files(struct hf_checkpoint *c, const struct hf_index *x, struct
         for (next = i + 1; next < x->n && !strcmp(names[next], names[i]);)
             next++;
         char *path = path_join(c->dir, names[i]);
-        if (file_exists(path))
+        bool there;
+        ok = file_there(path, &there, e);
+        if (ok && there)
             add_file(c, names[i], &cap);
-        else
+        else if (ok)
             ok = err_set(e, ERR_INPUT, "%s: file '%s' is missing (the index names it for %llu tensors)",
                          c->dir, names[i], (unsigned long long)(next - i));
         free(path);
@@ -260,19 +260,18 @@ static bool open_indexed(struct hf_checkpoint *c, const char *path, struct err *
 /* What else may be meant, for a folder that is not what we expect: a name in it, NULL if there is none. */
 static char *find_other(const char *dir, const char *prefix, const char *suffix)
 {
-    struct dir_entry *list;
-    struct err ignored = {0};
+    char **names;
+    struct err ignored = {0}; /* it is for an advice only */
     size_t n, k = strlen(suffix);
     char *found = NULL;
-    if (!dir_list(dir, &list, &n, &ignored))
+    if (!folder_names(dir, &names, &n, &ignored))
         return NULL;
     for (size_t i = 0; !found && i < n; i++) { /* sorted: the first */
-        size_t len = strlen(list[i].name);
-        if (len >= k && !strncmp(list[i].name, prefix, strlen(prefix)) &&
-            !strcmp(list[i].name + len - k, suffix))
-            found = xstrdup(list[i].name);
+        size_t len = strlen(names[i]);
+        if (len >= k && !strncmp(names[i], prefix, strlen(prefix)) && !strcmp(names[i] + len - k, suffix))
+            found = xstrdup(names[i]);
     }
-    dir_list_free(list, n);
+    folder_names_free(names, n);
     return found;
 }
 
@@ -299,14 +298,14 @@ static bool fail_missing(const char *dir, const char *what, struct err *e)
 static bool open_weights(struct hf_checkpoint *c, struct err *e)
 {
     char *index = path_join(c->dir, HF_INDEX_NAME), *one = path_join(c->dir, HF_WEIGHTS_NAME);
-    bool ok;
-    if (file_exists(index)) {
+    bool is_indexed, is_one, ok = file_there(index, &is_indexed, e) && file_there(one, &is_one, e);
+    if (ok && is_indexed) {
         ok = open_indexed(c, index, e);
-    } else if (file_exists(one)) {
+    } else if (ok && is_one) {
         uint32_t cap = 0;
         add_file(c, HF_WEIGHTS_NAME, &cap);
         ok = read_files(c, e);
-    } else {
+    } else if (ok) {
         char *part = find_other(c->dir, "", ".safetensors");
         ok = part ? err_set(e, ERR_INPUT, "%s: " HF_INDEX_NAME " is missing; there is '%s'", c->dir, part)
                   : fail_missing(c->dir, HF_WEIGHTS_NAME, e);

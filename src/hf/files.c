@@ -1,39 +1,82 @@
 /* files.c - see files.h. Names: huggingface_hub and transformers 5.12; ModelOpt (hf_quant_config.json), GPTQ
  * (quantize_config.json), Mistral (tekken.json). */
 #include "hf/files.h"
-#include "base/dir.h"
 #include "base/file.h"
+#include "base/folder.h"
 #include "base/mem.h"
 
+#include <string.h>
+
+#define MAX_JSON (1ull << 30)
+
 static const struct hf_file_row rows[] = {
-    [HF_CONFIG] = {"config.json", HF_FILE_JSON, false},
-    [HF_QUANT_CONFIG] = {"hf_quant_config.json", HF_FILE_JSON, false},
-    [HF_QUANTIZE_CONFIG] = {"quantize_config.json", HF_FILE_JSON, false},
-    {HF_INDEX_NAME, HF_FILE_WEIGHTS, false},
-    {HF_WEIGHTS_NAME, HF_FILE_WEIGHTS, false},
-    {"tokenizer.json", HF_FILE_TOKENIZER, false},
-    {"tokenizer.model", HF_FILE_TOKENIZER, false},
-    {"tokenizer_config.json", HF_FILE_TOKENIZER, false},
-    {"added_tokens.json", HF_FILE_TOKENIZER, false},
-    {"chat_template.jinja", HF_FILE_HEADER, false},
-    {"chat_template.json", HF_FILE_HEADER, false},
-    {HF_TEMPLATES_NAME, HF_FILE_HEADER, true},
-    {"generation_config.json", HF_FILE_HEADER, false},
-    {HF_CARD_NAME, HF_FILE_CARD, false},
-    {"special_tokens_map.json", HF_FILE_COPIED, false},
-    {"vocab.json", HF_FILE_COPIED, false},
-    {"merges.txt", HF_FILE_COPIED, false},
-    {"tekken.json", HF_FILE_COPIED, false}, /* these tokenizers are refused, by name */
-    {"tiktoken.model", HF_FILE_COPIED, false},
-    {"qwen.tiktoken", HF_FILE_COPIED, false},
-    {"hy.tiktoken", HF_FILE_COPIED, false},
-    {"preprocessor_config.json", HF_FILE_COPIED, false},
-    {"processor_config.json", HF_FILE_COPIED, false},
+    [HF_CONFIG] = {"config.json", HF_FILE_JSON},
+    [HF_QUANT_CONFIG] = {"hf_quant_config.json", HF_FILE_JSON, .bound = true},
+    [HF_QUANTIZE_CONFIG] = {"quantize_config.json", HF_FILE_JSON, .bound = true},
+    {HF_INDEX_NAME, HF_FILE_WEIGHTS},
+    {HF_WEIGHTS_NAME, HF_FILE_WEIGHTS},
+    {"tokenizer.json", HF_FILE_TOKENIZER},
+    {"tokenizer.model", HF_FILE_TOKENIZER},
+    {"tokenizer_config.json", HF_FILE_TOKENIZER},
+    {"added_tokens.json", HF_FILE_TOKENIZER},
+    {"chat_template.jinja", HF_FILE_HEADER, .bound = true},
+    {"chat_template.json", HF_FILE_HEADER},
+    {HF_TEMPLATES_NAME, HF_FILE_HEADER, .is_dir = true, .bound = true},
+    {"generation_config.json", HF_FILE_HEADER},
+    {HF_CARD_NAME, HF_FILE_CARD, .bound = true},
+    {"special_tokens_map.json", HF_FILE_COPIED},
+    {"vocab.json", HF_FILE_COPIED},
+    {"merges.txt", HF_FILE_COPIED},
+    {"tekken.json", HF_FILE_COPIED}, /* these tokenizers are refused, by name */
+    {"tiktoken.model", HF_FILE_COPIED},
+    {"qwen.tiktoken", HF_FILE_COPIED},
+    {"hy.tiktoken", HF_FILE_COPIED},
+    {"preprocessor_config.json", HF_FILE_COPIED},
+    {"processor_config.json", HF_FILE_COPIED},
 };
 
 const struct hf_file_row *hf_files_at(uint32_t i)
 {
     return i < sizeof rows / sizeof *rows ? &rows[i] : NULL;
+}
+
+static const struct hf_file_row *find_row(const char *name)
+{
+    for (uint32_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (!strcmp(rows[i].name, name))
+            return &rows[i];
+    BUG("a checkpoint's file '%s' has no row", name);
+}
+
+static bool read_bound(const char *dir, const char *path, uint64_t max, struct buf *b, struct err *e)
+{
+    struct folder_bounds bounds;
+    bool ok = folder_bounds(dir, &bounds, e) && folder_read_file(&bounds, path, max, b, e);
+    folder_bounds_clear(&bounds);
+    return ok;
+}
+
+bool hf_file_read(const char *dir, const char *name, uint64_t max, bool *there, struct buf *b, struct err *e)
+{
+    char *path = path_join(dir, name);
+    bool ok = file_there(path, there, e);
+    if (ok && *there)
+        ok = find_row(name)->bound ? read_bound(dir, path, max, b, e) : file_read_all(path, max, b, e);
+    free(path);
+    return ok;
+}
+
+bool hf_file_json(const char *dir, const char *name, json_t **json, struct err *e)
+{
+    struct buf b = {0};
+    bool there, ok = hf_file_read(dir, name, MAX_JSON, &there, &b, e);
+    *json = NULL;
+    if (ok && there) {
+        *json = json_parse(b.s, b.n, e);
+        ok = *json != NULL || err_ctx(e, "%s/%s", dir, name);
+    }
+    buf_clear(&b);
+    return ok;
 }
 
 /* Calls visit with the path of the row's file, or of each file in its folder, until that returns true; the
@@ -42,21 +85,21 @@ static bool each_file(const char *dir, const struct hf_file_row *r,
                       bool (*visit)(void *ctx, const char *path, const char *name), void *ctx)
 {
     char *path = path_join(dir, r->name);
-    struct dir_entry *list = NULL;
+    char **names = NULL;
     struct err ignored = {0}; /* a folder that cannot be read: who reads its files says so */
     size_t n = 0;
     bool hit = false;
     if (!r->is_dir)
         hit = visit(ctx, path, r->name);
     else if (file_is_dir(path))
-        dir_list(path, &list, &n, &ignored);
+        folder_names(path, &names, &n, &ignored);
     for (size_t i = 0; i < n && !hit; i++) {
-        char *name = path_join(r->name, list[i].name), *file = path_join(dir, name);
+        char *name = path_join(r->name, names[i]), *file = path_join(dir, name);
         hit = visit(ctx, file, name);
         free(name);
         free(file);
     }
-    dir_list_free(list, n);
+    folder_names_free(names, n);
     free(path);
     return hit;
 }

@@ -7,6 +7,8 @@
 #define REAP_HF_FILES_H
 
 #include "base/buf.h"
+#include "base/err.h"
+#include "base/json.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -33,8 +35,16 @@ struct hf_file_row {
     const char *name; /* in the folder */
     enum hf_file_role role;
     bool is_dir; /* a folder: stands for all files in it */
+    bool bound;  /* any text would do, and goes into outputs: a link must not lead out of the checkpoint
+                  * (base/folder.h). The others have a form that nothing else has, and may lie elsewhere. */
 };
 const struct hf_file_row *hf_files_at(uint32_t i); /* NULL behind the last */
+
+/* Reads a file of the folder that has a row: *there says whether it is there. False: it is, or that cannot be
+ * known, and cannot be read; *e names it. */
+bool hf_file_read(const char *dir, const char *name, uint64_t max, bool *there, struct buf *b, struct err *e);
+/* The same as JSON, kept by nobody: *json stays NULL when it is not there. */
+bool hf_file_json(const char *dir, const char *name, json_t **json, struct err *e);
 
 /* Adds a line "NAME SIZE TIME" or "NAME missing" for each row that has one of the roles, and for each file in
  * those that are folders. hf_stamp (checkpoint.h) is what a whole checkpoint depends on. */

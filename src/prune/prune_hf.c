@@ -217,6 +217,7 @@ static bool write_model(const struct cut *c, const struct prune_opts *o, struct 
     for (int i = 0; i < HF_N_JSON; i++)
         buf_clear(&j.json[i]);
     free(j.files);
+    folder_bounds_clear(&j.bounds);
     return ok;
 }
 

@@ -12,9 +12,11 @@
 #include "prune/prune_hf_part.h"
 
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define MAX_DEPTH  8
+#define MAX_OTHERS 1000000 /* links make many of few */
 #define MAX_README (16u << 20)
 
 bool prune_hf_put_text(const struct hf_job *j, const char *name, const struct buf *b, struct err *e)
@@ -136,65 +138,117 @@ static bool is_ours(const struct hf_job *j, const char *name)
            (!strcmp(name, HF_CARD_NAME) && !j->o->no_card);
 }
 
-static bool holds_weights(const char *dir, int depth, struct err *e)
+/* What to do with an entry of a folder: "name" at the path "from". */
+typedef bool entry_visit(struct hf_job *j, const char *from, const char *name, const struct folder_entry *x,
+                         const struct folder_level *l, void *ud, struct err *e);
+
+/* Visits what is in a folder; the first false ends it. */
+static bool each_entry(struct hf_job *j, const char *dir, const struct folder_level *l, entry_visit *visit,
+                       void *ud, struct err *e)
 {
-    struct dir_entry *list;
+    char **names;
     size_t n;
-    if (depth > MAX_DEPTH || !dir_list(dir, &list, &n, e))
+    if (l->depth > MAX_DEPTH)
+        return err_set(e, ERR_INPUT, "'%s' is nested more than %d folders deep", dir, MAX_DEPTH);
+    if (!folder_names(dir, &names, &n, e))
         return false;
-    bool found = false;
-    for (size_t i = 0; !found && i < n; i++) {
-        char *path = path_join(dir, list[i].name);
-        found = list[i].is_dir ? holds_weights(path, depth + 1, e) : is_weights(list[i].name);
+    bool ok = true;
+    for (size_t i = 0; ok && i < n; i++) {
+        struct folder_entry x = {0};
+        char *path = path_join(dir, names[i]);
+        ok = ++j->n_others <= MAX_OTHERS ||
+             err_set(e, ERR_INPUT, "'%s' holds more than %d files and folders", j->v->path, MAX_OTHERS);
+        ok = ok && ((l->depth == 0 && is_ours(j, names[i])) ||
+                    (folder_look(&j->bounds, l, path, &x, e) && visit(j, path, names[i], &x, l, ud, e)));
+        folder_entry_clear(&x);
         free(path);
     }
-    dir_list_free(list, n);
-    return found;
+    folder_names_free(names, n);
+    return ok;
 }
 
-static bool copy_file(const char *from, const char *to, struct err *e)
+static bool see_weights(struct hf_job *j, const char *from, const char *name, const struct folder_entry *x,
+                        const struct folder_level *l, void *ud, struct err *e)
+{
+    const struct folder_level below = {l, x->end, l->depth + 1};
+    bool *found = ud;
+    *found = *found || (x->kind == FOLDER_FILE && is_weights(name));
+    return *found || x->kind != FOLDER_SUB || each_entry(j, from, &below, see_weights, ud, e);
+}
+
+/* In all that is copied a file may be read by those who may read the one it is copied from. */
+static bool narrow(int from, int to, const char *path, struct err *e)
+{
+    struct stat a, b;
+    return (fstat(from, &a) == 0 && fstat(to, &b) == 0 &&
+            fchmod(to, b.st_mode & 0777 & (a.st_mode | S_IRUSR | S_IWUSR)) == 0) ||
+           err_sys(e, "cannot set the rights of '%s'", path);
+}
+
+static bool copy_file(const struct hf_job *j, const char *from, const char *to, struct err *e)
 {
     uint64_t size;
     struct out out = {.fd = -1};
-    int fd = file_open_read(from, &size, e);
-    bool ok =
-        fd >= 0 && out_open(&out, to, false, e) && out_copy(&out, fd, 0, size, e) && out_commit(&out, e);
+    int fd = folder_open_file(&j->bounds, from, &size, e);
+    bool ok = fd >= 0 && out_open(&out, to, false, e) && narrow(fd, out.fd, to, e);
+    ok = ok && (out_copy(&out, fd, 0, size, e) || err_ctx(e, "%s", from)) && out_commit(&out, e);
     out_abort(&out);
     if (fd >= 0)
         close(fd);
     return ok;
 }
 
-static bool copy_others(const struct hf_job *j, const char *from, const char *to, int depth, struct err *e)
+static bool make_folder(const char *path, unsigned mode, struct err *e)
 {
-    struct dir_entry *list;
-    size_t n;
-    if (depth > MAX_DEPTH)
-        return err_set(e, ERR_INPUT, "'%s' is nested more than %d folders deep", from, MAX_DEPTH);
-    if (!dir_list(from, &list, &n, e))
+    return mkdir(path, 0777 & (mode | S_IRWXU)) == 0 || err_sys(e, "cannot make folder '%s'", path);
+}
+
+/* Two names of the checkpoint that are one in the output: it stands on a file system that does not tell a from
+ * A, or one form of an accent from the other. */
+static bool check_free(const char *from, const char *to, struct err *e)
+{
+    bool there;
+    return file_there(to, &there, e) &&
+           (!there || err_set(e, ERR_INPUT,
+                              "'%s' cannot be copied: '%s' is there already, for a file of the checkpoint "
+                              "whose name differs by case or accents only",
+                              from, to));
+}
+
+static bool copy_entry(struct hf_job *j, const char *from, const char *name, const struct folder_entry *x,
+                       const struct folder_level *l, void *ud, struct err *e)
+{
+    const struct folder_level below = {l, x->end, l->depth + 1};
+    const char *dir = ud;
+    bool has_weights = x->kind == FOLDER_FILE && is_weights(name), is_hidden = name[0] == '.';
+    if (folder_left_out(x, from) || file_same(from, j->dir.part) || file_same(from, j->dir.path))
+        return true; /* the output inside of the input */
+    if (x->kind == FOLDER_SUB && is_hidden)
+        return true; /* .git, .cache: of the folder's history, not of the model */
+    if (x->kind == FOLDER_SUB && !each_entry(j, from, &below, see_weights, &has_weights, e))
         return false;
-    bool ok = true;
-    for (size_t i = 0; ok && i < n; i++) {
-        const char *name = list[i].name;
-        char *a = path_join(from, name), *b = path_join(to, name);
-        if ((depth == 0 && is_ours(j, name)) || file_same(a, j->dir.part) || file_same(a, j->dir.path)) {
-            /* written by us, or the output inside of the input */
-        } else if (list[i].is_dir && name[0] == '.') {
-            /* .git, .cache: of the folder's history, not of the model */
-        } else if (list[i].is_dir ? holds_weights(a, 0, e) : is_weights(name)) {
-            log_note(
-                "note: '%s' is not copied: %s weights that the checkpoint does not name, and that are not pruned",
-                name, list[i].is_dir ? "it holds" : "it has to do with");
-        } else if (list[i].is_dir) {
-            ok = dir_make(b, e) && copy_others(j, a, b, depth + 1, e);
-        } else {
-            ok = copy_file(a, b, e);
-        }
-        free(a);
-        free(b);
+    if (has_weights) {
+        log_note(
+            "note: '%s' is not copied: %s weights that the checkpoint does not name, and that are not pruned",
+            from, x->kind == FOLDER_SUB ? "it holds" : "it has to do with");
+        return true;
     }
-    dir_list_free(list, n);
-    return ok && e->code == ERR_NONE;
+    char *to = path_join(dir, name);
+    bool ok = check_free(from, to, e);
+    if (ok && x->kind == FOLDER_SUB)
+        ok = make_folder(to, x->mode, e) && each_entry(j, from, &below, copy_entry, to, e);
+    else if (ok)
+        ok = copy_file(j, from, to, e);
+    free(to);
+    return ok;
+}
+
+static bool copy_others(struct hf_job *j, struct err *e)
+{
+    if (!folder_bounds(j->v->path, &j->bounds, e))
+        return false;
+    const struct folder_level top = {NULL, j->bounds.root, 0};
+    return each_entry(j, j->v->path, &top, copy_entry, j->dir.part, e);
 }
 
 /* ---- what is new ---- */
@@ -224,6 +278,18 @@ static bool write_provenance(const struct hf_job *j, struct err *e)
     return ok;
 }
 
+static bool read_card(const struct hf_job *j, const char *path, struct buf *b, struct err *e)
+{
+    struct folder_entry x;
+    bool there;
+    if (!file_there(path, &there, e) || !there)
+        return e->code == ERR_NONE;
+    bool ok = folder_look(&j->bounds, NULL, path, &x, e) &&
+              (folder_left_out(&x, path) || folder_read_file(&j->bounds, path, MAX_README, b, e));
+    folder_entry_clear(&x);
+    return ok;
+}
+
 static bool write_card(const struct hf_job *j, struct err *e)
 {
     char *path = path_join(j->v->path, HF_CARD_NAME),
@@ -248,7 +314,7 @@ static bool write_card(const struct hf_job *j, struct err *e)
                                   : j->c->opts.drop_mtp
                                       ? "Its MTP layers were left out."
                                       : "Its MTP layers were pruned with the plan of the last layer."};
-    bool ok = !file_exists(path) || file_read_all(path, MAX_README, &old, e);
+    bool ok = read_card(j, path, &old, e);
     if (ok && !card_write(&b, old.s, &f))
         log_warn("the front matter of '%s' is written in a way that is not known, and is left as it is",
                  path);
@@ -260,8 +326,8 @@ static bool write_card(const struct hf_job *j, struct err *e)
     return ok;
 }
 
-bool prune_hf_put_others(const struct hf_job *j, struct err *e)
+bool prune_hf_put_others(struct hf_job *j, struct err *e)
 {
-    return write_json(j, e) && copy_others(j, j->v->path, j->dir.part, 0, e) &&
-           (j->o->no_card || write_card(j, e)) && (j->o->no_provenance || write_provenance(j, e));
+    return write_json(j, e) && copy_others(j, e) && (j->o->no_card || write_card(j, e)) &&
+           (j->o->no_provenance || write_provenance(j, e));
 }

@@ -3,6 +3,7 @@
 #define REAP_PRUNE_PRUNE_HF_PART_H
 
 #include "base/dir.h"
+#include "base/folder.h"
 #include "base/out.h"
 #include "hf/checkpoint.h"
 #include "prune/prune.h"
@@ -16,8 +17,10 @@ struct hf_job {
     char **files; /* a name for each file of the cut; NULL: nothing goes into it, it is not written */
     uint32_t n_files;
     struct out_dir dir;
-    struct out *outs;           /* of the files */
-    struct buf json[HF_N_JSON]; /* the edited texts; empty: there is no such file */
+    struct folder_bounds bounds; /* of the model */
+    uint32_t n_others;           /* files and folders beside the weights so far */
+    struct out *outs;            /* of the files */
+    struct buf json[HF_N_JSON];  /* the edited texts; empty: there is no such file */
     struct progress progress;
     uint64_t done;
 };
@@ -30,6 +33,6 @@ bool prune_hf_edit_json(struct hf_job *j, struct err *e);
 /* A text file of the folder that is filled. */
 bool prune_hf_put_text(const struct hf_job *j, const char *name, const struct buf *b, struct err *e);
 /* The JSON files, all others that are copied, the card, and where the folder comes from. */
-bool prune_hf_put_others(const struct hf_job *j, struct err *e);
+bool prune_hf_put_others(struct hf_job *j, struct err *e);
 
 #endif

@@ -361,7 +361,7 @@ static bool add_file(void *ud, const struct source_file *f, struct err *e)
     if (f->category)
         buf_line(&category, f->category, strlen(f->category));
     struct file x = {ud, name.s, category.s};
-    bool ok = source_read(f->path, &b, &bom, e) && foreign_check(f->path, b.s, b.n, e);
+    bool ok = source_read(f->path, f->folder, &b, &bom, e) && foreign_check(f->path, b.s, b.n, e);
     if (ok && !(source_is_rows(f->path) ? rowfile_each(b.s ? b.s + bom : "", b.n - bom, add_row, &x, e)
                                         : add_text(&x, &b, bom, e)))
         ok = err_ctx(e, "%s", f->path);

@@ -1,8 +1,8 @@
 /* chat_template.c - see chat_template.h. Keys as in llama.cpp v0.5.0: tokenizer.chat_template is the default;
  * each other one is tokenizer.chat_template.NAME, and tokenizer.chat_templates lists their names. */
 #include "tokenizer/chat_template.h"
-#include "base/dir.h"
 #include "base/file.h"
+#include "base/folder.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -66,48 +66,65 @@ static bool add(struct templates *t, const char *name, size_t n, const char *tex
 }
 
 /* A template file as Python reads it: every line ends with "\n". */
-static char *read_text(const char *path, struct err *e)
+static char *clean_text(const struct buf *b, const char *path, struct err *e)
 {
-    struct buf b = {0}, out = {0};
-    if (file_read_all(path, MAX_TEMPLATE, &b, e)) {
-        if (!utf8_valid(b.s ? b.s : "", b.n) || (b.n && memchr(b.s, 0, b.n)))
-            err_set(e, ERR_INPUT, "%s: not UTF-8 text", path);
-        buf_str(&out, "");
-        for (size_t i = 0; i < b.n; i++)
-            if (b.s[i] != '\r')
-                buf_char(&out, b.s[i]);
-            else if (i + 1 == b.n || b.s[i + 1] != '\n')
-                buf_char(&out, '\n');
-    }
-    buf_clear(&b);
-    if (e->code) {
-        buf_clear(&out);
+    struct buf out = {0};
+    if (!utf8_valid(b->s ? b->s : "", b->n) || (b->n && memchr(b->s, 0, b->n))) {
+        err_set(e, ERR_INPUT, "%s: not UTF-8 text", path);
         return NULL;
     }
+    buf_str(&out, "");
+    for (size_t i = 0; i < b->n; i++)
+        if (b->s[i] != '\r')
+            buf_char(&out, b->s[i]);
+        else if (i + 1 == b->n || b->s[i + 1] != '\n')
+            buf_char(&out, '\n');
     return out.s;
 }
 
-/* NAME.jinja of the folder, in the order of their names. */
-static bool add_folder(struct templates *t, const char *folder, struct err *e)
+static char *read_text(const struct folder_bounds *bounds, const char *path, struct err *e)
 {
-    struct dir_entry *list;
+    struct buf b = {0};
+    char *text = folder_read_file(bounds, path, MAX_TEMPLATE, &b, e) ? clean_text(&b, path, e) : NULL;
+    buf_clear(&b);
+    return text;
+}
+
+/* NAME.jinja of the folder, in the order of their names. */
+static bool add_names(struct templates *t, const struct folder_bounds *bounds, const char *folder,
+                      struct err *e)
+{
+    char **names;
     size_t n;
-    if (!file_is_dir(folder))
-        return true;
-    if (!dir_list(folder, &list, &n, e))
+    if (!folder_names(folder, &names, &n, e))
         return false;
     bool ok = true;
     for (size_t i = 0; i < n && ok; i++) {
-        const char *name = list[i].name;
+        const char *name = names[i];
         size_t len = strlen(name);
         if (len <= 6 || strcmp(name + len - 6, ".jinja") != 0 || !utf8_valid(name, len))
             continue;
-        char *path = path_join(folder, name), *text = read_text(path, e);
+        char *path = path_join(folder, name), *text = read_text(bounds, path, e);
         ok = text && (add(t, name, len - 6, text, e) || err_ctx(e, "%s", folder));
         free(text);
         free(path);
     }
-    dir_list_free(list, n);
+    folder_names_free(names, n);
+    return ok;
+}
+
+static bool add_folder(struct templates *t, const char *dir, struct err *e)
+{
+    char *folder = path_join(dir, HF_TEMPLATES_NAME);
+    struct folder_bounds bounds = {0};
+    struct folder_entry x = {0};
+    bool there, ok = file_there(folder, &there, e);
+    if (ok && there)
+        ok = folder_bounds(dir, &bounds, e) && folder_look(&bounds, NULL, folder, &x, e) &&
+             (folder_left_out(&x, folder) || x.kind != FOLDER_SUB || add_names(t, &bounds, folder, e));
+    folder_entry_clear(&x);
+    folder_bounds_clear(&bounds);
+    free(folder);
     return ok;
 }
 
@@ -136,28 +153,22 @@ static bool add_value(struct templates *t, const json_t *v, const char *where, s
 /* The files beside tokenizer_config.json that transformers takes before it. */
 static bool add_files(struct templates *t, const char *dir, struct err *e)
 {
-    char *jinja = path_join(dir, "chat_template.jinja"), *more = path_join(dir, HF_TEMPLATES_NAME);
-    bool ok = true;
-    if (file_exists(jinja))
-        ok = (t->plain = read_text(jinja, e)) != NULL;
-    ok = ok && add_folder(t, more, e);
-    free(jinja);
-    free(more);
-    return ok;
+    struct buf b = {0};
+    bool there, ok = hf_file_read(dir, "chat_template.jinja", MAX_TEMPLATE, &there, &b, e);
+    if (ok && there)
+        ok = (t->plain = clean_text(&b, "chat_template.jinja", e)) != NULL || err_ctx(e, "%s", dir);
+    buf_clear(&b);
+    return ok && add_folder(t, dir, e);
 }
 
 /* The file of a processor, an older form. */
 static bool add_json(struct templates *t, const char *dir, struct err *e)
 {
-    char *path = path_join(dir, "chat_template.json");
-    bool ok = true;
-    if (file_exists(path)) {
-        json_t *v = json_read(path, e);
-        const json_t *value = json_object_get(v, "chat_template");
-        ok = v && (!value || add_value(t, value, "chat_template.json", e));
-        json_decref(v);
-    }
-    free(path);
+    json_t *v;
+    bool ok = hf_file_json(dir, "chat_template.json", &v, e);
+    const json_t *value = json_object_get(v, "chat_template");
+    ok = ok && (!value || add_value(t, value, "chat_template.json", e));
+    json_decref(v);
     return ok;
 }
 

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "gguf/gguf_file.h"
 #include "hf/config.h"
+#include "hf/files.h"
 #include "hf/names.h"
 #include "tokenizer/chat_template.h"
 #include "tokenizer/tok_part.h"
@@ -54,21 +55,20 @@ static json_t *parse_python(struct buf *b, struct err *e)
 /* A file that may be absent (then *out stays NULL). It must hold an object. */
 static bool read_optional(const char *dir, const char *name, json_t **out, struct err *e)
 {
-    char *path = path_join(dir, name);
     struct buf b = {0};
-    if (file_exists(path) && file_read_all(path, MAX_JSON, &b, e)) {
+    bool there;
+    if (hf_file_read(dir, name, MAX_JSON, &there, &b, e) && there) {
         buf_str(&b, "");
         *out = parse_python(&b, e);
         if (!*out) {
-            err_ctx(e, "%s", path);
+            err_ctx(e, "%s/%s", dir, name);
         } else if (!json_is_object(*out)) {
-            err_set(e, ERR_INPUT, "%s: holds %s, expected an object", path, json_type_name(*out));
+            err_set(e, ERR_INPUT, "%s/%s: holds %s, expected an object", dir, name, json_type_name(*out));
             json_decref(*out);
             *out = NULL;
         }
     }
     buf_clear(&b);
-    free(path);
     return e->code == ERR_NONE;
 }
 
@@ -250,12 +250,12 @@ static bool put_gemma4(struct tok_files *f, const struct jdoc *config, struct ke
 
 enum form { FORM_NONE, FORM_BPE, FORM_SPM, FORM_SPM_JSON, FORM_GEMMA4 };
 
-static bool has_file(const char *dir, const char *name)
+static bool has_file(const char *dir, const char *name, struct err *e)
 {
     char *path = path_join(dir, name);
-    bool yes = file_exists(path);
+    bool there, known = file_there(path, &there, e);
     free(path);
-    return yes;
+    return known && there;
 }
 
 /* A byte-level tokenizer.json is complete by itself. Otherwise tokenizer.model, which tokenizer.json was made
@@ -269,8 +269,10 @@ static enum form find_form(const struct tok_files *f, struct err *e)
     char t[TOK_SHOWN];
     if (bpe && tok_bpe_is_byte_level(f->tokenizer))
         return FORM_BPE;
-    if (has_file(f->dir, "tokenizer.model"))
+    if (has_file(f->dir, "tokenizer.model", e))
         return FORM_SPM;
+    if (e->code)
+        return FORM_NONE;
     if (bpe && tok_is_gemma4(f->tokenizer) && f->family->spaced_bpe)
         return FORM_GEMMA4;
     if (bpe && json_is_true(json_object_get(model, "byte_fallback")))
@@ -283,13 +285,13 @@ static enum form find_form(const struct tok_files *f, struct err *e)
     else if (f->tokenizer)
         err_set(e, ERR_INPUT, "%s/tokenizer.json: model type '%s', expected BPE: others are not supported",
                 f->dir, text_shown(t, sizeof t, type ? type : ""));
-    else if (has_file(f->dir, "tiktoken.model") || has_file(f->dir, "hy.tiktoken") ||
-             has_file(f->dir, "qwen.tiktoken"))
+    else if (has_file(f->dir, "tiktoken.model", e) || has_file(f->dir, "hy.tiktoken", e) ||
+             has_file(f->dir, "qwen.tiktoken", e))
         err_set(e, ERR_INPUT,
                 "%s: only a tiktoken file, which is not supported: expected tokenizer.json or "
                 "tokenizer.model",
                 f->dir);
-    else if (has_file(f->dir, "tekken.json"))
+    else if (has_file(f->dir, "tekken.json", e))
         err_set(e, ERR_INPUT,
                 "%s: only tekken.json, which is not supported: expected tokenizer.json or "
                 "tokenizer.model",

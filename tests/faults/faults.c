@@ -16,8 +16,8 @@
  * as absent as long as the first is: no order of renames is one step. And what an undisturbed run does to the disk must stand a loss of
  * power (order.c). A line for each violation, then "N passed, N failed". Where a row has many calls, some are drawn by the seed. */
 #include "base/buf.h"
-#include "base/dir.h"
 #include "base/file.h"
+#include "base/folder.h"
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/mem.h"
@@ -193,17 +193,17 @@ static void hash_tree(struct sha256 *h, const char *path, const char *name)
         hash_file(h, path);
         return;
     }
-    struct dir_entry *list;
+    char **names;
     size_t n;
     struct err e = {0};
-    if (!dir_list(path, &list, &n, &e))
+    if (!folder_names(path, &names, &n, &e))
         return;
     for (size_t i = 0; i < n; i++) {
-        char *p = path_join(path, list[i].name);
-        hash_tree(h, p, list[i].name);
+        char *p = path_join(path, names[i]);
+        hash_tree(h, p, names[i]);
         free(p);
     }
-    dir_list_free(list, n);
+    folder_names_free(names, n);
 }
 
 static void hash_of(const char *path, char hex[65])

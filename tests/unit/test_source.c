@@ -35,7 +35,7 @@ struct seen {
 static bool note(void *ud, const struct source_file *f, struct err *e)
 {
     struct seen *s = ud;
-    buf_fmt(&s->b, "%s|%s|%d\n", f->name, f->category ? f->category : "-", f->in_folder);
+    buf_fmt(&s->b, "%s|%s|%d\n", f->name, f->category ? f->category : "-", f->folder != NULL);
     return ++s->n != s->stop || err_set(e, ERR_FAILED, "enough");
 }
 
@@ -84,7 +84,7 @@ static void test_walk_ends(void **state)
     walk_fails("d", "more than 16 deep");
     put("gone/x", "");
     assert_int_equal(symlink("nowhere", at("gone/y")), 0);
-    walk_fails("gone", "cannot stat");
+    walk_fails("gone", "is a link to 'nowhere', which does not exist");
 }
 
 /* ---- lines ---- */
