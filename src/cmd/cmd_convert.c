@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "cmd/cmd.h"
 #include "convert/convert.h"
+#include "convert/load.h"
 #include "engine/words.h"
 #include "gguf/gguf_file.h"
 
@@ -92,7 +93,8 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     struct image *im = c ? convert_open(c, args[0], &o, e) : NULL;
     if (im)
         warn_words(im);
-    bool ok = im && convert_write(im, out, cmd_force, e) && print(im, now_secs() - start, e);
+    bool ok = im && load_check_image(im, args[0], e) && convert_write(im, out, cmd_force, e) &&
+              print(im, now_secs() - start, e);
     image_free(im);
     hf_free(c);
     return ok;

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "cmd/cmd.h"
+#include "convert/load.h"
 #include "engine/quantize.h"
 #include "model/view.h"
 
@@ -82,7 +83,7 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
         ok = err_set(e, ERR_INPUT, "%s: is %s; reap convert --type makes a GGUF file of it", args[0],
                      v->format->name);
     double start = now_secs();
-    ok = ok && view_check_output(v, out, e) && engine_quantize(args[0], out, &o, e) &&
+    ok = ok && view_check_output(v, out, e) && load_check(v, e) && engine_quantize(args[0], out, &o, e) &&
          print(v, now_secs() - start, e);
     view_free(v);
     return ok;

@@ -42,7 +42,8 @@ static bool make(const struct hf_checkpoint *c, const char *dir, const struct en
     struct convert_opts co = load_convert_opts(o);
     log_note("converting %s into %s ...", dir, path);
     struct image *im = convert_open(c, dir, &co, e);
-    bool ok = im && file_check_space(path, im->size, e) && convert_write(im, path, true, e);
+    bool ok = im && load_check_image(im, dir, e) && file_check_space(path, im->size, e) &&
+              convert_write(im, path, true, e);
     image_free(im);
     return ok;
 }

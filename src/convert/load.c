@@ -1,6 +1,8 @@
 /* load.c - see load.h. */
 #include "convert/load.h"
+#include "model/runs.h"
 #include "model/view_gguf.h"
+#include "tokenizer/vocab.h"
 
 struct convert_opts load_convert_opts(const struct engine_opts *o)
 {
@@ -15,6 +17,20 @@ static bool read_image(void *ctx, uint64_t off, uint64_t n, void *dst, struct er
     return image_read(ctx, off, n, dst, e);
 }
 
+bool load_check(const struct view *v, struct err *e)
+{
+    const struct gg_file *f = view_gguf(v);
+    return (runs_check(f, v->family, v->n_blocks, e) && vocab_check(f, e)) || err_ctx(e, "%s", v->path);
+}
+
+bool load_check_image(const struct image *im, const char *path, struct err *e)
+{
+    struct view *v = view_of_header((const uint8_t *)im->header.s, im->header.n, im->size, path, e);
+    bool ok = v && load_check(v, e);
+    view_free(v);
+    return ok;
+}
+
 static struct engine *load_checkpoint(const struct view *v, const struct engine_opts *o, struct err *e)
 {
     struct convert_opts co = load_convert_opts(o);
@@ -25,7 +41,7 @@ static struct engine *load_checkpoint(const struct view *v, const struct engine_
     }
     struct image *im = convert_open(v->format->view->checkpoint(v), v->path, &co, e);
     struct engine *g = NULL;
-    if (im && view_check_header((const uint8_t *)im->header.s, im->header.n, im->size, v->path, e)) {
+    if (im && load_check_image(im, v->path, e)) {
         struct engine_source s = {im->size, read_image, im};
         g = engine_open_source(&s, v->path, o, e);
     }
@@ -42,5 +58,5 @@ struct engine *load_engine(const struct view *v, const struct engine_opts *o, st
                 o->type ? "type" : "pretokenizer");
         return NULL;
     }
-    return engine_open(v->path, o, e);
+    return load_check(v, e) ? engine_open(v->path, o, e) : NULL;
 }

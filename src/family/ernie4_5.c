@@ -51,6 +51,7 @@ static const struct conversion ernie4_5_moe = {
 
 const struct family family_ernie4_5 = {
     .arch = "ernie4_5-moe",
+    .engine = ENGINE_HEADS_EQUAL | ENGINE_ROPE_WHOLE | ENGINE_MOE_STEP,
     .models = "Ernie-4.5-MoE",
     .gate = SOFTMAX_NORM,
     .classes = {{"Ernie4_5_MoeForCausalLM", &ernie4_5_moe}, {"Ernie4_5_MoEForCausalLM", &ernie4_5_moe}},

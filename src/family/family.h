@@ -16,6 +16,20 @@
 
 struct conversion;
 
+/* What the engine's graph of a family takes for granted, and ends the process where a file says otherwise
+ * (llama.cpp v0.5.0, src/models/; places in docs/formats.md). Checked in model/runs.c. */
+enum family_engine {
+    ENGINE_HEADS_EQUAL = 1,   /* heads of keys and of values are of one size */
+    ENGINE_ROPE_WHOLE = 2,    /* .. and rotated as a whole */
+    ENGINE_ROPE_NONE = 4,     /* no rotation: what the keys say of it is not read */
+    ENGINE_ROPE_SECTIONS = 8, /* rotation by sections, of which one must be there */
+    ENGINE_ROPE_PART = 16,    /* a part of each head is not rotated */
+    ENGINE_GATE_DEFAULT = 32, /* a gating function of 0 stands for the family's own */
+    ENGINE_MOE_STEP = 64,     /* divides by interleave_moe_layer_step */
+    ENGINE_FIRST_TOP_K = 128, /* takes the top-k of the first block for that of all, or divides by it */
+    ENGINE_SSM_TWICE = 256,   /* the inner size is twice the hidden size */
+};
+
 /* One of "architectures" in config.json. */
 struct family_class {
     const char *name;
@@ -67,6 +81,7 @@ struct family {
     /* ---- oddities ---- */
     bool gate_on_input;    /* the gate multiplies the expert's input, so c = f */
     uint32_t min_blocks;   /* the engine aborts on fewer */
+    unsigned engine;       /* enum family_engine, added up */
     uint32_t only_experts; /* a GGUF file with this count of experts must keep it; 0: there is none */
     const char *why_only;  /* .. because */
     bool yarn_all_dim;     /* YaRN: the engine reads mscale_all_dim, in tenths */

@@ -60,6 +60,7 @@ static const struct conversion gpt_oss = {
 
 const struct family family_gpt_oss = {
     .arch = "gpt-oss",
+    .engine = ENGINE_HEADS_EQUAL,
     .models = "gpt-oss",
     .gate = "softmax over the top-k of the logits (router bias included)",
     .classes = {{"GptOssForCausalLM", &gpt_oss}},

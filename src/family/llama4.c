@@ -92,6 +92,7 @@ static const struct conversion llama4 = {
 
 const struct family family_llama4 = {
     .arch = "llama4",
+    .engine = ENGINE_HEADS_EQUAL | ENGINE_ROPE_WHOLE,
     .models = "Llama-4",
     .gate = "sigmoid, multiplies the expert's input",
     .gate_on_input = true,

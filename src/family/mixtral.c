@@ -25,6 +25,7 @@ static const struct conversion mixtral = {
 
 const struct family family_mixtral = {
     .arch = "llama",
+    .engine = ENGINE_HEADS_EQUAL | ENGINE_ROPE_WHOLE,
     .models = "Mixtral",
     .gate = SOFTMAX_NORM,
     .classes = {{"MixtralForCausalLM", &mixtral}},

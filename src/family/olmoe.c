@@ -37,6 +37,7 @@ static const struct conversion olmoe = {
 
 const struct family family_olmoe = {
     .arch = "olmoe",
+    .engine = ENGINE_HEADS_EQUAL | ENGINE_ROPE_WHOLE,
     .models = "OLMoE",
     .gate = SOFTMAX,
     .classes = {{"OlmoeForCausalLM", &olmoe}},

@@ -57,6 +57,7 @@ static const struct conversion qwen2_moe = {
 
 const struct family family_qwen3moe = {
     .arch = "qwen3moe",
+    .engine = ENGINE_HEADS_EQUAL | ENGINE_ROPE_WHOLE | ENGINE_FIRST_TOP_K,
     .models = "Qwen3-MoE",
     .gate = SOFTMAX_NORM,
     .classes = {{"Qwen3MoeForCausalLM", &qwen3_moe}},
@@ -65,6 +66,7 @@ const struct family family_qwen3moe = {
 
 const struct family family_qwen2moe = {
     .arch = "qwen2moe",
+    .engine = ENGINE_HEADS_EQUAL | ENGINE_ROPE_WHOLE | ENGINE_FIRST_TOP_K,
     .models = "Qwen1.5-MoE, Qwen2-MoE",
     .gate = SOFTMAX,
     .classes = {{"Qwen2MoeForCausalLM", &qwen2_moe}},

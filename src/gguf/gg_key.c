@@ -89,6 +89,38 @@ bool gg_key_u64_at(const struct gg_key *k, uint64_t i, uint64_t *out)
     return true;
 }
 
+bool gg_key_f64_at(const struct gg_key *k, uint64_t i, double *out)
+{
+    if (!k || (k->kind == GG_ARR && i >= k->n))
+        return false;
+    enum gg_kind kind = k->kind == GG_ARR ? k->elem : k->kind;
+    const uint8_t *p = k->value + (k->kind == GG_ARR ? i * gg_kind_bytes[kind] : 0);
+    if (kind == GG_F32) {
+        float x;
+        memcpy(&x, &(uint32_t){(uint32_t)gg_get_le(p, 4)}, sizeof x);
+        *out = (double)x;
+        return true;
+    }
+    if (kind == GG_F64)
+        memcpy(out, &(uint64_t){gg_get_le(p, 8)}, sizeof *out);
+    return kind == GG_F64;
+}
+
+bool gg_key_true_at(const struct gg_key *k, uint64_t i)
+{
+    if (!k || (k->kind == GG_ARR && i >= k->n))
+        return false;
+    unsigned w = gg_kind_bytes[k->kind == GG_ARR ? k->elem : k->kind];
+    return w && gg_get_le(k->value + (k->kind == GG_ARR ? i * w : 0), w) != 0;
+}
+
+const uint8_t *gg_next_str(const uint8_t *p, const char **s, uint64_t *n)
+{
+    *n = gg_get_le(p, 8);
+    *s = (const char *)p + 8;
+    return p + 8 + *n;
+}
+
 bool gg_key_str(const struct gg_key *k, const char **s, uint64_t *n)
 {
     if (!k || k->kind != GG_STR)

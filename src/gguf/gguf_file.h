@@ -106,7 +106,13 @@ const struct gg_tensor *gg_find_tensor(const struct gg_file *f, const char *name
 bool gg_key_u64(const struct gg_key *k, uint64_t *out); /* k may be NULL: false */
 /* Element i of an integer array, or the scalar for any i. */
 bool gg_key_u64_at(const struct gg_key *k, uint64_t i, uint64_t *out);
+/* The same of fractions, f32 or f64. */
+bool gg_key_f64_at(const struct gg_key *k, uint64_t i, double *out);
+/* Whether element i (or the scalar) is a bool or a number other than 0. */
+bool gg_key_true_at(const struct gg_key *k, uint64_t i);
 bool gg_key_str(const struct gg_key *k, const char **s, uint64_t *n); /* not NUL-terminated */
+/* The string at p of a list of strings: from k->value on, k->n times. Where the next one begins. */
+const uint8_t *gg_next_str(const uint8_t *p, const char **s, uint64_t *n);
 
 /* ---- writing ---- */
 /* Building blocks of a header; the caller assembles: gg_put_start, keys, tensor infos, then zero padding to

@@ -4,8 +4,9 @@
  * of a table (model/format.h), and nothing outside of that row's files knows which. A view is made from the
  * headers alone and checked completely before it is handed out: the counts agree with the shapes of all
  * tensors in all layers, every layer has all its parts, the groups are consistent. What goes out of it under
- * a plan is a cut (model/cut.h). Limits that the engine enforces by aborting are checked here as well
- * (llama.cpp v0.5.0, src/llama-model.cpp). How each format is read: view_gguf.c, view_hf.c. */
+ * a plan is a cut (model/cut.h). Limits of counts that the engine enforces by aborting are checked here
+ * as well (llama.cpp v0.5.0, src/llama-model.cpp), all others before it is started (model/runs.h). How each
+ * format is read: view_gguf.c, view_hf.c. */
 #ifndef REAP_MODEL_VIEW_H
 #define REAP_MODEL_VIEW_H
 

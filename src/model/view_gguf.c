@@ -86,7 +86,7 @@ static bool read_counts(struct view *v, struct err *e)
                        "key '%s.block_count' is %u, the engine needs at least %u for this architecture", a,
                        v->n_blocks, v->family->min_blocks);
     if (!count_key(v, "expert_group_count", 1, LIMIT_ENGINE_EXPERTS, &v->shape.n_groups, e) ||
-        !count_key(v, "expert_group_used_count", 1, LIMIT_ENGINE_EXPERTS, &v->shape.n_groups_used, e))
+        !count_key(v, "expert_group_used_count", 0, LIMIT_ENGINE_EXPERTS, &v->shape.n_groups_used, e))
         return false;
     if (v->shape.n_groups == 0)
         v->shape.n_groups = 1;
@@ -339,22 +339,22 @@ const struct gg_file *view_gguf(const struct view *v)
     return v->reader;
 }
 
-bool view_check_header(const uint8_t *p, uint64_t n, uint64_t file_size, const char *path, struct err *e)
+struct view *view_of_header(const uint8_t *p, uint64_t n, uint64_t file_size, const char *path, struct err *e)
 {
     const struct format *format = formats;
     while (format->view != &view_gguf_ops)
         format++;
-    struct gg_file f;
     struct view *v = xcalloc(1, sizeof *v);
+    struct gg_file *f = xcalloc(1, sizeof *f);
     v->format = format;
     v->path = xstrdup(path);
-    bool parsed = gg_parse(p, n, file_size, &f, e);
-    if (parsed)
-        v->reader = &f;
-    bool ok = (parsed && fill(v, e)) || err_ctx(e, "%s, converted", path);
-    if (parsed)
-        gg_clear(&f);
-    v->reader = NULL;
+    if (gg_parse(p, n, file_size, f, e))
+        v->reader = f;
+    else
+        free(f);
+    if (v->reader && fill(v, e))
+        return v;
+    err_ctx(e, "%s, converted", path);
     view_free(v);
-    return ok;
+    return NULL;
 }

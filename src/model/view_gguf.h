@@ -10,8 +10,9 @@ extern const struct view_ops view_gguf_ops;
 /* The files of a view of this format. Tensor i of the view is their tensor i. */
 const struct gg_file *view_gguf(const struct view *v);
 
-/* Whether the header of a GGUF file in memory (n bytes of a file of file_size) is one that view_open would
- * take. */
-bool view_check_header(const uint8_t *p, uint64_t n, uint64_t file_size, const char *path, struct err *e);
+/* A view of the header of a GGUF file in memory (n bytes of a file of file_size, which stay the caller's), if
+ * view_open would take it; NULL with *e set. */
+struct view *view_of_header(const uint8_t *p, uint64_t n, uint64_t file_size, const char *path,
+                            struct err *e);
 
 #endif

@@ -118,7 +118,9 @@ bool tok_gemma4_load(struct tok_files *f, struct tok_vocab *v, struct err *e);
 struct tok_pre { /* what the engine does under a name of tokenizer.ggml.pre */
     const char *name;
     bool ignore_merges;
-    bool add_bos; /* unless a key says otherwise */
+    bool add_bos;    /* unless a key says otherwise */
+    bool always_bos; /* whatever a key says */
+    bool no_bos;     /* there is no such token unless a key names it */
 };
 const struct tok_pre *tok_pre_find(const char *name); /* NULL: the engine does not know it */
 /* The name for the pre_tokenizer of a tokenizer.json. The family decides between names for the same rule.

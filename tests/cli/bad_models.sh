@@ -136,6 +136,8 @@ E "$D" g.gguf set deepseek2.expert_group_used_count u32 0
 reads g.gguf expert_group_used_count
 E "$D" g.gguf set deepseek2.expert_group_used_count u32 1
 reads g.gguf 'groups hold 3 experts' '4'
+E "$D" g.gguf del deepseek2.expert_group_used_count
+reads g.gguf expert_group_used_count 'expected 1 to 3'
 
 # ---- tensors that are missing, unknown, or there twice
 E "$Q" t.gguf drop blk.1.ffn_gate_inp.weight
@@ -221,6 +223,90 @@ each_of 'tensors in block 3' $("$REAP" inspect "$L" --tensors | awk '$1 ~ /^blk\
 for t in "${each[@]}"; do three+=(drop "$t"); done
 E "$L" l3.gguf "${three[@]}"
 everywhere l3.gguf 'llama4.block_count' 'is 3' 'at least 4'
+
+# ---- the same: what only running a model asks (docs/formats.md, what the engine takes for granted). It can be read all the same.
+runs_not() { # FILE WORDS...
+    local f=$1
+    shift
+    ok inspect "$f"
+    fails 2 "$f" "$@" -- profile "$f" --calib "$texts" -t 1 -o out.json
+}
+runs_not_at_all() { # FILE WORDS...: whatever hands it to the engine
+    local f=$1
+    shift
+    runs_not "$f" "$@"
+    fails 2 "$f" "$@" -- eval "$f" --calib "$texts" -t 1 -o out.json
+    fails 2 "$f" "$@" -- quantize "$f" Q8_0 -o out.gguf
+    rc 2 run "$f" --calib "$texts" -t 1 -o out.gguf
+    has .err "$@"
+    rm -rf out.gguf.work # what a run leaves that was not done, to go on with
+}
+each_of 'types without a dot product' q8_1 i8 i16 i32 i64 f64
+for type in "${each[@]}"; do
+    for t in blk.0.attn_q.weight blk.1.ffn_up_exps.weight token_embd.weight; do
+        E "$Q" x.gguf type $t $type
+        runs_not x.gguf "'$t' is of type $type" 'multiply'
+    done
+    E "$Q" x.gguf type blk.2.ffn_gate_inp.weight $type
+    rc 2 profile x.gguf --calib "$texts" -t 1 -o out.json # with a warning, that such a router names no model
+    has .err "^reap: x.gguf: tensor 'blk.2.ffn_gate_inp.weight' is of type $type"
+done
+E "$Q" x.gguf type output_norm.weight f16
+runs_not x.gguf "'output_norm.weight' is of type f16" 'expected f32'
+E "$Q" x.gguf type blk.1.attn_norm.weight q8_0
+runs_not x.gguf "'blk.1.attn_norm.weight' is of type q8_0" 'expected f32'
+E "$MODELS/gpt_oss/model.gguf" x.gguf type blk.1.ffn_up_exps.bias f16
+runs_not x.gguf "'blk.1.ffn_up_exps.bias' is of type f16" 'expected f32'
+E "$MODELS/nemotron_h/model.gguf" x.gguf type blk.0.ssm_conv1d.weight f16
+runs_not x.gguf "'blk.0.ssm_conv1d.weight' is of type f16" 'expected f32'
+E "$MODELS/deepseek_v3/model.gguf" x.gguf type blk.2.exp_probs_b.bias bf16
+runs_not x.gguf "'blk.2.exp_probs_b.bias' is of type bf16" 'expected f32'
+E "$Q" x.gguf dim blk.0.attn_q.weight 2 0
+runs_not x.gguf "'blk.0.attn_q.weight': dimension 2 is 0"
+
+bad_key() { # MODEL KEY KIND VALUE WORDS...
+    local m=$1 key=$2
+    E "$MODELS/$m/model.gguf" x.gguf set "$key" "$3" "$4"
+    shift 4
+    runs_not x.gguf "${key%%.*}" "$@"
+}
+for x in nan inf -1; do
+    bad_key qwen3_moe qwen3moe.attention.layer_norm_rms_epsilon f32 $x "is $x" 'not negative'
+done
+bad_key qwen3_moe qwen3moe.rope.freq_base f32 nan 'is nan' 'finite'
+bad_key glm4_moe glm4moe.rope.dimension_count u32 0 '0 of 16' 'even'
+runs_not_at_all x.gguf 'rope.dimension_count' '0 of 16'
+bad_key glm4_moe glm4moe.rope.dimension_count u32 7 '7 of 16' 'even'
+bad_key glm4_moe glm4moe.rope.dimension_count u32 18 '18 of 16'
+bad_key qwen3_moe qwen3moe.rope.dimension_count u32 8 'is 8' 'the size of a head'
+bad_key deepseek_v3 deepseek2.rope.dimension_count u32 4294967294 'even'
+bad_key gpt_oss gpt-oss.attention.value_length u32 2 'values of 2' 'one size'
+bad_key gpt_oss gpt-oss.attention.sliding_window u32 2147483647 'is 2147483647' 'expected 0 to'
+bad_key gpt_oss gpt-oss.attention.sliding_window_pattern u32 1 'no block a window'
+bad_key qwen3_moe qwen3moe.attention.head_count_kv u32 3 'is 3 in block 0' 'divide'
+bad_key qwen3_moe qwen3moe.rope.scaling.type str odd "is 'odd'" 'yarn'
+bad_key glm4_moe glm4moe.expert_gating_func u32 7 'is 7' 'expected 0 to 4'
+bad_key ernie4_5_moe ernie4_5-moe.interleave_moe_layer_step u32 0 'is 0' 'expected 1'
+bad_key qwen3_moe qwen3moe.vocab_size u32 4294967295 'is 4294967295'
+bad_key deepseek_v2 deepseek2.attention.head_count_kv u32 2 'is 2' 'expected 1'
+bad_key deepseek_v2 deepseek2.attention.key_length u32 7 'is 7' 'kv_lora_rank'
+bad_key nemotron_h nemotron_h_moe.ssm.group_count u32 3 '3 groups'
+bad_key nemotron_h nemotron_h_moe.ssm.time_step_rank u32 0 'is 0'
+bad_key qwen3_moe qwen3moe.rope.dimension_sections i32s 1,-1,0,0 'number 2'
+E "$Q" x.gguf align 16
+runs_not x.gguf 'general.alignment' 'is 16' '32'
+
+bad_vocab() { # EDIT... -- WORDS...
+    local edits=()
+    while [ "$1" != -- ]; do edits+=("$1"); shift; done
+    shift
+    E "$Q" x.gguf "${edits[@]}"
+    runs_not x.gguf "$@"
+}
+bad_vocab item tokenizer.ggml.tokens 300 twice item tokenizer.ggml.tokens 305 twice -- tokenizer.ggml.tokens "'twice' is there twice, as token 300 and 305"
+bad_vocab set tokenizer.ggml.model str gemma4 -- tokenizer.ggml.bos_token_id
+bad_vocab set tokenizer.ggml.pre str glm4 set tokenizer.ggml.add_bos_token bool 1 -- tokenizer.ggml.bos_token_id
+bad_vocab set tokenizer.ggml.model str rwkv -- tokenizer.ggml.unknown_token_id
 
 # ---- the old form, one tensor per expert
 old=()

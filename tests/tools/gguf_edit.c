@@ -1,11 +1,13 @@
 /* gguf_edit.c - makes the odd files that the tests need: copies a GGUF while changing it, splits one, or writes a large sparse one.
  *
  *   gguf_edit IN OUT [EDIT...]
- *       set KEY KIND VALUE     KIND: u16 u32 i32 u64 bool str, or u32s / i32s with VALUE 1,2,3; added if absent
+ *       set KEY KIND VALUE     KIND: u16 u32 i32 u64 bool f32 str, or u32s / i32s with VALUE 1,2,3; added if absent
+ *       item KEY N TEXT        element N (from 0) of a list of strings
  *       del KEY                drop a key
  *       rename OLD NEW         a tensor
  *       drop NAME              a tensor
  *       add NAME TYPE N,N,..   a tensor of zeros, TYPE by name ("f32", "q4_0")
+ *       type NAME TYPE         another type over the same bytes, cut, or filled up with zeros
  *       dim NAME D N           dimension D (from 1) becomes N: data cut, or filled up with zeros
  *       flip NAME BYTE         inverts one byte of the data
  *       f32 NAME INDEX VALUE   one number of an f32 tensor ("nan" is one, too)
@@ -181,6 +183,14 @@ static void set_key(struct model *m, const char *name, const char *kind, const c
         put_list(b, value);
         return;
     }
+    if (!strcmp(kind, "f32")) {
+        float x = strtof(value, NULL);
+        uint32_t bits;
+        memcpy(&bits, &x, sizeof bits);
+        put_name(b, name, GG_F32);
+        put_le(b, bits, 4);
+        return;
+    }
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
         if (!strcmp(kind, kinds[k].name)) {
             put_name(b, name, kinds[k].kind);
@@ -188,6 +198,30 @@ static void set_key(struct model *m, const char *name, const char *kind, const c
             return;
         }
     die("kind '%s' is not known", kind);
+}
+
+static void set_item(struct model *m, const char *name, uint64_t at, const char *text)
+{
+    size_t i = key_at(m, name);
+    if (i == m->n_keys)
+        die("no key '%s'", name);
+    struct buf old = m->keys[i].raw, b = {0};
+    size_t head = 8 + strlen(name) + 4; /* the element's kind and the count follow, then the strings */
+    const uint8_t *p = (const uint8_t *)old.s + head + 12, *end = (const uint8_t *)old.s + old.n;
+    const char *s;
+    uint64_t n;
+    for (; at && p < end; at--)
+        p = gg_next_str(p, &s, &n);
+    if (at || p >= end)
+        die("'%s' has fewer elements", name);
+    buf_add(&b, old.s, (size_t)(p - (const uint8_t *)old.s));
+    buf_u64le(&b, strlen(text));
+    buf_str(&b, text);
+    p = gg_next_str(p, &s, &n);
+    if (p < end)
+        buf_add(&b, p, (size_t)(end - p));
+    buf_clear(&old);
+    m->keys[i].raw = b;
 }
 
 static void del_key(struct model *m, const char *name)
@@ -218,13 +252,17 @@ static void resize(struct tensor *t)
     t->bytes = n;
 }
 
+static uint32_t type_of(const char *name)
+{
+    for (uint32_t i = 0; i < GG_N_TYPES; i++)
+        if (gg_type_get(i) && !strcmp(gg_type_get(i)->name, name))
+            return i;
+    die("type '%s' is not known", name);
+}
+
 static void add_tensor(struct model *m, const char *name, const char *type, const char *shape)
 {
-    struct tensor t = {.name = xstrdup(name), .ne = {1, 1, 1, 1}};
-    while (t.type < GG_N_TYPES && (!gg_type_get(t.type) || strcmp(gg_type_get(t.type)->name, type) != 0))
-        t.type++;
-    if (t.type == GG_N_TYPES)
-        die("type '%s' is not known", type);
+    struct tensor t = {.name = xstrdup(name), .ne = {1, 1, 1, 1}, .type = type_of(type)};
     char *copy = xstrdup(shape), *save = NULL;
     for (char *p = strtok_r(copy, ",", &save); p && t.n_dims < 4; p = strtok_r(NULL, ",", &save))
         t.ne[t.n_dims++] = number(p);
@@ -263,6 +301,9 @@ static int edit(struct model *m, int n, char **v)
     if (!strcmp(v[0], "set") && n > 3) {
         set_key(m, a, v[2], v[3]);
         used = 4;
+    } else if (!strcmp(v[0], "item") && n > 3) {
+        set_item(m, a, number(v[2]), v[3]);
+        used = 4;
     } else if (!strcmp(v[0], "del") && n > 1) {
         del_key(m, a);
         used = 2;
@@ -275,6 +316,10 @@ static int edit(struct model *m, int n, char **v)
     } else if (!strcmp(v[0], "add") && n > 3) {
         add_tensor(m, a, v[2], v[3]);
         used = 4;
+    } else if (!strcmp(v[0], "type") && n > 2) {
+        tensor(m, a)->type = type_of(v[2]);
+        resize(tensor(m, a));
+        used = 3;
     } else if (!strcmp(v[0], "dim") && n > 3) {
         set_dim(m, a, v[2], v[3]);
         used = 4;

@@ -1,0 +1,170 @@
+/* vocab.c - see vocab.h. */
+#include "tokenizer/vocab.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "tokenizer/tok_part.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- tokenizers of the engine ---- */
+
+enum { NONE = -1 };
+enum add { NEVER, IF_SAID, UNLESS_SAID, ALWAYS }; /* said: by the key tokenizer.ggml.add_X_token */
+
+/* A model of tokenizers, as tokenizer.ggml.model says it, with what the engine takes where no key says more:
+ * ids of special tokens, and which it adds to a text. */
+struct tokenizer {
+    const char *name;
+    int bos, eos, unk, sep;
+    enum add add_bos, add_eos, add_sep;
+    bool needs_unk; /* it stands for what no token stands for */
+};
+
+static const struct tokenizer tokenizers[] = {
+    {"gpt2", 11, 11, NONE, NONE, IF_SAID, IF_SAID, NEVER, false},
+    {"llama", 1, 2, 0, NONE, UNLESS_SAID, IF_SAID, NEVER, false},
+    {"gemma4", NONE, NONE, NONE, NONE, ALWAYS, IF_SAID, NEVER, false},
+    {"t5", NONE, 1, 2, NONE, IF_SAID, UNLESS_SAID, NEVER, true},
+    {"bert", 101, NONE, 100, 102, ALWAYS, NEVER, ALWAYS, true},
+    {"plamo2", 1, 2, 0, NONE, NEVER, NEVER, NEVER, false},
+    {"rwkv", NONE, NONE, NONE, NONE, NEVER, NEVER, NEVER, true},
+    {"hybriddna", 11, 11, NONE, NONE, IF_SAID, IF_SAID, NEVER, false},
+    {"whitespace", 11, 11, NONE, NONE, IF_SAID, IF_SAID, NEVER, false},
+};
+
+static bool is_text(const struct gg_key *k, const char *text)
+{
+    const char *s;
+    uint64_t n;
+    return gg_key_str(k, &s, &n) && n == strlen(text) && !memcmp(s, text, n);
+}
+
+static const struct tokenizer *tokenizer_of(const struct gg_file *f)
+{
+    const struct gg_key *k = gg_find(f, "tokenizer.ggml.model");
+    for (size_t i = 0; i < sizeof tokenizers / sizeof *tokenizers; i++)
+        if (is_text(k, tokenizers[i].name))
+            return &tokenizers[i];
+    return NULL; /* it has no tokens, or the engine refuses it */
+}
+
+/* What the name of a pre-tokenizer changes. */
+static void apply_pre(const struct gg_file *f, struct tokenizer *t)
+{
+    const struct gg_key *k = gg_find(f, "tokenizer.ggml.pre");
+    const char *s;
+    uint64_t n;
+    if (strcmp(t->name, "gpt2") != 0 || !gg_key_str(k, &s, &n))
+        return;
+    char *name = xmalloc(n + 1);
+    memcpy(name, s, n);
+    name[n] = 0;
+    const struct tok_pre *pre = tok_pre_find(name);
+    if (pre && pre->add_bos)
+        t->add_bos = pre->always_bos ? ALWAYS : UNLESS_SAID;
+    if (pre && pre->no_bos)
+        t->bos = NONE;
+    free(name);
+}
+
+/* ---- special tokens ---- */
+
+static bool has(const struct gg_file *f, const char *key, int id, uint64_t n_tokens)
+{
+    uint64_t said;
+    bool by_default = id >= 0 && (uint64_t)id < n_tokens;
+    return by_default || (gg_key_u64(gg_find(f, key), &said) && said < n_tokens);
+}
+
+static bool adds(const struct gg_file *f, const char *key, enum add add)
+{
+    const struct gg_key *k = gg_find(f, key);
+    bool said = k && k->kind == GG_BOOL && add != NEVER && add != ALWAYS;
+    return said ? gg_key_true_at(k, 0) : add == UNLESS_SAID || add == ALWAYS;
+}
+
+static bool check_special(const struct gg_file *f, const struct tokenizer *t, uint64_t n, struct err *e)
+{
+    const struct {
+        const char *id_key, *add_key;
+        int id;
+        enum add add;
+    } rows[] = {
+        {"tokenizer.ggml.bos_token_id", "tokenizer.ggml.add_bos_token", t->bos, t->add_bos},
+        {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.add_eos_token", t->eos, t->add_eos},
+        {"tokenizer.ggml.seperator_token_id", "tokenizer.ggml.add_sep_token", t->sep, t->add_sep},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (adds(f, rows[i].add_key, rows[i].add) && !has(f, rows[i].id_key, rows[i].id, n))
+            return err_set(e, ERR_INPUT,
+                           "key '%s' is missing or not one of %llu tokens, but the engine adds this token to "
+                           "each text",
+                           rows[i].id_key, (unsigned long long)n);
+    return !t->needs_unk || has(f, "tokenizer.ggml.unknown_token_id", t->unk, n) ||
+           err_set(e, ERR_INPUT,
+                   "key 'tokenizer.ggml.unknown_token_id' is missing or not one of %llu tokens, but the "
+                   "engine writes it for what it does not know",
+                   (unsigned long long)n);
+}
+
+/* ---- the list of tokens ---- */
+
+struct token {
+    const char *s; /* not NUL-terminated */
+    uint64_t n, id;
+};
+
+static int compare(const void *a, const void *b)
+{
+    const struct token *x = a, *y = b;
+    int r = memcmp(x->s, y->s, x->n < y->n ? x->n : y->n);
+    return r ? r : (x->n > y->n) - (x->n < y->n);
+}
+
+/* Sorted by text, as the engine reads them: up to the first NUL. Those without text are left out, because it
+ * makes up a name for each. */
+static struct token *sorted_tokens(const struct gg_key *k, uint64_t *n)
+{
+    struct token *v = xcalloc(k->n + 1, sizeof *v);
+    const uint8_t *p = k->value;
+    *n = 0;
+    for (uint64_t i = 0; i < k->n; i++) {
+        struct token t = {.id = i};
+        p = gg_next_str(p, &t.s, &t.n);
+        t.n = strnlen(t.s, t.n);
+        if (t.n)
+            v[(*n)++] = t;
+    }
+    qsort(v, *n, sizeof *v, compare);
+    return v;
+}
+
+static bool check_unique(const struct token *v, uint64_t n, struct err *e)
+{
+    char shown[TOK_SHOWN], text[TOK_SHOWN];
+    for (uint64_t i = 1; i < n; i++)
+        if (!compare(&v[i - 1], &v[i])) {
+            snprintf(text, sizeof text, "%.*s", (int)(v[i].n < sizeof text ? v[i].n : sizeof text), v[i].s);
+            return err_set(e, ERR_INPUT,
+                           "key 'tokenizer.ggml.tokens': '%s' is there twice, as token %llu and %llu",
+                           text_shown(shown, sizeof shown, text), (unsigned long long)v[i - 1].id,
+                           (unsigned long long)v[i].id);
+        }
+    return true;
+}
+
+bool vocab_check(const struct gg_file *f, struct err *e)
+{
+    const struct tokenizer *known = tokenizer_of(f);
+    const struct gg_key *k = gg_find(f, "tokenizer.ggml.tokens");
+    if (!known || !k || k->kind != GG_ARR || k->elem != GG_STR)
+        return true;
+    struct tokenizer t = *known;
+    apply_pre(f, &t);
+    uint64_t n;
+    struct token *v = sorted_tokens(k, &n);
+    bool ok = check_unique(v, n, e) && check_special(f, &t, k->n, e);
+    free(v);
+    return ok;
+}
