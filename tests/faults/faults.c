@@ -48,7 +48,7 @@ struct fault {
 };
 /* clang-format off */
 static const struct fault faults[] = {
-    {"open", "fail:24", NULL}, {"open", "from:24", NULL}, {"openat", "fail:24", NULL}, {"openat", "fail:13", NULL}, {"close", "fail:5", NULL},
+    {"open", "fail:24", NULL}, {"open", "from:24", NULL}, {"create", "from:28", NULL}, {"create", "from:122", NULL}, {"openat", "fail:24", NULL}, {"openat", "fail:13", NULL}, {"close", "fail:5", NULL},
     {"read", "fail:5", NULL}, {"read", "short", NULL}, {"pread", "fail:5", NULL}, {"pread", "short", NULL},
     {"write", "fail:28", NULL}, {"write", "from:28", NULL}, {"write", "fail:122", NULL}, {"write", "short", NULL}, {"write", "fail:4", NULL},
     {"fsync,fdatasync", "fail:5", NULL}, {"fsync,fdatasync", "from:5", NULL},

@@ -1,6 +1,7 @@
 /* shim.c - for LD_PRELOAD: one call of libc goes wrong in a program that knows nothing of it.
  *
- *   SHIM_FAULT="CALLS N HOW"   the N-th call of CALLS (names with commas; see `names`), from 1, and HOW is one of
+ *   SHIM_FAULT="CALLS N HOW"   the N-th call of CALLS (names with commas; see `names`; create: an open that may make a
+ *                              file), from 1, and HOW is one of
  *                                fail:E   it fails with errno E
  *                                from:E   so do all that follow (a full disk stays full)
  *                                short    read, pread, write, fread, fwrite do half of what was asked
@@ -39,7 +40,7 @@
 
 /* clang-format off */
 #define FNS(X)                                                                                                   \
-    X(open) X(openat) X(close) X(read) X(pread) X(write) X(pwrite) X(fsync) X(fdatasync) X(sync_file_range)      \
+    X(open) X(openat) X(create) X(close) X(read) X(pread) X(write) X(pwrite) X(fsync) X(fdatasync) X(sync_file_range)      \
     X(ftruncate) X(flock) X(lseek) X(dup) X(rename) X(renameat) X(renameat2) X(link) X(linkat) X(symlink)        \
     X(unlink) X(unlinkat) X(mkdir) X(mkdirat) X(rmdir) X(opendir) X(fdopendir) X(readdir) X(stat) X(lstat)       \
     X(fstat) X(fstatat) X(statvfs) X(access) X(realpath) X(readlink) X(fopen) X(fread) X(fwrite) X(fflush)       \
@@ -310,6 +311,8 @@ static void *next(const char *name)
         mode_t mode = flags & O_CREAT ? va_arg(ap, mode_t) : 0;          \
         va_end(ap);                                                      \
         int h = hit(FN_##fn, p, CALLER);                                 \
+        if (!h && flags & O_CREAT)                                       \
+            h = hit(FN_create, p, CALLER);                               \
         if (h == FAIL + 1) {                                             \
             errno = shim.arg;                                            \
             return -1;                                                   \
