@@ -19,6 +19,9 @@
  *   replaced without `force`. Without it there is a moment between look and rename.
  * - fsync of a folder (not on some network file systems): NAME is there after a loss of power, too.
  *
+ * A link under the name of an output counts as what it leads to when it is asked whether the output exists; what `force` replaces is
+ * the link, and what it leads to is left alone. Links among the folders above are followed.
+ *
  * An output that exists is refused unless `force`; one that is an input is always refused by the caller
  * (file_check_apart). */
 #ifndef REAP_BASE_OUT_H

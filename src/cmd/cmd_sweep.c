@@ -8,6 +8,7 @@
 #include "cmd/cmd.h"
 #include "sweep/sweep.h"
 
+#include <errno.h>
 #include <math.h>
 #include <string.h>
 #include <unistd.h>
@@ -155,8 +156,9 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     bool ok = check_files(&o, e) && (!out || out_lock(&locks[0], out, e)) &&
               (!o.state || out_lock(&locks[1], o.state, e)) &&
               (!out || file_check_output(out, cmd_force, e)) && sweep_run(&o, &r, e) && report(&o, &r, e);
-    if (own_state && ok) /* other limits may be asked for when none is within these */
-        unlink(own_state);
+    if (own_state && ok && unlink(own_state) != 0 && errno != ENOENT)
+        /* it stays when no plan is within the limits: others may be asked for */
+        log_warn("cannot remove '%s': %s; nothing needs it any more", own_state, strerror(errno));
     out_unlock(&locks[0]);
     out_unlock(&locks[1]);
     sweep_result_clear(&r);
