@@ -145,6 +145,7 @@ static bool read_answers(struct loader *l, const char *s, size_t n, const char *
     struct batch_file f;
     if (!batch_parse(s, n, &f, l->e))
         return false;
+    batch_warn_unfinished(l->path);
     uint64_t n_failed = 0;
     bool ok = true;
     for (uint64_t i = 0; ok && i < f.n; i++) {

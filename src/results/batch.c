@@ -1,12 +1,16 @@
 /* batch.c - see batch.h. */
 #include "results/batch.h"
+#include "base/hash.h"
+#include "base/journal.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "results/results_part.h"
 
 #include <math.h>
 #include <string.h>
 
-#define SCHEMA "reap.batch/1"
+#define SCHEMA  "reap.batch/1"
+#define JOURNAL "reap.batch-journal/1"
 
 /* ---- reading ---- */
 
@@ -131,6 +135,15 @@ bool batch_read(const char *path, struct batch_file *f, struct err *e)
     *f = (struct batch_file){.doc = json_read(path, e)};
     bool was_read = f->doc != NULL;
     return checked(f, e) || (was_read ? err_ctx(e, "%s", path) : false);
+}
+
+void batch_warn_unfinished(const char *path)
+{
+    if (journal_exists(path))
+        log_warn("'%s' is not finished, answers stand beside it in '%s" OUT_JOURNAL
+                 "': its run goes on, or was killed and "
+                 "takes them in when the same command is run again",
+                 path, path);
 }
 
 bool batch_parse(const char *s, size_t n, struct batch_file *f, struct err *e)
@@ -270,7 +283,18 @@ json_t *batch_answer_json(const struct batch_answer *a)
     return o;
 }
 
-bool batch_write(const char *path, const struct batch_head *h, json_t *results, struct err *e)
+/* Of all that stands in a file but its results, whoever printed it how. */
+static void identify(const json_t *doc, char of[65])
+{
+    json_t *head = json_copy((json_t *)(uintptr_t)doc);
+    json_object_del(head, "results");
+    char *s = json_dumps(head, JSON_COMPACT | JSON_SORT_KEYS);
+    sha256_bytes(s, strlen(s), of);
+    free(s);
+    json_decref(head);
+}
+
+bool batch_write(const char *path, const struct batch_head *h, json_t *results, char of[65], struct err *e)
 {
     json_t *o = json_object();
     json_object_set_new(o, "schema", json_string(SCHEMA));
@@ -282,7 +306,100 @@ bool batch_write(const char *path, const struct batch_head *h, json_t *results, 
     json_object_set_new(o, "started", json_string(h->started));
     json_object_set_new(o, "n_prompts", json_integer((json_int_t)h->n_prompts));
     json_object_set(o, "results", results);
+    identify(o, of);
     bool ok = json_write(path, o, true, e);
     json_decref(o);
+    return ok;
+}
+
+/* ---- the journal ---- */
+
+static void add_line(struct buf *b, const json_t *v)
+{
+    char *s = json_dumps(v, JSON_COMPACT);
+    buf_str(b, s);
+    buf_char(b, '\n');
+    free(s);
+}
+
+void batch_journal_head(struct buf *b, const char *of)
+{
+    json_t *o = json_object();
+    json_object_set_new(o, "schema", json_string(JOURNAL));
+    json_object_set_new(o, "of", json_string(of));
+    add_line(b, o);
+    json_decref(o);
+}
+
+void batch_journal_line(struct buf *b, const json_t *result)
+{
+    add_line(b, result);
+}
+
+bool batch_journal_has_results(const char *s, size_t n)
+{
+    const char *end = n ? memchr(s, '\n', n) : NULL;
+    return end && (size_t)(end - s) + 1 < n;
+}
+
+/* What one result is known by: ids are different in a batch, but a run may go on with others. */
+static char *place_key(const struct batch_answer *a)
+{
+    return xasprintf("%s %s", a->key, a->id);
+}
+
+static json_t *places_of(const struct batch_file *f)
+{
+    json_t *places = json_object();
+    for (uint64_t i = 0; i < f->n; i++) {
+        char *key = place_key(&f->v[i]);
+        json_object_set_new(places, key, json_integer((json_int_t)i));
+        free(key);
+    }
+    return places;
+}
+
+static void put_result(json_t *results, json_t *places, json_t *o, const struct batch_answer *a)
+{
+    char *key = place_key(a);
+    const json_t *at = json_object_get(places, key);
+    if (at) {
+        json_array_set(results, (size_t)json_integer_value(at), o);
+    } else {
+        json_object_set_new(places, key, json_integer((json_int_t)json_array_size(results)));
+        json_array_append(results, o);
+    }
+    free(key);
+}
+
+static bool check_journal_head(const struct batch_file *f, const json_t *o, struct err *e)
+{
+    char of[65];
+    const char *says;
+    if (!json_is_object(o))
+        return err_set(e, ERR_INPUT, "is %s, expected an object", json_type_name(o));
+    if (!results_schema(o, JOURNAL, e) || !json_need_str(o, "of", "the journal", &says, e))
+        return false;
+    identify(f->doc, of);
+    return !strcmp(says, of) || err_set(e, ERR_INPUT, "belongs to another file of answers");
+}
+
+bool batch_journal_fold(struct batch_file *f, const char *s, size_t n, struct err *e)
+{
+    json_t *places = places_of(f), *results = json_object_get(f->doc, "results");
+    bool ok = true;
+    for (size_t at = 0, line = 1, k; ok && at < n; at += k, line++) {
+        const char *end = memchr(s + at, '\n', n - at);
+        k = end ? (size_t)(end - s) + 1 - at : n - at;
+        struct batch_answer a;
+        json_t *o = json_parse_row(s + at, k, e);
+        ok = o && (line == 1 ? check_journal_head(f, o, e) : batch_answer_read(o, line - 2, &a, e));
+        if (ok && line > 1)
+            put_result(results, places, o, &a);
+        else if (!ok)
+            err_ctx(e, "line %zu", line);
+        json_decref(o);
+    }
+    json_decref(places);
     return ok;
 }

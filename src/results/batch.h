@@ -38,6 +38,8 @@ struct batch_file {
 /* Checked: the schema; each result has id, key, prompt_sha256, repeat, messages and status, an answered one
  * response and finish_reason; a call has a name and arguments. False with *e (ERR_INPUT). */
 bool batch_read(const char *path, struct batch_file *f, struct err *e);
+/* A warning when a journal lies beside a file that is read as a result: answers that it lacks. */
+void batch_warn_unfinished(const char *path);
 /* The same of n bytes, which batch_is knows by their beginning; the error names no file. */
 bool batch_is(const char *s, size_t n);
 bool batch_parse(const char *s, size_t n, struct batch_file *f, struct err *e);
@@ -57,7 +59,18 @@ bool batch_answer_is_whole(const struct batch_answer *a);
 /* The texts are borrowed from o. i: for messages. */
 bool batch_answer_read(const json_t *o, size_t i, struct batch_answer *a, struct err *e);
 
-/* results: a list of such objects. Replaces the file. */
-bool batch_write(const char *path, const struct batch_head *h, json_t *results, struct err *e);
+/* results: a list of such objects. Replaces the file. of: tells its head from others, for the journal. */
+bool batch_write(const char *path, const struct batch_head *h, json_t *results, char of[65], struct err *e);
+
+/* ---- the journal beside it (base/journal.h): a first line that says of which file it is, then a result a line ---- */
+
+void batch_journal_head(struct buf *b, const char *of);
+void batch_journal_line(struct buf *b, const json_t *result);
+/* Whether these lines, all of them whole, hold a result at all. */
+bool batch_journal_has_results(const char *s, size_t n);
+/* Gives the results of the lines to f: in the place of an earlier one of the same request and id, else behind the
+ * others. f->v is as it was: read the file again when it is written. False with *e (ERR_INPUT): the journal is of
+ * another file, or a line is broken; f may have some of them then. */
+bool batch_journal_fold(struct batch_file *f, const char *s, size_t n, struct err *e);
 
 #endif

@@ -391,6 +391,8 @@ struct runs *runs_open(const char *base, const char *pruned, struct err *e)
     struct entry *a = NULL, *b = NULL;
     uint64_t n_a, n_b;
     bool ok = batch_read(base, &c->base, e) && batch_read(pruned, &c->pruned, e);
+    batch_warn_unfinished(base);
+    batch_warn_unfinished(pruned);
     if (ok) {
         c->result.base = input_of(base, &c->base.head);
         c->result.pruned = input_of(pruned, &c->pruned.head);

@@ -140,8 +140,7 @@ static json_t *do_job(struct batch *r, struct http *h, const struct batch_job *j
 
 /* ---- the run ---- */
 
-/* With the lock held. */
-static void stop(struct batch *r, enum err_code code, const char *msg)
+void batch_stop(struct batch *r, enum err_code code, const char *msg)
 {
     r->stop = true;
     err_set(&r->e, code, "%s", msg);
@@ -165,12 +164,14 @@ static void finish_job(struct batch *r, struct batch_job *j, json_t *o, bool gon
     if (!batch_answer_read(o, 0, &a, &e))
         BUG("an answer that cannot be read again: %s", e.msg);
     j->result = o;
+    if (gone)
+        batch_stop(r, ERR_FAILED, a.error);
+    if (!batch_keep(r, o))
+        return;
     account(r, &a);
     r->n_ready++;
-    if (!batch_save(r, &e) || (r->o->on_result && !r->o->on_result(r->o->ctx, r->n_ready, r->n_jobs, &a, &e)))
-        stop(r, e.code, e.msg);
-    if (gone)
-        stop(r, ERR_FAILED, a.error);
+    if (r->o->on_result && !r->o->on_result(r->o->ctx, r->n_ready, r->n_jobs, &a, &e))
+        batch_stop(r, e.code, e.msg);
 }
 
 static void *worker(void *ctx)
@@ -208,10 +209,16 @@ static void run_workers(struct batch *r)
     free(t);
 }
 
-static bool verdict(struct batch *r, struct err *e)
+/* unsaved: why the file could not be written at the end. */
+static bool verdict(struct batch *r, const struct err *unsaved, struct err *e)
 {
     struct batch_summary *s = r->sum;
     unsigned long long left = s->n_left, failed = s->n_failed, all = s->n_prompts;
+    if (unsaved->code != ERR_NONE)
+        return err_set(e, unsaved->code,
+                       "%s; %llu of %llu prompts are answered and safe in '%s', the same command goes on",
+                       unsaved->msg, s->n_kept + s->n_answered + 0ull, all,
+                       r->journal.is_needed ? r->journal.path : r->o->out);
     if (!sig_check(&r->e) || r->e.code == ERR_INTERRUPTED)
         return err_set(e, ERR_INTERRUPTED,
                        "interrupted; %llu of %llu prompts are not answered yet, the same "
@@ -230,6 +237,7 @@ static bool verdict(struct batch *r, struct err *e)
 
 static bool ask_all(struct batch *r, struct err *e)
 {
+    struct err unsaved = {0};
     double start = now_secs();
     time_t now = time(NULL);
     struct tm tm;
@@ -239,16 +247,17 @@ static bool ask_all(struct batch *r, struct err *e)
     if (r->sum->n_kept)
         log_note("%llu of %llu prompts are answered already", (unsigned long long)r->sum->n_kept,
                  (unsigned long long)r->n_jobs);
-    if (!batch_save(r, e)) /* before the server works for nothing */
+    if (!batch_save(r, false, e)) /* before the server works for nothing */
         return false;
     run_workers(r);
+    batch_save(r, true, &unsaved);
     r->sum->n_left = r->n_jobs - r->sum->n_kept - r->sum->n_answered - r->sum->n_failed;
     r->sum->seconds = now_secs() - start;
     if (r->sum->n_replaced)
         log_warn("%llu answers held characters that a text cannot hold (U+0000, bytes that are no UTF-8): "
                  "they were replaced, and are counted under 'replaced'",
                  (unsigned long long)r->sum->n_replaced);
-    return verdict(r, e);
+    return verdict(r, &unsaved, e);
 }
 
 static bool check_completion(const struct prompt *p, struct err *e)
@@ -304,7 +313,13 @@ static bool check_output(const struct batch_opts *o, struct err *e)
     for (uint32_t i = 0; i < o->n_prompts; i++)
         if (!file_check_apart(o->out, o->prompts[i], "the file of prompts itself", e))
             return false;
-    return file_check_output(o->out, true, e);
+    char *journal = xasprintf("%s" OUT_JOURNAL, o->out);
+    bool ok = true;
+    for (uint32_t i = 0; ok && i < o->n_prompts; i++)
+        ok = !file_same(journal, o->prompts[i]) ||
+             err_set(e, ERR_INPUT, "'%s' is the journal of the output '%s'", o->prompts[i], o->out);
+    free(journal);
+    return ok && file_check_output(o->out, true, e);
 }
 
 static void batch_free(struct batch *r)
@@ -319,22 +334,26 @@ static void batch_free(struct batch *r)
     free(r->url);
     free(r->model);
     json_decref(r->about);
+    journal_close(&r->journal);
+    buf_clear(&r->waiting);
 }
 
 bool batch_run(const struct batch_opts *o, struct batch_summary *s, struct err *e)
 {
     struct prompts p = {0};
-    struct batch r = {.o = o, .sum = s};
+    struct batch r = {.o = o, .sum = s, .journal = {.fd = -1}};
     bool ok = check_output(o, e);
     *s = (struct batch_summary){0};
     for (uint32_t i = 0; ok && i < o->n_prompts; i++)
         ok = prompts_load(&p, o->prompts[i], e);
     pthread_mutex_init(&r.lock, NULL);
-    ok = ok && prompts_check(&p, e) && check_prompts(o, &p, e) && batch_meet_server(&r, e) &&
-         batch_make_jobs(&r, &p, e) && batch_resume(&r, e);
+    pthread_cond_init(&r.written, NULL);
+    ok = ok && prompts_check(&p, e) && check_prompts(o, &p, e) && batch_open(&r, e) &&
+         batch_meet_server(&r, e) && batch_make_jobs(&r, &p, e) && batch_resume(&r, e);
     if (ok)
         note_prompts(&p);
     ok = ok && ask_all(&r, e);
+    pthread_cond_destroy(&r.written);
     pthread_mutex_destroy(&r.lock);
     batch_free(&r);
     prompts_free(&p);

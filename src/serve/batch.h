@@ -1,8 +1,8 @@
 /* batch.h - prompts through a server with OpenAI's interface, and the answers in a file (reap.batch/1).
  *
- * The file is saved after every prompt, and a later run with the same file keeps what is answered: a prompt
- * counts as answered when its whole request (model, messages, parameters, number of the repetition) is the
- * same. The specification of the file is docs/formats.md. */
+ * Every answer is safe in a journal before it is told of (base/journal.h), and a later run with the same file keeps
+ * what is answered: a prompt counts as answered when its whole request (model, messages, parameters, number of the
+ * repetition) is the same. The specification of the file is docs/formats.md. */
 #ifndef REAP_SERVE_BATCH_H
 #define REAP_SERVE_BATCH_H
 

@@ -2,6 +2,7 @@
 #ifndef REAP_SERVE_BATCH_PART_H
 #define REAP_SERVE_BATCH_PART_H
 
+#include "base/journal.h"
 #include "serve/answer.h"
 #include "serve/batch.h"
 #include "serve/client.h"
@@ -26,13 +27,22 @@ struct batch {
     json_t *about; /* the model as the server describes it */
     bool tokenizes;
     struct batch_job *jobs;
-    uint64_t n_jobs, next, n_asked, n_ready;
+    uint64_t n_jobs, next, n_ready;
     char started[32];
+    struct journal journal;
+    struct buf waiting;         /* lines that are to go into it, all by the next write */
+    uint64_t group, n_groups;   /* of the waiting ones; how many are on the disk */
+    bool writing, cannot_write; /* a worker is at it, without the lock; nothing more can go into it */
+    double saved, save_seconds; /* when the file itself was written, and how long that took */
     struct batch_summary *sum;
     pthread_mutex_t lock;
+    pthread_cond_t written; /* n_groups has changed, or r->stop */
     bool stop;
     struct err e; /* what stopped it */
 };
+
+/* Nothing more is asked; with the lock held. */
+void batch_stop(struct batch *r, enum err_code code, const char *msg);
 
 /* ---- batch_jobs.c: what is asked ---- */
 
@@ -58,9 +68,14 @@ int64_t batch_count_tokens(struct batch *r, struct http *h, const char *text);
 
 /* ---- batch_file.c: the answers ---- */
 
-/* Writes the file anew, with all results so far. */
-bool batch_save(const struct batch *r, struct err *e);
+/* Holds the output for this run, and brings into it what a killed one left in its journal. */
+bool batch_open(struct batch *r, struct err *e);
 /* Gives the answers of an unfinished file to their jobs. */
 bool batch_resume(struct batch *r, struct err *e);
+/* Writes the file anew with all results so far, and begins the journal anew, or has no more need of it. */
+bool batch_save(struct batch *r, bool is_last, struct err *e);
+/* Makes a result safe; returns when it is. With the lock held, which is given up meanwhile: results that come at the
+ * same time are written together. False: it is not, and the run stops. */
+bool batch_keep(struct batch *r, const json_t *result);
 
 #endif

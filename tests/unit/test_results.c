@@ -137,7 +137,8 @@ static void batch_comes_back(void **state)
                                     .n_prompts = 3};
     for (size_t i = 0; i < 2; i++)
         json_array_append_new(list, batch_answer_json(&a[i]));
-    expect_ok(batch_write(at("b.json"), &head, list, &e), &e);
+    char of[65];
+    expect_ok(batch_write(at("b.json"), &head, list, of, &e), &e);
     struct batch_file f;
     expect_ok(batch_read(at("b.json"), &f, &e), &e);
     assert_int_equal(f.n, 2);
@@ -165,6 +166,66 @@ static void batch_comes_back(void **state)
     json_decref(list);
     json_decref(f1);
     json_decref(calls);
+}
+
+/* What a journal holds comes into the file: in the place of the same request and id, else behind the others. */
+static void batch_journal_comes_in(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    json_t *messages = json_pack("[{s:s, s:s}]", "role", "user", "content", "hi"), *list = json_array();
+    /* 0.1 and 1e22: numbers that are printed in another way than they are hashed */
+    json_t *model = json_pack("{s:s, s:f, s:f}", "id", "m", "x", 0.1, "y", 1e22);
+    const struct batch_head head = {
+        .server = "s", .endpoint = "chat", .started = "now", .model = model, .parameters = model};
+    struct batch_answer a = {.key = "k", .prompt_sha256 = "p", .messages = messages};
+    a.id = "one";
+    a.error = "failed at first";
+    json_array_append_new(list, batch_answer_json(&a));
+    a.id = "two";
+    json_array_append_new(list, batch_answer_json(&a));
+    char of[65];
+    expect_ok(batch_write(at("b.json"), &head, list, of, &e), &e);
+    struct buf b = {0};
+    batch_journal_head(&b, of);
+    assert_false(batch_journal_has_results(b.s, b.n));
+    a.ok = true;
+    a.finish = "stop";
+    static const char *const ids[] = {"three", "two", "three"}, *const texts[] = {"first", "b", "again"};
+    for (size_t i = 0; i < 3; i++) {
+        a.id = ids[i];
+        a.response = texts[i];
+        json_t *o = batch_answer_json(&a);
+        batch_journal_line(&b, o);
+        json_decref(o);
+    }
+    assert_true(batch_journal_has_results(b.s, b.n));
+    struct batch_file f;
+    for (int twice = 0; twice < 2; twice++) { /* a kill behind the writing: the same again */
+        expect_ok(batch_read(at("b.json"), &f, &e), &e);
+        expect_ok(batch_journal_fold(&f, b.s, b.n, &e), &e);
+        expect_ok(json_write(at("b.json"), f.doc, true, &e), &e);
+        batch_file_clear(&f);
+    }
+    expect_ok(batch_read(at("b.json"), &f, &e), &e);
+    assert_int_equal(f.n, 3);
+    assert_true(!f.v[0].ok && f.v[1].ok && f.v[2].ok);
+    assert_string_equal(f.v[0].id, "one");
+    assert_string_equal(f.v[1].response, "b");
+    assert_string_equal(f.v[2].response, "again");
+    /* of another file, and broken */
+    b.s[b.n - 3] = 'x';
+    assert_false(batch_journal_fold(&f, b.s, b.n, &e));
+    assert_non_null(strstr(e.msg, "line 4: column "));
+    err_clear(&e);
+    json_object_set_new(f.doc, "started", json_string("later"));
+    assert_false(batch_journal_fold(&f, b.s, b.n, &e));
+    assert_string_equal(e.msg, "line 1: belongs to another file of answers");
+    batch_file_clear(&f);
+    buf_clear(&b);
+    json_decref(messages);
+    json_decref(model);
+    json_decref(list);
 }
 
 static void batch_refused(void **state)
@@ -401,8 +462,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, tempdir_setup, tempdir_teardown)
-        T(run_comes_back),     T(run_refused),     T(batch_comes_back), T(batch_refused),
-        T(compare_comes_back), T(compare_refused), T(eval_comes_back),  T(sweep_comes_back),
+        T(run_comes_back),         T(run_refused),        T(batch_comes_back), T(batch_refused),
+        T(batch_journal_comes_in), T(compare_comes_back), T(compare_refused),  T(eval_comes_back),
+        T(sweep_comes_back),
     };
     return cmocka_run_group_tests_name("results", tests, NULL, NULL);
 }
