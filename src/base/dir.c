@@ -31,26 +31,39 @@ static bool is_empty(const char *path)
 
 /* ---- removing ---- */
 
-/* Removes what is in the folder fd, which is closed. */
+static bool clear_fd(int fd, int depth);
+
+/* errno says why not. */
+static bool remove_entry(int dir, const char *name, int depth)
+{
+    if (unlinkat(dir, name, 0) == 0 || errno == ENOENT) /* another program clears it, too */
+        return true;
+    int no = errno, sub = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (sub < 0) {
+        errno = errno == ENOTDIR ? no : errno;
+        return false;
+    }
+    return clear_fd(sub, depth + 1) && (unlinkat(dir, name, AT_REMOVEDIR) == 0 || errno == ENOENT);
+}
+
+/* Removes what is in the folder fd, which is closed; as much of it as can be. errno says what stopped it first. */
 static bool clear_fd(int fd, int depth)
 {
     DIR *d = depth > MAX_DEPTH ? NULL : fdopendir(fd);
     if (!d) {
         close(fd);
+        errno = depth > MAX_DEPTH ? ELOOP : errno;
         return false;
     }
-    bool ok = true;
-    for (const struct dirent *x; (x = readdir(d));) {
-        if (!strcmp(x->d_name, ".") || !strcmp(x->d_name, ".."))
-            continue;
-        if (unlinkat(fd, x->d_name, 0) == 0 || errno == ENOENT) /* another program clears it, too */
-            continue;
-        int sub = openat(fd, x->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        ok = sub >= 0 && clear_fd(sub, depth + 1) &&
-             (unlinkat(fd, x->d_name, AT_REMOVEDIR) == 0 || errno == ENOENT) && ok;
-    }
+    int no = 0;
+    for (const struct dirent *x; errno = 0, (x = readdir(d));)
+        if (strcmp(x->d_name, ".") != 0 && strcmp(x->d_name, "..") != 0 &&
+            !remove_entry(fd, x->d_name, depth))
+            no = no ? no : errno;
+    no = no ? no : errno;
     closedir(d);
-    return ok;
+    errno = no;
+    return !no;
 }
 
 /* Removes a folder and all that is in it; symbolic links are removed, not followed. */
@@ -118,10 +131,10 @@ static int open_part(const char *part, const char *path, struct err *e)
         int fd = open(part, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (fd < 0 && errno == ENOENT)
             continue;
-        if (fd < 0) {
+        if (fd < 0 && (errno == ENOTDIR || errno == ELOOP))
             err_set(e, ERR_INPUT, "'%s' is in the way: it is not an unfinished output of reap", part);
-            return -1;
-        }
+        if (fd < 0)
+            break;
         if (!out_flock(fd)) {
             close(fd);
             err_set(e, ERR_FAILED, "'%s' is being written by another program (it holds '%s')", path, part);

@@ -147,40 +147,68 @@ static bool rename_to(const char *from, const char *to, bool force)
     return errno == ENOENT && rename(from, to) == 0;
 }
 
+/* path is in it. */
+static void sync_folder(const char *dir, const char *path)
+{
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    if (fsync(fd) != 0 && errno == EIO) /* not every file system can, which is another errno */
+        log_warn("the disk could not keep the names in '%s': after a loss of power '%s' may be missing", dir,
+                 path);
+    close(fd);
+}
+
 void out_sync_folder(const char *path)
 {
     char *dir = path_dir(path);
-    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0) {
-        if (fsync(fd) != 0 && errno == EIO) /* not every file system can, which is another errno */
-            log_warn("the disk could not keep the names in '%s': after a loss of power '%s' may be missing",
-                     dir, path);
-        close(fd);
-    }
+    sync_folder(dir, path);
     free(dir);
 }
 
 /* ---- writing ---- */
+
+static void out_free(struct out *o)
+{
+    if (o->part)
+        sig_unwatch_part(o->part);
+    free(o->path);
+    free(o->part);
+    free(o->bounce);
+    *o = (struct out){.fd = -1};
+}
+
+static void done(struct out *o)
+{
+    if (o->fd >= 0)
+        (void)close(o->fd); /* what could fail was seen by fsync */
+    out_free(o);
+}
+
+void out_abort(struct out *o)
+{
+    if (o->part)
+        unlink(o->part); /* before the lock goes with the descriptor */
+    done(o);
+}
 
 bool out_open(struct out *o, const char *path, bool force, struct err *e)
 {
     *o = (struct out){.fd = -1};
     if (!file_check_output(path, force, e))
         return false;
-    char *part = xasprintf("%s" OUT_PART, path);
+    char *final = xstrdup(path), *part = xasprintf("%s" OUT_PART, path);
     int fd = open_ours(part, path, e);
-    if (fd >= 0 && ftruncate(fd, 0) != 0) {
-        err_sys(e, "cannot write '%s'", part);
-        close(fd);
-        fd = -1;
-    }
-    if (fd < 0) {
-        free(part);
-        return false;
-    }
-    *o = (struct out){.fd = fd, .part = part, .path = xstrdup(path), .force = force};
-    sig_watch_part(o->part);
-    return true;
+    if (fd >= 0)
+        sig_watch_part(part);
+    *o = (struct out){.fd = fd, .part = part, .path = final, .force = force};
+    if (fd >= 0 && (ftruncate(fd, 0) == 0 || err_sys(e, "cannot write '%s'", part)))
+        return true;
+    if (fd >= 0)
+        out_abort(o);
+    else
+        out_free(o);
+    return false;
 }
 
 bool out_write(struct out *o, const void *p, uint64_t n, struct err *e)
@@ -258,23 +286,6 @@ bool out_sync(struct out *o, struct err *e)
     return o->synced || err_sys(e, "cannot write '%s'", o->part);
 }
 
-static void out_free(struct out *o)
-{
-    if (o->part)
-        sig_unwatch_part(o->part);
-    free(o->path);
-    free(o->part);
-    free(o->bounce);
-    *o = (struct out){.fd = -1};
-}
-
-static void done(struct out *o)
-{
-    if (o->fd >= 0)
-        (void)close(o->fd); /* what could fail was seen by fsync */
-    out_free(o);
-}
-
 static bool not_in_place(const char *path, struct err *e)
 {
     return errno == EEXIST ? exists(path, e) : err_sys(e, "cannot put '%s' in place", path);
@@ -289,13 +300,6 @@ bool out_commit(struct out *o, struct err *e)
     out_sync_folder(o->path);
     done(o);
     return true;
-}
-
-void out_abort(struct out *o)
-{
-    if (o->part)
-        unlink(o->part); /* before the lock goes with the descriptor */
-    done(o);
 }
 
 bool file_write_atomic(const char *path, const void *p, uint64_t n, bool force, struct err *e)
@@ -319,14 +323,15 @@ bool file_write_atomic(const char *path, const void *p, uint64_t n, bool force, 
  * - no unfinished file (or it is the same file as NAME): NAME is new, and is called back;
  * - .reap-old is there: it gets its name again. */
 
-struct member {
-    char *path, *part, *old;
+struct
+    member { /* all that is needed between the renames: there no memory may be asked for, which may end the program */
+    char *path, *part, *old, *dir;
 };
 
 static struct member member_of(const char *path, bool first)
 {
     return (struct member){xstrdup(path), xasprintf("%s%s", path, first ? OUT_READY : OUT_PART),
-                           xasprintf("%s" OUT_OLD, path)};
+                           xasprintf("%s" OUT_OLD, path), path_dir(path)};
 }
 
 static void member_clear(struct member *m)
@@ -334,6 +339,7 @@ static void member_clear(struct member *m)
     free(m->path);
     free(m->part);
     free(m->old);
+    free(m->dir);
 }
 
 /* 1: there, 0: not; -1: the disk does not say, and nothing may be concluded. */
@@ -375,15 +381,18 @@ static bool take_back(const struct member *v, uint32_t n)
 
 static void sync_folders(const struct member *v, uint32_t n)
 {
-    char *last = NULL;
-    for (uint32_t i = 0; i < n; i++) {
-        char *dir = path_dir(v[i].path);
-        if (!last || strcmp(dir, last) != 0)
-            out_sync_folder(v[i].path);
-        free(last);
-        last = dir;
-    }
-    free(last);
+    for (uint32_t i = 0; i < n; i++)
+        if (i == 0 || strcmp(v[i].dir, v[i - 1].dir) != 0)
+            sync_folder(v[i].dir, v[i].path);
+}
+
+static void remove_old(const struct member *v, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (unlink(v[i].old) != 0 && errno != ENOENT)
+            log_warn(
+                "cannot remove '%s' (%s); what it replaces is done, and the next run with this output removes it",
+                v[i].old, strerror(errno));
 }
 
 static bool put_aside(const struct member *m, bool force, struct err *e)
@@ -420,8 +429,7 @@ static bool commit_members(const struct member *v, uint32_t n, const char *first
         return not_in_place(v[0].path, e);
     if (put_in_place(v, n, force, e)) {
         sync_folders(v, n);
-        for (uint32_t i = 0; i < n; i++)
-            (void)unlink(v[i].old);
+        remove_old(v, n);
         return true;
     }
     if (take_back(v, n) && move(v[0].part, first_part))
@@ -470,8 +478,8 @@ static bool recover(const struct member *v, uint32_t n, int ready, struct err *e
         sync_folders(v, n);
         return unlink(v[0].part) == 0 || err_sys(e, "cannot remove '%s'", v[0].part);
     }
-    for (uint32_t i = 0; file_exists(v[0].path) && i < n; i++)
-        (void)unlink(v[i].old);
+    if (look(v[0].path) == 1)
+        remove_old(v, n);
     return true;
 }
 
@@ -502,10 +510,6 @@ bool out_recover(const char *const *paths, uint32_t n, struct err *e)
 bool out_lock(struct out_lock *l, const char *path, struct err *e)
 {
     *l = (struct out_lock){.fd = -1};
-    if (!*path)
-        return err_set(e, ERR_INPUT, "the output has an empty name");
-    if (!file_check_parent(path, e))
-        return false;
     char *ours = xasprintf("%s" OUT_LOCK, path);
     l->fd = open_ours(ours, path, e);
     if (l->fd < 0) {
@@ -517,10 +521,22 @@ bool out_lock(struct out_lock *l, const char *path, struct err *e)
     return true;
 }
 
+bool out_hold(struct out_lock *l, const char *path, bool force, struct err *e)
+{
+    *l = (struct out_lock){.fd = -1};
+    if (!file_check_output(path, true, e) || !out_lock(l, path, e))
+        return false;
+    if (file_check_output(path, force, e))
+        return true;
+    out_unlock(l);
+    return false;
+}
+
 void out_unlock(struct out_lock *l)
 {
     if (l->path) {
-        unlink(l->path); /* before the lock goes with the descriptor */
+        if (unlink(l->path) != 0 && errno != ENOENT) /* before the lock goes with the descriptor */
+            log_warn("cannot remove '%s' (%s); the next run with this output does", l->path, strerror(errno));
         close(l->fd);
         sig_unwatch_part(l->path);
         free(l->path);

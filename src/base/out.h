@@ -83,13 +83,15 @@ bool file_check_parent(const char *path, struct err *e);
 bool file_check_space(const char *path, uint64_t n, struct err *e);
 
 /* An output that is saved several times, or at the end of hours: held by this program until out_unlock, so that a
- * second one is refused at once ("is being written by another program"). The caller checks the output before, so that
- * a bad one gets no lock beside it, and again behind it: another program may have just ended. */
+ * second one is refused at once ("is being written by another program"). Look at the output behind it (does it exist?):
+ * another program may have just ended, and what a killed one left goes that way. But look before whether it can be an
+ * output at all, so that a bad name gets no lock beside it. out_hold does all of that for a file. */
 struct out_lock {
     int fd; /* -1: nothing is held */
     char *path;
 };
 bool out_lock(struct out_lock *l, const char *path, struct err *e);
+bool out_hold(struct out_lock *l, const char *path, bool force, struct err *e);
 void out_unlock(struct out_lock *l); /* legal twice, and on a struct { .fd = -1 } */
 
 /* ---- what other kinds of output share ---- */

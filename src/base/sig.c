@@ -1,10 +1,10 @@
 /* sig.c - see sig.h. */
 #include "base/sig.h"
-#include "base/mem.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -20,6 +20,8 @@ struct block {
 };
 static struct block first;
 static pid_t owner; /* who watches: a child between fork and exec has the list, but not the files */
+
+static void remove_at(int dir, const char *name, int depth);
 
 static bool take_slot(struct block *b, const char *path)
 {
@@ -46,7 +48,11 @@ void sig_watch_part(const char *path)
     for (struct block *b = &first; !take_slot(b, path); b = b->next) {
         if (__atomic_load_n(&b->next, __ATOMIC_SEQ_CST))
             continue;
-        struct block *none = NULL, *more = xcalloc(1, sizeof *more);
+        struct block *none = NULL, *more = calloc(1, sizeof *more);
+        if (!more) {
+            remove_at(AT_FDCWD, path, 0); /* is in no list yet */
+            sig_die("out of memory");
+        }
         if (!__atomic_compare_exchange_n(&b->next, &none, more, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
             free(more); /* another thread was faster */
     }
@@ -64,8 +70,6 @@ void sig_unwatch_part(const char *path)
 /* ---- removing: by system calls alone, as readdir and malloc are not for signal handlers ---- */
 
 #define MAX_DEPTH 8
-
-static void remove_at(int dir, const char *name, int depth);
 
 #ifdef SYS_getdents64
 struct entry { /* linux_dirent64 */

@@ -64,7 +64,7 @@ static bool check_files(const struct refine_opts *o, struct err *e)
             return err_set(e, ERR_INPUT,
                            "--check is one of the texts that are measured on: it would show nothing");
     struct view *v = view_open(o->model, e);
-    bool ok = v && view_check_output(v, out, e) && file_check_output(out, cmd_force, e);
+    bool ok = v && view_check_output(v, out, e);
     view_free(v);
     return ok;
 }
@@ -113,8 +113,8 @@ static bool print(const struct refine_opts *o, const struct refine_result *r, st
 static bool refine(const struct refine_opts *o, struct refine_result *r, struct err *e)
 {
     struct out_lock lock = {.fd = -1};
-    bool ok = check_files(o, e) && out_lock(&lock, out, e) && file_check_output(out, cmd_force, e) &&
-              refine_run(o, r, e) && plan_write(out, r->plan, cmd_force, e);
+    bool ok = check_files(o, e) && out_hold(&lock, out, cmd_force, e) && refine_run(o, r, e) &&
+              plan_write(out, r->plan, cmd_force, e);
     out_unlock(&lock);
     return ok && print(o, r, e);
 }

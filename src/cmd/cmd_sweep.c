@@ -68,8 +68,7 @@ static bool check_files(const struct sweep_opts *o, struct err *e)
         if (!outs[i])
             continue;
         if (!file_check_apart(outs[i], o->stats, "the stats file", e) ||
-            !file_check_texts(outs[i], o->texts, o->n_texts, e) ||
-            !file_check_output(outs[i], i == 1 || cmd_force, e))
+            !file_check_texts(outs[i], o->texts, o->n_texts, e))
             return false;
     }
     if (out && o->state && !strcmp(out, o->state))
@@ -153,9 +152,9 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     if (own_state)
         o.state = own_state;
     struct out_lock locks[2] = {{.fd = -1}, {.fd = -1}};
-    bool ok = check_files(&o, e) && (!out || out_lock(&locks[0], out, e)) &&
-              (!o.state || out_lock(&locks[1], o.state, e)) &&
-              (!out || file_check_output(out, cmd_force, e)) && sweep_run(&o, &r, e) && report(&o, &r, e);
+    bool ok = check_files(&o, e) && (!out || out_hold(&locks[0], out, cmd_force, e)) &&
+              (!o.state || out_hold(&locks[1], o.state, true, e)) && sweep_run(&o, &r, e) &&
+              report(&o, &r, e);
     if (own_state && ok && unlink(own_state) != 0 && errno != ENOENT)
         /* it stays when no plan is within the limits: others may be asked for */
         log_warn("cannot remove '%s': %s; nothing needs it any more", own_state, strerror(errno));

@@ -328,21 +328,14 @@ static int64_t default_ubatch(const struct shape *s)
     return n;
 }
 
-static bool hold_output(struct job *j, struct err *e)
-{
-    bool force = j->o->force || j->o->resume;
-    return file_check_output(j->o->out, force, e) && out_lock(&j->lock, j->o->out, e) &&
-           file_check_output(j->o->out, force, e);
-}
-
 static bool prepare(struct job *j, struct err *e)
 {
     const struct profile_opts *o = j->o;
     if (!(j->view = view_open(o->model, e)))
         return false;
-    if (!view_check_prunable(j->view, e) || !view_check_output(j->view, o->out, e) || !hold_output(j, e) ||
-        !corpus_load(&o->corpus, &j->corpus, e) || !corpus_check_output(&j->corpus, o->out, e) ||
-        !view_hash(j->view, e))
+    if (!view_check_prunable(j->view, e) || !view_check_output(j->view, o->out, e) ||
+        !out_hold(&j->lock, o->out, o->force || o->resume, e) || !corpus_load(&o->corpus, &j->corpus, e) ||
+        !corpus_check_output(&j->corpus, o->out, e) || !view_hash(j->view, e))
         return false;
     struct engine_opts eo = o->engine;
     eo.ubatch = j->ubatch = eo.ubatch ? eo.ubatch : default_ubatch(&j->view->shape);
