@@ -12,6 +12,7 @@
  *       flip NAME BYTE         inverts one byte of the data
  *       f32 NAME INDEX VALUE   one number of an f32 tensor ("nan" is one, too)
  *       version N, align N
+ *   gguf_edit --cases IN              hostile edits of this model, one a line, \\037 between the words
  *   gguf_edit --split N IN PREFIX     parts PREFIX-00001-of-0000N.gguf, tensors dealt out in order
  *   gguf_edit --big OUT BLOCKS EXPERTS BYTES   qwen3moe of about BYTES of experts, all zero and sparse
  *
@@ -405,6 +406,179 @@ static void split(struct model *m, uint32_t n, const char *prefix)
     }
 }
 
+/* ---- hostile edits ---- */
+
+static bool text_suits(const struct gg_key *k)
+{
+    return k->kind != GG_ARR && strcmp(k->name, "general.architecture") != 0;
+}
+
+/* What a number of each kind may hold that nobody meant. */
+static void number_cases(const char *key)
+{
+    static const char *const u32s[] = {"0",  "1",   "2",          "3",          "7",
+                                       "64", "100", "2147483647", "2147483648", "4294967295"};
+    static const char *const f32s[] = {"0", "-1", "nan", "inf", "1e38"};
+    for (size_t i = 0; i < sizeof u32s / sizeof *u32s; i++)
+        printf("set\037%s\037u32\037%s\n", key, u32s[i]);
+    for (size_t i = 0; i < sizeof f32s / sizeof *f32s; i++)
+        printf("set\037%s\037f32\037%s\n", key, f32s[i]);
+    printf("set\037%s\037i32\037-1\n", key);
+    printf("set\037%s\037u32s\0370,0,0\n", key);
+    printf("set\037%s\037u32s\0373,1,2\n", key);
+    printf("set\037%s\037i32s\037-1,0,1,2147483647\n", key);
+    printf("set\037%s\037bool\0371\n", key);
+}
+
+static void key_cases(const struct model *m, const struct gg_file *f)
+{
+    /* keys of the engine that few files have: behind the architecture's name */
+    static const char *const more[] = {"vocab_size",
+                                       "attention.key_length",
+                                       "attention.value_length",
+                                       "attention.key_length_mla",
+                                       "attention.value_length_mla",
+                                       "attention.kv_lora_rank",
+                                       "attention.q_lora_rank",
+                                       "attention.sliding_window",
+                                       "attention.sliding_window_pattern",
+                                       "attention.temperature_scale",
+                                       "attention.temperature_length",
+                                       "attention.scale",
+                                       "attention.clamp_kqv",
+                                       "attention.causal",
+                                       "attention.logit_softcapping",
+                                       "attention.max_alibi_bias",
+                                       "rope.dimension_count",
+                                       "rope.dimension_sections",
+                                       "rope.freq_base",
+                                       "rope.freq_base_swa",
+                                       "rope.scaling.factor",
+                                       "rope.scaling.attn_factor",
+                                       "rope.scaling.original_context_length",
+                                       "rope.scaling.yarn_ext_factor",
+                                       "rope.scaling.yarn_log_multiplier",
+                                       "rope.scaling.yarn_beta_fast",
+                                       "expert_gating_func",
+                                       "expert_weights_scale",
+                                       "expert_weights_norm",
+                                       "expert_group_count",
+                                       "expert_group_used_count",
+                                       "expert_feed_forward_length",
+                                       "expert_shared_count",
+                                       "expert_shared_feed_forward_length",
+                                       "leading_dense_block_count",
+                                       "interleave_moe_layer_step",
+                                       "nextn_predict_layers",
+                                       "full_attention_interval",
+                                       "pooling_type",
+                                       "embedding_length_out",
+                                       "logit_scale",
+                                       "residual_scale",
+                                       "embedding_scale",
+                                       "swiglu_clamp_exp",
+                                       "ssm.conv_kernel",
+                                       "ssm.inner_size",
+                                       "ssm.state_size",
+                                       "ssm.time_step_rank",
+                                       "ssm.group_count",
+                                       "moe_latent_size"};
+    char key[160];
+    const char *arch;
+    uint64_t n;
+    for (uint64_t i = 0; i < f->parts[0].n_keys; i++) {
+        const struct gg_key *k = &f->parts[0].keys[i];
+        if (k->kind == GG_ARR && (k->elem == GG_STR || k->n > 100))
+            continue;
+        printf("del\037%s\n", k->name);
+        if (k->kind != GG_STR)
+            number_cases(k->name);
+        if (text_suits(k))
+            printf("set\037%s\037str\037\nset\037%s\037str\037odd\nset\037%s\037str\037%%s%%n\xff\n", k->name,
+                   k->name, k->name);
+    }
+    if (!gg_key_str(gg_find(f, "general.architecture"), &arch, &n))
+        return;
+    for (size_t i = 0; i < sizeof more / sizeof *more; i++) {
+        snprintf(key, sizeof key, "%.*s.%s", (int)n, arch, more[i]);
+        if (key_at(m, key) == m->n_keys)
+            number_cases(key);
+    }
+    printf("set\037%.*s.rope.scaling.type\037str\037odd\n", (int)n, arch);
+    printf("align\0378\n");
+}
+
+static void vocab_cases(const struct gg_file *f)
+{
+    static const char *const models[] = {"llama",  "gpt2", "bert",     "t5",        "rwkv",       "plamo2",
+                                         "gemma4", "none", "no_vocab", "hybriddna", "whitespace", "test"};
+    static const char *const pres[] = {"glm4", "chatglm-bpe", "gemma4", "llama-bpe", "tekken", "default"};
+    static const char *const ids[] = {"bos", "eos", "unknown", "seperator", "padding", "mask", "eot"};
+    for (size_t i = 0; i < sizeof models / sizeof *models; i++)
+        printf("set\037tokenizer.ggml.model\037str\037%s\n", models[i]);
+    for (size_t i = 0; i < sizeof pres / sizeof *pres; i++)
+        for (int k = 0; k < 2; k++)
+            printf(
+                "set\037tokenizer.ggml.pre\037str\037%s\037set\037tokenizer.ggml.add_%s_token\037bool\0371\037set\037"
+                "tokenizer.ggml.%s_token_id\037u32\0374294967295\n",
+                pres[i], ids[k], ids[k]);
+    for (size_t i = 0; i < sizeof ids / sizeof *ids; i++)
+        printf(
+            "set\037tokenizer.ggml.%s_token_id\037u32\0374294967295\037set\037tokenizer.ggml.add_%s_token\037bool\0371\n",
+            ids[i], i == 3 ? "sep" : ids[i]);
+    if (!gg_find(f, "tokenizer.ggml.tokens"))
+        return;
+    printf("item\037tokenizer.ggml.tokens\0377\037twice\037item\037tokenizer.ggml.tokens\0379\037twice\n");
+    for (int i = 0; i < 4; i++)
+        printf("item\037tokenizer.ggml.tokens\037%d\037\n", 3 + 70 * i);
+    printf("del\037tokenizer.ggml.tokens\ndel\037tokenizer.ggml.token_type\n");
+}
+
+/* Of the tensors that blocks have alike the first one. */
+static bool is_first(const struct model *m, size_t at)
+{
+    const char *name = m->tensors[at].name, *end = strncmp(name, "blk.", 4) ? NULL : strchr(name + 4, '.');
+    for (size_t i = 0; end && i < at; i++) {
+        const char *other =
+            strncmp(m->tensors[i].name, "blk.", 4) ? NULL : strchr(m->tensors[i].name + 4, '.');
+        if (other && !strcmp(other, end))
+            return false;
+    }
+    return true;
+}
+
+static void tensor_cases(const struct model *m)
+{
+    for (size_t i = 0; i < m->n_tensors; i++) {
+        const struct tensor *t = &m->tensors[i];
+        if (!is_first(m, i))
+            continue;
+        printf("drop\037%s\n", t->name);
+        for (uint32_t y = 0; y < GG_N_TYPES; y++)
+            if (gg_type_get(y) && y != t->type && t->ne[0] % gg_type_get(y)->block == 0)
+                printf("type\037%s\037%s\n", t->name, gg_type_get(y)->name);
+        for (uint32_t d = 0; d < t->n_dims; d++)
+            for (int k = 0; k < 3; k++)
+                if (d || gg_type_get(t->type)->block == 1)
+                    printf("dim\037%s\037%u\037%llu\n", t->name, d + 1,
+                           (unsigned long long)(k ? t->ne[d] + (k == 1 ? 1 : t->ne[d]) : 0));
+    }
+}
+
+static void cases(const char *path)
+{
+    struct err e = {0};
+    struct model m = {0};
+    load(&m, path);
+    struct gg_file *f = gg_open(path, &e);
+    if (!f)
+        die("%s", e.msg);
+    key_cases(&m, f);
+    vocab_cases(f);
+    tensor_cases(&m);
+    gg_free(f);
+}
+
 static void big(const char *path, const char *blocks, const char *experts, const char *bytes)
 {
     struct model m = {.version = 3, .align = 32};
@@ -447,6 +621,8 @@ int main(int argc, char **argv)
     if (argc == 5 && !strcmp(argv[1], "--split")) {
         load(&m, argv[3]);
         split(&m, (uint32_t)number(argv[2]), argv[4]);
+    } else if (argc == 3 && !strcmp(argv[1], "--cases")) {
+        cases(argv[2]);
     } else if (argc == 6 && !strcmp(argv[1], "--big")) {
         big(argv[2], argv[3], argv[4], argv[5]);
     } else if (argc >= 3 && argv[1][0] != '-') {
@@ -455,8 +631,9 @@ int main(int argc, char **argv)
             i += edit(&m, argc - i, argv + i);
         save(&m, 0, m.n_tensors, argv[2], false);
     } else {
-        fputs("usage: gguf_edit IN OUT [EDIT...] | --split N IN PREFIX | --big OUT BLOCKS EXPERTS BYTES\n",
-              stderr);
+        fputs(
+            "usage: gguf_edit IN OUT [EDIT...] | --cases IN | --split N IN PREFIX | --big OUT BLOCKS EXPERTS BYTES\n",
+            stderr);
         return 2;
     }
     return 0; /* memory goes with the process */
