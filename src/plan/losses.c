@@ -119,15 +119,13 @@ void plan_set_origins(const struct job *j, struct plan *p)
     for (uint32_t d = 0; d < j->n_src; d++) {
         const struct stats *s = j->src[d].stats;
         struct plan_origin *x = &p->origins[d];
-        char hex[65];
-        struct err ignore = {0};
         bool several = j->n_src > 1;
         *x = (struct plan_origin){.stats = xstrdup(path_base(j->src[d].path)),
                                   .weight = several ? j->src[d].weight : (double)NAN,
                                   .score_kept = several ? j->kept[d] : (double)NAN,
                                   .n_tokens = -1};
-        if (sha256_file(j->src[d].path, hex, &ignore))
-            x->sha256 = xstrdup(hex);
+        if (*s->sha256)
+            x->sha256 = xstrdup(s->sha256);
         if (json_object_get(s->calibration, "n_tokens"))
             x->n_tokens = (int64_t)stats_tokens(&s->layers[0]);
         if (s->calibration)

@@ -64,6 +64,7 @@ struct stats {
     json_t *calibration;              /* how it was made; owned */
     struct stats_progress *progress;  /* NULL: of a whole run; owned */
     json_t *import;                   /* made from another tool's file, else NULL; owned */
+    char sha256[65];                  /* of the file that it was loaded from; empty: of none */
     unsigned unknown;                 /* SUM_BITs: what such a file does not hold; those sums are 0 */
 };
 

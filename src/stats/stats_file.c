@@ -4,6 +4,7 @@
  * are for readers and other programs; when reading, they are checked against the halves, so that an edited
  * file is noticed. */
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/ids.h"
 #include "base/limits.h"
 #include "base/mem.h"
@@ -12,6 +13,8 @@
 #include <math.h>
 #include <stddef.h>
 #include <string.h>
+
+#define MAX_FILE (1ull << 30)
 
 #define SCHEMA "reap.stats/1"
 
@@ -278,7 +281,17 @@ static struct stats *read_stats(const json_t *o, struct err *e)
 
 struct stats *stats_load(const char *path, struct err *e)
 {
-    json_t *o = json_read(path, e);
+    struct buf b = {0};
+    char hex[65] = "";
+    json_t *o = NULL;
+    if (file_read_all(path, MAX_FILE, &b, e)) {
+        sha256_bytes(b.s, b.n,
+                     hex); /* of what was read: the file may be another by the time that it is asked */
+        o = json_parse(b.s, b.n, e);
+        if (!o)
+            err_ctx(e, "%s", path);
+    }
+    buf_clear(&b);
     if (!o)
         return NULL;
     struct stats *s = read_stats(o, e);
@@ -286,7 +299,9 @@ struct stats *stats_load(const char *path, struct err *e)
         stats_free(s);
         s = NULL;
     }
-    if (!s)
+    if (s)
+        memcpy(s->sha256, hex, sizeof hex);
+    else
         err_ctx(e, "%s", path);
     json_decref(o);
     return s;

@@ -69,7 +69,9 @@ static bool make_plans(struct job *j, struct err *e)
 {
     const struct sweep_opts *o = j->o;
     struct stats *s = stats_load(o->stats, e);
-    bool ok = s && sha256_file(o->stats, j->r->stats_hash, e);
+    bool ok = s != NULL;
+    if (ok)
+        memcpy(j->r->stats_hash, s->sha256, sizeof s->sha256);
     j->r->points = xcalloc((size_t)o->n_criteria * o->n_ratios, sizeof *j->r->points);
     for (uint32_t c = 0; ok && c < o->n_criteria; c++)
         for (uint32_t i = 0; ok && i < o->n_ratios; i++)
@@ -198,8 +200,9 @@ static bool read_state(struct job *j, const json_t *o, struct err *e)
 
 static bool load_state(struct job *j, struct err *e)
 {
-    if (!j->o->state || !file_exists(j->o->state))
-        return true;
+    bool there = false;
+    if ((j->o->state && !file_there(j->o->state, &there, e)) || !there)
+        return e->code == ERR_NONE;
     json_t *o = json_read(j->o->state, e);
     bool ok = o && (read_state(j, o, e) || err_ctx(e, "%s", j->o->state));
     json_decref(o);
