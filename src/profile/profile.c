@@ -21,6 +21,7 @@
 
 struct job {
     const struct profile_opts *o;
+    bool resumes; /* there is a file to go on from */
     struct view *view;
     struct corpus corpus;
     struct engine *engine;
@@ -157,6 +158,32 @@ static void set_index(struct job *j)
 
 /* ---- resuming ---- */
 
+static uint64_t tokens_of(const struct job *j, uint32_t n_batches)
+{
+    uint64_t n = 0;
+    for (uint32_t k = 0; k < n_batches; k++)
+        n += j->win.batches[batch_at(j, k)].n_tokens;
+    return n;
+}
+
+/* The sums are of the batches that the file says are in them: it has the tokens of these. A file that stopped
+ * when the choice had settled holds fewer than all, and says so. */
+static bool check_progress(const struct job *j, const struct stats *s, uint32_t done, struct err *e)
+{
+    uint64_t want = tokens_of(j, done);
+    for (uint32_t i = 0; i < s->n_layers; i++) {
+        uint64_t have = stats_tokens(&s->layers[i]);
+        if (have != want)
+            return err_set(
+                e, ERR_INPUT,
+                "%s: cannot resume: it says %u of %u batches, which have %llu tokens, and layer %u "
+                "has %llu",
+                j->o->out, done, j->n_batches, (unsigned long long)want, s->layers[i].il,
+                (unsigned long long)have);
+    }
+    return true;
+}
+
 /* The batches that an unfinished file already holds; *done = all for a finished one. */
 static bool load_progress(struct job *j, uint32_t *done, bool *finished, struct err *e)
 {
@@ -178,6 +205,7 @@ static bool load_progress(struct job *j, uint32_t *done, bool *finished, struct 
     if (ok && (n > of || of != j->n_batches))
         ok = err_set(e, ERR_INPUT, "%s: cannot resume: it says %llu of %llu batches, this run has %u",
                      j->o->out, (unsigned long long)n, (unsigned long long)of, j->n_batches);
+    ok = ok && check_progress(j, s, (uint32_t)n, e);
     json_decref(id);
     if (!ok) {
         json_decref(cal);
@@ -245,14 +273,6 @@ static bool settled(struct job *j, struct settling *s, uint64_t tokens, bool *st
 }
 
 /* ---- the run ---- */
-
-static uint64_t tokens_of(const struct job *j, uint32_t n_batches)
-{
-    uint64_t n = 0;
-    for (uint32_t k = 0; k < n_batches; k++)
-        n += j->win.batches[batch_at(j, k)].n_tokens;
-    return n;
-}
 
 static uint64_t windows_of(const struct job *j)
 {
@@ -334,12 +354,15 @@ static bool prepare(struct job *j, struct err *e)
     if (!(j->view = view_open(o->model, e)))
         return false;
     if (!view_check_prunable(j->view, e) || !view_check_output(j->view, o->out, e) ||
-        !out_hold(&j->lock, o->out, o->force || o->resume, e) || !corpus_load(&o->corpus, &j->corpus, e) ||
-        !corpus_check_output(&j->corpus, o->out, e) || !view_hash(j->view, e))
+        !file_check_apart(o->out, o->engine.chat_template_file, "the chat template itself", e) ||
+        !out_hold(&j->lock, o->out, o->force || o->resume, e) || !file_there(o->out, &j->resumes, e) ||
+        !corpus_load(&o->corpus, &j->corpus, e) || !corpus_check_output(&j->corpus, o->out, e) ||
+        !view_hash(j->view, e))
         return false;
+    j->resumes = j->resumes && o->resume;
     struct engine_opts eo = o->engine;
     eo.ubatch = j->ubatch = eo.ubatch ? eo.ubatch : default_ubatch(&j->view->shape);
-    if (o->resume && file_exists(o->out))
+    if (j->resumes)
         eo.now = calibration_day(o->out);
     j->engine = load_engine(j->view, &eo, e);
     if (!j->engine || !windows_tokenize(&j->win, &j->corpus, j->engine, e) ||
@@ -396,7 +419,7 @@ bool profile_run(const struct profile_opts *o, struct profile_result *r, struct 
     uint32_t done = 0;
     bool finished = false, ok = prepare(&j, e);
     *r = (struct profile_result){0};
-    if (ok && o->resume && file_exists(o->out))
+    if (ok && j.resumes)
         ok = load_progress(&j, &done, &finished, e);
     if (ok) {
         const struct calibration c = calibration_of(&j);

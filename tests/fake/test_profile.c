@@ -172,6 +172,31 @@ static void test_failed(void **state)
     }
 }
 
+/* The file's own word for how far it is, against the tokens in it: one batch more or less, and it is refused. */
+static void test_resume_lies(void **state)
+{
+    (void)state;
+    struct profile_opts o = options(at("lies.json"));
+    struct fake_engine how = {.bos = FAKE_BOS, .interrupt_at = 4};
+    assert_int_equal(run_apart(&o, how), ERR_INTERRUPTED);
+    o.resume = true;
+    for (int by = -1; by <= 2; by++) {
+        struct err e = {0};
+        struct profile_result r;
+        struct profile_opts x = o;
+        struct stats *s = load(o.out);
+        s->progress->batches_done += (uint64_t)(int64_t)by;
+        x.out = at("lie.json");
+        assert_true(stats_save(s, x.out, true, &e));
+        stats_free(s);
+        fake_reset();
+        bool ok = profile_run(&x, &r, &e);
+        assert_true(ok == !by);
+        assert_true(!by ||
+                    (e.code == ERR_INPUT && strstr(e.msg, "cannot resume: it says") && !fake.n_decode));
+    }
+}
+
 /* A finished file is not decoded again, and one of another run is refused. */
 static void test_resume(void **state)
 {
@@ -546,10 +571,10 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, tempdir_teardown)
     static const struct CMUnitTest tests[] = {
-        TEST(test_interrupted), TEST(test_failed), TEST(test_resume),    TEST(test_halves),
-        TEST(test_ties),        TEST(test_steps),  TEST(test_shards),    TEST(test_bad_rows),
-        TEST(test_samples),     TEST(test_unused), TEST(test_too_short), TEST(test_old_file),
-        TEST(test_another_day), TEST(test_show),
+        TEST(test_interrupted), TEST(test_failed),      TEST(test_resume), TEST(test_resume_lies),
+        TEST(test_halves),      TEST(test_ties),        TEST(test_steps),  TEST(test_shards),
+        TEST(test_bad_rows),    TEST(test_samples),     TEST(test_unused), TEST(test_too_short),
+        TEST(test_old_file),    TEST(test_another_day), TEST(test_show),
     };
     return cmocka_run_group_tests_name("profile on a fake engine", tests, NULL, NULL);
 }
