@@ -86,7 +86,7 @@ void folder_bounds_clear(struct folder_bounds *b)
     *b = (struct folder_bounds){0};
 }
 
-static bool holds(const struct folder_bounds *b, const char *end)
+bool folder_holds(const struct folder_bounds *b, const char *end)
 {
     return is_within(end, b->root) || (b->blobs && is_within(end, b->blobs));
 }
@@ -111,10 +111,10 @@ bool folder_look(const struct folder_bounds *b, const struct folder_level *above
     *x = (struct folder_entry){0};
     if (stat(path, &st) != 0 || !(x->end = realpath(path, NULL)))
         return fail_look(path, e);
-    x->kind = !holds(b, x->end)     ? FOLDER_OUTSIDE
-              : S_ISDIR(st.st_mode) ? FOLDER_SUB
-              : S_ISREG(st.st_mode) ? FOLDER_FILE
-                                    : FOLDER_SPECIAL;
+    x->kind = !folder_holds(b, x->end) ? FOLDER_OUTSIDE
+              : S_ISDIR(st.st_mode)    ? FOLDER_SUB
+              : S_ISREG(st.st_mode)    ? FOLDER_FILE
+                                       : FOLDER_SPECIAL;
     x->mode = st.st_mode & 0777;
     for (; above && x->kind == FOLDER_SUB; above = above->above)
         if (!strcmp(above->end, x->end)) {
@@ -156,7 +156,7 @@ int folder_open_file(const struct folder_bounds *b, const char *path, uint64_t *
     if (fd < 0)
         return -1;
     char *place = place_of(fd, path);
-    bool ok = place && holds(b, place);
+    bool ok = place && folder_holds(b, place);
     if (!place)
         fail_look(path, e);
     else if (!ok)

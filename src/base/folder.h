@@ -26,6 +26,7 @@ struct folder_bounds {
     char *root, *blobs;
 };
 bool folder_bounds(const char *path, struct folder_bounds *b, struct err *e);
+bool folder_holds(const struct folder_bounds *b, const char *real_path);
 void folder_bounds_clear(struct folder_bounds *b);
 
 enum folder_kind {

@@ -84,6 +84,7 @@ static struct engine *load(const struct view *v, const struct view *other, struc
 static bool check_output(const struct models *m, const char *path, struct err *e)
 {
     return file_check_texts(path, texts.v, texts.n, e) && file_check_apart(path, plan_path, "the plan", e) &&
+           file_check_apart(path, cmd_engine.chat_template_file, "the chat template itself", e) &&
            view_check_output(m->v, path, e) && (!m->base || view_check_output(m->base, path, e)) &&
            file_check_output(path, cmd_force, e);
 }

@@ -73,8 +73,9 @@ static bool check_files(const struct sweep_opts *o, struct err *e)
     }
     if (out && o->state && !strcmp(out, o->state))
         return err_set(e, ERR_INPUT, "--output and --state are both '%s'", out);
-    struct view *v = out ? view_open(o->model, e) : NULL;
-    bool ok = !out || (v && view_check_output(v, out, e));
+    struct view *v = out || o->state ? view_open(o->model, e) : NULL;
+    bool ok = (v || (!out && !o->state)) && (!out || view_check_output(v, out, e)) &&
+              (!o->state || view_check_output(v, o->state, e));
     view_free(v);
     return ok;
 }

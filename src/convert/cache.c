@@ -56,7 +56,8 @@ char *convert_cached(const char *model, const struct engine_opts *o, struct err 
     if (!c)
         return NULL;
     char *dir = cache_dir(), *name = file_name(c, model, o), *path = path_join(dir, name);
-    bool ok = file_exists(path) || (dir_make(dir, e) && make(c, model, o, path, e));
+    bool there,
+        ok = file_there(path, &there, e) && (there || (dir_make(dir, e) && make(c, model, o, path, e)));
     hf_free(c);
     free(dir);
     free(name);

@@ -422,7 +422,7 @@ bool image_read(struct image *im, uint64_t off, uint64_t n, void *dst, struct er
 /* Nothing that a conversion reads may be what it writes. */
 static bool check_not_input(const struct hf_checkpoint *c, const char *path, struct err *e)
 {
-    bool hit = hf_files_hit(c->dir, path) != NULL;
+    bool hit = hf_files_hit(c->dir, path);
     for (uint32_t i = 0; i < c->n_files; i++)
         hit = hit || file_would_destroy(path, c->files[i].path);
     return !hit || err_set(e, ERR_INPUT, "the output '%s' is a file of the checkpoint", path);

@@ -315,10 +315,17 @@ static bool split_spec(const char *spec, char **path, uint64_t *limit, struct er
     *path = xstrdup(spec);
     *limit = NO_LIMIT;
     char *colon = strrchr(*path, ':');
-    if (!colon || !colon[1] || colon[1 + strspn(colon + 1, "0123456789")] || file_exists(spec))
+    bool whole, there;
+    if (!colon || !colon[1] || colon[1 + strspn(colon + 1, "0123456789")])
+        return true;
+    if (!file_there(spec, &whole, e))
+        return false;
+    if (whole)
         return true;
     *colon = 0;
-    if (strcmp(*path, "-") != 0 && !file_exists(*path)) {
+    if (!file_there(*path, &there, e))
+        return false;
+    if (strcmp(*path, "-") != 0 && !there) {
         *colon = ':';
         return true;
     }
@@ -426,6 +433,19 @@ void corpus_free(struct corpus *c)
     free(c->categories);
     json_decref(c->unused);
     *c = (struct corpus){0};
+}
+
+bool corpus_check_sources(const struct corpus_opts *o, const char *out, struct err *e)
+{
+    bool ok = true;
+    for (uint32_t i = 0; ok && i < o->n_specs; i++) {
+        char *path;
+        uint64_t limit;
+        ok = split_spec(o->specs[i], &path, &limit, e) &&
+             file_check_texts(out, (const char *const *)&path, 1, e);
+        free(path);
+    }
+    return ok;
 }
 
 bool corpus_check_output(const struct corpus *c, const char *path, struct err *e)

@@ -79,7 +79,10 @@ static bool not_first(const char *path, uint64_t no, uint64_t count, struct err 
 
 static bool read_part(struct gg_file *f, const char *path, uint32_t i, uint32_t n_parts, struct err *e)
 {
-    if (!file_exists(path))
+    bool there;
+    if (!file_there(path, &there, e))
+        return false;
+    if (!there)
         return err_set(e, ERR_INPUT, "part %u of %u is missing: %s", i + 1, n_parts, path);
     if (!gg_part_read(f, path, e))
         return false;

@@ -318,9 +318,12 @@ static bool open_weights(struct hf_checkpoint *c, struct err *e)
 
 static bool open_folder(struct hf_checkpoint *c, struct err *e)
 {
+    bool there;
+    if (!file_there(c->dir, &there, e))
+        return false;
     if (!file_is_dir(c->dir))
         return err_set(e, ERR_INPUT, "'%s' %s, expected a folder with config.json and safetensors files",
-                       c->dir, file_exists(c->dir) ? "is a file" : "does not exist");
+                       c->dir, there ? "is a file" : "does not exist");
     for (uint32_t i = 0; i < HF_N_JSON; i++) {
         if (!read_json(c->dir, hf_files_at(i)->name, &c->json[i], e))
             return false;

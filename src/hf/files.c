@@ -6,6 +6,8 @@
 #include "base/mem.h"
 
 #include <string.h>
+#include <strings.h>
+#include <unistd.h>
 
 #define MAX_JSON (1ull << 30)
 
@@ -125,13 +127,48 @@ static bool is_hit(void *ctx, const char *path, const char *name)
     return file_would_destroy(ctx, path);
 }
 
-const struct hf_file_row *hf_files_hit(const char *dir, const char *out)
+/* A result of this program begins with its schema; the one that lies in each pruned folder is a part of that. */
+static bool is_result(const char *path)
+{
+    static const char schema[] = "\"schema\": \"reap.", own[] = "reap.provenance/";
+    char head[256] = "";
+    struct err ignored = {0};
+    int fd = file_open_read(path, NULL, &ignored);
+    ssize_t n = fd >= 0 ? read(fd, head, sizeof head - 1) : 0;
+    if (fd >= 0)
+        close(fd);
+    head[n > 0 ? n : 0] = 0;
+    return *head == '{' && strstr(head, schema) && !strstr(head, own);
+}
+
+static bool is_gguf(const char *path)
+{
+    size_t n = strlen(path);
+    return n > 5 && !strcasecmp(path + n - 5, ".gguf");
+}
+
+/* A file that is there, and lies in the folder or in the blobs of its cache. */
+static bool is_inside(const char *dir, const char *out)
+{
+    struct folder_bounds b;
+    struct err ignored = {0}; /* a folder that is not there holds nothing */
+    char *parent = path_dir(out), *real = realpath(parent, NULL);
+    bool inside = file_exists(out) && !file_is_dir(out) && real && folder_bounds(dir, &b, &ignored);
+    if (inside) {
+        inside = folder_holds(&b, real);
+        folder_bounds_clear(&b);
+    }
+    free(parent);
+    free(real);
+    return inside;
+}
+
+bool hf_files_hit(const char *dir, const char *out)
 {
     char *copy = xstrdup(out);
-    const struct hf_file_row *hit = NULL;
+    bool hit = is_inside(dir, out) && !is_gguf(out) && !is_result(out);
     for (uint32_t i = 0; i < sizeof rows / sizeof *rows && !hit; i++)
-        if (each_file(dir, &rows[i], is_hit, copy))
-            hit = &rows[i];
+        hit = each_file(dir, &rows[i], is_hit, copy);
     free(copy);
     return hit;
 }

@@ -50,7 +50,9 @@ bool hf_file_json(const char *dir, const char *name, json_t **json, struct err *
  * those that are folders. hf_stamp (checkpoint.h) is what a whole checkpoint depends on. */
 void hf_files_stamp(const char *dir, unsigned roles, struct buf *b);
 
-/* The row of a file of the folder that writing `out` would destroy (file_would_destroy); NULL: none. */
-const struct hf_file_row *hf_files_hit(const char *dir, const char *out);
+/* Whether writing `out` would destroy a file of the checkpoint: one with a row (file_would_destroy), or any other
+ * that lies in the folder, for it is copied with the model, or read by others. Results of ours that were put
+ * there, and GGUF files, are none: they may be replaced as anywhere. A new file may be put there. */
+bool hf_files_hit(const char *dir, const char *out);
 
 #endif

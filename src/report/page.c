@@ -211,15 +211,19 @@ bool report_work(const char *dir, const struct report_opts *o, const char *out, 
     const size_t n = sizeof files / sizeof *files;
     if (!file_is_dir(dir))
         return err_set(e, ERR_INPUT, "'%s' is not a folder of reap run", dir);
+    bool ok = true;
     for (size_t i = 0; i < n; i++) {
         files[i].path = path_join(dir, files[i].name);
         /* evaluations go in pairs: one that was named is not joined with one of the folder */
         bool named = *files[i].to || (x.against && (i == 2 || i == 3)) || (o->eval_base && i == 3);
-        if (!named && file_exists(files[i].path))
+        bool there = false;
+        ok = ok && (named || file_there(files[i].path, &there, e));
+        if (there)
             *files[i].to = files[i].path;
     }
-    bool ok = x.stats || x.plan ? report_write(&x, out, r, e)
-                                : err_set(e, ERR_INPUT, "'%s' has neither stats.json nor plan.json", dir);
+    if (ok)
+        ok = x.stats || x.plan ? report_write(&x, out, r, e)
+                               : err_set(e, ERR_INPUT, "'%s' has neither stats.json nor plan.json", dir);
     for (size_t i = 0; i < n; i++)
         free(files[i].path);
     return ok;

@@ -23,8 +23,11 @@ void run_result_clear(struct run_result *r)
 
 static bool paths_exist(const char *option, const char *const *paths, uint32_t n, struct err *e)
 {
+    bool there;
     for (uint32_t i = 0; i < n; i++)
-        if (!file_exists(paths[i]))
+        if (!file_there(paths[i], &there, e))
+            return err_ctx(e, "--%s", option);
+        else if (!there)
             return err_set(e, ERR_INPUT, "--%s: '%s' does not exist", option, paths[i]);
     return true;
 }
@@ -104,6 +107,23 @@ static bool check_text(const struct run_opts *o, struct err *e)
     return ok;
 }
 
+/* The model that is written is none of what is read. (What goes into the folder of work is looked at by the
+ * steps.) */
+static bool check_apart(const struct run_job *j, struct err *e)
+{
+    const struct run_opts *o = j->o;
+    bool ok = true;
+    for (uint32_t i = 0; ok && i < j->n_files; i++) {
+        const char *out = j->files[i];
+        ok = file_check_texts(out, o->texts, o->n_texts, e) &&
+             file_check_texts(out, o->prompts, o->n_prompts, e) &&
+             file_check_texts(out, o->calib_prompts, o->n_calib_prompts, e) &&
+             file_check_apart(out, o->engine.chat_template_file, "the chat template itself", e) &&
+             corpus_check_sources(&o->corpus, out, e);
+    }
+    return ok;
+}
+
 /* What would fail late is found early. */
 static bool preflight(struct run_job *j, const struct steps *s, struct err *e)
 {
@@ -113,7 +133,7 @@ static bool preflight(struct run_job *j, const struct steps *s, struct err *e)
         return err_ctx(e, "%s", j->o->model);
     return load_prompts(&j->prompts, j->o->prompts, j->o->n_prompts, e) &&
            load_prompts(&j->calib_prompts, j->o->calib_prompts, j->o->n_calib_prompts, e) &&
-           check_text(j->o, e) && steps_check(s, e);
+           check_text(j->o, e) && steps_check(s, e) && check_apart(j, e);
 }
 
 /* ---- behind the last step ---- */
@@ -203,9 +223,8 @@ bool run_all(const struct run_opts *o, struct run_result *r, struct err *e)
     bool ok = check_opts(o, e) && open_job(&j, e);
     if (ok) {
         s.record = j.path[RUN_RECORD];
-        steps_open(&s);
-        ok = (preflight(&j, &s, e) && out_lock(&j.locks[0], j.out, e) && out_lock(&j.locks[1], j.dir, e) &&
-              dir_make(j.dir, e) && steps_run(&s, e) && finish(&j, e)) ||
+        ok = (steps_open(&s, e) && preflight(&j, &s, e) && out_lock(&j.locks[0], j.out, e) &&
+              out_lock(&j.locks[1], j.dir, e) && dir_make(j.dir, e) && steps_run(&s, e) && finish(&j, e)) ||
              say_interrupted(e);
     }
     steps_clear(&s);

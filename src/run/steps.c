@@ -140,12 +140,15 @@ static bool note_done(struct steps *s, const struct step *x, const char *key, co
     return run_record_write(s->record, &s->done, e);
 }
 
-void steps_open(struct steps *s)
+bool steps_open(struct steps *s, struct err *e)
 {
-    struct err e = {0};
-    if (!file_exists(s->record) || run_record_read(s->record, &s->done, &e))
-        return;
-    log_warn("%s; all steps are done again", e.msg);
+    struct err bad = {0};
+    bool there;
+    if (!file_there(s->record, &there, e))
+        return false;
+    if (there && !run_record_read(s->record, &s->done, &bad))
+        log_warn("%s; all steps are done again", bad.msg);
+    return true;
 }
 
 void steps_clear(struct steps *s)
@@ -164,13 +167,18 @@ bool steps_check(const struct steps *s, struct err *e)
 }
 
 /* Something of an earlier try is there to go on from. */
-static bool is_begun(const struct steps *s, const struct step *x, const char *basis)
+static bool is_begun(const struct steps *s, const struct step *x, const char *basis, bool *begun,
+                     struct err *e)
 {
     const struct run_step *was = run_record_find(&s->done, x->name);
     struct step_files f = outputs(s, x);
-    if (!x->goes_on || s->again || !f.n || !file_exists(f.v[0]))
+    *begun = false;
+    if (!x->goes_on || s->again || !f.n)
+        return true;
+    if (!file_there(f.v[0], begun, e))
         return false;
-    return !basis || (was && was->basis && !strcmp(was->basis, basis));
+    *begun = *begun && (!basis || (was && was->basis && !strcmp(was->basis, basis)));
+    return true;
 }
 
 static void remove_outputs(const struct steps *s, const struct step *x)
@@ -182,7 +190,9 @@ static void remove_outputs(const struct steps *s, const struct step *x)
 
 static bool do_step(struct steps *s, const struct step *x, const char *basis, struct err *e)
 {
-    bool begun = is_begun(s, x, basis);
+    bool begun;
+    if (!is_begun(s, x, basis, &begun, e))
+        return false;
     if (basis && !begun)
         remove_outputs(s, x); /* before the record says that they are of this basis */
     if (!note_writing(s, x, basis, e))

@@ -51,7 +51,7 @@ struct steps {
 };
 
 /* Reads the record, if there is one; a broken one is a warning, and nothing is done then. */
-void steps_open(struct steps *s);
+bool steps_open(struct steps *s, struct err *e);
 /* Whether all outputs that are checked may be written: for the time before the first step. */
 bool steps_check(const struct steps *s, struct err *e);
 bool steps_run(struct steps *s, struct err *e);

@@ -83,6 +83,38 @@ for f in config.json tokenizer.json model-00002-of-00003.safetensors; do
     fails 2 "$f" 'the model' -- eval mine.hf --calib "$MODELS/qwen3_moe/texts.jsonl" -t 1 -o "mine.hf/$f" --force
 done
 expect 'the folder is as it was' diff -r "$MODELS/qwen3_moe/hf" mine.hf
+# ... nor onto one that is only copied with it, whoever reads the folder; a result of ours may be written anew
+mkdir mine.hf/sub
+cp mine.hf/config.json mine.hf/vocab.json
+for f in merges.txt modeling_x.py LICENSE sub/x.txt; do
+    echo "of the model" >"mine.hf/$f"
+done
+cp -r mine.hf was.hf
+ok profile mine.hf --calib "$MODELS/qwen3_moe/texts.jsonl" -t 1 -o s.json
+hand_plan mine.hf 4 p.json
+cp s.json mine.hf/s.json
+ok plan s.json --model mine.hf --keep 4 -o mine.hf/p.json
+ok plan s.json --model mine.hf --keep 4 -o mine.hf/p.json --force
+ok profile mine.hf --calib "$MODELS/qwen3_moe/texts.jsonl" -t 1 -o mine.hf/s.json --force
+expect 'a result beside the model is written anew' cmp s.json mine.hf/s.json
+rm mine.hf/s.json mine.hf/p.json
+ln -s mine.hf other.hf
+for f in vocab.json merges.txt modeling_x.py LICENSE sub/x.txt; do
+    for dir in mine.hf other.hf mine.hf/../mine.hf; do
+        fails 2 "$f" 'the model' -- profile mine.hf --calib "$MODELS/qwen3_moe/texts.jsonl" -t 1 -o "$dir/$f" --force
+        fails 2 "$f" 'the checkpoint' -- convert mine.hf -o "$dir/$f" --force
+        fails 2 "$f" 'the model' -- plan s.json --model mine.hf --keep 4 -o "$dir/$f" --force
+    done
+    fails 2 "$f" 'the model' -- eval mine.hf --calib "$MODELS/qwen3_moe/texts.jsonl" -t 1 -o x.json --logprobs "mine.hf/$f" --force
+    fails 2 "$f" 'the model' -- verify mine.hf mine.hf --write-plan "mine.hf/$f" --force
+    fails 2 "$f" 'the model' -- report --stats s.json --model mine.hf -o "mine.hf/$f" --force
+    fails 2 "$f" 'the model' -- sweep mine.hf --stats s.json --text "$TEXT/prose/story.txt" --state "mine.hf/$f" -t 1
+done
+echo '{{ messages }}' >t.jinja
+fails 2 t.jinja 'template' -- profile mine.hf --calib "$MODELS/qwen3_moe/texts.jsonl" -t 1 --chat-template-file t.jinja -o t.jinja --force
+fails 2 t.jinja 'template' -- eval mine.hf --calib "$MODELS/qwen3_moe/texts.jsonl" -t 1 --chat-template-file t.jinja -o t.jinja --force
+expect 'nothing of it was changed' diff -r was.hf mine.hf
+rm -rf mine.hf other.hf was.hf
 no_parts
 expect 'no file with a name of ours is left' test -z "$(find . -maxdepth 1 -name '.reap*' -o -maxdepth 1 -name '*.reap-*')"
 untouched

@@ -88,6 +88,11 @@ if declare -F as >/dev/null && as ./reap-copy --version >/dev/null 2>&1; then
     expect 'a file that may not be read: status 2' test $? = 2
     one_line 'ck2/docs/own.txt|ck2/tokenizer_config.json' '[Pp]ermission'
     expect 'nothing is written' test -z "$(ls -A free)"
+    chmod 444 ck2                                           # its files may be there or not: nobody can say
+    as ./reap-copy inspect ck2 --quiet >.out 2>.err </dev/null
+    expect 'a checkpoint that may not be searched: status 2' test $? = 2
+    one_line 'cannot look at .ck2/config.json' '[Pp]ermission'
+    chmod 755 ck2
     cp -r "$M" ck3
     mkdir ck3/hidden
     mv ck3/chat_template.jinja ck3/hidden/ 2>/dev/null || echo x >ck3/hidden/chat_template.jinja

@@ -70,6 +70,9 @@ echo precious >there.gguf
 fails 2 there.gguf exists -- run m.gguf --calib calib -o there.gguf
 fails 2 m.gguf -- run m.gguf --calib calib -o m.gguf --force
 fails 2 folder -- run m.gguf --calib calib -o calib
+cp "$TEXT/prose/story.txt" words.txt
+fails 2 words.txt 'is the text' -- run m.gguf --calib calib --text words.txt -o words.txt --force
+fails 2 words.txt 'is the text' -- run m.gguf --calib words.txt:1 -o words.txt --force
 fails 2 missing.txt -- run m.gguf --calib calib -o n.gguf --text missing.txt
 fails 2 "'--calib -'|--calib -: " -- run m.gguf --calib - -o n.gguf
 rc 2 run m.gguf --calib missing -o n.gguf

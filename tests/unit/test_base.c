@@ -294,6 +294,16 @@ static void test_paths(void **state)
     assert_int_equal(symlink("a", at("link")), 0);
     assert_int_equal(symlink("nowhere", at("dangling")), 0);
     assert_true(file_exists(at("a")) && file_exists(at("dangling")) && !file_exists(at("b")));
+    /* there, not there, and not to be known */
+    bool there;
+    struct err no = {0};
+    assert_int_equal(symlink("circle", at("circle")), 0);
+    assert_true(file_there(at("a"), &there, &no) && there);
+    assert_true(file_there(at("dangling"), &there, &no) && there);
+    assert_true(file_there(at("b"), &there, &no) && !there);
+    assert_true(file_there(at("a/b"), &there, &no) && !there);
+    assert_false(file_there(at("circle/b"), &there, &no));
+    assert_true(!there && strstr(no.msg, "circle/b") && strstr(no.msg, "symbolic links"));
     assert_true(file_is_dir(tmp) && !file_is_dir(at("a")));
     assert_true(file_same(at("a"), at("link")) && !file_same(at("a"), tmp) && !file_same(at("b"), at("b")));
 }

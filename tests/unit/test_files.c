@@ -129,7 +129,22 @@ static void test_outputs(void **state)
         buf_clear(&before);
         buf_clear(&after);
     }
+    static const char *const others[] = {"modeling.py", "LICENSE", "sub/x.txt", "plan.json", "x.json"};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "m/%s", others[i]);
+        put(name, "{}");
+        if (view_check_output(v, at(name), &e) || convert_write(im, at(name), true, &e))
+            fail_msg("%s may be written to", name);
+        err_clear(&e);
+    }
     assert_true(view_check_output(v, at("m/stats.json"), &e));
+    put("m/stats.json", "{\n \"schema\": \"reap.stats/1\"}");
+    assert_true(view_check_output(v, at("m/stats.json"), &e));
+    put("m/old.gguf", "GGUF");
+    assert_true(view_check_output(v, at("m/old.gguf"), &e));
+    put("m/reap.json", "{\n \"schema\": \"reap.provenance/1\"}");
+    assert_false(view_check_output(v, at("m/reap.json"), &e));
     image_free(im);
     view_free(v);
 }
