@@ -128,8 +128,8 @@ foreach(source ${tool_sources})
     reap_test_target(${name})
 endforeach()
 
-# tests/faults: the fault injector (faults), what it drives (libshim.so, preloaded, so never with a sanitizer in it), and scripts. `make faults` runs
-# all; the quick part is the tests "faults-X".
+# tests/faults: the fault injector (faults), what it drives (libshim.so, preloaded), and scripts. `make faults` runs all of them, the tests
+# "faults-X" a small part. A sanitizer's library wants to be loaded first, so there is nothing of it in such builds.
 if(CMAKE_SYSTEM_NAME STREQUAL "Linux" AND NOT REAP_SANITIZE)
     add_library(shim MODULE "${tests}/faults/shim.c")
     target_compile_definitions(shim PRIVATE _GNU_SOURCE)
@@ -138,4 +138,12 @@ if(CMAKE_SYSTEM_NAME STREQUAL "Linux" AND NOT REAP_SANITIZE)
     target_link_libraries(shim PRIVATE ${CMAKE_DL_LIBS})
     add_executable(faults "${tests}/faults/faults.c" "${tests}/faults/order.c")
     reap_test_target(faults)
+    reap_add_test(faults-quick faults --quick --jobs 2)
+    reap_add_test(faults-resume bash "${tests}/faults/resume.sh")
+    set_tests_properties(faults-resume PROPERTIES ENVIRONMENT "${test_env};KILLS=4")
+    set_tests_properties(faults-quick PROPERTIES COST 12)
+else()
+    foreach(subject quick resume)
+        reap_add_test(faults-${subject} sh -c "echo 'skipped: calls of libc cannot be made to fail in this build'; exit 77")
+    endforeach()
 endif()

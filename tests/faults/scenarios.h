@@ -17,7 +17,8 @@ struct scenario {
     const char *kept;  /* names that may be there until it is done: what it goes on from; NULL: none */
     bool
         goes_on; /* outputs may be half of the way: JSON files are whole, and the same command ends with the same */
-    int cost; /* about the milliseconds of a run, by which fewer are made */
+    bool quick; /* in make test, too */
+    int cost;   /* about the milliseconds of a run, by which fewer are made */
 };
 
 /* How the inputs are made, with the same program. */
@@ -46,12 +47,14 @@ static const struct scenario scenarios[] = {
      .cost = 15},
     {"split-some", "prune @/s-00001-of-00003.gguf -p @/plan.json -o o.gguf -f -q", SPLIT,
      "@/s-00001-of-00003.gguf>o-00001-of-00003.gguf @/s-00003-of-00003.gguf>o-00003-of-00003.gguf",
-     .cost = 15},
+     .quick = true, .cost = 15},
     {"folder", "prune @/ckpt -p @/plan.json -o o -q", "o", .cost = 15},
-    {"folder-force", "prune @/ckpt -p @/plan.json -o o -f -q", "o", "@/pruned-other>o", .cost = 15},
+    {"folder-force", "prune @/ckpt -p @/plan.json -o o -f -q", "o", "@/pruned-other>o", .quick = true,
+     .cost = 15},
     {"plan", "plan @/stats.json -r 0.25 --model @/m.gguf -o o.json -q", "o.json", .cost = 8},
-    {"plan-force", "plan @/stats.json -r 0.25 -o o.json -f -q", "o.json", "@/other.json>o.json", .cost = 8},
-    {"merge", "stats merge @/part-1.json @/part-2.json -o o.json -q", "o.json", .cost = 8},
+    {"plan-force", "plan @/stats.json -r 0.25 -o o.json -f -q", "o.json", "@/other.json>o.json",
+     .quick = true, .cost = 8},
+    {"merge", "stats merge @/part-1.json @/part-2.json -o o.json -q", "o.json", .quick = true, .cost = 8},
     {"export", "stats export @/stats.json -o o.json -q", "o.json", .cost = 8},
     {"import", "stats import @/foreign.json --model @/m.gguf -o o.json -q", "o.json", .cost = 8},
     {"report",
@@ -60,7 +63,7 @@ static const struct scenario scenarios[] = {
     {"verify", "verify @/m.gguf @/pruned.gguf --write-plan o.json -q", "o.json", .cost = 10},
     {"verify-folder", "verify @/ckpt @/pruned -q", "-", .cost = 12},
     {"inspect", "inspect @/m.gguf", "-", .cost = 8},
-    {"inspect-folder", "inspect @/ckpt", "-", .cost = 8},
+    {"inspect-folder", "inspect @/ckpt", "-", .quick = true, .cost = 8},
     {"stats", "stats @/stats.json", "-", .cost = 8},
     {"compare", "compare @/answers.json @/answers-2.json -o o.json -q", "o.json", .cost = 8},
     {"convert", "convert @/ckpt -o o.gguf -t 1 -q", "o.gguf", .cost = 30},
@@ -69,12 +72,12 @@ static const struct scenario scenarios[] = {
      "o.json",
      .again =
          "profile @/m.gguf -c @/texts.jsonl -t 1 --sequences 1 --save-every 0.0001 -o o.json -q --resume",
-     .goes_on = true, .cost = 50},
+     .goes_on = true, .quick = true, .cost = 50},
     {"profile-folder", "profile @/ckpt -c @/texts.jsonl -t 1 -o o.json -q", "o.json", .cost = 60},
     {"eval", "eval @/m.gguf -c @/texts.jsonl -t 1 -o o.json --logprobs l.jsonl -q", "o.json l.jsonl",
      .cost = 40},
     {"eval-force", "eval @/m.gguf -c @/texts.jsonl -t 1 -o o.json --logprobs l.jsonl -f -q", "o.json l.jsonl",
-     "@/eval.json>o.json @/texts.jsonl>l.jsonl", .cost = 40},
+     "@/eval.json>o.json @/texts.jsonl>l.jsonl", .quick = true, .cost = 40},
     {"sweep",
      "sweep @/m.gguf -s @/stats.json --text @/held.txt --ctx 64 -r 0.25,0.5 --max-kl 9 -t 1 -o o.json -q",
      "o.json", .kept = "o.json.state", .cost = 60},
