@@ -1,7 +1,7 @@
 # Every file in tests/ is found by its name and place; nothing is listed here.
 #   tests/unit/test_X.c   cmocka program, test "unit-X"; other .c files there are linked into all of them
 #   tests/fake/test_X.c   the same, test "fake-X", with tests/fake/engine_fake.c in the place of libllama
-#   tests/fuzz/fuzz_X.c   with driver.c it runs the stored inputs tests/data/fuzz/X, test "fuzz-X";
+#   tests/fuzz/fuzz_X.c   with driver.c it runs the stored inputs tests/data/fuzz/X (and slow/X), test "fuzz-X";
 #                         with REAP_FUZZ it becomes a libFuzzer program instead, with the X_mutator.c
 #                         whose header it includes
 #   tests/cli/X.sh        run with bash, test "cli-X"; exit status 77 is "skipped"
@@ -58,7 +58,8 @@ foreach(source ${fuzz_sources})
     string(REGEX REPLACE "^fuzz_" "" subject "${name}")
     add_executable(${name} "${source}" "${tests}/fuzz/driver.c")
     reap_test_target(${name})
-    reap_add_test(fuzz-${subject} ${name} "${tests}/data/fuzz/${subject}")
+    file(GLOB slow "${tests}/data/fuzz/slow/${subject}")
+    reap_add_test(fuzz-${subject} ${name} "${tests}/data/fuzz/${subject}" ${slow})
 endforeach()
 
 pkg_check_modules(cmocka QUIET IMPORTED_TARGET cmocka)
