@@ -125,8 +125,6 @@ bool journal_restart(struct journal *j, const char *lines, size_t n, struct err 
         return err_sys(e, "cannot write '%s'", j->path);
     j->n = 0;
     bool ok = journal_add(j, lines, n, e);
-    if (ok)
-        out_sync_folder(j->path);
     j->is_needed = false;
     return ok;
 }

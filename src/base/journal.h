@@ -28,7 +28,8 @@ struct journal {
  * whole, and what stands behind a byte of zero, never reached the disk before that run ended, and nobody was told
  * of it. False: *e says who holds it, or what is there instead. */
 bool journal_open(struct journal *j, const char *out, struct buf *left, struct err *e);
-/* OUT holds all that is here: begins anew with these lines. */
+/* OUT holds all that is here, and was put in place behind journal_open, which synced the folder for both: begins anew
+ * with these lines. */
 bool journal_restart(struct journal *j, const char *lines, size_t n, struct err *e);
 /* Whole lines, by one write, on the disk when this returns. False: none of them is there. */
 bool journal_add(struct journal *j, const char *lines, size_t n, struct err *e);
