@@ -128,6 +128,8 @@ static void add_numbers(struct buf *b, const struct batch_answer *a)
         buf_fmt(b, "; %.1f tokens/s", a->tokens_per_second);
     if (a->n_nul + a->n_invalid)
         buf_fmt(b, "; %llu characters replaced", (unsigned long long)(a->n_nul + a->n_invalid));
+    if (a->n_key)
+        buf_fmt(b, "; the key replaced %llu times", (unsigned long long)a->n_key);
 }
 
 static void add_part(struct buf *b, const char *what, const char *text)

@@ -53,7 +53,8 @@ static bool read_replaced(const json_t *o, const char *where, struct batch_answe
 {
     json_t *r;
     return json_opt_obj(o, "replaced", where, &r, e) && json_opt_u64(r, "nul", where, 0, &a->n_nul, e) &&
-           json_opt_u64(r, "invalid", where, 0, &a->n_invalid, e);
+           json_opt_u64(r, "invalid", where, 0, &a->n_invalid, e) &&
+           json_opt_u64(r, "key", where, 0, &a->n_key, e);
 }
 
 static bool read_response(const json_t *o, const char *where, struct batch_answer *a, struct err *e)
@@ -237,11 +238,13 @@ json_t *batch_file_answer(const struct batch_file *f, uint64_t i)
 
 static void put_replaced(json_t *o, const struct batch_answer *a)
 {
-    if (!a->n_nul && !a->n_invalid)
+    if (!a->n_nul && !a->n_invalid && !a->n_key)
         return;
     json_t *r = json_object();
     json_object_set_new(r, "nul", json_integer((json_int_t)a->n_nul));
     json_object_set_new(r, "invalid", json_integer((json_int_t)a->n_invalid));
+    if (a->n_key)
+        json_object_set_new(r, "key", json_integer((json_int_t)a->n_key));
     json_object_set_new(o, "replaced", r);
 }
 

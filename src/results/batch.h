@@ -17,6 +17,7 @@ struct batch_answer {
     const char *refusal;                       /* NULL: none, as the calls */
     const json_t *tool_calls, *function_call;  /* a list, an object, as the interface has them in messages */
     uint64_t n_nul, n_invalid; /* characters of it that were replaced: U+0000, what is no UTF-8 */
+    uint64_t n_key;            /* keys of the interface that were */
     int64_t prompt_tokens, completion_tokens, response_tokens; /* below 0: not known */
     double seconds, first_token, tokens_per_second;            /* not a number: not known */
 };

@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "results/batch.h"
+#include "serve/secret.h"
 
 #include <string.h>
 
@@ -28,7 +29,7 @@ static const char *error_message(const json_t *v)
     return first_string(v, (const char *const[]){"message", "detail", "object", NULL});
 }
 
-static void add_short(struct buf *b, const char *s, size_t n)
+static void add_cut(struct buf *b, const char *s, size_t n)
 {
     bool cut = n > MAX_ERROR;
     if (cut)
@@ -39,6 +40,16 @@ static void add_short(struct buf *b, const char *s, size_t n)
     buf_safe(b, s, n);
     if (cut)
         buf_str(b, "...");
+}
+
+/* A key goes before the rest of it could be cut off. */
+static void add_short(struct buf *b, const char *s, size_t n)
+{
+    struct buf all = {0};
+    buf_add(&all, s, n);
+    secret_hide(&all);
+    add_cut(b, all.s, all.n);
+    buf_clear(&all);
 }
 
 void answer_error_text(struct buf *b, const char *body, size_t n)
@@ -198,9 +209,11 @@ static bool add_tool_call(struct answer *a, const json_t *x, struct err *e)
         return wrong_type("function", f, "an object", e);
     const char *type = json_string_value(json_object_get(x, "type"));
     if (!json_is_object(f) && type && strcmp(type, "function") != 0) {
-        char shown[TEXT_SHOWN];
-        return err_set(e, ERR_FAILED, "the server's answer: a call of type '%s' cannot be read",
-                       text_shown(shown, sizeof shown, type));
+        struct buf b = {0};
+        add_short(&b, type, strlen(type));
+        err_set(e, ERR_FAILED, "the server's answer: a call of type '%s' cannot be read", b.n ? b.s : "");
+        buf_clear(&b);
+        return false;
     }
     bool known = json_is_integer(index) && json_integer_value(index) >= 0;
     return add_call(a, known ? json_integer_value(index) : ANSWER_NO_INDEX, json_object_get(x, "id"), f, e);
@@ -384,6 +397,22 @@ bool answer_body(struct answer *a, const char *body, size_t n, struct err *e)
     if (!a->finish[0])
         return err_set(e, ERR_FAILED, "the server's answer has no 'finish_reason'");
     return a->done = true;
+}
+
+void answer_hide(struct answer *a)
+{
+    uint64_t *n = &a->mended.n_key;
+    struct buf finish = {0};
+    *n += secret_hide(&a->text) + secret_hide(&a->reasoning) + secret_hide(&a->refusal);
+    for (size_t i = 0; i < a->n_calls; i++)
+        *n += secret_hide(&a->calls[i].id) + secret_hide(&a->calls[i].name) +
+              secret_hide(&a->calls[i].arguments);
+    buf_str(&finish, a->finish);
+    if (secret_hide(&finish)) {
+        ++*n;
+        snprintf(a->finish, sizeof a->finish, "%.*s", (int)sizeof a->finish - 1, finish.s);
+    }
+    buf_clear(&finish);
 }
 
 void answer_clear(struct answer *a)

@@ -50,6 +50,8 @@ bool answer_body(struct answer *a, const char *body, size_t n, struct err *e);
  * New references, NULL: none. */
 json_t *answer_tool_calls(const struct answer *a);
 json_t *answer_function_call(const struct answer *a);
+/* All has come: keys of the interface are taken out of it (secret.h), however its pieces were cut. */
+void answer_hide(struct answer *a);
 void answer_clear(struct answer *a);
 
 /* The error of a body such as {"error":{"message":"..."}}, {"message":"..."}, {"detail":"..."} or plain text:

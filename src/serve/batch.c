@@ -9,6 +9,7 @@
 #include "base/sig.h"
 #include "base/text.h"
 #include "serve/batch_part.h"
+#include "serve/secret.h"
 
 #include <math.h>
 #include <string.h>
@@ -68,6 +69,7 @@ static void fill_answer(struct batch *r, struct http *h, struct batch_answer *o,
     o->function_call = answer_function_call(a);
     o->n_nul = a->mended.n_nul;
     o->n_invalid = a->mended.n_invalid;
+    o->n_key = a->mended.n_key;
     o->finish = a->finish[0] ? a->finish : "unknown";
     if (a->has_usage) {
         o->prompt_tokens = (int64_t)a->prompt_tokens;
@@ -100,13 +102,15 @@ static json_t *job_result(struct batch *r, struct http *h, const struct batch_jo
                              .seconds = NAN,
                              .first_token = NAN,
                              .tokens_per_second = NAN};
-    if (json_object_size(j->prompt->parameters))
-        a.parameters = j->prompt->parameters;
+    json_t *parameters = secret_hide_json(j->prompt->parameters);
+    if (json_object_size(parameters))
+        a.parameters = parameters;
     if (!error)
         fill_answer(r, h, &a, s, t->began, end);
     json_t *o = batch_answer_json(&a);
     json_decref((json_t *)(uintptr_t)a.tool_calls); /* o has them now */
     json_decref((json_t *)(uintptr_t)a.function_call);
+    json_decref(parameters);
     return o;
 }
 
@@ -130,6 +134,8 @@ static json_t *do_job(struct batch *r, struct http *h, const struct batch_job *j
     json_t *o = NULL;
     if (ok && !x.is_stream && !s.answer.malformed)
         ok = answer_body(&s.answer, text_of(&x.body), x.body.n, &bad);
+    answer_hide(&s.answer);
+    secret_hide_err(&bad);
     *gone = !ok && x.fault == HTTP_NO_CONNECT;
     if (bad.code != ERR_INTERRUPTED)
         o = job_result(r, h, j, &s, &tries, end, ok ? NULL : bad.msg);
@@ -152,6 +158,7 @@ static void account(struct batch *r, const struct batch_answer *a)
         r->sum->n_answered++;
         r->sum->completion_tokens += a->completion_tokens > 0 ? (uint64_t)a->completion_tokens : 0;
         r->sum->n_replaced += a->n_nul || a->n_invalid;
+        r->sum->n_told_key += a->n_key > 0;
     } else {
         r->sum->n_failed++;
     }
@@ -257,6 +264,10 @@ static bool ask_all(struct batch *r, struct err *e)
         log_warn("%llu answers held characters that a text cannot hold (U+0000, bytes that are no UTF-8): "
                  "they were replaced, and are counted under 'replaced'",
                  (unsigned long long)r->sum->n_replaced);
+    if (r->sum->n_told_key)
+        log_warn("%llu answers held the key of the interface: it was replaced, and is counted under "
+                 "'replaced'",
+                 (unsigned long long)r->sum->n_told_key);
     return verdict(r, &unsaved, e);
 }
 
@@ -332,6 +343,7 @@ static void batch_free(struct batch *r)
     free(r->jobs);
     free(r->base);
     free(r->url);
+    free(r->server);
     free(r->model);
     json_decref(r->about);
     journal_close(&r->journal);

@@ -41,6 +41,7 @@ void batch_defaults(struct batch_opts *o);
 struct batch_summary {
     uint64_t n_prompts, n_kept, n_answered, n_failed, n_left; /* prompts times repetitions */
     uint64_t completion_tokens, n_replaced; /* of the n_answered; those with replaced characters */
+    uint64_t n_told_key;                    /* those that held the key */
     double seconds;
 };
 

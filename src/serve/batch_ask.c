@@ -4,6 +4,7 @@
 #include "base/sig.h"
 #include "base/text.h"
 #include "serve/batch_part.h"
+#include "serve/secret.h"
 
 #include <string.h>
 #include <time.h>
@@ -90,6 +91,7 @@ bool batch_ask(struct batch *r, struct http *h, const struct http_request *q, st
         t->began = now_secs();
         if (attempt(h, q, a, x, &bad))
             return true;
+        secret_hide_err(&bad);
         if (bad.code == ERR_INTERRUPTED || !may_try_again(x) || t->n > r->o->retries ||
             !wait_of(r, x, t->n, &wait, &bad))
             return err_set(e, bad.code, "%s", bad.msg);
@@ -126,10 +128,11 @@ static json_t *get_json(struct batch *r, struct http *h, const char *path, char 
     struct tries tries;
     struct err bad = {0};
     json_t *v = NULL;
-    if (batch_ask(r, h, &q, &none, &x, &tries, r->base, &bad))
+    if (batch_ask(r, h, &q, &none, &x, &tries, r->server, &bad))
         v = json_parse(x.body.s ? x.body.s : "", x.body.n, &bad);
+    secret_hide_err(&bad);
     if (!v) /* a server that is not there is no bad input, nor is one that talks nonsense */
-        err_set(e, bad.code == ERR_INTERRUPTED ? bad.code : ERR_FAILED, "%s: %s", url, bad.msg);
+        err_set(e, bad.code == ERR_INTERRUPTED ? bad.code : ERR_FAILED, "%s%s: %s", r->server, path, bad.msg);
     http_response_clear(&x);
     free(url);
     return v;
@@ -167,10 +170,13 @@ static bool find_model(struct batch *r, struct http *h, struct err *e)
     if (bad.code != ERR_NONE && (!id || bad.code == ERR_INTERRUPTED))
         ok = err_set(e, bad.code, "%s", bad.msg);
     else if (!id || !*id)
-        ok = err_set(e, ERR_FAILED, "%s/v1/models names no model; give --model NAME", r->base);
+        ok = err_set(e, ERR_FAILED, "%s/v1/models names no model; give --model NAME", r->server);
     if (ok) {
         r->model = xstrdup(id);
-        r->about = describe(id, entry);
+        json_t *about = describe(id, entry);
+        r->about = secret_hide_json(about);
+        r->shown = json_string_value(json_object_get(r->about, "id"));
+        json_decref(about);
     }
     json_decref(v);
     return ok;
@@ -207,9 +213,13 @@ bool batch_meet_server(struct batch *r, struct err *e)
     r->base = http_base_url(r->o->server, e);
     if (!r->base)
         return false;
+    struct buf b = {0};
+    buf_str(&b, r->base);
+    secret_hide(&b); /* of one that has it in its path */
+    r->server = b.s;
     r->url = xasprintf("%s%s", r->base, r->o->completions ? "/v1/completions" : "/v1/chat/completions");
     if (http_has_key() && !http_is_local(r->base) && !strncmp(r->base, "http://", 7))
-        log_warn("the key goes to %s without encryption", r->base);
+        log_warn("the key goes to %s without encryption", r->server);
     struct http *h = http_new();
     bool ok = find_model(r, h, e);
     if (ok)

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "serve/batch_part.h"
+#include "serve/secret.h"
 
 #include <string.h>
 
@@ -18,7 +19,7 @@
 static bool write_file(const struct batch *r, char of[65], struct err *e)
 {
     json_t *list = json_array(), *common = batch_parameters(r->o);
-    const struct batch_head head = {.server = r->base,
+    const struct batch_head head = {.server = r->server,
                                     .endpoint = r->o->completions ? "completions" : "chat",
                                     .started = r->started,
                                     .model = r->about,
@@ -168,7 +169,9 @@ static void take_over(struct batch *r, const struct batch_file *old, struct batc
             ++*lost;
             continue;
         }
-        j->result = batch_file_answer(old, i);
+        json_t *was = batch_file_answer(old, i);
+        j->result = secret_hide_json(was); /* earlier versions left keys in it */
+        json_decref(was);
         j->kept = true;
         r->sum->n_kept++;
     }
@@ -208,7 +211,7 @@ bool batch_resume(struct batch *r, struct err *e)
         ok = err_set(e, ERR_INPUT,
                      "'%s' holds answers of another model ('%s', the server has '%s'); choose another "
                      "output, or --force",
-                     r->o->out, id ? id : "?", r->model);
+                     r->o->out, id ? id : "?", r->shown);
     batch_file_clear(&old);
     return ok;
 }

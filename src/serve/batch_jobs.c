@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "serve/batch_part.h"
+#include "serve/secret.h"
 
 #include <string.h>
 
@@ -78,6 +79,9 @@ static void make_job(struct batch *r, struct batch_job *j, const struct prompt *
     hash_json(j->messages, "", j->sha256);
     j->body = json_dumps(q, JSON_COMPACT | JSON_REAL_PRECISION(15)); /* 0.7 as it was written */
     json_decref(q);
+    json_t *messages = secret_hide_json(j->messages); /* from here on they are kept and shown */
+    json_decref(j->messages);
+    j->messages = messages;
 }
 
 bool batch_make_jobs(struct batch *r, const struct prompts *p, struct err *e)

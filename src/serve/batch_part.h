@@ -24,7 +24,9 @@ struct batch_job {
 struct batch {
     const struct batch_opts *o;
     char *base, *url, *model;
-    json_t *about; /* the model as the server describes it */
+    char *server;      /* base, for people and files */
+    const char *shown; /* model, likewise; of about */
+    json_t *about;     /* the model as the server describes it */
     bool tokenizes;
     struct batch_job *jobs;
     uint64_t n_jobs, next, n_ready;

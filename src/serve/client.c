@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "base/sig.h"
 #include "base/text.h"
+#include "serve/secret.h"
 #include "serve/sse.h"
 
 #include <curl/curl.h>
@@ -55,17 +56,9 @@ void http_response_clear(struct http_response *r)
     *r = (struct http_response){0};
 }
 
-static const char *api_key(void)
-{
-    const char *k = getenv("REAP_API_KEY");
-    if (!k || !*k)
-        k = getenv("OPENAI_API_KEY");
-    return k && *k ? k : NULL;
-}
-
 bool http_has_key(void)
 {
-    return api_key() != NULL;
+    return secret_key() != NULL;
 }
 
 /* ---- callbacks ---- */
@@ -114,7 +107,7 @@ static struct curl_slist *headers(const struct http_request *q, struct err *e)
     struct curl_slist *list = curl_slist_append(NULL, "Expect:"); /* no waiting for "100 Continue" */
     if (q->body)
         list = curl_slist_append(list, "Content-Type: application/json");
-    const char *key = api_key();
+    const char *key = secret_key();
     if (!key)
         return list;
     if (strlen(key) > MAX_KEY || strpbrk(key, "\r\n")) {
@@ -239,25 +232,51 @@ static bool set_url(CURLU *u, const char *url)
     return ok;
 }
 
+/* An address for a message, without what may be a secret: a name and a password, and what stands behind '?'. */
+static char *shown_url(const char *url)
+{
+    struct buf b = {0};
+    const char *scheme = strstr(url, "://"), *at = strrchr(url, '@');
+    size_t n = strcspn(url, "?#");
+    buf_str(&b, "");
+    if (at && at > url + n) /* it may be meant to be in front of the host nevertheless */
+        n = strlen(url);
+    if (at && scheme && scheme < at)
+        buf_add(&b, url, (size_t)(scheme + 3 - url));
+    if (at) {
+        buf_str(&b, "...");
+        n = strcspn(at, "?#");
+        url = at;
+    }
+    buf_add(&b, url, n);
+    if (url[n])
+        buf_fmt(&b, "%c...", url[n]);
+    secret_hide(&b);
+    return b.s;
+}
+
 static bool split_url(CURLU *u, const char *url, struct err *e)
 {
-    char *scheme = NULL, *user = NULL, *query = NULL;
+    char *scheme = NULL, *user = NULL, *query = NULL, *shown = shown_url(url);
     bool ok = true;
-    if (!set_url(u, url))
-        return err_set(
-            e, ERR_INPUT,
-            "'%s' is not the address of a server, such as http://127.0.0.1:8080, host:8080, :8080 or "
-            "[::1]:8080",
-            url);
+    if (!set_url(u, url)) {
+        err_set(e, ERR_INPUT,
+                "'%s' is not the address of a server, such as http://127.0.0.1:8080, host:8080, :8080 or "
+                "[::1]:8080",
+                shown);
+        free(shown);
+        return false;
+    }
     curl_url_get(u, CURLUPART_SCHEME, &scheme, 0);
     curl_url_get(u, CURLUPART_USER, &user, 0);
     curl_url_get(u, CURLUPART_QUERY, &query, 0);
     if (!scheme || (strcasecmp(scheme, "http") != 0 && strcasecmp(scheme, "https") != 0))
-        ok = err_set(e, ERR_INPUT, "'%s': only http:// and https:// can be used", url);
+        ok = err_set(e, ERR_INPUT, "'%s': only http:// and https:// can be used", shown);
     else if (user) /* not repeated in the message: it is a secret */
         ok = err_set(e, ERR_INPUT, "the server's address has a user name in it; give a key in REAP_API_KEY");
     else if (query)
-        ok = err_set(e, ERR_INPUT, "'%s' has a query behind '?', expected the address alone", url);
+        ok = err_set(e, ERR_INPUT, "'%s' has a query behind '?', expected the address alone", shown);
+    free(shown);
     curl_free(scheme);
     curl_free(user);
     curl_free(query);

@@ -3,7 +3,7 @@
  * http and https only; certificates and host names are verified; no redirects, no cookies, no files read but
  * the system's certificates. Proxies as curl takes them from the environment, never for addresses of this
  * machine. The key of the interface comes from the environment (REAP_API_KEY, else OPENAI_API_KEY) and is
- * written nowhere. */
+ * written nowhere (secret.h). */
 #ifndef REAP_SERVE_CLIENT_H
 #define REAP_SERVE_CLIENT_H
 

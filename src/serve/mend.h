@@ -12,6 +12,7 @@
 
 struct mended {
     uint64_t n_nul, n_invalid; /* characters, bytes that were none */
+    uint64_t n_key;            /* keys of the interface, see secret.h */
 };
 
 /* Adds the text of s to b; counts are added to m. */

@@ -9,6 +9,7 @@
 #include "base/sig.h"
 #include "base/text.h"
 #include "serve/client.h"
+#include "serve/secret.h"
 #include "serve/server_part.h"
 
 #include <errno.h>
@@ -22,11 +23,12 @@
 #include <sys/prctl.h>
 #endif
 
-#define TAIL       4096 /* bytes of its output that are kept */
-#define TAIL_LINES 3    /* and shown */
-#define MAX_LINE   200  /* bytes of each */
-#define GRACE      15.0 /* seconds between the first signal and SIGKILL */
-#define MAX_TRIES  5    /* of ports that somebody takes between our look and its */
+#define TAIL       4096  /* bytes of its output that are kept */
+#define TAIL_LINES 3     /* and shown */
+#define MAX_LINE   200   /* bytes of each */
+#define MAX_HELD   65536 /* bytes of a line that has no end */
+#define GRACE      15.0  /* seconds between the first signal and SIGKILL */
+#define MAX_TRIES  5     /* of ports that somebody takes between our look and its */
 
 struct server {
     pid_t pid; /* 0: has ended */
@@ -36,6 +38,7 @@ struct server {
     char *url;
     char tail[TAIL]; /* the last n_tail bytes */
     size_t n_tail;
+    struct buf line; /* what has come of a line, while a key may stand in it */
 };
 
 /* ---- the child ---- */
@@ -64,6 +67,7 @@ become(const char *program, const struct server_opts *o, uint16_t port, int out,
         argv[n++] = o->args[i];
     setpgid(0, 0); /* the terminal's Ctrl-C comes to us, and we pass it on */
     server_die_with(parent, SIGKILL);
+    secret_forget();
     /* no pages of foreign web sites, no downloads; by variables, which older servers ignore */
     setenv("LLAMA_ARG_CORS_ORIGINS", "localhost", 0);
     setenv("LLAMA_ARG_OFFLINE", "1", 0);
@@ -102,7 +106,7 @@ static bool spawn(struct server *s, const char *program, const struct server_opt
     return true;
 }
 
-static void keep(struct server *s, const char *p, size_t n)
+static void take(struct server *s, const char *p, size_t n)
 {
     if (log_verbose)
         log_lines(p, n);
@@ -114,6 +118,26 @@ static void keep(struct server *s, const char *p, size_t n)
     memmove(s->tail, s->tail + drop, s->n_tail - drop);
     memcpy(s->tail + s->n_tail - drop, p, n);
     s->n_tail += n - drop;
+}
+
+/* Whole lines, so that a key is seen that comes in two reads; all, where there is none to be seen. */
+static void keep(struct server *s, const char *p, size_t n, bool is_all)
+{
+    buf_add(&s->line, p, n);
+    const char *end = s->line.n ? memrchr(s->line.s, '\n', s->line.n) : NULL;
+    size_t whole = is_all || !secret_key() || s->line.n > MAX_HELD ? s->line.n
+                   : end                                           ? (size_t)(end + 1 - s->line.s)
+                                                                   : 0;
+    if (!whole)
+        return;
+    struct buf b = {0}, rest = {0};
+    buf_add(&b, s->line.s, whole);
+    buf_add(&rest, s->line.s + whole, s->line.n - whole);
+    secret_hide(&b);
+    take(s, b.s, b.n);
+    buf_clear(&b);
+    buf_clear(&s->line);
+    s->line = rest;
 }
 
 /* Takes what it printed; waits at most `ms` for something. */
@@ -129,8 +153,9 @@ static void drain(struct server *s, int ms)
         return;
     ssize_t n;
     while ((n = read(s->out, b, sizeof b)) > 0)
-        keep(s, b, (size_t)n);
+        keep(s, b, (size_t)n, false);
     if (n == 0) { /* it has closed it, most likely by ending */
+        keep(s, "", 0, true);
         close(s->out);
         s->out = -1;
     }
@@ -140,6 +165,7 @@ static bool has_ended(struct server *s)
 {
     if (s->pid && waitpid(s->pid, &s->status, WNOHANG) == s->pid) {
         drain(s, 0);
+        keep(s, "", 0, true);
         s->pid = 0;
     }
     return !s->pid;
@@ -209,6 +235,7 @@ static void server_free(struct server *s)
 {
     if (s->out >= 0)
         close(s->out);
+    buf_clear(&s->line);
     free(s->url);
     free(s);
 }

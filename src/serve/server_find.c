@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/sig.h"
+#include "serve/secret.h"
 #include "serve/server_part.h"
 
 #include <fcntl.h>
@@ -78,6 +79,7 @@ static bool build(struct err *e)
         return err_sys(e, "cannot start scripts/engine.sh");
     if (pid == 0) {
         server_die_with(parent, SIGTERM);
+        secret_forget();
         dup2(open("/dev/null", O_WRONLY), STDOUT_FILENO); /* its answer, the folder, is known */
         for (const char *const *v = (const char *const[]){"CC", "CXX", "CFLAGS", "CXXFLAGS", NULL}; *v; v++)
             unsetenv(*v); /* the engine is one for all builds, see cmake/engine.cmake */

@@ -231,6 +231,48 @@ has "$log" '/chat/completions key '
 lacks "$log" 'nokey'
 OPENAI_API_KEY=secret-key ok batch --server "$url/good" --prompts one.jsonl -o key2.json -v
 refuse 'the key is in no file and on no terminal' grep -l secret-key key.json key2.json .out .err
+# nor where the server repeats it, or a model that was told it
+unsaid() { # RC SCENARIO ARGS...: with the key, no word of it anywhere
+    REAP_API_KEY=secret-key run "$@" -v
+    refuse "$2: no word of the key" grep -rlE 'secret|ecret-key|ecr' .
+}
+unsaid 0 key-answer
+json run.json $result/response='"Your key is Bearer [REAP_API_KEY], [REAP_API_KEY]."' $result/reasoning='"it is [REAP_API_KEY]!"' \
+    $result/tool_calls/0/id='"[REAP_API_KEY]"' $result/tool_calls/0/function/arguments='"{\"k\":\"[REAP_API_KEY]\"}"' $result/replaced/key=5 $result/replaced/nul=0
+has .out '^Your key is Bearer \[REAP_API_KEY\], \[REAP_API_KEY\]\.$' '; the key replaced 5 times$'
+has .err 'warning: 1 answers held the key of the interface'
+each_of 'answers with a key' key-error key-plain key-cut key-event key-near key-type key-status
+for s in "${each[@]}"; do unsaid 1 "$s"; done
+unsaid 1 key-error
+has .err "prompts failed"
+json run.json $result/error='"the server answers with status 401: bad key: Bearer [REAP_API_KEY] (the key in REAP_API_KEY or OPENAI_API_KEY was sent)"'
+unsaid 1 key-plain
+has .err 'status 500: no such key: \[REAP_API_KEY\]; again in'
+unsaid 0 key-models
+json run.json model/id='"m-[REAP_API_KEY]"' model/ftype='"[REAP_API_KEY]"'
+has "$log" '"model":"m-secret-key"'
+REAP_API_KEY=secret-key fails 2 "another model \('m-\[REAP_API_KEY\]', the server has 'x'\)" -- batch --server "$url/key-models" --prompts one.jsonl -o run.json --model x
+unsaid 0 good/secret-key
+json run.json server="\"$url/good/[REAP_API_KEY]\""
+echo '{"prompt":"is it secret-key?"}' >told.jsonl
+REAP_API_KEY=secret-key ok batch --server "$url/good" --prompts told.jsonl -o told.json
+has "$log" '"content":"is it secret-key\?"' # the request is the user's
+json told.json results/0/messages/0/content='"is it [REAP_API_KEY]?"'
+lacks .out secret-key
+rm told.jsonl
+OPENAI_API_KEY=secret-key run 0 key-answer
+json run.json $result/reasoning='"it is [OPENAI_API_KEY]!"'
+# what is too short for a key is a word like others
+REAP_API_KEY=key run 0 key-answer
+json run.json $result/response='"Your key is Bearer secret-key, secret-key."'
+REAP_API_KEY='' run 0 key-answer
+json run.json $result/response='"Your key is Bearer secret-key, secret-key."'
+rm run.json
+# an address that may hold a secret is not repeated
+for a in 'http://me:hidden@h:99999' 'ftp://me:hidden@h' 'http://me:hidden@h/' 'http://h/?k=hidden' 'me:hidden@h' 'http:/me:hidden@h' 'http://h:x/?hidden' 'http://me:hid/hidden@h'; do
+    fails 2 . -- batch --server "$a" --prompts one.jsonl -o x.json
+    lacks .err hid
+done
 REAP_API_KEY=$'a\nb' fails 1 'not one line' -- batch --server "$url/good" --prompts one.jsonl -o x.json
 # a folder that cannot be written
 if [[ $(id -u) != 0 ]]; then

@@ -16,6 +16,12 @@ case $FAKE in
 die) echo 'loading'; echo 'error: the model is no good' >&2; printf 'cleaning \033[31mup\n'; exit 7 ;;
 kill) kill -9 $$ ;;
 silent) exit 1 ;;
+tell) # what it has of the key, and what it may hear of it in a request, in two pieces
+    echo "error: ours is '${REAP_API_KEY-}${OPENAI_API_KEY-}'"
+    printf 'error: Bearer secr'
+    sleep 0.3
+    echo et-key
+    exit 3 ;;
 stolen)
     # the first time somebody takes the port before we do
     for a; do [ "$was" != --port ] || break; was=$a; done
@@ -46,6 +52,10 @@ dies kill 1 'llama-server was ended by signal 9: it printed nothing'
 dies silent 1 'ended with status 1: it printed nothing'
 has fakes/args "--model $TINY --alias tinymoe-Q8_0.gguf --host 127.0.0.1 --port [0-9]+ --threads 1\$"
 has fakes/env '^localhost 1$'
+REAP_API_KEY=secret-key OPENAI_API_KEY=other-secret FAKE=tell rc 1 serve "$TINY" -v
+has .err "^error: ours is ''\$" '^error: Bearer \[REAP_API_KEY\]$' "^reap: llama-server ended with status 3: error: ours is '' / error: Bearer \[REAP_API_KEY\]\$"
+lacks .err 'secr'
+lacks fakes/args secret
 FAKE=die rc 1 serve "$TINY" -v
 lacks .err $'\x1b'
 FAKE=hang rc 1 serve "$TINY" -q --load-timeout 1

@@ -266,6 +266,31 @@ static void complete(int fd, const char *scenario, const char *path)
     else if (IS("malformed-500"))
         status(fd, "500 Internal Server Error", "",
                "{\"error\":{\"code\":500,\"message\":\"" NO_MATCH "\"}}");
+    else if (IS("key-error"))
+        status(fd, "401 Unauthorized", "", "{\"error\":{\"message\":\"bad key: Bearer \\u0073ecret-key\"}}");
+    else if (IS("key-plain"))
+        status(fd, "500 Internal Server Error", "", "no such key: secret-key");
+    else if (IS("key-cut")) { /* where messages are cut */
+        char s[400];
+        snprintf(s, sizeof s, "{\"error\":{\"message\":\"%0295dsecret-key, and more\"}}", 0);
+        status(fd, "400 Bad Request", "", s);
+    } else if (IS("key-event"))
+        stream(fd, DELTA("x") "data: {\"error\":{\"message\":\"not secret-key\"}}\n\n" DONE);
+    else if (IS("key-near"))
+        stream(fd, "data: {\"x\":\"secret-key\" \"secret-key\"}\n\n" DONE);
+    else if (IS("key-type"))
+        stream(fd, CALLS("{\"type\":\"secret-key\"}") DONE);
+    else if (IS("key-status"))
+        puts_to(fd, "HTTP/secret-key 200 secret-key\r\n\r\n");
+    else if (IS("key-answer")) /* in pieces, and with escapes */
+        stream(
+            fd,
+            "data: {\"choices\":[{\"delta\":{\"reasoning_content\":\"it is sec\"}}]}\n\n"
+            "data: {\"choices\":[{\"delta\":{\"reasoning_content\":\"ret-key!\"}}]}\n\n" DELTA(
+                "Your key is Bearer s") DELTA("ecr") DELTA("\\u0065t\\u002Dkey, secret-") DELTA("key.")
+                CALLS("{\"index\":0,\"id\":\"secret-key\",\"function\":{\"name\":\"f\",\"arguments\":\"\"}}")
+                    CALLS("{\"index\":0,\"function\":{\"arguments\":\"{\\\"k\\\":\\\"\\\\u0073ecr\"}}")
+                        CALLS("{\"index\":0,\"function\":{\"arguments\":\"et-key\\\"}\"}}") STOP DONE);
     else if (IS("nul"))
         stream(fd, DELTA("a\\u0000b") DELTA("\xff\\ud800") STOP DONE);
     else if (IS("empty"))
@@ -337,7 +362,9 @@ static void answer(int fd, char *request, const char *body)
     fprintf(request_log, "%s %s %s %s\n", method, path, key ? "key" : "nokey", body);
     fflush(request_log);
     pthread_mutex_unlock(&lock);
-    if (strstr(path, "/v1/models") && IS("nomodels"))
+    if (strstr(path, "/v1/models") && IS("key-models"))
+        whole(fd, "{\"data\":[{\"id\":\"m-secret-key\",\"meta\":{\"ftype\":\"secret-key\"}}]}");
+    else if (strstr(path, "/v1/models") && IS("nomodels"))
         status(fd, "404 Not Found", "", "");
     else if (strstr(path, "/v1/models") && IS("hostile"))
         hostile(fd, "200 OK");
