@@ -129,14 +129,16 @@ foreach(source ${tool_sources})
     reap_test_target(${name})
 endforeach()
 
-# tests/faults: the fault injector (faults), what it drives (libshim.so, preloaded), and scripts. `make faults` runs all of them, the tests
+# tests/faults: the fault injector (faults), what it drives (libshim.so, preloaded; libfold.so is for a test of the command line), and scripts. `make faults` runs all of them, the tests
 # "faults-X" a small part. A sanitizer's library wants to be loaded first, so there is nothing of it in such builds.
 if(CMAKE_SYSTEM_NAME STREQUAL "Linux" AND NOT REAP_SANITIZE)
-    add_library(shim MODULE "${tests}/faults/shim.c")
-    target_compile_definitions(shim PRIVATE _GNU_SOURCE)
-    target_compile_options(shim PRIVATE -Wall -Wextra)
-    set_target_properties(shim PROPERTIES C_VISIBILITY_PRESET default)
-    target_link_libraries(shim PRIVATE ${CMAKE_DL_LIBS})
+    foreach(name shim fold)
+        add_library(${name} MODULE "${tests}/faults/${name}.c")
+        target_compile_definitions(${name} PRIVATE _GNU_SOURCE)
+        target_compile_options(${name} PRIVATE -Wall -Wextra)
+        set_target_properties(${name} PROPERTIES C_VISIBILITY_PRESET default)
+        target_link_libraries(${name} PRIVATE ${CMAKE_DL_LIBS})
+    endforeach()
     add_executable(faults "${tests}/faults/faults.c" "${tests}/faults/order.c")
     reap_test_target(faults)
     reap_add_test(faults-quick faults --quick --jobs 2)

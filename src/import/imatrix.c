@@ -111,7 +111,7 @@ static bool estimate_expert(const struct import_opts *o, const struct view_tenso
     uint32_t type = (uint32_t)t->ggml_type;
     *out = 0;
     for (uint64_t h = 0; h < rows; h++) {
-        if (!file_pread(view_fd(v, t), row->raw, bytes, t->off + (expert * rows + h) * bytes, e) ||
+        if (!view_read(v, t, row->raw, bytes, t->off + (expert * rows + h) * bytes, e) ||
             !o->to_float(type, row->raw, cols, row->v, e))
             return false;
         for (uint64_t j = 0; j < cols; j++)

@@ -100,6 +100,13 @@ int view_fd(const struct view *v, const struct view_tensor *x)
     return v->files[x->file].fd;
 }
 
+bool view_read(const struct view *v, const struct view_tensor *x, void *dst, uint64_t n, uint64_t off,
+               struct err *e)
+{
+    const struct view_file *f = &v->files[x->file];
+    return file_pread(f->fd, dst, n, off, e) || err_ctx(e, "%s", f->path);
+}
+
 bool view_check_prunable(const struct view *v, struct err *e)
 {
     return !v->refusal || err_set(e, ERR_INPUT, "%s: cannot be pruned: %s", v->path, v->refusal);
@@ -153,7 +160,7 @@ bool view_hash(struct view *v, struct err *e)
         const struct view_tensor *t = &v->tensors[v->layers[i].router];
         uint8_t *raw = mem_try(t->bytes, 1, t->name, e);
         uint8_t *bf = raw ? mem_try(t->n_elements, 2, t->name, e) : NULL;
-        ok = bf && file_pread(view_fd(v, t), raw, t->bytes, t->off, e);
+        ok = bf && view_read(v, t, raw, t->bytes, t->off, e);
         if (ok) {
             to_bf16(raw, t->n_elements, float_type(t->type), bf);
             sha256_add(h, bf, 2 * t->n_elements);
@@ -166,7 +173,7 @@ bool view_hash(struct view *v, struct err *e)
     if (ok)
         memcpy(v->router_hash, hex, sizeof hex);
     v->hashed = ok;
-    return ok || err_ctx(e, "%s", v->path);
+    return ok;
 }
 
 /* ---- layers and counts ---- */

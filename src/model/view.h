@@ -99,6 +99,9 @@ bool view_hash(struct view *v, struct err *e);
 /* A tensor by its name; NULL if there is none. */
 const struct view_tensor *view_find(const struct view *v, const char *name);
 int view_fd(const struct view *v, const struct view_tensor *x);
+/* Reads n bytes at `off` of the file that the tensor is in; an error names the file. */
+bool view_read(const struct view *v, const struct view_tensor *x, void *dst, uint64_t n, uint64_t off,
+               struct err *e);
 /* Index into v->layers, or -1. */
 int view_layer_index(const struct view *v, uint32_t il);
 

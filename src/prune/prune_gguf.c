@@ -131,7 +131,7 @@ static bool copy_data(struct job *j, uint32_t i, struct err *e)
         const struct cut_tensor *t = &j->c->tensors[k];
         if (!prune_copy(&j->outs[i], j->c, t, &j->progress, &j->done, e) ||
             !out_zero(&j->outs[i], gg_align(t->bytes, alignment(j, i)) - t->bytes, e))
-            return err_ctx(e, "tensor '%s'", t->name);
+            return err_ctx(e, "tensor '%s' of '%s'", t->name, j->c->view->files[t->from->file].path);
     }
     return true;
 }

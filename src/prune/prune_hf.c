@@ -93,7 +93,7 @@ static bool copy_data(struct hf_job *j, struct out *out, const struct cut_file *
         next = t + 1;
         if (t->layer) {
             if (!prune_copy(out, j->c, t, &j->progress, &j->done, e))
-                return err_ctx(e, "tensor '%s'", x->name);
+                return err_ctx(e, "tensor '%s' of '%s'", x->name, j->v->files[x->file].path);
             continue;
         }
         for (; next < end && n < (64u << 20); next++) {
@@ -103,7 +103,7 @@ static bool copy_data(struct hf_job *j, struct out *out, const struct cut_file *
             n += y->bytes;
         }
         if (!out_copy(out, view_fd(j->v, x), x->off, n, e))
-            return err_ctx(e, "tensor '%s'", x->name);
+            return err_ctx(e, "tensor '%s' of '%s'", x->name, j->v->files[x->file].path);
         progress_set(&j->progress, j->done += n);
     }
     return true;

@@ -19,10 +19,23 @@
 #define MAX_OTHERS 1000000 /* links make many of few */
 #define MAX_README (16u << 20)
 
+/* Nothing is there yet. Otherwise two names of the checkpoint are one in the output: it lies on a file system that
+ * does not tell a from A, or one form of an accent from the other. */
+static bool check_free(const struct hf_job *j, const char *path, struct err *e)
+{
+    bool there;
+    return file_there(path, &there, e) &&
+           (!there ||
+            err_set(e, ERR_INPUT,
+                    "'%s' cannot be written into '%s': the file system there takes its name for that of "
+                    "another file of the checkpoint, from which it differs by case or accents only",
+                    path_base(path), j->dir.path));
+}
+
 bool prune_hf_put_text(const struct hf_job *j, const char *name, const struct buf *b, struct err *e)
 {
     char *path = path_join(j->dir.part, name);
-    bool ok = file_write_atomic(path, b->s ? b->s : "", b->n, false, e);
+    bool ok = check_free(j, path, e) && file_write_atomic(path, b->s ? b->s : "", b->n, false, e);
     free(path);
     return ok;
 }
@@ -185,13 +198,25 @@ static bool narrow(int from, int to, const char *path, struct err *e)
            err_sys(e, "cannot set the rights of '%s'", path);
 }
 
+/* One that grows while it is copied would be cut somewhere. */
+static bool check_size(int fd, const char *path, uint64_t was, struct err *e)
+{
+    struct stat st;
+    if (fstat(fd, &st) != 0)
+        return err_sys(e, "cannot look at '%s'", path);
+    return (uint64_t)st.st_size == was ||
+           err_set(e, ERR_INPUT, "'%s' has grown from %llu to %llu bytes while it was copied", path,
+                   (unsigned long long)was, (unsigned long long)st.st_size);
+}
+
 static bool copy_file(const struct hf_job *j, const char *from, const char *to, struct err *e)
 {
     uint64_t size;
     struct out out = {.fd = -1};
     int fd = folder_open_file(&j->bounds, from, &size, e);
     bool ok = fd >= 0 && out_open(&out, to, false, e) && narrow(fd, out.fd, to, e);
-    ok = ok && (out_copy(&out, fd, 0, size, e) || err_ctx(e, "%s", from)) && out_commit(&out, e);
+    ok = ok && (out_copy(&out, fd, 0, size, e) || err_ctx(e, "%s", from)) && check_size(fd, from, size, e) &&
+         out_commit(&out, e);
     out_abort(&out);
     if (fd >= 0)
         close(fd);
@@ -201,18 +226,6 @@ static bool copy_file(const struct hf_job *j, const char *from, const char *to, 
 static bool make_folder(const char *path, unsigned mode, struct err *e)
 {
     return mkdir(path, 0777 & (mode | S_IRWXU)) == 0 || err_sys(e, "cannot make folder '%s'", path);
-}
-
-/* Two names of the checkpoint that are one in the output: it stands on a file system that does not tell a from
- * A, or one form of an accent from the other. */
-static bool check_free(const char *from, const char *to, struct err *e)
-{
-    bool there;
-    return file_there(to, &there, e) &&
-           (!there || err_set(e, ERR_INPUT,
-                              "'%s' cannot be copied: '%s' is there already, for a file of the checkpoint "
-                              "whose name differs by case or accents only",
-                              from, to));
 }
 
 static bool copy_entry(struct hf_job *j, const char *from, const char *name, const struct folder_entry *x,
@@ -234,7 +247,7 @@ static bool copy_entry(struct hf_job *j, const char *from, const char *name, con
         return true;
     }
     char *to = path_join(dir, name);
-    bool ok = check_free(from, to, e);
+    bool ok = check_free(j, to, e);
     if (ok && x->kind == FOLDER_SUB)
         ok = make_folder(to, x->mode, e) && each_entry(j, from, &below, copy_entry, to, e);
     else if (ok)
@@ -272,7 +285,7 @@ static bool write_provenance(const struct hf_job *j, struct err *e)
                                                           : "pruned with the plan of the last layer"));
     json_object_set_new(o, "plan", plan_json(j->c->plan));
     char *path = path_join(j->dir.part, PRUNE_OURS);
-    bool ok = json_write(path, o, false, e);
+    bool ok = check_free(j, path, e) && json_write(path, o, false, e);
     free(path);
     json_decref(o);
     return ok;

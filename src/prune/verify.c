@@ -42,13 +42,13 @@ void verify_differ(struct verify_result *r, const char *fmt, ...)
 /* ---- bytes ---- */
 
 /* Compares n bytes; *at: how many are equal from the start. */
-static bool same_bytes(struct check *c, int fa, uint64_t oa, int fb, uint64_t ob, uint64_t n, uint64_t *at,
-                       struct err *e)
+static bool same_bytes(struct check *c, const struct view_tensor *x, uint64_t oa, const struct view_tensor *y,
+                       uint64_t ob, uint64_t n, uint64_t *at, struct err *e)
 {
     for (*at = 0; *at < n;) {
         uint64_t k = n - *at < WINDOW ? n - *at : WINDOW;
-        if (!sig_check(e) || !file_pread(fa, c->buf, k, oa + *at, e) ||
-            !file_pread(fb, c->buf + WINDOW, k, ob + *at, e))
+        if (!sig_check(e) || !view_read(c->a, x, c->buf, k, oa + *at, e) ||
+            !view_read(c->b, y, c->buf + WINDOW, k, ob + *at, e))
             return false;
         if (memcmp(c->buf, c->buf + WINDOW, k) != 0) {
             for (uint64_t i = 0; i < k && c->buf[i] == c->buf[WINDOW + i]; i++)
@@ -108,7 +108,7 @@ static bool check_whole(struct check *c, const struct view_tensor *x, const stru
                         struct err *e)
 {
     uint64_t at;
-    if (!same_bytes(c, view_fd(c->a, x), x->off, view_fd(c->b, y), y->off, y->bytes, &at, e))
+    if (!same_bytes(c, x, x->off, y, y->off, y->bytes, &at, e))
         return false;
     c->r->bytes += at;
     if (at == y->bytes)
@@ -128,8 +128,7 @@ static bool check_stacked(struct check *c, const struct view_tensor *x, const st
     uint64_t at, slice = y->bytes / c->p->n_keep;
     bool equal = true;
     for (uint32_t k = 0; k < c->p->n_keep; k++) {
-        if (!same_bytes(c, view_fd(c->a, x), x->off + keep[k] * slice, view_fd(c->b, y), y->off + k * slice,
-                        slice, &at, e))
+        if (!same_bytes(c, x, x->off + keep[k] * slice, y, y->off + k * slice, slice, &at, e))
             return false;
         c->r->bytes += at;
         if (at == slice)
@@ -205,7 +204,7 @@ static bool hash_slice(struct check *c, const struct view *v, const struct view_
 {
     struct hash128 one;
     if (!hash128_range(view_fd(v, x), off, n, &one, e))
-        return false;
+        return err_ctx(e, "%s", v->files[x->file].path);
     /* a sum, because files hold their tensors in any order */
     h->lo += (one.lo ^ hash_name(part)) * 0x9e3779b97f4a7c15u;
     h->hi += (one.hi ^ hash_name(part)) * 0xc2b2ae3d27d4eb4fu;
