@@ -372,6 +372,32 @@ static bool check_tensors(const struct model *m, struct err *e)
     return true;
 }
 
+/* Tensors of a block that the loader does not ask for, and the graph takes without a look. */
+static const struct {
+    const char *with, *needs;
+} partners[] = {
+    {"ssm_d", "ssm_conv1d.bias"},
+    {"ffn_latent_down.weight", "ffn_latent_up.weight"},
+    {"ffn_latent_up.weight", "ffn_latent_down.weight"},
+};
+
+static const struct gg_tensor *of_block(const struct model *m, uint32_t il, const char *name)
+{
+    char full[96];
+    snprintf(full, sizeof full, "blk.%u.%s", il, name);
+    return gg_find_tensor(m->f, full);
+}
+
+static bool check_partners(const struct model *m, struct err *e)
+{
+    for (uint32_t il = 0; il < m->n_blocks; il++)
+        for (size_t i = 0; i < sizeof partners / sizeof *partners; i++)
+            if (of_block(m, il, partners[i].with) && !of_block(m, il, partners[i].needs))
+                return err_set(e, ERR_INPUT, "tensor 'blk.%u.%s' is missing, which goes with '%s'", il,
+                               partners[i].needs, partners[i].with);
+    return true;
+}
+
 /* ---- */
 
 #define ENGINE_ALIGNMENT 32 /* of what ggml-cpu computes with, and so of what is mapped */
@@ -386,9 +412,9 @@ static bool check_alignment(const struct model *m, struct err *e)
 }
 
 static bool (*const checks[])(const struct model *, struct err *) = {
-    check_alignment,  check_numbers, check_fractions, check_words,   check_heads,
-    check_head_sizes, check_latent,  check_sections,  check_pattern, check_temperature,
-    check_state,      check_top_k,   check_tensors,
+    check_alignment,  check_numbers, check_fractions, check_words,    check_heads,
+    check_head_sizes, check_latent,  check_sections,  check_pattern,  check_temperature,
+    check_state,      check_top_k,   check_tensors,   check_partners,
 };
 
 bool runs_check(const struct gg_file *f, const struct family *family, uint32_t n_blocks, struct err *e)

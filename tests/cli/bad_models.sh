@@ -261,6 +261,8 @@ E "$MODELS/nemotron_h/model.gguf" x.gguf type blk.0.ssm_conv1d.weight f16
 runs_not x.gguf "'blk.0.ssm_conv1d.weight' is of type f16" 'expected f32'
 E "$MODELS/deepseek_v3/model.gguf" x.gguf type blk.2.exp_probs_b.bias bf16
 runs_not x.gguf "'blk.2.exp_probs_b.bias' is of type bf16" 'expected f32'
+E "$MODELS/nemotron_h/model.gguf" x.gguf drop blk.0.ssm_conv1d.bias
+runs_not x.gguf "'blk.0.ssm_conv1d.bias' is missing" ssm_d
 E "$Q" x.gguf dim blk.0.attn_q.weight 2 0
 runs_not x.gguf "'blk.0.attn_q.weight': dimension 2 is 0"
 

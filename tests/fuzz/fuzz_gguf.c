@@ -4,6 +4,7 @@
  * gg_put_tensor), is the header that came in, byte for byte; data lies inside the file; each tensor is found
  * by its name. */
 #include "gguf/gguf_file.h"
+#include "gguf_mutator.h"
 
 #include <stdlib.h>
 #include <string.h>
