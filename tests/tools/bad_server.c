@@ -173,6 +173,29 @@ static void endless_text(int fd)
         ;
 }
 
+static void drip(int fd)
+{
+    puts_to(fd, HEAD_STREAM CHUNKED);
+    while (chunks(fd, ": still here\n"))
+        pause_ms(20);
+}
+
+static void drip_head(int fd)
+{
+    puts_to(fd, "HTTP/1.1 200 OK\r\n");
+    while (puts_to(fd, "X-Still: here\r\n"))
+        pause_ms(20);
+}
+
+/* To the server that OTHER names, with all that the request has. */
+static void redirect(int fd, const char *path)
+{
+    char s[512];
+    const char *other = getenv("OTHER");
+    snprintf(s, sizeof s, "Location: %s/good/%s\r\n", other ? other : "", path);
+    status(fd, "307 Temporary Redirect", s, "");
+}
+
 static void stream(int fd, const char *events)
 {
     puts_to(fd, HEAD_STREAM CHUNKED);
@@ -230,6 +253,12 @@ static void complete(int fd, const char *scenario, const char *path)
         status(fd, "401 Unauthorized", "", "{\"detail\":\"no key\"}");
     else if (IS("302"))
         status(fd, "302 Found", "Location: /good/v1/chat/completions\r\n", "");
+    else if (IS("307"))
+        redirect(fd, "v1/chat/completions");
+    else if (IS("drip"))
+        drip(fd);
+    else if (IS("drip-head"))
+        drip_head(fd);
     else if (IS("notjson"))
         stream(fd, DELTA("x") "data: {oops\n\n" STOP DONE);
     else if (IS("html"))
@@ -364,6 +393,8 @@ static void answer(int fd, char *request, const char *body)
     pthread_mutex_unlock(&lock);
     if (strstr(path, "/v1/models") && IS("key-models"))
         whole(fd, "{\"data\":[{\"id\":\"m-secret-key\",\"meta\":{\"ftype\":\"secret-key\"}}]}");
+    else if (strstr(path, "/v1/models") && IS("307-models"))
+        redirect(fd, "v1/models");
     else if (strstr(path, "/v1/models") && IS("nomodels"))
         status(fd, "404 Not Found", "", "");
     else if (strstr(path, "/v1/models") && IS("hostile"))
