@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "fuzz.h"
 #include "hf/checkpoint.h"
+#include "safetensors_mutator.h"
 
 #include <stdlib.h>
 #include <string.h>
