@@ -521,6 +521,19 @@ bool out_lock(struct out_lock *l, const char *path, struct err *e)
     return true;
 }
 
+/* What a killed run left goes also when this one is refused. */
+static void remove_stale(const char *path)
+{
+    char *part = xasprintf("%s" OUT_PART, path);
+    int fd = open(part, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd >= 0) {
+        if (out_flock(fd) && out_still_there(fd, part))
+            (void)unlink(part);
+        close(fd);
+    }
+    free(part);
+}
+
 bool out_hold(struct out_lock *l, const char *path, bool force, struct err *e)
 {
     *l = (struct out_lock){.fd = -1};
@@ -528,6 +541,7 @@ bool out_hold(struct out_lock *l, const char *path, bool force, struct err *e)
         return false;
     if (file_check_output(path, force, e))
         return true;
+    remove_stale(path);
     out_unlock(l);
     return false;
 }
