@@ -133,8 +133,12 @@ static int open_part(const char *part, const char *path, struct err *e)
             continue;
         if (fd < 0 && (errno == ENOTDIR || errno == ELOOP))
             err_set(e, ERR_INPUT, "'%s' is in the way: it is not an unfinished output of reap", part);
-        if (fd < 0)
+        if (fd < 0) {
+            int why = errno;
+            (void)rmdir(part); /* one that was just made */
+            errno = why;
             break;
+        }
         if (!out_flock(fd)) {
             close(fd);
             err_set(e, ERR_FAILED, "'%s' is being written by another program (it holds '%s')", path, part);

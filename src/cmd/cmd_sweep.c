@@ -152,15 +152,15 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     char *own_state = out && !state ? xasprintf("%s.state", out) : NULL;
     if (own_state)
         o.state = own_state;
-    struct out_lock locks[2] = {{.fd = -1}, {.fd = -1}};
-    bool ok = check_files(&o, e) && (!out || out_hold(&locks[0], out, cmd_force, e)) &&
-              (!o.state || out_hold(&locks[1], o.state, true, e)) && sweep_run(&o, &r, e) &&
-              report(&o, &r, e);
+    /* The output last: a run that it refuses has cleared what a killed one left of the state's lock. */
+    struct out_lock of_state = {.fd = -1}, of_out = {.fd = -1};
+    bool ok = check_files(&o, e) && (!o.state || out_hold(&of_state, o.state, true, e)) &&
+              (!out || out_hold(&of_out, out, cmd_force, e)) && sweep_run(&o, &r, e) && report(&o, &r, e);
     if (own_state && ok && unlink(own_state) != 0 && errno != ENOENT)
         /* it stays when no plan is within the limits: others may be asked for */
         log_warn("cannot remove '%s': %s; nothing needs it any more", own_state, strerror(errno));
-    out_unlock(&locks[0]);
-    out_unlock(&locks[1]);
+    out_unlock(&of_out);
+    out_unlock(&of_state);
     sweep_result_clear(&r);
     free(own_state);
     free(list);
