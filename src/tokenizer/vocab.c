@@ -1,5 +1,6 @@
 /* vocab.c - see vocab.h. */
 #include "tokenizer/vocab.h"
+#include "base/buf.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "tokenizer/tok_part.h"
@@ -122,21 +123,29 @@ static int compare(const void *a, const void *b)
     return r ? r : (x->n > y->n) - (x->n < y->n);
 }
 
-/* Sorted by text, as the engine reads them: up to the first NUL. Those without text are left out, because it
- * makes up a name for each. */
-static struct token *sorted_tokens(const struct gg_key *k, uint64_t *n)
+#define MADE_UP "[EMPTY_%llu]" /* what the engine calls token N when it has no text */
+
+/* Sorted by text, as the engine reads them: up to the first NUL, and with a name for those without text.
+ * *names holds these. */
+static struct token *sorted_tokens(const struct gg_key *k, struct buf *names)
 {
     struct token *v = xcalloc(k->n + 1, sizeof *v);
     const uint8_t *p = k->value;
-    *n = 0;
     for (uint64_t i = 0; i < k->n; i++) {
-        struct token t = {.id = i};
-        p = gg_next_str(p, &t.s, &t.n);
-        t.n = strnlen(t.s, t.n);
-        if (t.n)
-            v[(*n)++] = t;
+        v[i].id = i;
+        p = gg_next_str(p, &v[i].s, &v[i].n);
+        v[i].n = strnlen(v[i].s, v[i].n);
+        if (!v[i].n)
+            buf_fmt(names, MADE_UP, (unsigned long long)i);
     }
-    qsort(v, *n, sizeof *v, compare);
+    const char *name = names->s;
+    for (uint64_t i = 0; i < k->n; i++)
+        if (!v[i].n) {
+            v[i].s = name;
+            v[i].n = (uint64_t)(strchr(name, ']') + 1 - name);
+            name += v[i].n;
+        }
+    qsort(v, k->n, sizeof *v, compare);
     return v;
 }
 
@@ -145,11 +154,12 @@ static bool check_unique(const struct token *v, uint64_t n, struct err *e)
     char shown[TOK_SHOWN], text[TOK_SHOWN];
     for (uint64_t i = 1; i < n; i++)
         if (!compare(&v[i - 1], &v[i])) {
+            uint64_t one = v[i - 1].id, other = v[i].id;
             snprintf(text, sizeof text, "%.*s", (int)(v[i].n < sizeof text ? v[i].n : sizeof text), v[i].s);
-            return err_set(e, ERR_INPUT,
-                           "key 'tokenizer.ggml.tokens': '%s' is there twice, as token %llu and %llu",
-                           text_shown(shown, sizeof shown, text), (unsigned long long)v[i - 1].id,
-                           (unsigned long long)v[i].id);
+            return err_set(
+                e, ERR_INPUT, "key 'tokenizer.ggml.tokens': '%s' is there twice, as token %llu and %llu",
+                text_shown(shown, sizeof shown, text), (unsigned long long)(one < other ? one : other),
+                (unsigned long long)(one < other ? other : one));
         }
     return true;
 }
@@ -162,9 +172,10 @@ bool vocab_check(const struct gg_file *f, struct err *e)
         return true;
     struct tokenizer t = *known;
     apply_pre(f, &t);
-    uint64_t n;
-    struct token *v = sorted_tokens(k, &n);
-    bool ok = check_unique(v, n, e) && check_special(f, &t, k->n, e);
+    struct buf names = {0};
+    struct token *v = sorted_tokens(k, &names);
+    bool ok = check_unique(v, k->n, e) && check_special(f, &t, k->n, e);
     free(v);
+    buf_clear(&names);
     return ok;
 }

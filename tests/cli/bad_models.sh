@@ -306,6 +306,7 @@ bad_vocab() { # EDIT... -- WORDS...
     runs_not x.gguf "$@"
 }
 bad_vocab item tokenizer.ggml.tokens 300 twice item tokenizer.ggml.tokens 305 twice -- tokenizer.ggml.tokens "'twice' is there twice, as token 300 and 305"
+bad_vocab item tokenizer.ggml.tokens 300 '' item tokenizer.ggml.tokens 305 '[EMPTY_300]' -- tokenizer.ggml.tokens "'.EMPTY_300.' is there twice"
 bad_vocab set tokenizer.ggml.model str gemma4 -- tokenizer.ggml.bos_token_id
 bad_vocab set tokenizer.ggml.pre str glm4 set tokenizer.ggml.add_bos_token bool 1 -- tokenizer.ggml.bos_token_id
 bad_vocab set tokenizer.ggml.model str rwkv -- tokenizer.ggml.unknown_token_id
