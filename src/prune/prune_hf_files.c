@@ -228,6 +228,13 @@ static bool make_folder(const char *path, unsigned mode, struct err *e)
     return mkdir(path, 0777 & (mode | S_IRWXU)) == 0 || err_sys(e, "cannot make folder '%s'", path);
 }
 
+/* The path of an entry from the model's folder on. */
+static const char *inside(const struct hf_job *j, const char *path)
+{
+    path += strlen(j->v->path);
+    return path + strspn(path, "/");
+}
+
 static bool copy_entry(struct hf_job *j, const char *from, const char *name, const struct folder_entry *x,
                        const struct folder_level *l, void *ud, struct err *e)
 {
@@ -243,7 +250,7 @@ static bool copy_entry(struct hf_job *j, const char *from, const char *name, con
     if (has_weights) {
         log_note(
             "note: '%s' is not copied: %s weights that the checkpoint does not name, and that are not pruned",
-            from, x->kind == FOLDER_SUB ? "it holds" : "it has to do with");
+            inside(j, from), x->kind == FOLDER_SUB ? "it holds" : "it has to do with");
         return true;
     }
     char *to = path_join(dir, name);

@@ -59,6 +59,17 @@ has .err 'warning: ck/pipe: not a regular file; left out'
 absent out/pipe
 rm -rf out ck/pipe
 
+# ---- what is not copied for its weights is named by its place in the folder
+mkdir -p ck/docs/original
+: >ck/docs/original/pytorch_model.bin
+ok prune ck/ --plan "$plan" -o out
+has .err "note: 'docs' is not copied: it holds weights"
+rm -rf out ck/docs/original
+: >ck/pytorch_model.bin
+ok prune ck/ --plan "$plan" -o out
+has .err "note: 'pytorch_model.bin' is not copied"
+rm -rf out ck/pytorch_model.bin
+
 # ---- rights are not widened
 chmod 600 ck/docs/own.txt
 chmod 700 ck/docs
