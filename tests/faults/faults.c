@@ -201,6 +201,8 @@ static void hash_tree(struct sha256 *h, const char *path, const char *name)
     if (!folder_names(path, &names, &n, &e))
         return;
     for (size_t i = 0; i < n; i++) {
+        if (strstr(names[i], ".reap-")) /* not a part of it; see litter */
+            continue;
         char *p = path_join(path, names[i]);
         hash_tree(h, p, names[i]);
         free(p);
