@@ -1,6 +1,7 @@
 /* journal.c - see journal.h. */
 #include "base/journal.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/out.h"
 
@@ -131,8 +132,8 @@ bool journal_restart(struct journal *j, const char *lines, size_t n, struct err 
 
 void journal_close(struct journal *j)
 {
-    if (j->fd >= 0 && !j->is_needed)
-        unlink(j->path); /* before the lock goes with the descriptor */
+    if (j->fd >= 0 && !j->is_needed && unlink(j->path) != 0) /* before the lock goes with the descriptor */
+        log_warn("cannot remove '%s', which is not needed any more: %s", j->path, strerror(errno));
     if (j->fd >= 0)
         close(j->fd);
     free(j->path);

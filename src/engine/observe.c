@@ -193,7 +193,8 @@ static const struct ggml_tensor *ids_of(const struct ggml_tensor *f)
 
 /* Wider vectors where the CPU has them (chosen when the program starts). Not in instrumented builds, whose
  * runtime starts too late. */
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
+    !defined(__SANITIZE_THREAD__)
 #define WIDE __attribute__((target_clones("avx2", "default")))
 #else
 #define WIDE
