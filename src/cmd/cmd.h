@@ -74,6 +74,9 @@ extern bool cmd_force;
 
 /* Prints the object with "reap" (version), "command" and "warnings" added; takes the reference. */
 bool cmd_print_json(const char *command, json_t *o, struct err *e);
+/* buf_fmt for results: line ends are those with which fmt begins and ends, none comes from a name or a text of others,
+ * so nobody writes lines in our place. */
+void cmd_fmt(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Prints text to standard output, names from files made safe for a terminal, and clears it; a failed write
  * (closed pipe, full disk) is an error. */
 bool cmd_print(struct buf *b, struct err *e);

@@ -87,7 +87,7 @@ static const char *str(const json_t *o, const char *key)
 static void add_call(struct buf *b, const json_t *f)
 {
     const char *name = str(f, "name"), *arguments = str(f, "arguments");
-    buf_fmt(b, "[call] %s ", name ? name : "?");
+    cmd_fmt(b, "[call] %s ", name ? name : "?");
     add_text(b, arguments ? arguments : "");
 }
 
@@ -105,7 +105,7 @@ static void add_messages(struct buf *b, const json_t *list)
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *m = json_array_get(list, i), *parts = json_object_get(m, "content");
         const char *role = str(m, "role"), *text = json_string_value(parts);
-        buf_fmt(b, "[%s]\n", role ? role : "?");
+        cmd_fmt(b, "[%s]\n", role ? role : "?");
         if (text)
             add_text(b, text);
         for (size_t k = 0; k < json_array_size(parts); k++) {
@@ -118,25 +118,25 @@ static void add_messages(struct buf *b, const json_t *list)
 
 static void add_numbers(struct buf *b, const struct batch_answer *a)
 {
-    buf_fmt(b, "%s", a->finish);
+    cmd_fmt(b, "%s", a->finish);
     if (a->prompt_tokens >= 0)
-        buf_fmt(b, "; %lld tokens in, %lld out", (long long)a->prompt_tokens,
+        cmd_fmt(b, "; %lld tokens in, %lld out", (long long)a->prompt_tokens,
                 (long long)a->completion_tokens);
     if (!isnan(a->first_token))
-        buf_fmt(b, "; first after %.2f s", a->first_token);
+        cmd_fmt(b, "; first after %.2f s", a->first_token);
     if (!isnan(a->tokens_per_second))
-        buf_fmt(b, "; %.1f tokens/s", a->tokens_per_second);
+        cmd_fmt(b, "; %.1f tokens/s", a->tokens_per_second);
     if (a->n_nul + a->n_invalid)
-        buf_fmt(b, "; %llu characters replaced", (unsigned long long)(a->n_nul + a->n_invalid));
+        cmd_fmt(b, "; %llu characters replaced", (unsigned long long)(a->n_nul + a->n_invalid));
     if (a->n_key)
-        buf_fmt(b, "; the key replaced %llu times", (unsigned long long)a->n_key);
+        cmd_fmt(b, "; the key replaced %llu times", (unsigned long long)a->n_key);
 }
 
 static void add_part(struct buf *b, const char *what, const char *text)
 {
     if (!text)
         return;
-    buf_fmt(b, "[%s]\n", what);
+    cmd_fmt(b, "[%s]\n", what);
     add_text(b, text);
 }
 
@@ -158,7 +158,7 @@ static bool show(void *ctx, uint64_t done, uint64_t total, const struct batch_an
             log_note("%s: %s", a->id, a->error);
         return true;
     }
-    buf_fmt(&b, "%s[%llu/%llu] %s%s", brief ? "" : "==== ", (unsigned long long)done,
+    cmd_fmt(&b, "%s[%llu/%llu] %s%s", brief ? "" : "==== ", (unsigned long long)done,
             (unsigned long long)total, a->id, brief ? ": " : "\n");
     if (!brief) {
         add_messages(&b, a->messages);
@@ -169,7 +169,7 @@ static bool show(void *ctx, uint64_t done, uint64_t total, const struct batch_an
     if (a->ok)
         add_numbers(&b, a);
     else
-        buf_fmt(&b, "failed: %s", a->error);
+        cmd_fmt(&b, "failed: %s", a->error);
     buf_char(&b, '\n');
     return cmd_print(&b, e);
 }
@@ -190,12 +190,12 @@ static bool summary(const struct batch_summary *s, struct err *e)
     }
     struct buf b = {0};
     char t[32];
-    buf_fmt(&b, "%s: %llu of %llu prompts answered, %llu of them before", out,
+    cmd_fmt(&b, "%s: %llu of %llu prompts answered, %llu of them before", out,
             (unsigned long long)(s->n_kept + s->n_answered), (unsigned long long)s->n_prompts,
             (unsigned long long)s->n_kept);
     if (s->n_failed)
-        buf_fmt(&b, ", %llu failed", (unsigned long long)s->n_failed);
-    buf_fmt(&b, "; %llu tokens in %s\n", (unsigned long long)s->completion_tokens, human_secs(s->seconds, t));
+        cmd_fmt(&b, ", %llu failed", (unsigned long long)s->n_failed);
+    cmd_fmt(&b, "; %llu tokens in %s\n", (unsigned long long)s->completion_tokens, human_secs(s->seconds, t));
     return cmd_print(&b, e);
 }
 

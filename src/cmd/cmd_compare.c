@@ -45,7 +45,7 @@ static void row(struct buf *b, const struct compare_row *r)
     char tag[32] = "", m[2][5];
     if (r->repeat)
         snprintf(tag, sizeof tag, " #%llu", (unsigned long long)r->repeat);
-    buf_fmt(b, "%5.1f %%%s %13llu %7llu %13s %7s   %s%s\n", 100 * r->similarity, r->exact ? " =" : "  ",
+    cmd_fmt(b, "%5.1f %%%s %13llu %7llu %13s %7s   %s%s\n", 100 * r->similarity, r->exact ? " =" : "  ",
             (unsigned long long)r->base.n_words, (unsigned long long)r->pruned.n_words, marks(&r->base, m[0]),
             marks(&r->pruned, m[1]), r->id, tag);
 }
@@ -64,7 +64,7 @@ static void mean_row(struct buf *b, const char *what, const char *fmt, double sc
         else
             snprintf(s[i], sizeof s[i], "%.2f", m[i] * scale);
     }
-    buf_fmt(b, "%-34s %10s %24s\n", what, s[0], s[1]);
+    cmd_fmt(b, "%-34s %10s %24s\n", what, s[0], s[1]);
 }
 
 static void rate_cell(char s[64], const struct compare_rate *r)
@@ -78,13 +78,13 @@ static void rate_row(struct buf *b, const char *what, const struct compare_rate 
     char s[2][64];
     rate_cell(s[0], x);
     rate_cell(s[1], y);
-    buf_fmt(b, "%-24s %20s %24s\n", what, s[0], s[1]);
+    cmd_fmt(b, "%-24s %20s %24s\n", what, s[0], s[1]);
 }
 
 static void count_row(struct buf *b, const char *what, uint64_t x, uint64_t y)
 {
     if (x || y)
-        buf_fmt(b, "%-34s %10llu %24llu\n", what, (unsigned long long)x, (unsigned long long)y);
+        cmd_fmt(b, "%-34s %10llu %24llu\n", what, (unsigned long long)x, (unsigned long long)y);
 }
 
 static void totals(struct buf *b, const struct compare_total *t)
@@ -92,11 +92,11 @@ static void totals(struct buf *b, const struct compare_total *t)
     const struct compare_sums *x = &t->base, *y = &t->pruned;
     char s[64];
     rate_cell(s, &t->exact);
-    buf_fmt(b, "equal answers            %s of %llu\n", s, (unsigned long long)t->n);
-    buf_fmt(b,
+    cmd_fmt(b, "equal answers            %s of %llu\n", s, (unsigned long long)t->n);
+    cmd_fmt(b,
             "similarity               mean %.1f %%, median %.1f %% (longest common subsequence of words)\n\n",
             100 * t->similarity_mean, 100 * t->similarity_median);
-    buf_fmt(b, "%-34s %10s %24s\n", "", "base", "pruned");
+    cmd_fmt(b, "%-34s %10s %24s\n", "", "base", "pruned");
     rate_row(b, "cut by the token limit", &x->endless, &y->endless);
     rate_row(b, "ends in a loop", &x->loops, &y->loops);
     count_row(b, "malformed", x->n_malformed, y->n_malformed);
@@ -116,16 +116,16 @@ static void calls(struct buf *b, const struct compare_total *t, const json_t *ig
     json_t *n;
     if (!t->n_calling)
         return;
-    buf_fmt(b, "\ncalls of tools           in %llu of %llu pairs\n", (unsigned long long)t->n_calling,
+    cmd_fmt(b, "\ncalls of tools           in %llu of %llu pairs\n", (unsigned long long)t->n_calling,
             (unsigned long long)t->n);
     rate_cell(s, &t->same_names);
-    buf_fmt(b, "same functions           %s\n", s);
+    cmd_fmt(b, "same functions           %s\n", s);
     rate_cell(s, &t->same_arguments);
-    buf_fmt(b, "and the same arguments   %s\n\n", s);
+    cmd_fmt(b, "and the same arguments   %s\n\n", s);
     rate_row(b, "answers with a call", &x->calling, &y->calling);
     if (x->n_checked || y->n_checked) {
         rate_row(b, "arguments fit the tool", &x->fit, &y->fit);
-        buf_fmt(b, "%-24s %20s %24s\n", "  of answers", human_count(x->n_checked, s),
+        cmd_fmt(b, "%-24s %20s %24s\n", "  of answers", human_count(x->n_checked, s),
                 human_count(y->n_checked, s + 32));
     }
     count_row(b, "calls", x->n_calls, y->n_calls);
@@ -136,7 +136,7 @@ static void calls(struct buf *b, const struct compare_total *t, const json_t *ig
     buf_str(b, "not checked in the schemas: ");
     bool first = true;
     json_object_foreach ((json_t *)(uintptr_t)ignored, key, n) {
-        buf_fmt(b, "%s%s (%lld)", first ? "" : ", ", key, (long long)json_integer_value(n));
+        cmd_fmt(b, "%s%s (%lld)", first ? "" : ", ", key, (long long)json_integer_value(n));
         first = false;
     }
     buf_char(b, '\n');
@@ -145,7 +145,7 @@ static void calls(struct buf *b, const struct compare_total *t, const json_t *ig
 static void category_row(struct buf *b, const struct compare_total *t)
 {
     double n = (double)t->n;
-    buf_fmt(b, "%6llu %8.1f %% %7.1f %% %7.1f %% %7.1f %%   %s\n", (unsigned long long)t->n,
+    cmd_fmt(b, "%6llu %8.1f %% %7.1f %% %7.1f %% %7.1f %%   %s\n", (unsigned long long)t->n,
             100 * t->similarity_mean, 100 * (double)t->exact.count / n,
             100 * (double)t->pruned.endless.count / n, 100 * (double)t->pruned.loops.count / n,
             t->category ? t->category : "(none)");
@@ -168,7 +168,7 @@ static void to_text(struct buf *b, const struct compare_file *c)
     totals(b, &c->total);
     calls(b, &c->total, c->ignored);
     if (c->n_only_base || c->n_only_pruned)
-        buf_fmt(b, "\nnot compared: %llu answers of the base and %llu of the pruned model have no partner\n",
+        cmd_fmt(b, "\nnot compared: %llu answers of the base and %llu of the pruned model have no partner\n",
                 (unsigned long long)c->n_only_base, (unsigned long long)c->n_only_pruned);
 }
 

@@ -73,7 +73,7 @@ static bool print(const struct image *im, double secs, struct err *e)
     }
     struct buf b = {0};
     char size[32], time[32];
-    buf_fmt(&b, "%s: %s, %llu tensors, %s in %s\n", out, im->arch, (unsigned long long)im->n_tensors,
+    cmd_fmt(&b, "%s: %s, %llu tensors, %s in %s\n", out, im->arch, (unsigned long long)im->n_tensors,
             human_bytes(im->size, size), human_secs(secs, time));
     return cmd_print(&b, e);
 }

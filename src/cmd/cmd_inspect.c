@@ -81,10 +81,10 @@ static void types_text(struct buf *b, const char *what, json_t *types)
     const char *key;
     json_t *n;
     char s[32];
-    buf_fmt(b, "%-14s", what);
+    cmd_fmt(b, "%-14s", what);
     const char *sep = "";
     json_object_foreach (types, key, n) {
-        buf_fmt(b, "%s%s %s", sep, key, human_bytes((uint64_t)json_integer_value(n), s));
+        cmd_fmt(b, "%s%s %s", sep, key, human_bytes((uint64_t)json_integer_value(n), s));
         sep = ", ";
     }
     buf_char(b, '\n');
@@ -97,43 +97,43 @@ static void layers_text(struct buf *b, const struct view *v)
     for (uint32_t i = 0, k; i < v->n_layers; i = k) {
         for (k = i + 1; k < v->n_layers && v->layers[k].il == v->layers[k - 1].il + 1;)
             k++;
-        buf_fmt(b, "%s%u", i ? ", " : "", v->layers[i].il);
+        cmd_fmt(b, "%s%u", i ? ", " : "", v->layers[i].il);
         if (k > i + 1)
-            buf_fmt(b, "-%u", v->layers[k - 1].il);
+            cmd_fmt(b, "-%u", v->layers[k - 1].il);
     }
 }
 
 static void to_text(struct buf *b, const struct view *v)
 {
     char s[32], t[32];
-    buf_fmt(b, "%-14s%s\n", "model", v->name);
-    buf_fmt(b, "%-14s%s (%s)\n", "architecture", v->family->arch, v->family->models);
+    cmd_fmt(b, "%-14s%s\n", "model", v->name);
+    cmd_fmt(b, "%-14s%s (%s)\n", "architecture", v->family->arch, v->family->models);
     if (v->class_name)
-        buf_fmt(b, "%-14s%s%s%s\n", "checkpoint", *v->class_name ? v->class_name : "no class named",
+        cmd_fmt(b, "%-14s%s%s%s\n", "checkpoint", *v->class_name ? v->class_name : "no class named",
                 v->quant_method ? ", quantised: " : "", v->quant_method ? v->quant_method : "");
-    buf_fmt(b, "%-14s%u, with experts: %u (", "blocks", v->n_blocks, v->n_layers);
+    cmd_fmt(b, "%-14s%u, with experts: %u (", "blocks", v->n_blocks, v->n_layers);
     layers_text(b, v);
     buf_str(b, ")\n");
     if (v->n_mtp)
-        buf_fmt(b, "%-14sthe last %u predict%s further tokens (MTP); follows the plan of the last layer\n",
+        cmd_fmt(b, "%-14sthe last %u predict%s further tokens (MTP); follows the plan of the last layer\n",
                 "", v->n_mtp, v->n_mtp == 1 ? "s" : "");
-    buf_fmt(b, "%-14s%u per layer, %u per token", "experts", v->shape.n_experts, v->shape.n_used);
+    cmd_fmt(b, "%-14s%u per layer, %u per token", "experts", v->shape.n_experts, v->shape.n_used);
     if (v->shape.n_groups > 1)
-        buf_fmt(b, ", in %u groups of which %u are used", v->shape.n_groups, v->shape.n_groups_used);
-    buf_fmt(b, "\n%-14s%s\n", "gate", v->family->gate);
-    buf_fmt(b, "%-14s%s in %u file%s; experts %s (%.1f %%)\n", "size", human_bytes(v->bytes, s), v->n_files,
+        cmd_fmt(b, ", in %u groups of which %u are used", v->shape.n_groups, v->shape.n_groups_used);
+    cmd_fmt(b, "\n%-14s%s\n", "gate", v->family->gate);
+    cmd_fmt(b, "%-14s%s in %u file%s; experts %s (%.1f %%)\n", "size", human_bytes(v->bytes, s), v->n_files,
             v->n_files == 1 ? "" : "s", human_bytes(v->expert_bytes, t),
             v->bytes ? 100.0 * (double)v->expert_bytes / (double)v->bytes : 0.0);
     if (v->n_params) {
-        buf_fmt(b, "%-14s%s", "parameters", human_count(v->n_params, s));
-        buf_fmt(b, ", in experts %s\n", human_count(v->expert_params, s));
+        cmd_fmt(b, "%-14s%s", "parameters", human_count(v->n_params, s));
+        cmd_fmt(b, ", in experts %s\n", human_count(v->expert_params, s));
     }
     types_text(b, "expert types", types_json(v, true));
     types_text(b, "other types", types_json(v, false));
-    buf_fmt(b, "%-14s%s\n", "router hash",
+    cmd_fmt(b, "%-14s%s\n", "router hash",
             v->router_hash[0] ? v->router_hash : "none (routers are quantised)");
     if (v->refusal) {
-        buf_fmt(b, "\nThis model cannot be pruned: %s.\n", v->refusal);
+        cmd_fmt(b, "\nThis model cannot be pruned: %s.\n", v->refusal);
         return;
     }
     buf_str(b, "\n  pruned   experts     size\n");
@@ -141,7 +141,7 @@ static void to_text(struct buf *b, const struct view *v)
         uint32_t n = shape_at_ratio(&v->shape, table_ratios[i]);
         if (n == v->shape.n_experts || (i && n == shape_at_ratio(&v->shape, table_ratios[i - 1])))
             continue;
-        buf_fmt(b, "  %5.1f %%  %7u  %9s\n", 100.0 * (v->shape.n_experts - n) / v->shape.n_experts, n,
+        cmd_fmt(b, "  %5.1f %%  %7u  %9s\n", 100.0 * (v->shape.n_experts - n) / v->shape.n_experts, n,
                 human_bytes(cut_bytes_at(v, n), s));
     }
 }
@@ -153,13 +153,13 @@ static void tensors_text(struct buf *b, const struct view *v)
         const struct view_tensor *x = &v->tensors[i];
         struct buf name = {0};
         buf_safe(&name, x->name, strlen(x->name));
-        buf_fmt(b, "  %-40s %-8s [", name.s ? name.s : "", x->type);
+        cmd_fmt(b, "  %-40s %-8s [", name.s ? name.s : "", x->type);
         for (uint32_t d = 0; d < x->n_dims; d++)
-            buf_fmt(b, "%s%llu%s", d ? ", " : "", (unsigned long long)x->dims[d],
+            cmd_fmt(b, "%s%llu%s", d ? ", " : "", (unsigned long long)x->dims[d],
                     (int32_t)d == x->axis ? " experts" : "");
         buf_str(b, "]");
         if (x->expert >= 0)
-            buf_fmt(b, " of expert %d", x->expert);
+            cmd_fmt(b, " of expert %d", x->expert);
         buf_str(b, "\n");
         buf_clear(&name);
     }

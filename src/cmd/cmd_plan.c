@@ -68,7 +68,7 @@ const struct cmd cmd_plan = {
 static void print_sources(struct buf *b, const struct plan *p)
 {
     for (uint32_t i = 0; p->n_origins > 1 && i < p->n_origins; i++)
-        buf_fmt(b, "  %5.1f %% of %s\n", 100 * p->origins[i].score_kept, p->origins[i].stats);
+        cmd_fmt(b, "  %5.1f %% of %s\n", 100 * p->origins[i].score_kept, p->origins[i].stats);
 }
 
 static json_t *sources_json(const struct plan *p)
@@ -112,19 +112,19 @@ static bool print(const struct plan_opts *o, const struct plan *p, const struct 
     }
     struct buf b = {0};
     char x[32], y[32];
-    buf_fmt(&b, "%s: %u of %u experts stay in each of %u layers (%.1f %% pruned), by %s\n", out, s->n_keep,
+    cmd_fmt(&b, "%s: %u of %u experts stay in each of %u layers (%.1f %% pruned), by %s\n", out, s->n_keep,
             s->n_experts, s->n_layers, 100 * ratio, o->criterion->name);
-    buf_fmt(&b, "they hold %.1f %% of the score and were given %.1f %% of the routed tokens\n",
+    cmd_fmt(&b, "they hold %.1f %% of the score and were given %.1f %% of the routed tokens\n",
             100 * s->score_kept, 100 * s->tokens_kept);
     print_sources(&b, p);
     if (s->n_protected)
-        buf_fmt(&b, "%u protected expert%s among them\n", s->n_protected,
+        cmd_fmt(&b, "%u protected expert%s among them\n", s->n_protected,
                 s->n_protected == 1 ? " is" : "s are");
     if (s->bytes_before)
-        buf_fmt(&b, "tensor data: %s -> %s\n", human_bytes(s->bytes_before, x),
+        cmd_fmt(&b, "tensor data: %s -> %s\n", human_bytes(s->bytes_before, x),
                 human_bytes(s->bytes_after, y));
     if (s->n_never)
-        buf_fmt(&b, "%u expert%s never routed to, %u of them stay; the plan names them (never_routed)\n",
+        cmd_fmt(&b, "%u expert%s never routed to, %u of them stay; the plan names them (never_routed)\n",
                 s->n_never, s->n_never == 1 ? " was" : "s were", s->n_never_kept);
     return cmd_print(&b, e);
 }
@@ -182,7 +182,7 @@ static bool plan_lists(const struct plan_opts *o, bool counted, struct err *e)
         ok = cmd_print_json("plan", j, e);
     } else if (ok) {
         struct buf b = {0};
-        buf_fmt(&b, "%s: %u experts stay in each of %u layers, as %s says%s\n", out, p->n_keep, p->n_layers,
+        cmd_fmt(&b, "%s: %u experts stay in each of %u layers, as %s says%s\n", out, p->n_keep, p->n_layers,
                 from, v ? "" : " (not checked against a model: --model)");
         ok = cmd_print(&b, e);
     }

@@ -127,18 +127,18 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     if (shard)
         snprintf(part, sizeof part, "shard %u of %u of ", o.shard, o.n_shards);
     if (r.already_done)
-        buf_fmt(&b, "%s is complete: %s tokens of %s%llu samples\n", out, human_count(r.n_tokens, s), part,
+        cmd_fmt(&b, "%s is complete: %s tokens of %s%llu samples\n", out, human_count(r.n_tokens, s), part,
                 (unsigned long long)r.n_samples);
     else
-        buf_fmt(&b, "%s: %s tokens of %s%llu samples in %s, %s tokens/s\n", out, human_count(r.n_tokens, s),
+        cmd_fmt(&b, "%s: %s tokens of %s%llu samples in %s, %s tokens/s\n", out, human_count(r.n_tokens, s),
                 part, (unsigned long long)r.n_samples, human_secs(r.secs, t), human_count((uint64_t)rate, u));
     if (r.settled.kept > 0) {
-        buf_fmt(&b, "stopped: with %.1f %% pruned, ", 100 * until_stable);
+        cmd_fmt(&b, "stopped: with %.1f %% pruned, ", 100 * until_stable);
         summary_halves_text(&r.settled, &b);
         buf_char(&b, '\n');
     }
     if (r.n_never)
-        buf_fmt(&b, "%u of %u experts were never routed to (reap stats %s names them)\n", r.n_never,
+        cmd_fmt(&b, "%u of %u experts were never routed to (reap stats %s names them)\n", r.n_never,
                 r.n_layers * r.n_experts, out);
     return cmd_print(&b, e);
 }

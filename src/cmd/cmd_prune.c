@@ -75,12 +75,12 @@ static bool print(const struct view *v, const struct plan *p, const struct prune
     }
     struct buf b = {0};
     char x[32], y[32], s[32];
-    buf_fmt(&b, "%s%s", dry_run ? "would write " : "", r->files[0]);
+    cmd_fmt(&b, "%s%s", dry_run ? "would write " : "", r->files[0]);
     if (r->n_files > 1)
-        buf_fmt(&b, " and %u more", r->n_files - 1);
-    buf_fmt(&b, ": %u -> %u experts, %s -> %s", v->shape.n_experts, p->n_keep, human_bytes(r->bytes_in, x),
+        cmd_fmt(&b, " and %u more", r->n_files - 1);
+    cmd_fmt(&b, ": %u -> %u experts, %s -> %s", v->shape.n_experts, p->n_keep, human_bytes(r->bytes_in, x),
             human_bytes(r->bytes_out, y));
-    buf_fmt(&b, "%s%s\n", dry_run ? "" : " in ", dry_run ? "" : human_secs(r->secs, s));
+    cmd_fmt(&b, "%s%s\n", dry_run ? "" : " in ", dry_run ? "" : human_secs(r->secs, s));
     return cmd_print(&b, e);
 }
 

@@ -61,7 +61,7 @@ static bool print(const struct view *v, double secs, struct err *e)
     }
     struct buf b = {0};
     char x[32], y[32], s[32];
-    buf_fmt(&b, "%s: %s -> %s in %s\n", out, human_bytes(before, x), human_bytes(after, y),
+    cmd_fmt(&b, "%s: %s -> %s in %s\n", out, human_bytes(before, x), human_bytes(after, y),
             human_secs(secs, s));
     return cmd_print(&b, e);
 }

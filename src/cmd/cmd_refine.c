@@ -71,7 +71,7 @@ static bool check_files(const struct refine_opts *o, struct err *e)
 
 static void row(struct buf *b, const char *name, const struct eval_against *x, const struct eval_against *y)
 {
-    buf_fmt(
+    cmd_fmt(
         b,
         "%-18s KL divergence %.6f -> %.6f   perplexity %.4f -> %.4f (whole model %.4f)   same top %.2f %% -> %.2f %%\n",
         name, x->kl_mean, y->kl_mean, x->score.ppl, y->score.ppl, x->base.ppl, 100 * x->top1, 100 * y->top1);
@@ -105,7 +105,7 @@ static bool print(const struct refine_opts *o, const struct refine_result *r, st
     row(&b, "measured on", &r->before, &r->after);
     if (o->check && !r->interrupted)
         row(&b, "check", &r->check_before, &r->check_after);
-    buf_fmt(&b, "%s: %u swap%s of %u tried stayed%s\n", out, r->n_swaps, r->n_swaps == 1 ? "" : "s",
+    cmd_fmt(&b, "%s: %u swap%s of %u tried stayed%s\n", out, r->n_swaps, r->n_swaps == 1 ? "" : "s",
             r->n_trials, r->exhausted ? "; nothing near the cut is left to try (--near widens it)" : "");
     return cmd_print(&b, e);
 }

@@ -70,6 +70,6 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     }
     struct buf b = {0};
     char s[32];
-    buf_fmt(&b, "%s: %u sections, %s\n", out, r.n_sections, human_bytes(r.bytes, s));
+    cmd_fmt(&b, "%s: %u sections, %s\n", out, r.n_sections, human_bytes(r.bytes, s));
     return cmd_print(&b, e);
 }

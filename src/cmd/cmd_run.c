@@ -101,27 +101,27 @@ static bool print(const struct run_result *r, struct err *e)
 {
     struct buf b = {0};
     char s[32], t[32];
-    buf_fmt(&b, "\n%-24s %12s %12s\n", "", "before", "after");
-    buf_fmt(&b, "%-24s %12u %12u\n", "experts per layer", r->n_experts, r->n_keep);
-    buf_fmt(&b, "%-24s %12s %12s\n", "file size", human_bytes(r->bytes_before, s),
+    cmd_fmt(&b, "\n%-24s %12s %12s\n", "", "before", "after");
+    cmd_fmt(&b, "%-24s %12u %12u\n", "experts per layer", r->n_experts, r->n_keep);
+    cmd_fmt(&b, "%-24s %12s %12s\n", "file size", human_bytes(r->bytes_before, s),
             human_bytes(r->bytes_after, t));
     for (uint32_t i = 0; i < r->n_texts; i++)
-        buf_fmt(&b, "perplexity %-13.60s %12.4f %12.4f  x%.3f\n", r->texts[i].name, r->texts[i].ppl_before,
+        cmd_fmt(&b, "perplexity %-13.60s %12.4f %12.4f  x%.3f\n", r->texts[i].name, r->texts[i].ppl_before,
                 r->texts[i].ppl_after, ratio(&r->texts[i]));
     if (r->answers.n) {
         const struct run_answers *a = &r->answers;
-        buf_fmt(&b, "%-24s %12llu %12llu  of %llu\n", "answers cut by the limit",
+        cmd_fmt(&b, "%-24s %12llu %12llu  of %llu\n", "answers cut by the limit",
                 (unsigned long long)a->endless_before, (unsigned long long)a->endless_after,
                 (unsigned long long)a->n);
-        buf_fmt(&b, "%-24s %12llu %12llu\n", "answers ending in a loop", (unsigned long long)a->loops_before,
+        cmd_fmt(&b, "%-24s %12llu %12llu\n", "answers ending in a loop", (unsigned long long)a->loops_before,
                 (unsigned long long)a->loops_after);
-        buf_fmt(&b, "%-24s %24.1f %%, %llu equal\n", "answers alike", 100 * a->similarity_mean,
+        cmd_fmt(&b, "%-24s %24.1f %%, %llu equal\n", "answers alike", 100 * a->similarity_mean,
                 (unsigned long long)a->n_exact);
     }
     buf_char(&b, '\n');
     if (summary_halves_text(&r->halves, &b))
         buf_char(&b, '\n');
-    buf_fmt(&b, "%s holds the parent's bytes (verified); stats, plan, results and report.html are in %s\n",
+    cmd_fmt(&b, "%s holds the parent's bytes (verified); stats, plan, results and report.html are in %s\n",
             r->output, r->work);
     if (!r->n_texts)
         buf_str(&b, "give --text FILE (not calibration text) to see what the pruning costs\n");

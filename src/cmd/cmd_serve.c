@@ -62,10 +62,10 @@ static void facts_text(struct buf *b, const json_t *o)
     const char *name = json_string_value(json_object_get(o, "name"));
     char s[32];
     if (!name) {
-        buf_fmt(b, "model   %s\n", json_string_value(json_object_get(o, "file")));
+        cmd_fmt(b, "model   %s\n", json_string_value(json_object_get(o, "file")));
         return;
     }
-    buf_fmt(b, "model   %s (%s, %s; %lld experts per layer, %lld used)\n", name,
+    cmd_fmt(b, "model   %s (%s, %s; %lld experts per layer, %lld used)\n", name,
             json_string_value(json_object_get(o, "architecture")),
             human_bytes((uint64_t)json_integer_value(json_object_get(o, "bytes")), s),
             (long long)json_integer_value(json_object_get(o, "n_experts")),
@@ -81,7 +81,7 @@ static bool announce(const struct server *s, const char *model, struct err *e)
         return cmd_print_json("serve", o, e);
     }
     struct buf b = {0};
-    buf_fmt(&b, "url     %s\n", server_url(s));
+    cmd_fmt(&b, "url     %s\n", server_url(s));
     facts_text(&b, o);
     json_decref(o);
     return cmd_print(&b, e);

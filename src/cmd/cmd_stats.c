@@ -101,7 +101,7 @@ static bool merge(char const *const *args, uint32_t n, struct err *e)
     } else if (ok) {
         struct buf b = {0};
         char t[32];
-        buf_fmt(&b, "%s: %s tokens of %u files\n", out, human_count(stats_tokens(&sum->layers[0]), t), n);
+        cmd_fmt(&b, "%s: %s tokens of %u files\n", out, human_count(stats_tokens(&sum->layers[0]), t), n);
         ok = cmd_print(&b, e);
     }
     stats_free(sum);

@@ -86,19 +86,19 @@ static void print_table(struct buf *b, const struct sweep_result *r, int chosen)
 {
     char s[32], n[32];
     const struct eval_against *any = &r->points[0].r;
-    buf_fmt(b, "%-16s %7s %7s %10s %22s %8s %21s %9s\n", "criterion", "pruned", "experts", "size",
+    cmd_fmt(b, "%-16s %7s %7s %10s %22s %8s %21s %9s\n", "criterion", "pruned", "experts", "size",
             "perplexity", "ratio", "KL divergence", "same top");
-    buf_fmt(b, "%-16s %7s %7u %10s %12.4f +/- %5.3f\n", "(whole model)", "", r->view->shape.n_experts,
+    cmd_fmt(b, "%-16s %7s %7u %10s %12.4f +/- %5.3f\n", "(whole model)", "", r->view->shape.n_experts,
             human_bytes(r->view->bytes, s), any->base.ppl, any->base.ppl_stderr);
     for (uint32_t i = 0; i < r->n_points; i++) {
         const struct sweep_point *p = &r->points[i];
-        buf_fmt(b, "%-16s %5.1f %% %7u %10s %12.4f +/- %5.3f %8.4f %9.6f +/- %.6f %7.2f %%%s\n",
+        cmd_fmt(b, "%-16s %5.1f %% %7u %10s %12.4f +/- %5.3f %8.4f %9.6f +/- %.6f %7.2f %%%s\n",
                 p->criterion->name, 100 * (1 - (double)p->plan->n_keep / r->view->shape.n_experts),
                 p->plan->n_keep, human_bytes(p->bytes, s), p->r.score.ppl, p->r.score.ppl_stderr,
                 exp(p->r.ln_ratio), p->r.kl_mean, p->r.kl_stderr, 100 * p->r.top1,
                 (int)i == chosen ? "  <-" : "");
     }
-    buf_fmt(b, "%s tokens scored, each plan against the whole model\n", human_count(r->points[0].sums.n, n));
+    cmd_fmt(b, "%s tokens scored, each plan against the whole model\n", human_count(r->points[0].sums.n, n));
 }
 
 static bool report(const struct sweep_opts *o, struct sweep_result *r, struct err *e)
@@ -115,7 +115,7 @@ static bool report(const struct sweep_opts *o, struct sweep_result *r, struct er
         struct buf b = {0};
         print_table(&b, r, chosen);
         if (chosen >= 0)
-            buf_fmt(&b, "the smallest within the limits: %u of %u experts, by %s%s%s\n",
+            cmd_fmt(&b, "the smallest within the limits: %u of %u experts, by %s%s%s\n",
                     r->points[chosen].plan->n_keep, r->view->shape.n_experts,
                     r->points[chosen].criterion->name, out ? " -> " : "", out ? out : "");
         ok = cmd_print(&b, e);

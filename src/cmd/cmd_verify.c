@@ -48,20 +48,20 @@ static bool print(const char *pruned, const struct verify_result *r, struct err 
     struct buf b = {0};
     char s[32];
     if (!r->n_diff) {
-        buf_fmt(
+        cmd_fmt(
             &b,
             "%s: every byte is the parent's: %llu tensors cut along their experts, %llu unchanged, %llu keys; %s compared\n",
             pruned, (unsigned long long)r->tensors_cut, (unsigned long long)r->tensors_same,
             (unsigned long long)r->keys_same, human_bytes(r->bytes, s));
         if (r->found)
-            buf_fmt(&b, "the kept experts were found by their bytes: %u per layer\n", r->found->n_keep);
+            cmd_fmt(&b, "the kept experts were found by their bytes: %u per layer\n", r->found->n_keep);
         return cmd_print(&b, e);
     }
-    buf_fmt(&b, "%s differs from its parent:\n", pruned);
+    cmd_fmt(&b, "%s differs from its parent:\n", pruned);
     for (size_t i = 0; i < json_array_size(r->diff); i++)
-        buf_fmt(&b, "  %s\n", json_string_value(json_array_get(r->diff, i)));
+        cmd_fmt(&b, "  %s\n", json_string_value(json_array_get(r->diff, i)));
     if (r->n_diff > json_array_size(r->diff))
-        buf_fmt(&b, "  and %llu more\n", (unsigned long long)(r->n_diff - json_array_size(r->diff)));
+        cmd_fmt(&b, "  and %llu more\n", (unsigned long long)(r->n_diff - json_array_size(r->diff)));
     return cmd_print(&b, e);
 }
 

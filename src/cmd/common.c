@@ -6,6 +6,7 @@
 #include "convert/convert.h"
 #include "plan/make.h"
 
+#include <stdarg.h>
 #include <string.h>
 
 bool cmd_json, cmd_force;
@@ -174,6 +175,24 @@ void cmd_corpus(struct corpus_opts *o)
         .join_parts = join_parts,
         .map = map,
     };
+}
+
+void cmd_fmt(struct buf *b, const char *fmt, ...)
+{
+    char *s;
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vasprintf(&s, fmt, ap);
+    va_end(ap);
+    if (n < 0)
+        BUG("a line cannot be made");
+    size_t len = strlen(fmt), head = strspn(fmt, "\n"), tail = 0;
+    while (tail + head < len && fmt[len - 1 - tail] == '\n')
+        tail++;
+    buf_add(b, s, head);
+    buf_safe(b, s + head, (size_t)n - head - tail);
+    buf_add(b, s + (size_t)n - tail, tail);
+    free(s);
 }
 
 bool cmd_print_raw(struct buf *b, struct err *e)

@@ -26,11 +26,11 @@ static bool print_import(const struct stats_exchange *o, const struct stats *s, 
     struct buf b = {0};
     char t[32];
     const struct criterion *c;
-    buf_fmt(&b, "%s: %s tokens, from %s; can be ranked by", o->out,
+    cmd_fmt(&b, "%s: %s tokens, from %s; can be ranked by", o->out,
             human_count((uint64_t)json_integer_value(n), t), stats_imported_from(s));
     for (uint32_t i = 0; (c = criterion_at(i)); i++)
         if (!(criterion_needs(c) & s->unknown)) {
-            buf_fmt(&b, "%s %s", json_array_size(can) ? "," : "", c->name);
+            cmd_fmt(&b, "%s %s", json_array_size(can) ? "," : "", c->name);
             json_array_append_new(can, json_string(c->name));
         }
     buf_char(&b, '\n');
@@ -84,7 +84,7 @@ bool cmd_stats_export(const struct stats_exchange *o, const char *path, struct e
         ok = cmd_print_json("stats", j, e);
     } else if (ok) {
         struct buf b = {0};
-        buf_fmt(&b, "%s: %u layers of %u experts, as %s writes them\n", o->out, s->n_layers, s->n_experts,
+        cmd_fmt(&b, "%s: %u layers of %u experts, as %s writes them\n", o->out, s->n_layers, s->n_experts,
                 form->name);
         ok = cmd_print(&b, e);
     }

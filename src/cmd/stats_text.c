@@ -1,5 +1,6 @@
 /* stats_text.c - stats files for people; see stats_part.h. */
 #include "base/text.h"
+#include "cmd/cmd.h"
 #include "cmd/stats_part.h"
 #include "corpus/unused.h"
 #include "model/cut.h"
@@ -15,13 +16,13 @@ static void sizes_text(struct buf *b, const struct view *v, const uint32_t *keep
         "\nTensor data of the pruned model, and about what it would be with the experts in other types:\n\n"
         "  pruned   experts   as it is");
     for (uint32_t t = 0; v->n_params && estimate_type(t); t++)
-        buf_fmt(b, "  %9s", estimate_type(t));
+        cmd_fmt(b, "  %9s", estimate_type(t));
     buf_char(b, '\n');
     for (size_t k = 0; k <= TABLE_RATIOS; k++) {
         uint32_t n = k ? keep[k - 1] : v->shape.n_experts, e = v->shape.n_experts;
-        buf_fmt(b, "  %5.1f %%  %7u  %9s", 100.0 * (e - n) / e, n, human_bytes(cut_bytes_at(v, n), s));
+        cmd_fmt(b, "  %5.1f %%  %7u  %9s", 100.0 * (e - n) / e, n, human_bytes(cut_bytes_at(v, n), s));
         for (uint32_t t = 0; v->n_params && estimate_type(t); t++)
-            buf_fmt(b, "  %9s", human_bytes(estimate_bytes(v, n, t), s));
+            cmd_fmt(b, "  %9s", human_bytes(estimate_bytes(v, n, t), s));
         buf_char(b, '\n');
     }
 }
@@ -35,20 +36,20 @@ static void header(struct buf *b, const struct stats *s)
     struct err ignored = {0};
     const char *name = json_string_value(json_object_get(s->model, "name"));
     json_t *c = s->calibration;
-    buf_fmt(b, "model        %s, %u layers with %u experts\n", name ? name : "?", s->n_layers, s->n_experts);
-    buf_fmt(b, "calibration  %s tokens", human_count(stats_tokens(&s->layers[0]), n));
+    cmd_fmt(b, "model        %s, %u layers with %u experts\n", name ? name : "?", s->n_layers, s->n_experts);
+    cmd_fmt(b, "calibration  %s tokens", human_count(stats_tokens(&s->layers[0]), n));
     if (json_is_integer(json_object_get(c, "n_samples")))
-        buf_fmt(b, " of %lld samples", json_integer_value(json_object_get(c, "n_samples")));
+        cmd_fmt(b, " of %lld samples", json_integer_value(json_object_get(c, "n_samples")));
     if (json_is_integer(json_object_get(c, "ctx")))
-        buf_fmt(b, ", windows of %lld", json_integer_value(json_object_get(c, "ctx")));
+        cmd_fmt(b, ", windows of %lld", json_integer_value(json_object_get(c, "ctx")));
     if (stats_shard(s, &shard, &of, &ignored) && of)
-        buf_fmt(b, " (shard %llu of %llu)", (unsigned long long)shard, (unsigned long long)of);
+        cmd_fmt(b, " (shard %llu of %llu)", (unsigned long long)shard, (unsigned long long)of);
     if (s->import)
-        buf_fmt(b, ", imported from %s", stats_imported_from(s));
-    buf_fmt(b, "%s\n", s->progress ? " (of a run that has not ended)" : "");
+        cmd_fmt(b, ", imported from %s", stats_imported_from(s));
+    cmd_fmt(b, "%s\n", s->progress ? " (of a run that has not ended)" : "");
     struct buf unused = {0};
     if (unused_text(json_object_get(c, "unused"), json_object_get(c, "chat"), &unused))
-        buf_fmt(b, "not used     %s\n", unused.s);
+        cmd_fmt(b, "not used     %s\n", unused.s);
     buf_clear(&unused);
 }
 
@@ -63,8 +64,8 @@ static void print_never(struct buf *b, const struct stats *s)
             if (!total++)
                 buf_str(b, "\nExperts that no token was routed to (they score 0 and go first):\n");
             if (!n++)
-                buf_fmt(b, "  layer %u:", s->layers[i].il);
-            buf_fmt(b, " %u", j);
+                cmd_fmt(b, "  layer %u:", s->layers[i].il);
+            cmd_fmt(b, " %u", j);
         }
         if (n)
             buf_char(b, '\n');
@@ -77,44 +78,44 @@ static void print_never(struct buf *b, const struct stats *s)
 static void number(struct buf *b, int width, int digits, double v)
 {
     if (isnan(v))
-        buf_fmt(b, "%*s", width, "-");
+        cmd_fmt(b, "%*s", width, "-");
     else
-        buf_fmt(b, "%*.*f", width, digits, v);
+        cmd_fmt(b, "%*.*f", width, digits, v);
 }
 
 static void kept_cell(struct buf *b, double kept, double agree)
 {
-    buf_fmt(b, "  %.3f ", kept);
+    cmd_fmt(b, "  %.3f ", kept);
     if (isnan(agree))
         buf_str(b, "( -  )");
     else
-        buf_fmt(b, "(%.2f)", agree);
+        cmd_fmt(b, "(%.2f)", agree);
 }
 
 static void print_kept(struct buf *b, const struct table *t)
 {
-    buf_fmt(
+    cmd_fmt(
         b,
         "\nShare of %s that stays when this share of the experts goes (a random choice keeps 1 - ratio),\n"
         "and in brackets how much the choices of the even and the odd samples agree:\n\n",
         t->c->name);
     buf_str(b, "  layer  least/most used ");
     for (size_t k = 0; k < TABLE_RATIOS; k++)
-        buf_fmt(b, "       %4.1f %%", 100 * table_ratios[k]);
+        cmd_fmt(b, "       %4.1f %%", 100 * table_ratios[k]);
     buf_char(b, '\n');
     for (uint32_t i = 0; i < t->s->n_layers; i++) {
         const struct table_row *r = &t->rows[i];
-        buf_fmt(b, "  %5u  %6.2f %% %6.2f %% ", r->il, 100 * r->least, 100 * r->most);
+        cmd_fmt(b, "  %5u  %6.2f %% %6.2f %% ", r->il, 100 * r->least, 100 * r->most);
         for (size_t k = 0; k < TABLE_RATIOS; k++)
             kept_cell(b, r->kept[k], r->agree[k]);
         buf_char(b, '\n');
     }
-    buf_fmt(b, "   mean  (uniform %5.2f %%)", 100.0 / t->s->n_experts);
+    cmd_fmt(b, "   mean  (uniform %5.2f %%)", 100.0 / t->s->n_experts);
     for (size_t k = 0; k < TABLE_RATIOS; k++)
         kept_cell(b, TABLE_MEAN(t, kept[k]), TABLE_MEAN(t, agree[k]));
     buf_str(b, "\n random                  ");
     for (size_t k = 0; k < TABLE_RATIOS; k++)
-        buf_fmt(b, "  %.3f       ", (double)t->keep[k] / t->s->n_experts);
+        cmd_fmt(b, "  %.3f       ", (double)t->keep[k] / t->s->n_experts);
     buf_char(b, '\n');
 }
 
@@ -126,24 +127,24 @@ static void print_spread(struct buf *b, const struct table *t)
         "far the last expert that stays is above the first that goes:\n\n"
         "  layer   Gini  max/min  rank corr.   low  super");
     for (size_t k = 0; k < TABLE_RATIOS; k++)
-        buf_fmt(b, "   %4.1f %%", 100 * table_ratios[k]);
+        cmd_fmt(b, "   %4.1f %%", 100 * table_ratios[k]);
     buf_char(b, '\n');
     for (uint32_t i = 0; i < t->s->n_layers; i++) {
         const struct table_row *r = &t->rows[i];
-        buf_fmt(b, "  %5u  ", r->il);
+        cmd_fmt(b, "  %5u  ", r->il);
         number(b, 5, 3, r->gini);
         number(b, 9, 1, r->least > 0 ? r->most / r->least : NAN);
         number(b, 12, 3, r->correlation);
-        buf_fmt(b, "  %4u  %5u", r->n_low, r->n_super);
+        cmd_fmt(b, "  %4u  %5u", r->n_low, r->n_super);
         for (size_t k = 0; k < TABLE_RATIOS; k++)
             number(b, 9, 3, r->gap[k]);
         buf_char(b, '\n');
     }
     buf_str(b, "   mean  ");
     number(b, 5, 3, TABLE_MEAN(t, gini));
-    buf_fmt(b, "%9s", "");
+    cmd_fmt(b, "%9s", "");
     number(b, 12, 3, TABLE_MEAN(t, correlation));
-    buf_fmt(b, "%13s", "");
+    cmd_fmt(b, "%13s", "");
     for (size_t k = 0; k < TABLE_RATIOS; k++)
         number(b, 9, 3, TABLE_MEAN(t, gap[k]));
     buf_char(b, '\n');
@@ -154,7 +155,7 @@ static void print_settled(struct buf *b, const struct table *t)
     char s[32];
     if (!t->halves)
         return;
-    buf_fmt(
+    cmd_fmt(
         b,
         "\nSame choice from each half (even and odd samples, %s tokens each): the share of the experts that both keep,\n"
         "of the score that one half could keep at best what the choice by the other keeps, and of how many tokens two\n"
@@ -162,7 +163,7 @@ static void print_settled(struct buf *b, const struct table *t)
         "  pruned     experts       score      tokens\n",
         human_count(stats_tokens(&t->s->layers[0]) / 2, s), 100 * TABLE_GOAL_SCORE);
     for (size_t k = 0; k < TABLE_RATIOS; k++)
-        buf_fmt(b, "  %5.1f %%  %7.1f %%  %8.2f %%  %10s\n", 100 * table_ratios[k],
+        cmd_fmt(b, "  %5.1f %%  %7.1f %%  %8.2f %%  %10s\n", 100 * table_ratios[k],
                 100 * TABLE_MEAN(t, agree[k]), 100 * TABLE_MEAN(t, held[k]),
                 human_count((uint64_t)table_tokens_for_score(t, k), s));
 }
@@ -171,15 +172,15 @@ static void print_super(struct buf *b, const struct table *t)
 {
     if (isnan(t->super_limit) || !t->n_super)
         return;
-    buf_fmt(b, "\nSuper experts (max_activation above %.4g; plan --protect-super keeps them):\n",
+    cmd_fmt(b, "\nSuper experts (max_activation above %.4g; plan --protect-super keeps them):\n",
             t->super_limit);
     for (uint32_t i = 0; i < t->s->n_layers; i++) {
         if (!t->rows[i].n_super)
             continue;
-        buf_fmt(b, "  layer %u:", t->rows[i].il);
+        cmd_fmt(b, "  layer %u:", t->rows[i].il);
         for (uint32_t j = 0; j < t->s->n_experts; j++)
             if (t->super[(size_t)i * t->s->n_experts + j])
-                buf_fmt(b, " %u", j);
+                cmd_fmt(b, " %u", j);
         buf_char(b, '\n');
     }
 }
@@ -206,22 +207,22 @@ void stats_several_text(struct buf *b, const struct stats_several *several)
     const char *name = json_string_value(json_object_get(s->model, "name"));
     char t[32];
     uint32_t n_low = 0;
-    buf_fmt(b, "model  %s, %u layers with %u experts\n\n", name ? name : "?", s->n_layers, s->n_experts);
+    cmd_fmt(b, "model  %s, %u layers with %u experts\n\n", name ? name : "?", s->n_layers, s->n_experts);
     for (uint32_t f = 0; f < o->n; f++)
-        buf_fmt(b, "  %2u  %12s tokens  %s%s\n", f + 1, human_count(stats_tokens(&o->s[f]->layers[0]), t),
+        cmd_fmt(b, "  %2u  %12s tokens  %s%s\n", f + 1, human_count(stats_tokens(&o->s[f]->layers[0]), t),
                 o->path[f], o->s[f]->progress ? " (of a run that has not ended)" : "");
-    buf_fmt(
+    cmd_fmt(
         b,
         "\nShare of the kept experts that two files have in common, by %s, when this share goes (mean over the\n"
         "layers; random choices share what stays), and the correlation of their rankings:\n\n"
         "  files    rank corr.",
         o->criterion->name);
     for (size_t k = 0; k < TABLE_RATIOS; k++)
-        buf_fmt(b, "   %4.1f %%", 100 * table_ratios[k]);
+        cmd_fmt(b, "   %4.1f %%", 100 * table_ratios[k]);
     buf_char(b, '\n');
     for (uint32_t x = 0; x < o->n; x++)
         for (uint32_t y = x + 1; y < o->n; y++, p++) {
-            buf_fmt(b, "  %2u %2u   ", x + 1, y + 1);
+            cmd_fmt(b, "  %2u %2u   ", x + 1, y + 1);
             number(b, 11, 3, p->correlation);
             for (size_t k = 0; k < TABLE_RATIOS; k++)
                 number(b, 9, 3, p->overlap[k]);
@@ -232,7 +233,7 @@ void stats_several_text(struct buf *b, const struct stats_several *several)
         number(b, 9, 3, (double)several->keep[k] / s->n_experts);
     for (size_t i = 0; i < (size_t)s->n_layers * s->n_experts; i++)
         n_low += several->low[i] ? 1u : 0u;
-    buf_fmt(
+    cmd_fmt(
         b,
         "\n\n%u of %u experts are in the lowest quarter of their layer in every file (--json names them)\n",
         n_low, s->n_layers * s->n_experts);

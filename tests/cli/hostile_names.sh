@@ -134,6 +134,32 @@ for kind in plan stats eval sweep compare; do
     esac
 done
 
+# ---- names with a line end: nobody writes a line in our place ----
+own_line() { # RC ARGS...: FAKE is seen, and begins no line
+    rc "$@"
+    grep -q FAKE .out .err || say_bad "the name is not seen: reap ${*:2}"
+    ! grep -qh '^FAKE' .out .err || say_bad "a name begins a line: $(grep -h '^FAKE' .out .err | head -1)"
+}
+l=$'one\nFAKE: verified'
+mkdir "$l" && cp "$h/$h.txt" "$l/$l.txt"
+printf '{"id":"one\\nFAKE","text":"one two three","one\\nFAKE":"not used here"}\n' >"$l/$l.jsonl"
+own_line 0 profile "$m/model.gguf" --calib "$l" --show-samples 2
+own_line 0 profile "$m/model.gguf" --calib "$l" -o "$l.stats"
+own_line 0 stats "$l.stats"
+own_line 0 plan "$l.stats" --keep 6 -o "$l.plan"
+own_line 0 eval "$m/model.gguf" --text "$l/$l.txt" --ctx 64
+own_line 0 prune "$m/model.gguf" -p "$l.plan" -o "$l.gguf"
+own_line 0 verify "$m/model.gguf" "$l.gguf"
+own_line 3 verify "$g" "$l.gguf"
+own_line 0 stats export "$l.stats" -o "$l.export"
+own_line 0 stats import "$l.export" --model "$m/model.gguf" -o "$l.import"
+own_line 0 report --stats "$l.stats" -o "$l.html"
+own_line 0 convert "$m/hf" -o "$l.converted"
+pair() { printf '{"schema":"reap.batch/1","results":[{"id":"one\\nFAKE","category":"one\\nFAKE","key":"k","prompt_sha256":"p","repeat":0,"status":"ok","messages":[{"role":"user","content":"u"}],"response":"%s","finish_reason":"stop"}]}\n' "$1"; }
+pair a >a.json
+pair b >b.json
+own_line 0 compare a.json b.json -o "$l.compare"
+
 # ---- a server, and a program in the place of llama-server ----
 export BAD_STRING=$j
 . "$SRC/tests/cli/batch.bash"
