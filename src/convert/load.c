@@ -1,8 +1,11 @@
 /* load.c - see load.h. */
 #include "convert/load.h"
+#include "base/log.h"
 #include "model/runs.h"
 #include "model/view_gguf.h"
 #include "tokenizer/vocab.h"
+
+#include <string.h>
 
 struct convert_opts load_convert_opts(const struct engine_opts *o)
 {
@@ -49,6 +52,27 @@ static struct engine *load_checkpoint(const struct view *v, const struct engine_
     return g;
 }
 
+/* The engine asserts on data that is mapped and does not lie at multiples of 32 bytes; read into memory it does. */
+static bool choose_mode(const struct view *v, struct engine_opts *o, struct err *e)
+{
+    if (runs_mapped(view_gguf(v)))
+        return true;
+    if (o->load_mode && strstr(o->load_mode, "mmap"))
+        return err_set(
+            e, ERR_INPUT,
+            "%s: its 'general.alignment' is no multiple of 32, such data cannot be mapped: --no-mmap "
+            "reads it into memory",
+            v->path);
+    if (!o->load_mode || !strcmp(o->load_mode, "auto")) {
+        log_note(
+            "note: %s is read into memory: its 'general.alignment' is no multiple of 32, such data cannot be "
+            "mapped",
+            v->path);
+        o->load_mode = "none";
+    }
+    return true;
+}
+
 struct engine *load_engine(const struct view *v, const struct engine_opts *o, struct err *e)
 {
     if (v->format->converts)
@@ -58,5 +82,6 @@ struct engine *load_engine(const struct view *v, const struct engine_opts *o, st
                 o->type ? "type" : "pretokenizer");
         return NULL;
     }
-    return load_check(v, e) ? engine_open(v->path, o, e) : NULL;
+    struct engine_opts own = *o;
+    return load_check(v, e) && choose_mode(v, &own, e) ? engine_open(v->path, &own, e) : NULL;
 }

@@ -402,19 +402,18 @@ static bool check_partners(const struct model *m, struct err *e)
 
 #define ENGINE_ALIGNMENT 32 /* of what ggml-cpu computes with, and so of what is mapped */
 
-static bool check_alignment(const struct model *m, struct err *e)
+bool runs_mapped(const struct gg_file *f)
 {
-    for (uint32_t i = 0; i < m->f->n_parts; i++)
-        if (m->f->parts[i].alignment % ENGINE_ALIGNMENT)
-            return err_set(e, ERR_INPUT, "key 'general.alignment' is %" PRIu64 ", expected a multiple of %d",
-                           m->f->parts[i].alignment, ENGINE_ALIGNMENT);
+    for (uint32_t i = 0; i < f->n_parts; i++)
+        if (f->parts[i].alignment % ENGINE_ALIGNMENT)
+            return false;
     return true;
 }
 
 static bool (*const checks[])(const struct model *, struct err *) = {
-    check_alignment,  check_numbers, check_fractions, check_words,    check_heads,
-    check_head_sizes, check_latent,  check_sections,  check_pattern,  check_temperature,
-    check_state,      check_top_k,   check_tensors,   check_partners,
+    check_numbers, check_fractions, check_words,    check_heads,       check_head_sizes,
+    check_latent,  check_sections,  check_pattern,  check_temperature, check_state,
+    check_top_k,   check_tensors,   check_partners,
 };
 
 bool runs_check(const struct gg_file *f, const struct family *family, uint32_t n_blocks, struct err *e)

@@ -14,5 +14,7 @@
 /* Keys and tensors of a GGUF file that a view was made of, which knows its family and the number of its blocks.
  * False with *e set (ERR_INPUT), which names key or tensor. */
 bool runs_check(const struct gg_file *f, const struct family *family, uint32_t n_blocks, struct err *e);
+/* Whether it may also be mapped: the data of a file whose general.alignment is 8 or 16 may not. */
+bool runs_mapped(const struct gg_file *f);
 
 #endif

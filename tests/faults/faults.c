@@ -483,7 +483,7 @@ static void check_again(const struct place *p, const struct scenario *s, const s
 
 static bool one_only; /* --one */
 
-/* Whether what the program said names each of what is left ("/a, /b/c"). */
+/* Whether what the program said names each of what is left ("/w/a, /w/b"). */
 static bool names_all(const struct place *p, char *left)
 {
     struct err e = {0};
@@ -491,7 +491,7 @@ static bool names_all(const struct place *p, char *left)
     bool all = file_read_all(p->err, 1 << 20, &t, &e);
     char *save = NULL;
     for (const char *l = strtok_r(left, ", ", &save); l && all; l = strtok_r(NULL, ", ", &save))
-        all = t.s && strstr(t.s, l + (*l == '/'));
+        all = t.s && strstr(t.s, path_base(l));
     buf_clear(&t);
     return all;
 }
