@@ -140,7 +140,7 @@ bool file_same(const char *a, const char *b)
 
 bool file_would_destroy(const char *out, const char *in)
 {
-    static const char *const ours[] = {"", OUT_PART, OUT_READY, OUT_OLD, OUT_LOCK};
+    static const char *const ours[] = {"", OUT_PART, OUT_READY, OUT_OLD, OUT_LOCK, OUT_JOURNAL};
     bool same = false;
     for (size_t i = 0; !same && i < sizeof ours / sizeof *ours; i++) {
         char *path = xasprintf("%s%s", out, ours[i]);

@@ -13,9 +13,8 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/out.h"
 #include <stdint.h>
-
-#define OUT_JOURNAL ".reap-journal"
 
 struct journal {
     int fd; /* -1: not open */

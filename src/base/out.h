@@ -30,10 +30,11 @@
 #include "base/err.h"
 #include <stdint.h>
 
-#define OUT_PART  ".reap-part"  /* unfinished */
-#define OUT_READY ".reap-ready" /* the first of several: all are complete and are being put in place */
-#define OUT_OLD   ".reap-old"   /* what is being replaced */
-#define OUT_LOCK  ".reap-lock"  /* somebody works on this output */
+#define OUT_PART    ".reap-part"    /* unfinished */
+#define OUT_READY   ".reap-ready"   /* the first of several: all are complete and are being put in place */
+#define OUT_OLD     ".reap-old"     /* what is being replaced */
+#define OUT_LOCK    ".reap-lock"    /* somebody works on this output */
+#define OUT_JOURNAL ".reap-journal" /* what it will hold (journal.h) */
 
 struct out {
     int fd; /* -1 when not open */

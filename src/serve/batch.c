@@ -324,13 +324,7 @@ static bool check_output(const struct batch_opts *o, struct err *e)
     for (uint32_t i = 0; i < o->n_prompts; i++)
         if (!file_check_apart(o->out, o->prompts[i], "the file of prompts itself", e))
             return false;
-    char *journal = xasprintf("%s" OUT_JOURNAL, o->out);
-    bool ok = true;
-    for (uint32_t i = 0; ok && i < o->n_prompts; i++)
-        ok = !file_same(journal, o->prompts[i]) ||
-             err_set(e, ERR_INPUT, "'%s' is the journal of the output '%s'", o->prompts[i], o->out);
-    free(journal);
-    return ok && file_check_output(o->out, true, e);
+    return file_check_output(o->out, true, e);
 }
 
 static void batch_free(struct batch *r)
@@ -352,7 +346,7 @@ static void batch_free(struct batch *r)
 
 bool batch_run(const struct batch_opts *o, struct batch_summary *s, struct err *e)
 {
-    struct prompts p = {0};
+    struct prompts p = {.out = o->out};
     struct batch r = {.o = o, .sum = s, .journal = {.fd = -1}};
     bool ok = check_output(o, e);
     *s = (struct batch_summary){0};

@@ -1,6 +1,7 @@
 /* prompts.c - see prompts.h. Strict: a row has exactly one of prompt and messages, types are right, nothing
  * is empty. */
 #include "serve/prompts.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "corpus/foreign.h"
@@ -355,8 +356,11 @@ static bool add_text(const struct file *f, struct buf *b, size_t bom, struct err
 
 static bool add_file(void *ud, const struct source_file *f, struct err *e)
 {
+    const struct prompts *p = ud;
     struct buf b = {0}, name = {0}, category = {0};
     size_t bom = 0;
+    if (f->folder && p->out && file_would_destroy(p->out, f->path))
+        return true;
     buf_line(&name, f->name, strlen(f->name));
     if (f->category)
         buf_line(&category, f->category, strlen(f->category));

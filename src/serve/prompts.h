@@ -30,6 +30,8 @@ struct prompt {
 struct prompts {
     struct prompt *v;
     uint64_t n, cap;
+    const char
+        *out; /* where the answers go, which in a folder of prompts are none; NULL: no such file; borrowed */
     json_t *unused; /* an object: in how many rows a key was not sent; NULL: there is none */
 };
 

@@ -182,6 +182,11 @@ ok batch --server "$url/good" --prompts three -o run3.json --repeat 2
 json run3.json n_prompts=6 results/0/id='"code/hello.md"' results/0/category='"code"' results/1/id='"math/add.txt"' \
     results/2/id='"math/mul.txt"' results/2/category='"math"' results/3/id='"code/hello.md"' results/3/repeat=1
 has "$log" '"seed":42' '"seed":43'
+for i in 1 2; do # answers beside the prompts are no prompts when the command goes on
+    ok batch --server "$url/good" --prompts three -o three/answers.json
+    json three/answers.json n_prompts=3
+done
+rm three/answers.json
 cat >rows.jsonl <<'X'
 {"id":"r1","prompt":"p1","category":"c","temperature":0.7,"max_tokens":3,"stop":["x"],"other":1}
 {"id":2,"messages":[{"role":"system","content":"s"},{"role":"user","content":[{"type":"text","text":"part"}]}],"parameters":{"min_p":0.1}}
