@@ -171,27 +171,6 @@ static bool clear_part(int fd, const char *part, struct err *e)
     return (again >= 0 && clear_fd(again, 0)) || err_sys(e, "cannot clear '%s'", part);
 }
 
-bool out_dir_open(struct out_dir *o, const char *path, const char *ours, bool force, struct err *e)
-{
-    *o = (struct out_dir){.fd = -1};
-    if (!out_dir_check(path, ours, force, e))
-        return false;
-    char *final = trimmed(path), *part = xasprintf("%s" OUT_PART, final);
-    int fd = open_part(part, path, e);
-    if (fd >= 0 && put_back_old(final, e) && check(final, ours, force, e) && clear_part(fd, part, e)) {
-        sig_watch_part(part);
-        *o = (struct out_dir){final, part, fd, ours, force};
-        return true;
-    }
-    if (fd >= 0) {
-        (void)rmdir(part); /* one that was just made */
-        close(fd);
-    }
-    free(final);
-    free(part);
-    return false;
-}
-
 static void out_dir_free(struct out_dir *o)
 {
     if (o->fd >= 0)
@@ -201,6 +180,24 @@ static void out_dir_free(struct out_dir *o)
     free(o->path);
     free(o->part);
     *o = (struct out_dir){.fd = -1};
+}
+
+bool out_dir_open(struct out_dir *o, const char *path, const char *ours, bool force, struct err *e)
+{
+    *o = (struct out_dir){.fd = -1};
+    if (!out_dir_check(path, ours, force, e))
+        return false;
+    char *final = trimmed(path), *part = xasprintf("%s" OUT_PART, final);
+    int fd = open_part(part, path, e);
+    if (fd >= 0)
+        sig_watch_part(part);
+    *o = (struct out_dir){final, part, fd, ours, force};
+    if (fd >= 0 && put_back_old(final, e) && check(final, ours, force, e) && clear_part(fd, part, e))
+        return true;
+    if (fd >= 0)
+        (void)rmdir(part); /* one that was just made */
+    out_dir_free(o);
+    return false;
 }
 
 /* Puts PART in the place of the old folder; the name that this has then, NULL with *e. */

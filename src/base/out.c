@@ -389,7 +389,7 @@ static void sync_folders(const struct member *v, uint32_t n)
 static void remove_old(const struct member *v, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++)
-        if (unlink(v[i].old) != 0 && errno != ENOENT)
+        if (unlink(v[i].old) != 0 && errno != ENOENT && unlink(v[i].old) != 0) /* a disk may fail once */
             log_warn(
                 "cannot remove '%s' (%s); what it replaces is done, and the next run with this output removes it",
                 v[i].old, strerror(errno));
