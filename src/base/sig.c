@@ -184,15 +184,7 @@ void sig_die(const char *reason)
     _exit(ERR_FAILED);
 }
 
-#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
-#define SANITIZED 1
-#elif defined __has_feature
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-
-#ifndef SANITIZED
+#if SIG_CATCHES_CRASHES
 static const struct {
     int no;
     const char *reason;
@@ -220,9 +212,10 @@ void sig_own_stack(void *room)
     (void)sigaltstack(&s, NULL);
 }
 
-static void catch_crashes(void)
+/* From the start: objects of the engine are made before main, and may run out of memory. */
+__attribute__((constructor(101))) static void catch_crashes(void)
 {
-#ifndef SANITIZED
+#if SIG_CATCHES_CRASHES
     static _Alignas(64) char room[SIG_STACK];
     sig_own_stack(room);
     struct sigaction sa = {.sa_handler = on_crash, .sa_flags = SA_ONSTACK | (int)SA_RESETHAND};
@@ -242,7 +235,6 @@ void sig_install(void)
             sigaction(noted[i], &sa, NULL);
     signal(SIGXFSZ, SIG_IGN); /* a limit on the size of files is a write error like any other */
     signal(SIGPIPE, SIG_IGN); /* so is a closed pipe */
-    catch_crashes();
 }
 
 bool sig_pending(void)

@@ -14,7 +14,18 @@
 
 #include "base/err.h"
 
-void sig_install(void);
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+#define SIG_CATCHES_CRASHES 0
+#elif defined __has_feature
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SIG_CATCHES_CRASHES 0
+#endif
+#endif
+#ifndef SIG_CATCHES_CRASHES
+#define SIG_CATCHES_CRASHES 1 /* before main already */
+#endif
+
+void sig_install(void); /* the signals; by main */
 /* Lets the handler of a crash run in this thread although the stack is used up; until the thread ends. `room` is
  * SIG_STACK bytes, borrowed. */
 #define SIG_STACK (64u << 10)

@@ -50,8 +50,8 @@ void library_listen(library_listener *fn, void *ud)
     listener_ud = ud;
 }
 
-/* An assertion inside the engine, or an exception that it lets through: nothing can be saved, but the user gets a
- * line, an exit status, and no half-written output. */
+/* An assertion inside the engine: nothing can be saved, but the user gets a line, an exit status, and no half-written
+ * output. */
 static void on_abort(const char *message)
 {
     char reason[512];
@@ -67,7 +67,7 @@ void library_init(void)
     done = true;
     llama_log_set(on_log, NULL);
     ggml_set_abort_callback(on_abort);
-    uncaught_to(on_abort);
+    uncaught_install();
     ggml_backend_load_all();
     llama_backend_init();
 }

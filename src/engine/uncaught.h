@@ -6,8 +6,9 @@
 extern "C" {
 #endif
 
-/* Calls fn, which does not return, with what the exception says. */
-void uncaught_to(void (*fn)(const char *what));
+/* They end the program as a crash does (sig_die), with what the exception says. Whoever calls this, or links it: it is
+ * done before the engine's own objects are made, which may run out of memory, too. */
+void uncaught_install(void);
 
 #ifdef __cplusplus
 }

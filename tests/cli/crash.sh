@@ -54,6 +54,17 @@ for s in HUP INT TERM; do
     expect "ignored SIG$s: the statistics are there" test -s s.json
 done
 
+# ---- memory is gone in the engine's C++, before main and behind it
+if [[ -e $BIN/libshim.so ]]; then
+    for n in 1 100; do
+        SHIM_FAULT="malloc $n fail:12" SHIM_FROM=libstdc++.so.6 LD_PRELOAD=$BIN/libshim.so "$REAP" --version >.out 2>.err
+        got=$?
+        one_line "memory gone at allocation $n of libstdc++" 'out of memory'
+    done
+else
+    left_out 'memory that is gone before main: no shim in this build'
+fi
+
 # ---- what is not ours has other names
 cp mine.txt o.gguf.part
 ok prune m.gguf --plan plan.json -o o.gguf
