@@ -18,6 +18,16 @@ rm -rf spelled one other
 
 # ---- how tensors are spread over files is free
 ok prune "$M" --plan "$plan" -o shards --max-shard-size 10K
+# more shards, out and in, than a process may have open at first
+n_many=40
+(ulimit -Sn 32 && "$REAP" prune "$M" --plan "$plan" -o many --max-shard-size 200 --quiet >.out 2>.err)
+got=$?
+expect "more shards than open files: exit status 0, not $got" test $got = 0
+expect 'there are more of them' test "$(find many -name '*.safetensors' | wc -l)" -ge "$n_many"
+(ulimit -Sn 32 && "$REAP" verify "$M" many --plan "$plan" >.out 2>.err)
+got=$?
+expect "they are read again: exit status 0, not $got" test $got = 0
+rm -rf many
 compare "$M/pruned" shards
 n=$(find shards -name 'model-0000?-of-0000?.safetensors' | wc -l)
 expect "10 kB of 43 each: 5 files or more, not $n" test "$n" -ge 5
