@@ -119,7 +119,7 @@ static const struct conversion deepseek_v3 = {
 
 const struct family family_deepseek2 = {
     .arch = "deepseek2",
-    .engine = ENGINE_ROPE_PART | ENGINE_GATE_DEFAULT,
+    .engine = ENGINE_ROPE_PART,
     .models = "DeepSeek-V2, V3, R1, Kimi-K2",
     .gate = BY_KEYS,
     .classes = {{"DeepseekV2ForCausalLM", &deepseek_v2},

@@ -24,10 +24,17 @@ enum family_engine {
     ENGINE_ROPE_NONE = 4,     /* no rotation: what the keys say of it is not read */
     ENGINE_ROPE_SECTIONS = 8, /* rotation by sections, of which one must be there */
     ENGINE_ROPE_PART = 16,    /* a part of each head is not rotated */
-    ENGINE_GATE_DEFAULT = 32, /* a gating function of 0 stands for the family's own */
+    ENGINE_GATE_KEY = 32,     /* the gating function is what the key says, without a default */
     ENGINE_MOE_STEP = 64,     /* divides by interleave_moe_layer_step */
     ENGINE_FIRST_TOP_K = 128, /* takes the top-k of the first block for that of all, or divides by it */
     ENGINE_SSM_TWICE = 256,   /* the inner size is twice the hidden size */
+    ENGINE_SSM = 512,         /* states in groups: reads all keys of ssm */
+    ENGINE_KDA = 1024,        /* states of Kimi: reads those of kda */
+    ENGINE_SHORTCONV = 2048,  /* reads those of shortconv, */
+    ENGINE_INDEXER = 4096,    /* attention.indexer, */
+    ENGINE_INDEXER_BLOCK = 8192,
+    ENGINE_HYPER = 16384, /* hyper_connection, */
+    ENGINE_RES = 32768,   /* attn_res_block_size */
 };
 
 /* One of "architectures" in config.json. */

@@ -55,7 +55,7 @@ static const struct conversion glm4_moe = {
 
 const struct family family_glm4moe = {
     .arch = "glm4moe",
-    .engine = ENGINE_HEADS_EQUAL | ENGINE_GATE_DEFAULT | ENGINE_FIRST_TOP_K,
+    .engine = ENGINE_HEADS_EQUAL | ENGINE_FIRST_TOP_K,
     .models = "GLM-4.5, 4.6, Air",
     .gate = BY_KEYS,
     .classes = {{"Glm4MoeForCausalLM", &glm4_moe}, CLASS("SolarOpenForCausalLM")},

@@ -41,44 +41,46 @@ static bool wants(const struct model *m, unsigned bit)
 
 /* ---- whole numbers ---- */
 
+/* The engine writes every key that it knows into what it saves, 0 for what a model does not have: only families
+ * that read a key are asked for more. */
+
 struct number_rule {
     const char *key; /* behind the architecture's name */
     uint64_t min, max;
-    unsigned only;   /* for families with this bit; 0: for all */
-    unsigned except; /* not for families with one of these */
+    unsigned only; /* for families with one of these bits; 0: for all */
+    bool needed;   /* without the key it is 0 */
 };
 
 static const struct number_rule number_rules[] = {
-    {"embedding_length", 1, MAX_TOKENS, 0, 0},
-    {"vocab_size", 0, MAX_TOKENS, 0, 0},
-    {"attention.head_count", 0, MAX_WIDTH, 0, 0},
-    {"attention.head_count_kv", 0, MAX_WIDTH, 0, 0},
-    {"attention.key_length", 1, MAX_WIDTH, 0, 0},
-    {"attention.value_length", 1, MAX_WIDTH, 0, 0},
-    {"attention.key_length_swa", 1, MAX_WIDTH, 0, 0},
-    {"attention.value_length_swa", 1, MAX_WIDTH, 0, 0},
-    {"attention.key_length_mla", 0, MAX_WIDTH, 0, 0},
-    {"attention.value_length_mla", 0, MAX_WIDTH, 0, 0},
-    {"attention.sliding_window", 0, MAX_WINDOW, 0, 0},
-    {"attention.temperature_length", 1, UINT32_MAX, 0, 0},
-    {"attention.indexer.head_count", 1, MAX_WIDTH, 0, 0},
-    {"attention.indexer.key_length", 1, MAX_WIDTH, 0, 0},
-    {"attention.indexer.top_k", 1, MAX_TOKENS, 0, 0},
-    {"attention.indexer.block_size", 1, MAX_WIDTH, 0, 0},
-    {"expert_gating_func", 1, 4, 0, ENGINE_GATE_DEFAULT},
-    {"expert_gating_func", 0, 4, ENGINE_GATE_DEFAULT, 0},
-    {"interleave_moe_layer_step", 1, UINT32_MAX, ENGINE_MOE_STEP, 0},
-    {"full_attention_interval", 1, UINT32_MAX, 0, 0},
-    {"attn_res_block_size", 1, UINT32_MAX, 0, 0},
-    {"hyper_connection.count", 1, MAX_WIDTH, 0, 0},
-    {"n_deepstack_layers", 0, LIMIT_ENGINE_LAYERS, 0, 0},
-    {"shortconv.l_cache", 2, MAX_WIDTH, 0, 0},
-    {"kda.head_dim", 1, MAX_WIDTH, 0, 0},
-    {"ssm.conv_kernel", 2, MAX_WIDTH, 0, 0},
-    {"ssm.inner_size", 1, MAX_WIDTH, 0, 0},
-    {"ssm.state_size", 1, MAX_WIDTH, 0, 0},
-    {"ssm.time_step_rank", 1, MAX_WIDTH, 0, 0},
-    {"ssm.group_count", 1, MAX_WIDTH, 0, 0},
+    {"embedding_length", 1, MAX_TOKENS, 0, false},
+    {"vocab_size", 0, MAX_TOKENS, 0, false},
+    {"attention.head_count", 0, MAX_WIDTH, 0, false},
+    {"attention.head_count_kv", 0, MAX_WIDTH, 0, false},
+    {"attention.key_length", 0, MAX_WIDTH, 0, false},
+    {"attention.value_length", 0, MAX_WIDTH, 0, false},
+    {"attention.key_length_swa", 0, MAX_WIDTH, 0, false},
+    {"attention.value_length_swa", 0, MAX_WIDTH, 0, false},
+    {"attention.key_length_mla", 0, MAX_WIDTH, 0, false},
+    {"attention.value_length_mla", 0, MAX_WIDTH, 0, false},
+    {"attention.sliding_window", 0, MAX_WINDOW, 0, false},
+    {"attention.indexer.head_count", 1, MAX_WIDTH, ENGINE_INDEXER, false},
+    {"attention.indexer.key_length", 1, MAX_WIDTH, ENGINE_INDEXER, false},
+    {"attention.indexer.top_k", 1, MAX_TOKENS, ENGINE_INDEXER, false},
+    {"attention.indexer.block_size", 1, MAX_WIDTH, ENGINE_INDEXER_BLOCK, false},
+    {"expert_gating_func", 0, 4, 0, false},
+    {"expert_gating_func", 1, 4, ENGINE_GATE_KEY, true},
+    {"interleave_moe_layer_step", 1, UINT32_MAX, ENGINE_MOE_STEP, false},
+    {"full_attention_interval", 1, UINT32_MAX, 0, false},
+    {"attn_res_block_size", 1, UINT32_MAX, ENGINE_RES, false},
+    {"hyper_connection.count", 1, MAX_WIDTH, ENGINE_HYPER, false},
+    {"n_deepstack_layers", 0, LIMIT_ENGINE_LAYERS, 0, false},
+    {"shortconv.l_cache", 2, MAX_WIDTH, ENGINE_SHORTCONV, false},
+    {"kda.head_dim", 1, MAX_WIDTH, ENGINE_KDA, false},
+    {"ssm.conv_kernel", 2, MAX_WIDTH, ENGINE_KDA | ENGINE_SSM | ENGINE_SSM_TWICE, false},
+    {"ssm.inner_size", 1, MAX_WIDTH, ENGINE_SSM | ENGINE_SSM_TWICE, false},
+    {"ssm.state_size", 1, MAX_WIDTH, ENGINE_SSM | ENGINE_SSM_TWICE, false},
+    {"ssm.time_step_rank", 1, MAX_WIDTH, ENGINE_SSM | ENGINE_SSM_TWICE, false},
+    {"ssm.group_count", 1, MAX_WIDTH, ENGINE_SSM, false},
 };
 
 static bool number_ok(const struct number_rule *r, const struct gg_key *k, struct err *e)
@@ -96,7 +98,12 @@ static bool check_numbers(const struct model *m, struct err *e)
     for (size_t i = 0; i < sizeof number_rules / sizeof *number_rules; i++) {
         const struct number_rule *r = &number_rules[i];
         const struct gg_key *k = arch_key(m, r->key);
-        if (k && (!r->only || wants(m, r->only)) && !wants(m, r->except) && !number_ok(r, k, e))
+        if (r->only && !wants(m, r->only))
+            continue;
+        if (!k && r->needed)
+            return err_set(e, ERR_INPUT, "key '%s.%s' is missing, expected %" PRIu64 " to %" PRIu64, m->arch,
+                           r->key, r->min, r->max);
+        if (k && !number_ok(r, k, e))
             return false;
     }
     return true;
@@ -109,8 +116,9 @@ static bool fraction_ok(const struct gg_key *k, struct err *e)
 {
     double x;
     bool variance = text_ends(k->name, "epsilon");
+    bool bound = text_ends(k->name, "lower_bound"); /* -inf: there is none */
     for (uint64_t i = 0; gg_key_f64_at(k, i, &x) && i < k->n; i++)
-        if (!isfinite(x) || (variance && x < 0))
+        if ((!isfinite(x) && !(bound && x < 0)) || (variance && x < 0))
             return err_set(e, ERR_INPUT, "key '%s' is %g, expected a finite number%s", k->name, x,
                            variance ? " that is not negative" : "");
     return true;
@@ -277,7 +285,7 @@ static bool check_pattern(const struct model *m, struct err *e)
 static bool check_temperature(const struct model *m, struct err *e)
 {
     double scale;
-    return !wants(m, ENGINE_ROPE_PART) || arch_key(m, "attention.temperature_length") ||
+    return !wants(m, ENGINE_ROPE_PART) || number(m, "attention.temperature_length", 0, 0) ||
            !gg_key_f64_at(arch_key(m, "attention.temperature_scale"), 0, &scale) || scale == 0 ||
            err_set(e, ERR_INPUT, "key '%s.attention.temperature_scale' needs 'temperature_length'", m->arch);
 }
@@ -324,13 +332,15 @@ struct tensor_kind {
 /* The first that fits. Others: a matrix with two dimensions and more, f32 with one. */
 static const struct tensor_kind tensor_kinds[] = {
     {"ffn_gate_inp_shexp.weight", false}, /* a matrix with one row */
+    {"ssm_alpha.weight", false},          /* is not ssm_a */
+    {"ssm_dt.weight", false},             /* is not ssm_d, and ssm_dt.bias is no matrix */
     {".bias", true},
     {"norm.weight", true},
     {"exp_probs_b", true},
     {"ssm_conv1d", true},
     {"ssm_a", true},
     {"ssm_d", true},
-    {"ssm_dt.", true},
+    {"ple_norm", true},
     {"shortconv.conv", true},
     {"attn_sinks", true},
     {"rope_f", true},

@@ -266,6 +266,14 @@ runs_not x.gguf "'blk.0.ssm_conv1d.bias' is missing" ssm_d
 E "$Q" x.gguf dim blk.0.attn_q.weight 2 0
 runs_not x.gguf "'blk.0.attn_q.weight': dimension 2 is 0"
 
+E "$MODELS/nemotron_h/model.gguf" x.gguf add blk.0.ple_norm_key.weight q8_0 64,2
+runs_not x.gguf "'blk.0.ple_norm_key.weight' is of type q8_0" 'expected f32'
+# no vectors, though they begin like some: ours let them pass, the engine finds that this family has none
+for t in ssm_alpha ssm_dt; do
+    E "$MODELS/nemotron_h/model.gguf" x.gguf add blk.0.$t.weight q8_0 64,2
+    fails 1 'wrong number of tensors' -- profile x.gguf --calib "$texts" -t 1 -o out.json
+done
+
 bad_key() { # MODEL KEY KIND VALUE WORDS...
     local m=$1 key=$2
     E "$MODELS/$m/model.gguf" x.gguf set "$key" "$3" "$4"
@@ -287,6 +295,24 @@ bad_key gpt_oss gpt-oss.attention.sliding_window u32 2147483647 'is 2147483647' 
 bad_key gpt_oss gpt-oss.attention.sliding_window_pattern u32 1 'no block a window'
 bad_key qwen3_moe qwen3moe.attention.head_count_kv u32 3 'is 3 in block 0' 'divide'
 bad_key qwen3_moe qwen3moe.rope.scaling.type str odd "is 'odd'" 'yarn'
+bad_key deepseek_v3 deepseek2.attention.temperature_scale f32 0.5 'temperature_length'
+dots=(set general.architecture str dots1)
+for k in block_count:u32:3 expert_count:u32:8 expert_used_count:u32:2; do
+    IFS=: read -r key kind v <<<"$k"
+    dots+=(set dots1.$key $kind $v)
+done
+E "$Q" x.gguf "${dots[@]}"
+runs_not x.gguf "'dots1.expert_gating_func' is missing" 'expected 1 to 4'
+E "$Q" x.gguf "${dots[@]}" set dots1.expert_gating_func u32 0
+runs_not x.gguf "'dots1.expert_gating_func' is 0" 'expected 1 to 4'
+# what the engine saves has all keys, 0 where a model has no such thing
+saved=(set qwen3moe.kda.gate_lower_bound f32 -inf)
+each_of 'keys of other families' attention.temperature_length attention.indexer.{head_count,key_length,top_k,block_size} \
+    expert_gating_func attn_res_block_size hyper_connection.count shortconv.l_cache kda.head_dim \
+    ssm.{conv_kernel,inner_size,state_size,time_step_rank,group_count}
+for key in "${each[@]}"; do saved+=(set qwen3moe.$key u32 0); done
+E "$Q" x.gguf "${saved[@]}"
+ok profile x.gguf --calib "$texts" -t 1 -o saved.json
 bad_key glm4_moe glm4moe.expert_gating_func u32 7 'is 7' 'expected 0 to 4'
 bad_key ernie4_5_moe ernie4_5-moe.interleave_moe_layer_step u32 0 'is 0' 'expected 1'
 bad_key qwen3_moe qwen3moe.vocab_size u32 4294967295 'is 4294967295'
