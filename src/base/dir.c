@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MAX_DEPTH 32
+#define MAX_DEPTH 128
 #define TRIES     8 /* to lock a folder that another program renames away */
 
 /* False if it does not exist. */
@@ -27,6 +27,12 @@ static bool is_empty(const char *path)
         empty = !strcmp(x->d_name, ".") || !strcmp(x->d_name, "..");
     closedir(d);
     return empty;
+}
+
+static bool is_link(const char *path)
+{
+    struct stat st;
+    return lstat(path, &st) == 0 && S_ISLNK(st.st_mode);
 }
 
 /* ---- removing ---- */
@@ -55,7 +61,10 @@ static bool clear_fd(int fd, int depth)
         errno = depth > MAX_DEPTH ? ELOOP : errno;
         return false;
     }
+    struct stat st;
     int no = 0;
+    if (fstat(fd, &st) == 0 && (st.st_mode & S_IRWXU) != S_IRWXU)
+        (void)fchmod(fd, st.st_mode | S_IRWXU); /* what is to be replaced was made read-only */
     for (const struct dirent *x; errno = 0, (x = readdir(d));)
         if (strcmp(x->d_name, ".") != 0 && strcmp(x->d_name, "..") != 0 &&
             !remove_entry(fd, x->d_name, depth))
@@ -101,8 +110,12 @@ static bool check(const char *path, const char *ours, bool force, struct err *e)
         return err_set(e, ERR_INPUT, "the output has an empty name");
     if (!file_check_parent(path, e))
         return false;
-    if (!file_exists(path) || is_empty(path))
+    if (!file_exists(path))
         return true;
+    if (is_empty(path))
+        return force || !is_link(path) ||
+               err_set(e, ERR_INPUT,
+                       "the output '%s' is a link to an empty folder; --force replaces the link", path);
     if (!file_is_dir(path))
         return err_set(e, ERR_INPUT, "the output '%s' exists and is not a folder", path);
     if (!holds(path, ours))
@@ -152,12 +165,13 @@ static int open_part(const char *part, const char *path, struct err *e)
     return -1;
 }
 
-/* Where a folder cannot be exchanged in one step, a kill may leave the old one aside. */
+/* Where a folder cannot be exchanged in one step, a kill may leave the old one aside. An empty one that somebody
+ * made since (mkdir -p, before each run) takes nothing from it. */
 static bool put_back_old(const char *path, struct err *e)
 {
     char *old = xasprintf("%s" OUT_OLD, path);
     bool ok = true;
-    if (file_is_dir(old) && !file_exists(path))
+    if (file_is_dir(old) && (!file_exists(path) || is_empty(path)))
         ok = rename(old, path) == 0 || err_sys(e, "cannot put '%s' back", path);
     else if (file_is_dir(old))
         ok = remove_folder(old, e);
@@ -200,14 +214,14 @@ bool out_dir_open(struct out_dir *o, const char *path, const char *ours, bool fo
     return false;
 }
 
-/* Puts PART in the place of the old folder; the name that this has then, NULL with *e. */
-static char *exchange(const char *part, const char *path, struct err *e)
+/* Puts PART in the place of the old folder; the name that this has then, NULL with *e. No memory is asked for between
+ * the renames, which may end the program. */
+static const char *exchange(const char *part, const char *path, const char *old, struct err *e)
 {
 #ifdef RENAME_EXCHANGE
     if (renameat2(AT_FDCWD, part, AT_FDCWD, path, RENAME_EXCHANGE) == 0)
-        return xstrdup(part);
+        return part;
 #endif
-    char *old = xasprintf("%s" OUT_OLD, path);
     if (rename(path, old) == 0) {
         if (rename(part, path) == 0)
             return old;
@@ -215,39 +229,36 @@ static char *exchange(const char *part, const char *path, struct err *e)
             log_warn("'%s' could not be put back; the next run with this output tries again", path);
     }
     err_sys(e, "cannot put '%s' in place", path);
-    free(old);
     return NULL;
 }
 
-/* *old: where the replaced one is now; NULL when there is none. */
-static bool put_in_place(const struct out_dir *o, char **old, struct err *e)
+/* *replaced: where the old one is now, `old` or PART; NULL when there is none. */
+static bool put_in_place(const struct out_dir *o, const char *old, const char **replaced, struct err *e)
 {
-    struct stat st;
-    *old = NULL;
-    if (!check(o->path, o->ours, o->force, e)) /* somebody else may have put something there meanwhile */
-        return false;
-    if (lstat(o->path, &st) == 0 && (S_ISLNK(st.st_mode) || !is_empty(o->path)))
-        return (*old = exchange(o->part, o->path, e)) != NULL;
+    if (is_link(o->path) || (file_exists(o->path) && !is_empty(o->path)))
+        return (*replaced = exchange(o->part, o->path, old, e)) != NULL;
     return rename(o->part, o->path) == 0 || /* over an empty folder at the most */
            err_sys(e, "cannot put '%s' in place", o->path);
 }
 
 bool out_dir_commit(struct out_dir *o, struct err *e)
 {
-    char *old;
+    char *old = xasprintf("%s" OUT_OLD, o->path);
+    const char *replaced = NULL;
     struct err bad = {0};
-    (void)fsync(o->fd); /* not every file system can; the files are synced */
+    (void)fsync(o->fd);                             /* not every file system can; the files are synced */
+    bool ok = check(o->path, o->ours, o->force, e); /* somebody else may have put something there meanwhile */
     sig_hold();
-    bool ok = put_in_place(o, &old, e);
+    ok = ok && put_in_place(o, old, &replaced, e);
     sig_release();
-    if (!ok)
-        return false;
-    out_sync_folder(o->path); /* before the old one goes */
-    if (old && !remove_folder(old, &bad) && !remove_folder(old, &bad))
+    if (ok)
+        out_sync_folder(o->path); /* before the old one goes */
+    if (replaced && !remove_folder(replaced, &bad) && !remove_folder(replaced, &bad))
         log_warn("%s; what it replaces is done, and the next run with this output removes it", bad.msg);
     free(old);
-    out_dir_free(o);
-    return true;
+    if (ok)
+        out_dir_free(o);
+    return ok;
 }
 
 void out_dir_abort(struct out_dir *o)

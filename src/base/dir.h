@@ -23,8 +23,9 @@ struct out_dir {
     const char *ours;
     bool force;
 };
-/* Refuses early what out_dir_open would refuse late. A folder that exists must be empty or, with force, hold
- * the file `ours`, which only we write: nothing else is ever replaced. `ours` is borrowed. */
+/* Refuses early what out_dir_open would refuse late. A folder that exists must be empty (a link to one is replaced with
+ * force only) or, with force, hold the file `ours`, which only we write: nothing else is ever replaced. `ours` is
+ * borrowed. */
 bool out_dir_check(const char *path, const char *ours, bool force, struct err *e);
 /* Makes the unfinished folder, empty. False: *e set, nothing open. */
 bool out_dir_open(struct out_dir *o, const char *path, const char *ours, bool force, struct err *e);

@@ -316,12 +316,16 @@ bool file_write_atomic(const char *path, const void *p, uint64_t n, bool force, 
 /* ---- several as one ----
  *
  * Forward: the first one's unfinished file becomes .reap-ready (all are complete now); what is replaced becomes
- * .reap-old, the first one at once, so that no mixture can be opened; the unfinished files get their names; at last
- * .reap-ready does, and from then on it is done. The names alone say how far it went, so that taking it back, after
- * a failure or by the next run, needs to know nothing else, and may itself be killed anywhere:
+ * .reap-old, the first one at once, so that no mixture can be opened; the unfinished files get their names beside the
+ * old ones; at last .reap-ready gets its own, and from then on it is done. The names alone say how far it went, so that
+ * taking it back, after a failure or by the next run, needs to know nothing else, and may itself be killed anywhere:
  *
- * - no unfinished file (or it is the same file as NAME): NAME is new, and is called back;
- * - .reap-old is there: it gets its name again. */
+ * - NAME is the same file as the unfinished one: it is new, and is called back. Where files have one name only (vfat),
+ *   it is new when there is no unfinished file;
+ * - .reap-old is there: it gets its name again.
+ *
+ * Any other file that has NAME was put there by somebody else since. It stays, and where there is .reap-old as well
+ * nothing is done until one of them was moved away. */
 
 struct
     member { /* all that is needed between the renames: there no memory may be asked for, which may end the program */
@@ -358,14 +362,36 @@ static bool move(const char *from, const char *to)
     return link(from, to) == 0 && unlink(from) == 0;
 }
 
-static bool take_back_one(const struct member *m)
+static bool has_no_links(int no)
+{
+    return no == EPERM || no == ENOSYS || no == EOPNOTSUPP;
+}
+
+/* Whether NAME, which is there, is what the commit that is taken back put there. What else is at hand is given the
+ * name of the unfinished file, to see whether files have several names here at all. */
+static bool is_placed(const struct member *m, const char *ready)
+{
+    if (look(m->part) != 0)
+        return file_same(m->path, m->part);
+    if (link(look(m->old) == 1 ? m->old : ready, m->part) == 0) {
+        (void)unlink(m->part);
+        return false;
+    }
+    return has_no_links(errno);
+}
+
+/* NAME is somebody else's, and so is its place: what was there cannot go back. */
+static bool is_occupied(const struct member *m, const char *ready)
+{
+    return look(m->path) == 1 && look(m->old) == 1 && !file_same(m->path, m->old) && !is_placed(m, ready);
+}
+
+static bool take_back_one(const struct member *m, const char *ready)
 {
     int path = look(m->path), part = look(m->part), old = look(m->old);
-    if (path < 0 || part < 0 || old < 0)
+    if (path < 0 || part < 0 || old < 0 || is_occupied(m, ready))
         return false;
-    if (path && part == 0 && !move(m->path, m->part))
-        return false;
-    if (path && part && file_same(m->path, m->part) && unlink(m->path) != 0)
+    if (path && is_placed(m, ready) && !(part ? unlink(m->path) == 0 : move(m->path, m->part)))
         return false;
     return !old || move(m->old, m->path);
 }
@@ -375,8 +401,8 @@ static bool take_back(const struct member *v, uint32_t n)
 {
     bool ok = true;
     for (uint32_t i = n; i-- > 1;)
-        ok = take_back_one(&v[i]) && ok;
-    return ok && take_back_one(&v[0]);
+        ok = take_back_one(&v[i], v[0].part) && ok;
+    return ok && take_back_one(&v[0], v[0].part);
 }
 
 static void sync_folders(const struct member *v, uint32_t n)
@@ -386,13 +412,21 @@ static void sync_folders(const struct member *v, uint32_t n)
             sync_folder(v[i].dir, v[i].path);
 }
 
+static void remove_ours(const char *name)
+{
+    if (unlink(name) != 0 && errno != ENOENT && unlink(name) != 0) /* a disk may fail once */
+        log_warn("cannot remove '%s' (%s); the output is complete, and the next run with it removes this",
+                 name, strerror(errno));
+}
+
+/* What the renames needed. */
 static void remove_old(const struct member *v, uint32_t n)
 {
-    for (uint32_t i = 0; i < n; i++)
-        if (unlink(v[i].old) != 0 && errno != ENOENT && unlink(v[i].old) != 0) /* a disk may fail once */
-            log_warn(
-                "cannot remove '%s' (%s); what it replaces is done, and the next run with this output removes it",
-                v[i].old, strerror(errno));
+    for (uint32_t i = 0; i < n; i++) {
+        if (look(v[i].part) == 1 && file_same(v[i].path, v[i].part))
+            remove_ours(v[i].part);
+        remove_ours(v[i].old);
+    }
 }
 
 static bool put_aside(const struct member *m, bool force, struct err *e)
@@ -407,6 +441,13 @@ static bool put_aside(const struct member *m, bool force, struct err *e)
     return rename(m->path, m->old) == 0 || err_sys(e, "cannot replace '%s'", m->path);
 }
 
+/* A second name, so that what has NAME can be told from what others put there. */
+static bool give_name(const struct member *m, struct err *e)
+{
+    return link(m->part, m->path) == 0 || (has_no_links(errno) && rename_to(m->part, m->path, false)) ||
+           not_in_place(m->path, e);
+}
+
 static bool put_in_place(const struct member *v, uint32_t n, bool force, struct err *e)
 {
     bool ok = true;
@@ -415,7 +456,7 @@ static bool put_in_place(const struct member *v, uint32_t n, bool force, struct 
     if (ok)
         sync_folders(v, n);
     for (uint32_t i = n; ok && i-- > 1;)
-        ok = rename_to(v[i].part, v[i].path, false) || not_in_place(v[i].path, e);
+        ok = give_name(&v[i], e);
     if (ok)
         sync_folders(v, n);
     return ok && (rename_to(v[0].part, v[0].path, false) || not_in_place(v[0].path, e));
@@ -469,16 +510,28 @@ bool out_commit_all(struct out *outs, uint32_t n_outs, struct err *e)
     return ok;
 }
 
-/* With .reap-ready: begun and not ended. Without it, and the first one there: ended, but for what was replaced. */
+static bool undo(const struct member *v, uint32_t n, struct err *e)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (is_occupied(&v[i], v[0].part))
+            return err_set(
+                e, ERR_INPUT,
+                "a killed run set '%s' aside, and '%s' was put there since: move one of the two away",
+                v[i].old, v[i].path);
+    if (!take_back(v, n))
+        return err_sys(e, "cannot undo what a killed run began at '%s'", v[0].path);
+    sync_folders(v, n);
+    return unlink(v[0].part) == 0 || errno == ENOENT || err_sys(e, "cannot remove '%s'", v[0].part);
+}
+
+/* With .reap-ready: begun and not ended, as when somebody removed that. Without it, and the first one there: ended,
+ * but for what was replaced. */
 static bool recover(const struct member *v, uint32_t n, int ready, struct err *e)
 {
-    if (ready >= 0) {
-        if (!take_back(v, n))
-            return err_sys(e, "cannot undo what a killed run began at '%s'", v[0].path);
-        sync_folders(v, n);
-        return unlink(v[0].part) == 0 || err_sys(e, "cannot remove '%s'", v[0].part);
-    }
-    if (look(v[0].path) == 1)
+    int first = look(v[0].path);
+    if (ready >= 0 || (first == 0 && look(v[0].old) == 1))
+        return undo(v, n, e);
+    if (first == 1)
         remove_old(v, n);
     return true;
 }

@@ -9,7 +9,8 @@
  *   taken for ours.
  * - Several outputs (out_commit_all): a failure leaves all as they were. Several renames are no single step, so a
  *   kill between them is undone by the next run with these outputs (out_recover). Until then the first of them, by
- *   which readers find the others, is absent: nobody takes a part for the whole, or a mixture of old and new.
+ *   which readers find the others, is absent: nobody takes a part for the whole, or a mixture of old and new. A file
+ *   that somebody put under one of the names meanwhile stays, and is named when it stands in the way.
  *
  * This needs of the file system: rename, which all have. What else there is makes more of it:
  *
@@ -17,6 +18,8 @@
  *   output at once are not told from each other; the one that ends last wins, and none is half-written.
  * - RENAME_NOREPLACE (not on NFS, vfat, some FUSE file systems): a file that somebody else puts under NAME while we write is never
  *   replaced without `force`. Without it there is a moment between look and rename.
+ * - link (not on vfat, some FUSE file systems): of several outputs, those that a killed run put in place are told from what others
+ *   put there. Without it what has the name of one counts as ours when no unfinished file of it is left.
  * - fsync of a folder (not on some network file systems): NAME is there after a loss of power, too.
  *
  * A link under the name of an output counts as what it leads to when it is asked whether the output exists; what `force` replaces is

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -106,6 +107,7 @@ static void remove_at(int dir, const char *name, int depth)
     int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return;
+    (void)fchmod(fd, 0700);
     empty(fd, depth);
     close(fd);
     unlinkat(dir, name, AT_REMOVEDIR);
@@ -113,7 +115,7 @@ static void remove_at(int dir, const char *name, int depth)
 
 void sig_remove_parts(void)
 {
-    if (getpid() != __atomic_load_n(&owner, __ATOMIC_SEQ_CST))
+    if (held || getpid() != __atomic_load_n(&owner, __ATOMIC_SEQ_CST))
         return;
     for (const struct block *b = &first; b; b = __atomic_load_n(&b->next, __ATOMIC_SEQ_CST))
         for (size_t i = 0; i < sizeof b->part / sizeof *b->part; i++) {

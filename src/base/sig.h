@@ -44,7 +44,8 @@ bool sig_check(struct err *e); /* false with ERR_INTERRUPTED when a signal came 
 void sig_watch_part(const char *path);
 void sig_unwatch_part(const char *path);
 /* Removes them now, folders with all that is in them; safe in a signal handler. Does nothing in a child
- * process, whose parent they belong to. */
+ * process, whose parent they belong to, and while names are being exchanged: there the next run needs them to see
+ * how far it went. */
 void sig_remove_parts(void);
 
 #endif
