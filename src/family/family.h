@@ -33,8 +33,9 @@ enum family_engine {
     ENGINE_SHORTCONV = 2048,  /* reads those of shortconv, */
     ENGINE_INDEXER = 4096,    /* attention.indexer, */
     ENGINE_INDEXER_BLOCK = 8192,
-    ENGINE_HYPER = 16384, /* hyper_connection, */
-    ENGINE_RES = 32768,   /* attn_res_block_size */
+    ENGINE_HYPER = 16384,      /* hyper_connection, */
+    ENGINE_RES = 32768,        /* attn_res_block_size */
+    ENGINE_HEADS_FILL = 65536, /* all heads together are as wide as the model */
 };
 
 /* One of "architectures" in config.json. */

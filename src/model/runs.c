@@ -219,7 +219,7 @@ static bool check_head_sizes(const struct model *m, struct err *e)
     uint64_t n_head = number(m, "attention.head_count", 0, 0);
     if (!n_head) /* no attention in the first block: the engine takes all sizes for 0 */
         return true;
-    uint64_t size = number(m, "embedding_length", 0, 0) / n_head;
+    uint64_t width = number(m, "embedding_length", 0, 0), size = width / n_head;
     struct heads h = {.k = number(m, "attention.key_length", 0, size),
                       .v = number(m, "attention.value_length", 0, size)};
     if (!h.k || !h.v)
@@ -230,6 +230,11 @@ static bool check_head_sizes(const struct model *m, struct err *e)
                        "heads have keys of %" PRIu64 " and values of %" PRIu64
                        ", expected one size ('%s.attention.key_length', 'value_length')",
                        h.k, h.v, m->arch);
+    if (wants(m, ENGINE_HEADS_FILL) && n_head * h.k != width)
+        return err_set(e, ERR_INPUT,
+                       "key '%s.attention.head_count': %" PRIu64 " heads of %" PRIu64
+                       ", expected that they are %" PRIu64 " together, the width",
+                       m->arch, n_head, h.k, width);
     uint64_t mla_k = number(m, "attention.key_length_mla", 0, 0);
     uint64_t mla_v = number(m, "attention.value_length_mla", 0, 0);
     if (!mla_k != !mla_v)

@@ -20,18 +20,20 @@ struct tokenizer {
     int bos, eos, unk, sep;
     enum add add_bos, add_eos, add_sep;
     bool needs_unk; /* it stands for what no token stands for */
+    bool no_bytes;  /* a token for a byte has no text */
 };
 
 static const struct tokenizer tokenizers[] = {
-    {"gpt2", 11, 11, NONE, NONE, IF_SAID, IF_SAID, NEVER, false},
-    {"llama", 1, 2, 0, NONE, UNLESS_SAID, IF_SAID, NEVER, false},
-    {"gemma4", NONE, NONE, NONE, NONE, ALWAYS, IF_SAID, NEVER, false},
-    {"t5", NONE, 1, 2, NONE, IF_SAID, UNLESS_SAID, NEVER, true},
-    {"bert", 101, NONE, 100, 102, ALWAYS, NEVER, ALWAYS, true},
-    {"plamo2", 1, 2, 0, NONE, NEVER, NEVER, NEVER, false},
-    {"rwkv", NONE, NONE, NONE, NONE, NEVER, NEVER, NEVER, true},
-    {"hybriddna", 11, 11, NONE, NONE, IF_SAID, IF_SAID, NEVER, false},
-    {"whitespace", 11, 11, NONE, NONE, IF_SAID, IF_SAID, NEVER, false},
+    {"gpt2", 11, 11, NONE, NONE, IF_SAID, IF_SAID, NEVER, false, false},
+    {"llama", 1, 2, 0, NONE, UNLESS_SAID, IF_SAID, NEVER, false, false},
+    {"gemma4", NONE, NONE, NONE, NONE, ALWAYS, IF_SAID, NEVER, false, false},
+    {"t5", NONE, 1, 2, NONE, IF_SAID, UNLESS_SAID, NEVER, true, false},
+    {"bert", 101, NONE, 100, 102, ALWAYS, NEVER, ALWAYS, true, true},
+    {"plamo2", 1, 2, 0, NONE, NEVER, NEVER, NEVER, false, false},
+    {"rwkv", NONE, NONE, NONE, NONE, NEVER, NEVER, NEVER, true, false},
+    {"hybriddna", 11, 11, NONE, NONE, IF_SAID, IF_SAID, NEVER, false, false},
+    {"whitespace", 11, 11, NONE, NONE, IF_SAID, IF_SAID, NEVER, false, false},
+    {"test", NONE, NONE, NONE, NONE, NEVER, NEVER, NEVER, false, false},
 };
 
 static bool is_text(const struct gg_key *k, const char *text)
@@ -109,6 +111,22 @@ static bool check_special(const struct gg_file *f, const struct tokenizer *t, ui
                    (unsigned long long)n);
 }
 
+#define TYPE_BYTE 6 /* in tokenizer.ggml.token_type */
+
+static bool check_bytes(const struct gg_file *f, const struct tokenizer *t, uint64_t n_tokens, struct err *e)
+{
+    const struct gg_key *k = gg_find(f, "tokenizer.ggml.token_type");
+    uint64_t type;
+    for (uint64_t i = 0; t->no_bytes && i < n_tokens; i++)
+        if (gg_key_u64_at(k, i, &type) && type == TYPE_BYTE)
+            return err_set(
+                e, ERR_INPUT,
+                "key 'tokenizer.ggml.token_type': token %llu stands for a byte, which tokenizer '%s' "
+                "has none for",
+                (unsigned long long)i, t->name);
+    return true;
+}
+
 /* ---- the list of tokens ---- */
 
 struct token {
@@ -174,7 +192,7 @@ bool vocab_check(const struct gg_file *f, struct err *e)
     apply_pre(f, &t);
     struct buf names = {0};
     struct token *v = sorted_tokens(k, &names);
-    bool ok = check_unique(v, k->n, e) && check_special(f, &t, k->n, e);
+    bool ok = check_unique(v, k->n, e) && check_special(f, &t, k->n, e) && check_bytes(f, &t, k->n, e);
     free(v);
     buf_clear(&names);
     return ok;

@@ -296,6 +296,16 @@ bad_key gpt_oss gpt-oss.attention.sliding_window_pattern u32 1 'no block a windo
 bad_key qwen3_moe qwen3moe.attention.head_count_kv u32 3 'is 3 in block 0' 'divide'
 bad_key qwen3_moe qwen3moe.rope.scaling.type str odd "is 'odd'" 'yarn'
 bad_key deepseek_v3 deepseek2.attention.temperature_scale f32 0.5 'temperature_length'
+E "$MODELS/mixtral/model.gguf" x.gguf set tokenizer.ggml.model str bert
+runs_not x.gguf 'tokenizer.ggml.token_type' 'stands for a byte' bert
+E "$Q" x.gguf set tokenizer.ggml.model str test item tokenizer.ggml.tokens 7 twice item tokenizer.ggml.tokens 9 twice
+runs_not x.gguf "'twice' is there twice, as token 7 and 9"
+dbrx=(set general.architecture str dbrx set dbrx.embedding_length u32 64 set dbrx.attention.key_length u32 16 set dbrx.attention.value_length u32 16)
+for k in block_count:3 expert_count:8 expert_used_count:2 attention.head_count:8 attention.head_count_kv:2; do
+    dbrx+=(set dbrx.${k%:*} u32 ${k#*:})
+done
+E "$Q" x.gguf "${dbrx[@]}"
+runs_not x.gguf "'dbrx.attention.head_count': 8 heads of 16" '64 together'
 dots=(set general.architecture str dots1)
 for k in block_count:u32:3 expert_count:u32:8 expert_used_count:u32:2; do
     IFS=: read -r key kind v <<<"$k"
