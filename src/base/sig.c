@@ -149,6 +149,7 @@ void sig_release(void)
 /* ---- crashes ---- */
 
 static _Atomic int dying; /* the first thread that gets here speaks, and ends all */
+static _Thread_local bool is_dying;
 static _Atomic bool told;
 
 void sig_told(void)
@@ -177,6 +178,9 @@ static void say_line(const char *begin, const char *reason)
 
 void sig_die(const char *reason)
 {
+    if (is_dying) /* it crashed once more: nobody would end its waiting */
+        _exit(ERR_FAILED);
+    is_dying = true;
     if (dying++)
         for (;;)
             pause();
