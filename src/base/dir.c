@@ -135,11 +135,12 @@ bool out_dir_check(const char *path, const char *ours, bool force, struct err *e
     return ok;
 }
 
-/* The folder PART, made if need be, locked. -1 with *e. */
+/* The folder PART, made if need be, locked; where there are no locks a new one. -1 with *e. */
 static int open_part(const char *part, const char *path, struct err *e)
 {
     for (int tries = 0; tries < TRIES; tries++) {
-        if (mkdir(part, 0777) != 0 && errno != EEXIST)
+        bool is_new = mkdir(part, 0777) == 0;
+        if (!is_new && errno != EEXIST)
             break;
         int fd = open(part, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (fd < 0 && errno == ENOENT)
@@ -152,12 +153,19 @@ static int open_part(const char *part, const char *path, struct err *e)
             errno = why;
             break;
         }
-        if (!out_flock(fd)) {
+        enum out_got got = out_try_lock(fd);
+        if (got == OUT_TAKEN) {
             close(fd);
             err_set(e, ERR_FAILED, "'%s' is being written by another program (it holds '%s')", path, part);
             return -1;
         }
-        if (out_still_there(fd, part)) /* else the other has given it its name: it must not be cleared */
+        bool is_stale = got == OUT_NO_LOCKS && !is_new && out_still_there(fd, part);
+        if (is_stale && !remove_folder(part, e)) {
+            close(fd);
+            return -1;
+        }
+        if (!is_stale &&
+            out_still_there(fd, part)) /* else the other has given it its name: it must not be cleared */
             return fd;
         close(fd);
     }
@@ -248,6 +256,9 @@ bool out_dir_commit(struct out_dir *o, struct err *e)
     struct err bad = {0};
     (void)fsync(o->fd);                             /* not every file system can; the files are synced */
     bool ok = check(o->path, o->ours, o->force, e); /* somebody else may have put something there meanwhile */
+    if (ok && out_is_anothers(o->fd, o->part))
+        ok = err_set(e, ERR_FAILED, "cannot put '%s' in place: another program writes '%s' now", o->path,
+                     o->part);
     sig_hold();
     ok = ok && put_in_place(o, old, &replaced, e);
     sig_release();
@@ -264,7 +275,7 @@ bool out_dir_commit(struct out_dir *o, struct err *e)
 void out_dir_abort(struct out_dir *o)
 {
     struct err ignored = {0};
-    if (o->part)
+    if (o->part && !out_is_anothers(o->fd, o->part))
         (void)remove_folder(o->part, &ignored);
     out_dir_free(o);
 }

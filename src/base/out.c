@@ -80,12 +80,17 @@ bool file_check_space(const char *path, uint64_t n, struct err *e)
 
 /* ---- locks and names ---- */
 
-bool out_flock(int fd)
+enum out_got out_try_lock(int fd)
 {
     int r;
     while ((r = flock(fd, LOCK_EX | LOCK_NB)) != 0 && errno == EINTR)
         ;
-    return r == 0 || errno != EWOULDBLOCK;
+    return r == 0 ? OUT_LOCKED : errno == EWOULDBLOCK ? OUT_TAKEN : OUT_NO_LOCKS;
+}
+
+bool out_flock(int fd)
+{
+    return out_try_lock(fd) != OUT_TAKEN;
 }
 
 bool out_still_there(int fd, const char *path)
@@ -95,28 +100,41 @@ bool out_still_there(int fd, const char *path)
            now.st_dev == st.st_dev;
 }
 
+bool out_is_anothers(int fd, const char *path)
+{
+    struct stat st, now;
+    return fstat(fd, &st) == 0 && lstat(path, &now) == 0 &&
+           (now.st_ino != st.st_ino || now.st_dev != st.st_dev);
+}
+
 static bool taken(const char *path, const char *by, struct err *e)
 {
     return err_set(e, ERR_FAILED, "'%s' is being written by another program (it holds '%s')", path, by);
 }
 
 /* A file of ours beside `path`, locked. One that a killed run left is taken over; one that another program holds is
- * not; a link planted under that name is removed, never followed. -1 with *e. */
+ * not; a link planted under that name is removed, never followed. Where there are no locks nobody knows whether it is
+ * still written, so a new one takes its name. -1 with *e. */
 static int open_ours(const char *ours, const char *path, struct err *e)
 {
     for (int tries = 0; tries < TRIES; tries++) {
         struct stat st;
-        int fd = open(ours, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0666);
+        int how = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+        int fd = open(ours, how | O_EXCL, 0666);
+        bool is_new = fd >= 0;
+        if (!is_new && errno == EEXIST)
+            fd = open(ours, how, 0666);
         if (fd < 0 && errno != ELOOP)
             break;
         bool regular = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
-        if (regular && !out_flock(fd)) {
+        enum out_got got = regular ? out_try_lock(fd) : OUT_LOCKED;
+        if (got == OUT_TAKEN) {
             close(fd);
             taken(path, ours, e);
             return -1;
         }
         bool there = regular && out_still_there(fd, ours); /* else the other has renamed or removed it */
-        if (there && st.st_nlink == 1)
+        if (there && st.st_nlink == 1 && (is_new || got == OUT_LOCKED))
             return fd;
         bool planted = !regular || there;
         if (fd >= 0)
@@ -187,7 +205,7 @@ static void done(struct out *o)
 
 void out_abort(struct out *o)
 {
-    if (o->part)
+    if (o->part && !out_is_anothers(o->fd, o->part))
         unlink(o->part); /* before the lock goes with the descriptor */
     done(o);
 }
@@ -286,6 +304,14 @@ bool out_sync(struct out *o, struct err *e)
     return o->synced || err_sys(e, "cannot write '%s'", o->part);
 }
 
+/* Nothing gets the name of the output but what was written here. */
+static bool is_ours(const struct out *o, struct err *e)
+{
+    return !out_is_anothers(o->fd, o->part) ||
+           err_set(e, ERR_FAILED, "cannot put '%s' in place: another program writes '%s' now", o->path,
+                   o->part);
+}
+
 static bool not_in_place(const char *path, struct err *e)
 {
     return errno == EEXIST ? exists(path, e) : err_sys(e, "cannot put '%s' in place", path);
@@ -293,7 +319,7 @@ static bool not_in_place(const char *path, struct err *e)
 
 bool out_commit(struct out *o, struct err *e)
 {
-    if (!out_sync(o, e))
+    if (!out_sync(o, e) || !is_ours(o, e))
         return false;
     if (!rename_to(o->part, o->path, o->force))
         return not_in_place(o->path, e);
@@ -494,7 +520,7 @@ bool out_commit_all(struct out *outs, uint32_t n_outs, struct err *e)
         force = outs[i].force;
         v[n] = member_of(outs[i].path, n == 0);
         n++;
-        ok = ok && out_sync(&outs[i], e);
+        ok = ok && out_sync(&outs[i], e) && is_ours(&outs[i], e);
     }
     sig_hold();
     if (n == 1)
@@ -602,7 +628,8 @@ bool out_hold(struct out_lock *l, const char *path, bool force, struct err *e)
 void out_unlock(struct out_lock *l)
 {
     if (l->path) {
-        if (unlink(l->path) != 0 && errno != ENOENT) /* before the lock goes with the descriptor */
+        if (!out_is_anothers(l->fd, l->path) && unlink(l->path) != 0 &&
+            errno != ENOENT) /* before the lock goes with the descriptor */
             log_warn("cannot remove '%s' (%s); the next run with this output does", l->path, strerror(errno));
         close(l->fd);
         sig_unwatch_part(l->path);

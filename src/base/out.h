@@ -14,8 +14,8 @@
  *
  * This needs of the file system: rename, which all have. What else there is makes more of it:
  *
- * - flock (not on some network and FUSE file systems): a second writer is refused. Without it two writers of one
- *   output at once are not told from each other; the one that ends last wins, and none is half-written.
+ * - flock (not on some network and FUSE file systems): a second writer is refused. Without it the
+ *   writer that begins last takes the name of the unfinished file; the other fails when it ends, and nothing is half-written.
  * - RENAME_NOREPLACE (not on NFS, vfat, some FUSE file systems): a file that somebody else puts under NAME while we write is never
  *   replaced without `force`. Without it there is a moment between look and rename.
  * - link (not on vfat, some FUSE file systems): of several outputs, those that a killed run put in place are told from what others
@@ -102,7 +102,10 @@ void out_unlock(struct out_lock *l); /* legal twice, and on a struct { .fd = -1 
 
 /* Takes the lock of an open file or folder: 1 taken, or the file system has none; 0 another program has it. */
 bool out_flock(int fd);
+enum out_got { OUT_LOCKED, OUT_TAKEN, OUT_NO_LOCKS };
+enum out_got out_try_lock(int fd);              /* the same, told apart */
 bool out_still_there(int fd, const char *path); /* the path leads to what fd is, and is no link */
+bool out_is_anothers(int fd, const char *path); /* the path leads to something else than what fd is */
 /* The folder that holds path; a warning if the disk refuses. */
 void out_sync_folder(const char *path);
 

@@ -38,6 +38,7 @@ static enum way way;
 static unsigned calls, at_call; /* 0: none */
 static bool only_renames;       /* links and unlinks do not fail */
 static int no_exchange;         /* errno of renameat2 */
+static bool no_locks;           /* as on some network file systems */
 static bool no_links;           /* files have one name, as on vfat */
 
 /* True: the call fails. */
@@ -89,6 +90,15 @@ __attribute__((visibility("default"))) int link(const char *a, const char *b)
 __attribute__((visibility("default"))) int unlink(const char *a)
 {
     return begin_call(false) ? -1 : end_call(syscall(SYS_unlinkat, AT_FDCWD, a, 0));
+}
+
+__attribute__((visibility("default"))) int flock(int fd, int how)
+{
+    if (no_locks) {
+        errno = ENOLCK;
+        return -1;
+    }
+    return (int)syscall(SYS_flock, fd, how);
 }
 
 static void let_all_work(void)
@@ -589,6 +599,52 @@ static void test_folder_grown(void **s)
     assert_false(file_exists(at("d/read-only")) || file_exists(at("d" OUT_PART)));
 }
 
+/* The unfinished file of one program is never the output of another: where there are no locks, and where somebody cleared it away. */
+static void test_two_writers(void **s)
+{
+    (void)s;
+    struct out a, b;
+    struct out_dir c, d;
+    struct out_lock k, l;
+    for (int cleared = 0; cleared < 2; cleared++) {
+        struct err e = {0};
+        set_up();
+        no_locks = !cleared;
+        assert_true(out_open(&a, at("f"), true, &e) && out_write(&a, "the first", 9, &e));
+        if (cleared)
+            unlink(at("f" OUT_PART));
+        assert_true(out_open(&b, at("f"), true, &e) && out_write(&b, "ne", 2, &e));
+        assert_false(out_commit(&a, &e));
+        assert_true(e.code == ERR_FAILED && strstr(e.msg, "another program"));
+        out_abort(&a);
+        e = (struct err){0};
+        assert_false(file_exists(at("f")));
+        assert_true(out_write(&b, "w", 1, &e) && out_commit(&b, &e));
+        assert_int_equal(state_of("f"), 'n');
+        assert_true(out_lock(&k, at("f"), &e));
+        if (cleared)
+            unlink(at("f" OUT_LOCK));
+        assert_true(out_lock(&l, at("f"), &e));
+        out_unlock(&k);
+        assert_true(file_exists(at("f" OUT_LOCK)));
+        out_unlock(&l);
+        assert_false(file_exists(at("f" OUT_LOCK)));
+        assert_true(out_dir_open(&c, at("d"), "ours", true, &e));
+        put("d" OUT_PART "/first", "");
+        if (cleared)
+            assert_true(unlink(at("d" OUT_PART "/first")) == 0 && rmdir(at("d" OUT_PART)) == 0);
+        assert_true(out_dir_open(&d, at("d"), "ours", true, &e));
+        put("d" OUT_PART "/ours", "new");
+        assert_false(out_dir_commit(&c, &e));
+        out_dir_abort(&c);
+        e = (struct err){0};
+        assert_true(out_dir_commit(&d, &e));
+        assert_int_equal(state_of("d/ours"), 'n');
+        assert_false(file_exists(at("d/first")) || file_exists(at("d" OUT_PART)));
+    }
+    no_locks = false;
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, tempdir_setup, tempdir_teardown)
 
 int main(void)
@@ -606,6 +662,7 @@ int main(void)
         T(test_folder_link_to_none),
         T(test_folder_made_anew),
         T(test_folder_grown),
+        T(test_two_writers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
