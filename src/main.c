@@ -90,7 +90,7 @@ static bool run(const struct cmd *c, int argc, char **argv, struct err *e)
     cmd_finish_options();
     ok = ok && c->run(args.v, args.n, e);
     opt_list_clear(&args);
-    return ok;
+    return ok || err_set(e, ERR_FAILED, "failed, and the reason was not told"); /* never status 0 */
 }
 
 /* Started with closed standard streams, the next file that is opened would become one of them, and a message

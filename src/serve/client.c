@@ -39,7 +39,7 @@ struct http *http_new(void)
     struct http *h = xcalloc(1, sizeof *h);
     h->curl = curl_easy_init();
     if (!h->curl)
-        BUG("libcurl gives no handle");
+        sig_die("out of memory");
     return h;
 }
 
@@ -102,11 +102,20 @@ static int on_progress(void *ctx, curl_off_t a, curl_off_t b, curl_off_t c, curl
 
 /* ---- requests ---- */
 
+/* Without memory the list would be lost, and the request another one. */
+static struct curl_slist *with(struct curl_slist *list, const char *line)
+{
+    struct curl_slist *more = curl_slist_append(list, line);
+    if (!more)
+        sig_die("out of memory");
+    return more;
+}
+
 static struct curl_slist *headers(const struct http_request *q, struct err *e)
 {
-    struct curl_slist *list = curl_slist_append(NULL, "Expect:"); /* no waiting for "100 Continue" */
+    struct curl_slist *list = with(NULL, "Expect:"); /* no waiting for "100 Continue" */
     if (q->body)
-        list = curl_slist_append(list, "Content-Type: application/json");
+        list = with(list, "Content-Type: application/json");
     const char *key = secret_key();
     if (!key)
         return list;
@@ -116,7 +125,7 @@ static struct curl_slist *headers(const struct http_request *q, struct err *e)
         return NULL;
     }
     char *line = xasprintf("Authorization: Bearer %s", key);
-    list = curl_slist_append(list, line);
+    list = with(list, line);
     free(line);
     return list;
 }
@@ -300,6 +309,8 @@ char *http_base_url(const char *url, struct err *e)
     }
     curl_free(full);
     curl_url_cleanup(u);
+    if (!base)
+        err_set(e, ERR_FAILED, "libcurl has no memory for the address of the server");
     return base;
 }
 

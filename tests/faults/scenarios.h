@@ -88,7 +88,7 @@ static const struct scenario scenarios[] = {
      "o.gguf o.gguf.work", .goes_on = true, .cost = 150},
     {"quantize", "quantize @/m.gguf q8_0 -o o.gguf -q", "o.gguf", .cost = 40},
     {"batch", "batch --server % --prompts @/prompts.jsonl -o o.json --retries 0 -q", "o.json",
-     .goes_on = true, .cost = 40},
+     .goes_on = true, .kept = "o.json.reap-journal", .cost = 40},
 };
 
 #endif
