@@ -30,7 +30,6 @@ static const struct tokenizer tokenizers[] = {
     {"t5", NONE, 1, 2, NONE, IF_SAID, UNLESS_SAID, NEVER, true, false},
     {"bert", 101, NONE, 100, 102, ALWAYS, NEVER, ALWAYS, true, true},
     {"plamo2", 1, 2, 0, NONE, NEVER, NEVER, NEVER, false, false},
-    {"rwkv", NONE, NONE, NONE, NONE, NEVER, NEVER, NEVER, true, false},
     {"hybriddna", 11, 11, NONE, NONE, IF_SAID, IF_SAID, NEVER, false, false},
     {"whitespace", 11, 11, NONE, NONE, IF_SAID, IF_SAID, NEVER, false, false},
     {"test", NONE, NONE, NONE, NONE, NEVER, NEVER, NEVER, false, false},
@@ -185,6 +184,11 @@ static bool check_unique(const struct token *v, uint64_t n, struct err *e)
 bool vocab_check(const struct gg_file *f, struct err *e)
 {
     const struct tokenizer *known = tokenizer_of(f);
+    if (is_text(gg_find(f, "tokenizer.ggml.model"), "rwkv"))
+        return err_set(
+            e, ERR_INPUT,
+            "key 'tokenizer.ggml.model' is 'rwkv': the engine does not come back from a text that begins "
+            "like one of its tokens and is none; no Mixture-of-Experts model has it");
     const struct gg_key *k = gg_find(f, "tokenizer.ggml.tokens");
     if (!known || !k || k->kind != GG_ARR || k->elem != GG_STR)
         return true;

@@ -351,7 +351,7 @@ bad_vocab item tokenizer.ggml.tokens 300 twice item tokenizer.ggml.tokens 305 tw
 bad_vocab item tokenizer.ggml.tokens 300 '' item tokenizer.ggml.tokens 305 '[EMPTY_300]' -- tokenizer.ggml.tokens "'.EMPTY_300.' is there twice"
 bad_vocab set tokenizer.ggml.model str gemma4 -- tokenizer.ggml.bos_token_id
 bad_vocab set tokenizer.ggml.pre str glm4 set tokenizer.ggml.add_bos_token bool 1 -- tokenizer.ggml.bos_token_id
-bad_vocab set tokenizer.ggml.model str rwkv -- tokenizer.ggml.unknown_token_id
+bad_vocab set tokenizer.ggml.model str rwkv -- tokenizer.ggml.model "is 'rwkv'" 'does not come back'
 
 # ---- the old form, one tensor per expert
 old=()
