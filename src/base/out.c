@@ -353,8 +353,8 @@ bool file_write_atomic(const char *path, const void *p, uint64_t n, bool force, 
  * Any other file that has NAME was put there by somebody else since. It stays, and where there is .reap-old as well
  * nothing is done until one of them was moved away. */
 
-struct
-    member { /* all that is needed between the renames: there no memory may be asked for, which may end the program */
+/* All that is needed between the renames: there no memory may be asked for, which may end the program. */
+struct member {
     char *path, *part, *old, *dir;
 };
 

@@ -55,9 +55,10 @@ for s in HUP INT TERM; do
 done
 
 # ---- memory is gone in the engine's C++, before main and behind it
-if [[ -e $BIN/libshim.so ]]; then
+shim=$(preloadable libshim.so)
+if [[ $shim ]]; then
     for n in 1 100; do
-        SHIM_FAULT="malloc $n fail:12" SHIM_FROM=libstdc++.so.6 LD_PRELOAD=$BIN/libshim.so "$REAP" --version >.out 2>.err
+        SHIM_FAULT="malloc $n fail:12" SHIM_FROM=libstdc++.so.6 LD_PRELOAD=$shim "$REAP" --version >.out 2>.err
         got=$?
         one_line "memory gone at allocation $n of libstdc++" 'out of memory'
     done

@@ -5,7 +5,7 @@ if [[ -z ${OWN_MOUNTS-} && $(id -u) = 0 ]] && unshare -m true 2>/dev/null; then
 fi
 . "$(dirname "$0")/lib.bash"
 . "$(dirname "$0")/batch.bash"
-SHIM=$BIN/libshim.so # not in builds with sanitizers: they want to be loaded first
+SHIM=$(preloadable libshim.so) # not in builds with sanitizers: they want to be loaded first
 Q=$MODELS/qwen3_moe
 export SOURCE_DATE_EPOCH=0 GOMP_SPINCOUNT=300
 

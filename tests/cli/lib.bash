@@ -51,6 +51,13 @@ left_out() {
     echo "left out: $*"
 }
 
+# A library of the tests by a path that LD_PRELOAD can hold, which takes it apart at blanks and colons; nothing if there is none.
+preloadable() { # NAME
+    [[ -e $BIN/$1 && $T != *[\ :]* ]] || return
+    [[ -e $T/.$1 ]] || ln -s "$BIN/$1" "$T/.$1"
+    echo "$T/.$1"
+}
+
 say_bad() {
     bad=$((bad + 1))
     printf 'FAIL (%s:%s) %s\n' "${0##*/}" "$(caller_line)" "$*"

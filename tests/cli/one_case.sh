@@ -5,8 +5,9 @@
 export GOMP_SPINCOUNT=2000 # or the program starts itself again
 export FOLD=$T/disk
 plan=$FORMS/mixtral/pruned/plan.json
-folded() { LD_PRELOAD=$BIN/libfold.so "$@"; }
-folded "$REAP" --version >/dev/null 2>&1 && [[ -e $BIN/libfold.so ]] || skip "nothing can be preloaded"
+fold=$(preloadable libfold.so)
+folded() { LD_PRELOAD=$fold "$@"; }
+folded "$REAP" --version >/dev/null 2>&1 && [[ -e $fold ]] || skip "nothing can be preloaded"
 mkdir disk
 prune() { folded "$REAP" prune ck --plan "$plan" -o disk/out --quiet >.out 2>.err </dev/null; }
 fresh() {

@@ -2,7 +2,7 @@
 # program is held before one call (tests/faults/shim.c), the input is changed, and it goes on.
 . "$(dirname "$0")/lib.bash"
 . "$SRC/tests/cli/checkpoint.bash"
-shim=$BIN/libshim.so
+shim=$(preloadable libshim.so)
 export GOMP_SPINCOUNT=2000 # or the program starts itself again, without the shim
 LD_PRELOAD=$shim "$REAP" --version >/dev/null 2>&1 && [[ -e $shim ]] || skip "nothing can be preloaded"
 plan=$FORMS/mixtral/pruned/plan.json

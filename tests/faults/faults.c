@@ -34,6 +34,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -291,8 +292,8 @@ static int run(const struct place *p, const char *cmd, const char *fault, const 
     pid_t pid = fork();
     if (pid == 0) {
         if (fault || log) {
-            char shim[PATH_MAX];
-            snprintf(shim, sizeof shim, "%s/libshim.so", bin);
+            char shim[PATH_MAX + 16];
+            snprintf(shim, sizeof shim, "%s/libshim.so", top);
             setenv("LD_PRELOAD", shim, 1);
             setenv("SHIM_COUNTS", p->counts, 1);
         }
@@ -700,6 +701,20 @@ static void make_inputs(const struct place *p)
     free(edit);
 }
 
+/* LD_PRELOAD takes a path apart at blanks and colons. */
+static void link_shim(void)
+{
+    char *name = path_join(bin, "libshim.so"), *real = realpath(name, NULL),
+         *link = path_join(top, "libshim.so");
+    if (strpbrk(top, " :"))
+        die("TMPDIR has a blank or a colon");
+    if (!real || symlink(real, link) != 0)
+        die(name);
+    free(name);
+    free(real);
+    free(link);
+}
+
 static pid_t server;
 
 static void start_server(void)
@@ -707,6 +722,7 @@ static void start_server(void)
     char *port = path_join(top, "port"), *log = path_join(top, "asked"), *prog = path_join(bin, "bad_server");
     server = fork();
     if (server == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGTERM); /* whoever waits for our output would wait for it */
         execl(prog, prog, port, log, NULL);
         _exit(127);
     }
@@ -777,6 +793,7 @@ static void set_up(void)
     if (!mkdtemp(top))
         die(top);
     snprintf(in, sizeof in, "%s/in", top);
+    link_shim();
     setenv("LC_ALL", "C", 1);
     setenv("GOMP_SPINCOUNT", "300", 0); /* it would start itself again */
     setenv("OMP_THREAD_LIMIT", "1", 1);
