@@ -125,17 +125,22 @@ json_t *json_parse_data(const char *s, size_t n, bool *odd, struct err *e)
     return v;
 }
 
+static const char *odd_spelling(const char *s)
+{
+    return strncmp(s, JSON_ODD, 1) ? NULL : s + 1;
+}
+
 const char *json_find_odd(const json_t *v)
 {
     const char *found = NULL, *key;
     json_t *x;
     if (json_is_string(v))
-        return strncmp(json_string_value(v), JSON_ODD, 1) ? NULL : json_string_value(v) + 1;
+        return odd_spelling(json_string_value(v));
     for (size_t i = 0; !found && i < json_array_size(v); i++)
         found = json_find_odd(json_array_get(v, i));
     json_object_foreach ((json_t *)(uintptr_t)v, key, x) {
-        if (!found)
-            found = json_find_odd(x);
+        if (!found) /* {NaN: 1}: it may stand for a key, too */
+            found = odd_spelling(key) ? odd_spelling(key) : json_find_odd(x);
     }
     return found;
 }
