@@ -438,18 +438,23 @@ static void sync_folders(const struct member *v, uint32_t n)
             sync_folder(v[i].dir, v[i].path);
 }
 
+static bool is_gone(const char *name)
+{
+    return unlink(name) == 0 || errno == ENOENT;
+}
+
 static void remove_ours(const char *name)
 {
-    if (unlink(name) != 0 && errno != ENOENT && unlink(name) != 0) /* a disk may fail once */
+    if (!is_gone(name) && !is_gone(name)) /* a disk may fail once */
         log_warn("cannot remove '%s' (%s); the output is complete, and the next run with it removes this",
                  name, strerror(errno));
 }
 
-/* What the renames needed. */
-static void remove_old(const struct member *v, uint32_t n)
+/* What the renames needed. Behind a commit the unfinished names are ours; later somebody else may have them. */
+static void remove_old(const struct member *v, uint32_t n, bool committed)
 {
     for (uint32_t i = 0; i < n; i++) {
-        if (look(v[i].part) == 1 && file_same(v[i].path, v[i].part))
+        if (committed || file_same(v[i].path, v[i].part))
             remove_ours(v[i].part);
         remove_ours(v[i].old);
     }
@@ -496,7 +501,7 @@ static bool commit_members(const struct member *v, uint32_t n, const char *first
         return not_in_place(v[0].path, e);
     if (put_in_place(v, n, force, e)) {
         sync_folders(v, n);
-        remove_old(v, n);
+        remove_old(v, n, true);
         return true;
     }
     if (take_back(v, n) && move(v[0].part, first_part))
@@ -558,7 +563,7 @@ static bool recover(const struct member *v, uint32_t n, int ready, struct err *e
     if (ready >= 0 || (first == 0 && look(v[0].old) == 1))
         return undo(v, n, e);
     if (first == 1)
-        remove_old(v, n);
+        remove_old(v, n, false);
     return true;
 }
 

@@ -214,8 +214,12 @@ static void on_crash(int no)
 
 void sig_own_stack(void *room)
 {
+#if SIG_CATCHES_CRASHES /* a sanitizer has one of its own, which it wants to find again */
     stack_t s = {.ss_sp = room, .ss_size = SIG_STACK};
     (void)sigaltstack(&s, NULL);
+#else
+    (void)room;
+#endif
 }
 
 /* From the start: objects of the engine are made before main, and may run out of memory. */

@@ -346,25 +346,26 @@ bool batch_journal_has_results(const char *s, size_t n)
 }
 
 /* What one result is known by: ids are different in a batch, but a run may go on with others. */
-static char *place_key(const struct batch_answer *a)
+static char *place_key(const json_t *result)
 {
-    return xasprintf("%s %s", a->key, a->id);
+    return xasprintf("%s %s", json_string_value(json_object_get(result, "key")),
+                     json_string_value(json_object_get(result, "id")));
 }
 
-static json_t *places_of(const struct batch_file *f)
+static json_t *places_of(const json_t *results)
 {
     json_t *places = json_object();
-    for (uint64_t i = 0; i < f->n; i++) {
-        char *key = place_key(&f->v[i]);
+    for (size_t i = 0; i < json_array_size(results); i++) {
+        char *key = place_key(json_array_get(results, i));
         json_object_set_new(places, key, json_integer((json_int_t)i));
         free(key);
     }
     return places;
 }
 
-static void put_result(json_t *results, json_t *places, json_t *o, const struct batch_answer *a)
+static void put_result(json_t *results, json_t *places, json_t *o)
 {
-    char *key = place_key(a);
+    char *key = place_key(o);
     const json_t *at = json_object_get(places, key);
     if (at) {
         json_array_set(results, (size_t)json_integer_value(at), o);
@@ -389,7 +390,7 @@ static bool check_journal_head(const struct batch_file *f, const json_t *o, stru
 
 bool batch_journal_fold(struct batch_file *f, const char *s, size_t n, struct err *e)
 {
-    json_t *places = places_of(f), *results = json_object_get(f->doc, "results");
+    json_t *results = json_object_get(f->doc, "results"), *places = places_of(results);
     bool ok = true;
     for (size_t at = 0, line = 1, k; ok && at < n; at += k, line++) {
         const char *end = memchr(s + at, '\n', n - at);
@@ -398,11 +399,14 @@ bool batch_journal_fold(struct batch_file *f, const char *s, size_t n, struct er
         json_t *o = json_parse_row(s + at, k, e);
         ok = o && (line == 1 ? check_journal_head(f, o, e) : batch_answer_read(o, line - 2, &a, e));
         if (ok && line > 1)
-            put_result(results, places, o, &a);
+            put_result(results, places, o);
         else if (!ok)
             err_ctx(e, "line %zu", line);
         json_decref(o);
     }
     json_decref(places);
+    free(f->v); /* they were of results that may have gone */
+    f->v = NULL;
+    f->n = 0;
     return ok;
 }

@@ -70,7 +70,7 @@ void batch_journal_line(struct buf *b, const json_t *result);
 /* Whether these lines, all of them whole, hold a result at all. */
 bool batch_journal_has_results(const char *s, size_t n);
 /* Gives the results of the lines to f: in the place of an earlier one of the same request and id, else behind the
- * others. f->v is as it was: read the file again when it is written. False with *e (ERR_INPUT): the journal is of
+ * others. f->v is gone then: read the file again when it is written. False with *e (ERR_INPUT): the journal is of
  * another file, or a line is broken; f may have some of them then. */
 bool batch_journal_fold(struct batch_file *f, const char *s, size_t n, struct err *e);
 
