@@ -8,9 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 /* Of file_read_all: a sanitizer maps larger pieces anew each time, which takes half of the time of fuzzing. */

@@ -633,8 +633,8 @@ bool out_hold(struct out_lock *l, const char *path, bool force, struct err *e)
 void out_unlock(struct out_lock *l)
 {
     if (l->path) {
-        if (!out_is_anothers(l->fd, l->path) && unlink(l->path) != 0 && errno != ENOENT &&
-            unlink(l->path) != 0) /* before the lock goes with the descriptor; a disk may fail once */
+        if (!out_is_anothers(l->fd, l->path) && !is_gone(l->path) &&
+            !is_gone(l->path)) /* before the lock goes with the descriptor; a disk may fail once */
             log_warn("cannot remove '%s' (%s); the next run with this output does", l->path, strerror(errno));
         close(l->fd);
         sig_unwatch_part(l->path);

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -32,6 +33,17 @@ static inline void fuzz_told(bool ok, const struct err *e)
 {
     MUST(ok == (e->code == ERR_NONE) && ok == !e->msg[0]);
     fuzz_fit(e->msg, strlen(e->msg), "");
+}
+
+/* At the first call: makes a folder of the target's own, in memory if it can be, which `cleanup` removes at the end. */
+static inline bool fuzz_dir(char dir[64], void (*cleanup)(void))
+{
+    if (dir[0])
+        return false;
+    strcpy(dir, access("/dev/shm", W_OK) == 0 ? "/dev/shm/reap-fuzz-XXXXXX" : "/tmp/reap-fuzz-XXXXXX");
+    MUST(mkdtemp(dir));
+    atexit(cleanup);
+    return true;
 }
 
 /* A file in memory with these bytes, for readers that want a path; the descriptor is the caller's to

@@ -44,11 +44,8 @@ static void cleanup(void)
 
 static void make_dir(void)
 {
-    if (dir[0])
+    if (!fuzz_dir(dir, cleanup))
         return;
-    strcpy(dir, access("/dev/shm", W_OK) == 0 ? "/dev/shm/reap-fuzz-XXXXXX" : "/tmp/reap-fuzz-XXXXXX");
-    MUST(mkdtemp(dir));
-    atexit(cleanup);
     log_quiet = true;
 }
 
