@@ -109,9 +109,10 @@ _reap() {
         ;;
     plan)
         own='--keep --keep-ratio --prune-ratio --fit --round-to --criterion --seed --stats --blend
-            --protect-super --protect --from --output --model --force --json --quiet --verbose --help'
+            --protect-super --protect --protect-share --from --output --model --force --json --quiet --verbose
+            --help'
         case $prev in
-        --keep | --keep-ratio | -r | --prune-ratio | --fit | --round-to | --seed)
+        --keep | --keep-ratio | -r | --prune-ratio | --fit | --round-to | --seed | --protect-share)
             kind= ;;
         --criterion)
             words='reap reap_sum ean_mean ean_sum frequency gate_mean gate_sum reap_l2 ean_l2 max_activation

@@ -110,6 +110,7 @@ complete -c reap -n '__reap_is plan' -l stats -r -F -d 'a further stats file, wi
 complete -c reap -n '__reap_is plan' -l blend -x -a 'mean maxmin' -d 'several stats files: by the mean of their scores, or (maxmin) so that what loses most loses least (one of mean, maxmin; default mean)'
 complete -c reap -n '__reap_is plan' -l protect-super -d 'super experts stay (reap stats lists them)'
 complete -c reap -n '__reap_is plan' -l protect -r -F -d 'experts that stay: JSON {"LAYER": [IDS]}, or lines LAYER: IDS'
+complete -c reap -n '__reap_is plan' -l protect-share -x -d 'of several stats files: the best of each, for S of the places, stay whatever the blend says (default 0)'
 complete -c reap -n '__reap_is plan' -l from -r -F -d 'no stats, but a keep-list or ranking of another tool, made into a plan'
 complete -c reap -n '__reap_is plan refine' -l output -s o -r -F -d 'the plan to write (required)'
 complete -c reap -n '__reap_is plan' -l model -s m -r -F -d 'the model that will be pruned: checked now, and its sizes are shown'

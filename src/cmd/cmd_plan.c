@@ -4,6 +4,7 @@
 #include "base/out.h"
 #include "base/text.h"
 #include "cmd/cmd.h"
+#include "cmd/plan_show.h"
 #include "plan/sources.h"
 
 #include <string.h>
@@ -12,8 +13,9 @@ static const char *out, *model, *protect, *from;
 static uint32_t criterion, blend;
 static struct opt_list stats_list;
 static bool protect_super;
+static double protect_share;
 static int64_t seed;
-static bool has_seed, has_criterion, has_blend;
+static bool has_seed, has_criterion, has_blend, has_share;
 
 static const struct opt_choices blends = {
     .list = (const char *const[]){[BLEND_MEAN] = "mean", [BLEND_MAXMIN] = "maxmin", NULL}};
@@ -35,6 +37,9 @@ static const struct opt opts[] = {
         .dflt = "mean", .seen = &has_blend),
     OPT_FLAG("protect-super", &protect_super, "super experts stay (reap stats lists them)"),
     OPT_PATH("protect", &protect, "FILE", "experts that stay: JSON {\"LAYER\": [IDS]}, or lines LAYER: IDS"),
+    OPT_SHARE("protect-share", &protect_share, "S",
+              "of several stats files: the best of each, for S of the places, stay whatever the blend says",
+              .dflt = "0", .seen = &has_share),
     OPT_PATH("from", &from, "FILE", "no stats, but a keep-list or ranking of another tool, made into a plan"),
     OPT_HEADING("Files"),
     OPT_PATH("output", &out, "FILE", "the plan to write", .alias = "-o", .required = true),
@@ -62,73 +67,6 @@ const struct cmd cmd_plan = {
     .run = run,
 };
 
-/* ---- printing ---- */
-
-/* What each of several files keeps of its score. */
-static void print_sources(struct buf *b, const struct plan *p)
-{
-    for (uint32_t i = 0; p->n_origins > 1 && i < p->n_origins; i++)
-        cmd_fmt(b, "  %5.1f %% of %s\n", 100 * p->origins[i].score_kept, p->origins[i].stats);
-}
-
-static json_t *sources_json(const struct plan *p)
-{
-    json_t *all = json_array();
-    for (uint32_t i = 0; i < p->n_origins; i++) {
-        json_t *o = json_object();
-        json_object_set_new(o, "stats", json_text(p->origins[i].stats));
-        json_object_set_new(o, "weight", json_real(p->origins[i].weight));
-        json_object_set_new(o, "score_kept", json_real(p->origins[i].score_kept));
-        json_array_append_new(all, o);
-    }
-    return all;
-}
-
-static bool print(const struct plan_opts *o, const struct plan *p, const struct plan_summary *s,
-                  struct err *e)
-{
-    double ratio = 1 - (double)s->n_keep / s->n_experts;
-    if (cmd_json) {
-        json_t *j = json_object();
-        json_object_set_new(j, "plan", json_text(out));
-        json_object_set_new(j, "criterion", json_string(o->criterion->name));
-        json_object_set_new(j, "n_keep", json_integer(s->n_keep));
-        json_object_set_new(j, "n_experts", json_integer(s->n_experts));
-        json_object_set_new(j, "n_layers", json_integer(s->n_layers));
-        json_object_set_new(j, "score_kept", json_real(s->score_kept));
-        json_object_set_new(j, "tokens_kept", json_real(s->tokens_kept));
-        json_object_set_new(j, "never_routed", json_integer(s->n_never));
-        json_object_set_new(j, "never_routed_kept", json_integer(s->n_never_kept));
-        json_object_set_new(j, "n_protected", json_integer(s->n_protected));
-        if (p->blend) {
-            json_object_set_new(j, "blend", json_string(p->blend));
-            json_object_set_new(j, "sources", sources_json(p));
-        }
-        if (s->bytes_before) {
-            json_object_set_new(j, "bytes_before", json_integer((json_int_t)s->bytes_before));
-            json_object_set_new(j, "bytes_after", json_integer((json_int_t)s->bytes_after));
-        }
-        return cmd_print_json("plan", j, e);
-    }
-    struct buf b = {0};
-    char x[32], y[32];
-    cmd_fmt(&b, "%s: %u of %u experts stay in each of %u layers (%.1f %% pruned), by %s\n", out, s->n_keep,
-            s->n_experts, s->n_layers, 100 * ratio, o->criterion->name);
-    cmd_fmt(&b, "they hold %.1f %% of the score and were given %.1f %% of the routed tokens\n",
-            100 * s->score_kept, 100 * s->tokens_kept);
-    print_sources(&b, p);
-    if (s->n_protected)
-        cmd_fmt(&b, "%u protected expert%s among them\n", s->n_protected,
-                s->n_protected == 1 ? " is" : "s are");
-    if (s->bytes_before)
-        cmd_fmt(&b, "tensor data: %s -> %s\n", human_bytes(s->bytes_before, x),
-                human_bytes(s->bytes_after, y));
-    if (s->n_never)
-        cmd_fmt(&b, "%u expert%s never routed to, %u of them stay; the plan names them (never_routed)\n",
-                s->n_never, s->n_never == 1 ? " was" : "s were", s->n_never_kept);
-    return cmd_print(&b, e);
-}
-
 /* ---- the two ways ---- */
 
 /* The operand, if there is one, and all --stats. */
@@ -155,7 +93,7 @@ static bool plan_stats(char const *const *args, uint32_t n_args, struct plan_opt
     if (ok)
         p = plan_blend(s.v, s.n, v, o, &sum, e);
     plan_summary_say(&sum, true);
-    ok = p && plan_write(out, p, cmd_force, e) && print(o, p, &sum, e);
+    ok = p && plan_write(out, p, cmd_force, e) && plan_show(out, o, p, &sum, e);
     plan_summary_clear(&sum);
     plan_free(p);
     view_free(v);
@@ -197,13 +135,17 @@ static bool check_options(uint32_t n_args, const struct plan_opts *o, bool count
     if (!from && !n_args && !stats_list.n)
         return err_set(e, ERR_INPUT, "missing operand; usage: reap plan %.*s",
                        (int)strcspn(cmd_plan.usage, "\n"), cmd_plan.usage);
-    if (from &&
-        (n_args || stats_list.n || has_blend || protect || protect_super || has_criterion || has_seed))
+    if (from && (n_args || stats_list.n || has_blend || protect || protect_super || has_share ||
+                 has_criterion || has_seed))
         return err_set(e, ERR_INPUT, "--from takes no stats files, and no criterion, blend or protection");
     if (from && o->round_to && !counted)
         return err_set(e, ERR_INPUT, "--round-to goes with --keep and its like");
     if (has_blend && n_args + stats_list.n < 2)
         log_note("note: --blend matters only with several stats files");
+    if (o->protect_share > 1)
+        return err_set(e, ERR_INPUT, "--protect-share %g: more than all places", o->protect_share);
+    if (has_share && n_args + stats_list.n < 2)
+        log_note("note: --protect-share matters only with several stats files: the best of one stay anyway");
     if (has_seed && o->criterion->form != CRITERION_CHANCE)
         log_note("note: --seed matters only to --criterion random");
     if (!from && !counted)
@@ -217,7 +159,8 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
                           .blend = (enum blend)blend,
                           .seed = (uint64_t)seed,
                           .force = cmd_force,
-                          .protect_super = protect_super};
+                          .protect_super = protect_super,
+                          .protect_share = protect_share};
     bool counted = cmd_count(&o);
     if (!check_options(n, &o, counted, e))
         return false;

@@ -17,6 +17,7 @@ struct plan_origin {
     double weight, score_kept; /* where there are several */
     int64_t n_tokens;
     json_t *calibration; /* as in the stats file, names instead of paths */
+    json_t *fixed;       /* "protected": who stays for this source's sake, passed through; NULL: nobody */
 };
 
 /* What goes with the removed experts of a layer, by the statistics. Not a number: not said. */
@@ -39,6 +40,7 @@ struct plan {
     struct plan_origin *origins; /* "sources" */
     uint32_t n_origins;
     json_t *fixed;             /* "protected", passed through */
+    double protect_share;      /* not a number, or 0: not said */
     struct plan_layer *layers; /* ascending il */
     uint32_t n_layers;
     struct plan_loss *lost;     /* [n_layers], or NULL */

@@ -12,7 +12,7 @@
 /* The members that struct plan knows. */
 static const char *const known[] = {"schema",    "version", "n_keep",   "n_experts", "criterion",
                                     "seed",      "blend",   "model",    "sources",   "keep",
-                                    "protected", "lost",    "measured", "refined"};
+                                    "protected", "lost",    "measured", "refined",   "protect_share"};
 
 struct plan *plan_new(uint32_t n_layers, uint32_t n_keep)
 {
@@ -50,6 +50,7 @@ static void origin_clear(struct plan_origin *o)
     free(o->keep_list);
     free(o->sha256);
     json_decref(o->calibration);
+    json_decref(o->fixed);
 }
 
 void plan_free(struct plan *p)
@@ -162,7 +163,8 @@ static bool read_origin(const json_t *o, size_t i, struct plan_origin *x, struct
            opt_copy(o, "sha256", where, &x->sha256, e) && json_opt_f64(o, "weight", where, &x->weight, e) &&
            json_opt_f64(o, "score_kept", where, &x->score_kept, e) &&
            opt_count(o, "n_tokens", where, &x->n_tokens, e) &&
-           opt_object(o, "calibration", where, &x->calibration, e);
+           opt_object(o, "calibration", where, &x->calibration, e) &&
+           opt_object(o, "protected", where, &x->fixed, e);
 }
 
 static bool read_origins(struct plan *p, const json_t *doc, struct err *e)
@@ -266,7 +268,8 @@ static bool read_plan(struct plan *p, const json_t *doc, struct err *e)
            opt_copy(doc, "criterion", "plan", &p->criterion, e) &&
            opt_copy(doc, "blend", "plan", &p->blend, e) && opt_count(doc, "seed", "plan", &p->seed, e) &&
            opt_object(doc, "model", "plan", &p->model, e) && read_origins(p, doc, e) &&
-           opt_object(doc, "protected", "plan", &p->fixed, e) && read_lost(p, doc, e) &&
+           opt_object(doc, "protected", "plan", &p->fixed, e) &&
+           json_opt_f64(doc, "protect_share", "plan", &p->protect_share, e) && read_lost(p, doc, e) &&
            opt_object(doc, "measured", "plan", &p->measured, e) &&
            opt_object(doc, "refined", "plan", &p->refined, e);
 }
@@ -305,6 +308,7 @@ static json_t *origins_json(const struct plan *p)
         json_put_f64(o, "weight", x->weight);
         json_put_f64(o, "score_kept", x->score_kept);
         json_put_count(o, "n_tokens", x->n_tokens);
+        put_json(o, "protected", x->fixed);
         put_json(o, "calibration", x->calibration);
         json_array_append_new(list, o);
     }
@@ -353,6 +357,8 @@ json_t *plan_json(const struct plan *p)
     put_json(d, "model", p->model);
     if (p->n_origins)
         json_object_set_new(d, "sources", origins_json(p));
+    if (p->protect_share > 0)
+        json_put_f64(d, "protect_share", p->protect_share);
     put_json(d, "protected", p->fixed);
     json_object_set_new(d, "keep", plan_keep_json(p));
     if (p->lost)

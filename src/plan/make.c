@@ -1,14 +1,12 @@
-/* make.c - see make.h. How many stay: count.c; what that costs: losses.c; lists of other tools:
- * from_lists.c. */
+/* make.c - see make.h. How many stay: count.c; who stays in any case: protect.c; what that
+ * costs: losses.c; lists of other tools: from_lists.c. */
 #include "plan/make.h"
-#include "base/ids.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "model/cut.h"
 #include "plan/blend.h"
 #include "plan/make_part.h"
 #include "stats/merge.h"
-#include "stats/summary.h"
 
 #include <math.h>
 #include <string.h>
@@ -94,9 +92,7 @@ static bool check_sources(const struct job *j, const struct view *v, struct err 
 
 /* ---- which ---- */
 
-/* share[n_src][n]: what each source gives; score[n]: what ranks, or for maxmin what reports. One source: its
- * scores as they are. */
-static bool layer_scores(const struct job *j, uint32_t i, double *share, double *score, struct err *e)
+bool plan_layer_scores(const struct job *j, uint32_t i, double *share, double *score, struct err *e)
 {
     uint32_t n = j->shape.n_experts;
     double weights = 0;
@@ -139,81 +135,7 @@ static void choose(const struct job *j, uint32_t i, const double *share, const d
     free(in);
 }
 
-static bool fix_super(struct job *j, struct err *e)
-{
-    const struct stats *s = j->src[0].stats;
-    size_t all = (size_t)s->n_layers * s->n_experts;
-    uint8_t *in = xcalloc(all, 1);
-    bool ok = true;
-    for (uint32_t d = 0; ok && d < j->n_src; d++) {
-        uint32_t n;
-        double limit;
-        ok = summary_super(j->src[d].stats, in, &n, &limit, e) || err_ctx(e, "%s", j->src[d].path);
-        for (size_t k = 0; ok && k < all; k++)
-            j->fixed[k] |= in[k];
-    }
-    free(in);
-    return ok;
-}
-
-static bool fix_lists(struct job *j, const struct id_lists *p, struct err *e)
-{
-    const struct stats *s = j->src[0].stats;
-    for (uint32_t a = 0; a < p->n; a++) {
-        uint32_t i = 0;
-        while (i < s->n_layers && s->layers[i].il != p->l[a].il)
-            i++;
-        if (i == s->n_layers)
-            return err_set(e, ERR_INPUT, "--protect: layer %u has no experts", p->l[a].il);
-        for (uint32_t k = 0; k < p->l[a].n; k++) {
-            if (p->l[a].ids[k] >= s->n_experts)
-                return err_set(e, ERR_INPUT, "--protect: layer %u: expert %u of %u", p->l[a].il,
-                               p->l[a].ids[k], s->n_experts);
-            j->fixed[(size_t)i * s->n_experts + p->l[a].ids[k]] = 1;
-        }
-    }
-    return true;
-}
-
-static bool check_fixed(struct job *j, struct err *e)
-{
-    const struct stats *s = j->src[0].stats;
-    uint32_t size = s->n_experts / j->shape.n_groups, each = j->n_keep / j->shape.n_groups;
-    for (uint32_t i = 0; i < s->n_layers; i++)
-        for (uint32_t g = 0; g < j->shape.n_groups; g++) {
-            uint32_t n = 0;
-            for (uint32_t k = 0; k < size; k++)
-                n += j->fixed[(size_t)i * s->n_experts + g * size + k];
-            j->sum->n_protected += n;
-            if (n > each && j->shape.n_groups > 1)
-                return err_set(e, ERR_INPUT,
-                               "layer %u: %u experts of group %u are protected, but only %u stay of each",
-                               s->layers[i].il, n, g, each);
-            if (n > each)
-                return err_set(e, ERR_INPUT, "layer %u: %u experts are protected, but only %u stay",
-                               s->layers[i].il, n, each);
-        }
-    return true;
-}
-
 /* ---- the plan ---- */
-
-static json_t *fixed_json(const struct job *j)
-{
-    const struct stats *s = j->src[0].stats;
-    json_t *o = json_object();
-    uint32_t *ids = xcalloc(s->n_experts, sizeof *ids);
-    for (uint32_t i = 0; i < s->n_layers; i++) {
-        uint32_t n = 0;
-        for (uint32_t k = 0; k < s->n_experts; k++)
-            if (j->fixed[(size_t)i * s->n_experts + k])
-                ids[n++] = k;
-        if (n)
-            ids_set_layer(o, s->layers[i].il, ids_json(ids, n));
-    }
-    free(ids);
-    return o;
-}
 
 static void say_what(const struct job *j, struct plan *p)
 {
@@ -227,8 +149,7 @@ static void say_what(const struct job *j, struct plan *p)
         p->blend = xstrdup(j->o->blend == BLEND_MAXMIN ? "maxmin" : "mean");
     p->model = json_incref(s->model);
     plan_set_origins(j, p);
-    if (j->sum->n_protected)
-        p->fixed = fixed_json(j);
+    plan_set_protected(j, p);
 }
 
 static struct plan *build(struct job *j, struct err *e)
@@ -242,7 +163,7 @@ static struct plan *build(struct job *j, struct err *e)
     for (uint32_t i = 0; ok && i < s->n_layers; i++) {
         struct plan_layer *l = &p->layers[i];
         l->il = s->layers[i].il;
-        if (!(ok = layer_scores(j, i, share, score, e)))
+        if (!(ok = plan_layer_scores(j, i, share, score, e)))
             break;
         choose(j, i, share, score, l->keep);
         plan_layer_loss(j, i, share, score, l, &p->lost[i]);
@@ -278,8 +199,7 @@ struct plan *plan_blend(const struct plan_source *src, uint32_t n_src, const str
     j.fixed = xcalloc((size_t)s->n_layers, s->n_experts);
     j.kept = xcalloc(n_src, sizeof *j.kept);
     struct plan *p = NULL;
-    if ((!o->protect_super || fix_super(&j, e)) && (!o->protect || fix_lists(&j, o->protect, e)) &&
-        check_fixed(&j, e))
+    if (plan_protect(&j, e))
         p = build(&j, e);
     if (p && v) {
         sum->bytes_before = v->bytes;
@@ -289,6 +209,7 @@ struct plan *plan_blend(const struct plan_source *src, uint32_t n_src, const str
         plan_note_counts(&j);
     free(j.kept);
     free(j.fixed);
+    free(j.best);
     return p;
 }
 

@@ -28,6 +28,9 @@ struct plan_opts {
     enum blend blend;                  /* of several sources */
     bool protect_super;                /* super experts (summary_super) of any source stay */
     const struct id_lists *protect;    /* these stay; or NULL */
+    /* Of each source the best of this share of the places stay, 0: nobody (docs/score.md, "Several
+     * domains"). */
+    double protect_share;
 };
 
 struct plan_note {

@@ -11,13 +11,26 @@ struct job {
     const struct criterion *criterion;
     struct shape shape;
     uint32_t n_keep;
-    uint8_t *fixed; /* [n_layers][n_experts] */
-    double *kept;   /* [n_src] mean over the layers: share of the source's score that stays */
+    uint8_t *fixed; /* [n_layers][n_experts] 1: stays in any case */
+    uint8_t
+        *best; /* [n_src][n_layers][n_experts] 1: .. as one of the best of the source; NULL: nobody asked */
+    double *kept; /* [n_src] mean over the layers: share of the source's score that stays */
     struct plan_summary *sum;
 };
 
 /* Adds to what sum has to say; steals text. */
 void plan_note(struct plan_summary *sum, bool warning, char *text);
+
+/* share[n_src][n]: what each source gives layer i; score[n]: what ranks, or for maxmin what reports. One
+ * source: its scores as they are. */
+bool plan_layer_scores(const struct job *j, uint32_t i, double *share, double *score, struct err *e);
+
+/* ---- protect.c ---- */
+
+/* Fills j->fixed, and refuses more than can stay. */
+bool plan_protect(struct job *j, struct err *e);
+/* Who stays in any case, and for which source; behind plan_set_origins. */
+void plan_set_protected(const struct job *j, struct plan *p);
 
 /* ---- count.c ---- */
 

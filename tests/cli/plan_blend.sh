@@ -74,6 +74,30 @@ fails 2 'layer 3: expert 32 of 32' -- plan code.json --keep 8 --protect no.txt -
 printf '3: a\n' >no.txt
 fails 2 'no.txt' 'line 1' "'a' is not an expert id" -- plan code.json --keep 8 --protect no.txt -o x.json
 fails 2 'is an input' -- plan code.json --keep 8 --protect p.txt -o p.txt --force
+
+# ---- a share for each file
+ok plan code.json --stats prose.json:20 --keep 8 -o prose20.json
+ok plan code.json --stats prose.json:20 --keep 8 --protect-share 0.04 -o share.json
+has .out ', 6 protected as its best' 'protected experts are among'
+ok plan code.json --keep 4 -o best.json
+json share.json protect_share=0.04
+lost=0
+for l in 0 1 2 3 4 5; do
+    id=$(num share.json sources/0/protected/$l | tr -d '[] ')
+    expect "the best of code stays in layer $l" grep -q "[[,]$id[],]" <(num share.json keep/$l | tr -d ' ')
+    expect "it is one of its best in layer $l" grep -q "[[,]$id[],]" <(num best.json keep/$l | tr -d ' ')
+    grep -q "[[,]$id[],]" <(num prose20.json keep/$l | tr -d ' ') || lost=$((lost + 1))
+done
+expect 'some would have gone' test $lost -gt 0
+ok plan code.json --stats prose.json --keep 8 --protect-share 4% -o share2.json --json
+json .out sources/1/protected/0
+fails 2 'are protected, but only 8 stay; a smaller --protect-share' -- plan code.json --stats prose.json --keep 8 --protect-share 1 -o x.json
+fails 2 'more than all places' -- plan code.json --stats prose.json --keep 8 --protect-share 2 -o x.json
+fails 2 '--from takes no' -- plan --from p.json --protect-share 0.1 -o x.json
+ok plan code.json --keep 8 --protect-share 0.2 -o one.json
+has .err 'matters only with several'
+equal one.json eight.json keep
+
 ok stats code.json --json
 cp .out s.json
 ok plan code.json --keep 8 --criterion frequency --protect-super -o sup.json

@@ -116,17 +116,22 @@ static void test_maxmin_brute_force(void **state)
 
 /* ---- a plan from two files ---- */
 
-/* One layer (block 2) of 4 experts, top-1; reap[j] is the score, 1 token each. */
-static struct stats *make(const float *reap)
+/* One layer (block 2) of n experts, top-1; reap[j] is the score, 1 token each. */
+static struct stats *make_n(uint32_t n, const float *reap)
 {
-    struct stats *s = stats_new(1, 4);
+    struct stats *s = stats_new(1, n);
     struct err e = {0};
     s->layers[0].il = 2;
     s->layers[0].n_used = 1;
-    s->model = json_pack("{s:s, s:i}", "architecture", "test", "n_experts", 4);
-    for (int32_t j = 0; j < 4; j++)
+    s->model = json_pack("{s:s, s:i}", "architecture", "test", "n_experts", (int)n);
+    for (int32_t j = 0; j < (int32_t)n; j++)
         assert_true(stats_add(s, 0, EVEN, &(struct routed){j, 1, reap[j], reap[j], reap[j]}, 1, &e));
     return s;
+}
+
+static struct stats *make(const float *reap)
+{
+    return make_n(4, reap);
 }
 
 static void expect_keep(const struct plan *p, const struct err *e, uint32_t a, uint32_t b)
@@ -243,6 +248,110 @@ static void test_protect(void **state)
     assert_null(plan_blend(&src, 1, NULL, &o, &sum, &e));
     expect_err(&e, ERR_INPUT, "max_activation needs sums");
     stats_free(x);
+}
+
+static void expect_ids(const json_t *layers, uint32_t n, const int *ids)
+{
+    const json_t *a = json_object_get(layers, "2");
+    assert_int_equal(json_array_size(a), n);
+    for (uint32_t i = 0; i < n; i++)
+        assert_int_equal(json_integer_value(json_array_get(a, i)), ids[i]);
+}
+
+/* The best of each file stay, in whatever way the files are blended. */
+static void test_protect_share(void **state)
+{
+    (void)state;
+    put("x", "x");
+    put("y", "y");
+    /* shares: .5 .3 .15 .05 and 0 0 .4 .6; x weighs nine times as much: .45 .27 .175 .105 */
+    struct stats *x = make((float[]){10, 6, 3, 1}), *y = make((float[]){0, 0, 60, 90});
+    struct plan_source src[2] = {{x, at("x"), 9}, {y, at("y"), 1}};
+    struct plan_opts o = {.kind = KEEP_COUNT, .value = 2};
+    struct plan_summary sum;
+    struct err e = {0};
+    struct plan *p = plan_blend(src, 2, NULL, &o, &sum, &e);
+    expect_keep(p, &e, 0, 1);
+    assert_null(p->origins[0].fixed);
+    plan_free(p);
+    plan_summary_clear(&sum);
+
+    static const double one_place[] = {1e-6, 0.04, 0.5}; /* of two: rounded up */
+    for (size_t i = 0; i < COUNT(one_place); i++) {
+        o.protect_share = one_place[i];
+        p = plan_blend(src, 2, NULL, &o, &sum, &e);
+        expect_keep(p, &e, 0, 3);
+        assert_int_equal(sum.n_protected, 2);
+        expect_ids(p->fixed, 2, (int[]){0, 3});
+        expect_ids(p->origins[0].fixed, 1, (int[]){0});
+        expect_ids(p->origins[1].fixed, 1, (int[]){3});
+        assert_true(plan_write(at("p"), p, true, &e));
+        struct plan *q = plan_load(at("p"), &e); /* what it says of this is read again */
+        assert_non_null(q);
+        assert_true(q->protect_share == one_place[i] && !json_object_get(q->rest, "protect_share"));
+        expect_ids(q->origins[1].fixed, 1, (int[]){3});
+        plan_free(q);
+        plan_free(p);
+        plan_summary_clear(&sum);
+    }
+
+    o.protect_share = 0.51; /* two of each: 0 1 and 2 3 */
+    assert_null(plan_blend(src, 2, NULL, &o, &sum, &e));
+    expect_err(&e, ERR_INPUT,
+               "layer 2: 4 experts are protected, but only 2 stay; a smaller --protect-share protects fewer");
+    o.value = 3; /* ceil(.6 * 3) = 2 of each, but y scores one alone; maxmin by itself keeps 0 1 3 or 0 2 3 */
+    o.protect_share = 0.6;
+    o.blend = BLEND_MAXMIN;
+    src[0].weight = 1;
+    struct stats *z = make((float[]){0, 0, 0, 90});
+    src[1].stats = z;
+    p = plan_blend(src, 2, NULL, &o, &sum, &e);
+    assert_non_null(p);
+    assert_memory_equal(p->layers[0].keep, ((uint32_t[]){0, 1, 3}), 12);
+    expect_ids(p->origins[1].fixed, 1, (int[]){3});
+    plan_free(p);
+    plan_summary_clear(&sum);
+
+    /* with a list: 2 stays too, which leaves no place */
+    uint32_t two[] = {2};
+    struct id_list l = {2, 1, two};
+    const struct id_lists lists = {&l, 1, 0, false};
+    o.protect = &lists;
+    assert_null(plan_blend(src, 2, NULL, &o, &sum, &e));
+    expect_err(&e, ERR_INPUT, "layer 2: 4 experts are protected, but only 3 stay");
+    o.protect = NULL;
+
+    stats_free(x);
+    stats_free(y);
+    stats_free(z);
+}
+
+/* Two groups, 0-3 and 4-7, of which two stay each: the best of each group, for each file. */
+static void test_protect_share_groups(void **state)
+{
+    (void)state;
+    put("x", "x");
+    put("y", "y");
+    struct stats *x = make_n(8, (float[]){4, 3, 2, 1, 1, 2, 3, 4}),
+                 *y = make_n(8, (float[]){1, 2, 3, 4, 4, 3, 2, 1});
+    struct plan_source src[2] = {{x, at("x"), 1}, {y, at("y"), 1}};
+    struct plan_opts o = {.kind = KEEP_COUNT, .value = 4, .protect_share = 0.04};
+    struct plan_summary sum;
+    struct err e = {0};
+    x->n_groups = x->n_groups_used = y->n_groups = y->n_groups_used = 2;
+    struct plan *p = plan_blend(src, 2, NULL, &o, &sum, &e);
+    if (!p)
+        fail_msg("%s", e.msg);
+    assert_memory_equal(p->layers[0].keep, ((uint32_t[]){0, 3, 4, 7}), 16);
+    expect_ids(p->origins[0].fixed, 2, (int[]){0, 7});
+    expect_ids(p->origins[1].fixed, 2, (int[]){3, 4});
+    plan_free(p);
+    plan_summary_clear(&sum);
+    o.protect_share = 0.6; /* two of each group for each file */
+    assert_null(plan_blend(src, 2, NULL, &o, &sum, &e));
+    expect_err(&e, ERR_INPUT, "layer 2: 4 experts of group 0 are protected, but only 2 stay of each");
+    stats_free(x);
+    stats_free(y);
 }
 
 /* ---- lists ---- */
@@ -407,6 +516,8 @@ int main(void)
         cmocka_unit_test(test_maxmin_brute_force),
         T(test_blend),
         T(test_protect),
+        T(test_protect_share),
+        T(test_protect_share_groups),
         T(test_lists),
         T(test_from_lists),
         T(names_of_sources),

@@ -1,0 +1,89 @@
+/* plan_show.c - what plan says of a plan that it made from statistics. */
+#include "cmd/plan_show.h"
+#include "base/text.h"
+#include "cmd/cmd.h"
+
+static uint32_t count_protected(const struct plan_origin *o)
+{
+    const char *layer;
+    const json_t *ids;
+    size_t n = 0;
+    json_object_foreach (o->fixed, layer, ids)
+        n += json_array_size(ids);
+    return (uint32_t)n;
+}
+
+static void print_source(struct buf *b, const struct plan_origin *o)
+{
+    cmd_fmt(b, "  %5.1f %% of %s", 100 * o->score_kept, o->stats);
+    if (o->fixed)
+        cmd_fmt(b, ", %u protected as its best", count_protected(o));
+    buf_char(b, '\n');
+}
+
+/* What each of several files keeps of its score. */
+static void print_sources(struct buf *b, const struct plan *p)
+{
+    for (uint32_t i = 0; p->n_origins > 1 && i < p->n_origins; i++)
+        print_source(b, &p->origins[i]);
+}
+
+static json_t *sources_json(const struct plan *p)
+{
+    json_t *all = json_array();
+    for (uint32_t i = 0; i < p->n_origins; i++) {
+        json_t *o = json_object();
+        json_object_set_new(o, "stats", json_text(p->origins[i].stats));
+        json_object_set_new(o, "weight", json_real(p->origins[i].weight));
+        json_object_set_new(o, "score_kept", json_real(p->origins[i].score_kept));
+        if (p->origins[i].fixed)
+            json_object_set(o, "protected", p->origins[i].fixed);
+        json_array_append_new(all, o);
+    }
+    return all;
+}
+
+bool plan_show(const char *out, const struct plan_opts *o, const struct plan *p, const struct plan_summary *s,
+               struct err *e)
+{
+    double ratio = 1 - (double)s->n_keep / s->n_experts;
+    if (cmd_json) {
+        json_t *j = json_object();
+        json_object_set_new(j, "plan", json_text(out));
+        json_object_set_new(j, "criterion", json_string(o->criterion->name));
+        json_object_set_new(j, "n_keep", json_integer(s->n_keep));
+        json_object_set_new(j, "n_experts", json_integer(s->n_experts));
+        json_object_set_new(j, "n_layers", json_integer(s->n_layers));
+        json_object_set_new(j, "score_kept", json_real(s->score_kept));
+        json_object_set_new(j, "tokens_kept", json_real(s->tokens_kept));
+        json_object_set_new(j, "never_routed", json_integer(s->n_never));
+        json_object_set_new(j, "never_routed_kept", json_integer(s->n_never_kept));
+        json_object_set_new(j, "n_protected", json_integer(s->n_protected));
+        if (p->blend) {
+            json_object_set_new(j, "blend", json_string(p->blend));
+            json_object_set_new(j, "sources", sources_json(p));
+        }
+        if (s->bytes_before) {
+            json_object_set_new(j, "bytes_before", json_integer((json_int_t)s->bytes_before));
+            json_object_set_new(j, "bytes_after", json_integer((json_int_t)s->bytes_after));
+        }
+        return cmd_print_json("plan", j, e);
+    }
+    struct buf b = {0};
+    char x[32], y[32];
+    cmd_fmt(&b, "%s: %u of %u experts stay in each of %u layers (%.1f %% pruned), by %s\n", out, s->n_keep,
+            s->n_experts, s->n_layers, 100 * ratio, o->criterion->name);
+    cmd_fmt(&b, "they hold %.1f %% of the score and were given %.1f %% of the routed tokens\n",
+            100 * s->score_kept, 100 * s->tokens_kept);
+    print_sources(&b, p);
+    if (s->n_protected)
+        cmd_fmt(&b, "%u protected expert%s among them\n", s->n_protected,
+                s->n_protected == 1 ? " is" : "s are");
+    if (s->bytes_before)
+        cmd_fmt(&b, "tensor data: %s -> %s\n", human_bytes(s->bytes_before, x),
+                human_bytes(s->bytes_after, y));
+    if (s->n_never)
+        cmd_fmt(&b, "%u expert%s never routed to, %u of them stay; the plan names them (never_routed)\n",
+                s->n_never, s->n_never == 1 ? " was" : "s were", s->n_never_kept);
+    return cmd_print(&b, e);
+}
