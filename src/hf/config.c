@@ -43,7 +43,7 @@ static bool is_foreign(struct hf_walk *w, uint32_t i)
         return false;
     w->key.n = 0;
     jdoc_key(w->d, i, &w->key);
-    return hf_is_foreign(w->key.s) || is_quantized(w->key.s);
+    return hf_is_foreign(w->key.s) || is_quantized(w->key.s) || hf_names_module(w->key.s);
 }
 
 uint32_t hf_walk_next(struct hf_walk *w)

@@ -1,8 +1,9 @@
 /* config.h - config.json and its companions: what they say about experts, and what pruning changes in them.
  *
  * Keys are looked for at the root and in all nested objects (text_config, ffn_config, thinker_config...), but
- * not in those that describe something else: names with a foreign word (names.h), quant or compression. Where
- * a key of a nested object is found, it counts as one of the model. Which keys there are: names.h. */
+ * not in those that describe something else: names with a foreign word (names.h), quant or compression, and names of
+ * one module ("mtp.layers.0.mlp.experts.1"), whose entry may go. Where a key of a nested object is found, it counts as
+ * one of the model. Which keys there are: names.h. */
 #ifndef REAP_HF_CONFIG_H
 #define REAP_HF_CONFIG_H
 

@@ -126,6 +126,12 @@ static struct module parse_module(const char *name)
     return m;
 }
 
+bool hf_names_module(const char *key)
+{
+    struct module m = parse_module(key);
+    return m.layer >= 0 || m.expert >= 0 || m.mtp;
+}
+
 enum fate { STAYS, CHANGES, GOES };
 
 static enum fate renumber(const struct editor *x, const struct module *m, int64_t layer, uint32_t *number)

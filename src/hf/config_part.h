@@ -16,6 +16,8 @@ struct hf_walk {
 uint32_t hf_walk_next(struct hf_walk *w); /* JSPAN_NONE behind the last */
 
 bool hf_key_in(const struct jdoc *d, uint32_t node, const char *keys); /* "a|b|c" */
-char *hf_node_path(const struct jdoc *d, uint32_t node);               /* for messages; caller frees */
+/* "model.layers.3.mlp.experts.17": one module of many, whose entry may go with it. */
+bool hf_names_module(const char *key);
+char *hf_node_path(const struct jdoc *d, uint32_t node); /* for messages; caller frees */
 
 #endif

@@ -126,6 +126,13 @@ static void test_nested(void **state)
     assert_string_equal(c.quant_method, "fp8");
     assert_false(c.bnb_4bit);
     hf_counts_clear(&c);
+    /* nor do modules that have a name of their own say what the model is */
+    read_text("{\"model.layers.3.mlp.experts.1\": {\"num_experts\": 9, \"num_layers\": 5}, \"num_layers\": 2,"
+              " \"mtp.head\": {\"num_local_experts\": 7}, \"num_experts\": 8}",
+              &c);
+    assert_int_equal(c.n_experts, 8);
+    assert_int_equal(c.n_layers, 2);
+    hf_counts_clear(&c);
     /* the count may stand at the root alone */
     read_text("{\"num_experts\": 8, \"num_layers\": 3, \"text_config\": {\"num_hidden_layers\": 4}}", &c);
     assert_int_equal(c.n_layers, 4);
@@ -226,6 +233,11 @@ static void test_edit_counts(void **state)
         "{\"num_experts\" :3 , \"x\": 1e-06, \"text_config\": {\"num_local_experts\": 3, \"n_experts\": null},"
         " \"moe_num_experts\": [3, 1, 3, 0], \"moe_capacity\": [3, 12.0, \"6\", 3], \"num_shared_experts\": 6,"
         " \"vision_config\": {\"num_experts\": 6}, \"num_experts_per_tok\": 2, \"mtp_num_hidden_layers\": 2}\n");
+    /* what is said of one module is none of the model's: it may go with an expert, as here */
+    expect_edit(&few,
+                "{\"num_experts\": 6, \"mlp.experts.5\": {\"num_experts\": 6, \"num_layers\": 3},"
+                " \"mlp.experts.1\": {\"num_experts\": 6}}",
+                "{\"num_experts\": 3, \"mlp.experts.1\": {\"num_experts\": 6}}");
     struct jdoc d;
     struct buf out = {0};
     struct err e = {0};
