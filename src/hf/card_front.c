@@ -328,37 +328,51 @@ static bool same_base(const struct entry *x, const char *id)
     return line_end(x->line, x->end) == x->end && span_is(unquoted(scalar(span_of(x->value, x->end))), id);
 }
 
+/* The lines with the base and the tags put in their places. */
+static void put_lines(struct buf *b, const struct front *f, const struct entry *base, const char *id,
+                      const struct entry *tags, const struct buf *new_tags, const char *nl)
+{
+    const char *p = f->start;
+    bool base_first = base->line && (!tags->line || base->line < tags->line);
+    for (int i = 0; i < 2; i++) {
+        bool do_base = base_first == (i == 0);
+        const struct entry *x = do_base ? base : tags;
+        if (!x->line || (do_base && (!id || same_base(x, id))))
+            continue;
+        buf_add(b, p, (size_t)(x->line - p));
+        if (do_base)
+            put_base(b, id, nl);
+        else
+            buf_add(b, new_tags->s, new_tags->n);
+        p = x->end;
+    }
+    buf_add(b, p, (size_t)(f->end - p));
+    if (id && !base->line)
+        put_base(b, id, nl);
+    if (!tags->line)
+        put_tags(b, nl);
+}
+
 bool card_put_front(struct buf *b, const struct front *f, const char *id, const char *nl)
 {
     struct entry base = {0}, tags = {0};
-    struct buf new_tags = {0};
+    struct buf new_tags = {0}, lines = {0};
     bool ok = understood(f);
-    bool has_base = ok && find_entry(f, "base_model", &base), has_tags = ok && find_entry(f, "tags", &tags);
-    ok = ok && (!has_tags || put_tags_of(&new_tags, &tags, nl));
     if (ok) {
-        const char *p = f->start;
-        bool base_first = has_base && (!has_tags || base.line < tags.line);
-        for (int i = 0; i < 2; i++) {
-            bool do_base = base_first == (i == 0);
-            const struct entry *x = do_base ? &base : &tags;
-            if (do_base ? !has_base || !id || same_base(x, id) : !has_tags)
-                continue;
-            buf_add(b, p, (size_t)(x->line - p));
-            if (do_base)
-                put_base(b, id, nl);
-            else
-                buf_add(b, new_tags.s, new_tags.n);
-            p = x->end;
-        }
-        buf_add(b, p, (size_t)(f->end - p));
-        if (id && !has_base)
-            put_base(b, id, nl);
-        if (!has_tags)
-            put_tags(b, nl);
-    } else {
-        buf_add(b, f->start, (size_t)(f->end - f->start));
+        (void)find_entry(f, "base_model", &base);
+        ok = !find_entry(f, "tags", &tags) || put_tags_of(&new_tags, &tags, nl);
     }
+    if (ok) {
+        put_lines(&lines, f, &base, id, &tags, &new_tags, nl);
+        ok =
+            understood(&(struct front){lines.s, lines.s + lines.n, false}); /* a tag may end what continued */
+    }
+    if (ok)
+        buf_add(b, lines.s, lines.n);
+    else
+        buf_add(b, f->start, (size_t)(f->end - f->start));
     buf_clear(&new_tags);
+    buf_clear(&lines);
     return ok;
 }
 

@@ -206,6 +206,7 @@ static void test_not_understood(void **state)
         "---\ntags: [a] b\n---\n",
         "---\ntags: [[a], b]\n---\n",
         "---\n? tags\n: [a]\n---\n",
+        "---\ntags: [a,\n- b\n- ]\n---\n", /* with a tag behind it, the last line would be no item any more */
     };
     for (size_t i = 0; i < sizeof fronts / sizeof *fronts; i++) {
         char *in = xasprintf("%s# T\n", fronts[i]), *want = xasprintf("%s# T\n\n@\n", fronts[i]);
