@@ -8,11 +8,8 @@
 
 static void *check(void *p)
 {
-    if (!p) {
-        fputs("reap: out of memory\n", stderr);
-        sig_remove_parts();
-        _exit(ERR_FAILED);
-    }
+    if (!p)
+        sig_die("out of memory");
     return p;
 }
 

@@ -176,10 +176,20 @@ static void say_line(const char *begin, const char *reason)
     }
 }
 
+/* A fuzzer keeps the input of what aborts, and sees nothing of _exit. */
+static _Noreturn void end(void)
+{
+#if REAP_FUZZ
+    abort();
+#else
+    _exit(ERR_FAILED);
+#endif
+}
+
 void sig_die(const char *reason)
 {
     if (is_dying) /* it crashed once more: nobody would end its waiting */
-        _exit(ERR_FAILED);
+        end();
     is_dying = true;
     if (dying++)
         for (;;)
@@ -187,7 +197,7 @@ void sig_die(const char *reason)
     if (!told)
         say_line(isatty(STDERR_FILENO) ? "\nreap: " : "reap: ", reason); /* behind a line of progress */
     sig_remove_parts();
-    _exit(ERR_FAILED);
+    end();
 }
 
 #if SIG_CATCHES_CRASHES

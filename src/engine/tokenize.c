@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/sig.h"
 #include "base/text.h"
+#include "engine/uncaught.h"
 #include "engine/words.h"
 
 #include <llama.h>
@@ -245,23 +246,14 @@ static bool is_joint(const struct tokenizer *t, uint32_t a, uint32_t b)
     return t->n_joints && bsearch(&x, t->joints, t->n_joints, sizeof x, ascending);
 }
 
+static bool is_char(const struct tokenizer *t, uint32_t c)
+{
+    return t->n_chars && bsearch(&c, t->chars, t->n_chars, sizeof c, ascending_chars);
+}
+
 static bool spells(const struct tokenizer *t, unsigned char byte)
 {
     return t->bytes[byte / 8] >> byte % 8 & 1;
-}
-
-static void forget_chars(struct tokenizer *t)
-{
-    bool all = true;
-    for (uint32_t b = 0; b < 256; b++)
-        all = all && spells(t, (unsigned char)b);
-    if (t->n_chars)
-        qsort(t->chars, t->n_chars, sizeof *t->chars, ascending_chars);
-    if (all) {
-        free(t->chars);
-        t->chars = NULL;
-        t->n_chars = 0;
-    }
 }
 
 static void learn_vocab(struct tokenizer *t, bool spm)
@@ -294,7 +286,9 @@ static void learn_vocab(struct tokenizer *t, bool spm)
             i++;
         t->special_from[c] = i;
     }
-    forget_chars(t);
+    t->spells = spm;
+    if (t->n_chars)
+        qsort(t->chars, t->n_chars, sizeof *t->chars, ascending_chars);
     if (t->n_joints)
         qsort(t->joints, t->n_joints, sizeof *t->joints, ascending);
 }
@@ -329,15 +323,17 @@ static const struct special *special_at(const struct tokenizer *t, const char *s
     return NULL;
 }
 
-static bool check_spelling(const struct tokenizer *t, const char *s, uint64_t n, bool parse, struct err *e)
+/* Why the engine threw: a character has no token, nor has one of its bytes. False, as it is an error. */
+static bool fail_spelling(const struct tokenizer *t, const char *s, uint64_t n, bool parse, const char *why,
+                          struct err *e)
 {
     uint64_t k;
     char shown[TEXT_SHOWN], one[8];
-    for (uint64_t i = 0; t->chars && i < n; i += k) {
+    for (uint64_t i = 0; t->spells && i < n; i += k) {
         const struct special *x = special_at(t, s + i, n - i, parse);
         uint32_t c = char_at(s + i, n - i, &k), blank = 0x2581;
         const char *p = c == ' ' ? BLANK : s + i;
-        bool known = x || bsearch(c == ' ' ? &blank : &c, t->chars, t->n_chars, sizeof c, ascending_chars);
+        bool known = x || is_char(t, c == ' ' ? blank : c);
         if (x)
             k = x->n;
         for (uint64_t b = 0; !known && b < (c == ' ' ? 3 : k); b++)
@@ -348,7 +344,8 @@ static bool check_spelling(const struct tokenizer *t, const char *s, uint64_t n,
                                text_shown(shown, sizeof shown, one), (unsigned char)p[b]);
             }
     }
-    return true;
+    return err_set(e, ERR_INPUT, "the model's tokenizer cannot take a text of %llu bytes: %s",
+                   (unsigned long long)n, why);
 }
 
 /* x, which is written at s[i], is a token in any case: none goes over its start, and none within it comes before it,
@@ -479,12 +476,15 @@ static bool piece(struct job *j, uint64_t from, uint64_t to, bool add_special)
         if (!room_for(j, want))
             return false;
         int32_t cap = (int32_t)(j->cap - j->n_ids);
-        int32_t r = llama_tokenize(j->t->vocab, j->s + from, (int32_t)n, j->ids + j->n_ids, cap, add_special,
-                                   j->parse_special);
+        char why[128] = "";
+        int32_t r = uncaught_tokenize(j->t->vocab, j->s + from, (int32_t)n, j->ids + j->n_ids, cap,
+                                      add_special, j->parse_special, why, sizeof why);
         if (r >= 0) {
             j->n_ids += (uint32_t)r;
             return true;
         }
+        if (why[0])
+            return fail_spelling(j->t, j->s + from, n, j->parse_special, why, &j->err);
         if (r == INT32_MIN || -r <= cap)
             return err_set(&j->err, ERR_FAILED, "the engine cannot tokenise a text of %llu bytes",
                            (unsigned long long)j->n);
@@ -605,8 +605,6 @@ bool tokenize_text(const struct tokenizer *t, const char *s, uint64_t n, bool ad
         return err_set(e, ERR_INPUT, "a text of %llu bytes is too long for the tokenizer",
                        (unsigned long long)n);
     warn_words(t, s, n);
-    if (!check_spelling(t, s, n, parse_special, e))
-        return false;
     struct job j = {.t = t, .s = s, .n = n, .add_special = add_special, .parse_special = parse_special};
     tokenize_find_cuts(&j.cuts, t->words ? t->pre : NULL, s, n);
     cut_by_vocab(&j.cuts, t, s, n, parse_special);

@@ -40,14 +40,16 @@ struct tokenizer {
     /* SentencePiece: characters that stand side by side in a token, first << 32 | second, ascending; */
     uint64_t *joints;
     uint32_t n_joints;
-    uint8_t bytes[32];        /* bits: bytes that have a token, to spell characters that have none; */
-    uint32_t *chars, n_chars; /* those that have one, ascending; where a byte has none */
+    bool spells;              /* SentencePiece: characters without a token by their bytes' tokens; */
+    uint8_t bytes[32];        /* bits: bytes that have one */
+    uint32_t *chars, n_chars; /* characters that have one, ascending */
     int32_t blank;            /* the token of a blank alone, -1: none */
 };
 void tokenize_init(struct tokenizer *t, const struct llama_model *m);
 void tokenize_clear(struct tokenizer *t);
 
-/* As engine_tokenize. ERR_INPUT: a character cannot be spelled; libllama would end the program. ERR_INTERRUPTED: a signal came while a long text was tokenised. */
+/* As engine_tokenize. ERR_INPUT: the vocabulary lacks what a character of the text needs, or contradicts itself;
+ * libllama throws then. ERR_INTERRUPTED: a signal came while a long text was tokenised. */
 bool tokenize_text(const struct tokenizer *t, const char *s, uint64_t n, bool add_special, bool parse_special,
                    int32_t **out, uint32_t *n_out, struct err *e);
 

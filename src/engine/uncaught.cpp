@@ -3,7 +3,9 @@
 
 #include <cstdio>
 #include <exception>
+#include <llama.h>
 #include <new>
+#include <stdexcept>
 
 extern "C" {
 #include "base/sig.h"
@@ -34,6 +36,21 @@ static void on_terminate()
 void uncaught_install(void)
 {
     std::set_terminate(on_terminate);
+}
+
+int32_t uncaught_tokenize(const struct llama_vocab *v, const char *s, int32_t n, int32_t *ids, int32_t cap,
+                          bool add_special, bool parse_special, char *why, size_t n_why)
+{
+    try {
+        return llama_tokenize(v, s, n, ids, cap, add_special, parse_special);
+    } catch (const std::bad_alloc &) {
+        throw;
+    } catch (const std::out_of_range &) {
+        std::snprintf(why, n_why, "a byte of it, or of the blank before it, has no token");
+    } catch (const std::exception &x) {
+        std::snprintf(why, n_why, "%s", x.what());
+    }
+    return INT32_MIN;
 }
 
 __attribute__((constructor(101))) static void first_of_all()

@@ -181,6 +181,34 @@ static bool check_unique(const struct token *v, uint64_t n, struct err *e)
     return true;
 }
 
+static bool has_token(const struct token *v, uint64_t n, const char *text)
+{
+    struct token want = {text, strlen(text), 0};
+    return n && bsearch(&want, v, n, sizeof *v, compare);
+}
+
+/* The engine marks these in every model of such a name, and throws where one is missing. */
+static bool check_named(const struct gg_file *f, const struct token *v, uint64_t n, struct err *e)
+{
+    static const char *const names[] = {"phi-3", "phi3"};
+    static const char *const tokens[] = {"</s>", "<unk>", "<s>", "<|endoftext|>"};
+    const char *s;
+    uint64_t len;
+    bool named = false;
+    if (!gg_key_str(gg_find(f, "general.name"), &s, &len))
+        return true;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        for (uint64_t at = 0; at + strlen(names[i]) <= len; at++)
+            named = named || !strncasecmp(s + at, names[i], strlen(names[i]));
+    for (size_t i = 0; named && i < sizeof tokens / sizeof *tokens; i++)
+        if (!has_token(v, n, tokens[i]))
+            return err_set(e, ERR_INPUT,
+                           "key 'general.name' says Phi-3, for which the engine wants the token '%s' in "
+                           "'tokenizer.ggml.tokens', and it is not there",
+                           tokens[i]);
+    return true;
+}
+
 bool vocab_check(const struct gg_file *f, struct err *e)
 {
     const struct tokenizer *known = tokenizer_of(f);
@@ -196,7 +224,8 @@ bool vocab_check(const struct gg_file *f, struct err *e)
     apply_pre(f, &t);
     struct buf names = {0};
     struct token *v = sorted_tokens(k, &names);
-    bool ok = check_unique(v, k->n, e) && check_special(f, &t, k->n, e) && check_bytes(f, &t, k->n, e);
+    bool ok = check_unique(v, k->n, e) && check_special(f, &t, k->n, e) && check_bytes(f, &t, k->n, e) &&
+              check_named(f, v, k->n, e);
     free(v);
     buf_clear(&names);
     return ok;

@@ -352,6 +352,7 @@ bad_vocab item tokenizer.ggml.tokens 300 '' item tokenizer.ggml.tokens 305 '[EMP
 bad_vocab set tokenizer.ggml.model str gemma4 -- tokenizer.ggml.bos_token_id
 bad_vocab set tokenizer.ggml.pre str glm4 set tokenizer.ggml.add_bos_token bool 1 -- tokenizer.ggml.bos_token_id
 bad_vocab set tokenizer.ggml.model str rwkv -- tokenizer.ggml.model "is 'rwkv'" 'does not come back'
+bad_vocab set general.name str 'My Phi-3 merge' -- general.name "wants the token '</s>'"
 
 # ---- the old form, one tensor per expert
 old=()

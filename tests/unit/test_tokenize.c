@@ -220,6 +220,34 @@ static void test_sentencepiece(void **state)
     tokenize_clear(&t);
 }
 
+static void refused(const struct tokenizer *t, const char *text, const char *words)
+{
+    struct err e = {0};
+    int32_t *id;
+    uint32_t n;
+    assert_false(tokenize_text(t, text, strlen(text), false, true, &id, &n, &e));
+    assert_int_equal(e.code, ERR_INPUT);
+    if (!strstr(e.msg, words))
+        fail_msg("'%s': %s, expected '%s'", text, e.msg, words);
+}
+
+/* libllama throws at what a vocabulary has no token for: here, anything but four words. */
+static void test_no_bytes(void **state)
+{
+    (void)state;
+    struct llama_model_params p = llama_model_default_params();
+    struct tokenizer t;
+    p.vocab_only = true;
+    llama_log_set(quiet, NULL);
+    model = llama_model_load_from_file(TEST_DATA_DIR "/fuzz/ggml/n_no-bytes.gguf", p);
+    assert_non_null(model);
+    tokenize_init(&t, model);
+    refused(&t, "H", "no token for 'H', and none for its byte 0x48");
+    refused(&t, "a \xc3\xb6", "no token for 'a', and none for its byte 0x61");
+    llama_model_free(model);
+    tokenize_clear(&t);
+}
+
 static void long_run(const struct tokenizer *t, const char *unit, const char *tail)
 {
     struct buf b = {0};
@@ -331,8 +359,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_same_ids),      cmocka_unit_test(test_specials),
-        cmocka_unit_test(test_sentencepiece), cmocka_unit_test(test_long_run),
-        cmocka_unit_test(test_stretches),     cmocka_unit_test(test_runs),
+        cmocka_unit_test(test_sentencepiece), cmocka_unit_test(test_no_bytes),
+        cmocka_unit_test(test_long_run),      cmocka_unit_test(test_stretches),
+        cmocka_unit_test(test_runs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
