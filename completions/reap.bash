@@ -135,14 +135,14 @@ _reap() {
         own='--plan --write-plan --force --json --quiet --verbose --help'
         ;;
     eval)
-        own='--text --ctx --plan --against --logprobs --output --force --calib --samples-per-category
+        own='--text --ctx --plan --against --pass --logprobs --output --force --calib --samples-per-category
             --max-samples --seed --no-shuffle --skip-bad --join-parts --skip-media --map --threads
             --ubatch-size --ubatch --n-gpu-layers --gpu-layers --device --split-mode --tensor-split --cpu-moe
             --n-cpu-moe --flash-attn --cache-type-k --cache-type-v --rpc --load-mode --no-mmap --mlock
             --chat-template --chat-template-file --chat-template-kwargs --type --pretokenizer --device-norms
             --json --quiet --verbose --help'
         case $prev in
-        --ctx | --samples-per-category | --max-samples | --seed | --map | -t | --threads | -ub | \
+        --ctx | --pass | --samples-per-category | --max-samples | --seed | --map | -t | --threads | -ub | \
             --ubatch-size | --ubatch | -ngl | --n-gpu-layers | --gpu-layers | -dev | --device | -ts | \
             --tensor-split | -ncmoe | --n-cpu-moe | --rpc | --chat-template-kwargs | --pretokenizer)
             kind= ;;
@@ -167,15 +167,16 @@ _reap() {
         esac
         ;;
     sweep)
-        own='--stats --text --ctx --ratios --criteria --round-to --seed --max-ppl-increase --max-kl --output
-            --state --force --threads --ubatch-size --ubatch --n-gpu-layers --gpu-layers --device --split-mode
-            --tensor-split --cpu-moe --n-cpu-moe --flash-attn --cache-type-k --cache-type-v --rpc --load-mode
-            --no-mmap --mlock --chat-template --chat-template-file --chat-template-kwargs --type
+        own='--stats --text --ctx --ratios --criteria --round-to --seed --max-ppl-increase --max-kl --pass
+            --output --state --force --threads --ubatch-size --ubatch --n-gpu-layers --gpu-layers --device
+            --split-mode --tensor-split --cpu-moe --n-cpu-moe --flash-attn --cache-type-k --cache-type-v --rpc
+            --load-mode --no-mmap --mlock --chat-template --chat-template-file --chat-template-kwargs --type
             --pretokenizer --device-norms --json --quiet --verbose --help'
         case $prev in
-        --ctx | -r | --ratios | --round-to | --seed | --max-ppl-increase | --max-kl | -t | --threads | -ub | \
-            --ubatch-size | --ubatch | -ngl | --n-gpu-layers | --gpu-layers | -dev | --device | -ts | \
-            --tensor-split | -ncmoe | --n-cpu-moe | --rpc | --chat-template-kwargs | --pretokenizer)
+        --ctx | -r | --ratios | --round-to | --seed | --max-ppl-increase | --max-kl | --pass | -t | \
+            --threads | -ub | --ubatch-size | --ubatch | -ngl | --n-gpu-layers | --gpu-layers | -dev | \
+            --device | -ts | --tensor-split | -ncmoe | --n-cpu-moe | --rpc | --chat-template-kwargs | \
+            --pretokenizer)
             kind= ;;
         --criteria)
             words='reap reap_sum ean_mean ean_sum frequency gate_mean gate_sum reap_l2 ean_l2 max_activation

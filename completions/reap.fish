@@ -133,6 +133,7 @@ complete -c reap -n '__reap_is eval' -l text -r -F -d 'perplexity in llama-perpl
 complete -c reap -n '__reap_is eval' -l ctx -x -d 'window in tokens (default: 512 for --text, the longest sample for --calib)'
 complete -c reap -n '__reap_is eval' -l plan -s p -r -F -d 'evaluate the model as this plan would leave it; nothing is written'
 complete -c reap -n '__reap_is eval' -l against -r -F -d 'with --text: how far the model is from this one, in KL divergence and agreement'
+complete -c reap -n '__reap_is eval sweep' -l pass -x -d 'exit status 3 unless it keeps to these, for example top1>=0.97,kl<=0.05 (and ppl<=1.05, a ratio)'
 complete -c reap -n '__reap_is eval' -l logprobs -r -F -d 'with --calib: log-probability of every token, one JSON row per sample'
 complete -c reap -n '__reap_is eval' -l output -s o -r -F -d 'write the result as reap.eval/1'
 complete -c reap -n '__reap_is eval' -l force -s f -d 'replace output files; accept a plan of another model'

@@ -11,6 +11,7 @@
 #include "base/opt.h"
 #include "corpus/corpus.h"
 #include "engine/engine.h"
+#include "results/eval.h"
 
 /* All commands, in the order in which people use them. */
 #define CMD_LIST(X) \
@@ -67,6 +68,10 @@ enum { CMD_COUNT = 'c' }; /* their group */
 extern const struct opt count_opt_table[];
 struct plan_opts;
 bool cmd_count(struct plan_opts *o);
+/* A pass mark: help of the option, and the error (exit status 3) that says what does not hold. */
+#define CMD_PASS \
+    "exit status 3 unless it keeps to these, for example top1>=0.97,kl<=0.05 (and ppl<=1.05, a ratio)"
+bool cmd_pass(const struct pass *p, const struct eval_against *a, struct err *e);
 /* Words of options. */
 extern const struct opt_choices cmd_criteria; /* criterion_at gives the record of a place */
 extern const struct opt_choices cmd_types;    /* of a conversion */

@@ -14,7 +14,8 @@
 #include <unistd.h>
 
 static struct opt_list texts;
-static const char *logprobs, *out, *plan_path, *against;
+static const char *logprobs, *out, *plan_path, *against, *pass_bounds;
+static struct pass pass;
 static int64_t ctx;
 
 static const struct opt opts[] = {
@@ -26,6 +27,7 @@ static const struct opt opts[] = {
              .alias = "-p"),
     OPT_PATH("against", &against, "BASE",
              "with --text: how far the model is from this one, in KL divergence and agreement"),
+    OPT_STR("pass", &pass_bounds, "BOUNDS", CMD_PASS),
     OPT_PATH("logprobs", &logprobs, "FILE",
              "with --calib: log-probability of every token, one JSON row per sample"),
     OPT_PATH("output", &out, "FILE", "write the result as reap.eval/1", .alias = "-o"),
@@ -195,6 +197,7 @@ static bool print(struct models *m, const struct eval_scores *r, struct err *e)
     json_t *model = view_identity(m->v), *base = r->compared ? view_identity(m->base ? m->base : m->v) : NULL;
     f.model = model;
     f.base = base;
+    f.pass = pass;
     if (m->plan)
         f.plan = (struct eval_plan){path_base(plan_path), m->plan->criterion, m->plan->n_keep};
     bool ok = write_outputs(m, &f, e);
@@ -202,13 +205,18 @@ static bool print(struct models *m, const struct eval_scores *r, struct err *e)
     json_decref(model);
     json_decref(base);
     if (!ok || doc)
-        return ok && cmd_print_json("eval", doc, e);
+        return ok && cmd_print_json("eval", doc, e) && cmd_pass(&pass, &f.total.against, e);
     struct buf b = {0};
     for (uint32_t i = 0; i < r->n; i++)
         print_row(&b, &r->rows[i]);
     if (r->n > 1)
         print_row(&b, &r->all);
-    return cmd_print(&b, e);
+    if (pass_any(&pass)) {
+        double has = m->plan ? m->plan->n_keep : m->v->shape.n_experts;
+        pass_verdict(1 - has / (m->base ? m->base : m->v)->shape.n_experts, &r->all.against, r->n, &pass, &b);
+        buf_char(&b, '\n');
+    }
+    return cmd_print(&b, e) && cmd_pass(&pass, &f.total.against, e);
 }
 
 static bool run(char const *const *args, uint32_t n, struct err *e)
@@ -225,6 +233,10 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
         return err_set(e, ERR_INPUT, "--logprobs needs --calib");
     if (against && (co.n_specs || !texts.n))
         return err_set(e, ERR_INPUT, "--against compares on --text FILE, not on --calib");
+    if (pass_bounds && !against)
+        return err_set(e, ERR_INPUT, "--pass bounds the distance from a base: --against BASE");
+    if (pass_bounds && !pass_parse(pass_bounds, "--pass", &pass, e))
+        return false;
     if (out && logprobs && !strcmp(out, logprobs))
         return err_set(e, ERR_INPUT, "--output and --logprobs are both '%s'", out);
     bool ok = load_models(&m, args[0], e) && evaluate(&m, &co, &r, e) && print(&m, &r, e);

@@ -16,7 +16,8 @@
 static struct opt_list texts;
 static struct opt_ratios ratios;
 static struct opt_picks criteria;
-static const char *stats, *out, *state;
+static const char *stats, *out, *state, *pass_bounds;
+static struct pass pass;
 static int64_t ctx, round_to, seed;
 static double max_kl, max_increase;
 static bool has_max_kl, has_max_increase;
@@ -39,6 +40,7 @@ static const struct opt opts[] = {
               .seen = &has_max_increase),
     OPT_REAL("max-kl", &max_kl, "X", 0, 1e6, "mean KL divergence at most X nats; the same",
              .seen = &has_max_kl),
+    OPT_STR("pass", &pass_bounds, "BOUNDS", CMD_PASS),
     OPT_PATH("output", &out, "FILE", "write the plan of the smallest model within the limits", .alias = "-o"),
     OPT_PATH("state", &state, "FILE", "keep what is done here, and go on from it",
              .dflt_is = "OUTPUT.state until the end"),
@@ -60,6 +62,16 @@ const struct cmd cmd_sweep = {
     .max_args = 1,
     .run = run,
 };
+
+/* The limits are bounds of the pass mark by names of their own. */
+static bool read_pass(struct err *e)
+{
+    if (has_max_increase)
+        pass_ask(&pass, PASS_PPL_INCREASE, max_increase);
+    if (has_max_kl)
+        pass_ask(&pass, PASS_KL, max_kl);
+    return !pass_bounds || pass_parse(pass_bounds, "--pass", &pass, e);
+}
 
 static bool check_files(const struct sweep_opts *o, struct err *e)
 {
@@ -103,14 +115,13 @@ static void print_table(struct buf *b, const struct sweep_result *r, int chosen)
 
 static bool report(const struct sweep_opts *o, struct sweep_result *r, struct err *e)
 {
-    double kl = has_max_kl ? max_kl : NAN, increase = has_max_increase ? max_increase : NAN;
-    bool limits = has_max_increase || has_max_kl;
-    int chosen = limits ? sweep_choose(r, increase, kl) : -1;
+    bool limits = pass_any(&pass);
+    int chosen = limits ? sweep_choose(r, &pass) : -1;
     if (out && chosen >= 0 && !plan_write(out, sweep_plan(o, r, (uint32_t)chosen), cmd_force, e))
         return false;
     bool ok;
     if (cmd_json) {
-        ok = cmd_print_json("sweep", sweep_report(o, r, increase, kl, chosen), e);
+        ok = cmd_print_json("sweep", sweep_report(o, r, &pass, chosen), e);
     } else {
         struct buf b = {0};
         print_table(&b, r, chosen);
@@ -130,8 +141,10 @@ static bool report(const struct sweep_opts *o, struct sweep_result *r, struct er
 static bool run(char const *const *args, uint32_t n, struct err *e)
 {
     (void)n;
-    if (out && !has_max_increase && !has_max_kl)
-        return err_set(e, ERR_INPUT, "--output needs a limit: --max-ppl-increase or --max-kl");
+    if (!read_pass(e))
+        return false;
+    if (out && !pass_any(&pass))
+        return err_set(e, ERR_INPUT, "--output needs a limit: --max-ppl-increase, --max-kl or --pass");
     const struct criterion **list = xcalloc(criteria.n, sizeof *list);
     for (uint32_t i = 0; i < criteria.n; i++)
         list[i] = criterion_at(criteria.v[i]);

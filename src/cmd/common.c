@@ -177,6 +177,15 @@ void cmd_corpus(struct corpus_opts *o)
     };
 }
 
+bool cmd_pass(const struct pass *p, const struct eval_against *a, struct err *e)
+{
+    struct buf b = {0};
+    pass_misses(p, a, &b);
+    bool ok = !b.n || err_set(e, ERR_CHECK, "does not pass: %s", b.s);
+    buf_clear(&b);
+    return ok;
+}
+
 void cmd_fmt(struct buf *b, const char *fmt, ...)
 {
     char *s;

@@ -74,6 +74,10 @@ json_t *eval_json(const struct eval_file *f)
         json_object_set_new(o, "plan", plan_json(&f->plan));
     if (f->base)
         json_object_set(o, "base", (json_t *)(uintptr_t)f->base);
+    if (pass_any(&f->pass)) {
+        json_object_set_new(o, "pass", pass_json(&f->pass));
+        json_object_set_new(o, "passes", json_boolean(pass_holds(&f->pass, &f->total.against)));
+    }
     return o;
 }
 
@@ -134,9 +138,10 @@ static bool read_plan(const json_t *doc, struct eval_plan *p, struct err *e)
 
 static bool read_file(struct eval_file *f, struct err *e)
 {
-    json_t *texts, *total, *model, *base;
+    json_t *texts, *total, *model, *base, *pass;
     if (!results_schema(f->doc, SCHEMA, e) || !json_opt_obj(f->doc, "model", "file", &model, e) ||
-        !json_opt_obj(f->doc, "base", "file", &base, e) || !read_plan(f->doc, &f->plan, e) ||
+        !json_opt_obj(f->doc, "base", "file", &base, e) || !json_opt_obj(f->doc, "pass", "file", &pass, e) ||
+        !pass_read(pass, "pass", &f->pass, e) || !read_plan(f->doc, &f->plan, e) ||
         !json_need_arr(f->doc, "texts", "file", &texts, e) ||
         !json_need_obj(f->doc, "total", "file", &total, e) || !read_text(total, "total", &f->total, e) ||
         !(f->texts = mem_try(json_array_size(texts), sizeof *f->texts, "the texts", e)))

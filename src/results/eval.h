@@ -4,6 +4,7 @@
 #define REAP_RESULTS_EVAL_H
 
 #include "base/json.h"
+#include "results/pass.h"
 
 /* What a file does not say is not a number, or 0 where it is a count. */
 
@@ -44,6 +45,7 @@ struct eval_plan {                /* the plan that a model was evaluated under *
 struct eval_file {
     const json_t *model, *base; /* identities; NULL: not said, no base */
     struct eval_plan plan;
+    struct pass pass;               /* what was asked of the total */
     struct eval_text *texts, total; /* total: over all tokens of all texts */
     uint32_t n_texts;
     json_t *doc; /* what it was read from; owned, as texts are then */

@@ -53,9 +53,11 @@ json_t *sweep_json(const struct sweep_file *f)
     for (uint32_t i = 0; i < f->n_points; i++)
         json_array_append_new(points, point_json(&f->points[i]));
     json_object_set_new(doc, "points", points);
-    json_object_set_new(limits, "max_ppl_increase", json_finite(f->max_increase));
-    json_object_set_new(limits, "max_kl", json_finite(f->max_kl));
+    json_object_set_new(limits, "max_ppl_increase", json_finite(pass_limit(&f->pass, PASS_PPL_INCREASE)));
+    json_object_set_new(limits, "max_kl", json_finite(pass_limit(&f->pass, PASS_KL)));
     json_object_set_new(doc, "limits", limits);
+    if (pass_any(&f->pass))
+        json_object_set_new(doc, "pass", pass_json(&f->pass));
     json_object_set_new(doc, "chosen", f->chosen < 0 ? json_null() : json_integer(f->chosen));
     return doc;
 }
@@ -74,9 +76,29 @@ static bool read_point(const json_t *o, uint32_t i, struct sweep_file_point *p, 
            json_opt_u64(o, "bytes", where, 0, &p->bytes, e) && eval_get_against(o, where, &p->r, e);
 }
 
+/* Of a file from before there was "pass". */
+static bool read_limits(struct sweep_file *f, struct err *e)
+{
+    static const struct {
+        const char *key;
+        enum pass_which which;
+    } keys[] = {{"max_ppl_increase", PASS_PPL_INCREASE}, {"max_kl", PASS_KL}};
+    json_t *limits;
+    if (!json_opt_obj(f->doc, "limits", "file", &limits, e))
+        return false;
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        double v;
+        if (!json_opt_f64(limits, keys[i].key, "limits", &v, e))
+            return false;
+        if (!isnan(v))
+            pass_ask(&f->pass, keys[i].which, v);
+    }
+    return true;
+}
+
 static bool read_head(struct sweep_file *f, struct err *e)
 {
-    json_t *base, *limits, *model;
+    json_t *base, *pass, *model;
     uint64_t chosen;
     if (!json_opt_obj(f->doc, "model", "file", &model, e) ||
         !json_opt_str(f->doc, "stats", "file", &f->stats, e) ||
@@ -88,10 +110,8 @@ static bool read_head(struct sweep_file *f, struct err *e)
         !json_opt_u64(base, "bytes", "base", 0, &f->bytes, e) ||
         !json_opt_f64(base, "ppl", "base", &f->ppl, e) ||
         !json_opt_f64(base, "ppl_stderr", "base", &f->ppl_stderr, e) ||
-        !json_opt_obj(f->doc, "limits", "file", &limits, e) ||
-        !json_opt_f64(limits, "max_ppl_increase", "limits", &f->max_increase, e) ||
-        !json_opt_f64(limits, "max_kl", "limits", &f->max_kl, e) ||
-        !json_opt_u64(f->doc, "chosen", "file", UINT64_MAX, &chosen, e))
+        !json_opt_obj(f->doc, "pass", "file", &pass, e) || !pass_read(pass, "pass", &f->pass, e) ||
+        (!pass && !read_limits(f, e)) || !json_opt_u64(f->doc, "chosen", "file", UINT64_MAX, &chosen, e))
         return false;
     f->model = model;
     f->chosen = (int64_t)chosen; /* UINT64_MAX: -1 */

@@ -27,9 +27,9 @@ struct sweep_file {
     double ppl, ppl_stderr;    /* its */
     struct sweep_file_point *points;
     uint32_t n_points;
-    double max_increase, max_kl; /* not a number: no limit */
-    int64_t chosen;              /* index into points; -1: none */
-    json_t *doc;                 /* what it was read from; owned, as points are then */
+    struct pass pass; /* the limits */
+    int64_t chosen;   /* index into points; -1: none */
+    json_t *doc;      /* what it was read from; owned, as points are then */
 };
 
 json_t *sweep_json(const struct sweep_file *f);                       /* new reference */

@@ -339,14 +339,12 @@ void sweep_result_clear(struct sweep_result *r)
 
 /* ---- what comes of it ---- */
 
-int sweep_choose(const struct sweep_result *r, double max_increase, double max_kl)
+int sweep_choose(const struct sweep_result *r, const struct pass *pass)
 {
     int best = -1;
     for (uint32_t i = 0; i < r->n_points; i++) {
         const struct sweep_point *p = &r->points[i], *b = best >= 0 ? &r->points[best] : NULL;
-        if (p->plan->n_keep == r->view->shape.n_experts ||
-            (!isnan(max_increase) && !(exp(p->r.ln_ratio) - 1 <= max_increase)) ||
-            (!isnan(max_kl) && !(p->r.kl_mean <= max_kl)))
+        if (p->plan->n_keep == r->view->shape.n_experts || !pass_holds(pass, &p->r))
             continue;
         if (!b || p->bytes < b->bytes || (p->bytes == b->bytes && p->r.kl_mean < b->r.kl_mean))
             best = (int)i;
@@ -380,8 +378,8 @@ const struct plan *sweep_plan(const struct sweep_opts *o, struct sweep_result *r
     return p->plan;
 }
 
-json_t *sweep_report(const struct sweep_opts *o, const struct sweep_result *r, double max_increase,
-                     double max_kl, int chosen)
+json_t *sweep_report(const struct sweep_opts *o, const struct sweep_result *r, const struct pass *pass,
+                     int chosen)
 {
     const struct eval_score *base = &r->points[0].r.base;
     struct sweep_text *texts = texts_of(o, r);
@@ -404,8 +402,7 @@ json_t *sweep_report(const struct sweep_opts *o, const struct sweep_result *r, d
                                                   .ppl_stderr = base->ppl_stderr,
                                                   .points = points,
                                                   .n_points = r->n_points,
-                                                  .max_increase = max_increase,
-                                                  .max_kl = max_kl,
+                                                  .pass = *pass,
                                                   .chosen = chosen});
     json_decref(model);
     free(points);

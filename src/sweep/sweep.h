@@ -47,14 +47,13 @@ struct sweep_result {
 bool sweep_run(const struct sweep_opts *o, struct sweep_result *r, struct err *e);
 void sweep_result_clear(struct sweep_result *r);
 
-/* The point with the smallest model within the limits (NAN: no limit): max_increase of perplexity, as a share
- * of the base's; max_kl, mean, nats. Of equal sizes the one nearer to the base. -1: none. A point that keeps
- * everything does not count. */
-int sweep_choose(const struct sweep_result *r, double max_increase, double max_kl);
+/* The point with the smallest model that passes. Of equal sizes the one nearer to the base. -1: none. A point that
+ * keeps everything does not count. */
+int sweep_choose(const struct sweep_result *r, const struct pass *pass);
 /* The plan of point i with what was measured added ("measured"). Borrowed. */
 const struct plan *sweep_plan(const struct sweep_opts *o, struct sweep_result *r, uint32_t i);
 /* reap.sweep/1. chosen: as sweep_choose, -1: none. New reference. */
-json_t *sweep_report(const struct sweep_opts *o, const struct sweep_result *r, double max_increase,
-                     double max_kl, int chosen);
+json_t *sweep_report(const struct sweep_opts *o, const struct sweep_result *r, const struct pass *pass,
+                     int chosen);
 
 #endif

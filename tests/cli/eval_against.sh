@@ -58,6 +58,20 @@ expect 'the total is the mean over all tokens' awk -v a="$(number "$T/file.json"
     -v t="$(sed -n 's/^ *"mean": \([-0-9.e+]*\),*$/\1/p' "$T/both.json" | tail -n 1)" \
     'BEGIN { d = (a * n + b * k) / (n + k) - t; if (d < 0) d = -d; exit !(n > 0 && k > 0 && d <= 1e-9) }'
 
+# ---- a pass mark ----
+against=("$m" --plan "$p" --against "$m" --text "$T/short.txt" "${f32[@]}")
+ok eval "${against[@]}" --pass 'top1>=0,kl<=100,ppl<=100' -o "$T/passes.json"
+has "$T/.out" '^[0-9.]+ % of the experts removed: KL divergence .* on 1 text: passes .top1>=0,kl<=100,ppl<=100.$'
+expect 'it passes' test "$("$JSON" get "$T/passes.json" passes)" = true
+rc 3 eval "${against[@]}" --pass 'kl<=0' -o "$T/fails.json"
+has "$T/.out" '^short.txt ' 'does not pass .kl [0-9.e-]+ is above 0.$'
+has "$T/.err" '^reap: does not pass: kl [0-9.e-]+ is above 0$'
+expect 'what was measured is written' test "$("$JSON" get "$T/fails.json" passes)" = false
+rc 3 eval "${against[@]}" --pass 'kl<=0' --json
+has "$T/.out" '"passes": false'
+fails 2 'names no metric' 'top1>=X' -- eval "${against[@]}" --pass 'speed>=1'
+fails 2 '--against BASE' -- eval "$m" --text "$T/short.txt" --pass 'kl<=1' -q
+
 # ---- what cannot be compared ----
 fails 2 'vocabulary of' 'cannot be compared' -- eval "$m" --against "$MODELS/gpt_oss/model.gguf" --text "$T/short.txt" --ctx 64 -q
 fails 2 'cannot be compared' -- eval "$m" --against "$MODELS/mixtral/model.gguf" --text "$T/short.txt" --ctx 64 -q

@@ -41,6 +41,11 @@ equal "$T/chosen.json" "$T/reap6.json" keep
 equal "$T/chosen.json" "$T/sweep.json" measured/kl/mean=points/0/kl/mean
 absent "$T/chosen.json.state"
 ok prune "$m" --plan "$T/chosen.json" -o "$T/pruned2.gguf" -q
+ok sweep "${sweep[@]}" --pass "kl<=$kl" --json # the same bound under its general name
+expect 'the same point' test "$(value "$T/.out" chosen)" = 0
+expect 'as a limit' test "$(value "$T/.out" limits/max_kl)" = "$kl"
+rc 3 sweep "${sweep[@]}" --max-kl 1000 --pass 'top1>=1'
+fails 2 "'kl<=2' bounds what was bounded before" -- sweep "${sweep[@]}" --max-kl 1 --pass 'kl<=2'
 ok sweep "${sweep[@]}" --max-kl 1000 --max-ppl-increase 900%
 has "$T/.out" 'the smallest within the limits: 4 of 8 experts'
 rc 3 sweep "${sweep[@]}" --max-kl 0 -o "$T/none.json"

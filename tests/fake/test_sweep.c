@@ -64,6 +64,13 @@ static double worth(uint32_t il, uint32_t expert)
     return 0.01 * (double)(expert + il);
 }
 
+static int chosen(const struct sweep_result *r, enum pass_which which, double limit)
+{
+    struct pass p = {0};
+    pass_ask(&p, which, limit);
+    return sweep_choose(r, &p);
+}
+
 /* ---- what is measured ---- */
 
 /* The more a plan takes away, the farther it is from the whole model; a point with the counts of another is
@@ -88,12 +95,12 @@ static void test_points(void **state)
     assert_int_equal(fake.n_open, 1); /* with one load */
 
     /* the smallest that is near enough; never the whole model */
-    assert_int_equal(sweep_choose(&r, NAN, r.points[2].r.kl_mean), 2);
-    assert_int_equal(sweep_choose(&r, NAN, r.points[2].r.kl_mean * 0.999), 1);
-    assert_int_equal(sweep_choose(&r, exp(r.points[3].r.ln_ratio) - 1, NAN),
-                     r.points[3].r.ln_ratio >= r.points[2].r.ln_ratio ? 3 : sweep_choose(&r, NAN, NAN));
-    assert_int_equal(sweep_choose(&r, NAN, NAN), 3);
-    assert_int_equal(sweep_choose(&r, NAN, 0), -1);
+    assert_int_equal(chosen(&r, PASS_KL, r.points[2].r.kl_mean), 2);
+    assert_int_equal(chosen(&r, PASS_KL, r.points[2].r.kl_mean * 0.999), 1);
+    assert_int_equal(chosen(&r, PASS_PPL_INCREASE, 1e6), 3);
+    assert_int_equal(chosen(&r, PASS_TOP1, 0), 3);
+    assert_int_equal(chosen(&r, PASS_TOP1, r.points[1].r.top1), 1);
+    assert_int_equal(chosen(&r, PASS_KL, 0), -1);
     sweep_result_clear(&r);
 }
 

@@ -433,29 +433,105 @@ static void sweep_comes_back(void **state)
                            .ppl_stderr = 0.25,
                            .points = points,
                            .n_points = 2,
-                           .max_increase = 0.02,
-                           .max_kl = NAN,
                            .chosen = 1},
                       back;
+    pass_ask(&f.pass, PASS_PPL_INCREASE, 0.02);
+    pass_ask(&f.pass, PASS_TOP1, 0.9);
     json_t *doc = sweep_json(&f);
     expect_ok(json_write(at("s.json"), doc, false, &e), &e);
     expect_ok(sweep_read(at("s.json"), &back, &e), &e);
     assert_int_equal(back.n_points, 2);
     assert_int_equal(back.chosen, 1);
-    assert_true(isnan(back.max_kl) && back.max_increase == 0.02);
+    assert_true(!back.pass.asked[PASS_KL] && pass_limit(&back.pass, PASS_PPL_INCREASE) == 0.02);
     back.texts = &text; /* which are not read */
     back.n_texts = 1;
     json_t *again = sweep_json(&back);
     assert_true(json_equal(doc, again));
     json_object_set_new(doc, "chosen", json_null());
+    json_object_del(doc, "pass"); /* as files were before it: the limits alone */
     assert_true(json_write(at("s.json"), doc, true, &e));
     sweep_file_clear(&back);
     expect_ok(sweep_read(at("s.json"), &back, &e), &e);
     assert_int_equal(back.chosen, -1);
+    assert_true(!back.pass.asked[PASS_TOP1] && pass_limit(&back.pass, PASS_PPL_INCREASE) == 0.02);
     sweep_file_clear(&back);
     json_decref(doc);
     json_decref(again);
     json_decref(model);
+}
+
+/* ---- pass marks ---- */
+
+static const char *misses_of(const char *bounds, const struct eval_against *a, char out[200])
+{
+    struct err e = {0};
+    struct pass p = {0};
+    struct buf b = {0};
+    expect_ok(pass_parse(bounds, "--pass", &p, &e), &e);
+    pass_misses(&p, a, &b);
+    snprintf(out, 200, "%s", b.n ? b.s : "");
+    assert_true(pass_holds(&p, a) == !b.n);
+    buf_clear(&b);
+    return out;
+}
+
+static void pass_marks(void **state)
+{
+    (void)state;
+    char s[200];
+    /* ln 1.06 */
+    const struct eval_against a = {.ln_ratio = 0.058268908123975775, .kl_mean = 0.0571, .top1 = 0.931};
+    assert_string_equal(misses_of("top1>=0.93,kl<=0.0571,ppl<=1.0601,ppl-increase<=7%", &a, s), "");
+    assert_string_equal(misses_of("top1>=93.1%", &a, s), "");
+    assert_string_equal(misses_of("kl<=0.05,top1>=0.97", &a, s),
+                        "top1 0.931 is below 0.97, kl 0.0571 is above 0.05");
+    assert_string_equal(misses_of("ppl<=1.05", &a, s), "ppl 1.06 is above 1.05");
+    assert_string_equal(misses_of("ppl-increase<=0.05", &a, s), "ppl-increase 0.06 is above 0.05");
+    const struct eval_against unknown = {.ln_ratio = NAN, .kl_mean = NAN, .top1 = NAN};
+    assert_string_equal(misses_of("kl<=9", &unknown, s), "kl is not known");
+}
+
+static void pass_refused(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"", "--pass: '' names no metric"},
+        {"kl", "'kl' is not an upper bound"},
+        {"kl>=0.1", "'kl>=0.1' is not an upper bound"},
+        {"kl<0.1", "'kl<0.1' is not an upper bound"},
+        {"top1<=0.9", "'top1<=0.9' is not a lower bound"},
+        {"top1>=97", "'top1>=97' wants a number from 0 to 1"},
+        {"kl<=", "'kl<=' wants a number of 0 or more"},
+        {"kl<=-1", "wants a number"},
+        {"kl<=nan", "wants a number"},
+        {"kl<=1,", "'' names no metric"},
+        {"kl<=1,kl<=2", "'kl<=2' bounds what was bounded before"},
+        {"quality>=1", "names no metric; bounds are top1>=X, kl<=X, ppl<=X, ppl-increase<=X"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct err e = {0};
+        struct pass p = {0};
+        if (pass_parse(cases[i][0], "--pass", &p, &e) || !strstr(e.msg, cases[i][1]))
+            fail_msg("'%s': '%s' does not say '%s'", cases[i][0], e.msg, cases[i][1]);
+        assert_int_equal(e.code, ERR_INPUT);
+    }
+}
+
+static void verdict(void **state)
+{
+    (void)state;
+    const struct eval_against a = {.ln_ratio = 0.058268908123975775, .kl_mean = 0.0571, .top1 = 0.931};
+    struct pass p = {0};
+    struct buf b = {0};
+    pass_verdict(0.25, &a, 5, &p, &b);
+    assert_string_equal(b.s, "25 % of the experts removed: KL divergence 0.0571, top-1 agreement 0.931, "
+                             "perplexity \xc3\x97 1.060 on 5 texts");
+    pass_ask(&p, PASS_KL, 0.05);
+    pass_verdict(NAN, &(struct eval_against){.ln_ratio = NAN, .kl_mean = 0.04, .top1 = NAN}, 1, &p, &b);
+    assert_non_null(strstr(b.s, "5 textsKL divergence 0.04 on 1 text: passes (kl<=0.05)"));
+    pass_verdict(NAN, &a, 2, &p, &b);
+    assert_non_null(strstr(b.s, "on 2 texts: does not pass (kl 0.0571 is above 0.05)"));
+    buf_clear(&b);
 }
 
 int main(void)
@@ -464,7 +540,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, tempdir_setup, tempdir_teardown)
         T(run_comes_back),         T(run_refused),        T(batch_comes_back), T(batch_refused),
         T(batch_journal_comes_in), T(compare_comes_back), T(compare_refused),  T(eval_comes_back),
-        T(sweep_comes_back),
+        T(sweep_comes_back),       T(pass_marks),         T(pass_refused),     T(verdict),
     };
     return cmocka_run_group_tests_name("results", tests, NULL, NULL);
 }
