@@ -34,8 +34,8 @@ _reap() {
             --pretokenizer)
             kind= ;;
         --criterion)
-            words='reap reap_sum ean_mean ean_sum frequency gate_mean gate_sum reap_l2 ean_l2 max_activation
-                random' ;;
+            words='reap reap_sum ean_mean ean_sum frequency gate_mean gate_sum reap_l2 ean_l2 reap_sq_sum loo
+                loo_mean max_activation random' ;;
         -w | --work)
             kind=-d ;;
         -sm | --split-mode)
@@ -99,8 +99,8 @@ _reap() {
             --verbose --help'
         case $prev in
         --criterion)
-            words='reap reap_sum ean_mean ean_sum frequency gate_mean gate_sum reap_l2 ean_l2 max_activation
-                random' ;;
+            words='reap reap_sum ean_mean ean_sum frequency gate_mean gate_sum reap_l2 ean_l2 reap_sq_sum loo
+                loo_mean max_activation random' ;;
         --format)
             words='llama-expert-profile imatrix' ;;
         --architecture | --experts-used)
@@ -115,8 +115,8 @@ _reap() {
         --keep | --keep-ratio | -r | --prune-ratio | --fit | --round-to | --seed | --protect-share)
             kind= ;;
         --criterion)
-            words='reap reap_sum ean_mean ean_sum frequency gate_mean gate_sum reap_l2 ean_l2 max_activation
-                random' ;;
+            words='reap reap_sum ean_mean ean_sum frequency gate_mean gate_sum reap_l2 ean_l2 reap_sq_sum loo
+                loo_mean max_activation random' ;;
         --blend)
             words='mean maxmin' ;;
         esac
@@ -179,8 +179,8 @@ _reap() {
             --pretokenizer)
             kind= ;;
         --criteria)
-            words='reap reap_sum ean_mean ean_sum frequency gate_mean gate_sum reap_l2 ean_l2 max_activation
-                random' ;;
+            words='reap reap_sum ean_mean ean_sum frequency gate_mean gate_sum reap_l2 ean_l2 reap_sq_sum loo
+                loo_mean max_activation random' ;;
         -sm | --split-mode)
             words='none layer' ;;
         -fa | --flash-attn)
@@ -213,8 +213,8 @@ _reap() {
             --n-cpu-moe | --rpc | --chat-template-kwargs | --pretokenizer)
             kind= ;;
         --criterion)
-            words='reap reap_sum ean_mean ean_sum frequency gate_mean gate_sum reap_l2 ean_l2 max_activation
-                random' ;;
+            words='reap reap_sum ean_mean ean_sum frequency gate_mean gate_sum reap_l2 ean_l2 reap_sq_sum loo
+                loo_mean max_activation random' ;;
         -sm | --split-mode)
             words='none layer' ;;
         -fa | --flash-attn)

@@ -60,6 +60,11 @@ struct engine;
 typedef bool engine_observer(void *ud, uint32_t il, uint32_t n_tokens, uint32_t k, const struct routed *rows,
                              struct err *e);
 
+/* The same of a router that is ROUTER_SOFTMAX: what it gives to each of all experts, chosen or not.
+ * p[n_tokens][n_experts], each row adds up to 1. Comes before the rows of the same layer and tokens. */
+typedef bool engine_gates(void *ud, uint32_t il, uint32_t n_tokens, uint32_t n_experts, const float *p,
+                          struct err *e);
+
 /* Loads the model. The file must have been checked (view_open): the engine aborts on some broken files. NULL
  * with *e set. */
 struct engine *engine_open(const char *path, const struct engine_opts *o, struct err *e);
@@ -114,6 +119,7 @@ struct engine_run {
     uint32_t n_seq_max;    /* sequences in a batch */
     bool separate_streams; /* one memory per sequence instead of one for all */
     engine_observer *observe;
+    engine_gates *gates; /* NULL: nobody wants them; costs one more node per layer of such a router */
     void *ud;
     bool c_is_f; /* the contribution is the expert's output itself (llama4) */
     /* false with an observer: the graph ends behind the last layer's experts where that is safe */
@@ -122,6 +128,8 @@ struct engine_run {
 /* Makes the context for a kind of run; may be called again. With an observer a first short decode finds out
  * what to observe, and fails when the model has no experts that can be seen. */
 bool engine_start(struct engine *g, const struct engine_run *r, struct err *e);
+/* How the router weights, as the graph has it; behind an engine_start with an observer. */
+enum router engine_router(const struct engine *g);
 
 struct engine_batch {
     uint32_t n; /* tokens, at most ubatch */

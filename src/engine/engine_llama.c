@@ -494,6 +494,11 @@ bool engine_start(struct engine *g, const struct engine_run *r, struct err *e)
     return known || learn(g, p.n_ctx, e);
 }
 
+enum router engine_router(const struct engine *g)
+{
+    return g->observer ? observer_router(g->observer) : ROUTER_UNKNOWN;
+}
+
 void engine_clear(struct engine *g)
 {
     llama_memory_t m = llama_get_memory(g->ctx);

@@ -1,7 +1,7 @@
 /* observe.c - see observe.h.
  *
  * The engine calls back for every node of its compute graph: first ask = true ("do you want it?"), then, for
- * wanted nodes, ask = false once it is computed. We want one node per layer: f, the output of the experts
+ * wanted nodes, ask = false once it is computed. We want one node per layer (two, with p): f, the output of the experts
  * [H, K, T]. When it arrives, the ids (an input of the product that made it) and the gate weights (consumed
  * behind it) still lie untouched in their buffers, so both are read then. In graphs where the weights are
  * consumed before f (Llama-4), they are wanted as well and copied at their own time.
@@ -10,23 +10,25 @@
  *        (names carry "-<layer>")
  *   g    the last ffn_moe_weights* before it, except the intermediate ..._sum...; "(reshaped)" views of it
  *        are the same memory
+ *   p    ffn_moe_probs, where it is a softmax over all experts whose weights are not renormalised over the
+ *        chosen ones: wanted as well, since nothing of it is left when f arrives
  *   ids  src[2] of the MUL_MAT_ID or ADD_ID behind f; a strided view: row t starts at t * nb[1]
  *
  * Which node is the last cannot be known when it is asked, so a first decode only notes names (tap.h). */
 #include "engine/observe.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "engine/norms.h"
 #include "engine/tap.h"
 
-#include <ggml-alloc.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#define MAX_DEVICES 32
-
 struct layer {
     char f_name[GGML_MAX_NAME], w_name[GGML_MAX_NAME]; /* "" : no experts in this block */
+    char p_name[GGML_MAX_NAME];  /* softmax over all experts; "": there is none, or nobody wants it */
+    bool renormalises;           /* the weights of the chosen are divided by their sum */
     bool copy_w;                 /* the weights do not live until f: copy them at their own time */
     const struct ggml_tensor *w; /* of the graph that runs now */
     struct tap_room w_copy;
@@ -34,28 +36,20 @@ struct layer {
     uint32_t seen; /* tokens in this decode */
 };
 
-/* A device that computes norms where the tensor is. */
-struct device {
-    ggml_backend_dev_t dev;
-    ggml_backend_t backend;
-    ggml_gallocr_t alloc;
-    bool pools; /* it can find the largest component, too */
-};
-
 struct observer {
     engine_observer *fn;
+    engine_gates *gates;
     void *ud;
-    bool c_is_f, stop, device_norms;
-    int n_threads;
+    bool c_is_f, stop;
+    enum router router; /* when it has been learned */
     bool learning, stopped, failed;
     bool state_behind;         /* learning: memory is written behind the last f */
     int32_t first_il, last_il; /* the first and the last layer with experts */
     int32_t open_il;           /* learning: the layer whose f was seen last */
     struct layer layers[LIMIT_ENGINE_LAYERS];
-    struct device devices[MAX_DEVICES];
-    uint32_t n_devices;
-    struct tap_room rows; /* struct routed */
-    struct tap_room host; /* f, norms, weights when they are not in host memory */
+    struct norms *norms;
+    struct tap_room rows;  /* struct routed */
+    struct tap_room probs; /* when they are not in host memory */
     struct tap_room ids;
     struct err err;
 };
@@ -64,11 +58,11 @@ struct observer *observer_new(const struct engine_run *r, bool device_norms, int
 {
     struct observer *o = xcalloc(1, sizeof *o);
     o->fn = r->observe;
+    o->gates = r->gates;
     o->ud = r->ud;
     o->c_is_f = r->c_is_f;
     o->stop = !r->want_logits;
-    o->device_norms = device_norms;
-    o->n_threads = n_threads;
+    o->norms = norms_new(device_norms, n_threads);
     o->first_il = o->last_il = -1;
     return o;
 }
@@ -77,14 +71,11 @@ void observer_free(struct observer *o)
 {
     if (!o)
         return;
-    for (uint32_t i = 0; i < o->n_devices; i++) {
-        ggml_gallocr_free(o->devices[i].alloc);
-        ggml_backend_free(o->devices[i].backend);
-    }
+    norms_free(o->norms);
     for (int i = 0; i < LIMIT_ENGINE_LAYERS; i++)
         free(o->layers[i].w_copy.p);
     free(o->rows.p);
-    free(o->host.p);
+    free(o->probs.p);
     free(o->ids.p);
     free(o);
 }
@@ -138,9 +129,13 @@ static void learn(struct observer *o, const struct ggml_tensor *t)
     if (!tap_name(t, &x))
         return;
     struct layer *l = &o->layers[x.il];
+    if (tap_is(&x, "ffn_moe_probs") && !x.reshaped && t->op == GGML_OP_SOFT_MAX && !l->f_name[0])
+        snprintf(l->p_name, sizeof l->p_name, "%s", t->name);
     if (is_w(&x) && !l->f_name[0]) {
         snprintf(l->w_name, sizeof l->w_name, "%s", t->name);
         l->w = t;
+        l->renormalises =
+            l->renormalises || tap_is(&x, "ffn_moe_weights_norm") || tap_is(&x, "ffn_moe_weights_softmax");
     } else if (is_f(&x) && !x.reshaped && t->op != GGML_OP_VIEW) {
         snprintf(l->f_name, sizeof l->f_name, "%s", t->name);
         l->copy_w = true; /* until a consumer of the weights is seen behind this node */
@@ -159,6 +154,14 @@ void observer_learn_begin(struct observer *o)
     o->state_behind = false;
 }
 
+static enum router router_of(const struct observer *o, const struct layer *l)
+{
+    return o->c_is_f         ? ROUTER_INPUT
+           : l->renormalises ? ROUTER_RENORMALISED
+           : l->p_name[0]    ? ROUTER_SOFTMAX
+                             : ROUTER_UNNORMALISED;
+}
+
 bool observer_learn_end(struct observer *o, struct err *e)
 {
     o->learning = false;
@@ -172,13 +175,23 @@ bool observer_learn_end(struct observer *o, struct err *e)
             return err_set(
                 e, ERR_FAILED,
                 "layer %d: the engine computes experts without gate weights that could be observed", il);
+        enum router r = router_of(o, l);
+        o->router = !n || o->router == r ? r : ROUTER_UNKNOWN;
         n++;
     }
+    for (int il = 0; il < LIMIT_ENGINE_LAYERS; il++)
+        if (o->router != ROUTER_SOFTMAX || !o->gates)
+            o->layers[il].p_name[0] = '\0';
     if (!n)
         return err_set(e, ERR_FAILED,
                        "the engine's graph of this model has no experts that could be observed");
     o->stop = o->stop && !o->state_behind;
     return true;
+}
+
+enum router observer_router(const struct observer *o)
+{
+    return o->router;
 }
 
 /* ---- reading tensors ---- */
@@ -189,135 +202,6 @@ static const struct ggml_tensor *ids_of(const struct ggml_tensor *f)
         if (f->op == GGML_OP_MUL_MAT_ID || f->op == GGML_OP_ADD_ID)
             return f->src[2];
     return NULL;
-}
-
-/* Wider vectors where the CPU has them (chosen when the program starts). Not in instrumented builds, whose
- * runtime starts too late. */
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
-    !defined(__SANITIZE_THREAD__)
-#define WIDE __attribute__((target_clones("avx2", "default")))
-#else
-#define WIDE
-#endif
-
-/* ||x||2 and max |x| of n floats: 16 lanes, added up in a fixed order, so that the result does not depend on
- * the machine's vector width (the build forbids to contract a product and a sum into one rounding, which
- * would). */
-WIDE static void row_norm(const float *x, size_t n, float *norm, float *max)
-{
-    float s[16] = {0}, m[16] = {0};
-    size_t i = 0;
-    for (; i + 16 <= n; i += 16)
-        for (int j = 0; j < 16; j++) {
-            float v = x[i + (size_t)j], a = fabsf(v);
-            s[j] += v * v;
-            m[j] = a > m[j] ? a : m[j];
-        }
-    float sum = 0, top = 0;
-    for (; i < n; i++) {
-        sum += x[i] * x[i];
-        top = fabsf(x[i]) > top ? fabsf(x[i]) : top;
-    }
-    for (int w = 8; w; w /= 2)
-        for (int j = 0; j < w; j++) {
-            s[j] += s[j + w];
-            m[j] = m[j + w] > m[j] ? m[j + w] : m[j];
-        }
-    *norm = sqrtf(sum + s[0]);
-    *max = m[0] > top ? m[0] : top;
-}
-
-/* The engine's threads wait meanwhile; where they are OpenMP's they do a share of it. Rows are independent:
- * the result is the same. */
-static void host_norms(const float *x, size_t h, size_t rows, struct routed *out, int n_threads)
-{
-#ifdef _OPENMP
-#pragma omp parallel for schedule(static) num_threads(n_threads) if (rows > 64)
-#else
-    (void)n_threads;
-#endif
-    for (size_t r = 0; r < rows; r++)
-        row_norm(x + r * h, h, &out[r].f_norm, &out[r].f_max);
-}
-
-/* ---- norms on the device ---- */
-
-static struct device *device_for(struct observer *o, const struct ggml_tensor *t)
-{
-    ggml_backend_dev_t dev = ggml_backend_buft_get_device(ggml_backend_buffer_get_type(tap_buffer(t)));
-    if (!dev) /* the plain CPU buffer belongs to no device */
-        dev = ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU);
-    for (uint32_t i = 0; i < o->n_devices; i++)
-        if (o->devices[i].dev == dev)
-            return &o->devices[i];
-    if (!dev || o->n_devices == MAX_DEVICES)
-        return NULL;
-    ggml_backend_t b = ggml_backend_dev_init(dev, NULL);
-    if (!b)
-        return NULL;
-    struct device *d = &o->devices[o->n_devices++];
-    *d = (struct device){
-        .dev = dev, .backend = b, .alloc = ggml_gallocr_new(ggml_backend_get_default_buffer_type(b))};
-    return d;
-}
-
-/* Builds sum of squares and (where the device can) the largest |component| of each row of f, in a graph of
- * our own: a leaf bound to f's memory, never f itself, whose sources would pull in the model's graph. out: R
- * sums, then R maxima. */
-static bool norms_on_device(struct observer *o, const struct ggml_tensor *f, int64_t rows, float *out,
-                            bool *have_max)
-{
-    struct device *d = device_for(o, f);
-    if (!d)
-        return false;
-    struct ggml_init_params ip = {ggml_tensor_overhead() * 16 + ggml_graph_overhead(), NULL, true};
-    struct ggml_context *c = ggml_init(ip);
-    if (!c)
-        return false;
-    struct ggml_tensor *leaf = ggml_new_tensor_2d(c, GGML_TYPE_F32, f->ne[0], rows);
-    bool ok = ggml_backend_tensor_alloc(tap_buffer(f), leaf, f->data) == GGML_STATUS_SUCCESS;
-    struct ggml_tensor *sum = ggml_sum_rows(c, ggml_sqr(c, leaf));
-    struct ggml_tensor *max =
-        ggml_pool_1d(c, ggml_abs(c, leaf), GGML_OP_POOL_MAX, (int)f->ne[0], (int)f->ne[0], 0);
-    *have_max =
-        ggml_backend_dev_supports_op(d->dev, max) && ggml_backend_dev_supports_op(d->dev, max->src[0]);
-    struct ggml_cgraph *g = ggml_new_graph(c);
-    ggml_set_output(sum);
-    ggml_build_forward_expand(g, sum);
-    if (*have_max) {
-        ggml_set_output(max);
-        ggml_build_forward_expand(g, max);
-    }
-    ok = ok && ggml_gallocr_alloc_graph(d->alloc, g) &&
-         ggml_backend_graph_compute(d->backend, g) == GGML_STATUS_SUCCESS;
-    if (ok) {
-        size_t bytes = (size_t)rows * sizeof(float);
-        ggml_backend_tensor_get(sum, out, 0, bytes);
-        if (*have_max)
-            ggml_backend_tensor_get(max, out + rows, 0, bytes);
-        for (int64_t r = 0; r < rows; r++)
-            out[r] = sqrtf(out[r]);
-    }
-    ggml_free(c);
-    return ok;
-}
-
-/* f_norm and f_max of all rows. */
-static void fill_norms(struct observer *o, const struct ggml_tensor *f, struct routed *out, size_t rows)
-{
-    size_t h = (size_t)f->ne[0];
-    bool have_max = false;
-    if (!tap_on_host(f) || o->device_norms) {
-        float *norms = tap_room(&o->host, 2 * rows, sizeof *norms);
-        if (norms_on_device(o, f, (int64_t)rows, norms, &have_max) && have_max) {
-            for (size_t r = 0; r < rows; r++) {
-                out[r].f_norm = norms[r];
-                out[r].f_max = norms[rows + r];
-            }
-            return;
-        }
-    }
-    host_norms(tap_bytes(f, &o->host), h, rows, out, o->n_threads); /* a device that cannot do it: fetched */
 }
 
 /* ---- observing ---- */
@@ -363,14 +247,22 @@ static bool observe(struct observer *o, struct layer *l, int il, const struct gg
     if (l->n_w != rows)
         return err_set(&o->err, ERR_FAILED, "layer %d: %zu gate weights for %zu expert outputs", il, l->n_w,
                        rows);
-    fill_norms(o, f, out, rows);
     const float *gate = l->w_copy.p;
-    for (size_t r = 0; r < rows; r++) {
+    for (size_t r = 0; r < rows; r++)
         out[r].gate = gate[r];
+    norms_fill(o->norms, f, out, o->router == ROUTER_RENORMALISED && k > 1);
+    for (size_t r = 0; r < rows; r++)
         out[r].c_norm = o->c_is_f ? out[r].f_norm : fabsf(gate[r]) * out[r].f_norm;
-    }
     l->seen += n_tok;
     return o->fn(o->ud, (uint32_t)il, n_tok, k, out, &o->err);
+}
+
+static bool observe_gates(struct observer *o, int il, const struct ggml_tensor *p)
+{
+    if (p->type != GGML_TYPE_F32 || !ggml_is_contiguous(p) || p->ne[2] != 1 || p->ne[3] != 1)
+        return err_set(&o->err, ERR_FAILED, "layer %d: cannot read the softmax of the router", il);
+    return o->gates(o->ud, (uint32_t)il, (uint32_t)p->ne[1], (uint32_t)p->ne[0], tap_bytes(p, &o->probs),
+                    &o->err);
 }
 
 static bool on_ask(struct observer *o, struct ggml_tensor *t)
@@ -383,6 +275,8 @@ static bool on_ask(struct observer *o, struct ggml_tensor *t)
     if (o->stopped)
         return false;
     struct layer *l = &o->layers[x.il];
+    if (l->p_name[0] && !strcmp(t->name, l->p_name))
+        return true;
     if (!strcmp(t->name, l->w_name)) {
         l->w = t;
         return l->copy_w;
@@ -402,6 +296,10 @@ bool observer_callback(struct ggml_tensor *t, bool ask, void *ud)
     if (o->learning || o->stopped || o->failed || !tap_name(t, &x))
         return true;
     struct layer *l = &o->layers[x.il];
+    if (l->p_name[0] && !strcmp(t->name, l->p_name)) {
+        o->failed = !observe_gates(o, x.il, t);
+        return !o->failed;
+    }
     if (!strcmp(t->name, l->w_name)) {
         o->failed = !copy_weights(l, t) &&
                     !err_set(&o->err, ERR_FAILED, "layer %d: cannot read the gate weights", x.il);

@@ -20,6 +20,9 @@ bool observer_callback(struct ggml_tensor *t, bool ask, void *ud);
 void observer_learn_begin(struct observer *o);
 bool observer_learn_end(struct observer *o, struct err *e);
 
+/* When it has been learned: how the weights come about. ROUTER_UNKNOWN: the layers differ. */
+enum router observer_router(const struct observer *o);
+
 /* Before a decode; behind it observer_end says whether all layers saw n tokens, or gives the error of the
  * user's function. */
 void observer_begin(struct observer *o);

@@ -134,6 +134,18 @@ static bool on_rows(void *ud, uint32_t il, uint32_t n_tokens, uint32_t k, const 
     return true;
 }
 
+static bool on_gates(void *ud, uint32_t il, uint32_t n_tokens, uint32_t n_experts, const float *p,
+                     struct err *e)
+{
+    struct job *j = ud;
+    if (il >= j->n_index || j->index[il] < 0 || n_experts != j->stats->n_experts)
+        return err_set(e, ERR_FAILED,
+                       "the engine routes to %u experts in layer %u, which is not what the file has",
+                       n_experts, il);
+    return (j->stats->unknown & SUM_BIT(SUM_GATE_MASS)) ||
+           stats_add_gates(j->stats, (uint32_t)j->index[il], j->half, n_tokens, p, e);
+}
+
 static void new_stats(struct job *j)
 {
     const struct view *v = j->view;
@@ -329,12 +341,17 @@ static bool start_engine(struct job *j, struct err *e)
         .n_seq_max = j->win.max_seqs,
         .separate_streams = j->o->separate_streams,
         .observe = on_rows,
+        .gates = on_gates,
         .ud = j,
         .c_is_f = j->view->family->gate_on_input,
     };
     if (run.separate_streams)
         run.n_ctx *= run.n_seq_max;
-    return engine_start(j->engine, &run, e);
+    if (!engine_start(j->engine, &run, e))
+        return false;
+    if (!j->resumes) /* else the file says what it keeps */
+        stats_set_router(j->stats, engine_router(j->engine));
+    return true;
 }
 
 /* In a compute step each expert's weights are read once, for all its tokens together: about 32 of them should

@@ -83,6 +83,30 @@ static const struct criterion criteria[] = {
         .note = "the same without the gate; what an imatrix can estimate",
     },
     {
+        .name = "reap_sq_sum",
+        .form = CRITERION_SUM,
+        .sum = SUM_REAP_SQ,
+        .formula = "reap_sq_sum",
+        .what = "sum of the squares of gate x ||output||",
+        .note = "large contributions and frequent use count more",
+    },
+    {
+        .name = "loo",
+        .form = CRITERION_SUM,
+        .sum = SUM_LOO_SQ,
+        .formula = "loo_sq_sum",
+        .what = "sum of the squares of what the layer's output changes without the expert",
+        .note = "routers that renormalise; [arXiv 2609.30465](https://arxiv.org/abs/2609.30465)",
+    },
+    {
+        .name = "loo_mean",
+        .form = CRITERION_MEAN,
+        .sum = SUM_LOO,
+        .formula = "loo_sum / count",
+        .what = "mean of what the layer's output changes without the expert",
+        .note = "the same routers",
+    },
+    {
         .name = "max_activation",
         .aliases = {"max_activations"},
         .form = CRITERION_SUM,
@@ -153,14 +177,14 @@ bool criterion_check(const struct stats *s, const struct criterion *c, struct er
 {
     if (!(criterion_needs(c) & s->unknown))
         return true;
-    char list[256] = "";
+    char list[400] = "", why[200];
     for (const struct criterion *k = criteria; k < criteria + N_CRITERIA; k++)
         if (!(criterion_needs(k) & s->unknown))
             snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", *list ? ", " : "", k->name);
-    return err_set(
-        e, ERR_INPUT,
-        "the criterion %s needs sums that this file does not hold (imported from %.40s); possible are %s",
-        c->name, stats_imported_from(s), list);
+    stats_why_unknown(s, c->sum, why);
+    return err_set(e, ERR_INPUT,
+                   "the criterion %s needs sums that this file does not hold (%s); possible are %s", c->name,
+                   why, list);
 }
 
 bool criterion_scores(const struct stats *s, uint32_t i, const struct criterion *c, uint64_t seed, int which,

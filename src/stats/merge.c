@@ -256,6 +256,11 @@ static struct stats *sum_up(const struct part *p, uint32_t n, struct err *e)
     s->calibration = json_deep_copy(p[0].run);
     s->import = json_incref(first->import);
     s->unknown = first->unknown;
+    s->router = first->router;
+    for (uint32_t i = 1; i < n; i++) {
+        s->unknown |= p[i].s->unknown;
+        s->router = p[i].s->router == s->router ? s->router : ROUTER_UNKNOWN;
+    }
     s->n_groups = first->n_groups;
     s->n_groups_used = first->n_groups_used;
     for (uint32_t i = 0; i < s->n_layers; i++) {

@@ -13,6 +13,12 @@ const struct sum_info sum_infos[N_SUMS] = {
     [SUM_REAP] = {.key = "reap_sum", .off = offsetof(struct sums, reap_sum)},
     [SUM_REAP_SQ] = {.key = "reap_sq_sum", .off = offsetof(struct sums, reap_sq_sum)},
     [SUM_MAX] = {.key = "max_activation", .off = offsetof(struct sums, max_activation), .is_max = true},
+    [SUM_LOO] = {.key = "loo_sum", .off = offsetof(struct sums, loo_sum), .optional = true},
+    [SUM_LOO_SQ] = {.key = "loo_sq_sum", .off = offsetof(struct sums, loo_sq_sum), .optional = true},
+    [SUM_GATE_MASS] = {.key = "gate_mass",
+                       .off = offsetof(struct sums, gate_mass),
+                       .optional = true,
+                       .unrouted = true},
 };
 _Static_assert(sizeof(struct sums) == N_SUMS * sizeof(double) + sizeof(uint64_t), "every sum has a row");
 
@@ -43,6 +49,7 @@ struct stats *stats_new(uint32_t n_layers, uint32_t n_experts)
     s->n_layers = n_layers;
     s->n_experts = n_experts;
     s->n_groups = s->n_groups_used = 1;
+    s->unknown = SUM_BIT(SUM_GATE_MASS);
     s->layers = xcalloc(n_layers, sizeof *s->layers);
     for (uint32_t i = 0; i < n_layers; i++)
         for (int h = 0; h < 2; h++)
@@ -70,13 +77,52 @@ void stats_free(struct stats *s)
     free(s);
 }
 
+#define SUM_BITS_LOO (SUM_BIT(SUM_LOO) | SUM_BIT(SUM_LOO_SQ))
+
+static bool chooses_one(const struct stats *s)
+{
+    for (uint32_t i = 0; i < s->n_layers; i++)
+        if (s->layers[i].n_used < 2)
+            return true;
+    return false;
+}
+
+void stats_set_router(struct stats *s, enum router r)
+{
+    s->router = r;
+    s->unknown = r == ROUTER_RENORMALISED && !chooses_one(s) ? 0 : SUM_BITS_LOO;
+    s->unknown |= r == ROUTER_SOFTMAX ? 0 : SUM_BIT(SUM_GATE_MASS);
+}
+
+void stats_why_unknown(const struct stats *s, enum sum k, char out[200])
+{
+    static const char *const why[] = {
+        [ROUTER_RENORMALISED] = "its router divides the weights by their sum over the chosen experts",
+        [ROUTER_SOFTMAX] = "its router takes the weights from a softmax over all experts and does not "
+                           "renormalise them over the chosen ones",
+        [ROUTER_UNNORMALISED] = "its router weights each expert by itself and does not renormalise",
+        [ROUTER_INPUT] = "its router multiplies the experts' input",
+    };
+    if (s->import)
+        snprintf(out, 200, "imported from %.40s", stats_imported_from(s));
+    else if (s->router == ROUTER_UNKNOWN)
+        snprintf(out, 200, "an earlier version wrote it, or the routers of its layers differ");
+    else if ((SUM_BIT(k) & SUM_BITS_LOO) && s->router == ROUTER_RENORMALISED)
+        snprintf(out, 200,
+                 chooses_one(s) ? "its router chooses one expert alone in some layer"
+                                : "it was added up with a file of an earlier version");
+    else
+        snprintf(out, 200, "%s", why[s->router]);
+}
+
 static bool routed_ok(const struct stats *s, uint32_t il, const struct routed *r, uint32_t k, struct err *e)
 {
     for (uint32_t a = 0; a < k; a++) {
         if (r[a].expert < 0 || (uint32_t)r[a].expert >= s->n_experts)
             return err_set(e, ERR_FAILED, "layer %u: a token was routed to expert %d of %u", il, r[a].expert,
                            s->n_experts);
-        if (!isfinite(r[a].gate) || !isfinite(r[a].f_norm) || !isfinite(r[a].c_norm) || !isfinite(r[a].f_max))
+        if (!isfinite(r[a].gate) || !isfinite(r[a].f_norm) || !isfinite(r[a].c_norm) ||
+            !isfinite(r[a].f_max) || (!(s->unknown & SUM_BITS_LOO) && !isfinite(r[a].loo)))
             return err_set(e, ERR_FAILED,
                            "layer %u: the output or the weight of expert %d is not finite (%g, norm %g)", il,
                            r[a].expert, (double)r[a].gate, (double)r[a].f_norm);
@@ -93,6 +139,7 @@ bool stats_add(struct stats *s, uint32_t i, enum half h, const struct routed *r,
     struct stats_layer *l = &s->layers[i];
     if (!routed_ok(s, l->il, r, k, e))
         return false;
+    bool loo = !(s->unknown & SUM_BITS_LOO);
     for (uint32_t a = 0; a < k; a++) {
         struct sums *x = &l->half[h][r[a].expert];
         double g = (double)r[a].gate, f = (double)r[a].f_norm, c = (double)r[a].c_norm;
@@ -105,8 +152,28 @@ bool stats_add(struct stats *s, uint32_t i, enum half h, const struct routed *r,
         x->reap_sq_sum += c * c;
         if ((double)r[a].f_max > x->max_activation)
             x->max_activation = (double)r[a].f_max;
+        if (loo) {
+            x->loo_sum += (double)r[a].loo;
+            x->loo_sq_sum += (double)r[a].loo * (double)r[a].loo;
+        }
     }
     l->tokens[h]++;
+    return true;
+}
+
+bool stats_add_gates(struct stats *s, uint32_t i, enum half h, uint32_t n_tokens, const float *p,
+                     struct err *e)
+{
+    struct sums *x = s->layers[i].half[h];
+    for (uint32_t t = 0; t < n_tokens; t++)
+        for (uint32_t j = 0; j < s->n_experts; j++) {
+            float v = p[(size_t)t * s->n_experts + j];
+            if (!(v >= 0 && v <= 1.001f))
+                return err_set(e, ERR_FAILED,
+                               "layer %u: the router gives expert %u a share of %g, expected 0 to 1",
+                               s->layers[i].il, j, (double)v);
+            x[j].gate_mass += (double)v;
+        }
     return true;
 }
 
@@ -171,8 +238,19 @@ static bool check_sums(const struct sums *x, uint32_t il, uint32_t expert, struc
                            "layer %u, expert %u: a sum is %g, expected a finite number of 0 or more", il,
                            expert, v);
     }
-    return !(x->count == 0 && (x->ean_sum > 0 || x->reap_sum > 0)) ||
+    return !(x->count == 0 && (x->ean_sum > 0 || x->reap_sum > 0 || x->loo_sum > 0)) ||
            err_set(e, ERR_INPUT, "layer %u, expert %u: sums without a single token", il, expert);
+}
+
+/* A softmax gives each token to all experts together once. */
+static bool check_mass(const struct stats *s, const struct stats_layer *l, int h, struct err *e)
+{
+    double mass = 0, tokens = (double)l->tokens[h];
+    for (uint32_t j = 0; j < s->n_experts; j++)
+        mass += l->half[h][j].gate_mass;
+    return (s->unknown & SUM_BIT(SUM_GATE_MASS)) || fabs(mass - tokens) <= 1e-3 * tokens ||
+           err_set(e, ERR_INPUT, "layer %u: '%s' adds up to %g, expected the %llu tokens", l->il,
+                   sum_infos[SUM_GATE_MASS].key, mass, (unsigned long long)l->tokens[h]);
 }
 
 static bool check_half(const struct stats *s, const struct stats_layer *l, int h, struct err *e)
@@ -193,7 +271,7 @@ static bool check_half(const struct stats *s, const struct stats_layer *l, int h
         return err_set(
             e, ERR_INPUT, "layer %u: the counts add up to %llu, expected %llu tokens x top-%u = %llu", l->il,
             (unsigned long long)sum, (unsigned long long)l->tokens[h], l->n_used, (unsigned long long)want);
-    return true;
+    return check_mass(s, l, h, e);
 }
 
 bool stats_check(const struct stats *s, struct err *e)

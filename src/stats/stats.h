@@ -20,12 +20,26 @@ struct sums {
     double ean_sum, ean_sq_sum;   /* of ||f||2, its square */
     double reap_sum, reap_sq_sum; /* of ||c||2, its square */
     double max_activation;        /* largest |component| of f */
+    double loo_sum, loo_sq_sum;   /* of what the layer loses without the expert (routed.h), its square */
+    double gate_mass;             /* of the router's softmax, over all tokens of the layer, chosen or not */
     uint64_t count;               /* tokens */
 };
 
 /* All but the count, in the order of files. */
-enum sum { SUM_GATE, SUM_GATE_SQ, SUM_EAN, SUM_EAN_SQ, SUM_REAP, SUM_REAP_SQ, SUM_MAX, N_SUMS };
-#define SUM_BIT(k) (1u << (k)) /* for files of other tools that do not hold all of them */
+enum sum {
+    SUM_GATE,
+    SUM_GATE_SQ,
+    SUM_EAN,
+    SUM_EAN_SQ,
+    SUM_REAP,
+    SUM_REAP_SQ,
+    SUM_MAX,
+    SUM_LOO,
+    SUM_LOO_SQ,
+    SUM_GATE_MASS,
+    N_SUMS
+};
+#define SUM_BIT(k) (1u << (k)) /* for files that do not hold all of them */
 #define SUM_ALL    (SUM_BIT(N_SUMS) - 1)
 
 struct sum_info {
@@ -33,6 +47,9 @@ struct sum_info {
     size_t off;      /* of the double in struct sums */
     bool is_max;     /* two make the larger of both, else they add up */
     bool any_sign;   /* may be below 0 */
+    bool
+        optional; /* not every router has it, nor did every version keep it: a file without its key lacks it */
+    bool unrouted; /* of all tokens, not only of those that the expert was chosen for */
 };
 extern const struct sum_info sum_infos[N_SUMS];
 double *sum_of(struct sums *x, enum sum k);
@@ -60,21 +77,31 @@ struct stats {
     uint32_t n_experts, n_layers;
     uint32_t n_groups, n_groups_used; /* of experts, as the router sees them; 1: none */
     struct stats_layer *layers;       /* ascending il */
+    enum router router;               /* how it weights; ROUTER_UNKNOWN: the file does not say */
     json_t *model;                    /* identity (view_identity); owned */
     json_t *calibration;              /* how it was made; owned */
     struct stats_progress *progress;  /* NULL: of a whole run; owned */
     json_t *import;                   /* made from another tool's file, else NULL; owned */
     char sha256[65];                  /* of the file that it was loaded from; empty: of none */
-    unsigned unknown;                 /* SUM_BITs: what such a file does not hold; those sums are 0 */
+    unsigned unknown;                 /* SUM_BITs: what the file does not hold; those sums are 0 */
 };
 
+/* Until stats_set_router it takes all sums but gate_mass. */
 struct stats *stats_new(uint32_t n_layers, uint32_t n_experts);
 void stats_free(struct stats *s);
+
+/* For new statistics: with such a router, which sums mean nothing and are not kept. */
+void stats_set_router(struct stats *s, enum router r);
+/* Why a file does not hold a sum, for messages: "it was imported from ..."; of those in s->unknown. */
+void stats_why_unknown(const struct stats *s, enum sum k, char out[200]);
 
 /* Adds one token of layer index i: r[0..k-1] are the experts chosen for it, in any order, each at most once.
  * False with *e set if an expert is outside 0..n_experts-1 or given twice, or a number is not finite; the
  * sums are then unchanged. */
 bool stats_add(struct stats *s, uint32_t i, enum half h, const struct routed *r, uint32_t k, struct err *e);
+/* Adds what the router's softmax gave each expert, of n_tokens tokens: p[n_tokens][n_experts]. */
+bool stats_add_gates(struct stats *s, uint32_t i, enum half h, uint32_t n_tokens, const float *p,
+                     struct err *e);
 
 /* Even plus odd. */
 struct sums stats_total(const struct stats_layer *l, uint32_t expert);

@@ -18,13 +18,19 @@
 
 #define SCHEMA "reap.stats/1"
 
-static void put_sums(json_t *o, const struct sums *x, uint32_t n)
+/* How the router weights; in the order of enum router. */
+static const char *const router_words[] = {NULL, "renormalised", "softmax", "unnormalised", "input"};
+
+/* unknown: of the optional ones those are not written. */
+static void put_sums(json_t *o, const struct sums *x, uint32_t n, unsigned unknown)
 {
     json_t *a = json_array();
     for (uint32_t j = 0; j < n; j++)
         json_array_append_new(a, json_integer((json_int_t)x[j].count));
     json_object_set_new(o, "count", a);
     for (int k = 0; k < N_SUMS; k++) {
+        if (sum_infos[k].optional && (unknown & SUM_BIT(k)))
+            continue;
         a = json_array();
         for (uint32_t j = 0; j < n; j++)
             json_array_append_new(a, json_real(sum_value(&x[j], (enum sum)k)));
@@ -58,13 +64,13 @@ static json_t *layer_json(const struct stats *s, const struct stats_layer *l)
         total[j] = stats_total(l, j);
     json_object_set_new(o, "total_tokens", json_integer((json_int_t)stats_tokens(l)));
     json_object_set_new(o, "n_experts_used", json_integer(l->n_used));
-    put_sums(o, total, s->n_experts);
+    put_sums(o, total, s->n_experts, s->unknown);
     put_mean(o, "reap", total, s->n_experts, SUM_REAP);
     put_mean(o, "ean_mean", total, s->n_experts, SUM_EAN);
     for (int h = 0; h < 2; h++) {
         json_t *x = json_object();
         json_object_set_new(x, "total_tokens", json_integer((json_int_t)l->tokens[h]));
-        put_sums(x, l->half[h], s->n_experts);
+        put_sums(x, l->half[h], s->n_experts, s->unknown);
         json_object_set_new(halves, names[h], x);
     }
     json_object_set_new(o, "halves", halves);
@@ -89,7 +95,7 @@ static json_t *import_json(const struct stats *s)
 {
     json_t *o = json_copy(s->import), *unknown = json_array();
     for (int k = 0; k < N_SUMS; k++)
-        if (s->unknown & SUM_BIT(k))
+        if ((s->unknown & SUM_BIT(k)) && !sum_infos[k].optional)
             json_array_append_new(unknown, json_string(sum_infos[k].key));
     json_object_set_new(o, "unknown", unknown);
     return o;
@@ -102,6 +108,8 @@ bool stats_save(const struct stats *s, const char *path, bool force, struct err 
     json_object_set_new(o, "version", json_string(REAP_VERSION));
     json_object_set(o, "model", s->model);
     json_object_set(o, "calibration", s->calibration);
+    if (router_words[s->router])
+        json_object_set_new(o, "gate", json_string(router_words[s->router]));
     if (s->progress)
         json_object_set_new(o, "progress", progress_json(s->progress));
     if (s->import)
@@ -117,8 +125,9 @@ bool stats_save(const struct stats *s, const char *path, bool force, struct err 
 /* ---- reading ---- */
 
 /* n sums, caller frees; NULL with *e. Nothing is allocated that the file does not hold: the counts come
- * first. */
-static struct sums *read_sums(const json_t *o, const char *where, uint32_t n, struct err *e)
+ * first. *unknown: the optional ones that it lacks are added. */
+static struct sums *read_sums(const json_t *o, const char *where, uint32_t n, unsigned *unknown,
+                              struct err *e)
 {
     json_t *a;
     if (!json_need_arr(o, "count", where, &a, e))
@@ -137,6 +146,10 @@ static struct sums *read_sums(const json_t *o, const char *where, uint32_t n, st
             ok = err_set(e, ERR_INPUT, "%s: 'count' entry %u is not an integer of 0 or more", where, j);
     }
     for (int k = 0; ok && k < N_SUMS; k++) {
+        if (sum_infos[k].optional && !json_object_get(o, sum_infos[k].key)) {
+            *unknown |= SUM_BIT(k);
+            continue;
+        }
         ok = json_need_f64s(o, sum_infos[k].key, where, v, n, e);
         for (uint32_t j = 0; ok && j < n; j++)
             *sum_of(&x[j], (enum sum)k) = v[j];
@@ -149,8 +162,8 @@ static struct sums *read_sums(const json_t *o, const char *where, uint32_t n, st
 }
 
 /* The totals must be what the halves give, within the rounding of a reader that printed fewer digits. */
-static bool totals_agree(const struct stats_layer *l, struct sums *t, uint32_t n, const char *where,
-                         struct err *e)
+static bool totals_agree(const struct stats_layer *l, struct sums *t, uint32_t n, unsigned unknown,
+                         const char *where, struct err *e)
 {
     for (uint32_t j = 0; j < n; j++) {
         struct sums want = stats_total(l, j);
@@ -159,6 +172,8 @@ static bool totals_agree(const struct stats_layer *l, struct sums *t, uint32_t n
                            where, j, (unsigned long long)t[j].count, (unsigned long long)want.count);
         for (int k = 0; k < N_SUMS; k++) {
             double a = sum_value(&t[j], (enum sum)k), b = sum_value(&want, (enum sum)k);
+            if (unknown & SUM_BIT(k))
+                continue;
             if (!isfinite(b) || !(fabs(a - b) <= 1e-6 * fabs(b)))
                 return err_set(e, ERR_INPUT, "%s: '%s' of expert %u is %g, but the halves give %g", where,
                                sum_infos[k].key, j, a, b);
@@ -173,6 +188,7 @@ static bool read_layer(struct stats *s, struct stats_layer *l, const char *key, 
     static const char *const names[] = {"even", "odd"};
     char where[64];
     uint64_t k, total;
+    unsigned unknown = 0;
     json_t *halves, *h;
     snprintf(where, sizeof where, "layers.%.20s", key);
     if (!ids_layer(key, &l->il))
@@ -193,14 +209,14 @@ static bool read_layer(struct stats *s, struct stats_layer *l, const char *key, 
             !json_need_u64(h, "total_tokens", at, &l->tokens[i], e))
             return false;
         free(l->half[i]); /* made for 0 experts */
-        if (!(l->half[i] = read_sums(h, at, s->n_experts, e)))
+        if (!(l->half[i] = read_sums(h, at, s->n_experts, &s->unknown, e)))
             return false;
     }
     if (total != stats_tokens(l))
         return err_set(e, ERR_INPUT, "%s: 'total_tokens' is %llu, but the halves add up to %llu", where,
                        (unsigned long long)total, (unsigned long long)stats_tokens(l));
-    struct sums *t = read_sums(o, where, s->n_experts, e);
-    bool ok = t && totals_agree(l, t, s->n_experts, where, e);
+    struct sums *t = read_sums(o, where, s->n_experts, &unknown, e);
+    bool ok = t && totals_agree(l, t, s->n_experts, s->unknown | unknown, where, e);
     free(t);
     return ok;
 }
@@ -221,6 +237,21 @@ static bool read_import(struct stats *s, const json_t *o, struct err *e)
             if (json_is_string(v) && !strcmp(json_string_value(v), sum_infos[k].key))
                 s->unknown |= SUM_BIT(k);
     return true;
+}
+
+static bool read_router(struct stats *s, const json_t *o, struct err *e)
+{
+    const json_t *gate = json_object_get(o, "gate");
+    const char *word = json_string_value(gate);
+    if (!gate)
+        return true;
+    for (size_t r = ROUTER_UNKNOWN + 1; word && r < sizeof router_words / sizeof *router_words; r++)
+        if (!strcmp(word, router_words[r])) {
+            s->router = (enum router)r;
+            return true;
+        }
+    return err_set(e, ERR_INPUT, "'gate' is %s, expected renormalised, softmax, unnormalised or input",
+                   word ? "another word" : json_type_name(gate));
 }
 
 static bool read_progress(struct stats *s, const json_t *o, struct err *e)
@@ -262,10 +293,12 @@ static struct stats *read_stats(const json_t *o, struct err *e)
     }
     struct stats *s = stats_new((uint32_t)json_object_size(layers), 0);
     s->n_experts = (uint32_t)n_experts;
+    s->unknown = 0;
     s->model = json_incref(model);
     s->calibration = json_incref(json_object_get(o, "calibration"));
     uint32_t i = 0;
-    if (!stats_read_groups(s, e) || !read_progress(s, o, e) || !read_import(s, o, e)) {
+    if (!stats_read_groups(s, e) || !read_router(s, o, e) || !read_progress(s, o, e) ||
+        !read_import(s, o, e)) {
         stats_free(s);
         return NULL;
     }

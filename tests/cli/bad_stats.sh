@@ -140,7 +140,7 @@ edits=()
 for il in 0 1 2; do
     for at in layers/$il layers/$il/halves/even layers/$il/halves/odd; do
         edits+=("$at/total_tokens" 0)
-        for k in count gate_sum gate_sq_sum ean_sum ean_sq_sum reap_sum reap_sq_sum max_activation; do edits+=("$at/$k" "$zero"); done
+        for k in count gate_sum gate_sq_sum ean_sum ean_sq_sum reap_sum reap_sq_sum max_activation loo_sum loo_sq_sum; do edits+=("$at/$k" "$zero"); done
     done
     edits+=("layers/$il/n_experts_used" 4 layers/$il/total_tokens 4611686018427387904 layers/$il/halves/odd/total_tokens 4611686018427387904)
 done

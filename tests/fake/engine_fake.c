@@ -62,6 +62,7 @@ static void route_by_hash(uint32_t il, int32_t token, uint32_t pos, uint32_t n_e
         rows[i].f_norm = 4 * unit(&r);
         rows[i].c_norm = rows[i].gate * rows[i].f_norm;
         rows[i].f_max = rows[i].f_norm * unit(&r);
+        rows[i].loo = rows[i].c_norm * unit(&r);
     }
 }
 
@@ -251,6 +252,11 @@ static void take_batch(struct engine *g, const struct engine_batch *b)
     memcpy(g->pos, b->pos, b->n * sizeof *b->pos);
     memset(g->made, 0, b->n * sizeof *g->made);
     g->n = b->n;
+}
+
+enum router engine_router(const struct engine *g)
+{
+    return g->run.observe ? ROUTER_RENORMALISED : ROUTER_UNKNOWN;
 }
 
 static bool observe(const struct engine *g, const struct engine_batch *b, struct err *e)

@@ -234,7 +234,7 @@ static void to_its_half(uint32_t il, int32_t token, uint32_t pos, uint32_t n_exp
 {
     (void)il, (void)pos, (void)n_experts;
     for (uint32_t i = 0; i < k; i++)
-        rows[i] = (struct routed){(int32_t)(token < 'a' ? k + i : i), 0.5f, 2, 1, 0.25f};
+        rows[i] = (struct routed){(int32_t)(token < 'a' ? k + i : i), 0.5f, 2, 1, 0.25f, 1};
 }
 
 static int parity_of_step; /* -1: none yet */
@@ -281,7 +281,7 @@ static void all_alike(uint32_t il, int32_t token, uint32_t pos, uint32_t n_exper
 {
     (void)token;
     for (uint32_t i = 0; i < k; i++)
-        rows[i] = (struct routed){(int32_t)((k * (pos + il) + i) % n_experts), 0.5f, 2, 1, 1};
+        rows[i] = (struct routed){(int32_t)((k * (pos + il) + i) % n_experts), 0.5f, 2, 1, 1, 1};
 }
 
 /* Where the means are equal the lower ids stay. */
@@ -516,7 +516,7 @@ static void twice(uint32_t il, int32_t token, uint32_t pos, uint32_t n_experts, 
 {
     (void)il, (void)token, (void)pos, (void)n_experts;
     for (uint32_t i = 0; i < k; i++)
-        rows[i] = (struct routed){3, 0.5f, 2, 1, 1};
+        rows[i] = (struct routed){3, 0.5f, 2, 1, 1, 1};
 }
 
 static void test_bad_rows(void **state)

@@ -39,5 +39,8 @@ void golden_same_stats(const struct stats *a, const struct stats *b, const struc
  * left out. *n_moved is added to. */
 void golden_sums(const struct stats *s, uint32_t i, int half, const json_t *want,
                  const struct golden_tol *tol, uint32_t *n_moved, const char *what);
+/* The same without the counts. */
+void golden_lists(const struct stats *s, uint32_t i, int half, const json_t *want,
+                  const struct golden_tol *tol, const char *what);
 
 #endif

@@ -125,7 +125,7 @@ static struct stats *make_n(uint32_t n, const float *reap)
     s->layers[0].n_used = 1;
     s->model = json_pack("{s:s, s:i}", "architecture", "test", "n_experts", (int)n);
     for (int32_t j = 0; j < (int32_t)n; j++)
-        assert_true(stats_add(s, 0, EVEN, &(struct routed){j, 1, reap[j], reap[j], reap[j]}, 1, &e));
+        assert_true(stats_add(s, 0, EVEN, &(struct routed){j, 1, reap[j], reap[j], reap[j], reap[j]}, 1, &e));
     return s;
 }
 

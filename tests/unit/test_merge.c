@@ -31,8 +31,8 @@ static struct stats *make(const char *calibration, int even, float f)
     s->calibration = json_parse(calibration, strlen(calibration), &e);
     assert_non_null(s->calibration);
     for (int t = 0; t < even; t++)
-        assert_true(stats_add(s, 0, EVEN, &(struct routed){0, 1, f, f, f}, 1, &e));
-    assert_true(stats_add(s, 0, ODD, &(struct routed){1, 0.5f, 2 * f, 2 * f, f}, 1, &e));
+        assert_true(stats_add(s, 0, EVEN, &(struct routed){0, 1, f, f, f, f}, 1, &e));
+    assert_true(stats_add(s, 0, ODD, &(struct routed){1, 0.5f, 2 * f, 2 * f, f, f}, 1, &e));
     return s;
 }
 
@@ -57,7 +57,9 @@ static void test_shards(void **state)
                               .ean_sq_sum = 57,
                               .reap_sum = 17,
                               .reap_sq_sum = 57,
-                              .max_activation = 4};
+                              .max_activation = 4,
+                              .loo_sum = 17,
+                              .loo_sq_sum = 57};
     const struct sums odd = {.count = 3,
                              .gate_sum = 1.5,
                              .gate_sq_sum = 0.75,
@@ -65,7 +67,9 @@ static void test_shards(void **state)
                              .ean_sq_sum = 84,
                              .reap_sum = 14,
                              .reap_sq_sum = 84,
-                             .max_activation = 4};
+                             .max_activation = 4,
+                             .loo_sum = 7,
+                             .loo_sq_sum = 21};
     assert_memory_equal(&m->layers[0].half[EVEN][0], &even, sizeof even);
     assert_memory_equal(&m->layers[0].half[ODD][1], &odd, sizeof odd);
     assert_int_equal(m->layers[0].tokens[EVEN], 6);

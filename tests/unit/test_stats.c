@@ -44,9 +44,9 @@ static void add(struct stats *s, uint32_t i, enum half h, const struct routed *r
 static struct stats *sample_stats(void)
 {
     static const struct routed tokens[3][2] = {
-        {{0, 0.75f, 4, 3, 2.5f}, {1, 0.25f, 8, 2, 6}},
-        {{2, 0.5f, 2, 1, 1}, {0, 0.5f, 8, 4, 7.5f}},
-        {{1, 0.875f, 16, 14, 9}, {2, 0.125f, 4, 0.5f, 3}},
+        {{0, 0.75f, 4, 3, 2.5f, 2}, {1, 0.25f, 8, 2, 6, 1}},
+        {{2, 0.5f, 2, 1, 1, 0.5f}, {0, 0.5f, 8, 4, 7.5f, 4}},
+        {{1, 0.875f, 16, 14, 9, 16}, {2, 0.125f, 4, 0.5f, 3, 0.25f}},
     };
     struct stats *s = new_stats();
     for (uint32_t i = 0; i < 2; i++)
@@ -74,6 +74,8 @@ static void expect_same(const struct stats *a, const struct stats *b)
             assert_memory_equal(x->half[h], y->half[h], a->n_experts * sizeof(struct sums));
         }
     }
+    assert_int_equal(a->unknown, b->unknown);
+    assert_int_equal(a->router, b->router);
     assert_true(same_json(a->model, b->model) && same_json(a->calibration, b->calibration) &&
                 !a->progress == !b->progress);
     if (a->progress)
@@ -108,7 +110,9 @@ static void test_add(void **state)
                                .ean_sq_sum = 80,
                                .reap_sum = 7,
                                .reap_sq_sum = 25,
-                               .max_activation = 7.5};
+                               .max_activation = 7.5,
+                               .loo_sum = 6,
+                               .loo_sq_sum = 20};
     const struct sums odd1 = {.count = 1,
                               .gate_sum = 0.875,
                               .gate_sq_sum = 0.765625,
@@ -116,7 +120,9 @@ static void test_add(void **state)
                               .ean_sq_sum = 256,
                               .reap_sum = 14,
                               .reap_sq_sum = 196,
-                              .max_activation = 9};
+                              .max_activation = 9,
+                              .loo_sum = 16,
+                              .loo_sq_sum = 256};
     assert_memory_equal(&l->half[EVEN][0], &even0, sizeof zero);
     assert_memory_equal(&l->half[ODD][1], &odd1, sizeof zero);
     assert_memory_equal(&l->half[ODD][0], &zero, sizeof zero);
@@ -142,7 +148,9 @@ static void test_total(void **state)
                                 .ean_sq_sum = 320,
                                 .reap_sum = 16,
                                 .reap_sq_sum = 200,
-                                .max_activation = 9}; /* the larger, from the odd half */
+                                .max_activation = 9, /* the larger, from the odd half */
+                                .loo_sum = 17,
+                                .loo_sq_sum = 257};
     struct sums t = stats_total(&s->layers[0], 1);
     assert_memory_equal(&t, &total1, sizeof t);
     t = stats_total(&s->layers[0], 0); /* only in the even half: the larger comes from there */
@@ -162,7 +170,7 @@ static void test_add_many(void **state)
         enum half h = rng_below(&r, 3) ? EVEN : ODD;
         int32_t a = (int32_t)rng_below(&r, 4), b = (int32_t)((uint64_t)a + 1 + rng_below(&r, 3)) % 4;
         float g = (float)rng_below(&r, 1024) / 1024;
-        const struct routed tok[2] = {{a, g, 1, g, 1}, {b, 1 - g, 1, 1 - g, 1}};
+        const struct routed tok[2] = {{a, g, 1, g, 1, g}, {b, 1 - g, 1, 1 - g, 1, g}};
         for (uint32_t i = 0; i < 2; i++)
             add(s, i, h, tok, 2);
         gates[h] += 1;
@@ -189,14 +197,15 @@ static void test_add_refused(void **state)
         struct routed r[2];
         const char *part;
     } cases[] = {
-        {{{0, 1, 1, 1, 1}, {4, 1, 1, 1, 1}}, "routed to expert 4 of 4"},
-        {{{0, 1, 1, 1, 1}, {-1, 1, 1, 1, 1}}, "routed to expert -1 of 4"},
-        {{{INT32_MIN, 1, 1, 1, 1}, {0, 1, 1, 1, 1}}, "of 4"},
-        {{{2, 1, 1, 1, 1}, {2, 1, 1, 1, 1}}, "routed to expert 2 twice"},
-        {{{0, 1, 1, 1, 1}, {1, NAN, 1, 1, 1}}, "expert 1 is not finite"},
-        {{{0, 1, 1, 1, 1}, {1, 1, INFINITY, 1, 1}}, "expert 1 is not finite"},
-        {{{0, 1, 1, 1, 1}, {1, 1, 1, -INFINITY, 1}}, "expert 1 is not finite"},
-        {{{0, 1, 1, 1, NAN}, {1, 1, 1, 1, 1}}, "expert 0 is not finite"},
+        {{{0, 1, 1, 1, 1, 1}, {4, 1, 1, 1, 1, 1}}, "routed to expert 4 of 4"},
+        {{{0, 1, 1, 1, 1, 1}, {-1, 1, 1, 1, 1, 1}}, "routed to expert -1 of 4"},
+        {{{INT32_MIN, 1, 1, 1, 1, 1}, {0, 1, 1, 1, 1, 1}}, "of 4"},
+        {{{2, 1, 1, 1, 1, 1}, {2, 1, 1, 1, 1, 1}}, "routed to expert 2 twice"},
+        {{{0, 1, 1, 1, 1, 1}, {1, NAN, 1, 1, 1, 1}}, "expert 1 is not finite"},
+        {{{0, 1, 1, 1, 1, 1}, {1, 1, INFINITY, 1, 1, 1}}, "expert 1 is not finite"},
+        {{{0, 1, 1, 1, 1, 1}, {1, 1, 1, -INFINITY, 1, 1}}, "expert 1 is not finite"},
+        {{{0, 1, 1, 1, NAN, 1}, {1, 1, 1, 1, 1, 1}}, "expert 0 is not finite"},
+        {{{0, 1, 1, 1, 1, NAN}, {1, 1, 1, 1, 1, 1}}, "expert 0 is not finite"},
     };
     struct stats *s = sample_stats(), *same = sample_stats();
     for (size_t i = 0; i < COUNT(cases); i++)
@@ -337,10 +346,8 @@ static void test_round_trip(void **state)
         for (int h = 0; h < 2; h++)
             for (uint32_t j = 0; j < 4; j++) {
                 struct sums *x = &s->layers[k].half[h][j];
-                double *v[] = {&x->gate_sum, &x->gate_sq_sum, &x->ean_sum,       &x->ean_sq_sum,
-                               &x->reap_sum, &x->reap_sq_sum, &x->max_activation};
-                for (size_t i = 0; x->count && i < COUNT(v); i++)
-                    *v[i] = ldexp((double)rng_next(&r), (int)rng_below(&r, 200) - 160);
+                for (int i = 0; x->count && i < SUM_GATE_MASS; i++)
+                    *sum_of(x, (enum sum)i) = ldexp((double)rng_next(&r), (int)rng_below(&r, 200) - 160);
             }
     s->layers[0].half[EVEN][0].gate_sum = 0x1p-1074;
     s->layers[0].half[EVEN][1].gate_sum = -0.0;
@@ -349,6 +356,61 @@ static void test_round_trip(void **state)
     s->layers[0].half[ODD][2].ean_sq_sum = 0;
     s->layers[1].half[EVEN][0].gate_sum = -0.1;
     round_trip(s);
+}
+
+/* Sums that a router or an earlier version does not have: they are not in the file, and criteria say why. */
+static void test_routers(void **state)
+{
+    (void)state;
+    static const struct {
+        enum router router;
+        uint32_t n_used;
+        bool loo, mass;
+        const char *why;
+    } cases[] = {
+        {ROUTER_RENORMALISED, 2, true, false, NULL},
+        {ROUTER_RENORMALISED, 1, false, false, "its router chooses one expert alone in some layer"},
+        {ROUTER_SOFTMAX, 2, false, true, "a softmax over all experts and does not renormalise"},
+        {ROUTER_UNNORMALISED, 2, false, false, "weights each expert by itself"},
+        {ROUTER_INPUT, 2, false, false, "multiplies the experts' input"},
+        {ROUTER_UNKNOWN, 2, false, false, "an earlier version wrote it"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct stats *s = new_stats();
+        struct err e = {0};
+        const float gates[4] = {0.5f, 0.25f, 0.125f, 0.125f};
+        uint32_t k = cases[i].n_used;
+        s->layers[0].n_used = k;
+        stats_set_router(s, cases[i].router);
+        float loo = cases[i].loo ? 1 : NAN;
+        const struct routed r[2] = {{0, 0.5f, 1, 0.5f, 1, loo}, {1, 0.5f, 1, 0.5f, 1, loo}};
+        for (uint32_t l = 0; l < 2; l++) {
+            add(s, l, EVEN, r, s->layers[l].n_used);
+            if (cases[i].mass)
+                assert_true(stats_add_gates(s, l, EVEN, 1, gates, &e));
+        }
+        assert_true(stats_save(s, at("r.json"), true, &e));
+        struct stats *t = stats_load(at("r.json"), &e);
+        if (!t)
+            fail_msg("case %zu: %s", i, e.msg);
+        expect_same(s, t);
+        assert_int_equal(!(t->unknown & SUM_BIT(SUM_LOO)), cases[i].loo);
+        assert_int_equal(!(t->unknown & SUM_BIT(SUM_GATE_MASS)), cases[i].mass);
+        assert_int_equal(criterion_check(t, criterion_find("loo"), &e), cases[i].loo);
+        if (cases[i].why)
+            expect_err(&e, ERR_INPUT, cases[i].why);
+        if (cases[i].mass) {
+            expect_exact(t->layers[1].half[EVEN][3].gate_mass, 0.125); /* that no token was routed to */
+            t->layers[1].half[EVEN][3].gate_mass = 7;
+            assert_false(stats_check(t, &e));
+            expect_err(&e, ERR_INPUT, "layer 3: 'gate_mass' adds up to");
+            const float bad[4] = {0.5f, NAN, 0, 0};
+            assert_false(stats_add_gates(s, 1, ODD, 1, bad, &e));
+            expect_err(&e, ERR_FAILED, "layer 3: the router gives expert 1");
+        }
+        stats_free(s);
+        stats_free(t);
+    }
 }
 
 /* Keys of layers are numbers, not letters in order: 10 comes behind 9. */
@@ -520,6 +582,9 @@ static void test_names(void **state)
         {"weighted_expert_frequency_sum", "gate_sum"},
         {"reap_l2", "reap_l2"},
         {"ean_l2", "ean_l2"},
+        {"reap_sq_sum", "reap_sq_sum"},
+        {"loo", "loo"},
+        {"loo_mean", "loo_mean"},
         {"max_activation", "max_activation"},
         {"max_activations", "max_activation"},
         {"random", "random"},
@@ -539,7 +604,7 @@ static void test_names(void **state)
         assert_string_equal(criterion_name_at(n), c->name);
         assert_true(c->what && *c->what && c->formula && *c->formula && c->note);
     }
-    assert_int_equal(n, 11);
+    assert_int_equal(n, 14);
     assert_null(criterion_name_at(n));
     assert_string_equal(criterion_default()->name, "reap");
 }
@@ -565,7 +630,8 @@ static void test_sum_rows(void **state)
  *   expert 0: n 2, g .75 + .5,    f 4 + 8,  c 3 + 4,   c^2 9 + 16,   max 7.5, all in the even half
  *   expert 1: n 2, g .25 + .875,  f 8 + 16, c 2 + 14,  c^2 4 + 196,  max 9
  *   expert 2: n 2, g .5 + .125,   f 2 + 4,  c 1 + 0.5, c^2 1 + 0.25, max 3
- *   expert 3: nothing */
+ *   expert 3: nothing
+ * and of what the layer loses: 2 + 4, 1 + 16, .5 + .25; squares 4 + 16, 1 + 256, .25 + .0625 */
 static void test_scores(void **state)
 {
     (void)state;
@@ -585,6 +651,10 @@ static void test_scores(void **state)
         {criterion_find("reap_l2"), -1, {sqrt(12.5), 10, sqrt(0.625), 0}},
         {criterion_find("ean_l2"), -1, {sqrt(40), sqrt(160), sqrt(10), 0}},
         {criterion_find("max_activation"), -1, {7.5, 9, 3, 0}},
+        {criterion_find("reap_sq_sum"), -1, {25, 200, 1.25, 0}},
+        {criterion_find("loo"), -1, {20, 257, 0.3125, 0}},
+        {criterion_find("loo_mean"), -1, {3, 8.5, 0.375, 0}},
+        {criterion_find("loo"), ODD, {0, 256, 0.0625, 0}},
         {criterion_find("reap"), EVEN, {3.5, 2, 1, 0}},
         {criterion_find("reap"), ODD, {0, 14, 0.5, 0}},
         {criterion_find("frequency"), EVEN, {2, 1, 1, 0}},
@@ -615,7 +685,7 @@ static void test_max_activation(void **state)
     double score[4];
     struct err e = {0};
     for (uint32_t t = 0; t < 3; t++) {
-        const struct routed r[2] = {{3, 1, 1, 1, fabsf(f[0][t])}, {0, 1, 1, 1, fabsf(f[1][t])}};
+        const struct routed r[2] = {{3, 1, 1, 1, fabsf(f[0][t]), 1}, {0, 1, 1, 1, fabsf(f[1][t]), 1}};
         add(s, 0, t == 1 ? ODD : EVEN, r, 2);
     }
     assert_true(criterion_scores(s, 0, criterion_find("max_activation"), 0, -1, score, &e));
@@ -886,6 +956,7 @@ int main(void)
         cmocka_unit_test(test_add_refused),
         cmocka_unit_test(test_check),
         T(test_round_trip),
+        T(test_routers),
         T(test_order_of_layers),
         T(test_load_refused),
         T(test_load_overflow),
