@@ -303,7 +303,7 @@ static void note_prompts(const struct prompts *p)
         buf_fmt(&b, "%s'%s' (%lld)", b.n ? ", " : "", text_shown(shown, sizeof shown, key),
                 (long long)json_integer_value(n));
     }
-    if (b.n)
+    if (secret_hide(&b) || b.n)
         log_note(
             "not sent, with the number of rows: %.1000s; what a request is to hold goes into 'parameters'",
             b.s);

@@ -8,6 +8,7 @@
 #include "corpus/row.h"
 #include "corpus/rowfile.h"
 #include "corpus/source.h"
+#include "serve/secret.h"
 
 #include <string.h>
 
@@ -311,6 +312,8 @@ static void add(struct prompts *p, struct prompt *x, const char *id, const char 
         x->id = xstrdup(id);
     if (!x->category && category)
         x->category = xstrdup(category);
+    secret_hide_str(&x->id); /* they stand in messages and results */
+    secret_hide_str(&x->category);
     GROW(p->v, p->n, p->cap);
     p->v[p->n++] = *x;
 }
@@ -378,9 +381,11 @@ static bool add_file(void *ud, const struct source_file *f, struct err *e)
 bool prompts_load(struct prompts *p, const char *path, struct err *e)
 {
     uint64_t before = p->n;
-    if (!source_walk(path, add_file, p, e))
-        return false;
-    return p->n > before || err_set(e, ERR_INPUT, "%s holds no prompts", path);
+    bool ok = source_walk(path, add_file, p, e) &&
+              (p->n > before || err_set(e, ERR_INPUT, "%s holds no prompts", path));
+    if (!ok)
+        secret_hide_err(e);
+    return ok;
 }
 
 static int by_id(const void *a, const void *b)

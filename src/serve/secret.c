@@ -106,6 +106,18 @@ void secret_hide_err(struct err *e)
     buf_clear(&b);
 }
 
+void secret_hide_str(char **s)
+{
+    struct buf b = {0};
+    if (*s)
+        buf_str(&b, *s);
+    if (secret_hide(&b)) {
+        free(*s);
+        *s = xstrdup(b.s);
+    }
+    buf_clear(&b);
+}
+
 static json_t *hide_string(const json_t *v)
 {
     struct buf b = {0};

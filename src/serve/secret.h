@@ -15,6 +15,7 @@ const char *secret_key(void);
 /* How often one stood there. */
 uint64_t secret_hide(struct buf *b);
 void secret_hide_err(struct err *e);
+void secret_hide_str(char **s); /* one of the heap; NULL stays */
 /* The value with all its strings so: itself when there is nothing to do, else a copy. New reference. */
 json_t *secret_hide_json(const json_t *v);
 /* In a child between fork and exec, which has no use for them. */

@@ -264,6 +264,19 @@ REAP_API_KEY=secret-key ok batch --server "$url/good" --prompts told.jsonl -o to
 has "$log" '"content":"is it secret-key\?"' # the request is the user's
 json told.json results/0/messages/0/content='"is it [REAP_API_KEY]?"'
 lacks .out secret-key
+# an id, a category, a key that is not sent, and what is wrong with a row
+echo '{"id":"of secret-key","category":"c-secret-key","prompt":"x","secret-key":1}' >told.jsonl
+unsaid_id() { lacks .out ecret-key; lacks .err ecret-key; }
+REAP_API_KEY=secret-key ok batch --server "$url/good" --prompts told.jsonl -o told2.json -v
+unsaid_id
+has .err "not sent, with the number of rows: '\[REAP_API_KEY\]' \(1\)"
+json told2.json results/0/id='"of [REAP_API_KEY]"' results/0/category='"c-[REAP_API_KEY]"'
+lacks told2.json secret-key
+: >"$log"
+REAP_API_KEY=secret-key ok batch --server "$url/good" --prompts told.jsonl -o told2.json
+expect 'an answer with a hidden id is found again' test "$(asked)" = 0
+echo '{"id":"of secret-key","prompt":"y"}' >>told.jsonl
+REAP_API_KEY=secret-key fails 2 "two prompts have the id 'of \[REAP_API_KEY\]'" -- batch --server "$url/good" --prompts told.jsonl -o x.json
 rm told.jsonl
 OPENAI_API_KEY=secret-key run 0 key-answer
 json run.json $result/reasoning='"it is [OPENAI_API_KEY]!"'
