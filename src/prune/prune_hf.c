@@ -218,6 +218,7 @@ static bool write_model(const struct cut *c, const struct prune_opts *o, struct 
         buf_clear(&j.json[i]);
     free(j.files);
     folder_bounds_clear(&j.bounds);
+    buf_clear(&j.outside);
     return ok;
 }
 

@@ -235,12 +235,24 @@ static const char *inside(const struct hf_job *j, const char *path)
     return path + strspn(path, "/");
 }
 
+/* A file without which the model is no whole one: of the tokenizer above all. */
+static bool is_needed(const char *name)
+{
+    const struct hf_file_row *row;
+    for (uint32_t i = 0; (row = hf_files_at(i)); i++)
+        if (!strcmp(row->name, name))
+            return row->role != HF_FILE_CARD;
+    return false;
+}
+
 static bool copy_entry(struct hf_job *j, const char *from, const char *name, const struct folder_entry *x,
                        const struct folder_level *l, void *ud, struct err *e)
 {
     const struct folder_level below = {l, x->end, l->depth + 1};
     const char *dir = ud;
     bool has_weights = x->kind == FOLDER_FILE && is_weights(name), is_hidden = name[0] == '.';
+    if (x->kind == FOLDER_OUTSIDE && l->depth == 0 && is_needed(name))
+        buf_fmt(&j->outside, "%s%s", j->outside.n ? ", " : "", name);
     if (folder_left_out(x, from) || file_same(from, j->dir.part) || file_same(from, j->dir.path))
         return true; /* the output inside of the input */
     if (x->kind == FOLDER_SUB && is_hidden)
@@ -268,7 +280,14 @@ static bool copy_others(struct hf_job *j, struct err *e)
     if (!folder_bounds(j->v->path, &j->bounds, e))
         return false;
     const struct folder_level top = {NULL, j->bounds.root, 0};
-    return each_entry(j, j->v->path, &top, copy_entry, j->dir.part, e);
+    if (!each_entry(j, j->v->path, &top, copy_entry, j->dir.part, e))
+        return false;
+    if (j->outside.n)
+        log_warn(
+            "the output lacks files that the model needs, because they are links out of '%s': %s; if they are "
+            "its own, copy them to '%s' (cp -L)",
+            j->v->path, j->outside.s, j->dir.path);
+    return true;
 }
 
 /* ---- what is new ---- */

@@ -19,6 +19,7 @@ struct hf_job {
     struct out_dir dir;
     struct folder_bounds bounds; /* of the model */
     uint32_t n_others;           /* files and folders beside the weights so far */
+    struct buf outside;          /* names of the model's files that lead out of it: "NAME, NAME" */
     struct out *outs;            /* of the files */
     struct buf json[HF_N_JSON];  /* the edited texts; empty: there is no such file */
     struct progress progress;

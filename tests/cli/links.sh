@@ -32,6 +32,18 @@ for f in first.txt second.txt more/own.txt docs/own.txt hard.txt; do
     expect "$f is copied as a file" cmp ck/docs/own.txt "out/$f"
 done
 expect 'no links' test -z "$(find out -type l)"
+lacks .err 'the output lacks'
+# what the model needs is said once more, together, with what to do
+mv ck/tokenizer_config.json ck/generation_config.json private/
+ln -s ../private/tokenizer_config.json ../private/generation_config.json ck/
+ok prune ck --plan "$plan" -o out2
+has .err "warning: the output lacks files that the model needs, because they are links out of 'ck': generation_config.json, tokenizer_config.json; if they are its own, copy them to 'out2' \(cp -L\)\$"
+cp -L ck/generation_config.json ck/tokenizer_config.json out2/
+for f in generation_config.json tokenizer_config.json; do
+    expect "$f behind cp" cmp "out2/$f" "$M/$f"
+done
+mv private/*.json ck/
+rm -rf out2
 rm -rf out ck/notes.txt ck/extra ck/up ck/docs/chain.txt ck/more
 
 # ---- a link back to a folder above it, or round about
