@@ -254,6 +254,15 @@ void json_print(struct buf *b, const json_t *v)
     buf_char(b, '\n');
 }
 
+void json_print_line(struct buf *b, const json_t *v)
+{
+    struct buf raw = {0};
+    json_dump_callback(v, dump_cb, &raw, JSON_COMPACT);
+    buf_escape(b, raw.s, raw.n); /* outside of strings there is nothing to escape */
+    buf_char(b, '\n');
+    buf_clear(&raw);
+}
+
 static int by_bytes(const void *a, const void *b)
 {
     return strcmp(*(const char *const *)a, *(const char *const *)b);

@@ -32,6 +32,8 @@ json_t *json_read(const char *path, struct err *e);
 /* Ends with a newline. What misleads a reader (text_misleads) is escaped, in strings and keys, so the text may go to
  * a terminal; the values are the same. */
 void json_print(struct buf *b, const json_t *v);
+void json_print_line(struct buf *b,
+                     const json_t *v); /* an object or a list, without spaces; reals with 17 digits */
 bool json_write(const char *path, const json_t *v, bool force, struct err *e); /* atomically */
 
 /* Member access with a check of the type; `where` names the object in the message. Missing or wrong: false,

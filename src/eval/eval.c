@@ -235,10 +235,10 @@ static bool write_rows(const struct corpus *c, const struct windows *w, double *
     bool ok = true;
     for (uint32_t i = 0; ok && i < w->n_samples; i++) {
         json_t *o = row_json(c, w, i, lp[i]);
-        char *s = json_dumps(o, JSON_COMPACT);
-        ok = s ? out_write(rows, s, strlen(s), e) && out_write(rows, "\n", 1, e)
-               : err_set(e, ERR_FAILED, "cannot print a row");
-        free(s);
+        struct buf line = {0};
+        json_print_line(&line, o);
+        ok = out_write(rows, line.s, line.n, e);
+        buf_clear(&line);
         json_decref(o);
     }
     return ok;

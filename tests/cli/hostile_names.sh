@@ -79,6 +79,7 @@ shows 3 verify "$g" other.gguf -p "$h.plan"
 shows 3 verify "$g" other.gguf -p "$h.plan" --json
 shows 0 eval "$g" --text "$h/$h.txt" --ctx 64
 shows 0 eval "$g" --text "$h/$h.txt" --ctx 64 --json -v
+shows 0 eval "$g" --calib "$h/$h.jsonl" --ctx 64 --logprobs "$h.logprobs"
 shows 0 eval "$g" --plan "$h.plan" --against "$g" --text "$h/$h.txt" --ctx 64 -o "$h.eval"
 shows 0 sweep "$g" --stats "$h.stats" --text "$h/$h.txt" --ctx 64 --ratios 0.25 --json
 shows 0 refine "$g" --plan "$h.plan" --stats "$h.stats" --text "$h/$h.txt" --ctx 64 --trials 1 -o "refined-$h"
@@ -123,7 +124,7 @@ shows 0 compare "a-$h.json" "b-$h.json" -o "c-$h.json"
 shows 0 compare "a-$h.json" "b-$h.json" -o c.json --json
 shows 0 report --stats "$h.stats" --plan "$h.plan" --eval "$h.eval" --compare "c-$h.json" --title "$h" -o "$h.html"
 expect 'the page holds none of it' fit_for_terminal "$h.html"
-expect 'no file of ours holds it raw' fit_for_terminal "$h.stats" "$h.plan" "$h.eval" "c-$h.json"
+expect 'no file of ours holds it raw' fit_for_terminal "$h.stats" "$h.plan" "$h.eval" "c-$h.json" "$h.logprobs"
 json "c-$h.json" rows/0/id="\"$j\""
 for kind in plan stats eval sweep compare; do
     printf '{"schema":"reap.%s/1%s"}\n' "$kind" "$j" >wrong.json
