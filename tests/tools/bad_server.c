@@ -77,7 +77,7 @@ static void pause_ms(long ms)
 
 static void status(int fd, const char *line, const char *headers, const char *body)
 {
-    char s[4096];
+    char s[8192]; /* of a body of 4096 bytes at most */
     snprintf(
         s, sizeof s,
         "HTTP/1.1 %s\r\nContent-Type: application/json\r\nConnection: close\r\n%sContent-Length: %zu\r\n\r\n%s",
