@@ -18,8 +18,8 @@ struct row {
     const float *x;
     uint32_t base; /* index of its base_row */
     int32_t next;
-    double nll, base_nll, kl, dp;
-    bool same_top;
+    struct token_loss loss;
+    double dp;
 };
 
 struct against_job {
@@ -37,21 +37,33 @@ struct against_job {
 
 /* ---- one token ---- */
 
+struct token_loss token_loss_of(const float *x, const float *base, struct lse b, uint32_t n, int32_t next)
+{
+    struct lse l = lse_of(x, n);
+    double kl = 0, sum = exp(b.log_sum);
+    double shift = ((double)b.max - (double)l.max) + (b.log_sum - l.log_sum);
+    for (uint32_t i = 0; i < n; i++) {
+        double p = (double)expf(base[i] - b.max);
+        if (p > 0)
+            kl += p * ((double)base[i] - (double)x[i] - shift);
+    }
+    return (struct token_loss){.nll = -logprob(x, l, next),
+                               .base_nll = -logprob(base, b, next),
+                               .kl = kl / sum,
+                               .same_top = l.top == b.top};
+}
+
+bool token_loss_check(const struct token_loss *l, const char *name, struct err *e)
+{
+    return (isfinite(l->nll) && isfinite(l->base_nll) && isfinite(l->kl)) ||
+           err_set(e, ERR_FAILED,
+                   "%s: a probability of a scored token is not finite, or 0 where the base's is not", name);
+}
+
 static void compare_row(struct row *r, const struct base_row *b, uint32_t n)
 {
-    struct lse l = lse_of(r->x, n);
-    double kl = 0, sum = exp(b->l.log_sum);
-    double shift = ((double)b->l.max - (double)l.max) + (b->l.log_sum - l.log_sum);
-    for (uint32_t i = 0; i < n; i++) {
-        double p = (double)expf(b->x[i] - b->l.max);
-        if (p > 0)
-            kl += p * ((double)b->x[i] - (double)r->x[i] - shift);
-    }
-    r->kl = kl / sum;
-    r->nll = -logprob(r->x, l, r->next);
-    r->base_nll = -logprob(b->x, b->l, r->next);
-    r->dp = exp(-r->nll) - exp(-r->base_nll);
-    r->same_top = l.top == b->l.top;
+    r->loss = token_loss_of(r->x, b->x, b->l, n, r->next);
+    r->dp = exp(-r->loss.nll) - exp(-r->loss.base_nll);
 }
 
 /* Rows are independent of each other, and are added up in their order: the result does not depend on the
@@ -103,10 +115,8 @@ static bool side_step(void *ud, const struct windows *w, const uint32_t *win, co
     }
     compare_rows(j, first);
     for (uint32_t i = first; i < j->n_rows; i++)
-        if (!isfinite(j->rows[i].nll) || !isfinite(j->rows[i].base_nll) || !isfinite(j->rows[i].kl))
-            return err_set(e, ERR_FAILED,
-                           "%s: a probability of a scored token is not finite, or 0 where the base's is not",
-                           j->sides[j->side].name);
+        if (!token_loss_check(&j->rows[i].loss, j->sides[j->side].name, e))
+            return false;
     return true;
 }
 
@@ -114,14 +124,14 @@ static void add_row(struct against_sums *s, const struct row *r)
 {
     double dp2 = r->dp * r->dp;
     s->n++;
-    s->same_top += r->same_top;
-    s->nll += r->nll;
-    s->nll2 += r->nll * r->nll;
-    s->base_nll += r->base_nll;
-    s->base_nll2 += r->base_nll * r->base_nll;
-    s->cross += r->nll * r->base_nll;
-    s->kl += r->kl;
-    s->kl2 += r->kl * r->kl;
+    s->same_top += r->loss.same_top;
+    s->nll += r->loss.nll;
+    s->nll2 += r->loss.nll * r->loss.nll;
+    s->base_nll += r->loss.base_nll;
+    s->base_nll2 += r->loss.base_nll * r->loss.base_nll;
+    s->cross += r->loss.nll * r->loss.base_nll;
+    s->kl += r->loss.kl;
+    s->kl2 += r->loss.kl * r->loss.kl;
     s->dp2 += dp2;
     s->dp4 += dp2 * dp2;
 }
@@ -157,7 +167,7 @@ bool against_batch(struct against *c, uint32_t b, struct err *e)
         ok = decode_side(c, i, b, e);
         for (uint32_t k = 0; ok && k < j->n_rows; k++) {
             if (c->kl)
-                c->kl[i - 1][c->sums[i - 1].n + k] = (float)j->rows[k].kl;
+                c->kl[i - 1][c->sums[i - 1].n + k] = (float)j->rows[k].loss.kl;
             add_row(&sums[i - 1], &j->rows[k]);
         }
     }

@@ -16,6 +16,15 @@ static inline double logprob(const float *x, struct lse l, int32_t i)
     return (double)(x[i] - l.max) - l.log_sum;
 }
 
+/* One token under a model against the base: x, base of n logits each, l and b what lse_of says of them. */
+struct token_loss {
+    double nll, base_nll, kl; /* -log p(next) of both; KL(base || model) */
+    bool same_top;
+};
+struct token_loss token_loss_of(const float *x, const float *base, struct lse b, uint32_t n, int32_t next);
+/* False with *e (ERR_FAILED) where one is not finite; name: of the model. */
+bool token_loss_check(const struct token_loss *l, const char *name, struct err *e);
+
 /* Standard error of the mean of n values, given their sum and that of their squares; 0 where there is
  * none. */
 double error_of_mean(double sum, double sum2, double n);
