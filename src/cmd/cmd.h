@@ -20,6 +20,7 @@
     X(profile)      \
     X(stats)        \
     X(plan)         \
+    X(choose)       \
     X(prune)        \
     X(verify)       \
     X(eval)         \

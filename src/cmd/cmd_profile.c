@@ -8,7 +8,7 @@
 
 static const char *out, *shard;
 static int64_t ctx, seqs, show;
-static double save_every, until_stable;
+static double save_every, until_stable, set_aside;
 static bool resume, separate, has_show;
 
 static const struct opt opts[] = {
@@ -22,6 +22,8 @@ static const struct opt opts[] = {
                  .dflt = OPT_TEXT(PROFILE_SAVE_EVERY) "s"),
     OPT_REAL("until-stable", &until_stable, "RATIO", 0, 0.99,
              "stop when the choice of experts has settled, this share of which will be pruned"),
+    OPT_SHARE("set-aside", &set_aside, "SHARE",
+              "leave this share of each category's samples out, to choose a criterion on (reap choose)"),
     OPT_FLAG("resume", &resume, "go on from the unfinished output file of the same run", .group = 'r'),
     OPT_FLAG("force", &cmd_force, "replace the output", .alias = "-f", .group = 'r'),
     OPT_STR("shard", &shard, "I/N",
@@ -92,6 +94,9 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
         .save_every = save_every,
     };
     cmd_corpus(&o.corpus);
+    o.corpus.set_aside = set_aside;
+    if (set_aside >= 1)
+        return err_set(e, ERR_INPUT, "--set-aside %g: expected a share below 1, such as 0.1", set_aside);
     o.engine = cmd_engine;
     if (has_show)
         return show_samples(&o, e);

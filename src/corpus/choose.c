@@ -1,7 +1,10 @@
 /* choose.c - see choose.h: a partial Fisher-Yates for each choice, linear in the number of samples. */
 #include "corpus/choose.h"
+#include "base/hash.h"
 #include "base/mem.h"
 #include "base/rng.h"
+
+#include <stdio.h>
 
 enum choice { CHOOSE_LIMIT, CHOOSE_CATEGORY, CHOOSE_MAX, CHOOSE_ORDER };
 
@@ -82,6 +85,48 @@ static void limit_categories(struct corpus *c, uint64_t k, uint64_t seed)
     free(keep);
 }
 
+/* ---- what is set aside ---- */
+
+/* Sample k of a category, from 0: the share is met as nearly as whole samples allow, from the middle of the first stretch
+ * on. */
+static bool is_aside(double share, uint64_t k)
+{
+    return (uint64_t)((double)(k + 1) * share + 0.5) > (uint64_t)((double)k * share + 0.5);
+}
+
+static void add_sample(struct sha256 *h, const struct corpus *c, const struct sample *s)
+{
+    char place[128];
+    int n = snprintf(place, sizeof place, "%s %u\n", c->sources[s->source].sha256, s->line);
+    sha256_add(h, place, (size_t)n);
+}
+
+/* Only one part stays. */
+static void take_part(struct corpus *c, double share, enum corpus_part part)
+{
+    uint64_t *seen = xcalloc(c->n_categories + 1, sizeof *seen),
+             *aside = xcalloc(c->n_categories + 1, sizeof *aside);
+    bool *keep = xcalloc(c->n_samples + 1, sizeof *keep);
+    struct sha256 *h = sha256_new();
+    c->aside.share = share;
+    for (uint64_t i = 0; i < c->n_samples; i++) {
+        const struct sample *s = &c->samples[i];
+        enum corpus_part in = CORPUS_PROFILED;
+        if (is_aside(share, seen[s->category]++)) {
+            in = aside[s->category]++ & 1 ? CORPUS_CHECK : CORPUS_CHOICE;
+            c->aside.n_choice += in == CORPUS_CHOICE;
+            c->aside.n_check += in == CORPUS_CHECK;
+            add_sample(h, c, s);
+        }
+        keep[i] = in == part;
+    }
+    sha256_hex(h, c->aside.sha256);
+    keep_marked(c, 0, keep);
+    free(seen);
+    free(aside);
+    free(keep);
+}
+
 static void shuffle(struct corpus *c, struct rng r)
 {
     for (uint64_t i = 0; i + 1 < c->n_samples; i++) {
@@ -103,6 +148,8 @@ void choose_samples(struct corpus *c, const struct corpus_opts *o)
         limit_categories(c, o->per_category, o->seed);
     if (o->max_samples)
         limit_samples(c, 0, o->max_samples, stream(o->seed, CHOOSE_MAX, 0));
+    if (o->set_aside > 0)
+        take_part(c, o->set_aside, o->part);
     if (o->shuffle)
         shuffle(c, stream(o->seed, CHOOSE_ORDER, 0));
 }

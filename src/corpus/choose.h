@@ -2,7 +2,8 @@
  *
  * Every choice has its own stream of random numbers, so that one more source at the end does not change what
  * is chosen from the others; a smaller limit takes a subset of a larger one. A limit that a source was given
- * itself (PATH:N) wins over the one that holds for every category. */
+ * itself (PATH:N) wins over the one that holds for every category. What is set aside comes out of what the limits
+ * left, in the order of files and lines, so the order of use does not matter to it. */
 #ifndef REAP_CORPUS_CHOOSE_H
 #define REAP_CORPUS_CHOOSE_H
 

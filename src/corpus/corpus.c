@@ -414,6 +414,14 @@ bool corpus_load(const struct corpus_opts *o, struct corpus *c, struct err *e)
         return false;
     }
     choose_samples(c, o);
+    if (!c->n_samples) {
+        err_set(e, ERR_INPUT, "%s",
+                o->part == CORPUS_PROFILED
+                    ? "all samples are set aside, none is left"
+                    : "nothing is set aside: no category has enough samples for the share");
+        corpus_free(c);
+        return false;
+    }
     for (uint64_t i = 0; i < c->n_samples; i++)
         c->sources[c->samples[i].source].n_used++;
     count_unused(c);

@@ -45,6 +45,19 @@ struct corpus_source { /* one file that samples came from */
     bool limited;    /* named with a limit of its own */
 };
 
+/* A part of the samples may be set aside: a profile never sees it, so what is chosen by a profile can be measured on it.
+ * The same sources and options give the same split, whoever asks and in whatever order the samples are used. */
+enum corpus_part {
+    CORPUS_PROFILED, /* all that is not set aside */
+    CORPUS_CHOICE, /* every other sample that is, of each category, from the first: plans are chosen on it */
+    CORPUS_CHECK,  /* the others: nothing is ever chosen on it */
+};
+struct corpus_aside {
+    double share; /* of each category's samples; 0: there is no such part */
+    uint64_t n_choice, n_check;
+    char sha256[65]; /* over its samples: of each the SHA-256 of its file and the line in it */
+};
+
 struct corpus {
     struct sample *samples; /* in the order in which they are to be used */
     uint64_t n_samples;
@@ -52,7 +65,8 @@ struct corpus {
     uint32_t n_sources;
     char **categories;
     uint32_t n_categories;
-    bool skip_bad;  /* of the options: who finds later that a sample is bad leaves it out, too */
+    bool skip_bad; /* of the options: who finds later that a sample is bad leaves it out, too */
+    struct corpus_aside aside;
     json_t *unused; /* of the samples: how many have text under a key that is not used; {} */
 };
 
@@ -64,9 +78,11 @@ struct corpus_opts {
     uint64_t seed;         /* of the shuffle and of every choice */
     bool shuffle;          /* false: order of the files and lines */
     bool skip_bad;         /* a malformed row is counted and left out with a warning, instead of an error */
-    bool skip_media; /* images, audio and video in a chat are left out with a warning, instead of an error */
-    bool join_parts; /* the texts of a content in parts become one */
-    const char *map; /* which key of the rows is what, see row_map_parse; NULL */
+    bool skip_media;  /* images, audio and video in a chat are left out with a warning, instead of an error */
+    bool join_parts;  /* the texts of a content in parts become one */
+    double set_aside; /* share of each category's samples, below 1; 0: none */
+    enum corpus_part part; /* which samples are taken; of a corpus where something is set aside */
+    const char *map;       /* which key of the rows is what, see row_map_parse; NULL */
 };
 
 /* Reads all of it. Errors (ERR_INPUT) name file and line: "calib.jsonl:17: ...". An empty result is an

@@ -456,11 +456,6 @@ void trial_free(struct trial *t)
     free(t);
 }
 
-uint32_t trial_top(const struct trial *t)
-{
-    return t->top;
-}
-
 uint64_t trial_decoded(const struct trial *t)
 {
     return t->decoded;

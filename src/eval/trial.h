@@ -73,8 +73,6 @@ bool trial_losses(struct trial *t, const struct trial_ask *ask, uint32_t n, stru
 
 /* How many windows from `first` on, in the order, share a compute step; 0 behind the last. */
 uint32_t trial_fit(const struct trial *t, uint32_t first);
-/* How many of the vocabulary's tokens are kept of each; the vocabulary's size: all of it. */
-uint32_t trial_top(const struct trial *t);
 uint64_t trial_decoded(const struct trial *t); /* tokens so far, the whole model's with them */
 
 #endif

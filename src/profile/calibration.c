@@ -134,6 +134,16 @@ static bool has_chats(const struct corpus *c)
     return false;
 }
 
+static json_t *aside_json(const struct corpus_aside *a)
+{
+    json_t *o = json_object();
+    json_object_set_new(o, "share", json_real(a->share));
+    json_object_set_new(o, "n_choice", json_integer((json_int_t)a->n_choice));
+    json_object_set_new(o, "n_check", json_integer((json_int_t)a->n_check));
+    json_object_set_new(o, "sha256", json_string(a->sha256));
+    return o;
+}
+
 json_t *calibration_json(const struct calibration *from)
 {
     const struct profile_opts *o = from->o;
@@ -162,6 +172,8 @@ json_t *calibration_json(const struct calibration *from)
         json_object_set_new(c, "chat", engine_chat_info(from->engine));
     json_put_text(c, "type", o->engine.type);
     json_object_set_new(c, "engine", json_string(engine_version()));
+    if (from->corpus->aside.share > 0)
+        json_object_set_new(c, "set_aside", aside_json(&from->corpus->aside));
     if (o->n_shards) {
         json_t *s = json_object();
         json_object_set_new(s, "index", json_integer(o->shard));

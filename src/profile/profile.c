@@ -376,6 +376,9 @@ static bool prepare(struct job *j, struct err *e)
         !corpus_load(&o->corpus, &j->corpus, e) || !corpus_check_output(&j->corpus, o->out, e) ||
         !view_hash(j->view, e))
         return false;
+    if (o->corpus.set_aside > 0 && !j->corpus.aside.n_choice)
+        log_warn("nothing is set aside: no category has enough samples for a share of %g",
+                 o->corpus.set_aside);
     j->resumes = j->resumes && o->resume;
     struct engine_opts eo = o->engine;
     eo.ubatch = j->ubatch = eo.ubatch ? eo.ubatch : default_ubatch(&j->view->shape);

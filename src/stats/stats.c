@@ -220,6 +220,23 @@ bool stats_shard(const struct stats *s, uint64_t *index, uint64_t *of, struct er
                                                       (unsigned long long)*index, (unsigned long long)*of));
 }
 
+bool stats_aside(const struct stats *s, struct stats_aside *a, struct err *e)
+{
+    static const char where[] = "calibration.set_aside";
+    const json_t *o = json_object_get(s->calibration, "set_aside");
+    *a = (struct stats_aside){0};
+    if (!o || json_is_null(o))
+        return true;
+    if (!json_is_object(o))
+        return err_set(e, ERR_INPUT, "%s is %s, expected an object", where, json_type_name(o));
+    return json_opt_f64(o, "share", where, &a->share, e) &&
+           json_need_u64(o, "n_choice", where, &a->n_choice, e) &&
+           json_need_u64(o, "n_check", where, &a->n_check, e) &&
+           json_need_str(o, "sha256", where, &a->sha256, e) &&
+           ((a->share > 0 && a->share < 1) ||
+            err_set(e, ERR_INPUT, "%s.share is %g, expected above 0 and below 1", where, a->share));
+}
+
 const char *stats_imported_from(const struct stats *s)
 {
     const char *from = json_string_value(json_object_get(s->import, "format"));

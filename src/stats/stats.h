@@ -115,6 +115,13 @@ bool stats_check(const struct stats *s, struct err *e);
 bool stats_read_groups(struct stats *s, struct err *e);
 /* Which part of a run the file is, from 1; of 0: the whole. False with *e when it says it wrongly. */
 bool stats_shard(const struct stats *s, uint64_t *index, uint64_t *of, struct err *e);
+/* What of its text was set aside and is in no sum (corpus.h). share 0: nothing, or what was merged differs in it. */
+struct stats_aside {
+    double share;
+    uint64_t n_choice, n_check;
+    const char *sha256; /* borrowed */
+};
+bool stats_aside(const struct stats *s, struct stats_aside *a, struct err *e);
 /* The tool that an imported file is from; NULL: it is not imported. */
 const char *stats_imported_from(const struct stats *s);
 

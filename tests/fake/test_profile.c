@@ -16,6 +16,7 @@
 #include "plan/make.h"
 #include "profile/profile.h"
 #include "profile/show.h"
+#include "stats/merge.h"
 #include "tempdir.h"
 
 #include <math.h>
@@ -510,6 +511,58 @@ static void test_shards(void **state)
     stats_free(whole);
 }
 
+/* What is set aside is in no sum, of whole runs, of shards and of runs that go on; the file says what it is, and is not
+ * gone on with under another share. */
+static void test_set_aside(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    struct profile_result r;
+    struct profile_opts o = options(at("whole.json"));
+    o.corpus.set_aside = 0.25; /* of 24 rows: 1, 5, 9, ... from 0 */
+    run_ok(&o);
+    struct stats *whole = load(o.out);
+    struct stats_aside a;
+    uint64_t tokens = 0;
+    for (uint32_t i = 0; i < N_ROWS; i++)
+        tokens += i % 4 == 1 ? 0 : 2 + i * 37 % 100; /* and a BOS each */
+    assert_int_equal(stats_tokens(&whole->layers[0]), tokens);
+    assert_true(stats_aside(whole, &a, &e));
+    assert_true(a.share == 0.25 && a.n_choice == 3 && a.n_check == 3 && strlen(a.sha256) == 64);
+    assert_int_equal(json_integer_value(json_object_get(whole->calibration, "n_samples")), 18);
+    struct stats *shards[2];
+    static const char *const names[] = {"1", "2"};
+    for (uint32_t k = 0; k < 2; k++) {
+        struct profile_opts s = o;
+        s.out = at(k ? "two.json" : "one.json");
+        s.shard = k + 1, s.n_shards = 2;
+        run_ok(&s);
+        shards[k] = load(s.out);
+    }
+    struct stats *merged = stats_merge(shards, names, 2, false, &e);
+    assert_non_null(merged);
+    assert_int_equal(stats_tokens(&merged->layers[0]), tokens);
+    assert_true(json_equal(json_object_get(merged->calibration, "set_aside"),
+                           json_object_get(whole->calibration, "set_aside")));
+    stats_free(merged);
+    stats_free(shards[0]);
+    stats_free(shards[1]);
+    stats_free(whole);
+
+    struct profile_opts part = o;
+    part.out = at("part.json");
+    part.resume = true;
+    assert_int_equal(run_apart(&part, (struct fake_engine){.bos = FAKE_BOS, .interrupt_at = 5}),
+                     ERR_INTERRUPTED);
+    part.corpus.set_aside = 0;
+    assert_false(profile_run(&part, &r, &e));
+    assert_int_equal(e.code, ERR_INPUT);
+    assert_non_null(strstr(e.msg, "differs)"));
+    part.corpus.set_aside = 0.25;
+    run_ok(&part);
+    same_file(o.out, part.out, "set aside, and gone on with");
+}
+
 /* An engine that routes otherwise than the file says is not believed. */
 static void twice(uint32_t il, int32_t token, uint32_t pos, uint32_t n_experts, uint32_t k,
                   struct routed *rows)
@@ -571,10 +624,10 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, tempdir_teardown)
     static const struct CMUnitTest tests[] = {
-        TEST(test_interrupted), TEST(test_failed),      TEST(test_resume), TEST(test_resume_lies),
-        TEST(test_halves),      TEST(test_ties),        TEST(test_steps),  TEST(test_shards),
-        TEST(test_bad_rows),    TEST(test_samples),     TEST(test_unused), TEST(test_too_short),
-        TEST(test_old_file),    TEST(test_another_day), TEST(test_show),
+        TEST(test_interrupted), TEST(test_failed),   TEST(test_resume),      TEST(test_resume_lies),
+        TEST(test_halves),      TEST(test_ties),     TEST(test_steps),       TEST(test_shards),
+        TEST(test_set_aside),   TEST(test_bad_rows), TEST(test_samples),     TEST(test_unused),
+        TEST(test_too_short),   TEST(test_old_file), TEST(test_another_day), TEST(test_show),
     };
     return cmocka_run_group_tests_name("profile on a fake engine", tests, NULL, NULL);
 }

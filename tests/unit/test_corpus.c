@@ -525,6 +525,80 @@ static void test_per_category(void **state)
     corpus_free(&c);
 }
 
+/* ---- what is set aside ---- */
+
+static struct corpus part(struct corpus_opts o, double share, enum corpus_part which)
+{
+    struct corpus c;
+    struct err e = {0};
+    o.set_aside = share, o.part = which;
+    if (!load(&c, &e, SPECS(at("a.jsonl"), at("b.jsonl")), o))
+        fail_msg("%s", e.msg);
+    return c;
+}
+
+/* How often each row is in a part: 100 x category + number. */
+static void count_rows(const struct corpus *c, uint8_t *seen)
+{
+    for (uint64_t i = 0; i < c->n_samples; i++)
+        seen[100 * c->samples[i].category + c->samples[i].line - 1]++;
+}
+
+/* The three parts are all of the text, each sample once; of each category the share, choice and check in turn; the same
+ * whatever the order of use is, and told by the hash. */
+static void test_set_aside(void **state)
+{
+    (void)state;
+    put_rows("a.jsonl", "a", 40);
+    put_rows("b.jsonl", "b", 23);
+    static const struct corpus_opts orders[] = {
+        {0}, {.shuffle = true, .seed = 1}, {.shuffle = true, .seed = 2}};
+    uint8_t first[3][200] = {{0}};
+    char hash[65] = "";
+    for (int k = 0; k < 3; k++) {
+        uint8_t all[200] = {0};
+        for (int p = 0; p < 3; p++) {
+            struct corpus c = part(orders[k], 0.2, (enum corpus_part)p);
+            uint8_t seen[200] = {0};
+            count_rows(&c, seen);
+            count_rows(&c, all);
+            assert_int_equal(c.aside.n_choice, 4 + 3); /* of 8 and of 5 */
+            assert_int_equal(c.aside.n_check, 4 + 2);
+            assert_int_equal(c.n_samples, p == CORPUS_CHOICE ? 7 : p == CORPUS_CHECK ? 6 : 63 - 13);
+            if (!k)
+                memcpy(first[p], seen, sizeof seen);
+            assert_memory_equal(first[p], seen, sizeof seen);
+            assert_true(!*hash || !strcmp(hash, c.aside.sha256));
+            memcpy(hash, c.aside.sha256, sizeof hash);
+            corpus_free(&c);
+        }
+        for (uint32_t i = 0; i < 200; i++)
+            assert_int_equal(all[i], i < 40 || (i >= 100 && i < 123));
+    }
+    /* every fifth, from the middle of the first five */
+    for (uint32_t i = 0; i < 40; i++) {
+        assert_int_equal(first[CORPUS_CHOICE][i], i % 10 == 2);
+        assert_int_equal(first[CORPUS_CHECK][i], i % 10 == 7);
+    }
+    struct corpus c = part((struct corpus_opts){.max_samples = 50, .seed = 5}, 0.2, CORPUS_CHOICE);
+    assert_string_not_equal(c.aside.sha256, hash); /* of other samples */
+    corpus_free(&c);
+    c = part((struct corpus_opts){0}, 0, CORPUS_CHOICE); /* no such part: all samples, as ever */
+    assert_int_equal(c.n_samples, 63);
+    assert_true(c.aside.share == 0 && !*c.aside.sha256);
+    corpus_free(&c);
+}
+
+static void test_nothing_set_aside(void **state)
+{
+    (void)state;
+    put_rows("a.jsonl", "a", 4);
+    expect_error(SPECS(at("a.jsonl")), (struct corpus_opts){.set_aside = 0.1, .part = CORPUS_CHOICE},
+                 "nothing is set aside: no category has enough samples");
+    put_rows("b.jsonl", "a", 1);
+    expect_error(SPECS(at("b.jsonl")), (struct corpus_opts){.set_aside = 0.9}, "all samples are set aside");
+}
+
 /* A limit that a source was given itself wins, also over the limit of the category that it shares. */
 static void test_own_limit_wins(void **state)
 {
@@ -702,6 +776,8 @@ int main(void)
         T(test_choice_is_fair),
         T(test_more_sources_same_choice),
         T(test_per_category),
+        T(test_set_aside),
+        T(test_nothing_set_aside),
         T(test_own_limit_wins),
         T(test_large_limit),
         T(test_folder_order),

@@ -1,0 +1,49 @@
+/* choice_table.c - see choice_table.h. */
+#include "cmd/choice_table.h"
+#include "base/text.h"
+#include "cmd/cmd.h"
+
+#include <math.h>
+
+static void names(struct buf *b, const struct choice_file_row *r)
+{
+    for (uint32_t i = 0; i < r->n_criteria; i++)
+        buf_fmt(b, "%s%s", i ? ", " : "", r->criteria[i]);
+}
+
+static void row(struct buf *b, const struct choice_file *f, uint32_t i)
+{
+    const struct choice_file_row *r = &f->rows[i];
+    struct buf n = {0}, diff = {0};
+    names(&n, r);
+    if (i == f->lowest)
+        buf_str(&diff, "lowest");
+    else
+        buf_fmt(&diff, "+%.6f +/- %.6f%s", r->diff.mean, r->diff.stderr_mean, r->tie ? ", a tie" : "");
+    cmd_fmt(b, "%-20s %9.6f +/- %.6f %9.6f %-12s %8.4f  %s%s\n", n.s, r->kl.mean, r->kl.stderr_mean, r->worst,
+            r->worst_category ? r->worst_category : "", r->ppl_ratio, diff.s, i == f->chosen ? "  <-" : "");
+    buf_clear(&n);
+    buf_clear(&diff);
+}
+
+void choice_table(struct buf *b, const struct choice_file *f)
+{
+    char n[32];
+    struct buf taken = {0};
+    cmd_fmt(b, "%-20s %22s %-22s %8s  %s\n", "criterion", "KL divergence", "    worst category", "ppl x",
+            "KL above the lowest");
+    for (uint32_t i = 0; i < f->n_rows; i++)
+        row(b, f, i);
+    cmd_fmt(b, "%s tokens scored in %llu of %llu windows, %u categor%s of equal weight, %s\n",
+            human_count(f->n_scored, n), (unsigned long long)f->n_windows,
+            (unsigned long long)f->n_windows_of, f->n_categories, f->n_categories == 1 ? "y" : "ies",
+            f->text ? "on text that was given" : "on text that was set aside");
+    names(&taken, &f->rows[f->chosen]);
+    cmd_fmt(b, "%llu of %llu experts stay, chosen by %s%s\n", (unsigned long long)f->n_keep,
+            (unsigned long long)f->n_experts, taken.s,
+            f->chosen == f->lowest
+                ? ""
+                : ": the difference to the lowest is below two of its errors, and the default "
+                  "wins ties");
+    buf_clear(&taken);
+}
