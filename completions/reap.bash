@@ -4,7 +4,7 @@
 _reap() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} cmd=${COMP_WORDS[1]-}
     local own='' words='' operand='' kind=-f
-    local commands='run inspect profile stats plan choose prune verify eval sweep refine report convert
+    local commands='run inspect profile stats plan choose prune verify eval sweep refine gain report convert
         quantize serve batch compare'
 
     if [[ $COMP_CWORD -eq 1 ]]; then
@@ -159,7 +159,7 @@ _reap() {
         esac
         ;;
     prune)
-        own='--plan --output --dry-run --merge --mtp --no-provenance --force --max-shard-size
+        own='--plan --output --dry-run --gain --merge --mtp --no-provenance --force --max-shard-size
             --add-count-aliases --base-model --no-card --json --quiet --verbose --help'
         case $prev in
         --mtp)
@@ -169,15 +169,15 @@ _reap() {
         esac
         ;;
     verify)
-        own='--plan --write-plan --force --json --quiet --verbose --help'
+        own='--plan --gain --write-plan --force --json --quiet --verbose --help'
         ;;
     eval)
-        own='--text --ctx --choices --plan --against --pass --logprobs --output --force --calib
-            --samples-per-category --max-samples --seed --no-shuffle --skip-bad --join-parts --skip-media
-            --map --threads --ubatch-size --ubatch --n-gpu-layers --gpu-layers --device --split-mode
-            --tensor-split --cpu-moe --n-cpu-moe --flash-attn --cache-type-k --cache-type-v --rpc --load-mode
-            --no-mmap --mlock --chat-template --chat-template-file --chat-template-kwargs --type
-            --pretokenizer --device-norms --json --quiet --verbose --help'
+        own='--text --ctx --plan --against --pass --logprobs --output --force --calib --samples-per-category
+            --max-samples --seed --no-shuffle --skip-bad --join-parts --skip-media --map --threads
+            --ubatch-size --ubatch --n-gpu-layers --gpu-layers --device --split-mode --tensor-split --cpu-moe
+            --n-cpu-moe --flash-attn --cache-type-k --cache-type-v --rpc --load-mode --no-mmap --mlock
+            --chat-template --chat-template-file --chat-template-kwargs --type --pretokenizer --device-norms
+            --json --quiet --verbose --help'
         case $prev in
         --ctx | --pass | --samples-per-category | --max-samples | --seed | --map | -t | --threads | -ub | \
             --ubatch-size | --ubatch | -ngl | --n-gpu-layers | --gpu-layers | -dev | --device | -ts | \
@@ -252,6 +252,38 @@ _reap() {
         --criterion)
             words='reap reap_sum ean_mean ean_sum frequency gate_mean gate_sum reap_l2 ean_l2 reap_sq_sum loo
                 loo_mean max_activation random' ;;
+        -sm | --split-mode)
+            words='none layer' ;;
+        -fa | --flash-attn)
+            words='on off auto' ;;
+        -ctk | --cache-type-k | -ctv | --cache-type-v)
+            words='f32 f16 bf16 q8_0 q4_0 q4_1 iq4_nl q5_0 q5_1' ;;
+        -lm | --load-mode)
+            words='auto none mmap mlock mmap+mlock' ;;
+        --chat-template)
+            words='none bailing bailing-think bailing2 chatglm3 chatglm4 chatml command-r deepseek
+                deepseek-ocr deepseek2 deepseek3 exaone-moe exaone3 exaone4 falcon3 gemma gigachat glmedge
+                gpt-oss granite granite-4.0 granite-4.1 grok-2 hunyuan-dense hunyuan-moe hunyuan-vl kimi-k2
+                llama2 llama2-sys llama2-sys-bos llama2-sys-strip llama3 llama4 megrez minicpm mistral-v1
+                mistral-v3 mistral-v3-tekken mistral-v7 mistral-v7-tekken monarch openchat orion
+                pangu-embedded phi3 phi4 rwkv-world seed_oss smolvlm solar-open vicuna vicuna-orca yandex
+                zephyr' ;;
+        --type)
+            words='auto f32 f16 bf16 q8_0 q6_K q5_K q4_K q4_0' ;;
+        esac
+        ;;
+    gain)
+        own='--plan --output --set-aside --tokens --force --calib --samples-per-category --max-samples --seed
+            --no-shuffle --skip-bad --join-parts --skip-media --map --threads --ubatch-size --ubatch
+            --n-gpu-layers --gpu-layers --device --split-mode --tensor-split --cpu-moe --n-cpu-moe
+            --flash-attn --cache-type-k --cache-type-v --rpc --load-mode --no-mmap --mlock --chat-template
+            --chat-template-file --chat-template-kwargs --type --pretokenizer --device-norms --json --quiet
+            --verbose --help'
+        case $prev in
+        --set-aside | --tokens | --samples-per-category | --max-samples | --seed | --map | -t | --threads | \
+            -ub | --ubatch-size | --ubatch | -ngl | --n-gpu-layers | --gpu-layers | -dev | --device | -ts | \
+            --tensor-split | -ncmoe | --n-cpu-moe | --rpc | --chat-template-kwargs | --pretokenizer)
+            kind= ;;
         -sm | --split-mode)
             words='none layer' ;;
         -fa | --flash-attn)

@@ -26,6 +26,7 @@
     X(eval)         \
     X(sweep)        \
     X(refine)       \
+    X(gain)         \
     X(report)       \
     X(convert)      \
     X(quantize)     \

@@ -2,11 +2,12 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "cmd/cmd.h"
+#include "model/gain.h"
 #include "prune/prune.h"
 
 #include <string.h>
 
-static const char *out, *plan_path, *base_model;
+static const char *out, *plan_path, *gain_path, *base_model;
 static uint32_t mtp;
 static bool dry_run, merge, no_provenance, count_aliases, no_card;
 static uint64_t max_shard;
@@ -24,6 +25,9 @@ static const struct opt opts[] = {
              .alias = "-o", .required = true),
     OPT_FLAG("dry-run", &dry_run, "check everything, say what would be written, write nothing",
              .alias = "-n"),
+    OPT_PATH(
+        "gain", &gain_path, "FILE",
+        "one gain per layer for this plan (reap gain), written as ffn_down_exps.scale: no longer the parent's function"),
     OPT_FLAG("merge", &merge, "write a split model as one file"),
     OPT_CHOICE("mtp", &mtp, "HOW", &mtp_ways,
                "blocks that predict further tokens: pruned by the plan of the last layer, or left out",
@@ -71,6 +75,8 @@ static bool print(const struct view *v, const struct plan *p, const struct prune
         json_object_set_new(j, "bytes_in", json_integer((json_int_t)r->bytes_in));
         json_object_set_new(j, "bytes_out", json_integer((json_int_t)r->bytes_out));
         json_object_set_new(j, "seconds", json_real(r->secs));
+        if (p->gain)
+            json_object_set_new(j, "gain", json_text(gain_path));
         return cmd_print_json("prune", j, e);
     }
     struct buf b = {0};
@@ -81,6 +87,11 @@ static bool print(const struct view *v, const struct plan *p, const struct prune
     cmd_fmt(&b, ": %u -> %u experts, %s -> %s", v->shape.n_experts, p->n_keep, human_bytes(r->bytes_in, x),
             human_bytes(r->bytes_out, y));
     cmd_fmt(&b, "%s%s\n", dry_run ? "" : " in ", dry_run ? "" : human_secs(r->secs, s));
+    if (p->gain)
+        cmd_fmt(
+            &b,
+            "with a gain for each of %u layers (%s): it does not compute what its parent computes with these experts\n",
+            p->n_layers, gain_path);
     return cmd_print(&b, e);
 }
 
@@ -95,12 +106,14 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
                            .count_aliases = count_aliases,
                            .no_card = no_card,
                            .base_model = base_model};
-    if (!file_check_apart(out, plan_path, "the plan itself", e))
+    if (!file_check_apart(out, plan_path, "the plan itself", e) ||
+        !file_check_apart(out, gain_path, "the gain file itself", e))
         return false;
     struct view *v = view_open(args[0], e);
     struct plan *p = v && view_check_prunable(v, e) ? plan_open(plan_path, v, cmd_force, e) : NULL;
     struct prune_result r = {0};
-    bool ok = p && prune_run(v, p, &o, &r, e) && print(v, p, &r, e);
+    bool ok = p && (!gain_path || gain_open(gain_path, v, p, cmd_force, e)) && prune_run(v, p, &o, &r, e) &&
+              print(v, p, &r, e);
     prune_result_clear(&r);
     plan_free(p);
     view_free(v);

@@ -3,15 +3,17 @@
 #include "base/out.h"
 #include "base/text.h"
 #include "cmd/cmd.h"
+#include "model/gain.h"
 #include "prune/prune.h"
 
-static const char *plan_path, *found_path;
+static const char *plan_path, *found_path, *gain_path;
 
 static const struct opt opts[] = {
     OPT_HEADING("Options"),
     OPT_PATH("plan", &plan_path, "FILE",
              "the plan it was made with; without it the kept experts are found by their bytes", .alias = "-p",
              .group = 'p'),
+    OPT_PATH("gain", &gain_path, "FILE", "with --plan: the gains that it was made with (reap prune --gain)"),
     OPT_PATH("write-plan", &found_path, "FILE", "without --plan: write the plan that was found",
              .group = 'p'),
     OPT_FLAG("force", &cmd_force, "replace the plan file; accept a plan of another model", .alias = "-f"),
@@ -39,6 +41,7 @@ static bool print(const char *pruned, const struct verify_result *r, struct err 
         json_object_set_new(j, "plan_found", json_boolean(r->found != NULL));
         json_object_set_new(j, "tensors_cut", json_integer((json_int_t)r->tensors_cut));
         json_object_set_new(j, "tensors_same", json_integer((json_int_t)r->tensors_same));
+        json_object_set_new(j, "layers_with_gain", json_integer((json_int_t)r->n_gains));
         json_object_set_new(j, "keys_same", json_integer((json_int_t)r->keys_same));
         json_object_set_new(j, "bytes_compared", json_integer((json_int_t)r->bytes));
         json_object_set_new(j, "n_differences", json_integer((json_int_t)r->n_diff));
@@ -50,9 +53,14 @@ static bool print(const char *pruned, const struct verify_result *r, struct err 
     if (!r->n_diff) {
         cmd_fmt(
             &b,
-            "%s: every byte is the parent's: %llu tensors cut along their experts, %llu unchanged, %llu keys; %s compared\n",
-            pruned, (unsigned long long)r->tensors_cut, (unsigned long long)r->tensors_same,
-            (unsigned long long)r->keys_same, human_bytes(r->bytes, s));
+            "%s: every byte%s is the parent's: %llu tensors cut along their experts, %llu unchanged, %llu keys; %s compared\n",
+            pruned, r->n_gains ? " but those of the gains" : "", (unsigned long long)r->tensors_cut,
+            (unsigned long long)r->tensors_same, (unsigned long long)r->keys_same, human_bytes(r->bytes, s));
+        if (r->n_gains)
+            cmd_fmt(
+                &b,
+                "%llu layers are scaled as %s says: it does not compute what its parent computes with these experts\n",
+                (unsigned long long)r->n_gains, gain_path);
         if (r->found)
             cmd_fmt(&b, "the kept experts were found by their bytes: %u per layer\n", r->found->n_keep);
         return cmd_print(&b, e);
@@ -70,12 +78,15 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     (void)n;
     struct plan *p = NULL;
     struct verify_result r = {0};
+    if (gain_path && !plan_path)
+        return err_set(e, ERR_INPUT, "--gain goes with --plan");
     if (found_path && !file_check_output(found_path, cmd_force, e))
         return false;
     struct view *a = view_open(args[0], e), *b = a ? view_open(args[1], e) : NULL;
     bool ok = a && b;
     if (ok && plan_path)
         ok = (p = plan_open(plan_path, a, cmd_force, e)) != NULL;
+    ok = ok && (!gain_path || gain_open(gain_path, a, p, cmd_force, e));
     ok = ok && (!found_path || (view_check_output(a, found_path, e) && view_check_output(b, found_path, e)));
     ok = ok && verify_run(a, b, p, &r, e);
     if (ok && found_path && r.found)

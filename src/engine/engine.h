@@ -142,15 +142,13 @@ bool engine_decode(struct engine *g, const struct engine_batch *b, struct err *e
 /* n_vocab floats of token i of the batch; valid until the next decode. */
 const float *engine_logits(struct engine *g, uint32_t i);
 void engine_clear(struct engine *g); /* forget all sequences */
-/* Sequence `to`, of which nothing was decoded, goes on behind what `from` has seen; nothing is computed or copied.
- * Only with one memory for all sequences, and not where a sequence has a state. */
-void engine_fork(struct engine *g, uint32_t from, uint32_t to);
 
 /* ---- a plan without cutting ---- */
 struct engine_mask_layer {
     uint32_t il;
     const uint32_t *keep; /* n_keep ids, ascending */
     uint32_t n_keep;
+    float gain; /* what the outputs of the experts are multiplied by, before their biases; 0: by nothing */
 };
 struct engine_mask {
     uint32_t n_experts; /* in every layer */
@@ -164,6 +162,21 @@ struct engine_mask {
  * where the graph can be masked. An error of either names a layer that cannot; no mask is set then. The first
  * decode under a mask checks that no other expert was chosen, and fails otherwise. */
 bool engine_mask(struct engine *g, const struct engine_mask *m, struct err *e);
+
+/* ---- a layer under a mask against the same layer whole, on the same inputs ---- */
+/* Sums over all components of all tokens: y what the experts of the layer give together, m the same under the
+ * mask. */
+struct engine_match {
+    uint32_t il;
+    double yy, ym, mm;
+};
+/* Decodes the batch twice: whole, then under the mask that is set, where every layer that has one is given
+ * what came before it in the whole model: its output is taken, compared and replaced by the whole one's. The
+ * sums are added to those of the layer in `m`, n layers, all that the mask has; they take hidden size x tokens
+ * floats for each of them while it runs. One step: at most engine_ubatch tokens. Forgets all sequences. The
+ * first engine_mask and engine_start come before; an observer sees nothing. */
+bool engine_match(struct engine *g, const struct engine_batch *b, struct engine_match *m, uint32_t n,
+                  struct err *e);
 
 uint32_t engine_ubatch(const struct engine *g);
 

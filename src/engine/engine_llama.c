@@ -506,13 +506,6 @@ void engine_clear(struct engine *g)
         llama_memory_clear(m, true);
 }
 
-void engine_fork(struct engine *g, uint32_t from, uint32_t to)
-{
-    llama_memory_t m = llama_get_memory(g->ctx);
-    if (m)
-        llama_memory_seq_cp(m, (llama_seq_id)from, (llama_seq_id)to, -1, -1);
-}
-
 bool engine_decode(struct engine *g, const struct engine_batch *b, struct err *e)
 {
     if (b->n == 0 || b->n > g->n_batch)
@@ -544,6 +537,28 @@ bool engine_decode(struct engine *g, const struct engine_batch *b, struct err *e
         return err_set(e, ERR_FAILED, "the engine cannot decode a batch of %u tokens (%d): %s", b->n, r,
                        library_said());
     return true;
+}
+
+bool engine_match(struct engine *g, const struct engine_batch *b, struct engine_match *m, uint32_t n,
+                  struct err *e)
+{
+    if (!g->masker || g->observer)
+        BUG("engine_match %s", g->masker ? "under an observer" : "without a mask");
+    static const enum masker_outputs passes[] = {OUTPUTS_TAKE, OUTPUTS_MATCH};
+    bool ok = true;
+    for (int i = 0; ok && i < 2; i++) {
+        masker_outputs(g->masker, passes[i]);
+        engine_clear(g);
+        ok = engine_decode(g, b, e);
+    }
+    masker_outputs(g->masker, OUTPUTS_LEAVE);
+    engine_clear(g);
+    for (uint32_t i = 0; ok && i < n; i++)
+        if (!masker_matched(g->masker, &m[i]))
+            ok = err_set(e, ERR_FAILED,
+                         "layer %u: the engine's graph has no sum of its experts that could be compared",
+                         m[i].il);
+    return ok;
 }
 
 const float *engine_logits(struct engine *g, uint32_t i)

@@ -29,4 +29,14 @@ bool masker_node(struct masker *m, struct ggml_tensor *t);
 void masker_begin(struct masker *m);
 bool masker_end(struct masker *m, struct err *e);
 
+/* What a decode does with the outputs of the masked layers, besides. */
+enum masker_outputs {
+    OUTPUTS_LEAVE,
+    OUTPUTS_TAKE, /* nothing is masked, and they are remembered */
+    OUTPUTS_MATCH /* they are compared with those, and replaced by them */
+};
+void masker_outputs(struct masker *m, enum masker_outputs what);
+/* Adds the sums of the last decode; false: the layer was not matched, or not as many numbers as were taken. */
+bool masker_matched(const struct masker *m, struct engine_match *to);
+
 #endif

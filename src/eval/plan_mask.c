@@ -8,7 +8,8 @@ bool eval_mask(struct engine *g, const struct view *v, const struct plan *p, str
         return engine_mask(g, NULL, e);
     struct engine_mask_layer *l = xcalloc(p->n_layers, sizeof *l);
     for (uint32_t i = 0; i < p->n_layers; i++)
-        l[i] = (struct engine_mask_layer){p->layers[i].il, p->layers[i].keep, p->n_keep};
+        l[i] = (struct engine_mask_layer){p->layers[i].il, p->layers[i].keep, p->n_keep,
+                                          p->gain ? p->gain[i] : 0};
     bool ok = engine_mask(g, &(struct engine_mask){v->shape.n_experts, l, p->n_layers}, e);
     free(l);
     return ok || err_ctx(e, "%s", v->path);

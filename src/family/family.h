@@ -92,6 +92,7 @@ struct family {
     unsigned engine;       /* enum family_engine, added up */
     uint32_t only_experts; /* a GGUF file with this count of experts must keep it; 0: there is none */
     const char *why_only;  /* .. because */
+    bool down_scale;       /* the graph multiplies experts by ffn_down_exps.scale (llama.cpp v0.5.0) */
     bool yarn_all_dim;     /* YaRN: the engine reads mscale_all_dim, in tenths */
 };
 

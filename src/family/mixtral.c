@@ -26,6 +26,7 @@ static const struct conversion mixtral = {
 const struct family family_mixtral = {
     .arch = "llama",
     .engine = ENGINE_HEADS_EQUAL | ENGINE_ROPE_WHOLE,
+    .down_scale = true,
     .models = "Mixtral",
     .gate = SOFTMAX_NORM,
     .classes = {{"MixtralForCausalLM", &mixtral}},

@@ -58,6 +58,7 @@ static const struct conversion qwen2_moe = {
 const struct family family_qwen3moe = {
     .arch = "qwen3moe",
     .engine = ENGINE_HEADS_EQUAL | ENGINE_ROPE_WHOLE | ENGINE_FIRST_TOP_K,
+    .down_scale = true,
     .models = "Qwen3-MoE",
     .gate = SOFTMAX_NORM,
     .classes = {{"Qwen3MoeForCausalLM", &qwen3_moe}},

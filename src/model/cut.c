@@ -1,6 +1,7 @@
 /* cut.c - see cut.h. */
 #include "model/cut.h"
 #include "base/mem.h"
+#include "model/gain.h"
 
 #include <string.h>
 
@@ -83,10 +84,91 @@ static void add(struct cut *c, const struct view_tensor *x)
     ++*(t->layer ? &c->n_cut : &c->n_same);
 }
 
+/* ---- gains ---- */
+
+/* The tensor of a layer that its gain is written into; NULL with *e. Read: its values of all experts, 1 where
+ * the model has no such tensor; *down: the matrices that it belongs to. */
+static struct view_tensor *read_scale(const struct cut *c, uint32_t i, float *values,
+                                      const struct view_tensor **down, struct err *e)
+{
+    const struct view *v = c->view;
+    uint32_t n = v->shape.n_experts, il = v->layers[i].il;
+    char *name = xasprintf("blk.%u.ffn_down_exps.weight", il);
+    *down = view_find(v, name);
+    free(name);
+    struct view_tensor *x = &c->added[i];
+    *x = (struct view_tensor){.type = "F32",
+                              .n_dims = 1,
+                              .dims = {n, 1, 1, 1},
+                              .n_elements = n,
+                              .bytes = 4ull * n,
+                              .layer = (int32_t)il,
+                              .axis = 0,
+                              .expert = -1,
+                              .role = ROLE_EXPERT,
+                              .name = xasprintf("blk.%u.ffn_down_exps.scale", il)};
+    if (!*down) {
+        err_set(
+            e, ERR_INPUT,
+            "layer %u has no tensor 'blk.%u.ffn_down_exps.weight': only a GGUF file holds a gain, in the scale beside it",
+            il, il);
+        return NULL;
+    }
+    x->file = (*down)->file;
+    const struct view_tensor *was = view_find(v, x->name);
+    for (uint32_t k = 0; k < n; k++)
+        values[k] = 1;
+    if (was && (was->ggml_type != 0 || was->bytes != x->bytes)) {
+        err_set(e, ERR_INPUT, "tensor '%s' is no float32 row of %u: a gain cannot be multiplied in",
+                was->name, n);
+        return NULL;
+    }
+    return !was || view_read(v, was, values, was->bytes, was->off, e) ? x : NULL;
+}
+
+static bool make_gains(struct cut *c, struct err *e)
+{
+    const struct view *v = c->view;
+    const struct view_tensor *down;
+    if (!gain_check_family(v, e))
+        return false;
+    float *all = xcalloc(v->shape.n_experts, sizeof *all);
+    c->added = xcalloc(v->n_layers, sizeof *c->added);
+    c->scales = xcalloc((size_t)v->n_layers * c->n_keep, sizeof *c->scales);
+    bool ok = true;
+    for (uint32_t i = 0; ok && i < v->n_layers; i++) {
+        const uint32_t *keep = c->plan->layers[i].keep;
+        ok = read_scale(c, i, all, &down, e) != NULL;
+        for (uint32_t k = 0; ok && k < c->n_keep; k++)
+            c->scales[(size_t)i * c->n_keep + k] = all[keep[k]] * c->plan->gain[i];
+    }
+    free(all);
+    return ok;
+}
+
+/* Behind x, the last tensor so far: its scale, when x is one or what one belongs to. */
+static void add_gain(struct cut *c, const struct view_tensor *x)
+{
+    int i = c->plan->gain && x->layer >= 0 ? view_layer_index(c->view, (uint32_t)x->layer) : -1;
+    if (i < 0)
+        return;
+    const float *values = c->scales + (size_t)i * c->n_keep;
+    const char *scale = c->added[i].name;
+    size_t n = strlen(scale) - strlen("scale");
+    if (!strcmp(x->name, scale)) {
+        c->tensors[c->n_tensors - 1].values = values;
+    } else if (!strncmp(x->name, scale, n) && !strcmp(x->name + n, "weight") && !view_find(c->view, scale)) {
+        add(c, &c->added[i]);
+        c->tensors[c->n_tensors - 1].values = values;
+    }
+}
+
 static bool choose(struct cut *c, const struct cut_opts *o, struct err *e)
 {
     const struct view *v = c->view;
-    if (!(c->tensors = mem_try(v->n_tensors, sizeof *c->tensors, "the tensors of a cut", e)))
+    uint64_t more = c->plan->gain ? v->n_layers : 0;
+    if ((more && !make_gains(c, e)) ||
+        !(c->tensors = mem_try(v->n_tensors + more, sizeof *c->tensors, "the tensors of a cut", e)))
         return false;
     for (uint64_t i = 0; i < v->n_tensors; i++) {
         const struct view_tensor *x = &v->tensors[i];
@@ -95,8 +177,10 @@ static bool choose(struct cut *c, const struct cut_opts *o, struct err *e)
             return false;
         if (dropped || goes(c, x))
             c->n_gone++;
-        else
+        else {
             add(c, x);
+            add_gain(c, x);
+        }
     }
     return true;
 }
@@ -215,6 +299,10 @@ void cut_free(struct cut *c)
     free(c->tensors);
     free(c->files);
     free(c->names);
+    for (uint32_t i = 0; c->added && i < c->view->n_layers; i++)
+        free((char *)(uintptr_t)c->added[i].name);
+    free(c->added);
+    free(c->scales);
     free(c);
 }
 

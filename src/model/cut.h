@@ -5,6 +5,9 @@
  * that the plan is one of its layers and experts (plan_fits), that each tensor can be divided. Whoever holds
  * a cut may write it. Sizes are those of a cut as well: of one that is made, or by cut_bytes, cut_bytes_at.
  *
+ * A plan with gains (gain.h) changes or adds one tensor in each layer: blk.N.ffn_down_exps.scale, behind the
+ * matrices that it belongs to.
+ *
  * It costs a few dozen bytes for each tensor that goes out. Which experts stay is looked up once for each
  * layer, and shared by its tensors. */
 #ifndef REAP_MODEL_CUT_H
@@ -36,6 +39,7 @@ struct cut_tensor {
     uint64_t bytes;                /* that go out */
     const struct cut_layer *layer; /* stacked experts, of which some stay; NULL: it goes out whole */
     uint32_t file;                 /* index into cut.files */
+    const float *values;           /* float32 that go out instead of bytes of `from`; NULL: those bytes */
 };
 
 struct cut_file { /* tensors[first .. first + n - 1]; n is 0 where all of an input's file goes */
@@ -56,6 +60,10 @@ struct cut {
     uint64_t n_cut, n_same, n_gone; /* tensors cut along the experts; unchanged; left out */
     struct cut_layer *blocks;       /* one for each block of the view */
     char *names;                    /* owns those that changed */
+    /* With gains (plan.gain), per layer: the scales as they go out, n_keep each; and the tensor that holds
+     * them, where the model has none. */
+    float *scales;
+    struct view_tensor *added; /* names owned */
 };
 
 /* NULL with *e set (ERR_INPUT). */

@@ -43,6 +43,9 @@ struct plan {
     double protect_share;      /* not a number, or 0: not said */
     struct plan_layer *layers; /* ascending il */
     uint32_t n_layers;
+    /* [n_layers] what the outputs of a layer's experts are multiplied by, in a cut and under a mask; NULL:
+     * nothing is. From a file of its own (gain.h), never from the plan's. */
+    float *gain;
     struct plan_loss *lost;     /* [n_layers], or NULL */
     json_t *measured, *refined; /* what sweep and refine say of it, passed through; NULL: nothing */
     json_t *rest;               /* members that we do not know, passed through; NULL: none */

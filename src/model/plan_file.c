@@ -63,6 +63,7 @@ void plan_free(struct plan *p)
     for (uint32_t i = 0; i < p->n_origins; i++)
         origin_clear(&p->origins[i]);
     free(p->layers);
+    free(p->gain);
     free(p->origins);
     free(p->version);
     free(p->criterion);

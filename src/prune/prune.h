@@ -59,13 +59,14 @@ void prune_result_clear(struct prune_result *r);
 
 struct verify_result {
     uint64_t tensors_cut, tensors_same, keys_same, bytes; /* compared and equal */
+    uint64_t n_gains;                                     /* layers that are scaled by the plan's gain */
     uint64_t n_diff;                                      /* differences found */
     json_t *diff;                                         /* the first 20, as strings; owned */
     struct plan *found; /* without a plan: which experts were kept; owned, NULL if they could not be told */
 };
 
 /* Compares a pruned model with its parent: every tensor, every kept expert, every key, or what is in the JSON
- * files of a checkpoint. p NULL: finds the kept experts by their bytes. True when the check could be made
+ * files of a checkpoint; the scales of p->gain, by what they should be. p NULL: finds the kept experts by their bytes. True when the check could be made
  * (n_diff says what it gave); false with *e set when a file cannot be read. */
 bool verify_run(struct view *parent, struct view *pruned, const struct plan *p, struct verify_result *r,
                 struct err *e);

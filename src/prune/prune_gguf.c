@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/out.h"
 #include "base/text.h"
+#include "model/gain.h"
 #include "model/view_gguf.h"
 #include "prune/prune.h"
 
@@ -51,6 +52,14 @@ static void provenance(struct buf *b, const struct job *j, uint64_t *n)
     gg_put_str(b, "reap.keep", s ? s : "{}");
     free(s);
     json_decref(keep);
+    if (j->c->plan->gain) {
+        json_t *gain = gain_json(j->c->plan);
+        s = json_dumps(gain, JSON_COMPACT | JSON_REAL_PRECISION(9));
+        gg_put_str(b, "reap.gain", s ? s : "{}");
+        ++*n;
+        free(s);
+        json_decref(gain);
+    }
 }
 
 /* Without the MTP blocks: fewer blocks, lists with a value per block are shorter, none predict. */
@@ -58,9 +67,7 @@ static bool put_without_mtp(struct buf *b, const struct job *j, const struct gg_
 {
     uint32_t n = j->v->n_blocks - j->v->n_mtp;
     size_t arch = strlen(j->v->family->arch);
-    if (!strcmp(k->name, "split.tensors.count"))
-        gg_put_uint(b, k, j->c->n_tensors, e);
-    else if (strncmp(k->name, j->v->family->arch, arch) != 0 || k->name[arch] != '.')
+    if (strncmp(k->name, j->v->family->arch, arch) != 0 || k->name[arch] != '.')
         return false;
     else if (is_key(k, "block_count", arch))
         gg_put_uint(b, k, n, e);
@@ -90,6 +97,8 @@ static bool put_keys(struct buf *b, const struct job *j, uint32_t i, uint64_t *n
         ++*n;
         if (!strcmp(x->name, count))
             gg_put_uint(b, x, j->c->n_keep, e);
+        else if (j->c->n_tensors != j->v->n_tensors && !strcmp(x->name, "split.tensors.count"))
+            gg_put_uint(b, x, j->c->n_tensors, e);
         else if (!j->c->opts.drop_mtp || !put_without_mtp(b, j, x, e))
             gg_put_raw(b, x);
     }

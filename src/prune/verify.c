@@ -141,10 +141,63 @@ static bool check_stacked(struct check *c, const struct view_tensor *x, const st
     return true;
 }
 
+/* ---- gains ---- */
+
+/* Which layer's scale a tensor of either model is, when there are gains; -1: none. */
+static int64_t gain_of(const struct check *c, const struct view_tensor *x)
+{
+    char name[64];
+    for (uint32_t i = 0; c->p && c->p->gain && i < c->p->n_layers; i++) {
+        snprintf(name, sizeof name, "blk.%u.ffn_down_exps.scale", c->p->layers[i].il);
+        if (!strcmp(x->name, name))
+            return i;
+    }
+    return -1;
+}
+
+/* The values of a scale, n of them; false: it is no such tensor, which was said, or *e. */
+static bool read_scale(struct check *c, const struct view *v, const struct view_tensor *x, uint32_t n,
+                       float *values, struct err *e)
+{
+    if (x->ggml_type == 0 && x->n_dims == 1 && x->dims[0] == n)
+        return view_read(v, x, values, 4ull * n, x->off, e);
+    verify_differ(c->r, "tensor '%s' of '%s' is no row of %u float32", x->name, v->path, n);
+    return false;
+}
+
+static bool check_gain(struct check *c, uint32_t i, struct err *e)
+{
+    const struct plan_layer *l = &c->p->layers[i];
+    uint32_t n = c->a->shape.n_experts, n_keep = c->p->n_keep;
+    char name[64];
+    snprintf(name, sizeof name, "blk.%u.ffn_down_exps.scale", l->il);
+    const struct view_tensor *x = view_find(c->a, name), *y = view_find(c->b, name);
+    if (!y) {
+        verify_differ(c->r, "tensor '%s', the gain of layer %u, is missing", name, l->il);
+        return true;
+    }
+    float *was = xcalloc(n, sizeof *was), *is = xcalloc(n_keep, sizeof *is);
+    bool read = (!x || read_scale(c, c->a, x, n, was, e)) && read_scale(c, c->b, y, n_keep, is, e);
+    uint64_t before = c->r->n_diff;
+    for (uint32_t k = 0; read && k < n_keep; k++) {
+        float want = (x ? was[l->keep[k]] : 1) * c->p->gain[i];
+        if (memcmp(&want, &is[k], sizeof want) != 0) {
+            verify_differ(c->r,
+                          "tensor '%s': expert %u is scaled by %.9g, by the gain of %.9g it should be %.9g",
+                          name, k, (double)is[k], (double)c->p->gain[i], (double)want);
+            break;
+        }
+    }
+    c->r->n_gains += read && c->r->n_diff == before;
+    free(was);
+    free(is);
+    return e->code == ERR_NONE;
+}
+
 /* A tensor of the parent against what became of it. */
 static bool check_tensor(struct check *c, const struct view_tensor *x, struct err *e)
 {
-    if (x->mtp && c->dropped)
+    if ((x->mtp && c->dropped) || gain_of(c, x) >= 0)
         return true;
     const uint32_t *keep = keep_of(c, x), expert = (uint32_t)x->expert, *at = NULL;
     if (view_has_experts(x) && !keep)
@@ -166,7 +219,7 @@ static bool check_tensor(struct check *c, const struct view_tensor *x, struct er
 static bool has_parent(const struct check *c, const struct view_tensor *y)
 {
     if (y->expert < 0)
-        return view_find(c->a, y->name) != NULL;
+        return view_find(c->a, y->name) != NULL || gain_of(c, y) >= 0;
     if (!c->p)
         return true;
     const uint32_t *keep = keep_of(c, y);
@@ -183,9 +236,13 @@ static bool check_tensors(struct check *c, struct err *e)
     for (uint64_t i = 0; i < c->a->n_tensors; i++)
         if (!check_tensor(c, &c->a->tensors[i], e))
             return false;
+    for (uint32_t i = 0; c->p && c->p->gain && i < c->p->n_layers; i++)
+        if (!check_gain(c, i, e))
+            return false;
     for (uint64_t i = 0; i < c->b->n_tensors; i++)
         if (!has_parent(c, &c->b->tensors[i]))
-            verify_differ(c->r, "tensor '%s' is not in the parent", c->b->tensors[i].name);
+            verify_differ(c->r, "tensor '%s' is not in the parent%s", c->b->tensors[i].name,
+                          strstr(c->b->tensors[i].name, ".ffn_down_exps.scale") ? " (a gain? --gain)" : "");
     return true;
 }
 

@@ -1,4 +1,4 @@
-/* test_mask.c - engine_mask: what it refuses, and what an observer sees under a mask. That a masked model
+/* test_mask.c - engine_mask: what it refuses, what an observer sees under a mask, gains, engine_match. That a masked model
  * computes what the pruned one does is in families_engine.c. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,6 +10,7 @@
 #include "convert/load.h"
 #include "families.h"
 
+#include <math.h>
 #include <string.h>
 
 #define N_EXPERTS 8 /* of qwen3_moe */
@@ -59,7 +60,7 @@ static void test_observed(void **state)
     struct err e = {0};
     struct engine *g = open_model();
     static const uint32_t low[] = {0, 1, 2}, high[] = {3, 5, 6, 7};
-    const struct engine_mask_layer layers[] = {{1, low, 3}, {2, high, 4}};
+    const struct engine_mask_layer layers[] = {{1, low, 3, 0}, {2, high, 4, 0}};
     struct seen s = {0};
     float *free_logits = test_malloc(engine_n_vocab(g) * sizeof(float)),
           *masked = test_malloc(engine_n_vocab(g) * sizeof(float)),
@@ -85,6 +86,71 @@ static void test_observed(void **state)
     engine_free(g);
 }
 
+/* A gain is seen by no router before it and by all logits; of 1 it changes nothing. */
+static void test_gain(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    struct engine *g = open_model();
+    static const uint32_t low[] = {0, 1, 2}, all[] = {0, 1, 2, 3, 4, 5, 6, 7};
+    struct engine_mask_layer l[] = {{1, low, 3, 0}, {2, all, 8, 0}};
+    const struct engine_mask m = {N_EXPERTS, l, 2};
+    size_t n = engine_n_vocab(g) * sizeof(float);
+    float *plain = test_malloc(n), *same = test_malloc(n), *other = test_malloc(n);
+    const struct engine_run r = {.n_ctx = 64, .n_seq_max = 1, .want_logits = true};
+    golden_ok(engine_mask(g, &m, &e) && engine_start(g, &r, &e), &e, "start");
+    decode(g, plain);
+    l[0].gain = l[1].gain = 1;
+    golden_ok(engine_mask(g, &m, &e), &e, "mask");
+    decode(g, same);
+    assert_memory_equal(plain, same, n);
+    for (int i = 0; i < 2; i++) { /* in a layer that loses experts, and in one that keeps all */
+        l[i].gain = 0.5f;
+        golden_ok(engine_mask(g, &m, &e), &e, "mask");
+        decode(g, other);
+        assert_memory_not_equal(plain, other, n);
+        l[i].gain = 1;
+    }
+    test_free(plain);
+    test_free(same);
+    test_free(other);
+    engine_free(g);
+}
+
+/* With a mask that takes nobody, a layer gives what it gives whole; with a gain, that much more; with another
+ * mask, something else, whatever the masks of the layers before it. */
+static void test_match(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    struct engine *g = open_model();
+    static const uint32_t low[] = {0, 1, 2}, all[] = {0, 1, 2, 3, 4, 5, 6, 7};
+    struct engine_mask_layer l[] = {{0, all, 8, 0}, {1, low, 3, 0}, {2, all, 8, 0.5f}};
+    struct engine_mask m = {N_EXPERTS, l, 3};
+    const struct engine_run r = {.n_ctx = 64, .n_seq_max = 1, .want_logits = true};
+    int32_t token[32], pos[32], seq[32] = {0};
+    for (int i = 0; i < 32; i++) {
+        token[i] = 7 * i % 200;
+        pos[i] = i;
+    }
+    const struct engine_batch b = {32, token, pos, seq, NULL};
+    struct engine_match x[] = {{.il = 0}, {.il = 1}, {.il = 2}}, y = {.il = 1}, none = {.il = 3};
+    golden_ok(engine_mask(g, &m, &e) && engine_start(g, &r, &e), &e, "start");
+    golden_ok(engine_match(g, &b, x, 3, &e), &e, "match");
+    assert_true(x[0].yy > 0 && x[0].ym == x[0].yy && x[0].mm == x[0].yy);
+    assert_true(x[1].mm > 0 && x[1].mm != x[1].yy && x[1].ym * x[1].ym < x[1].mm * x[1].yy);
+    assert_true(fabs(x[2].ym / x[2].yy - 0.5) < 1e-6 && fabs(x[2].mm / x[2].yy - 0.25) < 1e-6);
+    m.layers = &l[1]; /* layer 0 was whole in effect: the same without its entry */
+    m.n_layers = 1;
+    golden_ok(engine_mask(g, &m, &e) && engine_match(g, &b, &y, 1, &e), &e, "match");
+    assert_true(y.yy == x[1].yy && y.ym == x[1].ym && y.mm == x[1].mm);
+    golden_ok(engine_match(g, &b, &y, 1, &e), &e, "match"); /* sums add up */
+    assert_true(y.mm == 2 * x[1].mm);
+    assert_false(engine_match(g, &b, &none, 1, &e));
+    assert_non_null(strstr(e.msg, "layer 3: "));
+    engine_free(g);
+}
+
 static void refused(struct engine *g, const struct engine_mask *m, const char *words)
 {
     struct err e = {0};
@@ -99,13 +165,15 @@ static void test_refused(void **state)
     (void)state;
     struct engine *g = open_model();
     static const uint32_t down[] = {2, 1}, twice[] = {1, 1}, high[] = {1, 8}, ok[] = {1, 2};
-    const struct engine_mask_layer a = {0, down, 2}, b = {0, twice, 2}, c = {0, high, 2}, d = {0, ok, 0},
-                                   f = {5000, ok, 2}, two[] = {{1, ok, 2}, {1, ok, 2}};
+    const struct engine_mask_layer a = {0, down, 2, 0}, b = {0, twice, 2, 0}, c = {0, high, 2, 0},
+                                   d = {0, ok, 0, 0}, h = {0, ok, 2, -1}, f = {5000, ok, 2, 0},
+                                   two[] = {{1, ok, 2, 0}, {1, ok, 2, 0}};
     refused(g, &(struct engine_mask){N_EXPERTS, &a, 1}, "layer 0: expected ascending ids below 8");
     refused(g, &(struct engine_mask){N_EXPERTS, &b, 1}, "layer 0: expected ascending ids below 8");
     refused(g, &(struct engine_mask){N_EXPERTS, &c, 1}, "layer 0: expected ascending ids below 8");
     refused(g, &(struct engine_mask){N_EXPERTS, &d, 1}, "layer 0 keeps 0 of 8 experts");
     refused(g, &(struct engine_mask){N_EXPERTS, &f, 1}, "layer 5000 is out of range");
+    refused(g, &(struct engine_mask){N_EXPERTS, &h, 1}, "layer 0: its gain is -1");
     refused(g, &(struct engine_mask){N_EXPERTS, two, 2}, "layer 1 is given twice");
     engine_free(g);
 }
@@ -118,7 +186,7 @@ static void test_other_model(void **state)
     struct err e = {0};
     struct engine *g = open_model();
     static const uint32_t ok[] = {1, 2};
-    const struct engine_mask_layer none = {9, ok, 2}, first = {0, ok, 2};
+    const struct engine_mask_layer none = {9, ok, 2, 0}, first = {0, ok, 2, 0};
     const struct engine_run r = {.n_ctx = 64, .n_seq_max = 1, .want_logits = true};
     golden_ok(engine_mask(g, &(struct engine_mask){N_EXPERTS, &none, 1}, &e), &e, "mask");
     assert_false(engine_start(g, &r, &e));
@@ -139,9 +207,8 @@ int main(int argc, char **argv)
     (void)argc;
     engine_tame_threads(argv);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_observed),
-        cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_other_model),
+        cmocka_unit_test(test_observed), cmocka_unit_test(test_gain),        cmocka_unit_test(test_match),
+        cmocka_unit_test(test_refused),  cmocka_unit_test(test_other_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
