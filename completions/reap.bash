@@ -172,12 +172,12 @@ _reap() {
         own='--plan --gain --write-plan --force --json --quiet --verbose --help'
         ;;
     eval)
-        own='--text --ctx --plan --against --pass --logprobs --output --force --calib --samples-per-category
-            --max-samples --seed --no-shuffle --skip-bad --join-parts --skip-media --map --threads
-            --ubatch-size --ubatch --n-gpu-layers --gpu-layers --device --split-mode --tensor-split --cpu-moe
-            --n-cpu-moe --flash-attn --cache-type-k --cache-type-v --rpc --load-mode --no-mmap --mlock
-            --chat-template --chat-template-file --chat-template-kwargs --type --pretokenizer --device-norms
-            --json --quiet --verbose --help'
+        own='--text --ctx --choices --plan --against --pass --logprobs --output --force --calib
+            --samples-per-category --max-samples --seed --no-shuffle --skip-bad --join-parts --skip-media
+            --map --threads --ubatch-size --ubatch --n-gpu-layers --gpu-layers --device --split-mode
+            --tensor-split --cpu-moe --n-cpu-moe --flash-attn --cache-type-k --cache-type-v --rpc --load-mode
+            --no-mmap --mlock --chat-template --chat-template-file --chat-template-kwargs --type
+            --pretokenizer --device-norms --json --quiet --verbose --help'
         case $prev in
         --ctx | --pass | --samples-per-category | --max-samples | --seed | --map | -t | --threads | -ub | \
             --ubatch-size | --ubatch | -ngl | --n-gpu-layers | --gpu-layers | -dev | --device | -ts | \

@@ -2,18 +2,18 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/out.h"
-#include "base/text.h"
 #include "cmd/cmd.h"
+#include "cmd/eval_questions.h"
+#include "cmd/eval_show.h"
 #include "convert/load.h"
 #include "eval/plan_mask.h"
 #include "eval/scores.h"
 #include "model/view.h"
 
-#include <math.h>
 #include <string.h>
 #include <unistd.h>
 
-static struct opt_list texts;
+static struct opt_list texts, choices, plans;
 static const char *logprobs, *out, *plan_path, *against, *pass_bounds;
 static struct pass pass;
 static int64_t ctx;
@@ -23,13 +23,18 @@ static const struct opt opts[] = {
     OPT_PATHS("text", &texts, "FILE", "perplexity in llama-perplexity's windows"),
     OPT_INT("ctx", &ctx, "N", 4, 1 << 24, "window in tokens",
             .dflt_is = OPT_TEXT(EVAL_CTX) " for --text, the longest sample for --calib"),
-    OPT_PATH("plan", &plan_path, "FILE", "evaluate the model as this plan would leave it; nothing is written",
-             .alias = "-p"),
+    OPT_PATHS("choices", &choices, "FILE",
+              "accuracy on questions with choices, by the likelihood of each choice"),
+    OPT_PATHS("plan", &plans, "FILE",
+              "evaluate the model as this plan would leave it; nothing is written; with --choices several",
+              .alias = "-p"),
     OPT_PATH("against", &against, "BASE",
              "with --text: how far the model is from this one, in KL divergence and agreement"),
     OPT_STR("pass", &pass_bounds, "BOUNDS", CMD_PASS),
-    OPT_PATH("logprobs", &logprobs, "FILE",
-             "with --calib: log-probability of every token, one JSON row per sample"),
+    OPT_PATH(
+        "logprobs", &logprobs, "FILE",
+        "with --calib: log-probability of every token, with --choices: of every choice; one JSON row per "
+        "sample or question"),
     OPT_PATH("output", &out, "FILE", "write the result as reap.eval/1", .alias = "-o"),
     OPT_FLAG("force", &cmd_force, "replace output files; accept a plan of another model", .alias = "-f"),
     OPT_ENDS,
@@ -39,11 +44,13 @@ static bool run(char const *const *args, uint32_t n, struct err *e);
 
 const struct cmd cmd_eval = {
     .name = "eval",
-    .usage = "MODEL [--plan PLAN] [--against BASE] (--text FILE | --calib FILE)...",
-    .summary = "perplexity of a model on texts, or the likelihood of each sample",
+    .usage = "MODEL [--plan PLAN] [--against BASE] (--text FILE | --calib FILE)...\n"
+             "MODEL [--plan PLAN]... --choices FILE...",
+    .summary = "perplexity of a model on texts, the likelihood of samples, accuracy on questions",
     .example = "  reap eval pruned.gguf --text heldout.txt\n"
                "  reap eval model.gguf --plan plan.json --against model.gguf --text heldout.txt\n"
-               "  reap eval model.gguf --calib samples.jsonl --logprobs logprobs.jsonl\n",
+               "  reap eval model.gguf --calib samples.jsonl --logprobs logprobs.jsonl\n"
+               "  reap eval model.gguf --plan a.json --plan b.json --choices arc.jsonl\n",
     .opts = (const struct opt *const[]){opts, samples_opt_table, engine_opt_table, NULL},
     .min_args = 1,
     .max_args = 1,
@@ -161,25 +168,6 @@ static bool evaluate(struct models *m, const struct corpus_opts *co, struct eval
 
 /* ---- printing ---- */
 
-static void print_row(struct buf *b, const struct eval_text *x)
-{
-    char n[32];
-    const struct eval_score *s = &x->score;
-    const struct eval_against *r = &x->against;
-    cmd_fmt(b, "%-28s %10.4f +/- %.4f   nll %.6f   %s tokens scored\n", x->name, s->ppl, s->ppl_stderr,
-            s->nll, human_count(s->n_scored, n));
-    if (!x->compared)
-        return;
-    cmd_fmt(b, "  base                       %10.4f +/- %.4f   ratio %.5f +/- %.5f\n", r->base.ppl,
-            r->base.ppl_stderr, exp(r->ln_ratio), exp(r->ln_ratio) * r->ln_ratio_stderr);
-    cmd_fmt(b,
-            "  KL divergence (nats)       %10.6f +/- %.6f   median %.6f   p90 %.6f   p99 %.6f   max %.6f\n",
-            r->kl_mean, r->kl_stderr, r->kl_median, r->kl_p90, r->kl_p99, r->kl_max);
-    cmd_fmt(b, "  same top token             %9.3f %% +/- %.3f %%\n", 100 * r->top1, 100 * r->top1_stderr);
-    cmd_fmt(b, "  RMS of probability change  %9.3f %% +/- %.3f %%\n", 100 * r->dp_rms,
-            100 * r->dp_rms_stderr);
-}
-
 static bool write_outputs(struct models *m, const struct eval_file *f, struct err *e)
 {
     struct buf b = {0};
@@ -208,15 +196,25 @@ static bool print(struct models *m, const struct eval_scores *r, struct err *e)
         return ok && cmd_print_json("eval", doc, e) && cmd_pass(&pass, &f.total.against, e);
     struct buf b = {0};
     for (uint32_t i = 0; i < r->n; i++)
-        print_row(&b, &r->rows[i]);
+        eval_show(&b, &r->rows[i]);
     if (r->n > 1)
-        print_row(&b, &r->all);
+        eval_show(&b, &r->all);
     if (pass_any(&pass)) {
         double has = m->plan ? m->plan->n_keep : m->v->shape.n_experts;
         pass_verdict(1 - has / (m->base ? m->base : m->v)->shape.n_experts, &r->all.against, r->n, &pass, &b);
         buf_char(&b, '\n');
     }
     return cmd_print(&b, e) && cmd_pass(&pass, &f.total.against, e);
+}
+
+static bool questions(const char *model, const struct corpus_opts *co, struct err *e)
+{
+    const struct eval_questions o = {model, &choices, &plans, out, logprobs};
+    if (texts.n || co->n_specs || against)
+        return err_set(e, ERR_INPUT, "--choices is evaluated alone, without --text, --calib and --against");
+    if (logprobs && choices.n > 1)
+        return err_set(e, ERR_INPUT, "--logprobs takes the rows of one --choices FILE, not of %u", choices.n);
+    return eval_questions(&o, e);
 }
 
 static bool run(char const *const *args, uint32_t n, struct err *e)
@@ -227,18 +225,24 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     struct eval_scores r = {0};
     cmd_corpus(&co);
     co.shuffle = false; /* rows of --logprobs stand in the order of the file */
-    if (!texts.n && !co.n_specs)
-        return err_set(e, ERR_INPUT, "nothing to evaluate: give --text FILE or --calib FILE");
+    plan_path = plans.n ? plans.v[0] : NULL;
+    if (!texts.n && !co.n_specs && !choices.n)
+        return err_set(e, ERR_INPUT, "nothing to evaluate: give --text FILE, --calib FILE or --choices FILE");
+    if (out && logprobs && !strcmp(out, logprobs))
+        return err_set(e, ERR_INPUT, "--output and --logprobs are both '%s'", out);
+    if (choices.n)
+        return questions(args[0], &co, e);
+    if (plans.n > 1)
+        return err_set(e, ERR_INPUT, "--plan is given %u times; several are compared on --choices alone",
+                       plans.n);
     if (logprobs && !co.n_specs)
-        return err_set(e, ERR_INPUT, "--logprobs needs --calib");
+        return err_set(e, ERR_INPUT, "--logprobs needs --calib or --choices");
     if (against && (co.n_specs || !texts.n))
         return err_set(e, ERR_INPUT, "--against compares on --text FILE, not on --calib");
     if (pass_bounds && !against)
         return err_set(e, ERR_INPUT, "--pass bounds the distance from a base: --against BASE");
     if (pass_bounds && !pass_parse(pass_bounds, "--pass", &pass, e))
         return false;
-    if (out && logprobs && !strcmp(out, logprobs))
-        return err_set(e, ERR_INPUT, "--output and --logprobs are both '%s'", out);
     bool ok = load_models(&m, args[0], e) && evaluate(&m, &co, &r, e) && print(&m, &r, e);
     eval_scores_clear(&r);
     models_free(&m);

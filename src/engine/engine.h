@@ -142,6 +142,9 @@ bool engine_decode(struct engine *g, const struct engine_batch *b, struct err *e
 /* n_vocab floats of token i of the batch; valid until the next decode. */
 const float *engine_logits(struct engine *g, uint32_t i);
 void engine_clear(struct engine *g); /* forget all sequences */
+/* Sequence `to`, of which nothing was decoded, goes on behind what `from` has seen; nothing is computed or copied.
+ * Only with one memory for all sequences, and not where a sequence has a state. */
+void engine_fork(struct engine *g, uint32_t from, uint32_t to);
 
 /* ---- a plan without cutting ---- */
 struct engine_mask_layer {

@@ -506,6 +506,13 @@ void engine_clear(struct engine *g)
         llama_memory_clear(m, true);
 }
 
+void engine_fork(struct engine *g, uint32_t from, uint32_t to)
+{
+    llama_memory_t m = llama_get_memory(g->ctx);
+    if (m)
+        llama_memory_seq_cp(m, (llama_seq_id)from, (llama_seq_id)to, -1, -1);
+}
+
 bool engine_decode(struct engine *g, const struct engine_batch *b, struct err *e)
 {
     if (b->n == 0 || b->n > g->n_batch)

@@ -40,9 +40,11 @@ static json_t *text_json(const struct eval_text *t)
     json_object_set_new(o, "n_tokens", json_integer((json_int_t)s->n_tokens));
     json_object_set_new(o, "n_windows", json_integer((json_int_t)s->n_windows));
     json_object_set_new(o, "n_scored", json_integer((json_int_t)s->n_scored));
-    json_object_set_new(o, "nll", json_real(s->nll));
-    json_object_set_new(o, "ppl", json_real(s->ppl));
-    json_object_set_new(o, "ppl_stderr", json_real(s->ppl_stderr));
+    if (s->n_scored) {
+        json_object_set_new(o, "nll", json_real(s->nll));
+        json_object_set_new(o, "ppl", json_real(s->ppl));
+        json_object_set_new(o, "ppl_stderr", json_real(s->ppl_stderr));
+    }
     if (t->compared)
         eval_put_against(o, &t->against);
     return o;
@@ -70,6 +72,11 @@ json_t *eval_json(const struct eval_file *f)
     json_object_set(o, "model", (json_t *)(uintptr_t)f->model);
     json_object_set_new(o, "texts", texts);
     json_object_set_new(o, "total", text_json(&total));
+    json_t *questions = f->n_questions ? json_array() : NULL;
+    for (uint32_t i = 0; i < f->n_questions; i++)
+        json_array_append_new(questions, questions_json(&f->questions[i]));
+    if (questions)
+        json_object_set_new(o, "questions", questions);
     if (f->plan.file)
         json_object_set_new(o, "plan", plan_json(&f->plan));
     if (f->base)
@@ -136,6 +143,21 @@ static bool read_plan(const json_t *doc, struct eval_plan *p, struct err *e)
            json_opt_str(o, "criterion", "plan", &p->criterion, e);
 }
 
+static bool read_questions(struct eval_file *f, struct err *e)
+{
+    json_t *list;
+    if (!json_opt_arr(f->doc, "questions", "file", &list, e) ||
+        !(f->questions = mem_try(json_array_size(list), sizeof *f->questions, "the questions", e)))
+        return false;
+    for (; f->n_questions < json_array_size(list); f->n_questions++) {
+        char where[40];
+        snprintf(where, sizeof where, "questions %u", f->n_questions);
+        if (!questions_read(json_array_get(list, f->n_questions), where, &f->questions[f->n_questions], e))
+            return false;
+    }
+    return true;
+}
+
 static bool read_file(struct eval_file *f, struct err *e)
 {
     json_t *texts, *total, *model, *base, *pass;
@@ -156,7 +178,7 @@ static bool read_file(struct eval_file *f, struct err *e)
             !json_need_str(o, "name", where, &f->texts[f->n_texts].name, e))
             return false;
     }
-    return true;
+    return read_questions(f, e);
 }
 
 bool eval_read(const char *path, struct eval_file *f, struct err *e)
@@ -172,6 +194,9 @@ bool eval_read(const char *path, struct eval_file *f, struct err *e)
 
 void eval_file_clear(struct eval_file *f)
 {
+    for (uint32_t i = 0; i < f->n_questions; i++)
+        free(f->questions[i].sides);
+    free(f->questions);
     free(f->texts);
     json_decref(f->doc);
     *f = (struct eval_file){0};

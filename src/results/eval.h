@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 #include "results/pass.h"
+#include "results/questions.h"
 
 /* What a file does not say is not a number, or 0 where it is a count. */
 
@@ -48,7 +49,9 @@ struct eval_file {
     struct pass pass;               /* what was asked of the total */
     struct eval_text *texts, total; /* total: over all tokens of all texts */
     uint32_t n_texts;
-    json_t *doc; /* what it was read from; owned, as texts are then */
+    struct questions_scores *questions; /* questions with choices: per file */
+    uint32_t n_questions;
+    json_t *doc; /* what it was read from; owned, as texts and choices are then */
 };
 
 json_t *eval_json(const struct eval_file *f); /* new reference */

@@ -235,6 +235,15 @@ void engine_clear(struct engine *g)
     g->cells = 0;
 }
 
+void engine_fork(struct engine *g, uint32_t from, uint32_t to)
+{
+    if (!g->started || g->run.separate_streams || fake.has_state || from >= g->run.n_seq_max ||
+        to >= g->run.n_seq_max || g->next_pos[to])
+        BUG("sequence %u cannot go on from %u", to, from);
+    g->next_pos[to] = g->next_pos[from];
+    fake.n_fork++;
+}
+
 static void take_batch(struct engine *g, const struct engine_batch *b)
 {
     uint32_t room = g->run.n_ctx < g->o.ubatch ? (uint32_t)g->o.ubatch : g->run.n_ctx;

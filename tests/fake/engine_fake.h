@@ -34,7 +34,7 @@ struct fake_engine {
     void (*on_decode)(const struct engine_batch *b); /* looks on; NULL: nobody */
 
     /* ---- what was done ---- */
-    uint64_t n_open, n_start, n_clear, n_decode, n_tokens;
+    uint64_t n_open, n_start, n_clear, n_decode, n_tokens, n_fork;
 };
 extern struct fake_engine fake;
 

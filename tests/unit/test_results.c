@@ -411,6 +411,60 @@ static void eval_comes_back(void **state)
     json_decref(model);
 }
 
+static void questions_come_back(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    struct questions_side sides[] = {
+        {.acc = 0.5, .acc_stderr = 0.1, .acc_norm = 0.25, .acc_norm_stderr = 0.2},
+        {.plan = "p.json",
+         .criterion = "reap",
+         .n_keep = 3,
+         .acc = 0.75,
+         .paired = {.lost = 1, .won = 2, .diff = 0.25, .low = -0.5, .high = 0.75, .p = 1},
+         .paired_norm = {.lost = 3, .p = 0.25}}};
+    struct questions_scores c[] = {
+        {.name = "arc.jsonl", .form = "arc", .n_questions = 4, .n_tokens = 99, .sides = sides, .n_sides = 2}};
+    struct eval_file f = {.questions = c, .n_questions = 1}, back;
+    expect_ok(eval_write(at("e.json"), &f, false, &e), &e);
+    expect_ok(eval_read(at("e.json"), &back, &e), &e);
+    assert_int_equal(back.n_questions, 1);
+    assert_int_equal(back.n_texts, 0);
+    assert_true(isnan(back.total.score.ppl));
+    assert_string_equal(back.questions[0].form, "arc");
+    assert_int_equal(back.questions[0].n_tokens, 99);
+    assert_null(back.questions[0].sides[0].plan);
+    assert_string_equal(back.questions[0].sides[1].criterion, "reap");
+    assert_memory_equal(&back.questions[0].sides[1].paired, &sides[1].paired, sizeof sides[1].paired);
+    assert_int_equal(back.questions[0].sides[1].paired_norm.lost, 3);
+    json_t *x = eval_json(&f), *y = eval_json(&back);
+    assert_true(json_equal(x, y));
+    json_decref(x);
+    json_decref(y);
+    eval_file_clear(&back);
+    static const struct {
+        const char *text, *want;
+    } bad[] = {
+        {"[7]", "e.json: questions 0 is an integer, expected an object"},
+        {"{}", "'questions' is an object, expected a list"},
+        {"[{\"name\":\"a\"}]", "e.json: questions 0: 'results' is missing"},
+        {"[{\"name\":\"a\",\"results\":[{\"acc\":\"x\"}]}]", "questions 0, result 0"},
+        {"[{\"name\":\"a\",\"results\":[{},{\"acc_paired\":{\"lost\":-1}}]}]",
+         "questions 0, result 1.acc_paired"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct buf b = {0};
+        buf_fmt(&b, "{\"schema\":\"reap.eval/1\",\"texts\":[],\"total\":{},\"questions\":%s}", bad[i].text);
+        put("e.json", b.s);
+        buf_clear(&b);
+        struct err why = {0};
+        assert_false(eval_read(at("e.json"), &back, &why));
+        assert_int_equal(why.code, ERR_INPUT);
+        if (!strstr(why.msg, bad[i].want))
+            fail_msg("'%s' lacks '%s'", why.msg, bad[i].want);
+    }
+}
+
 /* ---- reap.sweep/1 ---- */
 
 static void sweep_comes_back(void **state)
@@ -538,9 +592,19 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, tempdir_setup, tempdir_teardown)
-        T(run_comes_back),         T(run_refused),        T(batch_comes_back), T(batch_refused),
-        T(batch_journal_comes_in), T(compare_comes_back), T(compare_refused),  T(eval_comes_back),
-        T(sweep_comes_back),       T(pass_marks),         T(pass_refused),     T(verdict),
+        T(run_comes_back),
+        T(run_refused),
+        T(batch_comes_back),
+        T(batch_refused),
+        T(batch_journal_comes_in),
+        T(compare_comes_back),
+        T(compare_refused),
+        T(eval_comes_back),
+        T(questions_come_back),
+        T(sweep_comes_back),
+        T(pass_marks),
+        T(pass_refused),
+        T(verdict),
     };
     return cmocka_run_group_tests_name("results", tests, NULL, NULL);
 }
