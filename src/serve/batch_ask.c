@@ -153,31 +153,35 @@ static json_t *describe(const char *id, const json_t *entry)
     return o;
 }
 
+json_t *batch_pick_model(const json_t *models, const char *wanted)
+{
+    const json_t *list = json_object_get(models, "data"),
+                 *entry = json_array_size(list) == 1 || !wanted ? json_array_get(list, 0) : NULL;
+    for (size_t i = 0; wanted && i < json_array_size(list); i++) {
+        const char *s = json_string_value(json_object_get(json_array_get(list, i), "id"));
+        if (s && !strcmp(s, wanted))
+            entry = json_array_get(list, i);
+    }
+    const char *id = wanted ? wanted : json_string_value(json_object_get(entry, "id"));
+    return id && *id ? describe(id, entry) : NULL;
+}
+
 static bool find_model(struct batch *r, struct http *h, struct err *e)
 {
     struct err bad = {0};
-    json_t *v = get_json(r, h, "/v1/models", NULL, &bad), *list = json_object_get(v, "data"),
-           *entry = json_array_size(list) == 1 || !r->o->model ? json_array_get(list, 0) : NULL;
-    const char *id = r->o->model;
-    for (size_t i = 0; id && i < json_array_size(list); i++) {
-        const char *s = json_string_value(json_object_get(json_array_get(list, i), "id"));
-        if (s && !strcmp(s, id))
-            entry = json_array_get(list, i);
-    }
-    if (!id)
-        id = json_string_value(json_object_get(entry, "id"));
-    bool ok = true;
-    if (bad.code != ERR_NONE && (!id || bad.code == ERR_INTERRUPTED))
-        ok = err_set(e, bad.code, "%s", bad.msg);
-    else if (!id || !*id)
-        ok = err_set(e, ERR_FAILED, "%s/v1/models names no model; give --model NAME", r->server);
+    json_t *v = get_json(r, h, "/v1/models", NULL, &bad);
+    json_t *about = bad.code == ERR_INTERRUPTED ? NULL : batch_pick_model(v, r->o->model);
+    bool ok = about != NULL;
     if (ok) {
-        r->model = xstrdup(id);
-        json_t *about = describe(id, entry);
+        r->model = xstrdup(json_string_value(json_object_get(about, "id")));
         r->about = secret_hide_json(about);
         r->shown = json_string_value(json_object_get(r->about, "id"));
-        json_decref(about);
+    } else if (bad.code != ERR_NONE) {
+        err_set(e, bad.code, "%s", bad.msg);
+    } else {
+        err_set(e, ERR_FAILED, "%s/v1/models names no model; give --model NAME", r->server);
     }
+    json_decref(about);
     json_decref(v);
     return ok;
 }

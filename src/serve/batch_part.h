@@ -65,6 +65,10 @@ bool batch_ask(struct batch *r, struct http *h, const struct http_request *q, st
                struct http_response *x, struct tries *t, const char *what, struct err *e);
 /* Fills what r knows of the server: its address, the model, whether it can count tokens. */
 bool batch_meet_server(struct batch *r, struct err *e);
+/* What a server's /v1/models says of the model that is wanted, by its id, or of the first (NULL): an object with "id",
+ * and what tells two of that id apart. A wanted one need not be in the list, whatever that is. New reference; NULL: no
+ * model is named. */
+json_t *batch_pick_model(const json_t *models, const char *wanted);
 /* Tokens of a text by the server's tokenizer; -1: it cannot. */
 int64_t batch_count_tokens(struct batch *r, struct http *h, const char *text);
 
