@@ -204,13 +204,14 @@ _reap() {
         esac
         ;;
     sweep)
-        own='--stats --text --ctx --ratios --criteria --round-to --seed --max-ppl-increase --max-kl --pass
-            --output --state --force --threads --ubatch-size --ubatch --n-gpu-layers --gpu-layers --device
-            --split-mode --tensor-split --cpu-moe --n-cpu-moe --flash-attn --cache-type-k --cache-type-v --rpc
-            --load-mode --no-mmap --mlock --chat-template --chat-template-file --chat-template-kwargs --type
-            --pretokenizer --device-norms --json --quiet --verbose --help'
+        own='--stats --text --ctx --ratios --criteria --round-to --seed --types --allow-requantize --fit
+            --max-ppl-increase --max-kl --pass --output --state --force --threads --ubatch-size --ubatch
+            --n-gpu-layers --gpu-layers --device --split-mode --tensor-split --cpu-moe --n-cpu-moe
+            --flash-attn --cache-type-k --cache-type-v --rpc --load-mode --no-mmap --mlock --chat-template
+            --chat-template-file --chat-template-kwargs --type --pretokenizer --device-norms --json --quiet
+            --verbose --help'
         case $prev in
-        --ctx | -r | --ratios | --round-to | --seed | --max-ppl-increase | --max-kl | --pass | -t | \
+        --ctx | -r | --ratios | --round-to | --seed | --fit | --max-ppl-increase | --max-kl | --pass | -t | \
             --threads | -ub | --ubatch-size | --ubatch | -ngl | --n-gpu-layers | --gpu-layers | -dev | \
             --device | -ts | --tensor-split | -ncmoe | --n-cpu-moe | --rpc | --chat-template-kwargs | \
             --pretokenizer)
@@ -218,6 +219,9 @@ _reap() {
         --criteria)
             words='reap reap_sum ean_mean ean_sum frequency gate_mean gate_sum reap_l2 ean_l2 reap_sq_sum loo
                 loo_mean max_activation random' ;;
+        --types)
+            words='F32 F16 BF16 Q8_0 Q6_K Q5_K_M Q5_K_S Q5_1 Q5_0 Q4_K_M Q4_K_S Q4_1 Q4_0 IQ4_NL IQ4_XS
+                MXFP4_MOE Q3_K_L Q3_K_M Q3_K_S IQ3_M IQ3_S Q2_K TQ2_0 TQ1_0' ;;
         -sm | --split-mode)
             words='none layer' ;;
         -fa | --flash-attn)

@@ -154,6 +154,9 @@ static bool not_known(const char *what, const struct opt_choices *c, const char 
 {
     struct near n = {.typed = v};
     struct buf all = {0};
+    const char *why = c->why_not ? c->why_not(v) : NULL;
+    if (why)
+        return err_set(e, ERR_INPUT, "%s '%s' %s", what, v, why);
     for (uint32_t i = 0; opt_choice(c, i); i++) {
         near_try(&n, opt_choice(c, i));
         buf_fmt(&all, "%s%s", i ? ", " : "", opt_choice(c, i));

@@ -60,6 +60,7 @@ struct opt_choices {
     const char *(*at)(uint32_t i);            /* word i in the order of help, NULL behind the last */
     bool (*find)(const char *s, uint32_t *i); /* other names, too; NULL: these words alone */
     bool any_case;                            /* capitals do not matter */
+    const char *(*why_not)(const char *s);    /* the reason why a word is none of these, if one is known */
 };
 const char *opt_choice(const struct opt_choices *c, uint32_t i);
 /* The place of a word; the error begins with `what` ("--mtp", "type"), names the nearest and all of them. */

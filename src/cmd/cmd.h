@@ -77,6 +77,8 @@ bool cmd_pass(const struct pass *p, const struct eval_against *a, struct err *e)
 /* Words of options. */
 extern const struct opt_choices cmd_criteria; /* criterion_at gives the record of a place */
 extern const struct opt_choices cmd_types;    /* of a conversion */
+extern const struct opt_choices cmd_quantize_types;
+#define CMD_REQUANTIZE "also tensors that are quantised already (worse than from the original)"
 extern bool cmd_force;
 
 /* Prints the object with "reap" (version), "command" and "warnings" added; takes the reference. */

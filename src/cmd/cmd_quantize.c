@@ -13,13 +13,10 @@ static const char *out;
 static bool requantize, pure;
 static int64_t threads;
 
-static const struct opt_choices types = {.at = engine_quantize_name, .any_case = true};
-
 static const struct opt opts[] = {
     OPT_HEADING("Options"),
     OPT_PATH("output", &out, "FILE", "the GGUF file to write", .alias = "-o", .required = true),
-    OPT_FLAG("allow-requantize", &requantize,
-             "also tensors that are quantised already (worse than from the original)"),
+    OPT_FLAG("allow-requantize", &requantize, CMD_REQUANTIZE),
     OPT_FLAG("pure", &pure, "all matrices in this type, not in the mixture that the name stands for"),
     CMD_THREADS(&threads),
     OPT_FLAG("force", &cmd_force, "replace the output", .alias = "-f"),
@@ -36,7 +33,7 @@ const struct cmd cmd_quantize = {
     .opts = (const struct opt *const[]){opts, NULL},
     .min_args = 2,
     .max_args = 2,
-    .words = &types,
+    .words = &cmd_quantize_types,
     .run = run,
 };
 
@@ -75,7 +72,7 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
                               .requantize = requantize,
                               .pure = pure,
                               .force = cmd_force};
-    if (!opt_word("type", &types, args[1], &type, e))
+    if (!opt_word("type", &cmd_quantize_types, args[1], &type, e))
         return false;
     struct view *v = view_open(args[0], e);
     bool ok = v != NULL;

@@ -6,6 +6,8 @@
 #include "base/out.h"
 #include "base/text.h"
 #include "cmd/cmd.h"
+#include "cmd/sweep_show.h"
+#include "engine/quantize.h"
 #include "sweep/sweep.h"
 
 #include <errno.h>
@@ -19,8 +21,10 @@ static struct opt_picks criteria;
 static const char *stats, *out, *state, *pass_bounds;
 static struct pass pass;
 static int64_t ctx, round_to, seed;
+static struct opt_picks types;
 static double max_kl, max_increase;
-static bool has_max_kl, has_max_increase;
+static uint64_t fit;
+static bool has_max_kl, has_max_increase, has_fit, requantize;
 
 static const struct opt opts[] = {
     OPT_HEADING("Options"),
@@ -34,6 +38,15 @@ static const struct opt opts[] = {
               .dflt = CRITERION_DEFAULT),
     OPT_INT("round-to", &round_to, "M", 1, LIMIT_EXPERTS, "counts that are multiples of M"),
     OPT_INT("seed", &seed, "N", 0, 9e15, "of the criterion random", .dflt = "0"),
+    OPT_HEADING("Prune, or quantise"),
+    OPT_PICKS(
+        "types", &types, "LIST", &cmd_quantize_types,
+        "also the model in each of these types, whole and by each plan (a temporary file in the cache)"),
+    OPT_FLAG("allow-requantize", &requantize, CMD_REQUANTIZE),
+    OPT_SIZE("fit", &fit, "SIZE",
+             "of all that is measured name the nearest to the model with tensor data of at most SIZE (9.5G, "
+             "12GiB); exit status 3 if none is",
+             .seen = &has_fit),
     OPT_HEADING("The smallest good enough"),
     OPT_SHARE("max-ppl-increase", &max_increase, "X",
               "perplexity may rise by 2% or 0.02 of the model's; exit status 3 if no plan is within",
@@ -41,7 +54,9 @@ static const struct opt opts[] = {
     OPT_REAL("max-kl", &max_kl, "X", 0, 1e6, "mean KL divergence at most X nats; the same",
              .seen = &has_max_kl),
     OPT_STR("pass", &pass_bounds, "BOUNDS", CMD_PASS),
-    OPT_PATH("output", &out, "FILE", "write the plan of the smallest model within the limits", .alias = "-o"),
+    OPT_PATH("output", &out, "FILE",
+             "write the plan of what is chosen: by --fit, or the smallest model within the limits",
+             .alias = "-o"),
     OPT_PATH("state", &state, "FILE", "keep what is done here, and go on from it",
              .dflt_is = "OUTPUT.state until the end"),
     OPT_FLAG("force", &cmd_force, "replace the output", .alias = "-f"),
@@ -56,7 +71,8 @@ const struct cmd cmd_sweep = {
     .summary = "quality against size: many plans measured on one loaded model, none written",
     .example =
         "  reap sweep model.gguf --stats stats.json --text heldout.txt --criteria reap,frequency,random\n"
-        "  reap sweep model.gguf --stats stats.json --text heldout.txt --max-ppl-increase 2% -o plan.json\n",
+        "  reap sweep model.gguf --stats stats.json --text heldout.txt --max-ppl-increase 2% -o plan.json\n"
+        "  reap sweep model.gguf --stats stats.json --text heldout.txt --types q8_0,q5_k_m,q4_k_m --fit 13GiB -o plan.json\n",
     .opts = (const struct opt *const[]){opts, engine_opt_table, NULL},
     .min_args = 1,
     .max_args = 1,
@@ -94,48 +110,49 @@ static bool check_files(const struct sweep_opts *o, struct err *e)
 
 /* ---- printing ---- */
 
-static void print_table(struct buf *b, const struct sweep_result *r, int chosen)
+static bool no_choice(const struct sweep_opts *o, struct err *e)
 {
-    char s[32], n[32];
-    const struct eval_against *any = &r->points[0].r;
-    cmd_fmt(b, "%-16s %7s %7s %10s %22s %8s %21s %9s\n", "criterion", "pruned", "experts", "size",
-            "perplexity", "ratio", "KL divergence", "same top");
-    cmd_fmt(b, "%-16s %7s %7u %10s %12.4f +/- %5.3f\n", "(whole model)", "", r->view->shape.n_experts,
-            human_bytes(r->view->bytes, s), any->base.ppl, any->base.ppl_stderr);
-    for (uint32_t i = 0; i < r->n_points; i++) {
-        const struct sweep_point *p = &r->points[i];
-        cmd_fmt(b, "%-16s %5.1f %% %7u %10s %12.4f +/- %5.3f %8.4f %9.6f +/- %.6f %7.2f %%%s\n",
-                p->criterion->name, 100 * (1 - (double)p->plan->n_keep / r->view->shape.n_experts),
-                p->plan->n_keep, human_bytes(p->bytes, s), p->r.score.ppl, p->r.score.ppl_stderr,
-                exp(p->r.ln_ratio), p->r.kl_mean, p->r.kl_stderr, 100 * p->r.top1,
-                (int)i == chosen ? "  <-" : "");
-    }
-    cmd_fmt(b, "%s tokens scored, each plan against the whole model\n", human_count(r->points[0].sums.n, n));
+    return err_set(e, ERR_CHECK, "no %s is within the limits%s%s%s", types.n ? "variant" : "plan",
+                   o->state ? "; with others the same call needs no new run, '" : "",
+                   o->state ? o->state : "", o->state ? "' holds the figures" : "");
 }
 
 static bool report(const struct sweep_opts *o, struct sweep_result *r, struct err *e)
 {
-    bool limits = pass_any(&pass);
-    int chosen = limits ? sweep_choose(r, &pass) : -1;
-    if (out && chosen >= 0 && !plan_write(out, sweep_plan(o, r, (uint32_t)chosen), cmd_force, e))
-        return false;
-    bool ok;
-    if (cmd_json) {
-        ok = cmd_print_json("sweep", sweep_report(o, r, &pass, chosen), e);
-    } else {
+    struct sweep_file f;
+    bool limits = pass_any(&pass) || fit;
+    sweep_file_make(o, r, &f);
+    f.pass = pass;
+    f.fit = fit;
+    f.chosen = limits ? sweep_choose(&f) : -1;
+    bool ok = !out || f.chosen < 0 || plan_write(out, sweep_plan(o, r, (uint32_t)f.chosen), cmd_force, e);
+    if (ok && cmd_json) {
+        ok = cmd_print_json("sweep", sweep_json(&f), e);
+    } else if (ok) {
         struct buf b = {0};
-        print_table(&b, r, chosen);
-        if (chosen >= 0)
-            cmd_fmt(&b, "the smallest within the limits: %u of %u experts, by %s%s%s\n",
-                    r->points[chosen].plan->n_keep, r->view->shape.n_experts,
-                    r->points[chosen].criterion->name, out ? " -> " : "", out ? out : "");
+        sweep_show(&b, &f);
+        if (f.chosen >= 0)
+            sweep_show_choice(&b, &f, o->model, out, r->view->format->converts, requantize);
         ok = cmd_print(&b, e);
     }
-    if (ok && limits && chosen < 0)
-        ok = err_set(e, ERR_CHECK, "no plan is within the limits%s%s%s",
-                     o->state ? "; with others the same call needs no new run, '" : "",
-                     o->state ? o->state : "", o->state ? "' holds the figures" : "");
+    ok = ok && (!limits || f.chosen >= 0 || no_choice(o, e));
+    sweep_file_unmake(&f);
     return ok;
+}
+
+/* Each once. */
+static const char **type_names(uint32_t *n)
+{
+    const char **list = xcalloc(types.n + 1, sizeof *list);
+    *n = 0;
+    for (uint32_t i = 0; i < types.n; i++) {
+        bool again = false;
+        for (uint32_t k = 0; k < i; k++)
+            again = again || types.v[k] == types.v[i];
+        if (!again)
+            list[(*n)++] = engine_quantize_name(types.v[i]);
+    }
+    return list;
 }
 
 static bool run(char const *const *args, uint32_t n, struct err *e)
@@ -143,11 +160,17 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     (void)n;
     if (!read_pass(e))
         return false;
-    if (out && !pass_any(&pass))
-        return err_set(e, ERR_INPUT, "--output needs a limit: --max-ppl-increase, --max-kl or --pass");
+    if (has_fit && !fit)
+        return err_set(e, ERR_INPUT, "--fit 0: nothing is that small");
+    if (out && !pass_any(&pass) && !fit)
+        return err_set(e, ERR_INPUT, "--output needs a limit: --max-ppl-increase, --max-kl, --pass or --fit");
+    if (requantize && !types.n)
+        log_note("note: --allow-requantize matters only with --types");
     const struct criterion **list = xcalloc(criteria.n, sizeof *list);
     for (uint32_t i = 0; i < criteria.n; i++)
         list[i] = criterion_at(criteria.v[i]);
+    uint32_t n_types;
+    const char **names = type_names(&n_types);
     struct sweep_opts o = {.model = args[0],
                            .stats = stats,
                            .texts = texts.v,
@@ -156,6 +179,9 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
                            .n_ratios = ratios.n,
                            .criteria = list,
                            .n_criteria = criteria.n,
+                           .types = names,
+                           .n_types = n_types,
+                           .requantize = requantize,
                            .n_ctx = (uint32_t)ctx,
                            .round_to = (uint32_t)round_to,
                            .seed = (uint64_t)seed,
@@ -177,5 +203,6 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     sweep_result_clear(&r);
     free(own_state);
     free(list);
+    free(names);
     return ok;
 }

@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "cmd/cmd.h"
 #include "convert/convert.h"
+#include "engine/quantize.h"
 #include "plan/make.h"
 
 #include <stdarg.h>
@@ -33,6 +34,9 @@ static bool find_criterion(const char *s, uint32_t *i)
 const struct opt_choices cmd_criteria = {.at = criterion_name_at, .find = find_criterion};
 
 const struct opt_choices cmd_types = {.at = convert_type_name, .any_case = true};
+
+const struct opt_choices cmd_quantize_types = {
+    .at = engine_quantize_name, .any_case = true, .why_not = engine_quantize_why_not};
 
 static const struct opt_choices flash_attn = {.list = engine_flash_attn},
                                 split_modes = {.list = engine_split_modes},

@@ -10,14 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-static char *cache_dir(void)
+char *convert_cache_path(const char *folder, const char *name)
 {
     const char *own = getenv("REAP_CACHE"), *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
     if (own && *own)
-        return xasprintf("%s/converted", own);
+        return xasprintf("%s/%s/%s", own, folder, name);
     if (xdg && *xdg)
-        return xasprintf("%s/reap/converted", xdg);
-    return xasprintf("%s/.cache/reap/converted", home && *home ? home : "/tmp");
+        return xasprintf("%s/reap/%s/%s", xdg, folder, name);
+    return xasprintf("%s/.cache/reap/%s/%s", home && *home ? home : "/tmp", folder, name);
 }
 
 /* NAME-TYPE-HASH.gguf */
@@ -55,7 +55,7 @@ char *convert_cached(const char *model, const struct engine_opts *o, struct err 
     struct hf_checkpoint *c = hf_open(model, e);
     if (!c)
         return NULL;
-    char *dir = cache_dir(), *name = file_name(c, model, o), *path = path_join(dir, name);
+    char *name = file_name(c, model, o), *path = convert_cache_path("converted", name), *dir = path_dir(path);
     bool there,
         ok = file_there(path, &there, e) && (there || (dir_make(dir, e) && make(c, model, o, path, e)));
     hf_free(c);

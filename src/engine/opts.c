@@ -13,27 +13,28 @@ static const struct row {
     size_t at; /* in struct engine_opts */
     enum kind kind;
     const char *server; /* llama-server's name of it; NULL: it has none, or it is not as simple as that */
-    bool computes;      /* results depend on it */
+    const char *key;    /* results depend on it: its name in a key of JSON; NULL: they do not */
+    const char *unset;  /* what that key says when it is not given; NULL: nothing, the key is left out */
 } rows[] = {
 #define AT(field) offsetof(struct engine_opts, field)
-    {AT(threads), NUMBER, "--threads", false},
-    {AT(ubatch), NUMBER, "--ubatch-size", true},
-    {AT(n_gpu_layers), NUMBER, "--n-gpu-layers", false},
-    {AT(device), WORD, "--device", false},
-    {AT(split_mode), WORD, "--split-mode", false},
-    {AT(tensor_split), WORD, "--tensor-split", false},
-    {AT(cpu_moe), SWITCH, "--cpu-moe", false},
-    {AT(n_cpu_moe), NUMBER, "--n-cpu-moe", false},
-    {AT(flash_attn), WORD, "--flash-attn", true},
-    {AT(cache_type_k), WORD, "--cache-type-k", true},
-    {AT(cache_type_v), WORD, "--cache-type-v", true},
-    {AT(rpc), WORD, "--rpc", false},
-    {AT(load_mode), WORD, "--load-mode", false},
-    {AT(chat_template), WORD, NULL, true},
-    {AT(chat_template_file), TEXT_FILE, "--chat-template-file", true},
-    {AT(chat_template_kwargs), WORD, "--chat-template-kwargs", true},
-    {AT(type), WORD, NULL, true},
-    {AT(pretokenizer), WORD, NULL, true},
+    {AT(threads), NUMBER, "--threads", NULL, NULL},
+    {AT(ubatch), NUMBER, "--ubatch-size", "ubatch", NULL},
+    {AT(n_gpu_layers), NUMBER, "--n-gpu-layers", NULL, NULL},
+    {AT(device), WORD, "--device", NULL, NULL},
+    {AT(split_mode), WORD, "--split-mode", NULL, NULL},
+    {AT(tensor_split), WORD, "--tensor-split", NULL, NULL},
+    {AT(cpu_moe), SWITCH, "--cpu-moe", NULL, NULL},
+    {AT(n_cpu_moe), NUMBER, "--n-cpu-moe", NULL, NULL},
+    {AT(flash_attn), WORD, "--flash-attn", "flash_attn", NULL},
+    {AT(cache_type_k), WORD, "--cache-type-k", "cache_type_k", NULL},
+    {AT(cache_type_v), WORD, "--cache-type-v", "cache_type_v", NULL},
+    {AT(rpc), WORD, "--rpc", NULL, NULL},
+    {AT(load_mode), WORD, "--load-mode", NULL, NULL},
+    {AT(chat_template), WORD, NULL, "chat_template", NULL},
+    {AT(chat_template_file), TEXT_FILE, "--chat-template-file", "chat_template_file", NULL},
+    {AT(chat_template_kwargs), WORD, "--chat-template-kwargs", "chat_template_kwargs", NULL},
+    {AT(type), WORD, NULL, "type", "auto"},
+    {AT(pretokenizer), WORD, NULL, "pretokenizer", ""},
 #undef AT
 };
 #define N_ROWS (sizeof rows / sizeof *rows)
@@ -101,24 +102,49 @@ void server_args_clear(struct server_args *a)
     *a = (struct server_args){0};
 }
 
+/* What a row says for a key; hex: room for a hash. NULL: it is not given. */
+static const char *word_of(const struct row *row, const void *is, char hex[65])
+{
+    struct err ignored = {0}; /* a file that cannot be read ends the run elsewhere */
+    const char *s = *(const char *const *)is;
+    return s && row->kind == TEXT_FILE && sha256_file(s, hex, &ignored) ? hex : s;
+}
+
 void engine_opts_key(const struct engine_opts *o, struct buf *b)
 {
     buf_fmt(b, "%s\n", engine_version());
     for (size_t i = 0; i < N_ROWS; i++) {
         const void *is = (const char *)o + rows[i].at;
-        if (!rows[i].computes)
+        char hex[65];
+        if (!rows[i].key)
             continue;
         if (rows[i].kind == NUMBER) {
             buf_fmt(b, "%lld\n", (long long)*(const int64_t *)is);
         } else if (rows[i].kind == SWITCH) {
             buf_fmt(b, "%d\n", *(const bool *)is);
         } else {
-            const char *s = *(const char *const *)is;
-            char hex[65];
-            struct err ignored = {0}; /* a file that cannot be read ends the run elsewhere */
-            if (s && rows[i].kind == TEXT_FILE && sha256_file(s, hex, &ignored))
-                s = hex;
+            const char *s = word_of(&rows[i], is, hex);
             buf_fmt(b, "%s\n", s ? s : "-");
         }
     }
+}
+
+void engine_opts_key_json(const struct engine_opts *o, json_t *k)
+{
+    for (size_t i = 0; i < N_ROWS; i++) {
+        const struct row *row = &rows[i];
+        const void *is = (const char *)o + row->at;
+        char hex[65];
+        if (!row->key)
+            continue;
+        if (row->kind == NUMBER) {
+            json_object_set_new(k, row->key, json_integer(*(const int64_t *)is));
+        } else if (row->kind == SWITCH) {
+            json_object_set_new(k, row->key, json_boolean(*(const bool *)is));
+        } else {
+            const char *s = word_of(row, is, hex);
+            json_put_text(k, row->key, s ? s : row->unset);
+        }
+    }
+    json_object_set_new(k, "engine", json_string(engine_version()));
 }

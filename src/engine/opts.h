@@ -18,5 +18,7 @@ void server_args_clear(struct server_args *a);
 /* Adds the options that change what is computed, and the engine's version: what was computed with another key
  * is to be computed anew. Where it is computed does not count: threads, devices, memory. */
 void engine_opts_key(const struct engine_opts *o, struct buf *b);
+/* The same as members of an object. */
+void engine_opts_key_json(const struct engine_opts *o, json_t *k);
 
 #endif

@@ -35,6 +35,17 @@ const char *engine_quantize_name(uint32_t i)
     return i < N_TYPES ? types[i].name : NULL;
 }
 
+const char *engine_quantize_why_not(const char *name)
+{
+    /* tensor_requires_imatrix of llama.cpp v0.5.0, src/llama-quant.cpp */
+    static const char *const need[] = {"IQ1_S", "IQ1_M",   "IQ2_XXS", "IQ2_XS", "IQ2_S",
+                                       "IQ2_M", "IQ3_XXS", "IQ3_XS",  "Q2_K_S"};
+    for (size_t i = 0; i < sizeof need / sizeof *need; i++)
+        if (!strcasecmp(need[i], name))
+            return "needs an importance matrix, which is not supported";
+    return NULL;
+}
+
 static int find_type(const char *name)
 {
     for (size_t i = 0; i < N_TYPES; i++)
@@ -45,6 +56,7 @@ static int find_type(const char *name)
 
 struct talk { /* what the engine says while it works */
     struct progress progress;
+    double mib; /* of the result */
     char error[512];
 };
 
@@ -62,6 +74,9 @@ static void on_line(void *ud, const char *text, bool is_error)
         t->progress.total = n;
         progress_set(&t->progress, i);
     }
+    const char *size = strstr(text, "quant size  =");
+    if (size)
+        (void)sscanf(size, "quant size  = %lf MiB", &t->mib);
     if (is_error && strncmp(text, "===", 3) != 0) {
         const char *reason = strstr(text, "failed to quantize: ");
         snprintf(t->error, sizeof t->error, "%s", reason ? reason + strlen("failed to quantize: ") : text);
@@ -69,31 +84,51 @@ static void on_line(void *ud, const char *text, bool is_error)
     }
 }
 
-bool engine_quantize(const char *in, const char *out, const struct quantize_opts *o, struct err *e)
+/* dry: to nowhere. */
+static bool quantize(const char *in, const char *part, const struct quantize_opts *o, bool dry,
+                     struct talk *talk, struct err *e)
 {
     if (find_type(o->type) < 0)
         return err_set(e, ERR_INPUT, "type '%s' is not known", o->type);
-    struct out file;
-    struct talk talk = {0};
-    if (!out_open(&file, out, o->force, e))
-        return false;
     library_init();
-    library_listen(on_line, &talk);
+    library_listen(on_line, talk);
     struct llama_model_quantize_params p = llama_model_quantize_default_params();
     p.ftype = types[find_type(o->type)].ftype;
     p.nthread = (int32_t)o->threads;
     p.allow_requantize = o->requantize;
     p.pure = o->pure;
+    p.dry_run = dry;
     p.max_buf_size = 1u << 30;
-    progress_start(&talk.progress, "quantising", "tensors", 0, 0);
-    bool ok = llama_model_quantize(in, file.part, &p) == 0;
-    progress_end(&talk.progress);
+    bool ok = llama_model_quantize(in, part, &p) == 0;
     library_listen(NULL, NULL);
-    if (!ok)
-        err_set(e, ERR_FAILED, "%s: %s", in, talk.error[0] ? talk.error : "the engine could not quantise it");
+    return ok || err_set(e, ERR_FAILED, "%s: %s", in,
+                         talk->error[0] ? talk->error : "the engine could not quantise it");
+}
+
+bool engine_quantize(const char *in, const char *out, const struct quantize_opts *o, struct err *e)
+{
+    struct out file;
+    struct talk talk = {0};
+    if (!out_open(&file, out, o->force, e))
+        return false;
+    progress_start(&talk.progress, "quantising", "tensors", 0, 0);
+    bool ok = quantize(in, file.part, o, false, &talk, e);
+    progress_end(&talk.progress);
     ok = ok && sig_check(e) && out_commit(&file, e);
     out_abort(&file);
     return ok;
+}
+
+bool engine_quantize_size(const char *in, const struct quantize_opts *o, uint64_t *bytes, struct err *e)
+{
+    struct talk talk = {.mib = -1};
+    *bytes = 0;
+    if (!quantize(in, "", o, true, &talk, e))
+        return false;
+    if (!(talk.mib >= 0 && talk.mib < 1e12))
+        return err_set(e, ERR_FAILED, "%s: the engine does not say how large it would be as %s", in, o->type);
+    *bytes = (uint64_t)(talk.mib * 1048576);
+    return true;
 }
 
 bool engine_dequantize(uint32_t type, const void *src, uint64_t n, float *dst, struct err *e)

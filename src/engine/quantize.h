@@ -18,8 +18,12 @@ struct quantize_opts {
  * files. Errors: an unknown type; what the engine says (a type that wants an importance matrix, a disk that
  * is full). An interruption ends the program between two tensors. */
 bool engine_quantize(const char *in, const char *out, const struct quantize_opts *o, struct err *e);
+/* Bytes of tensor data that it would write, to a hundredth of a MiB; nothing is computed. */
+bool engine_quantize_size(const char *in, const struct quantize_opts *o, uint64_t *bytes, struct err *e);
 /* Name i, in the order of size; NULL behind the last. */
 const char *engine_quantize_name(uint32_t i);
+/* Why a type that llama-quantize knows is none of these: it needs an importance matrix. NULL: nothing is known. */
+const char *engine_quantize_why_not(const char *name);
 
 /* n values of a ggml type (whole blocks) as floats. False: the type has no such conversion, or n is no
  * multiple of its block. */

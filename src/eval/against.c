@@ -17,6 +17,7 @@ struct base_row {
 struct row {
     const float *x;
     uint32_t base; /* index of its base_row */
+    uint32_t window;
     int32_t next;
     struct token_loss loss;
     double dp;
@@ -108,8 +109,10 @@ static bool side_step(void *ud, const struct windows *w, const uint32_t *win, co
     for (uint32_t i = 0; i < n; i++) {
         const struct window *x = &w->list[win[i]];
         if (text_scores(&j->text, x, at[i])) {
-            j->rows[j->n_rows] = (struct row){
-                .x = engine_logits(j->sides[j->side].g, i), .base = j->n_rows, .next = x->tok[at[i] + 1]};
+            j->rows[j->n_rows] = (struct row){.x = engine_logits(j->sides[j->side].g, i),
+                                              .base = j->n_rows,
+                                              .window = win[i],
+                                              .next = x->tok[at[i] + 1]};
             j->n_rows++;
         }
     }
@@ -136,6 +139,14 @@ static void add_row(struct against_sums *s, const struct row *r)
     s->dp4 += dp2 * dp2;
 }
 
+static void add_to_window(struct against_window *w, const struct row *r)
+{
+    w->n++;
+    w->kl += r->loss.kl;
+    w->nll += r->loss.nll;
+    w->base_nll += r->loss.base_nll;
+}
+
 /* ---- a batch ---- */
 
 /* Switches masks only where an engine runs under more than one. */
@@ -157,6 +168,14 @@ static bool decode_side(struct against *c, uint32_t i, uint32_t b, struct err *e
     return ok;
 }
 
+/* A window is in one batch alone. */
+static void clear_windows(struct against *c, uint32_t i, uint32_t b)
+{
+    const struct windows *w = &c->job->text.w;
+    for (uint32_t k = 0; k < w->batches[b].n; k++)
+        c->windows[i - 1][w->order[w->batches[b].first + k]] = (struct against_window){0};
+}
+
 bool against_batch(struct against *c, uint32_t b, struct err *e)
 {
     struct against_job *j = c->job;
@@ -165,10 +184,12 @@ bool against_batch(struct against *c, uint32_t b, struct err *e)
     bool ok = decode_side(c, 0, b, e);
     for (uint32_t i = 1; ok && i < c->n_sides; i++) {
         ok = decode_side(c, i, b, e);
+        clear_windows(c, i, b); /* of a try that failed */
         for (uint32_t k = 0; ok && k < j->n_rows; k++) {
             if (c->kl)
                 c->kl[i - 1][c->sums[i - 1].n + k] = (float)j->rows[k].loss.kl;
             add_row(&sums[i - 1], &j->rows[k]);
+            add_to_window(&c->windows[i - 1][j->rows[k].window], &j->rows[k]);
         }
     }
     for (uint32_t i = 0; ok && i + 1 < c->n_sides; i++)
@@ -251,6 +272,10 @@ static bool make_room(struct against *c, bool with_kl, struct err *e)
     if (!mul_u64(j->cap, j->vocab, &floats))
         return err_set(e, ERR_INPUT, "a window of %u scored tokens is too long", j->cap);
     c->sums = xcalloc(c->n_sides, sizeof *c->sums);
+    c->windows = xcalloc(c->n_sides, sizeof *c->windows);
+    for (uint32_t i = 0; i + 1 < c->n_sides; i++)
+        if (!(c->windows[i] = mem_try(j->text.w.n, sizeof **c->windows, "the sums of every window", e)))
+            return false;
     j->base = xcalloc(j->cap, sizeof *j->base);
     j->rows = xcalloc(j->cap, sizeof *j->rows);
     j->logits = mem_try(floats, sizeof *j->logits,
@@ -295,7 +320,10 @@ void against_free(struct against *c)
         return;
     for (uint32_t i = 0; c->kl && i + 1 < c->n_sides; i++)
         free(c->kl[i]);
+    for (uint32_t i = 0; c->windows && i + 1 < c->n_sides; i++)
+        free(c->windows[i]);
     free(c->kl);
+    free(c->windows);
     free(c->sums);
     text_clear(&c->job->text);
     free(c->job->logits);

@@ -30,11 +30,18 @@ struct against_sums {
     double kl, kl2, dp2, dp4;
 };
 
+/* The same of one window, for differences that are paired window by window (paired.h). */
+struct against_window {
+    uint32_t n; /* scored tokens */
+    double kl, nll, base_nll;
+};
+
 struct against { /* of one text */
     uint64_t n_tokens, n_windows;
     uint32_t n_batches, n_sides;
-    struct against_sums *sums; /* [n_sides - 1]: side i + 1 against side 0 */
-    float **kl;                /* [n_sides - 1]: the KL divergence of every scored token, or NULL */
+    struct against_sums *sums;       /* [n_sides - 1]: side i + 1 against side 0 */
+    struct against_window **windows; /* [n_sides - 1][n_windows]: zeroed until their batch was decoded */
+    float **kl;                      /* [n_sides - 1]: the KL divergence of every scored token, or NULL */
     struct against_job *job;
 };
 

@@ -21,9 +21,11 @@ json_t *sweep_texts_json(const struct sweep_text *texts, uint32_t n)
     return a;
 }
 
-static json_t *point_json(const struct sweep_file_point *p)
+static json_t *point_json(const struct sweep_file *f, uint32_t i)
 {
+    const struct sweep_file_point *p = &f->points[i];
     json_t *x = json_object();
+    json_put_text(x, "type", p->type);
     json_object_set_new(x, "criterion", json_string(p->criterion));
     json_object_set_new(x, "ratio", json_real(p->ratio));
     json_object_set_new(x, "n_keep", json_integer((json_int_t)p->n_keep));
@@ -31,6 +33,10 @@ static json_t *point_json(const struct sweep_file_point *p)
     json_object_set_new(x, "ppl", json_real(p->r.score.ppl));
     json_object_set_new(x, "ppl_stderr", json_real(p->r.score.ppl_stderr));
     eval_put_against(x, &p->r);
+    if (sweep_has_types(f))
+        json_object_set_new(x, "front", json_boolean(sweep_on_front(f, i)));
+    json_put_f64(x, "kl_to_best", p->to_best);
+    json_put_f64(x, "kl_to_best_stderr", p->to_best_stderr);
     return x;
 }
 
@@ -51,13 +57,15 @@ json_t *sweep_json(const struct sweep_file *f)
     json_object_set_new(base, "ppl_stderr", json_real(f->ppl_stderr));
     json_object_set_new(doc, "base", base);
     for (uint32_t i = 0; i < f->n_points; i++)
-        json_array_append_new(points, point_json(&f->points[i]));
+        json_array_append_new(points, point_json(f, i));
     json_object_set_new(doc, "points", points);
     json_object_set_new(limits, "max_ppl_increase", json_finite(pass_limit(&f->pass, PASS_PPL_INCREASE)));
     json_object_set_new(limits, "max_kl", json_finite(pass_limit(&f->pass, PASS_KL)));
     json_object_set_new(doc, "limits", limits);
     if (pass_any(&f->pass))
         json_object_set_new(doc, "pass", pass_json(&f->pass));
+    if (f->fit)
+        json_object_set_new(doc, "fit", json_integer((json_int_t)f->fit));
     json_object_set_new(doc, "chosen", f->chosen < 0 ? json_null() : json_integer(f->chosen));
     return doc;
 }
@@ -71,7 +79,9 @@ static bool read_point(const json_t *o, uint32_t i, struct sweep_file_point *p, 
     if (!json_is_object(o))
         return err_set(e, ERR_INPUT, "%s is %s, expected an object", where, json_type_name(o));
     return json_need_str(o, "criterion", where, &p->criterion, e) &&
-           json_opt_f64(o, "ratio", where, &p->ratio, e) &&
+           json_opt_str(o, "type", where, &p->type, e) && json_opt_f64(o, "ratio", where, &p->ratio, e) &&
+           json_opt_f64(o, "kl_to_best", where, &p->to_best, e) &&
+           json_opt_f64(o, "kl_to_best_stderr", where, &p->to_best_stderr, e) &&
            json_need_u64(o, "n_keep", where, &p->n_keep, e) &&
            json_opt_u64(o, "bytes", where, 0, &p->bytes, e) && eval_get_against(o, where, &p->r, e);
 }
@@ -111,7 +121,8 @@ static bool read_head(struct sweep_file *f, struct err *e)
         !json_opt_f64(base, "ppl", "base", &f->ppl, e) ||
         !json_opt_f64(base, "ppl_stderr", "base", &f->ppl_stderr, e) ||
         !json_opt_obj(f->doc, "pass", "file", &pass, e) || !pass_read(pass, "pass", &f->pass, e) ||
-        (!pass && !read_limits(f, e)) || !json_opt_u64(f->doc, "chosen", "file", UINT64_MAX, &chosen, e))
+        (!pass && !read_limits(f, e)) || !json_opt_u64(f->doc, "fit", "file", 0, &f->fit, e) ||
+        !json_opt_u64(f->doc, "chosen", "file", UINT64_MAX, &chosen, e))
         return false;
     f->model = model;
     f->chosen = (int64_t)chosen; /* UINT64_MAX: -1 */

@@ -7,222 +7,145 @@
 #include "base/sig.h"
 #include "base/text.h"
 #include "convert/load.h"
+#include "eval/paired.h"
+#include "eval/plan_mask.h"
 #include "model/cut.h"
 #include "plan/make.h"
-#include "results/sweep.h"
+#include "sweep/sweep_part.h"
 
 #include <math.h>
 #include <string.h>
 
-#define STATE_SCHEMA "reap.sweep-state/1"
-#define SAVE_EVERY   2.0 /* seconds */
-
-struct job {
-    const struct sweep_opts *o;
-    struct sweep_result *r;
-    struct engine *g;
-    struct against_side *sides; /* the whole model, then the points */
-    char key[65];               /* of everything that the sums depend on */
-    uint32_t text, batches;     /* done: texts, and batches of the next one */
-    struct against_sums *part;  /* [n_points]: of these batches */
-};
+#define SAVE_EVERY 2.0 /* seconds */
 
 /* ---- plans ---- */
 
-static bool has_point(const struct sweep_result *r, const struct criterion *c, uint32_t n_keep)
+/* The whole model is the same by any criterion. */
+static bool has_point(const struct sweep_job *j, const struct sweep_point *x)
 {
-    for (uint32_t i = 0; i < r->n_points; i++)
-        if (r->points[i].criterion == c && r->points[i].plan->n_keep == n_keep)
+    const struct sweep_result *r = j->r;
+    for (uint32_t i = 0; i < r->n_points; i++) {
+        const struct sweep_point *p = &r->points[i];
+        if (p->type == x->type && p->plan->n_keep == x->plan->n_keep &&
+            (p->criterion == x->criterion || x->plan->n_keep == r->view->shape.n_experts))
             return true;
+    }
     return false;
 }
 
 /* The first plan is checked against the model, and what it has to say is said; the others differ in nothing
  * that matters for that. */
-static bool add_point(struct job *j, const struct stats *s, const struct criterion *c, double ratio,
-                      struct err *e)
+static bool add_point(struct sweep_job *j, const struct stats *s, struct sweep_point p, struct err *e)
 {
     struct sweep_result *r = j->r;
     struct plan_opts po = {.stats_path = j->o->stats,
                            .kind = PRUNE_RATIO,
-                           .value = ratio,
+                           .value = p.ratio,
                            .round_to = j->o->round_to,
-                           .criterion = c,
+                           .criterion = p.criterion,
                            .seed = j->o->seed};
     struct plan_summary sum = {0};
-    struct plan *p = plan_make(s, r->n_points ? NULL : r->view, &po, &sum, e);
+    p.plan = plan_make(s, r->n_points ? NULL : r->view, &po, &sum, e);
     if (!r->n_points) /* no notes on each of many counts; the table shows the counts */
         plan_summary_say(&sum, false);
     plan_summary_clear(&sum);
-    if (!p)
+    if (!p.plan)
         return false;
-    if (has_point(r, c, p->n_keep)) {
-        plan_free(p);
+    if (has_point(j, &p)) {
+        plan_free(p.plan);
         return true;
     }
-    r->points[r->n_points++] =
-        (struct sweep_point){.criterion = c, .ratio = ratio, .plan = p, .bytes = cut_bytes(r->view, p)};
+    p.bytes = p.type ? 0 : cut_bytes(r->view, p.plan); /* of another type: when it is there */
+    r->points[r->n_points++] = p;
     return true;
 }
 
-static bool make_plans(struct job *j, struct err *e)
+/* Every type as a whole, too: else there would be nothing to compare pruning with. */
+static bool add_points(struct sweep_job *j, const struct stats *s, const char *type, struct err *e)
+{
+    const struct sweep_opts *o = j->o;
+    bool ok =
+        !o->n_types || add_point(j, s, (struct sweep_point){.type = type, .criterion = o->criteria[0]}, e);
+    for (uint32_t c = 0; ok && c < o->n_criteria; c++)
+        for (uint32_t i = 0; ok && i < o->n_ratios; i++)
+            ok = add_point(
+                j, s, (struct sweep_point){.type = type, .criterion = o->criteria[c], .ratio = o->ratios[i]},
+                e);
+    return ok;
+}
+
+static bool make_plans(struct sweep_job *j, struct err *e)
 {
     const struct sweep_opts *o = j->o;
     struct stats *s = stats_load(o->stats, e);
     bool ok = s != NULL;
     if (ok)
         memcpy(j->r->stats_hash, s->sha256, sizeof s->sha256);
-    j->r->points = xcalloc((size_t)o->n_criteria * o->n_ratios, sizeof *j->r->points);
-    for (uint32_t c = 0; ok && c < o->n_criteria; c++)
-        for (uint32_t i = 0; ok && i < o->n_ratios; i++)
-            ok = add_point(j, s, o->criteria[c], o->ratios[i], e);
+    j->r->points =
+        xcalloc((size_t)j->n_types * ((size_t)o->n_criteria * o->n_ratios + 1), sizeof *j->r->points);
+    for (uint32_t t = 0; ok && t < j->n_types; t++)
+        ok = add_points(j, s, t ? o->types[t - 1] : NULL, e);
+    j->n_plans = j->r->n_points / j->n_types;
     stats_free(s);
     return ok;
 }
 
-/* ---- the state ---- */
+/* ---- a text under a type ---- */
 
-/* All that decides what the sums are, but for the machine. */
-static void make_key(struct job *j)
+/* Takes the sums of the batches so far, or gives them to a text that goes on. */
+static void copy_part(struct sweep_job *j, struct against *c, uint32_t first, bool give)
 {
-    const struct sweep_opts *o = j->o;
-    const struct engine_opts *eo = &o->engine;
-    json_t *k = json_object(), *plans = json_array(), *texts = json_array();
-    struct buf b = {0};
-    json_object_set_new(k, "model", view_identity(j->r->view));
-    json_object_set_new(k, "bytes", json_integer((json_int_t)j->r->view->bytes));
-    for (uint32_t i = 0; i < j->r->n_points; i++)
-        json_array_append_new(plans, plan_keep_json(j->r->points[i].plan));
-    for (uint32_t i = 0; i < o->n_texts; i++)
-        json_array_append_new(texts, json_string(j->r->text_hash[i]));
-    json_object_set_new(k, "plans", plans);
-    json_object_set_new(k, "texts", texts);
-    json_object_set_new(k, "ctx", json_integer(o->n_ctx));
-    json_object_set_new(k, "ubatch", json_integer(eo->ubatch));
-    json_object_set_new(k, "flash_attn", json_text(eo->flash_attn));
-    json_object_set_new(k, "cache_type_k", json_text(eo->cache_type_k));
-    json_object_set_new(k, "cache_type_v", json_text(eo->cache_type_v));
-    json_object_set_new(k, "type", json_text(eo->type ? eo->type : "auto"));
-    json_object_set_new(k, "pretokenizer", json_text(eo->pretokenizer ? eo->pretokenizer : ""));
-    json_object_set_new(k, "engine", json_string(engine_version()));
-    json_print(&b, k);
-    sha256_bytes(b.s, b.n, j->key);
-    buf_clear(&b);
-    json_decref(k);
+    for (uint32_t i = 0; i < j->n_plans; i++) {
+        struct sweep_windows *w = &j->cut[first + i];
+        struct against_sums *to = give ? &c->sums[i] : &j->part[first + i];
+        *to = give ? j->part[first + i] : c->sums[i];
+        for (uint32_t k = 0; k < w->n; k++) {
+            double *kl = give ? &c->windows[i][k].kl : &w->kl[k];
+            *kl = give ? w->kl[k] : c->windows[i][k].kl;
+        }
+    }
 }
 
-#define N_STATE_SUMS 9
-static void sums_to(const struct against_sums *s, double v[N_STATE_SUMS])
+/* Room for the windows of the text; those of a state are there already. */
+static bool make_windows(struct sweep_job *j, const struct against *c, uint32_t first, struct err *e)
 {
-    const double x[N_STATE_SUMS] = {s->nll, s->nll2, s->base_nll, s->base_nll2, s->cross,
-                                    s->kl,  s->kl2,  s->dp2,      s->dp4};
-    memcpy(v, x, sizeof x);
-}
-
-static json_t *sums_json(const struct against_sums *s)
-{
-    double v[N_STATE_SUMS];
-    json_t *o = json_object();
-    sums_to(s, v);
-    json_object_set_new(o, "n", json_integer((json_int_t)s->n));
-    json_object_set_new(o, "same_top", json_integer((json_int_t)s->same_top));
-    json_object_set_new(o, "sums", json_f64s(v, N_STATE_SUMS));
-    return o;
-}
-
-static bool sums_read(const json_t *a, size_t i, struct against_sums *s, struct err *e)
-{
-    const json_t *o = json_array_get(a, i);
-    double v[N_STATE_SUMS];
-    if (!json_is_object(o))
-        return err_set(e, ERR_INPUT, "expected the sums of %zu plans", i + 1);
-    if (!json_need_u64(o, "n", "sums", &s->n, e) || !json_need_u64(o, "same_top", "sums", &s->same_top, e) ||
-        !json_need_f64s(o, "sums", "sums", v, N_STATE_SUMS, e))
-        return false;
-    if (s->same_top > s->n)
-        return err_set(e, ERR_INPUT, "same_top is more than n");
-    s->nll = v[0], s->nll2 = v[1], s->base_nll = v[2], s->base_nll2 = v[3], s->cross = v[4];
-    s->kl = v[5], s->kl2 = v[6], s->dp2 = v[7], s->dp4 = v[8];
+    for (uint32_t i = first; i < first + j->n_plans; i++) {
+        struct sweep_windows *w = &j->cut[i];
+        if (j->batches && w->n != c->n_windows && !j->r->no_windows)
+            return err_set(e, ERR_INPUT, "%s: says %u windows of '%s', there are %llu", j->o->state, w->n,
+                           j->o->texts[j->step % j->o->n_texts], (unsigned long long)c->n_windows);
+        if (w->n == c->n_windows)
+            continue;
+        free(w->kl);
+        w->n = (uint32_t)c->n_windows;
+        w->kl = xcalloc(w->n, sizeof *w->kl);
+    }
     return true;
 }
 
-static bool save(const struct job *j, struct err *e)
+static struct against *open_text(struct sweep_job *j, const struct against_side *sides, uint32_t first,
+                                 struct err *e)
 {
-    if (!j->o->state)
-        return true;
-    json_t *o = json_object(), *all = json_array(), *part = json_array();
-    for (uint32_t i = 0; i < j->r->n_points; i++) {
-        json_array_append_new(all, sums_json(&j->r->points[i].sums));
-        json_array_append_new(part, sums_json(&j->part[i]));
+    const char *path = j->o->texts[j->step % j->o->n_texts];
+    struct against *c = against_open(sides, j->n_plans + 1, path, j->o->n_ctx, false, e);
+    bool ok =
+        c && (j->batches <= c->n_batches || err_set(e, ERR_INPUT, "%s: says %u batches of '%s', there are %u",
+                                                    j->o->state, j->batches, path, c->n_batches));
+    if (ok && make_windows(j, c, first, e)) {
+        copy_part(j, c, first, true);
+        return c;
     }
-    json_object_set_new(o, "schema", json_string(STATE_SCHEMA));
-    json_object_set_new(o, "key", json_string(j->key));
-    json_object_set_new(o, "texts_done", json_integer(j->text));
-    json_object_set_new(o, "batches_done", json_integer(j->batches));
-    json_object_set_new(o, "sums", all);
-    json_object_set_new(o, "sums_of_next_text", part);
-    bool ok = json_write(j->o->state, o, true, e);
-    json_decref(o);
-    return ok;
+    against_free(c);
+    return NULL;
 }
 
-static bool read_state(struct job *j, const json_t *o, struct err *e)
+static bool sweep_text(struct sweep_job *j, const struct against_side *sides, uint32_t first, struct err *e)
 {
-    const char *schema, *key;
-    json_t *all, *part;
-    uint64_t texts, batches;
-    if (!json_is_object(o) || !json_need_str(o, "schema", "state", &schema, e) ||
-        strcmp(schema, STATE_SCHEMA) != 0)
-        return err_set(e, ERR_INPUT, "is not the state of a sweep");
-    if (!json_need_str(o, "key", "state", &key, e))
-        return false;
-    if (strcmp(key, j->key) != 0)
-        return err_set(
-            e, ERR_INPUT,
-            "is of a sweep over another model, text, plans or options; remove it, or give another --state");
-    if (!json_need_u64(o, "texts_done", "state", &texts, e) ||
-        !json_need_u64(o, "batches_done", "state", &batches, e) ||
-        !json_need_arr(o, "sums", "state", &all, e) ||
-        !json_need_arr(o, "sums_of_next_text", "state", &part, e))
-        return false;
-    if (texts > j->o->n_texts || batches > UINT32_MAX || (texts == j->o->n_texts && batches))
-        return err_set(e, ERR_INPUT, "has %llu texts, of %u", (unsigned long long)texts, j->o->n_texts);
-    for (uint32_t i = 0; i < j->r->n_points; i++) {
-        if (!sums_read(all, i, &j->r->points[i].sums, e) || !sums_read(part, i, &j->part[i], e))
-            return false;
-        if ((texts && !j->r->points[i].sums.n) || (batches && !j->part[i].n))
-            return err_set(e, ERR_INPUT, "has texts without a token");
-    }
-    j->text = (uint32_t)texts;
-    j->batches = (uint32_t)batches;
-    return true;
-}
-
-static bool load_state(struct job *j, struct err *e)
-{
-    bool there = false;
-    if ((j->o->state && !file_there(j->o->state, &there, e)) || !there)
-        return e->code == ERR_NONE;
-    json_t *o = json_read(j->o->state, e);
-    bool ok = o && (read_state(j, o, e) || err_ctx(e, "%s", j->o->state));
-    json_decref(o);
-    return ok;
-}
-
-/* ---- the run ---- */
-
-static bool sweep_text(struct job *j, struct err *e)
-{
-    const char *path = j->o->texts[j->text];
-    uint32_t n = j->r->n_points;
-    struct against *c = against_open(j->sides, n + 1, path, j->o->n_ctx, false, e);
+    uint32_t n = j->n_plans;
+    const char *type = j->r->points[first].type;
+    struct against *c = open_text(j, sides, first, e);
     if (!c)
         return false;
-    if (j->batches > c->n_batches) {
-        against_free(c);
-        return err_set(e, ERR_INPUT, "%s: says %u batches of '%s', there are %u", j->o->state, j->batches,
-                       path, c->n_batches);
-    }
     struct progress p;
     uint64_t total = 0, done = 0;
     double saved = now_secs();
@@ -232,19 +155,19 @@ static bool sweep_text(struct job *j, struct err *e)
         done += b < j->batches ? (uint64_t)against_tokens(c, b) * (n + 1) : 0;
     }
     j->r->done_before += done;
-    memcpy(c->sums, j->part, n * sizeof *c->sums);
     char what[96];
-    snprintf(what, sizeof what, "%u plans, text %u of %u", n, j->text + 1, j->o->n_texts);
+    snprintf(what, sizeof what, "%u plans%s%s, text %u of %u", n, type ? " as " : "", type ? type : "",
+             j->step % j->o->n_texts + 1, j->o->n_texts);
     progress_start(&p, what, "tokens", total, done);
     while (ok && j->batches < c->n_batches) {
         if (!(ok = against_batch(c, j->batches, e)))
             break;
         uint64_t tokens = (uint64_t)against_tokens(c, j->batches++) * (n + 1);
-        memcpy(j->part, c->sums, n * sizeof *c->sums);
+        copy_part(j, c, first, false);
         j->r->n_tokens += tokens;
         progress_set(&p, done += tokens);
         if (now_secs() - saved >= SAVE_EVERY) {
-            ok = save(j, e);
+            ok = sweep_state_save(j, e);
             saved = now_secs();
         }
     }
@@ -255,27 +178,90 @@ static bool sweep_text(struct job *j, struct err *e)
 
 /* The sums of a text count when all of it is done, so that they are added up in one order whatever
  * interrupts. */
-static bool sweep_texts(struct job *j, struct err *e)
+static void text_is_done(struct sweep_job *j, uint32_t first)
 {
-    while (j->text < j->o->n_texts) {
-        if (!sweep_text(j, e))
+    for (uint32_t i = first; i < first + j->n_plans; i++) {
+        struct sweep_point *p = &j->r->points[i];
+        struct sweep_windows *w = &j->cut[i];
+        against_add(&p->sums, &j->part[i]);
+        j->part[i] = (struct against_sums){0};
+        p->window_kl = xrealloc(p->window_kl, (size_t)p->n_windows + w->n, sizeof *p->window_kl);
+        memcpy(p->window_kl + p->n_windows, w->kl, w->n * sizeof *w->kl);
+        p->n_windows += w->n;
+        free(w->kl);
+        *w = (struct sweep_windows){0};
+    }
+    j->step++;
+    j->batches = 0;
+}
+
+/* ---- the run ---- */
+
+/* x: the model in this type; NULL: as it is. */
+static bool sweep_texts(struct sweep_job *j, struct engine *g, const struct variant *x, struct err *e)
+{
+    struct sweep_result *r = j->r;
+    uint32_t n_texts = j->o->n_texts, type = j->step / n_texts, first = type * j->n_plans;
+    struct against_side *sides = xcalloc((size_t)j->n_plans + 1, sizeof *sides);
+    bool ok = true, masked = false;
+    sides[0] = (struct against_side){r->view->path, g, r->view, NULL};
+    for (uint32_t i = 0; i < j->n_plans; i++) {
+        struct sweep_point *p = &r->points[first + i];
+        const struct plan *plan = p->plan->n_keep < r->view->shape.n_experts ? p->plan : NULL;
+        sides[i + 1] = x ? (struct against_side){p->type, x->g, x->v, plan}
+                         : (struct against_side){r->view->path, g, r->view, plan};
+        masked = masked || (!x && plan);
+        p->bytes = x ? cut_bytes(x->v, p->plan) : p->bytes;
+    }
+    while (ok && j->step / n_texts == type) {
+        ok = sweep_text(j, sides, first, e);
+        if (ok)
+            text_is_done(j, first);
+        ok = ok && sweep_state_save(j, e);
+    }
+    free(sides);
+    return ok && (!masked || eval_mask(g, r->view, NULL, e)); /* it is the base of the types to come */
+}
+
+static bool sweep_types(struct sweep_job *j, struct engine *g, struct err *e)
+{
+    const struct sweep_opts *o = j->o;
+    while (j->step < o->n_texts * j->n_types) {
+        uint32_t type = j->step / o->n_texts;
+        struct variant x = {0};
+        if (type && !variant_open(&x, j->r->view, o->types[type - 1], o->requantize, &o->engine, e))
             return false;
-        for (uint32_t i = 0; i < j->r->n_points; i++)
-            against_add(&j->r->points[i].sums, &j->part[i]);
-        memset(j->part, 0, j->r->n_points * sizeof *j->part);
-        j->text++;
-        j->batches = 0;
-        if (!save(j, e))
+        bool ok = sweep_texts(j, g, type ? &x : NULL, e);
+        variant_close(&x);
+        if (!ok)
             return false;
     }
     return true;
 }
 
-static bool prepare(struct job *j, struct err *e)
+/* The quantiser finds it as well, behind all that is measured before it. */
+static bool check_types(const struct sweep_job *j, struct err *e)
+{
+    const struct view *v = j->r->view;
+    for (uint64_t i = 0; j->o->n_types && !j->o->requantize && i < v->n_tensors; i++) {
+        const char *type = v->tensors[i].type;
+        if (view_has_experts(&v->tensors[i]) && v->tensors[i].n_dims > 2 && strcasecmp(type, "f32") != 0 &&
+            strcasecmp(type, "f16") != 0 && strcasecmp(type, "bf16") != 0)
+            return err_set(
+                e, ERR_INPUT,
+                "%s: is quantised already ('%s' is %s); --allow-requantize makes other types of it, which "
+                "is worse than from the original, so give that one if you have it",
+                v->path, v->tensors[i].name, type);
+    }
+    return true;
+}
+
+static bool prepare(struct sweep_job *j, struct err *e)
 {
     const struct sweep_opts *o = j->o;
     struct sweep_result *r = j->r;
-    if (!(r->view = view_open(o->model, e)) || !view_hash(r->view, e))
+    j->n_types = o->n_types + 1;
+    if (!(r->view = view_open(o->model, e)) || !view_hash(r->view, e) || !check_types(j, e))
         return false;
     if (o->state && !view_check_output(r->view, o->state, e))
         return false;
@@ -286,28 +272,28 @@ static bool prepare(struct job *j, struct err *e)
     if (!make_plans(j, e))
         return false;
     j->part = xcalloc(r->n_points, sizeof *j->part);
-    make_key(j);
-    return load_state(j, e);
+    j->cut = xcalloc(r->n_points, sizeof *j->cut);
+    sweep_state_key(j);
+    return sweep_state_load(j, e);
 }
 
-static bool run(struct job *j, struct err *e)
+static bool run(struct sweep_job *j, struct err *e)
 {
     const struct sweep_opts *o = j->o;
     struct sweep_result *r = j->r;
-    if (j->text == o->n_texts) /* another look at what is done */
+    if (j->step == o->n_texts * j->n_types) /* another look at what is done */
         return true;
-    if (!(j->g = load_engine(r->view, &o->engine, e)))
+    struct engine *g = load_engine(r->view, &o->engine, e);
+    if (!g)
         return false;
-    j->sides = xcalloc(r->n_points + 1, sizeof *j->sides);
-    for (uint32_t i = 0; i <= r->n_points; i++)
-        j->sides[i] = (struct against_side){r->view->path, j->g, r->view, i ? r->points[i - 1].plan : NULL};
     double t = now_secs();
-    bool ok = sweep_texts(j, e);
+    bool ok = sweep_types(j, g, e);
     r->secs = now_secs() - t;
+    engine_free(g);
     if (ok || !o->state || e->code != ERR_INTERRUPTED)
         return ok;
     struct err other = {0};
-    if (!save(j, &other))
+    if (!sweep_state_save(j, &other))
         return err_ctx(e, "%s", other.msg);
     err_clear(e);
     return err_set(e, ERR_INTERRUPTED,
@@ -316,21 +302,24 @@ static bool run(struct job *j, struct err *e)
 
 bool sweep_run(const struct sweep_opts *o, struct sweep_result *r, struct err *e)
 {
-    struct job j = {.o = o, .r = r};
+    struct sweep_job j = {.o = o, .r = r};
     *r = (struct sweep_result){0};
     bool ok = prepare(&j, e) && run(&j, e);
     for (uint32_t i = 0; ok && i < r->n_points; i++)
         r->points[i].r = against_result(&r->points[i].sums, NULL);
-    engine_free(j.g);
-    free(j.sides);
+    for (uint32_t i = 0; j.cut && i < r->n_points; i++)
+        free(j.cut[i].kl);
+    free(j.cut);
     free(j.part);
     return ok;
 }
 
 void sweep_result_clear(struct sweep_result *r)
 {
-    for (uint32_t i = 0; i < r->n_points; i++)
+    for (uint32_t i = 0; i < r->n_points; i++) {
         plan_free(r->points[i].plan);
+        free(r->points[i].window_kl);
+    }
     free(r->points);
     free(r->text_hash);
     view_free(r->view);
@@ -338,19 +327,6 @@ void sweep_result_clear(struct sweep_result *r)
 }
 
 /* ---- what comes of it ---- */
-
-int sweep_choose(const struct sweep_result *r, const struct pass *pass)
-{
-    int best = -1;
-    for (uint32_t i = 0; i < r->n_points; i++) {
-        const struct sweep_point *p = &r->points[i], *b = best >= 0 ? &r->points[best] : NULL;
-        if (p->plan->n_keep == r->view->shape.n_experts || !pass_holds(pass, &p->r))
-            continue;
-        if (!b || p->bytes < b->bytes || (p->bytes == b->bytes && p->r.kl_mean < b->r.kl_mean))
-            best = (int)i;
-    }
-    return best;
-}
 
 /* Caller frees the list. */
 static struct sweep_text *texts_of(const struct sweep_opts *o, const struct sweep_result *r)
@@ -368,6 +344,7 @@ const struct plan *sweep_plan(const struct sweep_opts *o, struct sweep_result *r
     json_t *m = json_object();
     json_object_set_new(m, "texts", sweep_texts_json(texts, o->n_texts));
     json_object_set_new(m, "ctx", json_integer(o->n_ctx));
+    json_put_text(m, "type", p->type);
     json_object_set_new(m, "n_scored", json_integer((json_int_t)p->sums.n));
     json_object_set_new(m, "ppl", json_real(p->r.score.ppl));
     json_object_set_new(m, "ppl_stderr", json_real(p->r.score.ppl_stderr));
@@ -378,34 +355,64 @@ const struct plan *sweep_plan(const struct sweep_opts *o, struct sweep_result *r
     return p->plan;
 }
 
-json_t *sweep_report(const struct sweep_opts *o, const struct sweep_result *r, const struct pass *pass,
-                     int chosen)
+/* The difference of its KL divergence to that of the best of the same type and count, window by window. All windows
+ * of a sweep have the same number of scored tokens. */
+static void compare_to_best(const struct sweep_result *r, uint32_t i, struct sweep_file_point *to)
+{
+    const struct sweep_point *p = &r->points[i], *best = p;
+    uint32_t n_others = 0;
+    for (uint32_t k = 0; k < r->n_points; k++) {
+        const struct sweep_point *q = &r->points[k];
+        if (k == i || q->type != p->type || q->plan->n_keep != p->plan->n_keep)
+            continue;
+        n_others++;
+        best = q->sums.kl < best->sums.kl ? q : best;
+    }
+    to->to_best = to->to_best_stderr = NAN;
+    if (!n_others || r->no_windows || best->n_windows != p->n_windows || !p->n_windows)
+        return;
+    uint32_t *n = xcalloc(p->n_windows, sizeof *n);
+    for (uint32_t w = 0; w < p->n_windows; w++)
+        n[w] = (uint32_t)(p->sums.n / p->n_windows);
+    struct paired d = paired_of(p->window_kl, best->window_kl, n, NULL, p->n_windows);
+    to->to_best = d.mean;
+    to->to_best_stderr = best == p ? 0 : d.stderr_mean;
+    free(n);
+}
+
+void sweep_file_make(const struct sweep_opts *o, const struct sweep_result *r, struct sweep_file *f)
 {
     const struct eval_score *base = &r->points[0].r.base;
-    struct sweep_text *texts = texts_of(o, r);
-    struct sweep_file_point *points = xcalloc(r->n_points, sizeof *points);
-    json_t *model = view_identity(r->view);
+    *f = (struct sweep_file){.model = view_identity(r->view),
+                             .stats = path_base(o->stats),
+                             .stats_sha256 = r->stats_hash,
+                             .texts = texts_of(o, r),
+                             .n_texts = o->n_texts,
+                             .n_ctx = o->n_ctx,
+                             .n_scored = r->points[0].sums.n,
+                             .n_experts = r->view->shape.n_experts,
+                             .bytes = r->view->bytes,
+                             .ppl = base->ppl,
+                             .ppl_stderr = base->ppl_stderr,
+                             .points = xcalloc(r->n_points, sizeof *f->points),
+                             .n_points = r->n_points,
+                             .chosen = -1};
     for (uint32_t i = 0; i < r->n_points; i++) {
         const struct sweep_point *p = &r->points[i];
-        points[i] = (struct sweep_file_point){p->criterion->name, p->ratio, p->plan->n_keep, p->bytes, p->r};
+        f->points[i] = (struct sweep_file_point){.type = p->type,
+                                                 .criterion = p->criterion->name,
+                                                 .ratio = p->ratio,
+                                                 .n_keep = p->plan->n_keep,
+                                                 .bytes = p->bytes,
+                                                 .r = p->r};
+        compare_to_best(r, i, &f->points[i]);
     }
-    json_t *doc = sweep_json(&(struct sweep_file){.model = model,
-                                                  .stats = path_base(o->stats),
-                                                  .stats_sha256 = r->stats_hash,
-                                                  .texts = texts,
-                                                  .n_texts = o->n_texts,
-                                                  .n_ctx = o->n_ctx,
-                                                  .n_scored = r->points[0].sums.n,
-                                                  .n_experts = r->view->shape.n_experts,
-                                                  .bytes = r->view->bytes,
-                                                  .ppl = base->ppl,
-                                                  .ppl_stderr = base->ppl_stderr,
-                                                  .points = points,
-                                                  .n_points = r->n_points,
-                                                  .pass = *pass,
-                                                  .chosen = chosen});
-    json_decref(model);
-    free(points);
-    free(texts);
-    return doc;
+}
+
+void sweep_file_unmake(struct sweep_file *f)
+{
+    json_decref((json_t *)(uintptr_t)f->model);
+    free((struct sweep_text *)(uintptr_t)f->texts);
+    free(f->points);
+    *f = (struct sweep_file){0};
 }

@@ -72,7 +72,7 @@ wait $pid
 expect "exit status 130, not $?" test $? = 130
 has "$T/.err" 'interrupted' 'goes on from there'
 expect "the second text is not done" test "$(value "$T/state.json" texts_done)" -lt 2
-fails 2 'another model, text, plans or options' -- sweep "${sweep[@]}" --state "$T/state.json"
+fails 2 'another model, text, plans, types or options' -- sweep "${sweep[@]}" --state "$T/state.json"
 ok sweep "${two[@]}" --state "$T/state.json"
 expect 'as if never interrupted' cmp "$T/.out" "$T/whole.json"
 ok sweep "${two[@]}" --state "$T/state.json"

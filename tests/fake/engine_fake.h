@@ -31,10 +31,13 @@ struct fake_engine {
     double (*worth)(uint32_t il, uint32_t expert);
     uint64_t fail_at;                                /* the decode that fails, from 1; 0: none */
     uint64_t interrupt_at;                           /* the decode during which SIGINT comes; 0: none */
+    uint64_t fail_quantize;                          /* the quantisation that fails, from 1; 0: none */
     void (*on_decode)(const struct engine_batch *b); /* looks on; NULL: nobody */
 
     /* ---- what was done ---- */
-    uint64_t n_open, n_start, n_clear, n_decode, n_tokens, n_fork;
+    uint64_t n_open, n_start, n_clear, n_decode, n_tokens, n_quantize, n_fork;
+    char made[4096]; /* the last quantised file */
+    double coarse;   /* what its type costs */
 };
 extern struct fake_engine fake;
 

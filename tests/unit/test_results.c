@@ -473,7 +473,21 @@ static void sweep_comes_back(void **state)
     struct err e = {0};
     json_t *model = json_pack("{s:s}", "architecture", "x");
     const struct sweep_text text = {"t", "00"};
-    struct sweep_file_point points[] = {{"reap", 0.25, 6, 700, figures}, {"random", 0.5, 4, 500, figures}};
+    struct sweep_file_point points[] = {{.criterion = "reap",
+                                         .ratio = 0.25,
+                                         .n_keep = 6,
+                                         .bytes = 700,
+                                         .r = figures,
+                                         .to_best = NAN,
+                                         .to_best_stderr = NAN},
+                                        {.type = "Q4_K_M",
+                                         .criterion = "random",
+                                         .ratio = 0.5,
+                                         .n_keep = 4,
+                                         .bytes = 500,
+                                         .r = figures,
+                                         .to_best = 0.5,
+                                         .to_best_stderr = 0.25}};
     struct sweep_file f = {.model = model,
                            .stats = "s.json",
                            .stats_sha256 = "11",
@@ -487,6 +501,7 @@ static void sweep_comes_back(void **state)
                            .ppl_stderr = 0.25,
                            .points = points,
                            .n_points = 2,
+                           .fit = 600,
                            .chosen = 1},
                       back;
     pass_ask(&f.pass, PASS_PPL_INCREASE, 0.02);
@@ -496,6 +511,10 @@ static void sweep_comes_back(void **state)
     expect_ok(sweep_read(at("s.json"), &back, &e), &e);
     assert_int_equal(back.n_points, 2);
     assert_int_equal(back.chosen, 1);
+    assert_int_equal(back.fit, 600);
+    assert_null(back.points[0].type);
+    assert_string_equal(back.points[1].type, "Q4_K_M");
+    assert_true(isnan(back.points[0].to_best) && back.points[1].to_best_stderr == 0.25);
     assert_true(!back.pass.asked[PASS_KL] && pass_limit(&back.pass, PASS_PPL_INCREASE) == 0.02);
     back.texts = &text; /* which are not read */
     back.n_texts = 1;
@@ -512,6 +531,83 @@ static void sweep_comes_back(void **state)
     json_decref(doc);
     json_decref(again);
     json_decref(model);
+}
+
+/* ---- prune, or quantise ---- */
+
+/* A point of a model of 8 experts; its error is a tenth of the divergence. */
+static struct sweep_file_point point(const char *type, uint64_t n_keep, uint64_t bytes, double kl)
+{
+    struct sweep_file_point p = {.type = type, .criterion = "reap", .n_keep = n_keep, .bytes = bytes};
+    p.r.kl_mean = kl, p.r.kl_stderr = kl / 10, p.r.top1 = 1 - kl;
+    return p;
+}
+
+static void says(const struct sweep_file *f, const char *want)
+{
+    struct buf b = {0};
+    sweep_put_verdict(f, &b);
+    assert_string_equal(b.n ? b.s : "", want);
+    buf_clear(&b);
+}
+
+static void front(void **state)
+{
+    (void)state;
+    struct sweep_file_point p[] = {
+        point(NULL, 8, 1000, 0),         point(NULL, 6, 800, 0.05),       point(NULL, 4, 600, 0.2),
+        point("Q8_0", 8, 550, 0.001),    point("Q8_0", 6, 450, 0.051),    point("Q4_K_M", 8, 300, 0.03),
+        point("Q4_K_M", 6, 250, 0.0801), point("Q4_K_M", 4, 300, 0.0300),
+    };
+    struct sweep_file f = {.points = p, .n_points = 8, .n_experts = 8, .bytes = 1000};
+    static const bool on[] = {true,  false, false, true,
+                              false, true,  true,  true}; /* equal ones do not beat each other */
+    for (uint32_t i = 0; i < f.n_points; i++)
+        assert_int_equal(sweep_on_front(&f, i), on[i]);
+    says(&f,
+         "at 800 B: Q8_0 of the whole model (550 B, KL 0.001) is better than 25 % pruned as it is (KL 0.05)\n"
+         "at 600 B: Q8_0 of the whole model (550 B, KL 0.001) is better than 50 % pruned as it is (KL 0.2)\n"
+         "quantising alone is better than pruning alone at every size measured\n");
+    p[3].r.kl_mean = 0.045; /* nearer by less than two errors */
+    p[3].r.kl_stderr = 0.01;
+    p[5].r.kl_mean = p[7].r.kl_mean = 0.3;
+    says(
+        &f,
+        "at 800 B: Q8_0 of the whole model (550 B, KL 0.045) and 25 % pruned as it is (KL 0.05) are not told "
+        "apart by this text\n"
+        "at 600 B: Q8_0 of the whole model (550 B, KL 0.045) is better than 50 % pruned as it is (KL 0.2)\n"
+        "pruning alone is beaten at 1 of 2 sizes measured\n");
+    p[3].bytes = 850; /* as below 3 bits a weight */
+    p[4].r.kl_mean = p[6].r.kl_mean = 0.5;
+    says(&f, "at 800 B: 25 % pruned as it is (KL 0.05) is the best measured\n"
+             "at 600 B: 50 % pruned as it is (KL 0.2) is the best measured\n"
+             "pruning alone is not beaten at any size measured\n");
+    f.n_points = 3; /* no types: nothing to say */
+    says(&f, "");
+}
+
+static void choice(void **state)
+{
+    (void)state;
+    struct sweep_file_point p[] = {point(NULL, 8, 1000, 0), point(NULL, 4, 600, 0.2),
+                                   point("Q8_0", 8, 550, 0.001), point("Q4_K_M", 6, 250, 0.09),
+                                   point("Q4_K_M", 4, 250, 0.08)};
+    struct sweep_file f = {.points = p, .n_points = 5, .n_experts = 8, .bytes = 1000};
+    assert_int_equal(sweep_choose(&f), 4); /* the smallest; of equal sizes the nearer one */
+    pass_ask(&f.pass, PASS_KL, 0.05);
+    assert_int_equal(sweep_choose(&f), 2); /* the model itself is no answer */
+    f.pass = (struct pass){0};
+    f.fit = 1000;
+    assert_int_equal(sweep_choose(&f), 0); /* here it is */
+    f.fit = 999;
+    assert_int_equal(sweep_choose(&f), 2);
+    f.fit = 549;
+    assert_int_equal(sweep_choose(&f), 4);
+    pass_ask(&f.pass, PASS_KL, 0.05);
+    assert_int_equal(sweep_choose(&f), -1);
+    f.pass = (struct pass){0};
+    f.fit = 249;
+    assert_int_equal(sweep_choose(&f), -1);
 }
 
 /* ---- pass marks ---- */
@@ -604,6 +700,8 @@ int main(void)
         T(sweep_comes_back),
         T(pass_marks),
         T(pass_refused),
+        T(front),
+        T(choice),
         T(verdict),
     };
     return cmocka_run_group_tests_name("results", tests, NULL, NULL);
