@@ -1,18 +1,39 @@
 /* cmd_run.c - the whole job in one command; what it does is in run/. */
 #include "base/text.h"
+#include "cmd/choice_table.h"
 #include "cmd/cmd.h"
 #include "eval/eval.h"
 #include "profile/profile.h"
 #include "run/run.h"
 #include "stats/criteria.h"
 
+#include <string.h>
+
 static const char *out, *work;
 static uint32_t criterion;
 static struct opt_list texts, prompts, calib_prompts;
 static int64_t max_tokens, calib_max_tokens, ctx, eval_ctx, plan_seed;
-static bool again;
+static double choose_budget, set_aside;
+static bool again, has_set_aside;
 
 #define USUAL_RATIO 0.25
+
+/* The criteria, and behind them the word for a choice among them. */
+static const char *criterion_word(uint32_t i)
+{
+    return criterion_at(i) ? criterion_name_at(i) : !i || criterion_at(i - 1) ? "auto" : NULL;
+}
+
+static bool find_word(const char *s, uint32_t *i)
+{
+    if (cmd_criteria.find(s, i))
+        return true;
+    while (criterion_at(*i))
+        ++*i;
+    return !strcmp(s, criterion_word(*i));
+}
+
+static const struct opt_choices criteria = {.at = criterion_word, .find = find_word};
 
 static const struct opt how_many[] = {
     OPT_HEADING("How many experts stay (default: --prune-ratio " OPT_TEXT(USUAL_RATIO) ")"),
@@ -21,8 +42,15 @@ static const struct opt how_many[] = {
 
 static const struct opt opts[] = {
     OPT_HEADING("Which"),
-    OPT_CHOICE("criterion", &criterion, "NAME", &cmd_criteria, "the score that ranks experts",
-               .dflt = CRITERION_DEFAULT),
+    OPT_CHOICE(
+        "criterion", &criterion, "NAME", &criteria,
+        "the score that ranks experts; auto: that whose plan changes the model least, by measurement (reap choose)",
+        .dflt = CRITERION_DEFAULT),
+    OPT_DURATION("choose-budget", &choose_budget, "TIME", 0.001, 1e9,
+                 "with auto: measure no further window after this time: 600, 10m, 2h"),
+    OPT_SHARE("set-aside", &set_aside, "SHARE",
+              "leave this share of each category's samples out of the profile, to choose on",
+              .dflt_is = OPT_TEXT(RUN_SET_ASIDE) " with auto, else none", .seen = &has_set_aside),
     OPT_INT("plan-seed", &plan_seed, "N", 0, 9e15, "seed of the criterion random", .dflt = "0"),
     OPT_HEADING("Options"),
     OPT_PATH("output", &out, "FILE", "the pruned model", .alias = "-o", .required = true),
@@ -90,11 +118,26 @@ static bool print_json(const char *model, const struct run_result *r, struct err
     json_object_set_new(o, "work", json_text(r->work));
     json_object_set_new(o, "n_experts", json_integer(r->n_experts));
     json_object_set_new(o, "n_keep", json_integer(r->n_keep));
+    if (r->choice)
+        json_object_set(o, "choice", r->choice);
     json_t *halves = json_object();
     json_object_set_new(halves, "same_experts", json_finite(r->halves.same));
     json_object_set_new(halves, "score_kept", json_finite(r->halves.kept));
     json_object_set_new(o, "halves", halves);
     return cmd_print_json("run", o, e);
+}
+
+static bool print_choice(struct buf *b, const struct run_result *r, struct err *e)
+{
+    struct choice_file f;
+    if (!r->choice)
+        return true;
+    if (!choice_read(r->choice, &f, e))
+        return false;
+    buf_char(b, '\n');
+    choice_table(b, &f);
+    choice_file_clear(&f);
+    return true;
 }
 
 static bool print(const struct run_result *r, struct err *e)
@@ -117,6 +160,10 @@ static bool print(const struct run_result *r, struct err *e)
                 (unsigned long long)a->loops_after);
         cmd_fmt(&b, "%-24s %24.1f %%, %llu equal\n", "answers alike", 100 * a->similarity_mean,
                 (unsigned long long)a->n_exact);
+    }
+    if (!print_choice(&b, r, e)) {
+        buf_clear(&b);
+        return false;
     }
     buf_char(&b, '\n');
     if (summary_halves_text(&r->halves, &b))
@@ -150,6 +197,13 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
                          .again = again};
     struct run_result r;
     cmd_corpus(&o.corpus);
+    o.choose = !o.plan.criterion;
+    o.choose_budget = choose_budget;
+    o.corpus.set_aside = has_set_aside ? set_aside : o.choose ? RUN_SET_ASIDE : 0;
+    if (choose_budget > 0 && !o.choose)
+        return err_set(e, ERR_INPUT, "--choose-budget is for --criterion auto");
+    if (o.corpus.set_aside >= 1)
+        return err_set(e, ERR_INPUT, "--set-aside %g: expected a share below 1, such as 0.1", set_aside);
     bool ok = run_all(&o, &r, e) && (cmd_json ? print_json(args[0], &r, e) : print(&r, e));
     run_result_clear(&r);
     return ok;

@@ -63,6 +63,9 @@ static bool read_stats_plan(struct page *p, struct err *e)
         return false;
     if (o->plan && (!(p->plan = plan_load(o->plan, e)) || !add_source(p, "plan", o->plan, e)))
         return false;
+    const json_t *measured = p->plan ? p->plan->measured : NULL;
+    if (choice_is(measured) && !choice_read(measured, &p->choice, e))
+        return err_ctx(e, "%s: measured", o->plan);
     const json_t *a = p->stats ? p->stats->model : NULL, *b = p->plan ? p->plan->model : NULL;
     p->model = json_is_object(a) ? a : json_is_object(b) ? b : NULL;
     p->calibration = p->stats ? p->stats->calibration : NULL;
@@ -330,6 +333,7 @@ void page_clear(struct page *p)
     eval_file_clear(&p->after);
     eval_file_clear(&p->against);
     sweep_file_clear(&p->sweep);
+    choice_file_clear(&p->choice);
     compare_file_clear(&p->compare);
     runs_free(p->runs);
     run_record_clear(&p->run);

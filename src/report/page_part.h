@@ -5,6 +5,7 @@
 #include "model/plan.h"
 #include "report/html.h"
 #include "report/report.h"
+#include "results/choice.h"
 #include "results/compare.h"
 #include "results/run.h"
 #include "results/runs.h"
@@ -37,6 +38,7 @@ struct page {
     /* What was given; all that was not is zeroed. */
     struct eval_file before, after, against;
     struct sweep_file sweep;
+    struct choice_file choice; /* in the plan */
     struct compare_file compare;
     struct runs *runs;                  /* two files of answers that make a comparison; NULL: none */
     const struct compare_file *answers; /* whichever there is; NULL: none */
@@ -72,7 +74,7 @@ struct section {
 };
 extern const struct section section_summary, section_remarks, section_made, section_text, section_map,
     section_layers, section_scores, section_stability, section_low, section_quality, section_sweep,
-    section_answers;
+    section_answers, section_choice;
 
 /* ---- pieces ---- */
 /* <td> with a number, right-aligned; not a number: empty. */

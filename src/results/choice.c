@@ -60,6 +60,12 @@ json_t *choice_json(const struct choice_file *f)
 
 /* ---- reading ---- */
 
+bool choice_is(const json_t *doc)
+{
+    const char *is = json_string_value(json_object_get(doc, "schema"));
+    return is && !strcmp(is, SCHEMA);
+}
+
 /* A list of strings; *v owned, the strings borrowed. */
 static bool read_words(const json_t *o, const char *key, const char *where, const char *const **v,
                        uint32_t *n, struct err *e)

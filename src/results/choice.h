@@ -37,6 +37,7 @@ struct choice_file {
 json_t *choice_json(const struct choice_file *f); /* new reference */
 /* From what a plan holds. False with *e (ERR_INPUT): it is not of this schema, or broken. To be cleared if true. */
 bool choice_read(const json_t *doc, struct choice_file *f, struct err *e);
+bool choice_is(const json_t *doc);             /* whether it is of this schema; NULL is not */
 void choice_file_clear(struct choice_file *f); /* one that was read */
 
 #endif

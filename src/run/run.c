@@ -16,6 +16,7 @@ void run_result_clear(struct run_result *r)
     free(r->output);
     free(r->work);
     free(r->texts);
+    json_decref(r->choice);
     *r = (struct run_result){0};
 }
 
@@ -107,6 +108,22 @@ static bool check_text(const struct run_opts *o, struct err *e)
     return ok;
 }
 
+/* What is not set aside would be missed behind the profile. What the model's answers will be nobody knows. */
+static bool check_aside(const struct run_opts *o, struct err *e)
+{
+    struct corpus c = {0};
+    struct corpus_opts part = o->corpus;
+    part.part = CORPUS_CHOICE;
+    if (!o->choose)
+        return true;
+    if (o->corpus.set_aside <= 0)
+        return err_set(e, ERR_INPUT,
+                       "a criterion can be chosen only where something is set aside (--set-aside)");
+    bool ok = o->n_calib_prompts || corpus_load(&part, &c, e);
+    corpus_free(&c);
+    return ok;
+}
+
 /* The model that is written is none of what is read. (What goes into the folder of work is looked at by the
  * steps.) */
 static bool check_apart(const struct run_job *j, struct err *e)
@@ -133,7 +150,7 @@ static bool preflight(struct run_job *j, const struct steps *s, struct err *e)
         return err_ctx(e, "%s", j->o->model);
     return load_prompts(&j->prompts, j->o->prompts, j->o->n_prompts, e) &&
            load_prompts(&j->calib_prompts, j->o->calib_prompts, j->o->n_calib_prompts, e) &&
-           check_text(j->o, e) && steps_check(s, e) && check_apart(j, e);
+           check_text(j->o, e) && check_aside(j->o, e) && steps_check(s, e) && check_apart(j, e);
 }
 
 /* ---- behind the last step ---- */
@@ -183,7 +200,8 @@ static bool add_answers(const struct run_job *j, struct err *e)
 static bool add_halves(const struct run_job *j, struct err *e)
 {
     struct stats *s = stats_load(j->path[RUN_STATS], e);
-    bool ok = s && summary_halves(s, j->o->plan.criterion, j->r->n_keep, &j->r->halves, e);
+    const struct criterion *c = j->o->choose ? criterion_find(j->plan->criterion) : j->o->plan.criterion;
+    bool ok = s && summary_halves(s, c ? c : criterion_default(), j->r->n_keep, &j->r->halves, e);
     stats_free(s);
     return ok;
 }

@@ -11,18 +11,24 @@
 #include "engine/engine.h"
 #include "plan/make.h"
 #include "stats/summary.h"
+#include "sweep/choice.h"
+
+/* Set aside where something is chosen by measuring and nobody says otherwise. */
+#define RUN_SET_ASIDE 0.1
 
 struct run_opts {
     const char *model, *out;
     const char *work;          /* folder of stats, plan and results; NULL: OUT.work */
-    struct corpus_opts corpus; /* may have no sources if there are prompts for it: */
+    struct corpus_opts corpus; /* with what is set aside; may have no sources if there are prompts for it: */
     const char *const *calib_prompts;
     uint32_t
         n_calib_prompts; /* the model is asked these, and its answers are calibration text too; 0: none */
     int64_t calib_max_tokens; /* of such an answer */
     struct engine_opts engine;
     struct plan_opts plan; /* how many stay, and by what; stats_path is set here */
-    uint32_t n_ctx;        /* window of the profile */
+    bool choose; /* by the criterion whose plan loses least on what is set aside, not plan.criterion */
+    double choose_budget; /* seconds, choice_opts.budget */
+    uint32_t n_ctx;       /* window of the profile */
     const char *const *texts;
     uint32_t n_texts, eval_ctx; /* evaluated on before and after; 0: none */
     const char *const *prompts;
@@ -45,6 +51,7 @@ struct run_answers { /* of both models to the same prompts */
 struct run_result {
     char *output, *work; /* the first file of the pruned model; the folder */
     uint32_t n_experts, n_keep;
+    json_t *choice;       /* reap.choice/1 of the criterion that was chosen; NULL: none was */
     struct halves halves; /* would each half of the text choose these; not a number: it has one sample */
     uint64_t bytes_before, bytes_after;
     struct run_text *texts; /* one for each of the options */

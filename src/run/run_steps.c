@@ -12,6 +12,7 @@
 #include "prune/prune.h"
 #include "run/run_part.h"
 #include "serve/serve.h"
+#include "sweep/choice.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -21,6 +22,13 @@
 static void key_str(struct buf *b, const char *s)
 {
     buf_fmt(b, "%s\n", s ? s : "-");
+}
+
+static void key_json(struct buf *b, const json_t *v)
+{
+    char *s = json_dumps(v, JSON_COMPACT | JSON_SORT_KEYS);
+    key_str(b, s);
+    free(s);
 }
 
 /* The model that is evaluated or asked for a file. */
@@ -70,6 +78,8 @@ static bool profile_key(const void *ctx, uint32_t file, struct buf *b, struct er
     buf_fmt(b, "%llu %llu %llu %d %d %d %d %s %u\n", (unsigned long long)o->per_category,
             (unsigned long long)o->max_samples, (unsigned long long)o->seed, o->shuffle, o->skip_bad,
             o->skip_media, o->join_parts, o->map ? o->map : "", j->o->n_ctx);
+    if (o->set_aside > 0)
+        buf_fmt(b, "set aside %.17g\n", o->set_aside);
     engine_opts_key(&j->o->engine, b);
     return true;
 }
@@ -115,7 +125,7 @@ static bool plan_key(const void *ctx, uint32_t file, struct buf *b, struct err *
     const struct plan_opts *o = &((const struct run_job *)ctx)->o->plan;
     (void)file, (void)e;
     buf_fmt(b, "%d %.17g %llu %u %s %llu\n", (int)o->kind, o->value, (unsigned long long)o->fit, o->round_to,
-            o->criterion->name, (unsigned long long)o->seed);
+            o->criterion ? o->criterion->name : "measured", (unsigned long long)o->seed);
     return true;
 }
 
@@ -153,12 +163,64 @@ static bool plan_ready(void *ctx, uint32_t file, struct err *e)
     return ok;
 }
 
+/* ---- choose: the plan of the criterion that loses least ---- */
+
+static bool by_choice(const void *ctx, uint32_t file)
+{
+    (void)file;
+    return ((const struct run_job *)ctx)->o->choose;
+}
+
+static bool by_criterion(const void *ctx, uint32_t file)
+{
+    return !by_choice(ctx, file);
+}
+
+static bool choose_key(const void *ctx, uint32_t file, struct buf *b, struct err *e)
+{
+    const struct run_opts *o = ((const struct run_job *)ctx)->o;
+    buf_fmt(b, "%g\n", o->choose_budget);
+    return plan_key(ctx, file, b, e);
+}
+
+static bool choose(void *ctx, uint32_t file, bool go_on, struct err *e)
+{
+    struct run_job *j = ctx;
+    struct choice_result r = {0};
+    struct choice_opts o = {.model = j->o->model,
+                            .stats = j->path[RUN_STATS],
+                            .corpus = j->corpus,
+                            .plan = run_plan_opts(j),
+                            .n_ctx = TRIAL_CTX,
+                            .budget = j->o->choose_budget,
+                            .engine = j->o->engine};
+    (void)go_on;
+    bool ok = choice_run(&o, &r, e) && plan_write(j->path[file], choice_plan(&r), true, e);
+    choice_result_clear(&r);
+    return ok;
+}
+
+static bool choose_ready(void *ctx, uint32_t file, struct err *e)
+{
+    struct run_job *j = ctx;
+    bool ok = plan_ready(ctx, file, e);
+    if (ok)
+        j->r->choice = json_incref(j->plan->measured);
+    return ok;
+}
+
 /* ---- prune ---- */
 
 static bool prune_key(const void *ctx, uint32_t file, struct buf *b, struct err *e)
 {
+    const struct run_job *j = ctx;
     (void)file, (void)e;
-    key_str(b, ((const struct run_job *)ctx)->out);
+    key_str(b, j->out);
+    if (j->plan->measured || j->plan->refined) { /* a plan by measuring may come out otherwise another time */
+        json_t *keep = plan_keep_json(j->plan);
+        key_json(b, keep);
+        json_decref(keep);
+    }
     return true;
 }
 
@@ -271,13 +333,6 @@ static bool has_prompts(const void *ctx, uint32_t file)
     return asked(ctx, file).n > 0;
 }
 
-static void key_json(struct buf *b, const json_t *v)
-{
-    char *s = json_dumps(v, JSON_COMPACT | JSON_SORT_KEYS);
-    key_str(b, s);
-    free(s);
-}
-
 /* What a batch cannot see: a model that was pruned anew to the same size, other options of the engine. */
 static void ask_basis(const void *ctx, uint32_t file, struct buf *b)
 {
@@ -371,10 +426,21 @@ const struct step run_steps[] = {
         .name = "plan",
         .arg = RUN_PLAN,
         .chained = true,
+        .wanted = by_criterion,
         .key = plan_key,
         .outputs = work_file,
         .run = plan,
         .ready = plan_ready,
+    },
+    {
+        .name = "choose",
+        .arg = RUN_PLAN,
+        .chained = true,
+        .wanted = by_choice,
+        .key = choose_key,
+        .outputs = work_file,
+        .run = choose,
+        .ready = choose_ready,
     },
     {
         .name = "prune",

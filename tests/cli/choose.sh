@@ -2,10 +2,10 @@
 # reap choose: what is set aside, the table and the plan that holds it, the same figures each time; what is refused. What is taken and
 # what is decoded: tests/fake/test_choice.c; losses: tests/fake/test_trial.c.
 . "$(dirname "$0")/lib.bash"
-# rows of 400 bytes, of two kinds
+# rows of 240 bytes, of two kinds
 for kind in code prose; do
     for f in "$TEXT/$kind"/*.txt; do
-        iconv -c -f UTF-8 -t ASCII "$f" | tr -c 'a-zA-Z0-9 .,;(){}=+\n-' ' ' | tr '\n' ' ' | head -c 4800 | fold -w 400 |
+        iconv -c -f UTF-8 -t ASCII "$f" | tr -c 'a-zA-Z0-9 .,;(){}=+\n-' ' ' | tr '\n' ' ' | head -c 2880 | fold -w 240 |
             sed 's/.*/{"text": "&"}/'
         echo
     done | grep -v '^$' | head -n 24 >"$T/$kind.jsonl"
@@ -44,6 +44,25 @@ ok "${choose[@]}" --criteria reap,frequency --prune-ratio 0.5 --budget 0.001 -ub
 has .out '^reap +0\.[0-9]+ \+/- ' '^frequency ' ' (code|prose) ' 'in 4 of 6 windows' 'categories of equal weight, on text that was set aside' '16 of 32 experts stay, chosen by (reap|frequency)'
 ok "${choose[@]}" --criteria reap,frequency,reap_sum --keep 16 -o again.json
 equal plan.json again.json keep measured
+
+# ---- in the report, where names of others stand for themselves, and as a step of a run ----
+sed -E 's/"(prose|code)"/"<b>pro\&se"/g' plan.json >named.json
+ok report --stats stats.json --plan named.json -o report.html
+has report.html 'Choice of the criterion' '<b>\(chosen\)</b>' '&lt;b&gt;pro&amp;se'
+lacks report.html '<b>pro'
+sed 's/"lowest": [0-9]*/"lowest": 9/' plan.json >bad.json
+fails 2 "bad.json: measured: 'lowest' is 9" -- report --stats stats.json --plan bad.json -o x.html
+ok run "$TINY" "${calib[@]}" --criterion auto --set-aside 0.25 --keep 16 -o small.gguf --choose-budget 1h -t 1
+has .out '^reap +0' 'on text that was set aside' 'chosen by'
+has .err '^choose +\.\.\.' '^profile +\.\.\.'
+equal small.gguf.work/stats.json stats.json layers calibration/set_aside
+has small.gguf.work/report.html 'Choice of the criterion'
+ok run "$TINY" "${calib[@]}" --criterion auto --set-aside 0.25 --keep 16 -o small.gguf --choose-budget 1h -t 1 --json
+has .err '^choose +already done'
+"$JSON" get .out choice >x
+"$JSON" get small.gguf.work/plan.json measured | cmp -s x - || fail 'the run says something else than its plan'
+fails 2 'choose-budget is for --criterion auto' -- run "$TINY" "${calib[@]}" --choose-budget 1h --keep 16 -o x.gguf
+fails 2 'nothing is set aside' -- run "$TINY" "${calib[@]}" --criterion auto --set-aside 0.001 --keep 16 -o x.gguf
 
 # ---- refused ----
 fails 2 'exists' -- "${choose[@]}" --keep 16 -o plan.json

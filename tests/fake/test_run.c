@@ -26,9 +26,16 @@
 
 #define MODEL TEST_DATA_DIR "/families/olmoe/model.gguf" /* 2 layers of 16 experts, 4 per token */
 
-static const char *const names[] = {
-    "ask for calibration", "profile",        "plan",          "prune", "verify", "evaluate the parent",
-    "evaluate the result", "ask the parent", "ask the result"};
+static const char *const names[] = {"ask for calibration",
+                                    "profile",
+                                    "plan",
+                                    "choose",
+                                    "prune",
+                                    "verify",
+                                    "evaluate the parent",
+                                    "evaluate the result",
+                                    "ask the parent",
+                                    "ask the result"};
 #define N_NAMES (sizeof names / sizeof *names)
 
 static char *model, *out, *calib, *held, *prompts; /* of the running test */
@@ -222,6 +229,44 @@ static void test_options(void **state)
     just(&o, "----");
     o.again = true;
     just(&o, "pppv");
+}
+
+/* A criterion by measurement: done once, again with another budget, part or plan, and the model is cut again when it comes
+ * out otherwise. */
+static void test_choice(void **state)
+{
+    (void)state;
+    struct buf b = {0};
+    struct run_opts o = options();
+    const char *rows = xstrdup(at("rows.jsonl"));
+    for (unsigned i = 0; i < 40; i++)
+        buf_fmt(&b, "{\"text\": \"row %u of some text, a little different each time: %u\"}\n", i, i * i);
+    put_bytes("rows.jsonl", b.s, b.n);
+    buf_clear(&b);
+    o.corpus.specs = &rows;
+    o.choose = true, o.plan.criterion = NULL;
+    refused(&o, "only where something is set aside");
+    o.corpus.set_aside = 0.01;
+    refused(&o, "nothing is set aside: no category has enough samples");
+    assert_false(file_exists(at("out.gguf.work")));
+    o.corpus.set_aside = 0.2;
+    struct run_result r = does(&o, "pcpvee"), s = does(&o, "------");
+    assert_non_null(r.choice);
+    assert_true(json_equal(r.choice, s.choice));
+    assert_true(r.halves.kept > 0);
+    run_result_clear(&r);
+    run_result_clear(&s);
+    o.choose_budget = 1e9;
+    just(&o, "-cpv-e");
+    o.corpus.set_aside = 0.3;
+    just(&o, "pcpv-e");
+    o.choose = false, o.plan.criterion = criterion_default();
+    r = does(&o, "-ppv-e");
+    assert_null(r.choice);
+    run_result_clear(&r);
+    o.corpus.set_aside = 0;
+    just(&o, "pppv-e");
+    free((void *)(uintptr_t)rows);
 }
 
 static void test_outputs(void **state)
@@ -522,8 +567,9 @@ static void test_calib_prompts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_options), TEST(test_outputs),     TEST(test_inputs),  TEST(test_refused),
-        TEST(test_late),    TEST(test_interrupted), TEST(test_prompts), TEST(test_calib_prompts),
+        TEST(test_options),     TEST(test_choice),  TEST(test_outputs),
+        TEST(test_inputs),      TEST(test_refused), TEST(test_late),
+        TEST(test_interrupted), TEST(test_prompts), TEST(test_calib_prompts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "results/batch.h"
+#include "results/choice.h"
 #include "results/compare.h"
 #include "results/run.h"
 #include "results/sweep.h"
@@ -684,6 +685,69 @@ static void verdict(void **state)
     buf_clear(&b);
 }
 
+/* ---- reap.choice/1 ---- */
+
+static void choice_comes_back(void **state)
+{
+    (void)state;
+    static const char *const categories[] = {"code", "prose"}, *const one[] = {"reap"},
+                             *const two[] = {"a", "b"};
+    struct choice_file_row rows[] = {{one, 1, {0.25, 0.01}, 0.5, "code", 1.125, {0, NAN}, true},
+                                     {two, 2, {0.5, 0.02}, 0.75, "prose", 1.25, {0.25, 0.125}, false}};
+    const struct choice_file f = {.text = true,
+                                  .n_ctx = 512,
+                                  .n_scored = 1000,
+                                  .n_windows = 4,
+                                  .n_windows_of = 6,
+                                  .n_keep = 16,
+                                  .n_experts = 32,
+                                  .categories = categories,
+                                  .n_categories = 2,
+                                  .rows = rows,
+                                  .n_rows = 2,
+                                  .lowest = 0,
+                                  .chosen = 0};
+    struct choice_file g;
+    struct err e = {0};
+    json_t *doc = choice_json(&f);
+    assert_true(choice_is(doc) && !choice_is(NULL));
+    assert_true(choice_read(doc, &g, &e));
+    assert_true(g.text && g.n_ctx == 512 && g.n_windows == 4 && g.n_windows_of == 6 && g.n_scored == 1000);
+    assert_true(g.n_keep == 16 && g.n_experts == 32 && g.n_rows == 2 && !g.lowest && !g.chosen);
+    assert_string_equal(g.categories[1], "prose");
+    assert_string_equal(g.rows[1].criteria[1], "b");
+    assert_true(isnan(g.rows[0].diff.stderr_mean) && g.rows[0].tie && !g.rows[1].tie);
+    assert_true(g.rows[1].kl.mean == 0.5 && g.rows[1].diff.stderr_mean == 0.125 &&
+                g.rows[1].ppl_ratio == 1.25);
+    assert_string_equal(g.rows[1].worst_category, "prose");
+    json_t *again = choice_json(&g);
+    assert_true(json_equal(doc, again));
+    json_decref(again);
+    choice_file_clear(&g);
+
+    static const struct {
+        const char *path, *value, *says;
+    } bad[] = {
+        {"chosen", "2", "'chosen' 2, there are 2 rows"},
+        {"rows", "[{}]", "row 0"},
+        {"rows", "[1]", "row 0 is an integer"},
+        {"categories", "[1]", "'categories' has an integer"},
+        {"schema", "\"reap.plan/1\"", "schema is 'reap.plan/1'"},
+        {"n_scored", "-1", "n_scored"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        json_t *x = json_deep_copy(doc);
+        json_object_set_new(x, bad[i].path, json_loads(bad[i].value, JSON_DECODE_ANY, NULL));
+        err_clear(&e);
+        assert_false(choice_read(x, &g, &e));
+        assert_int_equal(e.code, ERR_INPUT);
+        if (!strstr(e.msg, bad[i].says))
+            fail_msg("'%s' does not say '%s'", e.msg, bad[i].says);
+        json_decref(x);
+    }
+    json_decref(doc);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -703,6 +767,7 @@ int main(void)
         T(front),
         T(choice),
         T(verdict),
+        T(choice_comes_back),
     };
     return cmocka_run_group_tests_name("results", tests, NULL, NULL);
 }
