@@ -1,5 +1,6 @@
 /* plan_show.c - what plan says of a plan that it made from statistics. */
 #include "cmd/plan_show.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "cmd/cmd.h"
 
@@ -26,6 +27,20 @@ static void print_sources(struct buf *b, const struct plan *p)
 {
     for (uint32_t i = 0; p->n_origins > 1 && i < p->n_origins; i++)
         print_source(b, &p->origins[i]);
+}
+
+/* What becomes of the gates where the router does not renormalise; --verbose: layer by layer. */
+static void print_gates(struct buf *b, const struct plan *p, const struct plan_summary *s)
+{
+    if (!(s->gate_mass > 0))
+        return;
+    cmd_fmt(
+        b,
+        "the router gives them %.1f %% of its softmax: their gates grow by a factor of %.2f (%.2f in layer %u)\n",
+        100 * s->gate_mass, 1 / s->gate_mass, 1 / s->gate_mass_least, s->gate_mass_layer);
+    for (uint32_t i = 0; log_verbose && i < p->n_layers; i++)
+        cmd_fmt(b, "  layer %u: %.1f %%, %.2f\n", p->layers[i].il, 100 * (1 - p->lost[i].gate_mass),
+                1 / (1 - p->lost[i].gate_mass));
 }
 
 static json_t *sources_json(const struct plan *p)
@@ -59,6 +74,7 @@ bool plan_show(const char *out, const struct plan_opts *o, const struct plan *p,
         json_object_set_new(j, "never_routed", json_integer(s->n_never));
         json_object_set_new(j, "never_routed_kept", json_integer(s->n_never_kept));
         json_object_set_new(j, "n_protected", json_integer(s->n_protected));
+        json_put_f64(j, "gate_mass_kept", s->gate_mass);
         if (p->blend) {
             json_object_set_new(j, "blend", json_string(p->blend));
             json_object_set_new(j, "sources", sources_json(p));
@@ -76,6 +92,7 @@ bool plan_show(const char *out, const struct plan_opts *o, const struct plan *p,
     cmd_fmt(&b, "they hold %.1f %% of the score and were given %.1f %% of the routed tokens\n",
             100 * s->score_kept, 100 * s->tokens_kept);
     print_sources(&b, p);
+    print_gates(&b, p, s);
     if (s->n_protected)
         cmd_fmt(&b, "%u protected expert%s among them\n", s->n_protected,
                 s->n_protected == 1 ? " is" : "s are");

@@ -4,6 +4,8 @@
 #include "model/cut.h"
 #include "model/estimate.h"
 
+#include <math.h>
+
 static json_t *sizes_json(const struct view *v, const uint32_t *keep)
 {
     json_t *a = json_array();
@@ -61,6 +63,8 @@ static json_t *layer_json(const struct table *t, uint32_t i)
     json_object_set_new(l, "halves_agree", reals(r->agree));
     json_object_set_new(l, "halves_score_kept", reals(r->held));
     json_object_set_new(l, "gap", reals(r->gap));
+    if (!isnan(r->mass[0]))
+        json_object_set_new(l, "gate_mass_kept", reals(r->mass));
     json_object_set_new(l, "gini", json_finite(r->gini));
     json_object_set_new(l, "max_min_ratio", r->least > 0 ? json_finite(r->most / r->least) : json_null());
     json_object_set_new(l, "halves_rank_correlation", json_finite(r->correlation));

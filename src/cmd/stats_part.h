@@ -19,5 +19,6 @@ json_t *stats_one_json(const struct table *t, const struct view *v); /* new refe
 json_t *stats_several_json(const struct stats_several *x);
 void stats_one_text(struct buf *b, const struct table *t, const struct view *v);
 void stats_several_text(struct buf *b, const struct stats_several *x);
+void stats_gates_text(struct buf *b, const struct table *t); /* nothing where the router renormalises */
 
 #endif

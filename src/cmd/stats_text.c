@@ -191,6 +191,7 @@ void stats_one_text(struct buf *b, const struct table *t, const struct view *v)
     print_kept(b, t);
     print_spread(b, t);
     print_settled(b, t);
+    stats_gates_text(b, t);
     if (v)
         sizes_text(b, v, t->keep);
     print_super(b, t);

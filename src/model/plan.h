@@ -23,6 +23,7 @@ struct plan_origin {
 /* What goes with the removed experts of a layer, by the statistics. Not a number: not said. */
 struct plan_loss {
     double score, tokens, reap_sum; /* shares */
+    double gate_mass;               /* share of the router's softmax, where its gates are that */
     double lowest_kept, highest_removed;
     double *by_source; /* share of each source's score that stays */
     uint32_t n_by_source;

@@ -215,6 +215,7 @@ static bool read_loss(const json_t *o, uint32_t il, struct plan_loss *l, struct 
     return json_opt_f64(o, "score_lost", where, &l->score, e) &&
            json_opt_f64(o, "tokens_lost", where, &l->tokens, e) &&
            json_opt_f64(o, "reap_sum_lost", where, &l->reap_sum, e) &&
+           json_opt_f64(o, "gate_mass_lost", where, &l->gate_mass, e) &&
            json_opt_f64(o, "lowest_kept", where, &l->lowest_kept, e) &&
            json_opt_f64(o, "highest_removed", where, &l->highest_removed, e) && read_shares(o, where, l, e) &&
            read_never(o, where, l, e);
@@ -325,6 +326,7 @@ static json_t *lost_json(const struct plan *p)
         json_put_f64(o, "score_lost", l->score);
         json_put_f64(o, "tokens_lost", l->tokens);
         json_put_f64(o, "reap_sum_lost", l->reap_sum);
+        json_put_f64(o, "gate_mass_lost", l->gate_mass);
         json_put_f64(o, "lowest_kept", l->lowest_kept);
         json_object_set_new(o, "highest_removed", json_finite(l->highest_removed));
         if (l->by_source)

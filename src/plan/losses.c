@@ -4,13 +4,14 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "plan/make_part.h"
+#include "stats/summary.h"
 
 #include <math.h>
 #include <string.h>
 
 struct sums_kept { /* of one layer, while its sources are gone through */
     double score, score_kept;
-    double tokens_kept, reap_kept; /* shares, means over the sources by weight */
+    double tokens_kept, reap_kept, mass_kept; /* shares, means over the sources by weight */
     double least, most;
 };
 
@@ -41,6 +42,7 @@ static double source_loss(struct job *j, uint32_t d, uint32_t i, const double *s
     double w = j->src[d].weight / weights;
     l->tokens_kept += w * part(routed_kept, routed, 1);
     l->reap_kept += w * part(reap_kept, reap, 1);
+    l->mass_kept += w * summary_gate_mass(s, i, in);
     score = part(score, all, 1);
     j->kept[d] += score / s->n_layers;
     return score;
@@ -61,6 +63,25 @@ static void find_never(struct job *j, uint32_t i, const uint8_t *in, struct plan
         j->sum->n_never++;
         j->sum->n_never_kept += in[k];
     }
+}
+
+static void add_mass(struct plan_summary *sum, double kept, uint32_t n_layers, uint32_t il)
+{
+    sum->gate_mass += kept / n_layers; /* not a number in one layer: in all */
+    if (kept < sum->gate_mass_least || !sum->gate_mass_least) {
+        sum->gate_mass_least = kept;
+        sum->gate_mass_layer = il;
+    }
+}
+
+void plan_note_gates(struct job *j)
+{
+    const struct plan_summary *s = j->sum;
+    if (s->gate_mass > 0 && 1 / s->gate_mass > PLAN_GATES_GROW)
+        plan_note(j->sum, true,
+                  xasprintf("the router does not renormalise: the gates of the experts that stay grow by a "
+                            "factor of %.2f (%.2f in layer %u), which the model was not trained for",
+                            1 / s->gate_mass, 1 / s->gate_mass_least, s->gate_mass_layer));
 }
 
 void plan_layer_loss(struct job *j, uint32_t i, const double *share, const double *score,
@@ -90,11 +111,13 @@ void plan_layer_loss(struct job *j, uint32_t i, const double *share, const doubl
     l->score = 1 - stays;
     l->tokens = 1 - x.tokens_kept;
     l->reap_sum = s->unknown & SUM_BIT(SUM_REAP) ? (double)NAN : 1 - x.reap_kept;
+    l->gate_mass = 1 - x.mass_kept;
     l->lowest_kept = x.least;
     l->highest_removed = j->n_keep < n ? x.most : (double)NAN;
     free(in);
     j->sum->score_kept += stays / s->n_layers;
     j->sum->tokens_kept += x.tokens_kept / s->n_layers;
+    add_mass(j->sum, x.mass_kept, s->n_layers, s->layers[i].il);
 }
 
 /* What a profile was made from, to be published with the plan: names of files, not where they lay. */

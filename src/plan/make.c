@@ -205,8 +205,10 @@ struct plan *plan_blend(const struct plan_source *src, uint32_t n_src, const str
         sum->bytes_before = v->bytes;
         sum->bytes_after = cut_bytes(v, p);
     }
-    if (p)
+    if (p) {
         plan_note_counts(&j);
+        plan_note_gates(&j);
+    }
     free(j.kept);
     free(j.fixed);
     free(j.best);

@@ -44,6 +44,8 @@ void plan_note_counts(struct job *j);
  * and j->sum. */
 void plan_layer_loss(struct job *j, uint32_t i, const double *share, const double *score,
                      const struct plan_layer *layer, struct plan_loss *l);
+/* Warns of gates that grow, when all layers have gone through plan_layer_loss. */
+void plan_note_gates(struct job *j);
 /* What the plan was made of; when all layers have gone through plan_layer_loss. */
 void plan_set_origins(const struct job *j, struct plan *p);
 

@@ -235,6 +235,7 @@ static void row_losses(const struct page *p, uint32_t i)
         r->tokens_lost = l->tokens;
         r->score_lost = l->score;
         r->reap_lost = l->reap_sum;
+        r->mass_kept = 1 - l->gate_mass;
         r->n_never = p->stats ? r->n_never : l->n_never;
     }
     if (!p->stats)
@@ -251,6 +252,7 @@ static void row_losses(const struct page *p, uint32_t i)
     r->tokens_lost = all[0] > 0 ? gone[0] / all[0] : 0;
     r->score_lost = all[1] > 0 ? gone[1] / all[1] : 0;
     r->reap_lost = all[2] > 0 ? gone[2] / all[2] : 0;
+    r->mass_kept = summary_gate_mass(p->stats, i, r->kept);
 }
 
 static void choose_criterion(struct page *p)
@@ -273,6 +275,7 @@ static bool join(struct page *p, struct err *e)
                           .tokens_lost = NAN,
                           .score_lost = NAN,
                           .reap_lost = NAN,
+                          .mass_kept = NAN,
                           .halves = {NAN, NAN}};
         if (p->stats && !score_row(p, i, e))
             return false;

@@ -20,6 +20,7 @@ struct row { /* a layer with experts */
     uint32_t n_never, n_low; /* never routed; consistently low */
     /* shares that go with the removed experts; not a number: not known */
     double tokens_lost, score_lost, reap_lost;
+    double mass_kept; /* share of the router's softmax that stays; not a number: not known, or renormalised */
     struct halves halves; /* at this count; not a number: no statistics */
 };
 

@@ -101,6 +101,9 @@ static void card_routing(struct page *p)
         snprintf(below, sizeof below, "of the %u experts, %s of the score", p->n_keep, percent_text(kept, x));
         card(&p->b, "Same choice from each half", percent_text(same, s), below);
     }
+    double mass = mean_of(p, offsetof(struct row, mass_kept));
+    if (mass > 0)
+        card(&p->b, "Gates grow by", html_number(1 / mass, s), "the router does not renormalise");
     uint64_t tokens = report_count(p->calibration, "n_tokens");
     if (tokens) {
         snprintf(below, sizeof below, "of %s samples",

@@ -301,6 +301,12 @@ static void cut_of(const struct page *p, const struct row *r, double *stay, doub
     }
 }
 
+/* Whether the gates are a softmax over all experts, and how much of it stays. */
+static bool has_mass(const struct page *p)
+{
+    return p->plan && p->n_rows && p->rows[0].mass_kept > 0;
+}
+
 static void put_layer(struct page *p, const struct row *r)
 {
     struct buf *b = &p->b;
@@ -312,6 +318,8 @@ static void put_layer(struct page *p, const struct row *r)
         put_td_bar(b, r->tokens_lost, mark);
         put_td_bar(b, r->score_lost, mark);
         put_td_bar(b, r->reap_lost, mark);
+        if (has_mass(p))
+            put_td(b, 1 / r->mass_kept);
     }
     if (p->stats) {
         double median = (r->score[r->rank[(n - 1) / 2]] + r->score[r->rank[n / 2]]) / 2;
@@ -360,7 +368,8 @@ static void put_layers(struct page *p)
             p->criterion->name, percent_text(1 - (double)p->n_keep / p->n_experts, s));
     buf_str(&head, "layer");
     if (p->plan)
-        buf_str(&head, "|routing removed|score removed|contribution removed");
+        buf_fmt(&head, "|routing removed|score removed|contribution removed%s",
+                has_mass(p) ? "|gates grow by" : "");
     if (p->stats)
         buf_str(&head, p->plan ? "|lowest score|highest removed|lowest kept|median|highest"
                                : "|lowest score|median|highest");

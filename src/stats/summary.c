@@ -211,3 +211,16 @@ bool summary_super(const struct stats *s, uint8_t *in, uint32_t *n, double *limi
     free(v);
     return ok;
 }
+
+double summary_gate_mass(const struct stats *s, uint32_t i, const uint8_t *in)
+{
+    double all = 0, kept = 0;
+    if (s->unknown & SUM_BIT(SUM_GATE_MASS))
+        return NAN;
+    for (uint32_t j = 0; j < s->n_experts; j++) {
+        double mass = stats_total(&s->layers[i], j).gate_mass;
+        all += mass;
+        kept += in[j] ? mass : 0;
+    }
+    return all > 0 ? kept / all : NAN;
+}

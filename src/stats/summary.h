@@ -21,6 +21,11 @@ double summary_gini(const double *v, uint32_t n);
 /* Spearman's rank correlation, ties with their mean rank. NAN when one side is constant. */
 double summary_rank_correlation(const double *a, const double *b, uint32_t n);
 
+/* Share of the router's softmax that the experts in[n_experts] 1 hold, over all tokens. A file without the
+ * others multiplies every gate by one over it (the mean over tokens by a little more). NAN: the sums do not say,
+ * as where a router renormalises over the chosen experts. */
+double summary_gate_mass(const struct stats *s, uint32_t i, const uint8_t *in);
+
 /* How far the n best by the even samples alone are the n best by the odd ones. Two halves that keep different experts of
  * nearly the same score agree: so it is `kept` that says whether a choice has settled. NAN without one of the halves. */
 struct halves {

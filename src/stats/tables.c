@@ -17,6 +17,7 @@ static bool fill(struct table *t, uint32_t i, struct err *e)
     uint32_t n = s->n_experts, g = s->n_groups;
     double *score = xcalloc(4 * (size_t)n, sizeof *score), *even = score + n, *odd = even + n,
            *counts = odd + n;
+    uint8_t *in = xcalloc(n, 1);
     double routed = (double)stats_tokens(l) * l->n_used;
     struct table_row *r = &t->rows[i];
     *r = (struct table_row){.il = l->il, .tokens = stats_tokens(l), .least = 1, .correlation = NAN};
@@ -37,12 +38,15 @@ static bool fill(struct table *t, uint32_t i, struct err *e)
     for (size_t k = 0; ok && k < TABLE_RATIOS; k++) {
         r->kept[k] = summary_share(score, n, g, t->keep[k]);
         r->gap[k] = summary_gap(score, n, g, t->keep[k]);
+        criterion_choose(score, n, g, t->keep[k], in);
+        r->mass[k] = summary_gate_mass(s, i, in);
         struct halves h;
         ok = summary_halves_of(s, i, t->c, t->keep[k], &h, e);
         r->agree[k] = h.same;
         r->held[k] = h.kept;
     }
     free(score);
+    free(in);
     return ok;
 }
 

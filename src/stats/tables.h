@@ -19,6 +19,7 @@ struct table_row { /* a layer */
     double correlation; /* of the halves' rankings */
     uint32_t n_low, n_super;
     double kept[TABLE_RATIOS], gap[TABLE_RATIOS];
+    double mass[TABLE_RATIOS]; /* of the router's softmax that stays (summary_gate_mass) */
     double agree[TABLE_RATIOS], held[TABLE_RATIOS]; /* of the halves: struct halves, same and kept */
 };
 

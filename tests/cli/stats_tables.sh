@@ -57,4 +57,31 @@ json .out 'tokens_for_95_percent=[null,null,null,null,null]' 'layers/0/halves_ag
 ok stats one.json
 has .out '\( -  \)'
 lacks .out 'nan' 'Same choice from each half'
+
+# ---- a router that does not renormalise: how far the gates of the experts that stay grow
+o=$MODELS/olmoe
+ok profile "$o/model.gguf" -c "$o/texts.jsonl" -t 1 -q -o olmoe.json
+ok stats olmoe.json
+has .out 'The router does not renormalise' '  mean  '
+ok stats olmoe.json --json
+cp .out olmoe.stats
+ok plan olmoe.json --prune-ratio 0.5 -o olmoe.plan --json
+kept=$("$JSON" get .out gate_mass_kept)
+m0=$("$JSON" get olmoe.stats layers/0/gate_mass_kept/3) m1=$("$JSON" get olmoe.stats layers/1/gate_mass_kept/3)
+expect 'plan and stats agree' awk -v k="$kept" -v a="$m0" -v b="$m1" 'BEGIN { d = k - (a + b) / 2; exit !(k > 0.4 && k < 0.8 && d < 1e-12 && d > -1e-12) }'
+ok plan olmoe.json --prune-ratio 0.5 -o olmoe.plan --force -v
+has .out 'of its softmax: their gates grow by a factor of 1[.][0-9]+ [(]' '  layer 1: [0-9.]+ %, [12][.]'
+has .err 'warning: the router does not renormalise'
+ok plan olmoe.json --keep 15 -o olmoe.plan --force
+lacks .err 'renormalise'
+ok report --stats olmoe.json --plan olmoe.plan -o olmoe.html
+has olmoe.html 'Gates grow by' 'gates grow by'
+M=$MODELS/qwen3_moe
+ok profile "$M/model.gguf" -c "$M/texts.jsonl" -t 1 -q -o qwen.json
+ok stats qwen.json
+lacks .out 'renormalise'
+ok plan qwen.json --keep 4 -o qwen.plan --json
+refuse 'renormalised: no mass' "$JSON" check .out gate_mass_kept
+ok report --stats qwen.json --plan qwen.plan -o qwen.html
+lacks qwen.html '[Gg]ates grow by'
 finish

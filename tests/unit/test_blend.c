@@ -354,6 +354,54 @@ static void test_protect_share_groups(void **state)
     stats_free(y);
 }
 
+/* Of a router that does not renormalise, the plan says how much of its softmax stays. */
+static void test_gate_mass(void **state)
+{
+    (void)state;
+    put("x", "x");
+    struct stats *x = make((float[]){10, 6, 3, 1});
+    struct plan_opts o = {.kind = KEEP_COUNT, .value = 2};
+    const struct plan_source src = {x, at("x"), 1};
+    struct plan_summary sum;
+    struct err e = {0};
+    struct plan *p = plan_blend(&src, 1, NULL, &o, &sum, &e);
+    assert_non_null(p);
+    assert_true(isnan(sum.gate_mass) && isnan(p->lost[0].gate_mass));
+    for (uint32_t i = 0; i < sum.n_notes; i++)
+        assert_null(strstr(sum.notes[i].text, "renormalise"));
+    plan_free(p);
+    plan_summary_clear(&sum);
+
+    static const float gates[2][4] = {{0.5f, 0.25f, 0.125f, 0.125f}, {0.25f, 0.25f, 0.25f, 0.25f}};
+    stats_set_router(x, ROUTER_SOFTMAX);
+    assert_true(stats_add_gates(x, 0, EVEN, 2, gates[0], &e)); /* two tokens: .75 and .5 of experts 0 and 1 */
+    p = plan_blend(&src, 1, NULL, &o, &sum, &e);
+    if (!p)
+        fail_msg("%s", e.msg);
+    assert_true(sum.gate_mass == 0.625 && sum.gate_mass_least == 0.625 && sum.gate_mass_layer == 2);
+    bool warned = false;
+    for (uint32_t i = 0; i < sum.n_notes; i++)
+        warned |= sum.notes[i].warning &&
+                  strstr(sum.notes[i].text, "grow by a factor of 1.60 (1.60 in layer 2)") != NULL;
+    assert_true(warned);
+    assert_true(plan_write(at("p"), p, true, &e));
+    struct plan *q = plan_load(at("p"), &e);
+    assert_non_null(q);
+    assert_true(q->lost[0].gate_mass == 0.375);
+    plan_free(q);
+    plan_free(p);
+    plan_summary_clear(&sum);
+    o.value = 4; /* all stay: nothing grows, and nothing is said */
+    p = plan_blend(&src, 1, NULL, &o, &sum, &e);
+    assert_non_null(p);
+    assert_true(sum.gate_mass == 1);
+    for (uint32_t i = 0; i < sum.n_notes; i++)
+        assert_null(strstr(sum.notes[i].text, "renormalise"));
+    plan_free(p);
+    plan_summary_clear(&sum);
+    stats_free(x);
+}
+
 /* ---- lists ---- */
 
 static void test_lists(void **state)
@@ -517,6 +565,7 @@ int main(void)
         T(test_blend),
         T(test_protect),
         T(test_protect_share),
+        T(test_gate_mass),
         T(test_protect_share_groups),
         T(test_lists),
         T(test_from_lists),
