@@ -31,8 +31,7 @@ json_t *gain_json(const struct plan *p)
     return o;
 }
 
-bool gain_write(const char *path, const struct view *v, const struct plan *p, json_t *measured, bool force,
-                struct err *e)
+json_t *gain_document(const struct view *v, const struct plan *p, json_t *measured)
 {
     char hex[65];
     json_t *d = json_object();
@@ -45,6 +44,13 @@ bool gain_write(const char *path, const struct view *v, const struct plan *p, js
     json_object_set_new(d, "gain", gain_json(p));
     if (measured)
         json_object_set(d, "measured", measured);
+    return d;
+}
+
+bool gain_write(const char *path, const struct view *v, const struct plan *p, json_t *measured, bool force,
+                struct err *e)
+{
+    json_t *d = gain_document(v, p, measured);
     bool ok = json_write(path, d, force, e);
     json_decref(d);
     return ok;

@@ -15,6 +15,8 @@ bool gain_open(const char *path, struct view *v, struct plan *p, bool force, str
 /* Writes p->gain. measured: how it was found, borrowed; NULL: not said. */
 bool gain_write(const char *path, const struct view *v, const struct plan *p, json_t *measured, bool force,
                 struct err *e);
+json_t *gain_document(const struct view *v, const struct plan *p,
+                      json_t *measured); /* the whole file; new reference */
 json_t *gain_json(const struct plan *p); /* block number -> gain, of p->gain; new reference */
 
 /* Whether the engine's graph of the family applies a gain. */
