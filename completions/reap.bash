@@ -244,15 +244,18 @@ _reap() {
         esac
         ;;
     refine)
-        own='--plan --stats --text --check --output --ctx --trials --budget --near --criterion --seed --force
-            --threads --ubatch-size --ubatch --n-gpu-layers --gpu-layers --device --split-mode --tensor-split
-            --cpu-moe --n-cpu-moe --flash-attn --cache-type-k --cache-type-v --rpc --load-mode --no-mmap
-            --mlock --chat-template --chat-template-file --chat-template-kwargs --type --pretokenizer
-            --device-norms --json --quiet --verbose --help'
+        own='--plan --stats --text --set-aside --check --output --ctx --budget --trials --tokens --near --z
+            --criterion --state --force --calib --samples-per-category --max-samples --seed --no-shuffle
+            --skip-bad --join-parts --skip-media --map --threads --ubatch-size --ubatch --n-gpu-layers
+            --gpu-layers --device --split-mode --tensor-split --cpu-moe --n-cpu-moe --flash-attn
+            --cache-type-k --cache-type-v --rpc --load-mode --no-mmap --mlock --chat-template
+            --chat-template-file --chat-template-kwargs --type --pretokenizer --device-norms --json --quiet
+            --verbose --help'
         case $prev in
-        --ctx | --trials | --budget | --near | --seed | -t | --threads | -ub | --ubatch-size | --ubatch | \
-            -ngl | --n-gpu-layers | --gpu-layers | -dev | --device | -ts | --tensor-split | -ncmoe | \
-            --n-cpu-moe | --rpc | --chat-template-kwargs | --pretokenizer)
+        --set-aside | --ctx | --budget | --trials | --tokens | --near | --z | --samples-per-category | \
+            --max-samples | --seed | --map | -t | --threads | -ub | --ubatch-size | --ubatch | -ngl | \
+            --n-gpu-layers | --gpu-layers | -dev | --device | -ts | --tensor-split | -ncmoe | --n-cpu-moe | \
+            --rpc | --chat-template-kwargs | --pretokenizer)
             kind= ;;
         --criterion)
             words='reap reap_sum ean_mean ean_sum frequency gate_mean gate_sum reap_l2 ean_l2 reap_sq_sum loo

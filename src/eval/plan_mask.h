@@ -10,6 +10,14 @@
  * blocks do not run and need no mask. */
 bool eval_mask(struct engine *g, const struct view *v, const struct plan *p, struct err *e);
 
+/* A plan but for one expert of one layer (its place in the plan): taken away if it stays, put back if it goes. */
+struct plan_but {
+    uint32_t layer, expert;
+};
+/* The same as eval_mask (but NULL), for that. The layer must keep one at least. */
+bool eval_mask_but(struct engine *g, const struct view *v, const struct plan *p, const struct plan_but *but,
+                   struct err *e);
+
 /* Reads a plan for that: of this model, and of one that can be pruned. NULL with *e set. */
 struct plan *eval_plan(const char *path, struct view *v, bool force, struct err *e);
 

@@ -3,7 +3,6 @@
 #include "base/mem.h"
 #include "base/sig.h"
 #include "eval/eval_part.h"
-#include "eval/plan_mask.h"
 
 #include <math.h>
 #include <string.h>
@@ -33,10 +32,10 @@ struct trial {
     uint64_t cache, held, clock, decoded;
     uint32_t vocab, top, n_threads, max_seqs;
     /* the decode that runs */
-    const struct plan *plan;
-    struct token_loss *row; /* one window behind the other, */
-    uint32_t *first;        /* [w.n] which begins here */
-    struct scored *step;    /* [ubatch] */
+    const struct trial_ask *ask; /* one of those that share it; NULL: the whole model */
+    struct token_loss *row;      /* one window behind the other, */
+    uint32_t *first;             /* [w.n] which begins here */
+    struct scored *step;         /* [ubatch] */
     struct window_batch batch;
 };
 
@@ -284,7 +283,7 @@ static bool step(void *ud, const struct windows *w, const uint32_t *win, const u
 #pragma omp parallel for schedule(dynamic) num_threads((int)t->n_threads) if (m > 8)
 #endif
     for (uint32_t i = 0; i < m; i++)
-        if (t->plan)
+        if (t->ask)
             plan_token(t, &t->step[i]);
         else
             base_token(t, &t->step[i]);
@@ -308,11 +307,16 @@ static void join(struct trial *t, uint32_t window)
     t->batch.n_tokens += t->w.list[window].n;
 }
 
-static bool decode(struct trial *t, const struct plan *p, struct err *e)
+static bool set_mask(const struct trial *t, struct err *e)
 {
-    t->plan = p;
+    return t->ask ? eval_mask_but(t->g, t->v, t->ask->plan, t->ask->but, e) : eval_mask(t->g, t->v, NULL, e);
+}
+
+static bool decode(struct trial *t, const struct trial_ask *ask, struct err *e)
+{
+    t->ask = ask;
     t->decoded += t->batch.n_tokens;
-    return sig_check(e) && eval_mask(t->g, t->v, p, e) && windows_decode(&t->w, 0, t->g, step, t, e);
+    return sig_check(e) && set_mask(t, e) && windows_decode(&t->w, 0, t->g, step, t, e);
 }
 
 static void forget_batch(struct trial *t)
@@ -377,7 +381,7 @@ static bool ask_together(struct trial *t, const struct trial_ask *ask, uint32_t 
         at += scored_of(&t->w.list[ask[i].window]);
         join(t, ask[i].window);
     }
-    ok = ok && (!ask->plan || decode(t, ask->plan, e));
+    ok = ok && (!ask->plan || decode(t, ask, e));
     for (uint32_t i = 0; ok && i < n; i++)
         ok = (ask->plan ? plan_loss : whole_loss)(t, ask[i].window, &out[i], e);
     return ok;
@@ -389,7 +393,9 @@ bool trial_losses(struct trial *t, const struct trial_ask *ask, uint32_t n, stru
     bool ok = true;
     for (uint32_t i = 0, k; ok && i < n; i = k) {
         t->batch = (struct window_batch){0};
-        for (k = i; k < n && ask[k].plan == ask[i].plan && joins(t, &t->batch, ask[k].window); k++)
+        for (k = i; k < n && ask[k].plan == ask[i].plan && ask[k].but == ask[i].but &&
+                    joins(t, &t->batch, ask[k].window);
+             k++)
             join(t, ask[k].window);
         ok = ask_together(t, ask + i, k - i, out + i, e);
     }

@@ -18,7 +18,7 @@
 
 #include "corpus/windows.h"
 #include "engine/engine.h"
-#include "model/plan.h"
+#include "eval/plan_mask.h"
 
 #define TRIAL_CACHE (1ull << 30) /* bytes, if nobody says otherwise */
 #define TRIAL_TOP   64
@@ -50,10 +50,12 @@ struct trial_loss {
     double nll, base_nll; /* -log p(next), under the plan and under the whole model */
 };
 
-/* A window (its place in the order) under a plan (NULL: the whole model; of v, checked against it). */
+/* A window (its place in the order) under a plan (NULL: the whole model; of v, checked against it), but for one expert
+ * (plan_mask.h) where there is one. */
 struct trial_ask {
     uint32_t window;
     const struct plan *plan;
+    const struct plan_but *but; /* NULL: as the plan is */
 };
 
 struct trial;
@@ -65,7 +67,7 @@ struct trial *trial_open(struct engine *g, const struct view *v, const struct tr
                          uint64_t cache_bytes, struct err *e);
 void trial_free(struct trial *t);
 
-/* The losses of n asks, out[i] of ask[i]. Neighbours with the same plan share decodes, as many as fit into a compute
+/* The losses of n asks, out[i] of ask[i]. Neighbours with the same plan and `but` share decodes, as many as fit into a compute
  * step; a signal is looked at between decodes (ERR_INTERRUPTED). False with *e set, nothing of *out is of use then.
  * What a plan cost is the caller's to keep. */
 bool trial_losses(struct trial *t, const struct trial_ask *ask, uint32_t n, struct trial_loss *out,

@@ -181,7 +181,7 @@ static bool measure(struct job *j, uint32_t first, uint32_t n, struct err *e)
     struct trial_loss *out = xcalloc((size_t)n * r->n_rows, sizeof *out);
     for (uint32_t p = 0; p < r->n_rows; p++)
         for (uint32_t i = 0; i < n; i++)
-            ask[p * n + i] = (struct trial_ask){first + i, r->rows[p].plan};
+            ask[p * n + i] = (struct trial_ask){first + i, r->rows[p].plan, NULL};
     bool ok = trial_losses(j->t, ask, n * r->n_rows, out, e);
     for (uint32_t p = 0; ok && p < r->n_rows; p++)
         memcpy(r->rows[p].loss + first, out + (size_t)p * n, n * sizeof *out);

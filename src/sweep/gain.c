@@ -131,7 +131,7 @@ static bool measure(struct job *j, enum corpus_part part, const char *what, cons
     for (uint32_t w = 0, k; ok && w < n && (k = trial_fit(t, w)); w += k) {
         for (uint32_t a = 0; a < n_plans; a++)
             for (uint32_t i = 0; i < k; i++)
-                ask[a * k + i] = (struct trial_ask){w + i, &plans[a]};
+                ask[a * k + i] = (struct trial_ask){w + i, &plans[a], NULL};
         ok = trial_losses(t, ask, n_plans * k, out, e);
         for (uint32_t a = 0; ok && a < n_plans; a++)
             for (uint32_t i = 0; i < k; i++) {

@@ -1,73 +1,94 @@
 /* refine.c - see refine.h.
  *
- * Rounds: a few swaps of one kept and one removed expert are drawn, each in a layer of its own where there
- * are enough, and all are measured together, so that the whole model is decoded once for them. The best one
- * stays if it lowers the mean KL divergence. If several did, the next round tries all of them at once as
- * well. */
-#include "sweep/refine.h"
+ * First the worth of each expert near the cut is measured alone, on a dozen windows (worth.h): that costs as many
+ * measurements as there are experts, not pairs of them. Then swaps are raced in the order of what they promise. Most
+ * are given up after a few windows; one that looks better waits until there are several, in different layers. These
+ * go into the plan together when all of them at once, on windows that are drawn anew, gain more than the stated
+ * number of errors: gains of different layers nearly add up while errors do not, so a group needs fewer windows than
+ * one of its swaps alone. A group that fails is tried once more with its better half. */
 #include "base/file.h"
 #include "base/hash.h"
-#include "base/ids.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/rng.h"
 #include "base/sig.h"
 #include "base/text.h"
 #include "convert/load.h"
-#include "eval/plan_mask.h"
+#include "sweep/refine_part.h"
 
 #include <math.h>
 #include <string.h>
 
-#define ROUND    8  /* swaps measured together */
-#define ATTEMPTS 64 /* draws until one has not been tried */
+#define SAVE_EVERY    5.0 /* seconds */
+#define TEXT_LEAST    8   /* windows */
+#define ALONE_WINDOWS 24  /* on which an expert is measured alone */
+#define ALONE_SHARE   3   /* these take at most one part in so many of the tokens or the time */
+#define LEAST_NEAR    4
+#define UNKNOWN       5e-3 /* nats: the worth of an expert that cannot be measured alone, one standard deviation */
+/* A race of one swap ends when it is sure enough of no gain, or of one; or when it would take too long to tell. What its
+ * experts promised decides when it is tried, not what comes of it. */
+#define GIVE_UP    0.3
+#define PROMISING  2.0
+#define LOOK_FIRST 12 /* windows */
+#define RACE_LEAST 32
+#define RACE_MOST  160
+/* A group stays or goes; it goes, too, when it would take too many windows to tell. */
+#define GROUP_LEAST 40
+#define GROUP_MOST  400
+#define GROUP_SIZE  3
+#define NEARLY      0.9 /* of the budget: what waits is tried now */
+#define A_MINUTE    60.0
 
-struct candidate {
-    struct plan *plan;
-    struct refine_swap swap[ROUND];
-    uint32_t n;
-    struct against_sums sums;
-};
-
-struct job {
-    const struct refine_opts *o;
-    struct refine_result *r;
-    struct engine *g;
-    double **score; /* [layer][expert] */
-    uint32_t near;
-    struct rng rng;
-    struct refine_swap *tried;
-    uint32_t n_tried, cap_tried;
-    struct against_sums now; /* of the plan as it is */
-    struct refine_swap better[ROUND];
-    uint32_t n_better; /* of the last round, one per layer */
-    json_t *texts;     /* names and hashes, for the document */
-};
-
-/* ---- measuring ---- */
-
-static bool measure(const struct job *j, const char *const *texts, uint32_t n_texts,
-                    const struct plan *const *plans, uint32_t n, struct against_sums *sums, struct err *e)
+uint64_t refine_tokens(const struct job *j)
 {
-    struct against_side sides[ROUND + 1] = {{j->r->view->path, j->g, j->r->view, NULL}};
-    bool ok = true;
-    for (uint32_t i = 0; i < n; i++) {
-        sides[i + 1] = (struct against_side){j->r->view->path, j->g, j->r->view, plans[i]};
-        sums[i] = (struct against_sums){0};
-    }
-    for (uint32_t t = 0; ok && t < n_texts; t++) {
-        struct against *c = against_open(sides, n + 1, texts[t], j->o->n_ctx, false, e);
-        ok = c != NULL;
-        for (uint32_t b = 0; ok && b < c->n_batches; b++)
-            ok = against_batch(c, b, e);
-        for (uint32_t i = 0; ok && i < n; i++)
-            against_add(&sums[i], &c->sums[i]);
-        against_free(c);
-    }
-    return ok;
+    return j->tokens_before + trial_decoded(j->t.trial);
 }
 
-/* ---- swaps ---- */
+double refine_secs(const struct job *j)
+{
+    return j->secs_before + now_secs() - j->start;
+}
+
+/* How much of the tightest limit is used, 1: all. */
+static double spent(const struct job *j)
+{
+    const struct refine_opts *o = j->o;
+    double most = 0, x[] = {o->trials ? (double)j->r->n_trials / o->trials : 0,
+                            o->tokens ? (double)refine_tokens(j) / (double)o->tokens : 0,
+                            o->budget > 0 ? refine_secs(j) / o->budget : 0};
+    for (int i = 0; i < 3; i++)
+        most = x[i] > most ? x[i] : most;
+    return most;
+}
+
+/* Of the limits that measuring alone counts for: trials do not. */
+static double spent_alone(const struct job *j)
+{
+    const struct refine_opts *o = j->o;
+    double a = o->tokens ? (double)refine_tokens(j) / (double)o->tokens : 0;
+    double b = o->budget > 0 ? refine_secs(j) / o->budget : 0;
+    return a > b ? a : b;
+}
+
+/* ---- how far windows lie apart ---- */
+
+/* A few windows say little of how far windows lie apart: as if SPREAD_WINDOWS more had been seen, which differ as
+ * those of the layer's other measurements. */
+#define SPREAD_WINDOWS 20
+#define SPREAD_PACE    0.1
+
+static double variance(const struct job *j, uint32_t layer, const struct paired *r)
+{
+    double n = r->n_windows, own = r->stderr_mean * r->stderr_mean * n, others = j->spread[layer];
+    return others < 0 ? own / n : (n * own + SPREAD_WINDOWS * others) / (n + SPREAD_WINDOWS) / n;
+}
+
+static void learn_spread(struct job *j, uint32_t layer, const struct paired *r)
+{
+    double own = r->stderr_mean * r->stderr_mean * r->n_windows, *s = &j->spread[layer];
+    *s = *s < 0 ? own : *s + SPREAD_PACE * (own - *s);
+}
+
+/* ---- experts alone ---- */
 
 static bool keeps(const struct plan *p, uint32_t layer, uint32_t x)
 {
@@ -94,170 +115,401 @@ static int64_t nearest(const struct job *j, uint32_t layer, uint32_t group, bool
     return found;
 }
 
-static bool was_tried(const struct job *j, const struct refine_swap *s)
-{
-    for (uint32_t i = 0; i < j->n_tried; i++)
-        if (!memcmp(&j->tried[i], s, sizeof *s))
-            return true;
-    return false;
-}
-
-static bool has_layer(const struct refine_swap *s, uint32_t n, uint32_t il)
-{
-    for (uint32_t i = 0; i < n; i++)
-        if (s[i].il == il)
-            return true;
-    return false;
-}
-
-/* Draws a swap that was not tried, in none of the n layers of `taken`. */
-static bool draw(struct job *j, const struct refine_swap *taken, uint32_t n, struct refine_swap *out)
+/* One of these: from the cut outwards, in each layer and group, one that stays and one that goes. */
+static bool next_alone(struct job *j, struct duel *d)
 {
     const struct view *v = j->r->view;
-    for (int i = 0; i < ATTEMPTS; i++) {
-        uint32_t layer = (uint32_t)rng_below(&j->rng, v->n_layers),
-                 group = (uint32_t)rng_below(&j->rng, v->shape.n_groups);
-        int64_t gone = nearest(j, layer, group, true, (uint32_t)rng_below(&j->rng, j->near)),
-                come = nearest(j, layer, group, false, (uint32_t)rng_below(&j->rng, j->near));
-        struct refine_swap s = {v->layers[layer].il, (uint32_t)gone, (uint32_t)come};
-        if (gone < 0 || come < 0 || (n < v->n_layers && has_layer(taken, n, s.il)) || was_tried(j, &s))
+    uint32_t round = v->n_layers * v->shape.n_groups * 2;
+    bool may_take = shape_keep_ok(&v->shape, j->r->plan->n_keep - v->shape.n_groups);
+    for (; j->n_alone < j->near * round; j->n_alone++) {
+        uint32_t i = j->n_alone;
+        bool kept = i % 2 == 0;
+        uint32_t group = i / 2 % v->shape.n_groups, layer = i / 2 / v->shape.n_groups % v->n_layers;
+        if (i && i % round == 0 && spent_alone(j) * ALONE_SHARE >= 1)
+            return false;
+        int64_t x = nearest(j, layer, group, kept, i / round);
+        if (x < 0)
             continue;
-        GROW(j->tried, j->n_tried, j->cap_tried);
-        j->tried[j->n_tried++] = *out = s;
+        if (kept && !may_take) {
+            worth_set(&j->worth, layer, (uint32_t)x, 0, UNKNOWN * UNKNOWN);
+            continue;
+        }
+        *d = (struct duel){.kind = DUEL_ALONE, .but = {layer, (uint32_t)x}};
         return true;
     }
     return false;
 }
 
-static void apply(struct plan *p, const struct refine_swap *s)
+static bool end_alone(struct job *j, const struct duel *d)
 {
-    for (uint32_t l = 0; l < p->n_layers; l++)
-        for (uint32_t i = 0; p->layers[l].il == s->il && i < p->n_keep; i++)
-            if (p->layers[l].keep[i] == s->out) {
-                p->layers[l].keep[i] = s->in;
-                qsort(p->layers[l].keep, p->n_keep, sizeof *p->layers[l].keep, ids_compare);
-                return;
-            }
+    uint32_t want = j->t.text.n < ALONE_WINDOWS ? j->t.text.n : ALONE_WINDOWS;
+    if (duel_windows(j, d) < want && d->n < j->t.n_packs)
+        return false;
+    struct paired r = duel_result(j, d);
+    learn_spread(j, d->but.layer, &r);
+    double worth = keeps(j->r->plan, d->but.layer, d->but.expert) ? -r.mean : r.mean;
+    worth_set(&j->worth, d->but.layer, d->but.expert, worth, r.stderr_mean * r.stderr_mean);
+    j->r->n_measured++;
+    j->n_alone++;
+    return true;
 }
 
-static void candidate_fill(struct candidate *c, const struct plan *p)
+/* ---- swaps ---- */
+
+/* Windows until a gain like this exceeds z errors. */
+static double windows_needed(double n, double gain, double err, double z)
 {
-    c->plan = plan_new(p->n_layers, p->n_keep);
-    for (uint32_t l = 0; l < p->n_layers; l++) {
-        c->plan->layers[l].il = p->layers[l].il;
-        memcpy(c->plan->layers[l].keep, p->layers[l].keep, p->n_keep * sizeof *p->layers[l].keep);
-    }
-    for (uint32_t i = 0; i < c->n; i++)
-        apply(c->plan, &c->swap[i]);
+    return n * (z * err / gain) * (z * err / gain);
 }
 
-/* ---- a round ---- */
-
-static uint32_t fill_round(struct job *j, struct candidate *c, uint32_t max)
+static int verdict_of_swap(const struct job *j, const struct duel *d, const struct hope *h)
 {
-    struct refine_swap taken[ROUND];
-    uint32_t n = 0, n_taken = 0;
-    if (j->n_better > 1) { /* those that helped one by one and are not in the plan yet */
-        c[n].n = j->n_better;
-        memcpy(c[n++].swap, j->better, j->n_better * sizeof *j->better);
-    }
-    while (n < max && draw(j, taken, n_taken, &taken[n_taken])) {
-        c[n].n = 1;
-        c[n++].swap[0] = taken[n_taken++];
-    }
-    for (uint32_t i = 0; i < n; i++)
-        candidate_fill(&c[i], j->r->plan);
-    return n;
+    uint32_t n = duel_windows(j, d);
+    bool end = d->n == j->t.n_packs || n >= RACE_MOST;
+    if (n < LOOK_FIRST && !end)
+        return 0;
+    if (h->gain <= 0 || h->gain < GIVE_UP * h->err)
+        return -1;
+    if (n < RACE_LEAST && !end)
+        return 0;
+    if (h->gain > PROMISING * h->err)
+        return 1;
+    return end || windows_needed(n, h->gain, h->err, PROMISING) > 2 * RACE_MOST ? -1 : 0;
 }
 
-static void keep_best(struct job *j, const struct candidate *c, uint32_t n)
+static bool end_swap(struct job *j, const struct duel *d)
 {
-    int best = -1;
-    for (uint32_t i = 0; i < n; i++)
-        if (c[i].sums.kl < (best < 0 ? j->now.kl : c[best].sums.kl))
-            best = (int)i;
-    j->n_better = 0;
-    if (best < 0)
-        return;
+    struct swap s = d->swap[0];
+    struct paired r = duel_result(j, d);
+    double var = variance(j, s.layer, &r);
+    struct hope h = {s, r.mean, sqrt(var)};
+    int v = verdict_of_swap(j, d, &h);
+    if (!v)
+        return false;
+    worth_learn(&j->worth, s, r.mean, var);
+    learn_spread(j, s.layer, &r);
+    j->r->n_trials++;
+    if (v > 0)
+        j->hope[j->n_hope++] = h;
+    return true;
+}
+
+static int by_hope(const void *a, const void *b)
+{
+    const struct hope *x = a, *y = b;
+    double p = x->gain * y->err, q = y->gain * x->err;
+    if (p != q)
+        return p > q ? -1 : 1;
+    return x->swap.layer < y->swap.layer ? -1 : x->swap.layer > y->swap.layer;
+}
+
+/* ---- groups ---- */
+
+/* What ten minutes more are likely to bring, by the later half of the race; not a number before a minute of it. */
+static double next_gain(const struct job *j)
+{
+    uint64_t now = refine_tokens(j), half = j->race_tokens + (now - j->race_tokens) / 2;
+    double late = 0, rate = (double)trial_decoded(j->t.trial) / (now_secs() - j->start);
+    for (uint32_t i = 0; i < j->n_steps; i++)
+        late += j->steps[i].tokens > half ? j->steps[i].gain : 0;
+    return now > half && (double)(now - half) > rate * A_MINUTE / 2
+               ? late / (double)(now - half) * rate * 10 * A_MINUTE
+               : NAN;
+}
+
+static void say(const struct job *j)
+{
+    char t[32], next[64] = "";
+    const struct refine_result *r = j->r;
+    if (isfinite(next_gain(j)))
+        snprintf(next, sizeof next, "; ten minutes more: about %.4f", next_gain(j));
+    log_note("%s: %u of %u swaps stay, KL divergence lower by %.4f +- %.4f%s", human_secs(refine_secs(j), t),
+             r->n_swaps, r->n_trials, r->gain, r->gain_stderr, next);
+}
+
+static void take_group(struct job *j, struct duel *d, const struct paired *g)
+{
     struct refine_result *r = j->r;
-    r->swaps = xrealloc(r->swaps, r->n_swaps + c[best].n, sizeof *r->swaps);
-    for (uint32_t k = 0; k < c[best].n; k++) {
-        apply(r->plan, &c[best].swap[k]);
-        r->swaps[r->n_swaps++] = c[best].swap[k];
+    r->swaps = xrealloc(r->swaps, r->n_swaps + d->n_swaps, sizeof *r->swaps);
+    for (uint32_t i = 0; i < d->n_swaps; i++) {
+        struct swap s = d->swap[i];
+        r->swaps[r->n_swaps++] = (struct refine_swap){r->plan->layers[s.layer].il, s.out, s.in};
+        worth_moved(&j->worth, s.layer);
     }
-    for (uint32_t i = 0; i < n; i++)
-        if ((int)i != best && c[i].n == 1 && c[i].sums.kl < j->now.kl &&
-            !has_layer(c[best].swap, c[best].n, c[i].swap[0].il) &&
-            !has_layer(j->better, j->n_better, c[i].swap[0].il))
-            j->better[j->n_better++] = c[i].swap[0];
-    j->now = c[best].sums;
+    struct plan *better = plan_with(r->plan, d->swap, d->n_swaps);
+    for (uint32_t l = 0; l < better->n_layers; l++)
+        memcpy(r->plan->layers[l].keep, better->layers[l].keep, better->n_keep * sizeof(uint32_t));
+    plan_free(better);
+    for (uint32_t w = 0; w < j->t.text.n; w++)
+        j->loss[w] = -1;
+    for (uint32_t i = 0; i < d->n; i++) {
+        struct pack p = j->t.packs[d->order[i]];
+        memcpy(j->loss + p.first, d->loss + p.first, p.n * sizeof *j->loss);
+    }
+    r->gain += g->mean;
+    j->gain_var += g->stderr_mean * g->stderr_mean;
+    r->gain_stderr = sqrt(j->gain_var);
+    GROW(j->steps, j->n_steps, j->cap_steps);
+    j->steps[j->n_steps++] = (struct gain_step){refine_tokens(j), g->mean};
+    say(j);
 }
 
-/* 1: go on, 0: nothing left to try, -1: failed. */
-static int round_of(struct job *j, struct err *e)
+static int verdict_of_group(const struct job *j, const struct duel *d, const struct paired *r)
 {
-    struct candidate c[ROUND] = {0};
-    const struct plan *plans[ROUND];
-    struct against_sums sums[ROUND];
-    uint32_t left = j->o->trials - j->r->n_trials, n = fill_round(j, c, left < ROUND ? left : ROUND);
-    for (uint32_t i = 0; i < n; i++)
-        plans[i] = c[i].plan;
-    bool ok = !n || measure(j, j->o->texts, j->o->n_texts, plans, n, sums, e);
-    for (uint32_t i = 0; ok && i < n; i++)
-        c[i].sums = sums[i];
-    if (ok && n)
-        keep_best(j, c, n);
-    j->r->n_trials += ok ? n : 0;
-    for (uint32_t i = 0; i < n; i++)
-        plan_free(c[i].plan);
-    return !ok ? -1 : n > 0;
+    uint32_t n = duel_windows(j, d);
+    bool end = d->n == j->t.n_packs, enough = n >= GROUP_LEAST || end;
+    if (n < LOOK_FIRST && !end)
+        return 0;
+    if (r->mean < -GIVE_UP * r->stderr_mean)
+        return -1;
+    if (!enough)
+        return 0;
+    if (r->mean > j->o->z * r->stderr_mean)
+        return 1;
+    return end || r->mean <= 0 || windows_needed(n, r->mean, r->stderr_mean, j->o->z) > GROUP_MOST ? -1 : 0;
 }
 
-static bool rounds(struct job *j, struct err *e)
+/* How far the group is from what its swaps promised, shared by what each of them left open. */
+static void learn_group(struct job *j, const struct duel *d, const struct paired *r)
+{
+    double all = r->stderr_mean * r->stderr_mean, news = r->mean;
+    for (uint32_t i = 0; i < d->n_swaps; i++) {
+        all += j->hope[i].err * j->hope[i].err;
+        news -= j->hope[i].gain;
+    }
+    for (uint32_t i = 0; all > 0 && i < d->n_swaps; i++)
+        worth_shift(&j->worth, d->swap[i], j->hope[i].err * j->hope[i].err / all * news);
+}
+
+static bool end_group(struct job *j, struct duel *d)
+{
+    struct paired r = duel_result(j, d);
+    int v = verdict_of_group(j, d, &r);
+    if (!v)
+        return false;
+    learn_group(j, d, &r);
+    if (v > 0)
+        take_group(j, d, &r);
+    j->n_hope = v > 0 ? 0 : d->n_swaps / 2;
+    j->testing = j->n_hope > 0;
+    return true;
+}
+
+/* ---- one after the other ---- */
+
+static void begin_group(struct job *j, struct duel *d)
+{
+    if (!j->testing)
+        qsort(j->hope, j->n_hope, sizeof *j->hope, by_hope);
+    j->testing = true;
+    *d = (struct duel){.kind = DUEL_GROUP, .n_swaps = j->n_hope};
+    for (uint32_t i = 0; i < j->n_hope; i++)
+        d->swap[i] = j->hope[i].swap;
+}
+
+/* False: nothing is left to try. */
+static bool next_duel(struct job *j, struct duel *d)
+{
+    if (!j->measured && next_alone(j, d))
+        return true;
+    if (!j->measured) {
+        worth_settle(&j->worth, j->r->plan);
+        j->measured = true;
+        j->race_tokens = refine_tokens(j);
+    }
+    uint32_t most = j->r->view->n_layers < GROUP_SIZE ? j->r->view->n_layers : GROUP_SIZE;
+    bool *busy = xcalloc(j->r->view->n_layers, sizeof *busy), found = false;
+    for (uint32_t i = 0; i < j->n_hope; i++)
+        busy[j->hope[i].swap.layer] = true;
+    *d = (struct duel){.kind = DUEL_SWAP, .n_swaps = 1};
+    if (!j->testing && j->n_hope < most && (!j->n_hope || spent(j) < NEARLY))
+        found = worth_next(&j->worth, j->r->plan, busy, &d->swap[0]);
+    free(busy);
+    if (found)
+        return true;
+    if (!j->n_hope)
+        return false;
+    begin_group(j, d);
+    return true;
+}
+
+static bool ended(struct job *j, struct duel *d)
+{
+    switch (d->kind) {
+    case DUEL_ALONE: return end_alone(j, d);
+    case DUEL_SWAP: return end_swap(j, d);
+    case DUEL_GROUP: return end_group(j, d);
+    default: return true;
+    }
+}
+
+/* Trials are counted, and what they promise is still tried; tokens and time end it where it is. */
+static bool over(const struct job *j)
 {
     const struct refine_opts *o = j->o;
+    bool trials = o->trials && j->r->n_trials >= o->trials && j->duel.kind != DUEL_GROUP && !j->n_hope;
+    return trials || (o->tokens && refine_tokens(j) >= o->tokens) ||
+           (o->budget > 0 && refine_secs(j) >= o->budget);
+}
+
+static bool save_now_and_then(struct job *j, struct err *e)
+{
+    if (now_secs() - j->saved < SAVE_EVERY)
+        return true;
+    j->saved = now_secs();
+    return state_save(j, e);
+}
+
+static bool race(struct job *j, struct err *e)
+{
     struct progress p;
-    double start = now_secs();
-    int go = 1;
-    progress_start(&p, "refining", "trials", o->trials, 0);
-    while (go > 0 && j->r->n_trials < o->trials && !(o->budget > 0 && now_secs() - start >= o->budget)) {
-        go = round_of(j, e);
-        progress_set(&p, j->r->n_trials);
+    bool ok = true;
+    progress_start(&p, "refining", "tokens", j->o->tokens, j->tokens_before);
+    while (ok && !over(j)) {
+        if (j->duel.kind == DUEL_NONE) {
+            if (!next_duel(j, &j->duel)) {
+                j->r->exhausted = true;
+                break;
+            }
+            duel_begin(j, &j->duel);
+        }
+        ok = duel_step(j, &j->duel, e);
+        if (ok && ended(j, &j->duel))
+            duel_clear(&j->duel);
+        progress_set(&p, refine_tokens(j));
+        ok = ok && save_now_and_then(j, e);
     }
     progress_end(&p);
-    j->r->exhausted = go == 0;
-    if (go < 0 && e->code == ERR_INTERRUPTED) { /* what was found so far is worth keeping */
-        err_clear(e);
-        j->r->interrupted = true;
-        return true;
+    return ok;
+}
+
+static bool race_and_save(struct job *j, struct err *e)
+{
+    bool ok = race(j, e);
+    j->r->n_tokens = refine_tokens(j);
+    j->r->secs = refine_secs(j);
+    struct err other = {0};
+    if (!ok && e->code != ERR_INTERRUPTED)
+        return false;
+    if (!state_save(j, &other))
+        return ok ? err_set(e, other.code, "%s", other.msg) : err_ctx(e, "%s", other.msg);
+    if (ok || !j->o->state)
+        return ok;
+    err_clear(e);
+    return err_set(e, ERR_INTERRUPTED,
+                   "interrupted; '%s' holds what is done, the same call goes on from there", j->o->state);
+}
+
+/* ---- the check ---- */
+
+struct side_sums {
+    double *kl;
+    double nll, base_nll;
+    uint64_t n, same_top;
+};
+
+static struct refine_side side_of(const struct race_text *t, const struct side_sums *s)
+{
+    double n = (double)s->n;
+    return (struct refine_side){
+        .kl = paired_of(s->kl, NULL, t->n_scored, t->text.category, t->text.n).mean,
+        .ppl = exp(s->nll / n),
+        .base_ppl = exp(s->base_nll / n),
+        .top1 = (double)s->same_top / n,
+    };
+}
+
+static bool check_pack(const struct race_text *t, struct pack p, const struct plan *const plans[2],
+                       struct side_sums s[2], struct err *e)
+{
+    struct trial_ask *ask = xcalloc(2 * (size_t)p.n, sizeof *ask);
+    struct trial_loss *l = xcalloc(2 * (size_t)p.n, sizeof *l);
+    for (uint32_t i = 0; i < 2 * p.n; i++)
+        ask[i] = (struct trial_ask){p.first + i % p.n, plans[i / p.n], NULL};
+    bool ok = trial_losses(t->trial, ask, 2 * p.n, l, e);
+    for (uint32_t i = 0; ok && i < 2 * p.n; i++) {
+        struct side_sums *x = &s[i / p.n];
+        x->kl[ask[i].window] = l[i].kl;
+        x->nll += l[i].nll;
+        x->base_nll += l[i].base_nll;
+        x->same_top += l[i].same_top;
+        x->n += l[i].n;
     }
-    return go >= 0;
+    free(ask);
+    free(l);
+    return ok;
+}
+
+/* Both plans on text that no swap was chosen by. */
+static bool check(struct job *j, const struct plan *before, struct err *e)
+{
+    struct corpus_opts text = j->corpus;
+    text.part = CORPUS_CHECK;
+    if (j->o->check)
+        text = (struct corpus_opts){.specs = &j->o->check, .n_specs = 1};
+    else if (!j->t.text.corpus.aside.n_check)
+        return true;
+    struct race_text t;
+    struct refine_check *c = &j->r->check;
+    const struct plan *const plans[2] = {before, j->r->plan};
+    struct side_sums s[2] = {0};
+    bool ok = race_text_open(&t, &text, j->g, j->r->view, j->o->n_ctx, 0, e);
+    for (int i = 0; i < 2; i++)
+        s[i].kl = xcalloc(ok ? t.text.n : 1, sizeof *s[i].kl);
+    for (uint32_t i = 0; ok && i < t.n_packs; i++)
+        ok = check_pack(&t, t.packs[i], plans, s, e);
+    if (ok) {
+        struct paired p = paired_of(s[0].kl, s[1].kl, t.n_scored, t.text.category, t.text.n);
+        *c = (struct refine_check){.n_windows = p.n_windows,
+                                   .n_categories = p.n_categories,
+                                   .n_scored = s[0].n,
+                                   .before = side_of(&t, &s[0]),
+                                   .after = side_of(&t, &s[1]),
+                                   .gain = p.mean,
+                                   .gain_stderr = p.stderr_mean};
+        j->r->checked = true;
+    }
+    for (int i = 0; i < 2; i++)
+        free(s[i].kl);
+    race_text_clear(&t);
+    return ok;
 }
 
 /* ---- the document ---- */
 
-static json_t *side_json(const struct eval_against *r)
+static json_t *side_json(const struct refine_side *s)
 {
     json_t *o = json_object();
-    json_object_set_new(o, "ppl", json_real(r->score.ppl));
-    eval_put_against(o, r);
+    json_object_set_new(o, "kl", json_real(s->kl));
+    json_object_set_new(o, "ppl", json_real(s->ppl));
+    json_object_set_new(o, "base_ppl", json_real(s->base_ppl));
+    json_object_set_new(o, "top1_agreement", json_real(s->top1));
     return o;
 }
 
-/* Before the rounds: a signal that ends these must not keep what they found out of the document. */
-static bool hash_texts(struct job *j, struct err *e)
+json_t *refine_check_json(const struct refine_check *c)
 {
-    j->texts = json_array();
-    for (uint32_t i = 0; i < j->o->n_texts; i++) {
-        char hex[65];
-        if (!sha256_file(j->o->texts[i], hex, e))
-            return false;
+    json_t *o = json_object();
+    json_object_set_new(o, "n_windows", json_integer(c->n_windows));
+    json_object_set_new(o, "n_categories", json_integer(c->n_categories));
+    json_object_set_new(o, "n_scored", json_integer((json_int_t)c->n_scored));
+    json_object_set_new(o, "before", side_json(&c->before));
+    json_object_set_new(o, "after", side_json(&c->after));
+    json_object_set_new(o, "gain", json_real(c->gain));
+    json_object_set_new(o, "gain_stderr", json_finite(c->gain_stderr));
+    return o;
+}
+
+static json_t *texts_json(const struct corpus *c)
+{
+    json_t *texts = json_array();
+    for (uint32_t i = 0; i < c->n_sources; i++) {
         json_t *x = json_object();
-        json_object_set_new(x, "name", json_text(path_base(j->o->texts[i])));
-        json_object_set_new(x, "sha256", json_string(hex));
-        json_array_append_new(j->texts, x);
+        json_object_set_new(x, "name", json_text(path_base(c->sources[i].path)));
+        json_object_set_new(x, "sha256", json_string(c->sources[i].sha256));
+        json_array_append_new(texts, x);
     }
-    return true;
+    return texts;
 }
 
 static void write_doc(struct job *j)
@@ -271,14 +523,18 @@ static void write_doc(struct job *j)
         json_object_set_new(s, "in", json_integer(r->swaps[i].in));
         json_array_append_new(swaps, s);
     }
-    json_object_set(o, "texts", j->texts);
+    json_object_set_new(o, "texts", texts_json(&j->t.text.corpus));
     json_object_set_new(o, "ctx", json_integer(j->o->n_ctx));
-    json_object_set_new(o, "seed", json_integer((json_int_t)j->o->seed));
+    json_object_set_new(o, "seed", json_integer((json_int_t)j->o->corpus.seed));
     json_object_set_new(o, "near", json_integer(j->near));
+    json_object_set_new(o, "z", json_real(j->o->z));
     json_object_set_new(o, "trials", json_integer(r->n_trials));
+    json_object_set_new(o, "tokens", json_integer((json_int_t)r->n_tokens));
     json_object_set_new(o, "swaps", swaps);
-    json_object_set_new(o, "before", side_json(&r->before));
-    json_object_set_new(o, "after", side_json(&r->after));
+    json_object_set_new(o, "gain", json_real(r->gain));
+    json_object_set_new(o, "gain_stderr", json_real(r->gain_stderr));
+    if (r->checked)
+        json_object_set_new(o, "check", refine_check_json(&r->check));
     plan_forget_lost(r->plan); /* of the plan as it was */
     json_decref(r->plan->measured);
     json_decref(r->plan->refined);
@@ -288,7 +544,7 @@ static void write_doc(struct job *j)
 
 /* ---- all of it ---- */
 
-static bool load_scores(struct job *j, struct err *e)
+static bool load_scores(struct job *j, char hash[65], struct err *e)
 {
     const struct view *v = j->r->view;
     struct stats *s = stats_load(j->o->stats, e);
@@ -300,50 +556,85 @@ static bool load_scores(struct job *j, struct err *e)
     j->score = xcalloc(v->n_layers, sizeof *j->score);
     for (uint32_t l = 0; ok && l < v->n_layers; l++) {
         j->score[l] = xcalloc(v->shape.n_experts, sizeof **j->score);
-        ok = criterion_scores(s, l, j->o->criterion, j->o->seed, -1, j->score[l], e);
+        ok = criterion_scores(s, l, j->o->criterion, j->o->corpus.seed, -1, j->score[l], e);
     }
+    struct stats_aside aside = {0};
+    ok = ok && (stats_aside(s, &aside, e) || err_ctx(e, "%s", j->o->stats));
+    if (ok)
+        memcpy(hash, s->sha256, 65);
+    j->corpus = j->o->corpus;
+    j->corpus.part = CORPUS_PROFILED;
+    if (j->corpus.set_aside < 0)
+        j->corpus.set_aside = aside.share > 0 ? aside.share : j->o->check ? 0 : REFINE_ASIDE;
     stats_free(s);
     return ok;
+}
+
+static bool load_text(struct job *j, struct err *e)
+{
+    if (!race_text_open(&j->t, &j->corpus, j->g, j->r->view, j->o->n_ctx, TRIAL_CACHE, e))
+        return false;
+    if (j->t.text.n < TEXT_LEAST)
+        return err_set(e, ERR_INPUT,
+                       "the text has %u windows of up to %u tokens, at least %d are needed; give more text, "
+                       "or a smaller --ctx",
+                       j->t.text.n, j->o->n_ctx, TEXT_LEAST);
+    j->loss = xcalloc(j->t.text.n, sizeof *j->loss);
+    for (uint32_t i = 0; i < j->t.text.n; i++)
+        j->loss[i] = -1;
+    return true;
 }
 
 static bool prepare(struct job *j, struct err *e)
 {
     const struct refine_opts *o = j->o;
     struct refine_result *r = j->r;
+    char stats_hash[65], plan_hash[65];
     if (!(r->view = view_open(o->model, e)) || !view_hash(r->view, e) ||
-        !(r->plan = eval_plan(o->plan, r->view, o->force, e)) || !load_scores(j, e))
+        (o->state && !view_check_output(r->view, o->state, e)) ||
+        !(r->plan = eval_plan(o->plan, r->view, o->force, e)) || !load_scores(j, stats_hash, e) ||
+        !sha256_file(o->plan, plan_hash, e))
         return false;
-    if (r->plan->n_keep == r->view->shape.n_experts)
+    const struct shape *s = &r->view->shape;
+    if (r->plan->n_keep == s->n_experts)
         return err_set(e, ERR_INPUT, "%s: keeps all experts, there is nothing to swap", o->plan);
-    j->near = o->near ? o->near : r->view->shape.n_experts / 8;
-    j->near = j->near < 2 ? 2 : j->near;
-    j->rng.s = o->seed;
-    return (j->g = load_engine(r->view, &o->engine, e));
+    j->near = o->near ? o->near : s->n_experts / s->n_groups / 4;
+    j->near = j->near < LEAST_NEAR && !o->near ? LEAST_NEAR : j->near;
+    j->rng.s = o->corpus.seed;
+    j->spread = xcalloc(r->view->n_layers, sizeof *j->spread);
+    for (uint32_t l = 0; l < r->view->n_layers; l++)
+        j->spread[l] = -1;
+    worth_init(&j->worth, r->view->n_layers, s->n_experts, s->n_groups);
+    if (!(j->g = load_engine(r->view, &o->engine, e)) || !load_text(j, e))
+        return false;
+    state_key(j, stats_hash, plan_hash);
+    return state_load(j, e);
 }
 
 static bool refine(struct job *j, struct err *e)
 {
-    struct refine_result *r = j->r;
-    const struct plan *now = r->plan;
-    struct against_sums check;
-    if (j->o->check) {
-        if (!measure(j, &j->o->check, 1, &now, 1, &check, e))
-            return false;
-        r->check_before = against_result(&check, NULL);
-    }
-    if (!measure(j, j->o->texts, j->o->n_texts, &now, 1, &j->now, e))
-        return false;
-    r->before = against_result(&j->now, NULL);
-    if (!hash_texts(j, e) || !rounds(j, e))
-        return false;
-    r->after = against_result(&j->now, NULL);
-    if (j->o->check && !r->interrupted) {
-        if (!measure(j, &j->o->check, 1, &now, 1, &check, e))
-            return false;
-        r->check_after = against_result(&check, NULL);
-    }
-    write_doc(j);
-    return true;
+    const struct refine_opts *o = j->o;
+    struct plan *before = plan_open(o->plan, j->r->view, true, e); /* the state may have changed ours */
+    j->start = j->saved = now_secs();
+    bool ok = before && race_and_save(j, e) && check(j, before, e);
+    if (ok)
+        write_doc(j);
+    plan_free(before);
+    return ok;
+}
+
+static void job_clear(struct job *j)
+{
+    duel_clear(&j->duel);
+    race_text_clear(&j->t);
+    engine_free(j->g);
+    for (uint32_t l = 0; j->score && l < j->r->view->n_layers; l++)
+        free(j->score[l]);
+    free(j->score);
+    free(j->loss);
+    free(j->steps);
+    free(j->spread);
+    worth_clear(&j->worth);
 }
 
 bool refine_run(const struct refine_opts *o, struct refine_result *r, struct err *e)
@@ -351,12 +642,7 @@ bool refine_run(const struct refine_opts *o, struct refine_result *r, struct err
     struct job j = {.o = o, .r = r};
     *r = (struct refine_result){0};
     bool ok = prepare(&j, e) && refine(&j, e);
-    engine_free(j.g);
-    for (uint32_t l = 0; j.score && l < r->view->n_layers; l++)
-        free(j.score[l]);
-    free(j.score);
-    free(j.tried);
-    json_decref(j.texts);
+    job_clear(&j);
     return ok;
 }
 

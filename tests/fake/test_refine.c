@@ -13,6 +13,7 @@
 #include "sweeping.h"
 #include "tempdir.h"
 
+#include <math.h>
 #include <string.h>
 
 #define N_KEEP 12
@@ -49,13 +50,12 @@ static struct refine_opts options(uint32_t trials)
         .model = MODEL,
         .plan = at("plan.json"),
         .stats = at("stats.json"),
-        .texts = &text,
-        .n_texts = 1,
-        .n_ctx = 100,
+        .corpus = {.specs = &text, .n_specs = 1, .seed = 7},
+        .n_ctx = 40,
         .criterion = criterion_default(),
-        .near = N_EXPERT,
+        .near = 4,
+        .z = REFINE_Z,
         .trials = trials,
-        .seed = 7,
     };
     engine_opts_default(&o.engine);
     fake.worth = worth;
@@ -106,14 +106,30 @@ static void check_swaps(const struct refine_result *r)
 static void test_better(void **state)
 {
     (void)state;
-    struct refine_opts o = options(200);
-    const char *check = at("b.txt");
-    o.check = check;
+    struct refine_opts o = options(60);
+    o.check = at("b.txt");
     struct refine_result r = run_ok(&o);
     check_swaps(&r);
     assert_true(r.n_swaps > 3 && r.n_trials <= o.trials);
-    assert_true(r.after.kl_mean < r.before.kl_mean && r.check_after.kl_mean < r.check_before.kl_mean);
+    assert_int_equal(r.n_measured, N_LAYERS * 8);
+    assert_true(r.gain > o.z * r.gain_stderr);
+    assert_true(r.checked && r.check.after.kl < r.check.before.kl);
+    assert_true(r.check.gain > 0);
+    assert_true(fabs(r.check.gain - (r.check.before.kl - r.check.after.kl)) < 1e-9);
     assert_int_equal(fake.n_open, 1);
+    refine_result_clear(&r);
+}
+
+/* What promises most is tried first, and the first group has a swap of each layer. */
+static void test_best_first(void **state)
+{
+    (void)state;
+    struct refine_opts o = options(2);
+    struct refine_result r = run_ok(&o);
+    assert_int_equal(r.n_swaps, 2);
+    for (uint32_t i = 0; i < 2; i++)
+        assert_in_range(r.swaps[i].in, N_EXPERT - 2, N_EXPERT - 1);
+    assert_int_not_equal(r.swaps[0].il, r.swaps[1].il);
     refine_result_clear(&r);
 }
 
@@ -127,98 +143,166 @@ static void test_nothing_better(void **state)
     struct refine_result r = run_ok(&o);
     assert_int_equal(r.n_swaps, 0);
     assert_true(r.exhausted);
+    assert_int_equal(r.n_measured, N_LAYERS * 2 * 2);
     assert_int_equal(r.n_trials, N_LAYERS * 2 * 2);
-    assert_true(r.after.kl_mean == r.before.kl_mean);
+    assert_true(r.gain == 0);
     check_swaps(&r);
     refine_result_clear(&r);
 }
 
-/* The number of trials is a limit to the one, and a budget that is spent begins no round. */
+/* A gain that is not z errors large does not stay, whatever it is. */
+static void test_not_sure(void **state)
+{
+    (void)state;
+    struct refine_opts o = options(12);
+    o.z = 1e9;
+    struct refine_result r = run_ok(&o);
+    assert_int_equal(r.n_swaps, 0);
+    assert_true(r.gain == 0);
+    refine_result_clear(&r);
+}
+
+/* The number of trials is a limit to the one, tokens to a compute step, and a budget that is spent begins nothing. */
 static void test_limits(void **state)
 {
     (void)state;
-    for (uint32_t n = 1; n <= 19; n += 6) {
+    for (uint32_t n = 1; n <= 9; n += 4) {
         struct refine_opts o = options(n);
         struct refine_result r = run_ok(&o);
         assert_int_equal(r.n_trials, n);
         assert_false(r.exhausted);
         refine_result_clear(&r);
     }
-    struct refine_opts o = options(50);
-    o.budget = 1e-12;
+    struct refine_opts o = options(0);
+    o.tokens = 9000;
     struct refine_result r = run_ok(&o);
+    assert_in_range(r.n_tokens, o.tokens, o.tokens + 3 * 512);
+    refine_result_clear(&r);
+    o.tokens = 0;
+    o.budget = 1e-12;
+    r = run_ok(&o);
     assert_int_equal(r.n_trials, 0);
     assert_int_equal(r.n_swaps, 0);
-    assert_false(r.exhausted || r.interrupted);
+    assert_false(r.exhausted);
     refine_result_clear(&r);
 }
 
-/* One seed, one plan; the size of a compute step does not matter to it. */
+static void same_result(const struct refine_result *a, const struct refine_result *b)
+{
+    assert_int_equal(a->n_swaps, b->n_swaps);
+    assert_int_equal(a->n_trials, b->n_trials);
+    assert_memory_equal(a->swaps, b->swaps, a->n_swaps * sizeof *a->swaps);
+    assert_true(a->gain == b->gain && a->gain_stderr == b->gain_stderr);
+}
+
+/* One seed, one plan. */
 static void test_seeds(void **state)
 {
     (void)state;
-    struct refine_opts o = options(24);
+    struct refine_opts o = options(12);
+    o.engine.ubatch = 80; /* two windows at once: there is an order to draw */
     struct refine_result a = run_ok(&o), b = run_ok(&o);
-    assert_int_equal(a.n_swaps, b.n_swaps);
-    assert_memory_equal(a.swaps, b.swaps, a.n_swaps * sizeof *a.swaps);
-    assert_true(a.after.kl_mean == b.after.kl_mean);
+    same_result(&a, &b);
     refine_result_clear(&b);
-    o.seed = 8;
+    o.corpus.seed = 8;
     b = run_ok(&o);
     check_swaps(&b);
-    assert_true(a.n_swaps != b.n_swaps || memcmp(a.swaps, b.swaps, a.n_swaps * sizeof *a.swaps) != 0);
+    assert_true(a.n_tokens != b.n_tokens || a.n_swaps != b.n_swaps ||
+                memcmp(a.swaps, b.swaps, a.n_swaps * sizeof *a.swaps) != 0);
     refine_result_clear(&a);
     refine_result_clear(&b);
 }
 
-/* ---- interrupted ---- */
+static void test_short_text(void **state)
+{
+    (void)state;
+    struct refine_opts o = options(5);
+    struct err e = {0};
+    struct refine_result r;
+    o.n_ctx = 200;
+    assert_false(refine_run(&o, &r, &e));
+    assert_int_equal(e.code, ERR_INPUT);
+    assert_non_null(strstr(e.msg, "windows of up to 200 tokens"));
+    refine_result_clear(&r);
+}
 
-/* 0: not interrupted, else 100 + the swaps that stayed. */
+/* ---- ended and begun again ---- */
+
 static int run_and_look(void *arg)
 {
     struct err e = {0};
     struct refine_result r;
-    int status;
-    if (refine_run(arg, &r, &e)) {
-        check_swaps(&r);
-        status = r.interrupted ? 100 + (int)r.n_swaps : 0;
-    } else {
-        status = e.code;
-    }
+    int status = refine_run(arg, &r, &e) ? 0 : (int)e.code;
     refine_result_clear(&r);
     return status;
 }
 
-/* Before the plan itself is measured there is nothing to keep; behind that, what was found so far. */
+/* However often it is interrupted: what comes of it is what comes of one run. */
 static void test_interrupted(void **state)
 {
     (void)state;
-    struct refine_opts o = options(40);
+    struct refine_opts o = options(6);
     struct refine_result r = run_ok(&o);
-    uint64_t steps = fake.n_decode;
-    int most = 0;
-    for (uint64_t n = 1; n < steps; n += 7) {
+    assert_true(r.n_swaps > 1);
+    for (uint64_t every = 7; every < 30; every += 13) {
+        char name[32];
+        snprintf(name, sizeof name, "state-%d.json", (int)every);
+        o.state = at(name);
+        int n = 0, status;
+        do {
+            fake_reset();
+            fake.worth = worth;
+            fake.interrupt_at = every;
+            status = sweeping_apart(run_and_look, &o);
+            assert_true(status == 0 || status == ERR_INTERRUPTED);
+        } while (status && ++n < 200);
+        assert_true(status == 0 && n > 0);
         fake_reset();
         fake.worth = worth;
-        fake.interrupt_at = n;
-        int status = sweeping_apart(run_and_look, &o);
-        assert_true(n < 4 ? status == ERR_INTERRUPTED
-                          : status == ERR_INTERRUPTED || status >= 100 || n + 1 >= steps);
-        if (status >= 100 && status != ERR_INTERRUPTED) {
-            assert_true(status >= most); /* never fewer than at an earlier signal */
-            most = status;
-        }
+        struct refine_result s = run_ok(&o);
+        same_result(&r, &s);
+        json_t *a = plan_keep_json(r.plan), *b = plan_keep_json(s.plan);
+        assert_true(json_equal(a, b));
+        json_decref(a);
+        json_decref(b);
+        refine_result_clear(&s);
     }
-    assert_in_range(most, 101, 100 + r.n_swaps);
     refine_result_clear(&r);
+}
+
+/* A budget that is spent leaves the state where it was; another goes on from it. */
+static void test_goes_on(void **state)
+{
+    (void)state;
+    struct refine_opts o = options(8);
+    struct refine_result r = run_ok(&o), s;
+    o.state = at("state.json");
+    o.trials = 3;
+    s = run_ok(&o);
+    assert_int_equal(s.n_trials, 3);
+    refine_result_clear(&s);
+    o.trials = 8;
+    fake.n_tokens = 0;
+    s = run_ok(&o);
+    assert_int_equal(s.n_trials, 8);
+    assert_true(fake.n_tokens < s.n_tokens); /* of which some were decoded before */
+    check_swaps(&s);
+    refine_result_clear(&s);
+    refine_result_clear(&r);
+    struct err e = {0};
+    o.z = 3;
+    assert_false(refine_run(&o, &s, &e));
+    assert_non_null(strstr(e.msg, "of a refinement of another model, plan, text or options"));
+    refine_result_clear(&s);
 }
 
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, sweeping_setup, tempdir_teardown)
     static const struct CMUnitTest tests[] = {
-        TEST(test_better), TEST(test_nothing_better), TEST(test_limits),
-        TEST(test_seeds),  TEST(test_interrupted),
+        TEST(test_better),     TEST(test_best_first),  TEST(test_nothing_better),
+        TEST(test_not_sure),   TEST(test_limits),      TEST(test_seeds),
+        TEST(test_short_text), TEST(test_interrupted), TEST(test_goes_on),
     };
     return cmocka_run_group_tests_name("refine on a fake engine", tests, NULL, NULL);
 }

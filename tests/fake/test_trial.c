@@ -183,7 +183,7 @@ static void test_losses(void **state)
     (void)state;
     struct trial *whole = open_ok(TRIAL_CACHE), *top = open_ok(1);
     for (uint32_t i = 0; i < text.n; i += 5) {
-        struct trial_ask ask[] = {{i, some}, {i, few}, {i, NULL}};
+        struct trial_ask ask[] = {{i, some, NULL}, {i, few, NULL}, {i, NULL, NULL}};
         struct trial_loss a[3], b[3];
         losses(whole, ask, 3, a);
         losses(top, ask, 3, b);
@@ -215,7 +215,7 @@ static void test_packed(void **state)
     struct trial_ask *ask = xcalloc(n, sizeof *ask);
     struct trial_loss *one = xcalloc(n, sizeof *one), *all = xcalloc(n, sizeof *all);
     for (uint32_t i = 0; i < n; i++)
-        ask[i] = (struct trial_ask){i, some};
+        ask[i] = (struct trial_ask){i, some, NULL};
     struct trial *t = open_ok(TRIAL_CACHE), *u = open_ok(TRIAL_CACHE);
     fake.n_decode = 0;
     losses(t, ask, n, all);
@@ -248,10 +248,10 @@ static void test_forgotten(void **state)
     struct trial_loss *first = xcalloc(text.n, sizeof *first);
     struct rng r = {3};
     for (uint32_t i = 0; i < text.n; i++)
-        losses(t, &(struct trial_ask){i, few}, 1, &first[i]);
+        losses(t, &(struct trial_ask){i, few, NULL}, 1, &first[i]);
     for (uint32_t i = 0; i < 200; i++) {
         uint32_t k = (uint32_t)rng_below(&r, text.n);
-        struct trial_ask ask[] = {{k, few}, {k, few}, {k, some}};
+        struct trial_ask ask[] = {{k, few, NULL}, {k, few, NULL}, {k, some, NULL}};
         struct trial_loss a[3], b[3];
         losses(t, ask, 3, a);
         assert_memory_equal(&a[0], &first[k], sizeof *a);
@@ -263,13 +263,42 @@ static void test_forgotten(void **state)
         assert_memory_equal(a, b, sizeof a);
     }
     uint64_t before = trial_decoded(t);
-    losses(t, &(struct trial_ask){0, few}, 1, first);
-    losses(t, &(struct trial_ask){0, few}, 1, first);
+    losses(t, &(struct trial_ask){0, few, NULL}, 1, first);
+    losses(t, &(struct trial_ask){0, few, NULL}, 1, first);
     assert_true(trial_decoded(t) - before <= 3 * (uint64_t)trial_text_tokens(&text, 0));
     free(first);
     trial_free(t);
     trial_free(none);
     trial_free(whole);
+}
+
+/* Expert 12 of the second layer alone is worth something, and then expert 3 of it. */
+static double worth_12(uint32_t il, uint32_t expert)
+{
+    return il == 1 && expert == 12 ? 0.25 : 0;
+}
+static double worth_3(uint32_t il, uint32_t expert)
+{
+    return il == 1 && expert == 3 ? 0.25 : 0;
+}
+
+/* One expert more than the plan has, or one less, in one layer; asks that differ in it share no decode. */
+static void test_but(void **state)
+{
+    (void)state;
+    struct plan_but back = {1, 12}, away = {1, 3}, other = {0, 12};
+    struct trial_loss l[4];
+    struct trial *t = open_ok(TRIAL_CACHE);
+    struct trial_ask ask[] = {{1, some, NULL}, {2, some, &back}, {1, some, &back}, {1, some, &other}};
+    fake.worth = worth_12;
+    losses(t, ask, 4, l);
+    assert_true(l[0].kl > 0.01 && l[3].kl == l[0].kl);
+    assert_true(l[1].kl == 0 && l[2].kl == 0);
+    fake.worth = worth_3;
+    ask[1] = (struct trial_ask){1, some, &away};
+    losses(t, ask, 2, l);
+    assert_true(l[0].kl == 0 && l[1].kl > 0.01);
+    trial_free(t);
 }
 
 /* A decode that fails leaves nothing half known. */
@@ -279,7 +308,7 @@ static void test_failed(void **state)
     struct trial *t = open_ok(TRIAL_CACHE), *u = open_ok(TRIAL_CACHE);
     for (uint64_t n = 1; n <= 3; n++) {
         struct err e = {0};
-        struct trial_ask ask[] = {{1, some}, {2, some}, {3, few}};
+        struct trial_ask ask[] = {{1, some, NULL}, {2, some, NULL}, {3, few, NULL}};
         struct trial_loss a[3], b[3];
         fake.fail_at = fake.n_decode + n;
         assert_false(trial_losses(t, ask, 3, a, &e));
@@ -299,7 +328,8 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     static const struct CMUnitTest tests[] = {
-        TEST(test_text), TEST(test_losses), TEST(test_packed), TEST(test_forgotten), TEST(test_failed),
+        TEST(test_text),      TEST(test_losses), TEST(test_packed),
+        TEST(test_forgotten), TEST(test_but),    TEST(test_failed),
     };
     return cmocka_run_group_tests_name("trials on a fake engine", tests, NULL, NULL);
 }
