@@ -14,9 +14,9 @@ extern const unsigned char embed_report_css[], embed_report_js[];
 extern const unsigned long embed_report_css_size, embed_report_js_size;
 
 static const struct section *const sections[] = {
-    &section_summary,   &section_remarks, &section_made,    &section_text,   &section_quality,
-    &section_choice,    &section_sweep,   &section_map,     &section_layers, &section_scores,
-    &section_stability, &section_low,     &section_answers,
+    &section_summary,   &section_remarks,   &section_made,  &section_text,    &section_quality,
+    &section_questions, &section_choice,    &section_sweep, &section_map,     &section_layers,
+    &section_scores,    &section_stability, &section_low,   &section_answers,
 };
 #define N_SECTIONS (sizeof sections / sizeof *sections)
 

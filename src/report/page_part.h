@@ -75,7 +75,7 @@ struct section {
 };
 extern const struct section section_summary, section_remarks, section_made, section_text, section_map,
     section_layers, section_scores, section_stability, section_low, section_quality, section_sweep,
-    section_answers, section_choice;
+    section_answers, section_choice, section_questions;
 
 /* ---- pieces ---- */
 /* <td> with a number, right-aligned; not a number: empty. */

@@ -12,7 +12,7 @@
 
 static bool has_quality(const struct page *p)
 {
-    return p->before.doc || p->after.doc || p->against.doc;
+    return p->before.n_texts || p->after.n_texts || p->against.n_texts;
 }
 
 /* One text as the evaluations say it; what they do not say is not a number. */

@@ -58,6 +58,10 @@ gzip -c "$data/piqa.jsonl" >"$T/piqa.jsonl.gz"
 ok eval "$m" --choices "$T/piqa.jsonl.gz" "${f32[@]}"
 has "$T/.out" '2 questions of the form .piqa.'
 
+ok report --plan "$p" --eval "$T/eval.json" -o "$T/report.html" -q
+has "$T/report.html" '>Questions with choices</h2>' 'hellaswag.jsonl' 'McNemar' '<bdi>plan.json</bdi>'
+lacks "$T/report.html" 'id="quality"'
+
 # ---- what is refused ----
 printf '{"a": 1}\n' >"$T/odd.jsonl"
 fails 2 'odd.jsonl: line 1: row has .a., which is no form of a question' -- eval "$m" --choices "$T/odd.jsonl" -q
