@@ -145,7 +145,7 @@ complete -c reap -n '__reap_is verify' -l force -s f -d 'replace the plan file; 
 complete -c reap -n '__reap_is eval' -l text -r -F -d 'perplexity in llama-perplexity\'s windows (several times)'
 complete -c reap -n '__reap_is eval' -l ctx -x -d 'window in tokens (default: 512 for --text, the longest sample for --calib)'
 complete -c reap -n '__reap_is eval' -l choices -r -F -d 'accuracy on questions with choices, by the likelihood of each choice (several times)'
-complete -c reap -n '__reap_is eval' -l plan -s p -r -F -d 'evaluate the model as this plan would leave it; nothing is written; with --choices several (several times)'
+complete -c reap -n '__reap_is eval' -l plan -s p -r -F -d 'evaluate the model as this plan would leave it; nothing is written; several are compared with the first, on --choices or --against a base (several times)'
 complete -c reap -n '__reap_is eval' -l against -r -F -d 'with --text: how far the model is from this one, in KL divergence and agreement'
 complete -c reap -n '__reap_is eval sweep' -l pass -x -d 'exit status 3 unless it keeps to these, for example top1>=0.97,kl<=0.05 (and ppl<=1.05, a ratio)'
 complete -c reap -n '__reap_is eval' -l logprobs -r -F -d 'with --calib: log-probability of every token, with --choices: of every choice; one JSON row per sample or question'

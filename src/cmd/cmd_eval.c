@@ -1,6 +1,7 @@
 /* cmd_eval.c - perplexity of texts and of samples, alone or against a base model. */
 #include "base/file.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/out.h"
 #include "cmd/cmd.h"
 #include "cmd/eval_questions.h"
@@ -11,10 +12,9 @@
 #include "model/view.h"
 
 #include <string.h>
-#include <unistd.h>
 
 static struct opt_list texts, choices, plans;
-static const char *logprobs, *out, *plan_path, *against, *pass_bounds;
+static const char *logprobs, *out, *against, *pass_bounds;
 static struct pass pass;
 static int64_t ctx;
 
@@ -25,9 +25,11 @@ static const struct opt opts[] = {
             .dflt_is = OPT_TEXT(EVAL_CTX) " for --text, the longest sample for --calib"),
     OPT_PATHS("choices", &choices, "FILE",
               "accuracy on questions with choices, by the likelihood of each choice"),
-    OPT_PATHS("plan", &plans, "FILE",
-              "evaluate the model as this plan would leave it; nothing is written; with --choices several",
-              .alias = "-p"),
+    OPT_PATHS(
+        "plan", &plans, "FILE",
+        "evaluate the model as this plan would leave it; nothing is written; several are compared with the first, on "
+        "--choices or --against a base",
+        .alias = "-p"),
     OPT_PATH("against", &against, "BASE",
              "with --text: how far the model is from this one, in KL divergence and agreement"),
     OPT_STR("pass", &pass_bounds, "BOUNDS", CMD_PASS),
@@ -44,11 +46,12 @@ static bool run(char const *const *args, uint32_t n, struct err *e);
 
 const struct cmd cmd_eval = {
     .name = "eval",
-    .usage = "MODEL [--plan PLAN] [--against BASE] (--text FILE | --calib FILE)...\n"
+    .usage = "MODEL [--plan PLAN]... [--against BASE] (--text FILE | --calib FILE)...\n"
              "MODEL [--plan PLAN]... --choices FILE...",
     .summary = "perplexity of a model on texts, the likelihood of samples, accuracy on questions",
     .example = "  reap eval pruned.gguf --text heldout.txt\n"
                "  reap eval model.gguf --plan plan.json --against model.gguf --text heldout.txt\n"
+               "  reap eval model.gguf --plan a.json --plan b.json --against model.gguf --text heldout.txt\n"
                "  reap eval model.gguf --calib samples.jsonl --logprobs logprobs.jsonl\n"
                "  reap eval model.gguf --plan a.json --plan b.json --choices arc.jsonl\n",
     .opts = (const struct opt *const[]){opts, samples_opt_table, engine_opt_table, NULL},
@@ -64,7 +67,8 @@ enum { RESULT, ROWS, N_OUTS };
 
 struct models {
     struct view *v, *base; /* base NULL: nothing to compare with, or the model itself */
-    struct plan *plan;     /* of v; NULL: whole */
+    struct plan **plans;   /* [n_plans] of v; none: whole */
+    uint32_t n_plans;
     struct engine *g, *base_engine;
     bool compare;
     struct out outs[N_OUTS];
@@ -76,7 +80,9 @@ static void models_free(struct models *m)
     engine_free(m->base_engine);
     for (int i = 0; i < N_OUTS; i++)
         out_abort(&m->outs[i]);
-    plan_free(m->plan);
+    for (uint32_t i = 0; i < m->n_plans; i++)
+        plan_free(m->plans[i]);
+    free(m->plans);
     view_free(m->v);
     view_free(m->base);
 }
@@ -92,26 +98,13 @@ static struct engine *load(const struct view *v, const struct view *other, struc
 
 static bool check_output(const struct models *m, const char *path, struct err *e)
 {
-    return file_check_texts(path, texts.v, texts.n, e) && file_check_apart(path, plan_path, "the plan", e) &&
+    for (uint32_t i = 0; i < plans.n; i++)
+        if (!file_check_apart(path, plans.v[i], "the plan", e))
+            return false;
+    return file_check_texts(path, texts.v, texts.n, e) &&
            file_check_apart(path, cmd_engine.chat_template_file, "the chat template itself", e) &&
            view_check_output(m->v, path, e) && (!m->base || view_check_output(m->base, path, e)) &&
            file_check_output(path, cmd_force, e);
-}
-
-static bool check_texts(struct err *e)
-{
-    for (uint32_t i = 0; i < texts.n; i++) {
-        uint64_t size;
-        if (!strcmp(texts.v[i], "-"))
-            return !against || err_set(e, ERR_INPUT, "--text -: --against reads the text twice, give a file");
-        int fd = file_open_read(texts.v[i], &size, e);
-        if (fd < 0)
-            return false;
-        close(fd);
-        if (!size)
-            return err_set(e, ERR_INPUT, "%s: the text is empty", texts.v[i]);
-    }
-    return true;
 }
 
 static bool open_outputs(struct models *m, struct err *e)
@@ -123,17 +116,27 @@ static bool open_outputs(struct models *m, struct err *e)
     return ok;
 }
 
+static bool load_plans(struct models *m, struct err *e)
+{
+    m->plans = xcalloc((size_t)plans.n + 1, sizeof *m->plans);
+    for (; m->n_plans < plans.n; m->n_plans++)
+        if (!(m->plans[m->n_plans] = eval_plan(plans.v[m->n_plans], m->v, cmd_force, e)))
+            return false;
+    return true;
+}
+
 static bool load_models(struct models *m, const char *path, struct err *e)
 {
     m->compare = against != NULL;
     if (!(m->v = view_open(path, e)) ||
         (against && !file_same(path, against) && !(m->base = view_open(against, e))))
         return false;
-    if (!open_outputs(m, e) || !check_texts(e) || !view_hash(m->v, e) || (m->base && !view_hash(m->base, e)))
+    if (!open_outputs(m, e) || !eval_scores_check(texts.v, texts.n, against != NULL, e) ||
+        !view_hash(m->v, e) || (m->base && !view_hash(m->base, e)))
         return false;
-    if (plan_path && !(m->plan = eval_plan(plan_path, m->v, cmd_force, e)))
+    if (!load_plans(m, e))
         return false;
-    if (m->compare && !m->base && !m->plan)
+    if (m->compare && !m->base && !m->n_plans)
         log_warn("'%s' is compared with itself; --plan makes a difference", path);
     return (m->g = load(m->v, m->base, e)) && (!m->base || (m->base_engine = load(m->base, m->v, e)));
 }
@@ -150,61 +153,50 @@ static bool samples(struct models *m, const struct corpus_opts *co, struct eval_
     return ok;
 }
 
+/* The model, or each of its plans; r holds as many. */
+static uint32_t n_sides(const struct models *m)
+{
+    return m->n_plans ? m->n_plans : 1;
+}
+
+static bool compare(struct models *m, struct eval_scores *r, uint32_t n_ctx, struct err *e)
+{
+    const struct view *base = m->base ? m->base : m->v;
+    struct against_side *sides = xcalloc((size_t)n_sides(m) + 1, sizeof *sides);
+    bool ok = true;
+    sides[0] = (struct against_side){base->path, m->base ? m->base_engine : m->g, base, NULL};
+    for (uint32_t i = 0; i < n_sides(m); i++)
+        sides[i + 1] = (struct against_side){m->v->path, m->g, m->v, m->n_plans ? m->plans[i] : NULL};
+    for (uint32_t i = 0; ok && i < texts.n; i++)
+        ok = eval_scores_against(r, sides, n_sides(m), texts.v[i], n_ctx, e);
+    free(sides);
+    return ok;
+}
+
 static bool evaluate(struct models *m, const struct corpus_opts *co, struct eval_scores *r, struct err *e)
 {
     uint32_t n_ctx = ctx ? (uint32_t)ctx : EVAL_CTX;
-    const struct view *base = m->base ? m->base : m->v;
-    const struct against_side sides[] = {{base->path, m->base ? m->base_engine : m->g, base, NULL},
-                                         {m->v->path, m->g, m->v, m->plan}};
-    bool ok = true;
-    for (uint32_t i = 0; ok && m->compare && i < texts.n; i++)
-        ok = eval_scores_against(r, sides, texts.v[i], n_ctx, e);
-    if (!m->compare)
-        ok = (!m->plan || eval_mask(m->g, m->v, m->plan, e)) &&
-             eval_scores_texts(r, m->g, texts.v, texts.n, n_ctx, e) && (!co->n_specs || samples(m, co, r, e));
-    eval_scores_end(r);
+    bool ok = m->compare ? compare(m, r, n_ctx, e)
+                         : (!m->n_plans || eval_mask(m->g, m->v, m->plans[0], e)) &&
+                               eval_scores_texts(r, m->g, texts.v, texts.n, n_ctx, e) &&
+                               (!co->n_specs || samples(m, co, r, e));
+    for (uint32_t i = 0; i < n_sides(m); i++)
+        eval_scores_end(&r[i]);
     return ok;
 }
 
 /* ---- printing ---- */
 
-static bool write_outputs(struct models *m, const struct eval_file *f, struct err *e)
-{
-    struct buf b = {0};
-    json_t *o = eval_json(f);
-    json_print(&b, o);
-    bool ok = (!out || out_write(&m->outs[RESULT], b.s, b.n, e)) && out_commit_all(m->outs, N_OUTS, e);
-    buf_clear(&b);
-    json_decref(o);
-    return ok;
-}
-
 static bool print(struct models *m, const struct eval_scores *r, struct err *e)
 {
-    struct eval_file f = eval_scores_file(r);
-    json_t *model = view_identity(m->v), *base = r->compared ? view_identity(m->base ? m->base : m->v) : NULL;
-    f.model = model;
-    f.base = base;
-    f.pass = pass;
-    if (m->plan)
-        f.plan = (struct eval_plan){path_base(plan_path), m->plan->criterion, m->plan->n_keep};
-    bool ok = write_outputs(m, &f, e);
-    json_t *doc = ok && cmd_json ? eval_json(&f) : NULL;
-    json_decref(model);
-    json_decref(base);
-    if (!ok || doc)
-        return ok && cmd_print_json("eval", doc, e) && cmd_pass(&pass, &f.total.against, e);
-    struct buf b = {0};
-    for (uint32_t i = 0; i < r->n; i++)
-        eval_show(&b, &r->rows[i]);
-    if (r->n > 1)
-        eval_show(&b, &r->all);
-    if (pass_any(&pass)) {
-        double has = m->plan ? m->plan->n_keep : m->v->shape.n_experts;
-        pass_verdict(1 - has / (m->base ? m->base : m->v)->shape.n_experts, &r->all.against, r->n, &pass, &b);
-        buf_char(&b, '\n');
-    }
-    return cmd_print(&b, e) && cmd_pass(&pass, &f.total.against, e);
+    const struct view *base = r->compared ? m->base ? m->base : m->v : NULL;
+    struct eval_shown x = {m->v, base, plans.v, (const struct plan *const *)m->plans, m->n_plans, &pass, r};
+    struct eval_file f = eval_shown_file(&x);
+    bool ok = (!out || eval_shown_write(&f, &m->outs[RESULT], e)) && out_commit_all(m->outs, N_OUTS, e) &&
+              (cmd_json ? cmd_print_json("eval", eval_json(&f), e) : eval_show(&x, &f, e)) &&
+              eval_shown_pass(&x, e);
+    eval_shown_clear(&f);
+    return ok;
 }
 
 static bool questions(const char *model, const struct corpus_opts *co, struct err *e)
@@ -222,19 +214,19 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     (void)n;
     struct corpus_opts co;
     struct models m = {.outs = {[RESULT] = {.fd = -1}, [ROWS] = {.fd = -1}}};
-    struct eval_scores r = {0};
     cmd_corpus(&co);
     co.shuffle = false; /* rows of --logprobs stand in the order of the file */
-    plan_path = plans.n ? plans.v[0] : NULL;
     if (!texts.n && !co.n_specs && !choices.n)
         return err_set(e, ERR_INPUT, "nothing to evaluate: give --text FILE, --calib FILE or --choices FILE");
     if (out && logprobs && !strcmp(out, logprobs))
         return err_set(e, ERR_INPUT, "--output and --logprobs are both '%s'", out);
     if (choices.n)
         return questions(args[0], &co, e);
-    if (plans.n > 1)
-        return err_set(e, ERR_INPUT, "--plan is given %u times; several are compared on --choices alone",
-                       plans.n);
+    if (plans.n > 1 && !against)
+        return err_set(
+            e, ERR_INPUT,
+            "--plan is given %u times; several are compared on --choices, or on --text with --against",
+            plans.n);
     if (logprobs && !co.n_specs)
         return err_set(e, ERR_INPUT, "--logprobs needs --calib or --choices");
     if (against && (co.n_specs || !texts.n))
@@ -243,8 +235,11 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
         return err_set(e, ERR_INPUT, "--pass bounds the distance from a base: --against BASE");
     if (pass_bounds && !pass_parse(pass_bounds, "--pass", &pass, e))
         return false;
-    bool ok = load_models(&m, args[0], e) && evaluate(&m, &co, &r, e) && print(&m, &r, e);
-    eval_scores_clear(&r);
+    struct eval_scores *r = xcalloc((size_t)plans.n + 1, sizeof *r);
+    bool ok = load_models(&m, args[0], e) && evaluate(&m, &co, r, e) && print(&m, r, e);
+    for (uint32_t i = 0; i <= plans.n; i++)
+        eval_scores_clear(&r[i]);
+    free(r);
     models_free(&m);
     return ok;
 }

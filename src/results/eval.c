@@ -60,18 +60,47 @@ static json_t *plan_json(const struct eval_plan *p)
     return o;
 }
 
+static void put_texts(json_t *o, const struct eval_text *texts, uint32_t n, struct eval_text total)
+{
+    json_t *a = json_array();
+    total.name = "total";
+    for (uint32_t i = 0; i < n; i++)
+        json_array_append_new(a, text_json(&texts[i]));
+    json_object_set_new(o, "texts", a);
+    json_object_set_new(o, "total", text_json(&total));
+}
+
+static json_t *difference_value(double mean, double error, bool differs)
+{
+    json_t *o = json_object();
+    json_object_set_new(o, "mean", json_finite(mean));
+    json_object_set_new(o, "stderr", json_finite(error));
+    json_object_set_new(o, "differs", json_boolean(differs));
+    return o;
+}
+
+static json_t *other_json(const struct eval_other *x)
+{
+    const struct eval_difference *d = &x->diff;
+    json_t *o = json_object(), *diff = json_object();
+    json_object_set_new(o, "plan", plan_json(&x->plan));
+    put_texts(o, x->texts, x->n_texts, x->total);
+    json_object_set_new(diff, "n_windows", json_integer((json_int_t)d->n_windows));
+    json_object_set_new(diff, "kl", difference_value(d->kl, d->kl_stderr, d->kl_differs));
+    json_object_set_new(diff, "nll", difference_value(d->nll, d->nll_stderr, d->nll_differs));
+    json_object_set_new(o, "difference", diff);
+    return o;
+}
+
 json_t *eval_json(const struct eval_file *f)
 {
-    json_t *o = json_object(), *texts = json_array();
-    struct eval_text total = f->total;
-    total.name = "total";
-    for (uint32_t i = 0; i < f->n_texts; i++)
-        json_array_append_new(texts, text_json(&f->texts[i]));
+    json_t *o = json_object(), *others = json_array();
+    for (uint32_t i = 0; i < f->n_others; i++)
+        json_array_append_new(others, other_json(&f->others[i]));
     json_object_set_new(o, "schema", json_string(SCHEMA));
     json_object_set_new(o, "version", json_string(REAP_VERSION));
     json_object_set(o, "model", (json_t *)(uintptr_t)f->model);
-    json_object_set_new(o, "texts", texts);
-    json_object_set_new(o, "total", text_json(&total));
+    put_texts(o, f->texts, f->n_texts, f->total);
     json_t *questions = f->n_questions ? json_array() : NULL;
     for (uint32_t i = 0; i < f->n_questions; i++)
         json_array_append_new(questions, questions_json(&f->questions[i]));
@@ -81,6 +110,9 @@ json_t *eval_json(const struct eval_file *f)
         json_object_set_new(o, "plan", plan_json(&f->plan));
     if (f->base)
         json_object_set(o, "base", (json_t *)(uintptr_t)f->base);
+    if (f->n_others)
+        json_object_set(o, "others", others);
+    json_decref(others);
     if (pass_any(&f->pass)) {
         json_object_set_new(o, "pass", pass_json(&f->pass));
         json_object_set_new(o, "passes", json_boolean(pass_holds(&f->pass, &f->total.against)));
@@ -143,6 +175,59 @@ static bool read_plan(const json_t *doc, struct eval_plan *p, struct err *e)
            json_opt_str(o, "criterion", "plan", &p->criterion, e);
 }
 
+/* "texts" and "total"; *list owned. */
+static bool read_texts(const json_t *o, const char *what, struct eval_text **list, uint32_t *n,
+                       struct eval_text *total, struct err *e)
+{
+    json_t *texts, *all;
+    if (!json_need_arr(o, "texts", what, &texts, e) || !json_need_obj(o, "total", what, &all, e) ||
+        !read_text(all, "total", total, e) ||
+        !(*list = mem_try(json_array_size(texts), sizeof **list, "the texts", e)))
+        return false;
+    for (; *n < json_array_size(texts); ++*n) {
+        char where[40];
+        const json_t *x = json_array_get(texts, *n);
+        snprintf(where, sizeof where, "text %u", *n);
+        if (!read_text(x, where, &(*list)[*n], e) || !json_need_str(x, "name", where, &(*list)[*n].name, e))
+            return false;
+    }
+    return true;
+}
+
+static bool read_difference(const json_t *o, const char *where, struct eval_difference *d, struct err *e)
+{
+    json_t *diff, *kl, *nll;
+    return json_need_obj(o, "difference", where, &diff, e) &&
+           json_opt_u64(diff, "n_windows", where, 0, &d->n_windows, e) &&
+           json_need_obj(diff, "kl", where, &kl, e) && json_need_obj(diff, "nll", where, &nll, e) &&
+           json_opt_f64(kl, "mean", where, &d->kl, e) &&
+           json_opt_f64(kl, "stderr", where, &d->kl_stderr, e) &&
+           json_opt_bool(kl, "differs", where, &d->kl_differs, e) &&
+           json_opt_f64(nll, "mean", where, &d->nll, e) &&
+           json_opt_f64(nll, "stderr", where, &d->nll_stderr, e) &&
+           json_opt_bool(nll, "differs", where, &d->nll_differs, e);
+}
+
+static bool read_others(struct eval_file *f, struct err *e)
+{
+    json_t *list;
+    if (!json_opt_arr(f->doc, "others", "file", &list, e) ||
+        !(f->others = mem_try(json_array_size(list), sizeof *f->others, "the plans", e)))
+        return false;
+    for (; f->n_others < json_array_size(list);) {
+        char where[40];
+        const json_t *o = json_array_get(list, f->n_others);
+        struct eval_other *x = &f->others[f->n_others++]; /* what it has so far is cleared in any case */
+        snprintf(where, sizeof where, "other %u", f->n_others - 1);
+        if (!json_is_object(o))
+            return err_set(e, ERR_INPUT, "%s is %s, expected an object", where, json_type_name(o));
+        if (!read_plan(o, &x->plan, e) || !read_texts(o, where, &x->texts, &x->n_texts, &x->total, e) ||
+            !read_difference(o, where, &x->diff, e))
+            return false;
+    }
+    return true;
+}
+
 static bool read_questions(struct eval_file *f, struct err *e)
 {
     json_t *list;
@@ -160,25 +245,15 @@ static bool read_questions(struct eval_file *f, struct err *e)
 
 static bool read_file(struct eval_file *f, struct err *e)
 {
-    json_t *texts, *total, *model, *base, *pass;
+    json_t *model, *base, *pass;
     if (!results_schema(f->doc, SCHEMA, e) || !json_opt_obj(f->doc, "model", "file", &model, e) ||
         !json_opt_obj(f->doc, "base", "file", &base, e) || !json_opt_obj(f->doc, "pass", "file", &pass, e) ||
         !pass_read(pass, "pass", &f->pass, e) || !read_plan(f->doc, &f->plan, e) ||
-        !json_need_arr(f->doc, "texts", "file", &texts, e) ||
-        !json_need_obj(f->doc, "total", "file", &total, e) || !read_text(total, "total", &f->total, e) ||
-        !(f->texts = mem_try(json_array_size(texts), sizeof *f->texts, "the texts", e)))
+        !read_texts(f->doc, "file", &f->texts, &f->n_texts, &f->total, e))
         return false;
     f->model = model;
     f->base = base;
-    for (; f->n_texts < json_array_size(texts); f->n_texts++) {
-        char where[40];
-        const json_t *o = json_array_get(texts, f->n_texts);
-        snprintf(where, sizeof where, "text %u", f->n_texts);
-        if (!read_text(o, where, &f->texts[f->n_texts], e) ||
-            !json_need_str(o, "name", where, &f->texts[f->n_texts].name, e))
-            return false;
-    }
-    return read_questions(f, e);
+    return read_others(f, e) && read_questions(f, e);
 }
 
 bool eval_read(const char *path, struct eval_file *f, struct err *e)
@@ -196,7 +271,10 @@ void eval_file_clear(struct eval_file *f)
 {
     for (uint32_t i = 0; i < f->n_questions; i++)
         free(f->questions[i].sides);
+    for (uint32_t i = 0; i < f->n_others; i++)
+        free(f->others[i].texts);
     free(f->questions);
+    free(f->others);
     free(f->texts);
     json_decref(f->doc);
     *f = (struct eval_file){0};

@@ -42,6 +42,21 @@ struct eval_plan {                /* the plan that a model was evaluated under *
     uint64_t n_keep;
 };
 
+/* Of one plan to another on the same text, per token: taken window by window, each text of equal weight, the errors over
+ * windows. */
+struct eval_difference {
+    uint64_t n_windows;
+    double kl, kl_stderr, nll, nll_stderr;
+    bool kl_differs, nll_differs; /* two errors or more */
+};
+
+struct eval_other { /* a further plan of the same model */
+    struct eval_plan plan;
+    struct eval_text *texts, total;
+    uint32_t n_texts;
+    struct eval_difference diff; /* this minus the first plan */
+};
+
 /* Texts are borrowed. */
 struct eval_file {
     const json_t *model, *base; /* identities; NULL: not said, no base */
@@ -51,6 +66,8 @@ struct eval_file {
     uint32_t n_texts;
     struct questions_scores *questions; /* questions with choices: per file */
     uint32_t n_questions;
+    struct eval_other *others; /* plans behind the first, whose figures stand above */
+    uint32_t n_others;
     json_t *doc; /* what it was read from; owned, as texts and choices are then */
 };
 

@@ -36,6 +36,19 @@ while read -r model plan ctx figures; do
 done < <(sed 's/^# .*/# /' "$data/kl.txt")
 ((n == 4)) || say_bad "kl.txt has $n rows, expected 4"
 
+# ---- several plans at once: each as alone, and their difference over windows ----
+ok plan --from "$MODELS/qwen3_moe/plan.json" --model "$MODELS/qwen3_moe/model.gguf" -o "$T/b.json" -q
+q=(eval "$MODELS/qwen3_moe/model.gguf" --against "$MODELS/qwen3_moe/model.gguf" --text "$text" --ctx 64 -t 1 -q)
+ok "${q[@]}" --plan "$MODELS/qwen3_moe/plan.json" --plan "$T/b.json" -o "$T/plans.json"
+has "$T/.out" 'b.json minus .*plan.json, over [0-9]+ windows, paired$' 'KL divergence \(nats\) +\+0\.000000 \+/- 0\.000000 +below two errors'
+expect 'the second plan is named' test "$("$JSON" get "$T/plans.json" others/0/plan/file)" = b.json
+ok "${q[@]}" --plan "$T/b.json" -o "$T/alone.json"
+for key in kl/mean ppl kl/p99 top1_agreement; do
+    near "$T/plans.json" "$T/alone.json" 0 "others/0/total/$key=total/$key"
+done
+fails 2 'given 2 times; several are compared on --choices, or on --text with --against' -- eval "$MODELS/qwen3_moe/model.gguf" \
+    --plan "$T/b.json" --plan "$T/b.json" --text "$text" -q
+
 # ---- files and folders ----
 m=$MODELS/qwen3_moe/model.gguf p=$MODELS/qwen3_moe/plan.json
 head -c 2000 "$text" >"$T/short.txt"

@@ -106,7 +106,7 @@ static void against_itself(void **state)
     struct err e = {0};
     (void)state;
     for (int i = 0; i < 2; i++)
-        golden_ok(eval_scores_against(&r, sides, paths[i], CTX, &e), &e, "against");
+        golden_ok(eval_scores_against(&r, sides, 1, paths[i], CTX, &e), &e, "against");
     eval_scores_end(&r);
     assert_true(r.compared);
     check_total(&r);
@@ -121,6 +121,57 @@ static void against_itself(void **state)
     json_decref(o);
     json_decref(id);
     eval_scores_clear(&r);
+}
+
+static struct plan *plan_of(uint32_t n_keep)
+{
+    struct plan *p = plan_new(v->n_layers, n_keep);
+    for (uint32_t l = 0; l < v->n_layers; l++) {
+        p->layers[l].il = v->layers[l].il;
+        for (uint32_t i = 0; i < n_keep; i++)
+            p->layers[l].keep[i] = i;
+    }
+    return p;
+}
+
+/* Plans together give what each gives alone; their difference is that of the means over the texts, which have equal
+ * weight, with an error from the windows; the other way round it has the other sign; of a plan to itself it is none. */
+static void plans_together(void **state)
+{
+    (void)state;
+    struct plan *p[] = {plan_of(12), plan_of(6)};
+    const struct against_side sides[] = {{MODEL, g, v, NULL}, {MODEL, g, v, p[0]}, {MODEL, g, v, p[1]}};
+    struct eval_scores both[2] = {{0}}, one = {0};
+    struct err e = {0};
+    for (int i = 0; i < 2; i++)
+        golden_ok(eval_scores_against(both, sides, 2, paths[i], CTX, &e), &e, "together");
+    const struct against_side alone_sides[] = {sides[0], sides[2]};
+    for (int i = 0; i < 2; i++)
+        golden_ok(eval_scores_against(&one, alone_sides, 1, paths[i], CTX, &e), &e, "alone");
+    eval_scores_end(&both[0]);
+    eval_scores_end(&both[1]);
+    eval_scores_end(&one);
+    assert_memory_equal(&both[1].sums, &one.sums, sizeof one.sums);
+    assert_true(both[1].all.against.kl_p99 == one.all.against.kl_p99);
+    assert_int_equal(both[0].n_windows, both[0].all.score.n_windows);
+    struct eval_difference d = eval_scores_difference(&both[1], &both[0]),
+                           r = eval_scores_difference(&both[0], &both[1]),
+                           same = eval_scores_difference(&both[1], &one);
+    double kl = 0, nll = 0;
+    for (int i = 0; i < 2; i++) {
+        kl += (both[1].rows[i].against.kl_mean - both[0].rows[i].against.kl_mean) / 2;
+        nll += (both[1].rows[i].score.nll - both[0].rows[i].score.nll) / 2;
+    }
+    assert_true(kl > 0 && fabs(d.kl - kl) < 1e-12 && fabs(d.nll - nll) < 1e-12);
+    assert_true(d.kl_differs && d.kl_stderr > 0 && d.kl > 2 * d.kl_stderr);
+    assert_true(fabs(d.kl + r.kl) < 1e-15 && fabs(d.kl_stderr - r.kl_stderr) < 1e-15);
+    assert_true(same.kl == 0 && same.nll == 0 && !same.kl_differs && !same.nll_differs);
+    assert_int_equal(d.n_windows, both[0].n_windows);
+    for (int i = 0; i < 2; i++) {
+        eval_scores_clear(&both[i]);
+        plan_free(p[i]);
+    }
+    eval_scores_clear(&one);
 }
 
 static void a_failure_is_told(void **state)
@@ -138,6 +189,7 @@ static void a_failure_is_told(void **state)
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-    static const struct CMUnitTest tests[] = {T(alone), T(against_itself), T(a_failure_is_told)};
+    static const struct CMUnitTest tests[] = {T(alone), T(against_itself), T(plans_together),
+                                              T(a_failure_is_told)};
     return cmocka_run_group_tests_name("scores", tests, NULL, NULL);
 }

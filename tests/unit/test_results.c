@@ -748,6 +748,55 @@ static void choice_comes_back(void **state)
     json_decref(doc);
 }
 
+/* Several plans: what is behind the first comes back, and is refused with its place. */
+static void eval_others_come_back(void **state)
+{
+    (void)state;
+    struct eval_text texts[] = {
+        {.name = "a.txt", .score = {.n_scored = 5, .nll = 2, .ppl = 7}, .compared = true}};
+    struct eval_other others[] = {{.plan = {"b.json", "reap", 12},
+                                   .texts = texts,
+                                   .total = texts[0],
+                                   .n_texts = 1,
+                                   .diff = {.n_windows = 9,
+                                            .kl = 0.25,
+                                            .kl_stderr = 0.125,
+                                            .kl_differs = true,
+                                            .nll = -0.5,
+                                            .nll_stderr = NAN}}};
+    struct eval_file f = {.plan = {"a.json", NULL, 16},
+                          .texts = texts,
+                          .n_texts = 1,
+                          .total = texts[0],
+                          .others = others,
+                          .n_others = 1},
+                     g;
+    struct err e = {0};
+    assert_true(eval_write(at("eval.json"), &f, true, &e));
+    assert_true(eval_read(at("eval.json"), &g, &e));
+    assert_int_equal(g.n_others, 1);
+    const struct eval_other *x = &g.others[0];
+    assert_string_equal(x->plan.file, "b.json");
+    assert_true(x->n_texts == 1 && x->texts[0].score.n_scored == 5 && x->total.score.ppl == 7);
+    assert_true(x->diff.n_windows == 9 && x->diff.kl == 0.25 && x->diff.kl_stderr == 0.125 &&
+                x->diff.kl_differs);
+    assert_true(x->diff.nll == -0.5 && isnan(x->diff.nll_stderr) && !x->diff.nll_differs);
+    eval_file_clear(&g);
+    static const char *const bad[][2] = {{"[{\"texts\": [], \"total\": {}}]", "difference"},
+                                         {"[3]", "other 0 is an integer"},
+                                         {"{}", "others"}};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        json_t *o = eval_json(&f);
+        json_object_set_new(o, "others", json_loads(bad[i][0], 0, NULL));
+        assert_true(json_write(at("bad.json"), o, true, &e));
+        json_decref(o);
+        assert_false(eval_read(at("bad.json"), &g, &e));
+        if (e.code != ERR_INPUT || !strstr(e.msg, bad[i][1]))
+            fail_msg("'%s' does not say '%s'", e.msg, bad[i][1]);
+        err_clear(&e);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -768,6 +817,7 @@ int main(void)
         T(choice),
         T(verdict),
         T(choice_comes_back),
+        T(eval_others_come_back),
     };
     return cmocka_run_group_tests_name("results", tests, NULL, NULL);
 }
