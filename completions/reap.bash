@@ -36,7 +36,7 @@ _reap() {
             kind= ;;
         --criterion)
             words='reap reap_sum ean_mean ean_sum frequency gate_mean gate_sum reap_l2 ean_l2 reap_sq_sum loo
-                loo_mean max_activation random auto' ;;
+                loo_mean hope max_activation random auto' ;;
         -w | --work)
             kind=-d ;;
         -sm | --split-mode)
@@ -63,11 +63,11 @@ _reap() {
         own='--tensors --json --quiet --verbose --help'
         ;;
     profile)
-        own='--output --ctx --save-every --until-stable --set-aside --resume --force --shard --sequences
-            --show-samples --separate-streams --calib --samples-per-category --max-samples --seed --no-shuffle
-            --skip-bad --join-parts --skip-media --map --threads --ubatch-size --ubatch --n-gpu-layers
-            --gpu-layers --device --split-mode --tensor-split --cpu-moe --n-cpu-moe --flash-attn
-            --cache-type-k --cache-type-v --rpc --load-mode --no-mmap --mlock --chat-template
+        own='--output --ctx --save-every --until-stable --set-aside --resume --force --shard --pairs
+            --sequences --show-samples --separate-streams --calib --samples-per-category --max-samples --seed
+            --no-shuffle --skip-bad --join-parts --skip-media --map --threads --ubatch-size --ubatch
+            --n-gpu-layers --gpu-layers --device --split-mode --tensor-split --cpu-moe --n-cpu-moe
+            --flash-attn --cache-type-k --cache-type-v --rpc --load-mode --no-mmap --mlock --chat-template
             --chat-template-file --chat-template-kwargs --type --pretokenizer --device-norms --json --quiet
             --verbose --help'
         case $prev in
@@ -76,6 +76,8 @@ _reap() {
             --ubatch | -ngl | --n-gpu-layers | --gpu-layers | -dev | --device | -ts | --tensor-split | \
             -ncmoe | --n-cpu-moe | --rpc | --chat-template-kwargs | --pretokenizer)
             kind= ;;
+        --pairs)
+            words='auto on off' ;;
         -sm | --split-mode)
             words='none layer' ;;
         -fa | --flash-attn)
@@ -102,7 +104,7 @@ _reap() {
         case $prev in
         --criterion)
             words='reap reap_sum ean_mean ean_sum frequency gate_mean gate_sum reap_l2 ean_l2 reap_sq_sum loo
-                loo_mean max_activation random' ;;
+                loo_mean hope max_activation random' ;;
         --format)
             words='llama-expert-profile imatrix' ;;
         --architecture | --experts-used)
@@ -118,7 +120,7 @@ _reap() {
             kind= ;;
         --criterion)
             words='reap reap_sum ean_mean ean_sum frequency gate_mean gate_sum reap_l2 ean_l2 reap_sq_sum loo
-                loo_mean max_activation random' ;;
+                loo_mean hope max_activation random' ;;
         --blend)
             words='mean maxmin' ;;
         esac
@@ -138,7 +140,7 @@ _reap() {
             kind= ;;
         --criteria)
             words='reap reap_sum ean_mean ean_sum frequency gate_mean gate_sum reap_l2 ean_l2 reap_sq_sum loo
-                loo_mean max_activation random' ;;
+                loo_mean hope max_activation random' ;;
         -sm | --split-mode)
             words='none layer' ;;
         -fa | --flash-attn)
@@ -219,7 +221,7 @@ _reap() {
             kind= ;;
         --criteria)
             words='reap reap_sum ean_mean ean_sum frequency gate_mean gate_sum reap_l2 ean_l2 reap_sq_sum loo
-                loo_mean max_activation random' ;;
+                loo_mean hope max_activation random' ;;
         --types)
             words='F32 F16 BF16 Q8_0 Q6_K Q5_K_M Q5_K_S Q5_1 Q5_0 Q4_K_M Q4_K_S Q4_1 Q4_0 IQ4_NL IQ4_XS
                 MXFP4_MOE Q3_K_L Q3_K_M Q3_K_S IQ3_M IQ3_S Q2_K TQ2_0 TQ1_0' ;;
@@ -259,7 +261,7 @@ _reap() {
             kind= ;;
         --criterion)
             words='reap reap_sum ean_mean ean_sum frequency gate_mean gate_sum reap_l2 ean_l2 reap_sq_sum loo
-                loo_mean max_activation random' ;;
+                loo_mean hope max_activation random' ;;
         -sm | --split-mode)
             words='none layer' ;;
         -fa | --flash-attn)

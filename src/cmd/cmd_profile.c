@@ -9,7 +9,15 @@
 static const char *out, *shard;
 static int64_t ctx, seqs, show;
 static double save_every, until_stable, set_aside;
+static uint32_t pairs;
 static bool resume, separate, has_show;
+
+static const char *pairs_word(uint32_t i)
+{
+    return profile_pairs_words[i];
+}
+
+static const struct opt_choices pair_words = {.at = pairs_word};
 
 static const struct opt opts[] = {
     OPT_HEADING("Options"),
@@ -28,6 +36,10 @@ static const struct opt opts[] = {
     OPT_FLAG("force", &cmd_force, "replace the output", .alias = "-f", .group = 'r'),
     OPT_STR("shard", &shard, "I/N",
             "only part I of N of the work, 1 to N; reap stats merge adds the parts up"),
+    OPT_CHOICE(
+        "pairs", &pairs, "WORD", &pair_words,
+        "keep sums over pairs of experts as well, in a second file STATS.pairs (for the criterion hope); auto: up to 256 MiB",
+        .dflt = PROFILE_PAIRS),
     OPT_INT("sequences", &seqs, "N", 1, 256, "samples packed into a batch, at most", .dflt_is = "chosen"),
     OPT_INT("show-samples", &show, "N", 0, 1e15,
             "print N samples as the model is given them, and what all make, and end", .seen = &has_show),
@@ -92,6 +104,7 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
         .resume = resume,
         .until_stable = until_stable,
         .save_every = save_every,
+        .pairs = (enum profile_pairs)pairs,
     };
     cmd_corpus(&o.corpus);
     o.corpus.set_aside = set_aside;

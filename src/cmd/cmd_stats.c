@@ -4,6 +4,7 @@
  * show. A file of such a name is given as ./merge. */
 #include "base/file.h"
 #include "base/limits.h"
+#include "base/mem.h"
 #include "base/near.h"
 #include "base/out.h"
 #include "base/text.h"
@@ -11,6 +12,7 @@
 #include "cmd/stats_exchange.h"
 #include "cmd/stats_show.h"
 #include "stats/merge.h"
+#include "stats/pairs.h"
 
 #include <string.h>
 
@@ -64,9 +66,11 @@ const struct cmd cmd_stats = {
 
 static bool check_inputs(char const *const *args, uint32_t n, struct err *e)
 {
+    char *pairs = xasprintf("%s" PAIRS_SUFFIX, out);
     bool ok = true;
     for (uint32_t i = 0; ok && i < n; i++)
-        ok = file_check_apart(out, args[i], "an input", e);
+        ok = file_check_apart(out, args[i], "an input", e) && file_check_apart(pairs, args[i], "an input", e);
+    free(pairs);
     return ok;
 }
 
@@ -190,5 +194,5 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
                        n < 2 ? "missing" : "unexpected");
     if (!out)
         return err_set(e, ERR_INPUT, "--output is missing: the file to write; see reap stats --help");
-    return file_check_output(out, cmd_force, e) && sub->run(args + 1, n - 1, e);
+    return stats_check_output(out, false, cmd_force, e) && sub->run(args + 1, n - 1, e);
 }

@@ -29,7 +29,7 @@ static bool print_import(const struct stats_exchange *o, const struct stats *s, 
     cmd_fmt(&b, "%s: %s tokens, from %s; can be ranked by", o->out,
             human_count((uint64_t)json_integer_value(n), t), stats_imported_from(s));
     for (uint32_t i = 0; (c = criterion_at(i)); i++)
-        if (!(criterion_needs(c) & s->unknown)) {
+        if (criterion_can(s, c)) {
             cmd_fmt(&b, "%s %s", json_array_size(can) ? "," : "", c->name);
             json_array_append_new(can, json_string(c->name));
         }

@@ -9,10 +9,8 @@
 #include <math.h>
 #include <string.h>
 
-struct sums_kept { /* of one layer, while its sources are gone through */
-    double score, score_kept;
+struct sums_kept {                            /* of one layer, while its sources are gone through */
     double tokens_kept, reap_kept, mass_kept; /* shares, means over the sources by weight */
-    double least, most;
 };
 
 static double part(double kept, double total, double otherwise)
@@ -20,30 +18,33 @@ static double part(double kept, double total, double otherwise)
     return total > 0 ? kept / total : otherwise;
 }
 
+/* The share of the score that stays; 1 of none. */
+static double kept_of(const struct merit *w, const uint8_t *in)
+{
+    return part(merit_kept(w, in), merit_total(w), 1);
+}
+
 /* The shares of source d that stay; returns that of its score. */
-static double source_loss(struct job *j, uint32_t d, uint32_t i, const double *share, const uint8_t *in,
+static double source_loss(struct job *j, uint32_t d, uint32_t i, const struct merit *w, const uint8_t *in,
                           struct sums_kept *l)
 {
     const struct stats *s = j->src[d].stats;
-    double routed = 0, routed_kept = 0, reap = 0, reap_kept = 0, score = 0, all = 0, weights = 0;
+    double routed = 0, routed_kept = 0, reap = 0, reap_kept = 0, weights = 0;
     for (uint32_t k = 0; k < s->n_experts; k++) {
         struct sums t = stats_total(&s->layers[i], k);
         routed += (double)t.count;
         reap += t.reap_sum;
-        all += share[k];
         if (in[k]) {
             routed_kept += (double)t.count;
             reap_kept += t.reap_sum;
-            score += share[k];
         }
     }
     for (uint32_t k = 0; k < j->n_src; k++)
         weights += j->src[k].weight;
-    double w = j->src[d].weight / weights;
-    l->tokens_kept += w * part(routed_kept, routed, 1);
-    l->reap_kept += w * part(reap_kept, reap, 1);
-    l->mass_kept += w * summary_gate_mass(s, i, in);
-    score = part(score, all, 1);
+    double weight = j->src[d].weight / weights, score = kept_of(w, in);
+    l->tokens_kept += weight * part(routed_kept, routed, 1);
+    l->reap_kept += weight * part(reap_kept, reap, 1);
+    l->mass_kept += weight * summary_gate_mass(s, i, in);
     j->kept[d] += score / s->n_layers;
     return score;
 }
@@ -84,36 +85,47 @@ void plan_note_gates(struct job *j)
                             1 / s->gate_mass, 1 / s->gate_mass_least, s->gate_mass_layer));
 }
 
-void plan_layer_loss(struct job *j, uint32_t i, const double *share, const double *score,
-                     const struct plan_layer *layer, struct plan_loss *l)
+/* The scores at the cut; where there are none, not a number. */
+static void at_the_cut(const double *score, uint32_t n, const uint8_t *in, struct plan_loss *l)
+{
+    uint32_t gone = 0;
+    double least = INFINITY, most = 0;
+    for (uint32_t k = 0; k < n; k++) {
+        gone += !in[k];
+        if (!score)
+            continue;
+        least = in[k] && score[k] < least ? score[k] : least;
+        most = !in[k] && score[k] > most ? score[k] : most;
+    }
+    l->lowest_kept = score ? least : (double)NAN;
+    l->highest_removed = score && gone ? most : (double)NAN;
+}
+
+void plan_layer_loss(struct job *j, uint32_t i, const struct layer_merit *w, const struct plan_layer *layer,
+                     struct plan_loss *l)
 {
     const struct stats *s = j->src[0].stats;
     uint32_t n = s->n_experts;
-    struct sums_kept x = {.least = INFINITY};
+    struct sums_kept x = {0};
+    const struct merit all = {.n = n, .score = w->score, .cost = w->mean.cost};
     uint8_t *in = xcalloc(n, 1);
     for (uint32_t k = 0; k < j->n_keep; k++)
         in[layer->keep[k]] = 1;
-    for (uint32_t k = 0; k < n; k++) {
-        x.score += score[k];
-        x.score_kept += in[k] ? score[k] : 0;
-        x.least = in[k] && score[k] < x.least ? score[k] : x.least;
-        x.most = !in[k] && score[k] > x.most ? score[k] : x.most;
-    }
+    at_the_cut(w->score, n, in, l);
     find_never(j, i, in, l);
     l->by_source = j->n_src > 1 ? xcalloc(j->n_src, sizeof *l->by_source) : NULL;
     l->n_by_source = j->n_src > 1 ? j->n_src : 0;
     for (uint32_t d = 0; d < j->n_src; d++) {
-        double kept = source_loss(j, d, i, share + (size_t)d * n, in, &x);
+        const struct merit one = {.n = n, .score = w->share ? w->share + (size_t)d * n : NULL};
+        double kept = source_loss(j, d, i, w->cost ? &w->cost[d] : &one, in, &x);
         if (l->by_source)
             l->by_source[d] = kept;
     }
-    double stays = part(x.score_kept, x.score, 1);
+    double stays = kept_of(&all, in);
     l->score = 1 - stays;
     l->tokens = 1 - x.tokens_kept;
     l->reap_sum = s->unknown & SUM_BIT(SUM_REAP) ? (double)NAN : 1 - x.reap_kept;
     l->gate_mass = 1 - x.mass_kept;
-    l->lowest_kept = x.least;
-    l->highest_removed = j->n_keep < n ? x.most : (double)NAN;
     free(in);
     j->sum->score_kept += stays / s->n_layers;
     j->sum->tokens_kept += x.tokens_kept / s->n_layers;

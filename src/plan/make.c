@@ -116,22 +116,61 @@ bool plan_layer_scores(const struct job *j, uint32_t i, double *share, double *s
     return true;
 }
 
-static void choose(const struct job *j, uint32_t i, const double *share, const double *score, uint32_t *keep)
+/* The same for a criterion of sets. */
+static bool layer_costs(const struct job *j, uint32_t i, struct layer_merit *w, struct err *e)
+{
+    size_t n = j->shape.n_experts;
+    double weights = 0;
+    for (uint32_t d = 0; d < j->n_src; d++)
+        weights += j->src[d].weight;
+    w->mean.n = j->shape.n_experts;
+    w->mean.cost = xcalloc(n * n, sizeof *w->mean.cost);
+    for (uint32_t d = 0; d < j->n_src; d++) {
+        if (!merit_of(&w->cost[d], j->src[d].stats, i, j->criterion, j->o->seed, -1, e))
+            return err_ctx(e, "%s", j->src[d].path);
+        double *x = w->cost[d].cost, total = merit_total(&w->cost[d]);
+        for (size_t k = 0; k < n * n; k++) {
+            x[k] = total > 0 ? x[k] / total : 0;
+            w->mean.cost[k] += x[k] * j->src[d].weight / weights;
+        }
+    }
+    return true;
+}
+
+static bool layer_merit(const struct job *j, uint32_t i, struct layer_merit *w, struct err *e)
+{
+    uint32_t n = j->shape.n_experts;
+    if (!criterion_has_scores(j->criterion)) {
+        w->cost = xcalloc(j->n_src, sizeof *w->cost);
+        return layer_costs(j, i, w, e);
+    }
+    w->share = xcalloc(((size_t)j->n_src + 1) * n, sizeof *w->share);
+    w->score = w->share + (size_t)j->n_src * n;
+    return plan_layer_scores(j, i, w->share, w->score, e);
+}
+
+static void layer_clear(const struct job *j, struct layer_merit *w)
+{
+    for (uint32_t d = 0; w->cost && d < j->n_src; d++)
+        merit_clear(&w->cost[d]);
+    free(w->cost);
+    merit_clear(&w->mean);
+    free(w->share);
+}
+
+static void choose(const struct job *j, uint32_t i, const struct layer_merit *w, uint32_t *keep)
 {
     uint32_t n = j->shape.n_experts, at = 0;
     const uint8_t *fixed = j->fixed + (size_t)i * n;
+    const struct merit scores = {.n = n, .score = w->score};
     uint8_t *in = xcalloc(n, 1);
-    double *rank = xcalloc(n, sizeof *rank);
-    for (uint32_t k = 0; k < n; k++)
-        rank[k] = fixed[k] ? INFINITY : score[k];
     if (j->n_src > 1 && j->o->blend == BLEND_MAXMIN)
-        blend_maxmin(share, j->n_src, fixed, &j->shape, j->n_keep, in);
+        blend_maxmin(w->share, j->n_src, fixed, &j->shape, j->n_keep, in);
     else
-        criterion_choose(rank, n, j->shape.n_groups, j->n_keep, in);
-    for (uint32_t k = 0; k < n; k++)
+        merit_choose(w->cost ? &w->mean : &scores, j->shape.n_groups, j->n_keep, fixed, in);
+    for (uint32_t k = 0; k < n && at < j->n_keep; k++)
         if (in[k])
             keep[at++] = k;
-    free(rank);
     free(in);
 }
 
@@ -156,19 +195,18 @@ static struct plan *build(struct job *j, struct err *e)
 {
     const struct stats *s = j->src[0].stats;
     struct plan *p = plan_new(s->n_layers, j->n_keep);
-    double *share = xcalloc(((size_t)j->n_src + 1) * s->n_experts, sizeof *share);
-    double *score = share + (size_t)j->n_src * s->n_experts;
     bool ok = true;
     p->lost = xcalloc(s->n_layers, sizeof *p->lost);
     for (uint32_t i = 0; ok && i < s->n_layers; i++) {
         struct plan_layer *l = &p->layers[i];
+        struct layer_merit w = {0};
         l->il = s->layers[i].il;
-        if (!(ok = plan_layer_scores(j, i, share, score, e)))
-            break;
-        choose(j, i, share, score, l->keep);
-        plan_layer_loss(j, i, share, score, l, &p->lost[i]);
+        if ((ok = layer_merit(j, i, &w, e))) {
+            choose(j, i, &w, l->keep);
+            plan_layer_loss(j, i, &w, l, &p->lost[i]);
+        }
+        layer_clear(j, &w);
     }
-    free(share);
     if (ok) {
         say_what(j, p);
         return p;
@@ -189,6 +227,13 @@ struct plan *plan_blend(const struct plan_source *src, uint32_t n_src, const str
     *sum = (struct plan_summary){.n_experts = s->n_experts, .n_layers = s->n_layers};
     if ((v && !view_check_prunable(v, e)) || !check_sources(&j, v, e))
         return NULL;
+    if (n_src > 1 && o->blend == BLEND_MAXMIN && !criterion_has_scores(j.criterion)) {
+        err_set(
+            e, ERR_INPUT,
+            "--blend maxmin needs a score of each expert, and the criterion %s chooses a set; use --blend mean",
+            j.criterion->name);
+        return NULL;
+    }
     j.shape = v ? v->shape : shape_of_stats(s);
     if (!plan_count(&j.shape, v, o, &j.n_keep, e)) {
         err_ctx(e, "%s", src[0].path);

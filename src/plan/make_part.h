@@ -21,6 +21,13 @@ struct job {
 /* Adds to what sum has to say; steals text. */
 void plan_note(struct plan_summary *sum, bool warning, char *text);
 
+/* What decides in layer i. By scores: share[n_src][n], what each source gives, and score[n], what ranks. By what sets
+ * cost: cost[n_src], each of which adds up to 1, and their mean by weight. */
+struct layer_merit {
+    double *share, *score; /* NULL: by what sets cost */
+    struct merit *cost, mean;
+};
+
 /* share[n_src][n]: what each source gives layer i; score[n]: what ranks, or for maxmin what reports. One
  * source: its scores as they are. */
 bool plan_layer_scores(const struct job *j, uint32_t i, double *share, double *score, struct err *e);
@@ -40,10 +47,9 @@ void plan_note_counts(struct job *j);
 
 /* ---- losses.c ---- */
 
-/* What the choice of layer i costs. share[n_src][n]: of each source; score[n]: what ranks. Adds to j->kept
- * and j->sum. */
-void plan_layer_loss(struct job *j, uint32_t i, const double *share, const double *score,
-                     const struct plan_layer *layer, struct plan_loss *l);
+/* What the choice of layer i costs. Adds to j->kept and j->sum. */
+void plan_layer_loss(struct job *j, uint32_t i, const struct layer_merit *w, const struct plan_layer *layer,
+                     struct plan_loss *l);
 /* Warns of gates that grow, when all layers have gone through plan_layer_loss. */
 void plan_note_gates(struct job *j);
 /* What the plan was made of; when all layers have gone through plan_layer_loss. */

@@ -10,6 +10,7 @@
 #include "corpus/windows.h"
 #include "model/view.h"
 #include "profile/calibration.h"
+#include "stats/pairs.h"
 #include "stats/summary.h"
 
 #include <math.h>
@@ -146,6 +147,24 @@ static bool on_gates(void *ud, uint32_t il, uint32_t n_tokens, uint32_t n_expert
            stats_add_gates(j->stats, (uint32_t)j->index[il], j->half, n_tokens, p, e);
 }
 
+const char *const profile_pairs_words[] = {"auto", "on", "off", NULL};
+
+static bool wants_pairs(const struct job *j)
+{
+    const struct view *v = j->view;
+    return j->o->pairs == PAIRS_ON ||
+           (j->o->pairs == PAIRS_AUTO && pairs_bytes(v->n_layers, v->shape.n_experts) <= PROFILE_PAIRS_MAX);
+}
+
+static void note_pairs(const struct job *j)
+{
+    char size[32];
+    if (j->o->pairs == PAIRS_AUTO && !wants_pairs(j))
+        log_note("note: no sums over pairs of experts, which would take %s; --pairs on keeps them (for the "
+                 "criterion hope)",
+                 human_bytes(pairs_bytes(j->view->n_layers, j->view->shape.n_experts), size));
+}
+
 static void new_stats(struct job *j)
 {
     const struct view *v = j->view;
@@ -158,6 +177,8 @@ static void new_stats(struct job *j)
     j->stats->n_groups_used = v->shape.n_groups_used;
     j->stats->model = view_identity(v);
     j->stats->calibration = made_from(j);
+    if (wants_pairs(j))
+        stats_keep_pairs(j->stats);
 }
 
 static void set_index(struct job *j)
@@ -196,6 +217,16 @@ static bool check_progress(const struct job *j, const struct stats *s, uint32_t 
     return true;
 }
 
+/* What the file keeps goes on; it cannot begin now. */
+static bool resume_pairs(const struct job *j, const struct stats *s, struct err *e)
+{
+    bool has = stats_has_pairs(s);
+    if (j->o->pairs != PAIRS_AUTO && has != (j->o->pairs == PAIRS_ON))
+        return err_set(e, ERR_INPUT, "%s: cannot resume: it was made %s sums over pairs of experts (--pairs)",
+                       j->o->out, has ? "with" : "without");
+    return !has || stats_need_pairs(s, e) || err_ctx(e, "%s: cannot resume", j->o->out);
+}
+
 /* The batches that an unfinished file already holds; *done = all for a finished one. */
 static bool load_progress(struct job *j, uint32_t *done, bool *finished, struct err *e)
 {
@@ -217,7 +248,7 @@ static bool load_progress(struct job *j, uint32_t *done, bool *finished, struct 
     if (ok && (n > of || of != j->n_batches))
         ok = err_set(e, ERR_INPUT, "%s: cannot resume: it says %llu of %llu batches, this run has %u",
                      j->o->out, (unsigned long long)n, (unsigned long long)of, j->n_batches);
-    ok = ok && check_progress(j, s, (uint32_t)n, e);
+    ok = ok && check_progress(j, s, (uint32_t)n, e) && (!s->progress || resume_pairs(j, s, e));
     json_decref(id);
     if (!ok) {
         json_decref(cal);
@@ -365,20 +396,34 @@ static int64_t default_ubatch(const struct shape *s)
     return n;
 }
 
+/* The files that are written are none of those that are read. */
+static bool check_apart(const struct job *j, struct err *e)
+{
+    char *pairs = xasprintf("%s" PAIRS_SUFFIX, j->o->out);
+    const char *const out[] = {j->o->out, pairs};
+    bool ok = true;
+    for (int i = 0; ok && i < (wants_pairs(j) ? 2 : 1); i++)
+        ok = view_check_output(j->view, out[i], e) && corpus_check_output(&j->corpus, out[i], e) &&
+             file_check_apart(out[i], j->o->engine.chat_template_file, "the chat template itself", e);
+    free(pairs);
+    return ok;
+}
+
 static bool prepare(struct job *j, struct err *e)
 {
     const struct profile_opts *o = j->o;
     if (!(j->view = view_open(o->model, e)))
         return false;
-    if (!view_check_prunable(j->view, e) || !view_check_output(j->view, o->out, e) ||
-        !file_check_apart(o->out, o->engine.chat_template_file, "the chat template itself", e) ||
-        !out_hold(&j->lock, o->out, o->force || o->resume, e) || !file_there(o->out, &j->resumes, e) ||
-        !corpus_load(&o->corpus, &j->corpus, e) || !corpus_check_output(&j->corpus, o->out, e) ||
-        !view_hash(j->view, e))
+    if (!view_check_prunable(j->view, e) || !check_apart(j, e) ||
+        !out_hold(&j->lock, o->out, o->force || o->resume, e) ||
+        !stats_check_output(o->out, wants_pairs(j), o->force || o->resume, e) ||
+        !file_there(o->out, &j->resumes, e) || !corpus_load(&o->corpus, &j->corpus, e) ||
+        !check_apart(j, e) || !view_hash(j->view, e))
         return false;
     if (o->corpus.set_aside > 0 && !j->corpus.aside.n_choice)
         log_warn("nothing is set aside: no category has enough samples for a share of %g",
                  o->corpus.set_aside);
+    note_pairs(j);
     j->resumes = j->resumes && o->resume;
     struct engine_opts eo = o->engine;
     eo.ubatch = j->ubatch = eo.ubatch ? eo.ubatch : default_ubatch(&j->view->shape);

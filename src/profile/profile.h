@@ -10,6 +10,12 @@
 #define PROFILE_CTX        2048
 #define PROFILE_SAVE_EVERY 300
 
+/* Whether sums over pairs of experts are kept: all that are not too large, or as one says. */
+enum profile_pairs { PAIRS_AUTO, PAIRS_ON, PAIRS_OFF };
+#define PROFILE_PAIRS     "auto"
+#define PROFILE_PAIRS_MAX (256ull << 20)        /* bytes, to be kept by themselves */
+extern const char *const profile_pairs_words[]; /* of enum profile_pairs, ended by NULL */
+
 struct profile_opts {
     const char *model;
     struct corpus_opts corpus;
@@ -20,6 +26,7 @@ struct profile_opts {
     uint32_t shard, n_shards; /* shard 1 to n_shards: every n_shards-th batch from there; n_shards 0: all */
     const char *out;          /* stats file */
     bool force, resume;
+    enum profile_pairs pairs;
     /* Share of the experts that will go: stop when the choice has settled; 0: run all text. */
     double until_stable;
     double save_every; /* seconds between saves of the unfinished file; 0: only when interrupted */

@@ -259,7 +259,7 @@ static void choose_criterion(struct page *p)
 {
     const char *name = p->plan ? p->plan->criterion : NULL;
     p->criterion = name ? criterion_find(name) : NULL;
-    if (!p->criterion || p->criterion->form == CRITERION_CHANCE)
+    if (!p->criterion || p->criterion->form == CRITERION_CHANCE || !criterion_has_scores(p->criterion))
         p->criterion = criterion_default(); /* one that we do not know, or that has no scores */
 }
 

@@ -58,7 +58,7 @@ static uint32_t sums_wanted(enum sum list[N_SUMS])
     uint32_t n = 0;
     for (uint32_t i = 0; (c = criterion_at(i)); i++) {
         unsigned bits = criterion_needs(c);
-        if (bits && !(seen & bits))
+        if (criterion_has_scores(c) && bits && !(seen & bits))
             list[n++] = c->sum;
         seen |= bits;
     }
@@ -90,7 +90,7 @@ static void put_criteria(struct buf *b)
     const char *comma = "";
     buf_str(b, ",\"criteria\":[");
     for (uint32_t i = 0; (c = criterion_at(i)); i++) {
-        if (c->form == CRITERION_CHANCE)
+        if (c->form == CRITERION_CHANCE || !criterion_has_scores(c))
             continue;
         buf_fmt(b, "%s[\"%s\",\"%s\",\"%s\"]", comma, c->name,
                 c->form == CRITERION_COUNT ? "count" : sum_infos[c->sum].key, forms[c->form]);

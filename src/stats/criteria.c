@@ -2,9 +2,30 @@
 #include "stats/criteria.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "stats/pairs.h"
+#include "stats/removal.h"
 
 #include <math.h>
 #include <string.h>
+
+/* Sums of products of two contributions' lengths; on the diagonal of their squares. */
+static bool pairs_cost(const struct stats *s, uint32_t i, int which, double *cost, struct err *e)
+{
+    uint32_t n = s->n_experts;
+    if (!stats_need_pairs(s, e))
+        return false;
+    const struct pair_sums *half[2] = {pairs_of(s, i, EVEN), pairs_of(s, i, ODD)};
+    for (uint32_t a = 0; a < n; a++) {
+        struct sums x = which < 0 ? stats_total(&s->layers[i], a) : s->layers[i].half[which][a];
+        cost[(size_t)a * n + a] = x.reap_sq_sum;
+        for (uint32_t b = a + 1; b < n; b++) {
+            size_t at = pair_at(n, a, b);
+            double v = which < 0 ? half[EVEN]->sum[at] + half[ODD]->sum[at] : half[which]->sum[at];
+            cost[(size_t)a * n + b] = cost[(size_t)b * n + a] = v;
+        }
+    }
+    return true;
+}
 
 /* The first is the default. */
 static const struct criterion criteria[] = {
@@ -107,6 +128,17 @@ static const struct criterion criteria[] = {
         .note = "the same routers",
     },
     {
+        .name = "hope",
+        .form = CRITERION_SET,
+        .sum = SUM_REAP_SQ,
+        .cost = pairs_cost,
+        .formula = "least sum over removed i, j of F_ij, F_ij = sum of c_i c_j, c = gate x ||output||",
+        .what =
+            "the set that adds least when it goes, pairs of experts counted together: greedy, then exchanges",
+        .note = "chooses a set, gives no scores; needs sums of pairs; "
+                "[arXiv 2609.18916](https://arxiv.org/abs/2609.18916)",
+    },
+    {
         .name = "max_activation",
         .aliases = {"max_activations"},
         .form = CRITERION_SUM,
@@ -158,6 +190,11 @@ unsigned criterion_needs(const struct criterion *c)
     return c->form == CRITERION_COUNT || c->form == CRITERION_CHANCE ? 0 : SUM_BIT(c->sum);
 }
 
+bool criterion_has_scores(const struct criterion *c)
+{
+    return c->form != CRITERION_SET;
+}
+
 static double score_of(const struct sums *x, const struct criterion *c)
 {
     double n = (double)x->count;
@@ -168,18 +205,24 @@ static double score_of(const struct sums *x, const struct criterion *c)
     case CRITERION_MEAN: return sum_value(x, c->sum) / n;
     case CRITERION_ROOT: return sqrt(sum_value(x, c->sum) / n);
     case CRITERION_COUNT: return n;
-    case CRITERION_CHANCE: break;
+    case CRITERION_CHANCE:
+    case CRITERION_SET: break;
     }
     return NAN;
+}
+
+bool criterion_can(const struct stats *s, const struct criterion *c)
+{
+    return !(criterion_needs(c) & s->unknown) && (c->form != CRITERION_SET || stats_pairs_there(s));
 }
 
 bool criterion_check(const struct stats *s, const struct criterion *c, struct err *e)
 {
     if (!(criterion_needs(c) & s->unknown))
-        return true;
+        return c->form != CRITERION_SET || stats_need_pairs(s, e) || err_ctx(e, "criterion %s", c->name);
     char list[400] = "", why[200];
     for (const struct criterion *k = criteria; k < criteria + N_CRITERIA; k++)
-        if (!(criterion_needs(k) & s->unknown))
+        if (criterion_can(s, k))
             snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", *list ? ", " : "", k->name);
     stats_why_unknown(s, c->sum, why);
     return err_set(e, ERR_INPUT,
@@ -193,6 +236,11 @@ bool criterion_scores(const struct stats *s, uint32_t i, const struct criterion 
     const struct stats_layer *l = &s->layers[i];
     if (!criterion_check(s, c, e))
         return false;
+    if (!criterion_has_scores(c))
+        return err_set(
+            e, ERR_INPUT,
+            "the criterion %s chooses a set of experts and gives none of them a score, which is needed here",
+            c->name);
     /* one stream per layer, so that a layer's draw does not depend on the others */
     struct rng r = {seed * 0x100000001b3u + l->il + 1};
     for (uint32_t j = 0; j < s->n_experts; j++) {
@@ -243,4 +291,62 @@ void criterion_choose(const double *score, uint32_t n, uint32_t n_groups, uint32
             in[g * size + best[i]] = 1;
     }
     free(best);
+}
+
+/* ---- what the experts of a layer are worth ---- */
+
+bool merit_of(struct merit *w, const struct stats *s, uint32_t i, const struct criterion *c, uint64_t seed,
+              int which, struct err *e)
+{
+    size_t n = s->n_experts;
+    *w = (struct merit){.n = s->n_experts};
+    if (criterion_has_scores(c)) {
+        w->score = xcalloc(n, sizeof *w->score);
+        return criterion_scores(s, i, c, seed, which, w->score, e);
+    }
+    w->cost = xcalloc(n * n, sizeof *w->cost);
+    return criterion_check(s, c, e) && c->cost(s, i, which, w->cost, e) &&
+           (isfinite(merit_total(w)) ||
+            err_set(e, ERR_INPUT, "layer %u: the sums of %s are not finite", s->layers[i].il, c->name));
+}
+
+void merit_clear(struct merit *w)
+{
+    free(w->score);
+    free(w->cost);
+    *w = (struct merit){0};
+}
+
+void merit_choose(const struct merit *w, uint32_t n_groups, uint32_t n_keep, const uint8_t *fixed,
+                  uint8_t *in)
+{
+    if (w->cost) {
+        removal_choose(w->cost, w->n, n_groups, n_keep, fixed, in);
+        return;
+    }
+    double *rank = xcalloc(w->n, sizeof *rank);
+    for (uint32_t k = 0; k < w->n; k++)
+        rank[k] = fixed && fixed[k] ? INFINITY : w->score[k];
+    criterion_choose(rank, w->n, n_groups, n_keep, in);
+    free(rank);
+}
+
+double merit_total(const struct merit *w)
+{
+    const double *v = w->cost ? w->cost : w->score;
+    size_t n = w->cost ? (size_t)w->n * w->n : w->n;
+    double sum = 0;
+    for (size_t k = 0; k < n; k++)
+        sum += v[k];
+    return sum;
+}
+
+double merit_kept(const struct merit *w, const uint8_t *in)
+{
+    double sum = 0;
+    if (w->cost)
+        return merit_total(w) - removal_cost(w->cost, w->n, in);
+    for (uint32_t k = 0; k < w->n; k++)
+        sum += in[k] ? w->score[k] : 0;
+    return sum;
 }

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "stats/pairs.h"
 
 #include <string.h>
 
@@ -180,6 +181,28 @@ static bool add_part(struct stats *sum, const struct part *p, struct err *e)
     return ok || err_set(e, ERR_INPUT, "%s: the counts are too large to be added up", p->path);
 }
 
+/* A file whose sums over pairs are lost can be added up with the others, but for these. */
+static bool all_have_pairs(const struct part *p, uint32_t n)
+{
+    const struct part *with = NULL, *without = NULL;
+    for (uint32_t i = 0; i < n; i++)
+        *(stats_pairs_there(p[i].s) ? &with : &without) = &p[i];
+    if (with && without)
+        log_warn("%s comes without sums over pairs of experts: the sum has none", without->path);
+    return !without;
+}
+
+/* One after the other: they may be large. */
+static bool add_pairs(struct stats *sum, const struct part *p, struct err *e)
+{
+    const struct stats *s = p->s;
+    bool ok = stats_need_pairs(s, e) &&
+              (pairs_add(sum, s) ||
+               err_set(e, ERR_INPUT, "%s: the counts of pairs are too large to be added up", p->path));
+    stats_drop_pairs(s);
+    return ok;
+}
+
 /* A text in two runs counts twice: possible (another choice of samples), but seldom meant. */
 static void warn_same_text(const struct part *a, const struct part *b)
 {
@@ -267,8 +290,11 @@ static struct stats *sum_up(const struct part *p, uint32_t n, struct err *e)
         s->layers[i].il = first->layers[i].il;
         s->layers[i].n_used = first->layers[i].n_used;
     }
+    bool pairs = all_have_pairs(p, n);
+    if (pairs)
+        stats_keep_pairs(s);
     for (uint32_t i = 0; ok && i < n; i++) {
-        ok = add_part(s, &p[i], e);
+        ok = add_part(s, &p[i], e) && (!pairs || add_pairs(s, &p[i], e));
         if (p[i].run_number == p[last].run_number)
             continue;
         for (uint32_t k = 0; k < i; k++)

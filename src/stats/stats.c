@@ -1,6 +1,7 @@
 /* stats.c - the sums and their invariants; see stats.h. */
 #include "stats/stats.h"
 #include "base/mem.h"
+#include "stats/pairs.h"
 
 #include <math.h>
 #include <string.h>
@@ -73,6 +74,7 @@ void stats_free(struct stats *s)
     json_decref(s->model);
     json_decref(s->calibration);
     free(s->progress);
+    pairs_free(s->pairs);
     json_decref(s->import);
     free(s);
 }
@@ -157,6 +159,8 @@ bool stats_add(struct stats *s, uint32_t i, enum half h, const struct routed *r,
             x->loo_sq_sum += (double)r[a].loo * (double)r[a].loo;
         }
     }
+    if (s->pairs)
+        pairs_add_token(s->pairs, i, h, r, k);
     l->tokens[h]++;
     return true;
 }

@@ -73,6 +73,8 @@ struct stats_progress {
     double settled_score; /* not a number: an earlier version stopped it, which did not look at that */
 };
 
+struct pairs; /* pairs.h */
+
 struct stats {
     uint32_t n_experts, n_layers;
     uint32_t n_groups, n_groups_used; /* of experts, as the router sees them; 1: none */
@@ -81,6 +83,7 @@ struct stats {
     json_t *model;                    /* identity (view_identity); owned */
     json_t *calibration;              /* how it was made; owned */
     struct stats_progress *progress;  /* NULL: of a whole run; owned */
+    struct pairs *pairs;              /* sums over pairs of experts (pairs.h); NULL: there are none; owned */
     json_t *import;                   /* made from another tool's file, else NULL; owned */
     char sha256[65];                  /* of the file that it was loaded from; empty: of none */
     unsigned unknown;                 /* SUM_BITs: what the file does not hold; those sums are 0 */
@@ -125,7 +128,10 @@ bool stats_aside(const struct stats *s, struct stats_aside *a, struct err *e);
 /* The tool that an imported file is from; NULL: it is not imported. */
 const char *stats_imported_from(const struct stats *s);
 
+/* With sums over pairs two files, both or none: the other is path PAIRS_SUFFIX. */
 bool stats_save(const struct stats *s, const char *path, bool force, struct err *e);
+/* Before the work: what stats_save would refuse late. What a killed one left of the two files is undone. */
+bool stats_check_output(const char *path, bool pairs, bool force, struct err *e);
 /* The file is of a run that has not ended. (One that --until-stable stopped has.) */
 bool stats_unfinished(const struct stats *s);
 struct stats *stats_load(const char *path, struct err *e); /* checked; NULL with *e naming the file and key */

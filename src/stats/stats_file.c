@@ -8,7 +8,8 @@
 #include "base/ids.h"
 #include "base/limits.h"
 #include "base/mem.h"
-#include "stats/stats.h"
+#include "base/out.h"
+#include "stats/pairs.h"
 
 #include <math.h>
 #include <stddef.h>
@@ -101,7 +102,7 @@ static json_t *import_json(const struct stats *s)
     return o;
 }
 
-bool stats_save(const struct stats *s, const char *path, bool force, struct err *e)
+static json_t *stats_json(const struct stats *s)
 {
     json_t *o = json_object(), *layers = json_object();
     json_object_set_new(o, "schema", json_string(SCHEMA));
@@ -114,11 +115,56 @@ bool stats_save(const struct stats *s, const char *path, bool force, struct err 
         json_object_set_new(o, "progress", progress_json(s->progress));
     if (s->import)
         json_object_set_new(o, "import", import_json(s));
+    if (s->pairs)
+        json_object_set_new(o, "pairs", pairs_json(s));
     for (uint32_t i = 0; i < s->n_layers; i++)
         ids_set_layer(layers, s->layers[i].il, layer_json(s, &s->layers[i]));
     json_object_set_new(o, "layers", layers);
+    return o;
+}
+
+static bool save_alone(const struct stats *s, const char *path, bool force, struct err *e)
+{
+    json_t *o = stats_json(s);
     bool ok = json_write(path, o, force, e);
     json_decref(o);
+    return ok;
+}
+
+/* The pairs are written first, since the other file names their hash; put in place are both as one. */
+static bool save_both(const struct stats *s, const char *path, const char *pairs, bool force, struct err *e)
+{
+    struct out v[] = {{.fd = -1}, {.fd = -1}};
+    struct buf text = {0};
+    bool ok = stats_need_pairs(s, e) && out_open(&v[0], path, force, e) && out_open(&v[1], pairs, force, e) &&
+              pairs_write(s, &v[1], e);
+    if (ok) {
+        json_t *o = stats_json(s);
+        json_print(&text, o);
+        json_decref(o);
+        ok = out_write(&v[0], text.s, text.n, e) && out_commit_all(v, 2, e);
+    }
+    buf_clear(&text);
+    for (int i = 0; i < 2; i++)
+        out_abort(&v[i]);
+    return ok;
+}
+
+bool stats_save(const struct stats *s, const char *path, bool force, struct err *e)
+{
+    char *pairs = xasprintf("%s" PAIRS_SUFFIX, path);
+    bool ok = s->pairs ? save_both(s, path, pairs, force, e) : save_alone(s, path, force, e);
+    free(pairs);
+    return ok;
+}
+
+bool stats_check_output(const char *path, bool with_pairs, bool force, struct err *e)
+{
+    char *pairs = xasprintf("%s" PAIRS_SUFFIX, path);
+    const char *const both[] = {path, pairs};
+    bool ok = out_recover(both, 2, e) && file_check_output(path, force, e) &&
+              (!with_pairs || file_check_output(pairs, force, e));
+    free(pairs);
     return ok;
 }
 
@@ -267,7 +313,7 @@ static bool read_progress(struct stats *s, const json_t *o, struct err *e)
            json_opt_f64(p, "prune_ratio", "progress", &x->prune_ratio, e);
 }
 
-static struct stats *read_stats(const json_t *o, struct err *e)
+static struct stats *read_stats(const json_t *o, const char *path, struct err *e)
 {
     const char *schema, *key;
     json_t *model, *layers, *x;
@@ -298,7 +344,7 @@ static struct stats *read_stats(const json_t *o, struct err *e)
     s->calibration = json_incref(json_object_get(o, "calibration"));
     uint32_t i = 0;
     if (!stats_read_groups(s, e) || !read_router(s, o, e) || !read_progress(s, o, e) ||
-        !read_import(s, o, e)) {
+        !read_import(s, o, e) || !pairs_read_json(s, o, path, e)) {
         stats_free(s);
         return NULL;
     }
@@ -327,7 +373,7 @@ struct stats *stats_load(const char *path, struct err *e)
     buf_clear(&b);
     if (!o)
         return NULL;
-    struct stats *s = read_stats(o, e);
+    struct stats *s = read_stats(o, path, e);
     if (s && !stats_check(s, e)) {
         stats_free(s);
         s = NULL;

@@ -44,19 +44,34 @@ double summary_held(const double *a, const double *b, uint32_t n_experts, uint32
     return most > 0 ? held / most : 1;
 }
 
+/* What `other` keeps by w, as a share of what w's own choice does. */
+static double held(const struct merit *w, const uint8_t *own, const uint8_t *other)
+{
+    double most = merit_kept(w, own);
+    return most > 0 ? merit_kept(w, other) / most : 1;
+}
+
 bool summary_halves_of(const struct stats *s, uint32_t i, const struct criterion *c, uint32_t n,
                        struct halves *h, struct err *e)
 {
     const struct stats_layer *l = &s->layers[i];
-    uint32_t ne = s->n_experts, g = s->n_groups;
-    double *even = xcalloc(2 * (size_t)ne, sizeof *even), *odd = even + ne;
-    bool ok = criterion_scores(s, i, c, 0, EVEN, even, e) && criterion_scores(s, i, c, 0, ODD, odd, e);
+    struct merit w[2] = {{0}, {0}};
+    uint32_t same = 0;
+    uint8_t *in[2] = {xcalloc(2, s->n_experts)};
+    in[ODD] = in[EVEN] + s->n_experts;
+    bool ok = merit_of(&w[EVEN], s, i, c, 0, EVEN, e) && merit_of(&w[ODD], s, i, c, 0, ODD, e);
     *h = (struct halves){NAN, NAN};
     if (ok && l->tokens[EVEN] && l->tokens[ODD]) {
-        h->same = summary_agreement(even, odd, ne, g, n);
-        h->kept = (summary_held(even, odd, ne, g, n) + summary_held(odd, even, ne, g, n)) / 2;
+        for (int k = 0; k < 2; k++)
+            merit_choose(&w[k], s->n_groups, n, NULL, in[k]);
+        for (uint32_t j = 0; j < s->n_experts; j++)
+            same += in[EVEN][j] && in[ODD][j];
+        h->same = n ? (double)same / n : 1;
+        h->kept = (held(&w[ODD], in[ODD], in[EVEN]) + held(&w[EVEN], in[EVEN], in[ODD])) / 2;
     }
-    free(even);
+    for (int k = 0; k < 2; k++)
+        merit_clear(&w[k]);
+    free(in[EVEN]);
     return ok;
 }
 

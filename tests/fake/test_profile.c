@@ -17,6 +17,7 @@
 #include "profile/profile.h"
 #include "profile/show.h"
 #include "stats/merge.h"
+#include "stats/pairs.h"
 #include "tempdir.h"
 
 #include <math.h>
@@ -87,7 +88,16 @@ static int run_apart(const struct profile_opts *o, struct fake_engine how)
     return WEXITSTATUS(status);
 }
 
-static void same_file(const char *a, const char *b, const char *what)
+static const char *pairs_path(const char *stats)
+{
+    static char path[2][300];
+    static int next;
+    char *p = path[next++ & 1];
+    snprintf(p, sizeof path[0], "%s" PAIRS_SUFFIX, stats);
+    return p;
+}
+
+static void same_bytes(const char *a, const char *b, const char *what)
 {
     struct buf x = {0}, y = {0};
     struct err e = {0};
@@ -97,6 +107,13 @@ static void same_file(const char *a, const char *b, const char *what)
         fail_msg("%s: '%s' and '%s' differ", what, a, b);
     buf_clear(&x);
     buf_clear(&y);
+}
+
+/* The stats files, and what lies beside them. */
+static void same_file(const char *a, const char *b, const char *what)
+{
+    same_bytes(a, b, what);
+    same_bytes(pairs_path(a), pairs_path(b), what);
 }
 
 static struct stats *load(const char *path)
@@ -163,8 +180,10 @@ static void test_failed(void **state)
         struct fake_engine how = {.bos = FAKE_BOS, .fail_at = n};
         json_int_t of;
         unlink(o.out);
+        unlink(pairs_path(o.out));
         o.resume = false;
         assert_int_equal(run_apart(&o, how), ERR_FAILED);
+        assert_int_equal(file_exists(o.out), file_exists(pairs_path(o.out)));
         if (file_exists(o.out))
             assert_in_range(batches_done(o.out, &of), 1, N_STEPS);
         o.resume = true;

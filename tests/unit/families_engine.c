@@ -17,6 +17,7 @@
 #include "eval/plan_mask.h"
 #include "families.h"
 #include "plan/make.h"
+#include "stats/pairs.h"
 
 #include <math.h>
 #include <string.h>
@@ -156,6 +157,26 @@ static void check_stats(const struct stats *s, const json_t *golden, const struc
     check_halves(s, golden, tol, what);
 }
 
+static void check_pairs(const struct stats *s, uint32_t i, enum half h, const json_t *want,
+                        const struct golden_tol *tol, const char *what)
+{
+    const struct pair_sums *p = pairs_of(s, i, h);
+    const json_t *counts = json_object_get(want, "pair_count"), *sums = json_object_get(want, "pair_sum");
+    size_t n = (size_t)s->n_experts * (s->n_experts - 1) / 2;
+    assert_non_null(p);
+    assert_int_equal(json_array_size(counts), n);
+    assert_int_equal(json_array_size(sums), n);
+    for (size_t a = 0; a < n && !tol->moved;
+         a++) { /* of what moves few tokens of a pair are left to compare */
+        double sum = json_number_value(json_array_get(sums, a));
+        if (p->count[a] != (uint64_t)json_integer_value(json_array_get(counts, a)) ||
+            !golden_near(p->sum[a], sum, tol->square))
+            fail_msg("%s: layer %u, pair %zu: %llu tokens, sum %.9g, expected %lld, %.9g", what,
+                     s->layers[i].il, a, (unsigned long long)p->count[a], p->sum[a],
+                     json_integer_value(json_array_get(counts, a)), sum);
+    }
+}
+
 /* What is lost without an expert, or what the router's softmax gave: whichever the reference has is there. */
 static void check_residuals(const struct stats *s, const json_t *golden, const struct golden_tol *tol,
                             const char *what)
@@ -164,6 +185,8 @@ static void check_residuals(const struct stats *s, const json_t *golden, const s
     struct golden_tol half = *tol;
     if (tol->moved)
         half.sum *= 2, half.square *= 2;
+    struct err e = {0};
+    golden_ok(stats_need_pairs(s, &e), &e, what);
     for (int h = 0; h < 2; h++)
         for (uint32_t i = 0; i < s->n_layers; i++) {
             char key[16];
@@ -173,6 +196,7 @@ static void check_residuals(const struct stats *s, const json_t *golden, const s
             assert_int_equal(!(s->unknown & SUM_BIT(SUM_LOO_SQ)), json_object_get(l, "loo_sq_sum") != NULL);
             assert_int_equal(!(s->unknown & SUM_BIT(SUM_GATE_MASS)), json_object_get(l, "gate_mass") != NULL);
             golden_lists(s, i, h, l, &half, what);
+            check_pairs(s, i, (enum half)h, l, tol, what);
         }
 }
 
@@ -227,7 +251,11 @@ static void check_profile(const struct family_case *f)
                 check_plan(f, s, o.out);
             stats_free(s);
         }
+        char pairs[2][64];
+        for (int t = 0; t < 2; t++)
+            snprintf(pairs[t], sizeof pairs[t], "%s" PAIRS_SUFFIX, out[single][t]);
         golden_same_file(golden_tmp(out[single][0]), golden_tmp(out[single][1]), "one thread and two");
+        golden_same_file(golden_tmp(pairs[0]), golden_tmp(pairs[1]), "the pairs of one thread and two");
     }
     json_decref(residuals);
     json_decref(golden);

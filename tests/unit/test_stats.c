@@ -585,6 +585,7 @@ static void test_names(void **state)
         {"reap_sq_sum", "reap_sq_sum"},
         {"loo", "loo"},
         {"loo_mean", "loo_mean"},
+        {"hope", "hope"},
         {"max_activation", "max_activation"},
         {"max_activations", "max_activation"},
         {"random", "random"},
@@ -604,7 +605,7 @@ static void test_names(void **state)
         assert_string_equal(criterion_name_at(n), c->name);
         assert_true(c->what && *c->what && c->formula && *c->formula && c->note);
     }
-    assert_int_equal(n, 14);
+    assert_int_equal(n, 15);
     assert_null(criterion_name_at(n));
     assert_string_equal(criterion_default()->name, "reap");
 }
