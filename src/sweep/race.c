@@ -61,9 +61,9 @@ static bool is_known(const struct job *j, uint32_t pack)
     return j->loss[j->t.packs[pack].first] >= 0;
 }
 
-/* Packs in random order, categories in turn. Of each category first those whose loss under the plan is known, which
- * are cheaper; or first the others, by which the swaps of a group were not chosen. */
-static void race_order(const struct job *j, struct rng *rng, bool known_first, uint32_t *order)
+/* Packs in random order, categories in turn: not those first whose loss under the plan is known, though they are cheaper.
+ * What was seen on them proposed the swap, and would speak for it once more. */
+static void race_order(const struct job *j, struct rng *rng, uint32_t *order)
 {
     const struct race_text *t = &j->t;
     uint32_t n = t->n_packs, n_c = t->text.corpus.n_categories, *turn = xcalloc(n_c, sizeof *turn);
@@ -75,13 +75,10 @@ static void race_order(const struct job *j, struct rng *rng, bool known_first, u
         order[i] = order[k];
         order[k] = x;
     }
-    uint32_t m = 0;
-    for (int first = 1; first >= 0; first--)
-        for (uint32_t i = 0; i < n; i++)
-            if (is_known(j, order[i]) == (known_first == (first == 1))) {
-                uint32_t c = t->text.category[t->packs[order[i]].first];
-                v[m++] = (struct place){c, turn[c]++, order[i]};
-            }
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t c = t->text.category[t->packs[order[i]].first];
+        v[i] = (struct place){c, turn[c]++, order[i]};
+    }
     qsort(v, n, sizeof *v, by_turn);
     for (uint32_t i = 0; i < n; i++)
         order[i] = v[i].pack;
@@ -121,7 +118,7 @@ void duel_begin(struct job *j, struct duel *d)
         d->plan = plan_with(j->r->plan, d->swap, d->n_swaps);
     struct rng same = {
         j->o->corpus.seed}; /* alone on the same windows: what they have in common is no difference */
-    race_order(j, d->kind == DUEL_ALONE ? &same : &j->rng, d->kind != DUEL_GROUP, d->order);
+    race_order(j, d->kind == DUEL_ALONE ? &same : &j->rng, d->order);
 }
 
 void duel_clear(struct duel *d)

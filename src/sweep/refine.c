@@ -327,6 +327,7 @@ static bool next_duel(struct job *j, struct duel *d)
     free(busy);
     if (found)
         return true;
+    *d = (struct duel){0};
     if (!j->n_hope)
         return false;
     begin_group(j, d);

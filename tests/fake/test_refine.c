@@ -138,6 +138,7 @@ static void test_nothing_better(void **state)
 {
     (void)state;
     struct refine_opts o = options(10000);
+    o.state = at("state.json"); /* it stays, and says so to the next call */
     o.near = 2;
     fake.worth = alike;
     struct refine_result r = run_ok(&o);
@@ -147,6 +148,10 @@ static void test_nothing_better(void **state)
     assert_int_equal(r.n_trials, N_LAYERS * 2 * 2);
     assert_true(r.gain == 0);
     check_swaps(&r);
+    refine_result_clear(&r);
+    r = run_ok(&o);
+    assert_true(r.exhausted);
+    assert_int_equal(r.n_trials, N_LAYERS * 2 * 2);
     refine_result_clear(&r);
 }
 
