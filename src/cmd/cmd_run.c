@@ -13,7 +13,7 @@ static const char *out, *work;
 static uint32_t criterion;
 static struct opt_list texts, prompts, calib_prompts;
 static int64_t max_tokens, calib_max_tokens, ctx, eval_ctx, plan_seed;
-static double choose_budget, set_aside;
+static double choose_budget, refine_budget, set_aside;
 static bool again, has_set_aside;
 
 #define USUAL_RATIO 0.25
@@ -48,9 +48,11 @@ static const struct opt opts[] = {
         .dflt = CRITERION_DEFAULT),
     OPT_DURATION("choose-budget", &choose_budget, "TIME", 0.001, 1e9,
                  "with auto: measure no further window after this time: 600, 10m, 2h"),
+    OPT_DURATION("refine", &refine_budget, "TIME", 0.001, 1e9,
+                 "make the plan better by trial for this time (reap refine): 15m, 2h"),
     OPT_SHARE("set-aside", &set_aside, "SHARE",
               "leave this share of each category's samples out of the profile, to choose on",
-              .dflt_is = OPT_TEXT(RUN_SET_ASIDE) " with auto, else none", .seen = &has_set_aside),
+              .dflt_is = OPT_TEXT(RUN_SET_ASIDE) " with auto or --refine, else none", .seen = &has_set_aside),
     OPT_INT("plan-seed", &plan_seed, "N", 0, 9e15, "seed of the criterion random", .dflt = "0"),
     OPT_HEADING("Options"),
     OPT_PATH("output", &out, "FILE", "the pruned model", .alias = "-o", .required = true),
@@ -120,6 +122,8 @@ static bool print_json(const char *model, const struct run_result *r, struct err
     json_object_set_new(o, "n_keep", json_integer(r->n_keep));
     if (r->choice)
         json_object_set(o, "choice", r->choice);
+    if (r->refined)
+        json_object_set(o, "refined", r->refined);
     json_t *halves = json_object();
     json_object_set_new(halves, "same_experts", json_finite(r->halves.same));
     json_object_set_new(halves, "score_kept", json_finite(r->halves.kept));
@@ -138,6 +142,25 @@ static bool print_choice(struct buf *b, const struct run_result *r, struct err *
     choice_table(b, &f);
     choice_file_clear(&f);
     return true;
+}
+
+static double number_of(const json_t *o, const char *key)
+{
+    return json_number_value(json_object_get(o, key));
+}
+
+static void print_refined(struct buf *b, const json_t *r)
+{
+    const json_t *c = json_object_get(r, "check");
+    if (!r)
+        return;
+    cmd_fmt(b, "\nrefined: %zu swaps of %lld tried stayed", json_array_size(json_object_get(r, "swaps")),
+            (long long)json_integer_value(json_object_get(r, "trials")));
+    if (c)
+        cmd_fmt(b, "; on text that chose nothing KL divergence %.6f -> %.6f, lower by %.6f +- %.6f",
+                number_of(json_object_get(c, "before"), "kl"), number_of(json_object_get(c, "after"), "kl"),
+                number_of(c, "gain"), number_of(c, "gain_stderr"));
+    buf_char(b, '\n');
 }
 
 static bool print(const struct run_result *r, struct err *e)
@@ -165,6 +188,7 @@ static bool print(const struct run_result *r, struct err *e)
         buf_clear(&b);
         return false;
     }
+    print_refined(&b, r->refined);
     buf_char(&b, '\n');
     if (summary_halves_text(&r->halves, &b))
         buf_char(&b, '\n');
@@ -199,7 +223,8 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     cmd_corpus(&o.corpus);
     o.choose = !o.plan.criterion;
     o.choose_budget = choose_budget;
-    o.corpus.set_aside = has_set_aside ? set_aside : o.choose ? RUN_SET_ASIDE : 0;
+    o.refine_budget = refine_budget;
+    o.corpus.set_aside = has_set_aside ? set_aside : o.choose || refine_budget > 0 ? RUN_SET_ASIDE : 0;
     if (choose_budget > 0 && !o.choose)
         return err_set(e, ERR_INPUT, "--choose-budget is for --criterion auto");
     if (o.corpus.set_aside >= 1)

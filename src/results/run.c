@@ -11,6 +11,7 @@
 const char *const run_file_names[N_RUN_FILES] = {
     [RUN_STATS] = "stats.json",
     [RUN_PLAN] = "plan.json",
+    [RUN_PLAN_FIRST] = "plan-first.json",
     [RUN_RECORD] = "run.json",
     [RUN_EVAL_BEFORE] = "eval-before.json",
     [RUN_EVAL_AFTER] = "eval-after.json",

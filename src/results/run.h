@@ -9,7 +9,8 @@
 enum run_file {
     RUN_STATS,
     RUN_PLAN,
-    RUN_RECORD, /* the file of this header */
+    RUN_PLAN_FIRST, /* before it was refined */
+    RUN_RECORD,     /* the file of this header */
     RUN_EVAL_BEFORE,
     RUN_EVAL_AFTER,
     RUN_ANSWERS_CALIB, /* of the whole model, to calibrate on */

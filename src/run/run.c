@@ -17,6 +17,7 @@ void run_result_clear(struct run_result *r)
     free(r->work);
     free(r->texts);
     json_decref(r->choice);
+    json_decref(r->refined);
     *r = (struct run_result){0};
 }
 

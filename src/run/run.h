@@ -28,6 +28,7 @@ struct run_opts {
     struct plan_opts plan; /* how many stay, and by what; stats_path is set here */
     bool choose; /* by the criterion whose plan loses least on what is set aside, not plan.criterion */
     double choose_budget; /* seconds, choice_opts.budget */
+    double refine_budget; /* seconds that the plan is refined for, refine_opts.budget; 0: it is not */
     uint32_t n_ctx;       /* window of the profile */
     const char *const *texts;
     uint32_t n_texts, eval_ctx; /* evaluated on before and after; 0: none */
@@ -51,6 +52,7 @@ struct run_answers { /* of both models to the same prompts */
 struct run_result {
     char *output, *work; /* the first file of the pruned model; the folder */
     uint32_t n_experts, n_keep;
+    json_t *refined;      /* what refine says of the plan; NULL: it was not */
     json_t *choice;       /* reap.choice/1 of the criterion that was chosen; NULL: none was */
     struct halves halves; /* would each half of the text choose these; not a number: it has one sample */
     uint64_t bytes_before, bytes_after;

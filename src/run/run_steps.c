@@ -1,4 +1,5 @@
 /* run_steps.c - the steps of a run as records: what each is made from, what it writes, how it is done. */
+#include "base/file.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -13,7 +14,9 @@
 #include "run/run_part.h"
 #include "serve/serve.h"
 #include "sweep/choice.h"
+#include "sweep/refine.h"
 
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -113,6 +116,24 @@ static bool profile_ready(void *ctx, uint32_t file, struct err *e)
 
 /* ---- plan ---- */
 
+static bool is_refined(const void *ctx, uint32_t file)
+{
+    (void)file;
+    return ((const struct run_job *)ctx)->o->refine_budget > 0;
+}
+
+/* Where the plan goes that may be refined behind it. */
+static uint32_t first_plan(const struct run_job *j)
+{
+    return is_refined(j, 0) ? RUN_PLAN_FIRST : RUN_PLAN;
+}
+
+static struct step_files plan_file(const void *ctx, uint32_t file)
+{
+    (void)file;
+    return work_file(ctx, first_plan(ctx));
+}
+
 struct plan_opts run_plan_opts(const struct run_job *j)
 {
     struct plan_opts o = j->o->plan;
@@ -136,9 +157,9 @@ static bool plan(void *ctx, uint32_t file, bool go_on, struct err *e)
     struct plan_summary sum = {0};
     struct stats *s = stats_load(j->path[RUN_STATS], e);
     struct plan *p = s ? plan_make(s, j->v, &o, &sum, e) : NULL;
-    (void)go_on;
+    (void)go_on, (void)file;
     plan_summary_say(&sum, true);
-    bool ok = p && plan_write(j->path[file], p, true, e);
+    bool ok = p && plan_write(j->path[first_plan(j)], p, true, e);
     if (ok)
         log_note("          %u of %u experts stay in each of %u layers", sum.n_keep, sum.n_experts,
                  sum.n_layers);
@@ -154,7 +175,8 @@ static bool plan_ready(void *ctx, uint32_t file, struct err *e)
     struct run_job *j = ctx;
     struct prune_opts o = {.out = j->out, .dry_run = true, .force = true};
     struct prune_result r = {0};
-    j->plan = plan_open(j->path[file], j->v, false, e);
+    plan_free(j->plan);
+    j->plan = plan_open(j->path[file == RUN_PLAN_FIRST ? first_plan(j) : file], j->v, false, e);
     bool ok = j->plan && prune_run(j->v, j->plan, &o, &r, e);
     j->r->n_keep = j->plan ? j->plan->n_keep : 0;
     j->r->bytes_before = r.bytes_in;
@@ -194,8 +216,8 @@ static bool choose(void *ctx, uint32_t file, bool go_on, struct err *e)
                             .n_ctx = TRIAL_CTX,
                             .budget = j->o->choose_budget,
                             .engine = j->o->engine};
-    (void)go_on;
-    bool ok = choice_run(&o, &r, e) && plan_write(j->path[file], choice_plan(&r), true, e);
+    (void)go_on, (void)file;
+    bool ok = choice_run(&o, &r, e) && plan_write(j->path[first_plan(j)], choice_plan(&r), true, e);
     choice_result_clear(&r);
     return ok;
 }
@@ -206,6 +228,65 @@ static bool choose_ready(void *ctx, uint32_t file, struct err *e)
     bool ok = plan_ready(ctx, file, e);
     if (ok)
         j->r->choice = json_incref(j->plan->measured);
+    return ok;
+}
+
+/* ---- refine: the plan bettered by trial ---- */
+
+static bool refine_key(const void *ctx, uint32_t file, struct buf *b, struct err *e)
+{
+    const struct run_job *j = ctx;
+    (void)file, (void)e;
+    buf_fmt(b, "%g\n", j->o->refine_budget);
+    json_t *keep = plan_keep_json(j->plan); /* one by measuring may come out otherwise another time */
+    key_json(b, keep);
+    json_decref(keep);
+    return true;
+}
+
+/* What an earlier try left is of this plan, text and options, or is done away with. */
+static bool refine_from(const struct refine_opts *o, struct refine_result *r, struct err *e)
+{
+    bool there = false, ok = refine_run(o, r, e);
+    if (ok || e->code != ERR_INPUT || !file_there(o->state, &there, e) || !there)
+        return ok;
+    log_note("          %s: %s; begun anew", o->state, e->msg);
+    err_clear(e);
+    refine_result_clear(r);
+    return unlink(o->state) == 0 ? refine_run(o, r, e) : err_sys(e, "cannot remove '%s'", o->state);
+}
+
+static bool refine(void *ctx, uint32_t file, bool go_on, struct err *e)
+{
+    struct run_job *j = ctx;
+    const struct criterion *c = j->plan->criterion ? criterion_find(j->plan->criterion) : NULL;
+    char *state = xasprintf("%s.state", j->path[file]);
+    struct refine_result r = {0};
+    struct refine_opts o = {.model = j->o->model,
+                            .plan = j->path[RUN_PLAN_FIRST],
+                            .stats = j->path[RUN_STATS],
+                            .corpus = j->corpus,
+                            .n_ctx = REFINE_CTX,
+                            .criterion = c ? c : criterion_default(),
+                            .z = REFINE_Z,
+                            .budget = j->o->refine_budget,
+                            .state = state,
+                            .engine = j->o->engine};
+    (void)go_on;
+    bool ok = refine_from(&o, &r, e) && plan_write(j->path[file], r.plan, true, e);
+    if (ok && unlink(state) != 0 && errno != ENOENT)
+        log_warn("cannot remove '%s': %s; nothing needs it any more", state, strerror(errno));
+    refine_result_clear(&r);
+    free(state);
+    return ok;
+}
+
+static bool refine_ready(void *ctx, uint32_t file, struct err *e)
+{
+    struct run_job *j = ctx;
+    bool ok = plan_ready(ctx, file, e);
+    if (ok)
+        j->r->refined = json_incref(j->plan->refined);
     return ok;
 }
 
@@ -424,23 +505,33 @@ const struct step run_steps[] = {
     },
     {
         .name = "plan",
-        .arg = RUN_PLAN,
+        .arg = RUN_PLAN_FIRST,
         .chained = true,
         .wanted = by_criterion,
         .key = plan_key,
-        .outputs = work_file,
+        .outputs = plan_file,
         .run = plan,
         .ready = plan_ready,
     },
     {
         .name = "choose",
-        .arg = RUN_PLAN,
+        .arg = RUN_PLAN_FIRST,
         .chained = true,
         .wanted = by_choice,
         .key = choose_key,
-        .outputs = work_file,
+        .outputs = plan_file,
         .run = choose,
         .ready = choose_ready,
+    },
+    {
+        .name = "refine",
+        .arg = RUN_PLAN,
+        .chained = true,
+        .wanted = is_refined,
+        .key = refine_key,
+        .outputs = work_file,
+        .run = refine,
+        .ready = refine_ready,
     },
     {
         .name = "prune",

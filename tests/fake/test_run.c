@@ -30,6 +30,7 @@ static const char *const names[] = {"ask for calibration",
                                     "profile",
                                     "plan",
                                     "choose",
+                                    "refine",
                                     "prune",
                                     "verify",
                                     "evaluate the parent",
@@ -266,6 +267,37 @@ static void test_choice(void **state)
     run_result_clear(&r);
     o.corpus.set_aside = 0;
     just(&o, "pppv-e");
+    free((void *)(uintptr_t)rows);
+}
+
+/* A plan bettered by trial: the first one stays beside it, and what is behind it is of the second. */
+static void test_refined(void **state)
+{
+    (void)state;
+    struct buf b = {0};
+    struct run_opts o = options();
+    const char *rows = xstrdup(at("rows.jsonl"));
+    for (unsigned i = 0; i < 40; i++)
+        buf_fmt(&b, "{\"text\": \"row %u of some text, a little different each time: %u\"}\n", i, i * i);
+    put_bytes("rows.jsonl", b.s, b.n);
+    buf_clear(&b);
+    o.corpus.specs = &rows;
+    o.corpus.set_aside = 0.2;
+    o.refine_budget = 1e6; /* until nothing is left to try */
+    struct run_result r = does(&o, "pprpvee"), s = does(&o, "-------");
+    assert_non_null(json_object_get(r.refined, "check"));
+    assert_true(json_equal(r.refined, s.refined));
+    assert_true(file_exists(at("out.gguf.work/plan-first.json")));
+    assert_false(file_exists(at("out.gguf.work/plan.json.state")));
+    run_result_clear(&r);
+    run_result_clear(&s);
+    put("out.gguf.work/plan.json.state", "{}"); /* what something else left is no obstacle */
+    o.refine_budget = 2e6;
+    just(&o, "--rpv-e");
+    o.refine_budget = 0;
+    r = does(&o, "-ppv-e");
+    assert_null(r.refined);
+    run_result_clear(&r);
     free((void *)(uintptr_t)rows);
 }
 
@@ -567,9 +599,9 @@ static void test_calib_prompts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_options),     TEST(test_choice),  TEST(test_outputs),
-        TEST(test_inputs),      TEST(test_refused), TEST(test_late),
-        TEST(test_interrupted), TEST(test_prompts), TEST(test_calib_prompts),
+        TEST(test_options), TEST(test_choice),        TEST(test_refined), TEST(test_outputs),
+        TEST(test_inputs),  TEST(test_refused),       TEST(test_late),    TEST(test_interrupted),
+        TEST(test_prompts), TEST(test_calib_prompts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
