@@ -58,6 +58,16 @@ gzip -c "$data/piqa.jsonl" >"$T/piqa.jsonl.gz"
 ok eval "$m" --choices "$T/piqa.jsonl.gz" "${f32[@]}"
 has "$T/.out" '2 questions of the form .piqa.'
 
+# what is in names and rows drives no terminal (every call is held to it)
+odd=$T/$'pwn\e]0;t\a.jsonl'
+printf '{"id":"\\u001b[31m\\u202e","goal":"to \\u001b[31m","sol1":"a\\u202e","sol2":"b","label":1}\n' >"$odd"
+ok eval "$m" --choices "$odd" --logprobs "$T/rows.jsonl" -f "${f32[@]}"
+has "$T/.out" 'pwn.\]0;t.\.jsonl: 1 question of'
+fit_for_terminal "$T/rows.jsonl" || say_bad 'the rows hold what drives a terminal'
+has "$T/rows.jsonl" '"id":"\\u001[bB]\[31m\\u202e"'
+printf '{"goal":"G","sol1":"a","sol2":"b","label":"\\u001b[31m"}\n' >"$odd"
+rc 2 eval "$m" --choices "$odd" -q
+has "$T/.err" "'label' is "
 ok report --plan "$p" --eval "$T/eval.json" -o "$T/report.html" -q
 has "$T/report.html" '>Questions with choices</h2>' 'hellaswag.jsonl' 'McNemar' '<bdi>plan.json</bdi>'
 lacks "$T/report.html" 'id="quality"'
