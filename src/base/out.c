@@ -203,10 +203,16 @@ static void done(struct out *o)
     out_free(o);
 }
 
+static bool is_gone(const char *name)
+{
+    return unlink(name) == 0 || errno == ENOENT;
+}
+
 void out_abort(struct out *o)
 {
-    if (o->part && !out_is_anothers(o->fd, o->part))
-        unlink(o->part); /* before the lock goes with the descriptor */
+    if (o->part && !out_is_anothers(o->fd, o->part) && !is_gone(o->part) &&
+        !is_gone(o->part)) /* before the lock goes with the descriptor; a disk may fail once */
+        log_warn("cannot remove '%s' (%s); the next run with this output does", o->part, strerror(errno));
     done(o);
 }
 
@@ -436,11 +442,6 @@ static void sync_folders(const struct member *v, uint32_t n)
     for (uint32_t i = 0; i < n; i++)
         if (i == 0 || strcmp(v[i].dir, v[i - 1].dir) != 0)
             sync_folder(v[i].dir, v[i].path);
-}
-
-static bool is_gone(const char *name)
-{
-    return unlink(name) == 0 || errno == ENOENT;
 }
 
 static void remove_ours(const char *name)

@@ -194,5 +194,6 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
                        n < 2 ? "missing" : "unexpected");
     if (!out)
         return err_set(e, ERR_INPUT, "--output is missing: the file to write; see reap stats --help");
-    return stats_check_output(out, false, cmd_force, e) && sub->run(args + 1, n - 1, e);
+    return stats_recover(out, e) && stats_check_output(out, false, cmd_force, e) &&
+           sub->run(args + 1, n - 1, e);
 }

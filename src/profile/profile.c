@@ -414,7 +414,7 @@ static bool prepare(struct job *j, struct err *e)
     const struct profile_opts *o = j->o;
     if (!(j->view = view_open(o->model, e)))
         return false;
-    if (!view_check_prunable(j->view, e) || !check_apart(j, e) ||
+    if (!view_check_prunable(j->view, e) || !check_apart(j, e) || !stats_recover(o->out, e) ||
         !out_hold(&j->lock, o->out, o->force || o->resume, e) ||
         !stats_check_output(o->out, wants_pairs(j), o->force || o->resume, e) ||
         !file_there(o->out, &j->resumes, e) || !corpus_load(&o->corpus, &j->corpus, e) ||

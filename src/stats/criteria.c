@@ -213,7 +213,10 @@ static double score_of(const struct sums *x, const struct criterion *c)
 
 bool criterion_can(const struct stats *s, const struct criterion *c)
 {
-    return !(criterion_needs(c) & s->unknown) && (c->form != CRITERION_SET || stats_pairs_there(s));
+    struct err no = {0};
+    bool there;
+    return !(criterion_needs(c) & s->unknown) &&
+           (c->form != CRITERION_SET || (stats_pairs_there(s, &there, &no) && there));
 }
 
 bool criterion_check(const struct stats *s, const struct criterion *c, struct err *e)

@@ -182,14 +182,19 @@ static bool add_part(struct stats *sum, const struct part *p, struct err *e)
 }
 
 /* A file whose sums over pairs are lost can be added up with the others, but for these. */
-static bool all_have_pairs(const struct part *p, uint32_t n)
+static bool all_have_pairs(const struct part *p, uint32_t n, bool *all, struct err *e)
 {
     const struct part *with = NULL, *without = NULL;
-    for (uint32_t i = 0; i < n; i++)
-        *(stats_pairs_there(p[i].s) ? &with : &without) = &p[i];
+    for (uint32_t i = 0; i < n; i++) {
+        bool there;
+        if (!stats_pairs_there(p[i].s, &there, e))
+            return false;
+        *(there ? &with : &without) = &p[i];
+    }
     if (with && without)
         log_warn("%s comes without sums over pairs of experts: the sum has none", without->path);
-    return !without;
+    *all = !without;
+    return true;
 }
 
 /* One after the other: they may be large. */
@@ -290,7 +295,8 @@ static struct stats *sum_up(const struct part *p, uint32_t n, struct err *e)
         s->layers[i].il = first->layers[i].il;
         s->layers[i].n_used = first->layers[i].n_used;
     }
-    bool pairs = all_have_pairs(p, n);
+    bool pairs = false;
+    ok = all_have_pairs(p, n, &pairs, e);
     if (pairs)
         stats_keep_pairs(s);
     for (uint32_t i = 0; ok && i < n; i++) {

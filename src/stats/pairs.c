@@ -77,9 +77,10 @@ bool stats_has_pairs(const struct stats *s)
     return s->pairs != NULL;
 }
 
-bool stats_pairs_there(const struct stats *s)
+bool stats_pairs_there(const struct stats *s, bool *there, struct err *e)
 {
-    return s->pairs && (s->pairs->half || (s->pairs->path && file_exists(s->pairs->path)));
+    *there = s->pairs && s->pairs->half;
+    return *there || !s->pairs || !s->pairs->path || file_there(s->pairs->path, there, e);
 }
 
 const struct pair_sums *pairs_of(const struct stats *s, uint32_t i, enum half h)
@@ -312,7 +313,10 @@ bool stats_need_pairs(const struct stats *s, struct err *e)
             "profile --pairs on keeps them");
     if (p->half)
         return true;
-    if (!file_exists(p->path))
+    bool there;
+    if (!file_there(p->path, &there, e))
+        return false;
+    if (!there)
         return err_set(e, ERR_INPUT, "the sums over pairs of experts are missing: '%s' is not there",
                        p->path);
     int fd = file_open_read(p->path, &size, e);

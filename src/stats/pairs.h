@@ -35,8 +35,8 @@ bool stats_has_pairs(const struct stats *s); /* the file says that they were kep
 /* They are in memory: read from beside the stats file now, if they were not; checked completely, against its
  * sums, too. False with *e: the file says of none (*e names the reason), theirs is missing, or another's. */
 bool stats_need_pairs(const struct stats *s, struct err *e);
-/* Whether their file is there at all; what is in it is not looked at. */
-bool stats_pairs_there(const struct stats *s);
+/* Whether there are any: in memory, or a file whose contents are not looked at. False with *e: it cannot be known. */
+bool stats_pairs_there(const struct stats *s, bool *there, struct err *e);
 /* Takes those out of memory that can be read again. */
 void stats_drop_pairs(const struct stats *s);
 /* Adds those of y to those of x. False: a count is too large. */

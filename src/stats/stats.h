@@ -130,7 +130,9 @@ const char *stats_imported_from(const struct stats *s);
 
 /* With sums over pairs two files, both or none: the other is path PAIRS_SUFFIX. */
 bool stats_save(const struct stats *s, const char *path, bool force, struct err *e);
-/* Before the work: what stats_save would refuse late. What a killed one left of the two files is undone. */
+/* What a killed stats_save left of the two files is undone, or removed. */
+bool stats_recover(const char *path, struct err *e);
+/* Before the work, behind that: what stats_save would refuse late. */
 bool stats_check_output(const char *path, bool pairs, bool force, struct err *e);
 /* The file is of a run that has not ended. (One that --until-stable stopped has.) */
 bool stats_unfinished(const struct stats *s);

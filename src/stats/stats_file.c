@@ -158,12 +158,19 @@ bool stats_save(const struct stats *s, const char *path, bool force, struct err 
     return ok;
 }
 
-bool stats_check_output(const char *path, bool with_pairs, bool force, struct err *e)
+bool stats_recover(const char *path, struct err *e)
 {
     char *pairs = xasprintf("%s" PAIRS_SUFFIX, path);
     const char *const both[] = {path, pairs};
-    bool ok = out_recover(both, 2, e) && file_check_output(path, force, e) &&
-              (!with_pairs || file_check_output(pairs, force, e));
+    bool ok = out_recover(both, 2, e);
+    free(pairs);
+    return ok;
+}
+
+bool stats_check_output(const char *path, bool with_pairs, bool force, struct err *e)
+{
+    char *pairs = xasprintf("%s" PAIRS_SUFFIX, path);
+    bool ok = file_check_output(path, force, e) && (!with_pairs || file_check_output(pairs, force, e));
     free(pairs);
     return ok;
 }

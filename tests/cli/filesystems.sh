@@ -108,7 +108,7 @@ own() { [[ -n ${OWN_MOUNTS-} ]]; }
 own && { truncate -s 24M img && mkfs.vfat img && fusefat -o rw+ img mnt; } >/dev/null 2>&1
 if mounted 'vfat (dosfstools, fusefat)'; then
     mkdir mnt/a want-fat
-    cp want/*.gguf want/*.json want-fat
+    cp want/*.gguf want/*.json want/*.pairs want-fat
     want=want-fat
     whole mnt/a vfat one_file split stats # fusefat loses what is in a folder that is renamed
     want=want
@@ -244,8 +244,8 @@ if [[ -e $SHIM ]]; then
     expect "a model that shrinks while it is mapped: exit status 1, not $got" test $got = 1
     one_line
     expect 'the saved file is whole' "$JSON" get bus.json schema
-    expect 'and nothing else' test "$(ls -A | grep bus)" = bus.json
-    rm -f bus.json w.gguf long.jsonl gone.gguf
+    expect 'and nothing else but its pairs' test "$(ls -A | grep bus | xargs)" = 'bus.json bus.json.pairs'
+    rm -f bus.json bus.json.pairs w.gguf long.jsonl gone.gguf
 else
     left_out 'inputs that shrink: no shim in this build'
 fi

@@ -35,6 +35,8 @@ static const char *const inputs[] = {
     "batch --server % --prompts @/prompts.jsonl -o @/answers-2.json -q",
 };
 
+/* A stats file, and the pairs beside it. */
+#define STATS "o.json o.json.pairs"
 #define SPLIT "o-00001-of-00003.gguf o-00002-of-00003.gguf o-00003-of-00003.gguf"
 
 static const struct scenario scenarios[] = {
@@ -54,7 +56,9 @@ static const struct scenario scenarios[] = {
     {"plan", "plan @/stats.json -r 0.25 --model @/m.gguf -o o.json -q", "o.json", .cost = 8},
     {"plan-force", "plan @/stats.json -r 0.25 -o o.json -f -q", "o.json", "@/other.json>o.json",
      .quick = true, .cost = 8},
-    {"merge", "stats merge @/part-1.json @/part-2.json -o o.json -q", "o.json", .quick = true, .cost = 8},
+    {"merge", "stats merge @/part-1.json @/part-2.json -o o.json -q", STATS, .quick = true, .cost = 8},
+    {"merge-force", "stats merge @/part-1.json @/part-2.json -o o.json -f -q", STATS,
+     "@/stats.json>o.json @/stats.json.pairs>o.json.pairs", .cost = 8},
     {"export", "stats export @/stats.json -o o.json -q", "o.json", .cost = 8},
     {"import", "stats import @/foreign.json --model @/m.gguf -o o.json -q", "o.json", .cost = 8},
     {"report",
@@ -67,13 +71,13 @@ static const struct scenario scenarios[] = {
     {"stats", "stats @/stats.json", "-", .cost = 8},
     {"compare", "compare @/answers.json @/answers-2.json -o o.json -q", "o.json", .cost = 8},
     {"convert", "convert @/ckpt -o o.gguf -t 1 -q", "o.gguf", .cost = 30},
-    {"profile", "profile @/m.gguf -c @/texts.jsonl -t 1 -o o.json -q", "o.json", .cost = 35},
+    {"profile", "profile @/m.gguf -c @/texts.jsonl -t 1 -o o.json -q", STATS, .cost = 35},
     {"profile-save", "profile @/m.gguf -c @/texts.jsonl -t 1 --sequences 1 --save-every 0.0001 -o o.json -q",
-     "o.json",
+     STATS,
      .again =
          "profile @/m.gguf -c @/texts.jsonl -t 1 --sequences 1 --save-every 0.0001 -o o.json -q --resume",
      .goes_on = true, .quick = true, .cost = 50},
-    {"profile-folder", "profile @/ckpt -c @/texts.jsonl -t 1 -o o.json -q", "o.json", .cost = 60},
+    {"profile-folder", "profile @/ckpt -c @/texts.jsonl -t 1 -o o.json -q", STATS, .cost = 60},
     {"eval", "eval @/m.gguf -c @/texts.jsonl -t 1 -o o.json --logprobs l.jsonl -q", "o.json l.jsonl",
      .cost = 40},
     {"eval-force", "eval @/m.gguf -c @/texts.jsonl -t 1 -o o.json --logprobs l.jsonl -f -q", "o.json l.jsonl",
