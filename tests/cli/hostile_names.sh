@@ -82,7 +82,7 @@ shows 0 eval "$g" --text "$h/$h.txt" --ctx 64 --json -v
 shows 0 eval "$g" --calib "$h/$h.jsonl" --ctx 64 --logprobs "$h.logprobs"
 shows 0 eval "$g" --plan "$h.plan" --against "$g" --text "$h/$h.txt" --ctx 64 -o "$h.eval"
 shows 0 sweep "$g" --stats "$h.stats" --text "$h/$h.txt" --ctx 64 --ratios 0.25 --json
-shows 0 refine "$g" --plan "$h.plan" --stats "$h.stats" --text "$h/$h.txt" --ctx 64 --trials 1 -o "refined-$h"
+shows 0 refine "$g" --plan "$h.plan" --stats "$h.stats" --text "$h/$h.txt" --ctx 16 --trials 1 -o "refined-$h"
 shows 0 stats export "$h.stats" -o "$h.export"
 shows 0 stats import "$h.export" --model "$g" -o "$h.import"
 shows 2 stats merge "$h.stats" "$h.export" -o x
