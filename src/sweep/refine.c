@@ -20,7 +20,7 @@
 
 #define SAVE_EVERY    5.0 /* seconds */
 #define TEXT_LEAST    8   /* windows */
-#define ALONE_WINDOWS 24  /* on which an expert is measured alone */
+#define ALONE_WINDOWS 12  /* on which an expert is measured alone */
 #define ALONE_SHARE   3   /* these take at most one part in so many of the tokens or the time */
 #define LEAST_NEAR    4
 #define UNKNOWN       5e-3 /* nats: the worth of an expert that cannot be measured alone, one standard deviation */
