@@ -20,16 +20,16 @@ _reap() {
     case $cmd in
     run)
         own='--keep --keep-ratio --prune-ratio --fit --round-to --criterion --choose-budget --refine
-            --set-aside --plan-seed --output --work --text --ctx --eval-ctx --force --prompts --max-tokens
-            --calib-prompts --calib-max-tokens --again --calib --samples-per-category --max-samples --seed
-            --no-shuffle --skip-bad --join-parts --skip-media --map --threads --ubatch-size --ubatch
-            --n-gpu-layers --gpu-layers --device --split-mode --tensor-split --cpu-moe --n-cpu-moe
-            --flash-attn --cache-type-k --cache-type-v --rpc --load-mode --no-mmap --mlock --chat-template
-            --chat-template-file --chat-template-kwargs --type --pretokenizer --device-norms --json --quiet
-            --verbose --help'
+            --set-aside --plan-seed --output --work --text --ctx --eval-ctx --pass --force --prompts
+            --max-tokens --calib-prompts --calib-max-tokens --again --calib --samples-per-category
+            --max-samples --seed --no-shuffle --skip-bad --join-parts --skip-media --map --threads
+            --ubatch-size --ubatch --n-gpu-layers --gpu-layers --device --split-mode --tensor-split --cpu-moe
+            --n-cpu-moe --flash-attn --cache-type-k --cache-type-v --rpc --load-mode --no-mmap --mlock
+            --chat-template --chat-template-file --chat-template-kwargs --type --pretokenizer --device-norms
+            --json --quiet --verbose --help'
         case $prev in
         --keep | --keep-ratio | -r | --prune-ratio | --fit | --round-to | --choose-budget | --refine | \
-            --set-aside | --plan-seed | --ctx | --eval-ctx | --max-tokens | --calib-max-tokens | \
+            --set-aside | --plan-seed | --ctx | --eval-ctx | --pass | --max-tokens | --calib-max-tokens | \
             --samples-per-category | --max-samples | --seed | --map | -t | --threads | -ub | --ubatch-size | \
             --ubatch | -ngl | --n-gpu-layers | --gpu-layers | -dev | --device | -ts | --tensor-split | \
             -ncmoe | --n-cpu-moe | --rpc | --chat-template-kwargs | --pretokenizer)

@@ -51,6 +51,7 @@ complete -c reap -n '__reap_is run' -l work -s w -x -a '(__fish_complete_directo
 complete -c reap -n '__reap_is run' -l text -r -F -d 'text to evaluate on, before and after; not calibration text (several times)'
 complete -c reap -n '__reap_is run' -l ctx -x -d 'window of the profile in tokens (default 2048)'
 complete -c reap -n '__reap_is run' -l eval-ctx -x -d 'window of the evaluation (default 512)'
+complete -c reap -n '__reap_is run' -l pass -x -d 'exit status 3 unless it keeps to these, for example top1>=0.97,kl<=0.05 (and ppl<=1.05, a ratio), on --text, against the parent'
 complete -c reap -n '__reap_is run' -l force -s f -d 'replace the output of another run'
 complete -c reap -n '__reap_is run' -l prompts -r -F -d 'prompts to ask both models through llama-server: a folder, .jsonl or text file (several times)'
 complete -c reap -n '__reap_is run' -l max-tokens -x -d 'longest answer to a prompt (default 512)'

@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "cmd/cmd.h"
 #include "cmd/plan_show.h"
+#include "model/advice.h"
 #include "plan/sources.h"
 
 #include <string.h>
@@ -78,6 +79,19 @@ static bool load_sources(struct plan_sources *s, char const *const *args, uint32
     return ok && plan_sources_load(s, out, e);
 }
 
+/* Who asks what fits is told of the other way to make it fit. */
+static void advise(const struct view *v, const struct plan *p, const char *stats, uint64_t fit)
+{
+    struct buf why = {0}, types = {0};
+    if (!advice_quantise(v, p->n_keep, &why))
+        return;
+    advice_types(v, &types);
+    log_warn("%s; this measures it: reap sweep %s --stats %s --text FILE %s --fit %llu", why.s, v->path,
+             stats, types.s, (unsigned long long)fit);
+    buf_clear(&why);
+    buf_clear(&types);
+}
+
 static bool plan_stats(char const *const *args, uint32_t n_args, struct plan_opts *o, struct err *e)
 {
     struct id_lists lists = {0};
@@ -93,6 +107,8 @@ static bool plan_stats(char const *const *args, uint32_t n_args, struct plan_opt
     if (ok)
         p = plan_blend(s.v, s.n, v, o, &sum, e);
     plan_summary_say(&sum, true);
+    if (p && v && o->kind == FIT_BYTES)
+        advise(v, p, s.v[0].path, o->fit);
     ok = p && plan_write(out, p, cmd_force, e) && plan_show(out, o, p, &sum, e);
     plan_summary_clear(&sum);
     plan_free(p);

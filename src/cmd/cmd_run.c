@@ -2,6 +2,7 @@
 #include "base/text.h"
 #include "cmd/choice_table.h"
 #include "cmd/cmd.h"
+#include "cmd/run_show.h"
 #include "eval/eval.h"
 #include "profile/profile.h"
 #include "run/run.h"
@@ -9,11 +10,12 @@
 
 #include <string.h>
 
-static const char *out, *work;
+static const char *out, *work, *pass_bounds;
 static uint32_t criterion;
 static struct opt_list texts, prompts, calib_prompts;
 static int64_t max_tokens, calib_max_tokens, ctx, eval_ctx, plan_seed;
 static double choose_budget, refine_budget, set_aside;
+static struct pass pass;
 static bool again, has_set_aside;
 
 #define USUAL_RATIO 0.25
@@ -60,6 +62,7 @@ static const struct opt opts[] = {
     OPT_PATHS("text", &texts, "FILE", "text to evaluate on, before and after; not calibration text"),
     OPT_INT("ctx", &ctx, "N", 1, 1 << 24, "window of the profile in tokens", .dflt = OPT_TEXT(PROFILE_CTX)),
     OPT_INT("eval-ctx", &eval_ctx, "N", 4, 1 << 24, "window of the evaluation", .dflt = OPT_TEXT(EVAL_CTX)),
+    OPT_STR("pass", &pass_bounds, "BOUNDS", CMD_PASS ", on --text, against the parent"),
     OPT_FLAG("force", &cmd_force, "replace the output of another run", .alias = "-f"),
     OPT_PATHS("prompts", &prompts, "PATH",
               "prompts to ask both models through llama-server: a folder, .jsonl or text file"),
@@ -78,57 +81,6 @@ static struct plan_opts plan_options(void)
     if (!cmd_count(&o))
         o.value = USUAL_RATIO;
     return o;
-}
-
-static double ratio(const struct run_text *t)
-{
-    return t->ppl_before > 0 ? t->ppl_after / t->ppl_before : 0;
-}
-
-static bool print_json(const char *model, const struct run_result *r, struct err *e)
-{
-    json_t *o = json_object();
-    json_object_set_new(o, "bytes_before", json_integer((json_int_t)r->bytes_before));
-    json_object_set_new(o, "bytes_after", json_integer((json_int_t)r->bytes_after));
-    if (r->n_texts) {
-        json_t *list = json_array();
-        for (uint32_t i = 0; i < r->n_texts; i++) {
-            const struct run_text *t = &r->texts[i];
-            json_t *x = json_object();
-            json_object_set_new(x, "name", json_text(t->name));
-            json_object_set_new(x, "ppl_before", json_real(t->ppl_before));
-            json_object_set_new(x, "ppl_after", json_real(t->ppl_after));
-            json_object_set_new(x, "ratio", json_real(ratio(t)));
-            json_array_append_new(list, x);
-        }
-        json_object_set_new(o, "texts", list);
-    }
-    if (r->answers.n) {
-        const struct run_answers *a = &r->answers;
-        json_t *x = json_object();
-        json_object_set_new(x, "n", json_integer((json_int_t)a->n));
-        json_object_set_new(x, "n_exact", json_integer((json_int_t)a->n_exact));
-        json_object_set_new(x, "similarity_mean", json_real(a->similarity_mean));
-        json_object_set_new(x, "endless_before", json_integer((json_int_t)a->endless_before));
-        json_object_set_new(x, "endless_after", json_integer((json_int_t)a->endless_after));
-        json_object_set_new(x, "loops_before", json_integer((json_int_t)a->loops_before));
-        json_object_set_new(x, "loops_after", json_integer((json_int_t)a->loops_after));
-        json_object_set_new(o, "answers", x);
-    }
-    json_object_set_new(o, "model", json_text(model));
-    json_object_set_new(o, "output", json_text(r->output));
-    json_object_set_new(o, "work", json_text(r->work));
-    json_object_set_new(o, "n_experts", json_integer(r->n_experts));
-    json_object_set_new(o, "n_keep", json_integer(r->n_keep));
-    if (r->choice)
-        json_object_set(o, "choice", r->choice);
-    if (r->refined)
-        json_object_set(o, "refined", r->refined);
-    json_t *halves = json_object();
-    json_object_set_new(halves, "same_experts", json_finite(r->halves.same));
-    json_object_set_new(halves, "score_kept", json_finite(r->halves.kept));
-    json_object_set_new(o, "halves", halves);
-    return cmd_print_json("run", o, e);
 }
 
 static bool print_choice(struct buf *b, const struct run_result *r, struct err *e)
@@ -173,7 +125,7 @@ static bool print(const struct run_result *r, struct err *e)
             human_bytes(r->bytes_after, t));
     for (uint32_t i = 0; i < r->n_texts; i++)
         cmd_fmt(&b, "perplexity %-13.60s %12.4f %12.4f  x%.3f\n", r->texts[i].name, r->texts[i].ppl_before,
-                r->texts[i].ppl_after, ratio(&r->texts[i]));
+                r->texts[i].ppl_after, run_show_ratio(&r->texts[i]));
     if (r->answers.n) {
         const struct run_answers *a = &r->answers;
         cmd_fmt(&b, "%-24s %12llu %12llu  of %llu\n", "answers cut by the limit",
@@ -189,6 +141,8 @@ static bool print(const struct run_result *r, struct err *e)
         return false;
     }
     print_refined(&b, r->refined);
+    if (r->verdict)
+        cmd_fmt(&b, "\n%s\n", r->verdict);
     buf_char(&b, '\n');
     if (summary_halves_text(&r->halves, &b))
         buf_char(&b, '\n');
@@ -221,6 +175,9 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
                          .again = again};
     struct run_result r;
     cmd_corpus(&o.corpus);
+    if (pass_bounds && !pass_parse(pass_bounds, "--pass", &pass, e))
+        return false;
+    o.pass = pass;
     o.choose = !o.plan.criterion;
     o.choose_budget = choose_budget;
     o.refine_budget = refine_budget;
@@ -229,7 +186,8 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
         return err_set(e, ERR_INPUT, "--choose-budget is for --criterion auto");
     if (o.corpus.set_aside >= 1)
         return err_set(e, ERR_INPUT, "--set-aside %g: expected a share below 1, such as 0.1", set_aside);
-    bool ok = run_all(&o, &r, e) && (cmd_json ? print_json(args[0], &r, e) : print(&r, e));
+    bool ok = run_all(&o, &r, e) && (cmd_json ? run_show_json(args[0], &r, &pass, e) : print(&r, e)) &&
+              (!r.verdict || cmd_pass(&pass, &r.against, e));
     run_result_clear(&r);
     return ok;
 }

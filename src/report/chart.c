@@ -109,6 +109,12 @@ void put_chart(struct buf *b, const struct chart *c)
                 "text-anchor=\"start\">%s</text>\n",
                 LEFT, at, W - RIGHT, LEFT + 6, at - 5, c->base_name);
     }
+    if (c->n_front > 1)
+        buf_str(b, "<path class=\"front\" d=\"");
+    for (uint32_t i = 0; c->n_front > 1 && i < c->n_front; i++)
+        buf_fmt(b, "%c%.1f %.1f", i ? 'L' : 'M', at_x(&x, c->front[i].x), at_y(&y, c->front[i].y));
+    if (c->n_front > 1)
+        buf_str(b, "\"/>\n");
     for (uint32_t s = 0; s < c->n_series; s++) {
         char command = 'M';
         buf_fmt(b, "<path class=\"line s%u\" d=\"", s % 6);

@@ -7,6 +7,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "model/advice.h"
 #include "model/cut.h"
 #include "report/page_part.h"
 #include "stats/summary.h"
@@ -296,6 +297,22 @@ static uint32_t groups_of(const struct page *p)
     return n > 1 && n < p->n_experts && p->n_experts % n == 0 ? (uint32_t)n : 1;
 }
 
+/* A cut where quantising is worth a look, and no table that looked. */
+static void check_advice(struct page *p)
+{
+    struct buf why = {0}, types = {0};
+    if (!p->view || !p->plan || sweep_has_types(&p->sweep) || !advice_quantise(p->view, p->n_keep, &why))
+        return;
+    advice_types(p->view, &types);
+    remark(
+        p,
+        "Prune, or quantise? %s. Whether that is so here was not measured: reap sweep %s --stats %s --text FILE %s "
+        "--json > sweep.json",
+        why.s, path_base(p->o->model), p->o->stats ? path_base(p->o->stats) : "STATS", types.s);
+    buf_clear(&why);
+    buf_clear(&types);
+}
+
 bool page_load(struct page *p, const struct report_opts *o, struct err *e)
 {
     p->o = o;
@@ -312,6 +329,7 @@ bool page_load(struct page *p, const struct report_opts *o, struct err *e)
     check_eval(p, &p->before, o->eval_base, false);
     check_eval(p, &p->after, o->eval_after, true);
     check_eval(p, &p->against, o->against, true);
+    check_advice(p);
     if (p->stats && stats_unfinished(p->stats))
         remark(p, "The statistics are of a run that has not ended.");
     if (p->guessed)

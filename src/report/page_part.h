@@ -107,6 +107,9 @@ struct chart {
     uint32_t n, n_series;
     double base; /* a line across, with this name; not a number: none */
     const char *base_name;
+    const struct point
+        *front; /* a line through these of the points, from left to right; series does not matter */
+    uint32_t n_front;
 };
 void put_chart(struct buf *b, const struct chart *c);
 void put_marker(struct buf *b, double x, double y, uint32_t series); /* also for legends */

@@ -8,6 +8,7 @@
 #define REAP_REPORT_REPORT_H
 
 #include "base/err.h"
+#include "results/pass.h"
 #include <stdint.h>
 
 /* Paths of inputs; NULL: there is none. stats or plan is needed. */
@@ -19,6 +20,7 @@ struct report_opts {
     const char *compare[2];             /* reap.compare/1, or two reap.batch/1: parent, result */
     const char *run;                    /* reap.run/1: which steps were done */
     const char *model;                  /* the parent: checked against stats and plan, gives the sizes */
+    const struct pass *pass;            /* asked of `against`; NULL: what that file says */
     const char *title;                  /* NULL: from the model and the plan */
     uint64_t bytes_before, bytes_after; /* sizes that the caller knows; 0: does not */
     bool force;                         /* replace the output; files of different models */

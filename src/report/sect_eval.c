@@ -160,16 +160,17 @@ const struct section section_quality = {"quality", "Quality before and after", h
 
 struct sweep {
     struct {
-        const char *criterion; /* borrowed */
+        const char *criterion, *type; /* borrowed; type NULL: as it is */
         uint32_t series;
+        bool front;
         double ratio, n_keep, bytes, ppl, kl, top1;
     } at[MAX_POINTS];
-    const char *series[MAX_SERIES];
+    char series[MAX_SERIES][128];
     uint32_t n, n_series;
     uint32_t chosen; /* index, UINT32_MAX: none */
     double base;
     double unit; /* of the sizes */
-    bool has_bytes, has_ppl, has_kl;
+    bool has_bytes, has_ppl, has_kl, has_types;
 };
 
 /* Numbers that a chart can draw. */
@@ -185,8 +186,25 @@ static uint32_t series_of(struct sweep *s, const char *name)
             return i;
     if (s->n_series == MAX_SERIES)
         return MAX_SERIES - 1;
-    s->series[s->n_series] = name;
+    snprintf(s->series[s->n_series], sizeof *s->series, "%s", name);
     return s->n_series++;
+}
+
+#define AS_IT_IS "as it is"
+
+/* A line for each criterion; with types for each of them, by each criterion where there are several. */
+static uint32_t series_of_point(struct sweep *s, const struct sweep_file *f, uint32_t i)
+{
+    const struct sweep_file_point *x = &f->points[i];
+    const char *type = x->type ? x->type : AS_IT_IS;
+    char name[128];
+    bool several = false;
+    for (uint32_t k = 0; k < f->n_points && !several; k++)
+        several = strcmp(f->points[k].criterion, f->points[0].criterion) != 0;
+    if (!s->has_types)
+        return series_of(s, x->criterion);
+    snprintf(name, sizeof name, several ? "%.40s, %.80s" : "%.40s", type, x->criterion);
+    return series_of(s, name);
 }
 
 static double known(uint64_t v)
@@ -200,12 +218,15 @@ static void read_sweep(const struct page *p, struct sweep *s)
     uint64_t n_experts = f->n_experts ? f->n_experts : p->n_experts;
     s->base = f->ppl;
     s->has_bytes = true;
+    s->has_types = sweep_has_types(f);
     for (; s->n < f->n_points && s->n < MAX_POINTS; s->n++) {
         const struct sweep_file_point *x = &f->points[s->n];
         if (f->chosen == s->n)
             s->chosen = s->n;
         s->at[s->n].criterion = x->criterion;
-        s->at[s->n].series = series_of(s, x->criterion);
+        s->at[s->n].type = x->type;
+        s->at[s->n].front = s->has_types && sweep_on_front(f, s->n);
+        s->at[s->n].series = series_of_point(s, f, s->n);
         s->at[s->n].ratio = 1 - (double)x->n_keep / (double)n_experts;
         s->at[s->n].n_keep = (double)x->n_keep;
         s->at[s->n].bytes = known(x->bytes);
@@ -251,7 +272,7 @@ static int by_x(const void *a, const void *b)
 
 static void put_sweep_chart(struct page *p, const struct sweep *s, bool kl)
 {
-    struct point *v = xcalloc(s->n + 1, sizeof *v);
+    struct point *v = xcalloc(s->n + 1, sizeof *v), *front = xcalloc(s->n + 1, sizeof *front);
     struct chart c = {.label =
                           kl ? "KL divergence from the parent against size; the table below has the numbers"
                              : "Perplexity against size; the table below has the numbers",
@@ -260,19 +281,25 @@ static void put_sweep_chart(struct page *p, const struct sweep *s, bool kl)
                                             : "size of the model, MB",
                       .y = kl ? "KL divergence, nats" : "perplexity",
                       .v = v,
+                      .front = front,
                       .n_series = s->n_series,
                       .base = kl || !drawable(s->base) ? (double)NAN : s->base,
                       .base_name = "parent"};
     for (uint32_t i = 0; i < s->n; i++) {
         struct point q = {s->has_bytes ? s->at[i].bytes / s->unit : 100 * s->at[i].ratio,
                           kl ? s->at[i].kl : s->at[i].ppl, s->at[i].series};
-        if (drawable(q.x) && drawable(q.y))
-            v[c.n++] = q;
+        if (!drawable(q.x) || !drawable(q.y))
+            continue;
+        v[c.n++] = q;
+        if (kl && s->at[i].front && s->has_bytes)
+            front[c.n_front++] = (struct point){q.x, q.y, 0};
     }
     qsort(v, c.n, sizeof *v, by_x);
+    qsort(front, c.n_front, sizeof *front, by_x);
     if (c.n)
         put_chart(&p->b, &c);
     free(v);
+    free(front);
 }
 
 static void put_series_names(struct buf *b, const struct sweep *s)
@@ -286,20 +313,30 @@ static void put_series_names(struct buf *b, const struct sweep *s)
         html_clip(b, s->series[i], 80);
         buf_str(b, "</span>");
     }
+    if (s->has_types)
+        buf_str(b,
+                "<span><svg class=\"key\" viewBox=\"0 0 24 14\" aria-hidden=\"true\"><path class=\"front\" "
+                "d=\"M3 7H21\"/></svg> nothing measured is smaller and nearer to the parent</span>");
     buf_str(b, "</p>\n");
 }
 
 static void put_sweep_table(struct buf *b, const struct sweep *s)
 {
-    put_table_open(
-        b, "Quality against size",
-        s->unit == 1e9
-            ? "<criterion|experts that stay|removed|size, GB|perplexity|ratio|KL mean|same first token"
-            : "<criterion|experts that stay|removed|size, MB|perplexity|ratio|KL mean|same first token");
+    char head[256];
+    snprintf(head, sizeof head,
+             "%s<criterion|experts that stay|removed|size, %s|perplexity|ratio|KL mean|same first token%s",
+             s->has_types ? "<type|" : "", s->unit == 1e9 ? "GB" : "MB", s->has_types ? "|on the front" : "");
+    put_table_open(b, "Quality against size", head);
     for (uint32_t i = 0; i < s->n; i++) {
+        bool whole = s->has_types && !(s->at[i].ratio > 0);
         buf_str(b, "<tr><th scope=\"row\" class=\"left\">");
-        html_clip(b, s->at[i].criterion, 80);
+        html_clip(b, !s->has_types ? s->at[i].criterion : s->at[i].type ? s->at[i].type : AS_IT_IS, 80);
         buf_str(b, s->chosen == i ? " <b>(chosen)</b></th>" : "</th>");
+        if (s->has_types) {
+            buf_str(b, "<td class=\"left\">");
+            html_clip(b, whole ? "whole model" : s->at[i].criterion, 80);
+            buf_str(b, "</td>");
+        }
         put_td(b, s->at[i].n_keep);
         put_percent(b, s->at[i].ratio);
         put_td(b, s->at[i].bytes / s->unit);
@@ -307,9 +344,29 @@ static void put_sweep_table(struct buf *b, const struct sweep *s)
         put_ratio(b, s->at[i].ppl / s->base, (double)NAN);
         put_td(b, s->at[i].kl);
         put_percent(b, s->at[i].top1);
+        if (s->has_types)
+            buf_str(b, s->at[i].front ? "<td>yes</td>" : "<td></td>");
         buf_str(b, "</tr>\n");
     }
     put_table_close(b);
+}
+
+/* Prune, or quantise: a sentence for each size. */
+static void put_sweep_verdict(struct page *p)
+{
+    struct buf lines = {0};
+    sweep_put_verdict(&p->sweep, &lines);
+    if (!lines.n)
+        return;
+    buf_str(&p->b, "<p>Each type whole, and by each plan, all against the model as it is.</p>\n<ul>\n");
+    for (char *save = NULL, *line = strtok_r(lines.s, "\n", &save); line;
+         line = strtok_r(NULL, "\n", &save)) {
+        buf_str(&p->b, "<li>");
+        html_clip(&p->b, line, 400);
+        buf_str(&p->b, "</li>\n");
+    }
+    buf_str(&p->b, "</ul>\n");
+    buf_clear(&lines);
 }
 
 static void use_two_points(const struct page *p, struct sweep *s)
@@ -325,8 +382,7 @@ static void use_two_points(const struct page *p, struct sweep *s)
         s->at[i].top1 = i ? t->against.top1 : (double)NAN;
     }
     s->n = 2;
-    s->n_series = 1;
-    s->series[0] = "parent and result";
+    series_of(s, "parent and result");
     s->has_bytes = s->has_ppl = true;
 }
 
@@ -343,6 +399,7 @@ static void put_sweep(struct page *p)
     for (uint32_t i = 0; i < s->n; i++)
         if (s->at[i].bytes >= 1e9)
             s->unit = 1e9;
+    put_sweep_verdict(p);
     if (s->n_series > 1)
         put_series_names(&p->b, s);
     buf_str(&p->b, "<div class=\"charts\">\n");

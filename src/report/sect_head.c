@@ -112,8 +112,29 @@ static void card_routing(struct page *p)
     }
 }
 
+/* What all texts say of the result, and whether it is good enough, where somebody said what that is. */
+static void put_verdict(struct page *p)
+{
+    const bool against = p->against.doc && p->against.total.compared;
+    const struct eval_file *f = against ? &p->against : &p->after;
+    double before = p->before.doc ? p->before.total.score.ppl : (double)NAN;
+    struct eval_against a = {.ln_ratio = log(p->after.total.score.ppl / before), .kl_mean = NAN, .top1 = NAN};
+    struct buf line = {0};
+    if (!f->doc || !(against || (p->after.doc && isfinite(a.ln_ratio))))
+        return;
+    if (against)
+        a = p->against.total.against;
+    pass_verdict(p->plan ? 1 - (double)p->n_keep / p->n_experts : (double)NAN, &a, f->n_texts,
+                 p->o->pass ? p->o->pass : &f->pass, &line);
+    buf_str(&p->b, "<p class=\"verdict\">");
+    html_clip(&p->b, line.s, 600);
+    buf_str(&p->b, ".</p>\n");
+    buf_clear(&line);
+}
+
 static void put_summary(struct page *p)
 {
+    put_verdict(p);
     buf_str(&p->b, "<dl class=\"cards\">\n");
     card_experts(p);
     card_size(p);

@@ -15,6 +15,7 @@ const char *const run_file_names[N_RUN_FILES] = {
     [RUN_RECORD] = "run.json",
     [RUN_EVAL_BEFORE] = "eval-before.json",
     [RUN_EVAL_AFTER] = "eval-after.json",
+    [RUN_EVAL_AGAINST] = "eval-against.json",
     [RUN_ANSWERS_CALIB] = "answers-calibration.json",
     [RUN_ANSWERS_BEFORE] = "answers-before.json",
     [RUN_ANSWERS_AFTER] = "answers-after.json",

@@ -13,6 +13,7 @@ enum run_file {
     RUN_RECORD,     /* the file of this header */
     RUN_EVAL_BEFORE,
     RUN_EVAL_AFTER,
+    RUN_EVAL_AGAINST,  /* the plan against the parent, with a pass mark */
     RUN_ANSWERS_CALIB, /* of the whole model, to calibrate on */
     RUN_ANSWERS_BEFORE,
     RUN_ANSWERS_AFTER,

@@ -16,6 +16,7 @@ void run_result_clear(struct run_result *r)
     free(r->output);
     free(r->work);
     free(r->texts);
+    free(r->verdict);
     json_decref(r->choice);
     json_decref(r->refined);
     *r = (struct run_result){0};
@@ -44,6 +45,8 @@ static bool check_opts(const struct run_opts *o, struct err *e)
     for (uint32_t i = 0; i < o->corpus.n_specs; i++)
         if (!strcmp(o->corpus.specs[i], "-"))
             return err_set(e, ERR_INPUT, "--calib -: a run can be repeated, so its text must be a file");
+    if (pass_any(&o->pass) && !o->n_texts)
+        return err_set(e, ERR_INPUT, "--pass asks what the pruning costs on a text: --text FILE");
     return paths_exist("text", o->texts, o->n_texts, e) &&
            paths_exist("prompts", o->prompts, o->n_prompts, e) &&
            paths_exist("calib-prompts", o->calib_prompts, o->n_calib_prompts, e);
@@ -211,9 +214,29 @@ static bool report(const struct run_job *j, struct err *e)
 {
     struct report_result r;
     struct report_opts o = {.model = j->o->model, .force = true};
+    if (pass_any(&j->o->pass)) {
+        o.against = j->path[RUN_EVAL_AGAINST];
+        o.pass = &j->o->pass;
+    }
     if (j->o->n_prompts)
         o.compare[0] = j->path[RUN_COMPARE];
     return report_work(j->dir, &o, j->path[RUN_REPORT], &r, e);
+}
+
+static bool add_verdict(const struct run_job *j, struct err *e)
+{
+    struct eval_file f = {0};
+    struct buf b = {0};
+    bool ok = read_eval(j, RUN_EVAL_AGAINST, &f, e);
+    if (ok) {
+        j->r->against = f.total.against;
+        pass_verdict(1 - (double)j->r->n_keep / j->v->shape.n_experts, &f.total.against, f.n_texts,
+                     &j->o->pass, &b);
+        j->r->verdict = xstrdup(b.s);
+    }
+    buf_clear(&b);
+    eval_file_clear(&f);
+    return ok;
 }
 
 static bool finish(const struct run_job *j, struct err *e)
@@ -222,7 +245,8 @@ static bool finish(const struct run_job *j, struct err *e)
     j->r->work = xstrdup(j->dir);
     j->r->n_experts = j->v->shape.n_experts;
     return add_halves(j, e) && (!j->o->n_texts || add_texts(j, e)) &&
-           (!j->o->n_prompts || add_answers(j, e)) && report(j, e);
+           (!pass_any(&j->o->pass) || add_verdict(j, e)) && (!j->o->n_prompts || add_answers(j, e)) &&
+           report(j, e);
 }
 
 /* The steps say how they themselves would go on, which is no option of a run. */

@@ -10,6 +10,7 @@
 #include "corpus/corpus.h"
 #include "engine/engine.h"
 #include "plan/make.h"
+#include "results/eval.h"
 #include "stats/summary.h"
 #include "sweep/choice.h"
 
@@ -32,6 +33,8 @@ struct run_opts {
     uint32_t n_ctx;       /* window of the profile */
     const char *const *texts;
     uint32_t n_texts, eval_ctx; /* evaluated on before and after; 0: none */
+    struct pass
+        pass; /* asked of the plan on these texts; nothing asked: it is not measured against the parent */
     const char *const *prompts;
     uint32_t n_prompts; /* paths of serve/prompts.h, asked before and after; 0: none */
     int64_t max_tokens; /* of an answer */
@@ -58,7 +61,9 @@ struct run_result {
     uint64_t bytes_before, bytes_after;
     struct run_text *texts; /* one for each of the options */
     uint32_t n_texts;
-    struct run_answers answers; /* n 0: none were asked */
+    char *verdict; /* with a pass mark: what was measured, and whether it passes, in a sentence; else NULL */
+    struct eval_against against; /* what it is about */
+    struct run_answers answers;  /* n 0: none were asked */
 };
 
 /* Does what is not done. What can be known before the first step is said before it (a count that the router

@@ -8,9 +8,11 @@
 #include "convert/load.h"
 #include "engine/opts.h"
 #include "eval/scores.h"
+#include "model/advice.h"
 #include "model/format.h"
 #include "profile/profile.h"
 #include "prune/prune.h"
+#include "results/sweep.h"
 #include "run/run_part.h"
 #include "serve/serve.h"
 #include "sweep/choice.h"
@@ -290,6 +292,38 @@ static bool refine_ready(void *ctx, uint32_t file, struct err *e)
     return ok;
 }
 
+/* ---- prune, or quantise? ---- */
+
+/* The table of types that somebody made and put here. */
+static bool has_table(const char *path)
+{
+    struct sweep_file f;
+    struct err ignored = {0}; /* one that cannot be read is none; the report says why */
+    if (!file_exists(path) || !sweep_read(path, &f, &ignored))
+        return false;
+    bool has = sweep_has_types(&f);
+    sweep_file_clear(&f);
+    return has;
+}
+
+/* Said by each call, with the command that makes the table where the report finds it. */
+static void advise(const struct run_job *j)
+{
+    struct buf why = {0}, cmd = {0};
+    char *table = path_join(j->dir, "sweep.json");
+    if (!has_table(table) && advice_quantise(j->v, j->plan->n_keep, &why)) {
+        buf_fmt(&cmd, "reap sweep %s --stats %s", j->v->path, j->path[RUN_STATS]);
+        for (uint32_t i = 0; i < j->o->n_texts; i++)
+            buf_fmt(&cmd, " --text %s", j->o->texts[i]);
+        buf_str(&cmd, j->o->n_texts ? " " : " --text FILE ");
+        advice_types(j->v, &cmd);
+        log_warn("%s; this measures it: %s --json > %s", why.s, cmd.s, table);
+    }
+    buf_clear(&why);
+    buf_clear(&cmd);
+    free(table);
+}
+
 /* ---- prune ---- */
 
 static bool prune_key(const void *ctx, uint32_t file, struct buf *b, struct err *e)
@@ -328,6 +362,7 @@ static bool prune_ready(void *ctx, uint32_t file, struct err *e)
 {
     struct run_job *j = ctx;
     (void)file;
+    advise(j);
     return (j->w = view_open(j->files[0], e)) && view_hash(j->w, e);
 }
 
@@ -343,6 +378,52 @@ static bool verify(void *ctx, uint32_t file, bool go_on, struct err *e)
         ok = err_set(e, ERR_CHECK, "%s differs from its parent: %s", j->w->path,
                      json_string_value(json_array_get(r.diff, 0)));
     verify_result_clear(&r);
+    return ok;
+}
+
+/* ---- measure the plan against the parent ---- */
+
+static bool has_pass(const void *ctx, uint32_t file)
+{
+    (void)file;
+    return pass_any(&((const struct run_job *)ctx)->o->pass);
+}
+
+static bool measure_key(const void *ctx, uint32_t file, struct buf *b, struct err *e)
+{
+    const struct run_job *j = ctx;
+    json_t *keep = plan_keep_json(j->plan);
+    (void)file, (void)e;
+    view_stamp(j->v, b);
+    key_json(b, keep);
+    json_decref(keep);
+    buf_fmt(b, "%u\n", j->o->eval_ctx);
+    engine_opts_key(&j->o->engine, b);
+    return true;
+}
+
+/* With one load: the plan is a mask. */
+static bool measure(void *ctx, uint32_t file, bool go_on, struct err *e)
+{
+    const struct run_job *j = ctx;
+    struct engine *g = load_engine(j->v, &j->o->engine, e);
+    const struct against_side sides[] = {{j->v->path, g, j->v, NULL}, {j->v->path, g, j->v, j->plan}};
+    struct eval_scores s = {0};
+    (void)go_on;
+    bool ok = g != NULL;
+    for (uint32_t i = 0; ok && i < j->o->n_texts; i++)
+        ok = eval_scores_against(&s, sides, 1, j->o->texts[i], j->o->eval_ctx, e);
+    engine_free(g);
+    if (ok) {
+        eval_scores_end(&s);
+        struct eval_file f = eval_scores_file(&s);
+        json_t *model = view_identity(j->v);
+        f.model = f.base = model;
+        f.plan = (struct eval_plan){run_file_names[RUN_PLAN], j->plan->criterion, j->plan->n_keep};
+        ok = eval_write(j->path[file], &f, true, e);
+        json_decref(model);
+    }
+    eval_scores_clear(&s);
     return ok;
 }
 
@@ -547,6 +628,15 @@ const struct step run_steps[] = {
         .chained = true,
         .inputs = model_files,
         .run = verify,
+    },
+    {
+        .name = "measure the plan",
+        .arg = RUN_EVAL_AGAINST,
+        .wanted = has_pass,
+        .inputs = texts,
+        .key = measure_key,
+        .outputs = work_file,
+        .run = measure,
     },
     {
         .name = "evaluate the parent",

@@ -9,6 +9,7 @@
 #include "convert/load.h"
 #include "eval/paired.h"
 #include "eval/plan_mask.h"
+#include "model/advice.h"
 #include "model/cut.h"
 #include "plan/make.h"
 #include "sweep/sweep_part.h"
@@ -243,17 +244,12 @@ static bool sweep_types(struct sweep_job *j, struct engine *g, struct err *e)
 static bool check_types(const struct sweep_job *j, struct err *e)
 {
     const struct view *v = j->r->view;
-    for (uint64_t i = 0; j->o->n_types && !j->o->requantize && i < v->n_tensors; i++) {
-        const char *type = v->tensors[i].type;
-        if (view_has_experts(&v->tensors[i]) && v->tensors[i].n_dims > 2 && strcasecmp(type, "f32") != 0 &&
-            strcasecmp(type, "f16") != 0 && strcasecmp(type, "bf16") != 0)
-            return err_set(
-                e, ERR_INPUT,
-                "%s: is quantised already ('%s' is %s); --allow-requantize makes other types of it, which "
-                "is worse than from the original, so give that one if you have it",
-                v->path, v->tensors[i].name, type);
-    }
-    return true;
+    const struct view_tensor *t = j->o->n_types && !j->o->requantize ? advice_quantised(v) : NULL;
+    return !t ||
+           err_set(e, ERR_INPUT,
+                   "%s: is quantised already ('%s' is %s); --allow-requantize makes other types of it, which "
+                   "is worse than from the original, so give that one if you have it",
+                   v->path, t->name, t->type);
 }
 
 static bool prepare(struct sweep_job *j, struct err *e)

@@ -39,8 +39,21 @@ holds() { # FILE SECTIONS...
 
 # ---- a section for all that is there ----
 ok report "${all[@]}" -o full.html
-has .out 'full.html: 11 sections'
-holds full.html summary made text quality sweep map layers scores stability low answers
+has .out 'full.html: 12 sections'
+holds full.html summary remarks made text quality sweep map layers scores stability low answers
+has full.html '<p class="verdict">25 % of the experts removed: perplexity .. 1.250 on 2 texts.</p>' \
+    'Prune, or quantise. 25 % of the experts go from a file of 8.58 bits a weight' \
+    'reap sweep [^ ]*.gguf --stats stats.json --text FILE --types q6_k,q5_k_m,q4_k_m,q3_k_m --allow-requantize --json &gt; sweep.json'
+# with a table of types the question is answered
+printf '{"schema":"reap.sweep/1","base":{"n_experts":32,"bytes":13000000,"ppl":40},"points":[%s,%s,%s]}\n' \
+    '{"criterion":"reap","n_keep":32,"bytes":13000000,"ppl":40,"kl":{"mean":0,"stderr":0}}' \
+    '{"criterion":"reap","n_keep":24,"bytes":10000000,"ppl":42,"kl":{"mean":0.05,"stderr":0.001}}' \
+    '{"type":"Q4_K_M<b>","criterion":"reap","n_keep":32,"bytes":9000000,"ppl":41,"kl":{"mean":0.01,"stderr":0.001}}' >types.json
+ok report --stats "$STATS" --plan "$PLAN" --against against.json --sweep types.json --model "$TINY" -o types.html
+lacks types.html 'Prune, or quantise. 25' 'Q4_K_M<b>'
+has types.html '<li>at 10.0 MB: Q4_K_M&lt;b&gt; of the whole model .9.00 MB, KL 0.01. is better than 25 % pruned as it is .KL 0.05.</li>' \
+    'class="front"' '<td>yes</td>' \
+    '<p class="verdict">25 % of the experts removed: KL divergence 0.125, top-1 agreement 0.875, perplexity .. 1.246 on 2 texts.</p>'
 ok report --stats "$STATS" -o stats.html
 holds stats.html summary made text map layers scores stability low
 lacks stats.html 'id="marks"' '"kept"'

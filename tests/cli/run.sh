@@ -50,6 +50,22 @@ ok prune m.gguf --plan out.gguf.work/plan.json -o p.gguf
 expect 'run and prune: the same model' cmp p.gguf out.gguf
 rm -f p.gguf
 
+# ---- a pass mark: the plan is measured against the parent, and said; a table of types answers the warning
+ok "${run[@]}" --prune-ratio 0.25
+has .err 'warning: 25 % of the experts go from a file of 8.58 bits a weight' \
+    'reap sweep m.gguf --stats out.gguf.work/stats.json --text held.txt --types q6_k,.* --allow-requantize --json > out.gguf.work/sweep.json'
+rc 3 "${run[@]}" --prune-ratio 0.25 --pass 'kl<=0'
+has .err '^measure the plan +\.\.\.' '^reap: does not pass: kl 0.[0-9]+ is above 0$'
+has .out '^25 % of the experts removed: KL divergence .* on 1 text: does not pass'
+has out.gguf.work/report.html 'class="verdict">25 % of the experts removed: KL divergence .*does not pass'
+printf '{"schema":"reap.sweep/1","points":[{"type":"Q4_0","criterion":"reap","n_keep":32}]}' >out.gguf.work/sweep.json
+ok "${run[@]}" --prune-ratio 0.25 --pass 'kl<=9' --json
+json .out passes=true verdict
+has .err '^measure the plan +already done'
+lacks .err 'bits a weight'
+rm out.gguf.work/sweep.json
+fails 2 '--text FILE' -- run m.gguf --calib calib -o x.gguf --pass 'kl<=1' -q
+
 # ---- another ratio: the profile stays
 ok "${run[@]}" --keep 16
 did 'plan prune verify evaluate.the.result'

@@ -62,6 +62,15 @@ rc 3 sweep "${sweep[@]}" --state state.json --fit "$fit" --pass 'kl<=0'
 ok sweep "${sweep[@]}" --state state.json --fit 1G
 has .out '^the best that fits: the model as it is'
 
+# ---- plan --fit says that there is another way ----
+ok plan stats.json --model "$m" --fit 900k -o fit.json
+has .err 'warning: .* % of the experts go from a file of [0-9.]+ bits a weight, where a smaller type mostly loses less' \
+    'reap sweep .*model.gguf --stats stats.json --text FILE --types q8_0,q6_k,q5_k_m,q4_k_m,q3_k_m --fit 900000'
+ok plan stats.json --model "$m" --keep 6 -o keep.json # nobody asked what fits
+lacks .err 'bits a weight'
+ok plan stats.json --model "$m" --fit 1G -o all.json # nothing goes
+lacks .err 'bits a weight'
+
 # ---- what is refused ----
 fails 2 'iq2_xxs' 'needs an importance matrix' -- sweep "$m" --stats stats.json --text one.txt --types q8_0,iq2_xxs -q
 fails 2 'needs an importance matrix' -- quantize "$m" IQ2_XXS -o x.gguf -q

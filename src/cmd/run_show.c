@@ -1,0 +1,58 @@
+/* run_show.c - see run_show.h. */
+#include "cmd/run_show.h"
+#include "cmd/cmd.h"
+
+double run_show_ratio(const struct run_text *t)
+{
+    return t->ppl_before > 0 ? t->ppl_after / t->ppl_before : 0;
+}
+
+bool run_show_json(const char *model, const struct run_result *r, const struct pass *pass, struct err *e)
+{
+    json_t *o = json_object();
+    json_object_set_new(o, "bytes_before", json_integer((json_int_t)r->bytes_before));
+    json_object_set_new(o, "bytes_after", json_integer((json_int_t)r->bytes_after));
+    if (r->n_texts) {
+        json_t *list = json_array();
+        for (uint32_t i = 0; i < r->n_texts; i++) {
+            const struct run_text *t = &r->texts[i];
+            json_t *x = json_object();
+            json_object_set_new(x, "name", json_text(t->name));
+            json_object_set_new(x, "ppl_before", json_real(t->ppl_before));
+            json_object_set_new(x, "ppl_after", json_real(t->ppl_after));
+            json_object_set_new(x, "ratio", json_real(run_show_ratio(t)));
+            json_array_append_new(list, x);
+        }
+        json_object_set_new(o, "texts", list);
+    }
+    if (r->answers.n) {
+        const struct run_answers *a = &r->answers;
+        json_t *x = json_object();
+        json_object_set_new(x, "n", json_integer((json_int_t)a->n));
+        json_object_set_new(x, "n_exact", json_integer((json_int_t)a->n_exact));
+        json_object_set_new(x, "similarity_mean", json_real(a->similarity_mean));
+        json_object_set_new(x, "endless_before", json_integer((json_int_t)a->endless_before));
+        json_object_set_new(x, "endless_after", json_integer((json_int_t)a->endless_after));
+        json_object_set_new(x, "loops_before", json_integer((json_int_t)a->loops_before));
+        json_object_set_new(x, "loops_after", json_integer((json_int_t)a->loops_after));
+        json_object_set_new(o, "answers", x);
+    }
+    json_object_set_new(o, "model", json_text(model));
+    json_object_set_new(o, "output", json_text(r->output));
+    json_object_set_new(o, "work", json_text(r->work));
+    json_object_set_new(o, "n_experts", json_integer(r->n_experts));
+    json_object_set_new(o, "n_keep", json_integer(r->n_keep));
+    if (r->choice)
+        json_object_set(o, "choice", r->choice);
+    if (r->refined)
+        json_object_set(o, "refined", r->refined);
+    if (r->verdict) {
+        json_object_set_new(o, "verdict", json_text(r->verdict));
+        json_object_set_new(o, "passes", json_boolean(pass_holds(pass, &r->against)));
+    }
+    json_t *halves = json_object();
+    json_object_set_new(halves, "same_experts", json_finite(r->halves.same));
+    json_object_set_new(halves, "score_kept", json_finite(r->halves.kept));
+    json_object_set_new(o, "halves", halves);
+    return cmd_print_json("run", o, e);
+}
