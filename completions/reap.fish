@@ -44,7 +44,7 @@ complete -c reap -n '__reap_is run plan choose' -l round-to -x -d 'a multiple of
 complete -c reap -n '__reap_is run' -l criterion -x -a 'reap reap_sum ean_mean ean_sum frequency gate_mean gate_sum reap_l2 ean_l2 reap_sq_sum loo loo_mean hope max_activation random auto' -d 'the score that ranks experts; auto: that whose plan changes the model least, by measurement (reap choose; one of reap, reap_sum, ean_mean, ean_sum, frequency, gate_mean, gate_sum, reap_l2, ean_l2, reap_sq_sum, loo, loo_mean, hope, max_activation, random, auto; default reap)'
 complete -c reap -n '__reap_is run' -l choose-budget -x -d 'with auto: measure no further window after this time: 600, 10m, 2h'
 complete -c reap -n '__reap_is run' -l refine -x -d 'make the plan better by trial for this time (reap refine): 15m, 2h'
-complete -c reap -n '__reap_is run' -l set-aside -x -d 'leave this share of each category\'s samples out of the profile, to choose on (default: 0.1 with auto or --refine, else none)'
+complete -c reap -n '__reap_is run' -l set-aside -x -d 'leave this share of each category\'s samples out of the profile, to choose on (default: 0.2 with auto, 0.1 to refine)'
 complete -c reap -n '__reap_is run' -l plan-seed -x -d 'seed of the criterion random (default 0)'
 complete -c reap -n '__reap_is run' -l output -s o -r -F -d 'the pruned model (required)'
 complete -c reap -n '__reap_is run' -l work -s w -x -a '(__fish_complete_directories)' -d 'folder of stats, plan and results (default: FILE.work)'

@@ -54,7 +54,8 @@ static const struct opt opts[] = {
                  "make the plan better by trial for this time (reap refine): 15m, 2h"),
     OPT_SHARE("set-aside", &set_aside, "SHARE",
               "leave this share of each category's samples out of the profile, to choose on",
-              .dflt_is = OPT_TEXT(RUN_SET_ASIDE) " with auto or --refine, else none", .seen = &has_set_aside),
+              .dflt_is = OPT_TEXT(RUN_SET_ASIDE_CHOICE) " with auto, " OPT_TEXT(RUN_SET_ASIDE) " to refine",
+              .seen = &has_set_aside),
     OPT_INT("plan-seed", &plan_seed, "N", 0, 9e15, "seed of the criterion random", .dflt = "0"),
     OPT_HEADING("Options"),
     OPT_PATH("output", &out, "FILE", "the pruned model", .alias = "-o", .required = true),
@@ -181,7 +182,8 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     o.choose = !o.plan.criterion;
     o.choose_budget = choose_budget;
     o.refine_budget = refine_budget;
-    o.corpus.set_aside = has_set_aside ? set_aside : o.choose || refine_budget > 0 ? RUN_SET_ASIDE : 0;
+    double usual = o.choose ? RUN_SET_ASIDE_CHOICE : refine_budget > 0 ? RUN_SET_ASIDE : 0;
+    o.corpus.set_aside = has_set_aside ? set_aside : usual;
     if (choose_budget > 0 && !o.choose)
         return err_set(e, ERR_INPUT, "--choose-budget is for --criterion auto");
     if (o.corpus.set_aside >= 1)
