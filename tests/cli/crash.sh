@@ -40,7 +40,7 @@ done
 
 # ---- a signal that comes in ignored stays so: nohup, and what a shell starts in the background
 for s in HUP INT TERM; do
-    rm -f s.json
+    rm -f s.json s.json.pairs
     (
         trap '' "$s"
         exec "$REAP" profile m.gguf --calib short.txt --ctx 128 -t 1 -o s.json --quiet
