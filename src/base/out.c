@@ -184,6 +184,25 @@ void out_sync_folder(const char *path)
     free(dir);
 }
 
+bool out_set_aside(const char *path, char **to, struct err *e)
+{
+    for (uint32_t i = 1; i <= 1000; i++) {
+        *to = i < 2 ? xasprintf("%s.old", path) : xasprintf("%s.old%u", path, i);
+        if (rename_to(path, *to, false)) {
+            out_sync_folder(path);
+            return true;
+        }
+        if (errno != EEXIST)
+            break;
+        free(*to);
+        *to = NULL;
+    }
+    err_sys(e, "cannot rename '%s'", path);
+    free(*to);
+    *to = NULL;
+    return false;
+}
+
 /* ---- writing ---- */
 
 static void out_free(struct out *o)

@@ -86,6 +86,10 @@ bool file_check_parent(const char *path, struct err *e);
 /* Fails when the file system of `path` has less than n bytes free for us. */
 bool file_check_space(const char *path, uint64_t n, struct err *e);
 
+/* What lies under the name of an output and is not to be lost: renamed to "NAME.old", "NAME.old2", ..., never over
+ * another file. *to: its new name, the caller's. */
+bool out_set_aside(const char *path, char **to, struct err *e);
+
 /* An output that is saved several times, or at the end of hours: held by this program until out_unlock, so that a
  * second one is refused at once ("is being written by another program"). Look at the output behind it (does it exist?):
  * another program may have just ended, and what a killed one left goes that way. But look before whether it can be an

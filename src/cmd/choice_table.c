@@ -11,18 +11,29 @@ static void names(struct buf *b, const struct choice_file_row *r)
         buf_fmt(b, "%s%s", i ? ", " : "", r->criteria[i]);
 }
 
+/* One window tells no error. */
+static void error_of(struct buf *b, double stderr_mean)
+{
+    if (isfinite(stderr_mean))
+        buf_fmt(b, " +/- %.6f", stderr_mean);
+}
+
 static void row(struct buf *b, const struct choice_file *f, uint32_t i)
 {
     const struct choice_file_row *r = &f->rows[i];
-    struct buf n = {0}, diff = {0};
+    struct buf n = {0}, kl = {0}, diff = {0};
     names(&n, r);
-    if (i == f->lowest)
-        buf_str(&diff, "lowest");
-    else
-        buf_fmt(&diff, "+%.6f +/- %.6f%s", r->diff.mean, r->diff.stderr_mean, r->tie ? ", a tie" : "");
-    cmd_fmt(b, "%-20s %9.6f +/- %.6f %9.6f %-12s %8.4f  %s%s\n", n.s, r->kl.mean, r->kl.stderr_mean, r->worst,
+    buf_fmt(&kl, "%9.6f", r->kl.mean);
+    error_of(&kl, r->kl.stderr_mean);
+    buf_fmt(&diff, i == f->lowest ? "lowest" : "+%.6f", r->diff.mean);
+    if (i != f->lowest) {
+        error_of(&diff, r->diff.stderr_mean);
+        buf_str(&diff, r->tie ? ", a tie" : "");
+    }
+    cmd_fmt(b, "%-20s %-22s %9.6f %-12s %8.4f  %s%s\n", n.s, kl.s, r->worst,
             r->worst_category ? r->worst_category : "", r->ppl_ratio, diff.s, i == f->chosen ? "  <-" : "");
     buf_clear(&n);
+    buf_clear(&kl);
     buf_clear(&diff);
 }
 
@@ -41,8 +52,10 @@ void choice_table(struct buf *b, const struct choice_file *f)
     names(&taken, &f->rows[f->chosen]);
     cmd_fmt(b, "%llu of %llu experts stay, chosen by %s%s\n", (unsigned long long)f->n_keep,
             (unsigned long long)f->n_experts, taken.s,
-            f->chosen == f->lowest
-                ? ""
+            f->chosen == f->lowest ? ""
+            : !isfinite(f->rows[f->chosen].diff.stderr_mean)
+                ? ": one window tells no error of the difference "
+                  "to the lowest, and the default wins ties"
                 : ": the difference to the lowest is below two of its errors, and the default "
                   "wins ties");
     buf_clear(&taken);

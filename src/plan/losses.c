@@ -69,7 +69,7 @@ static void find_never(struct job *j, uint32_t i, const uint8_t *in, struct plan
 static void add_mass(struct plan_summary *sum, double kept, uint32_t n_layers, uint32_t il)
 {
     sum->gate_mass += kept / n_layers; /* not a number in one layer: in all */
-    if (kept < sum->gate_mass_least || !(sum->gate_mass_least > 0)) {
+    if (kept < sum->gate_mass_least || isnan(sum->gate_mass_least)) {
         sum->gate_mass_least = kept;
         sum->gate_mass_layer = il;
     }

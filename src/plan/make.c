@@ -224,7 +224,8 @@ struct plan *plan_blend(const struct plan_source *src, uint32_t n_src, const str
                     .o = o,
                     .criterion = o->criterion ? o->criterion : criterion_default(),
                     .sum = sum};
-    *sum = (struct plan_summary){.n_experts = s->n_experts, .n_layers = s->n_layers};
+    *sum = (struct plan_summary){
+        .n_experts = s->n_experts, .n_layers = s->n_layers, .gate_mass_least = (double)NAN};
     if ((v && !view_check_prunable(v, e)) || !check_sources(&j, v, e))
         return NULL;
     if (n_src > 1 && o->blend == BLEND_MAXMIN && !criterion_has_scores(j.criterion)) {

@@ -15,6 +15,7 @@
 
 #define WINDOW    (1u << 20)
 #define MAX_SHOWN 20
+#define SCALE     ".ffn_down_exps.scale" /* of a GGUF file: what gains are written as */
 
 struct check {
     struct view *a, *b; /* parent, pruned */
@@ -148,7 +149,7 @@ static int64_t gain_of(const struct check *c, const struct view_tensor *x)
 {
     char name[64];
     for (uint32_t i = 0; c->p && c->p->gain && i < c->p->n_layers; i++) {
-        snprintf(name, sizeof name, "blk.%u.ffn_down_exps.scale", c->p->layers[i].il);
+        snprintf(name, sizeof name, "blk.%u" SCALE, c->p->layers[i].il);
         if (!strcmp(x->name, name))
             return i;
     }
@@ -170,7 +171,7 @@ static bool check_gain(struct check *c, uint32_t i, struct err *e)
     const struct plan_layer *l = &c->p->layers[i];
     uint32_t n = c->a->shape.n_experts, n_keep = c->p->n_keep;
     char name[64];
-    snprintf(name, sizeof name, "blk.%u.ffn_down_exps.scale", l->il);
+    snprintf(name, sizeof name, "blk.%u" SCALE, l->il);
     const struct view_tensor *x = view_find(c->a, name), *y = view_find(c->b, name);
     if (!y) {
         verify_differ(c->r, "tensor '%s', the gain of layer %u, is missing", name, l->il);
@@ -215,6 +216,12 @@ static bool check_tensor(struct check *c, const struct view_tensor *x, struct er
     return ok || err_ctx(e, "tensor '%s'", x->name);
 }
 
+static bool is_scale(const struct view_tensor *x)
+{
+    size_t n = strlen(x->name), k = sizeof SCALE - 1;
+    return n > k && !strcmp(x->name + n - k, SCALE);
+}
+
 /* Whether a tensor of the pruned model comes from one of the parent. */
 static bool has_parent(const struct check *c, const struct view_tensor *y)
 {
@@ -242,7 +249,7 @@ static bool check_tensors(struct check *c, struct err *e)
     for (uint64_t i = 0; i < c->b->n_tensors; i++)
         if (!has_parent(c, &c->b->tensors[i]))
             verify_differ(c->r, "tensor '%s' is not in the parent%s", c->b->tensors[i].name,
-                          strstr(c->b->tensors[i].name, ".ffn_down_exps.scale") ? " (a gain? --gain)" : "");
+                          is_scale(&c->b->tensors[i]) ? " (a gain? --plan PLAN --gain GAIN)" : "");
     return true;
 }
 
@@ -269,14 +276,16 @@ static bool hash_slice(struct check *c, const struct view *v, const struct view_
     return true;
 }
 
-/* One hash per expert over all that it has in a block. */
+/* One hash per expert over all that it has in a block; a scale that the other model has not is a gain, or a lost one,
+ * and says nothing of which expert it is. */
 static struct hash128 *hash_experts(struct check *c, const struct view *v, uint32_t il, struct err *e)
 {
     struct hash128 *h = xcalloc(v->shape.n_experts, sizeof *h);
     bool ok = true;
     for (uint64_t i = 0; ok && i < v->n_tensors; i++) {
         const struct view_tensor *x = &v->tensors[i];
-        if (!view_has_experts(x) || (uint32_t)x->layer != il)
+        if (!view_has_experts(x) || (uint32_t)x->layer != il ||
+            (is_scale(x) && !view_find(v == c->a ? c->b : c->a, x->name)))
             continue;
         if (x->expert >= 0) {
             const char *rest = x->name + x->number;
@@ -293,6 +302,13 @@ static struct hash128 *hash_experts(struct check *c, const struct view *v, uint3
     return NULL;
 }
 
+static bool has_scale(const struct view *v, uint32_t il)
+{
+    char name[64];
+    snprintf(name, sizeof name, "blk.%u" SCALE, il);
+    return view_find(v, name) != NULL;
+}
+
 /* The parent's expert for each of the pruned one's, ascending. Equal experts (all zero, say) are matched in
  * order. */
 static bool match_layer(struct check *c, uint32_t il, uint32_t *keep, struct err *e)
@@ -305,7 +321,8 @@ static bool match_layer(struct check *c, uint32_t il, uint32_t *keep, struct err
         while (j < c->a->shape.n_experts && (used[j] || ha[j].lo != hb[k].lo || ha[j].hi != hb[k].hi))
             j++;
         if (j == c->a->shape.n_experts) {
-            verify_differ(c->r, "layer %u: expert %u has the bytes of no expert of the parent", il, k);
+            verify_differ(c->r, "layer %u: expert %u has the bytes of no expert of the parent%s", il, k,
+                          has_scale(c->b, il) ? " (gains? --plan PLAN --gain GAIN)" : "");
             order = false;
             continue;
         }

@@ -332,6 +332,24 @@ bool stats_need_pairs(const struct stats *s, struct err *e)
     return ok || err_ctx(e, "%s", p->path);
 }
 
+bool pairs_are_orphans(const char *path, const char *pairs, bool *are, struct err *e)
+{
+    bool there, stats;
+    uint64_t size;
+    char magic[8];
+    *are = false;
+    if (!file_there(pairs, &there, e) || !file_there(path, &stats, e))
+        return false;
+    if (!there || stats)
+        return true;
+    struct err other = {0}; /* no file of sums, whatever it is */
+    int fd = file_open_read(pairs, &size, &other);
+    *are = fd >= 0 && file_pread(fd, magic, sizeof magic, 0, &other) && !memcmp(magic, MAGIC, sizeof magic);
+    if (fd >= 0)
+        close(fd);
+    return true;
+}
+
 /* ---- what the stats file says of it ---- */
 
 json_t *pairs_json(const struct stats *s)

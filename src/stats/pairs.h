@@ -49,6 +49,8 @@ bool pairs_read_json(struct stats *s, const json_t *o, const char *path, struct 
 bool pairs_write(const struct stats *s, struct out *o, struct err *e);
 
 /* ---- between the files of stats ---- */
+/* Whether `pairs` is a file of such sums and the stats file `path`, beside which it lies, is not there. */
+bool pairs_are_orphans(const char *path, const char *pairs, bool *are, struct err *e);
 void pairs_free(struct pairs *p);
 void pairs_add_token(struct pairs *p, uint32_t i, enum half h, const struct routed *r, uint32_t k);
 

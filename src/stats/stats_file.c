@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/ids.h"
 #include "base/limits.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/out.h"
 #include "stats/pairs.h"
@@ -131,13 +132,28 @@ static bool save_alone(const struct stats *s, const char *path, bool force, stru
     return ok;
 }
 
+/* Sums over pairs without a stats file: it was moved or removed, and they may be all that is left of hours. They get
+ * another name, so that they neither stop what is written now nor are lost. */
+static bool set_pairs_aside(const char *path, const char *pairs, struct err *e)
+{
+    char *to = NULL;
+    bool orphans, ok = pairs_are_orphans(path, pairs, &orphans, e);
+    if (ok && orphans)
+        ok = out_set_aside(pairs, &to, e);
+    if (to)
+        log_warn("'%s' lay there without '%s', the statistics that it belongs to: it is '%s' now", pairs,
+                 path, to);
+    free(to);
+    return ok;
+}
+
 /* The pairs are written first, since the other file names their hash; put in place are both as one. */
 static bool save_both(const struct stats *s, const char *path, const char *pairs, bool force, struct err *e)
 {
     struct out v[] = {{.fd = -1}, {.fd = -1}};
     struct buf text = {0};
-    bool ok = stats_need_pairs(s, e) && out_open(&v[0], path, force, e) && out_open(&v[1], pairs, force, e) &&
-              pairs_write(s, &v[1], e);
+    bool ok = stats_need_pairs(s, e) && set_pairs_aside(path, pairs, e) && out_open(&v[0], path, force, e) &&
+              out_open(&v[1], pairs, force, e) && pairs_write(s, &v[1], e);
     if (ok) {
         json_t *o = stats_json(s);
         json_print(&text, o);
@@ -170,7 +186,9 @@ bool stats_recover(const char *path, struct err *e)
 bool stats_check_output(const char *path, bool with_pairs, bool force, struct err *e)
 {
     char *pairs = xasprintf("%s" PAIRS_SUFFIX, path);
-    bool ok = file_check_output(path, force, e) && (!with_pairs || file_check_output(pairs, force, e));
+    bool orphans = false, ok = file_check_output(path, force, e);
+    if (ok && with_pairs)
+        ok = pairs_are_orphans(path, pairs, &orphans, e) && file_check_output(pairs, force || orphans, e);
     free(pairs);
     return ok;
 }

@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "convert/load.h"
 #include "results/choice.h"
+#include "stats/pairs.h"
 
 #include <math.h>
 #include <string.h>
@@ -58,15 +59,20 @@ static bool add_plan(struct job *j, const struct criterion *c, struct err *e)
     return true;
 }
 
-/* All that the file can serve; chance is a control, no candidate. */
+/* All that the file can serve; chance is a control, no candidate. What it says that it holds and cannot be read is
+ * told, since nobody would miss it. */
 static bool add_all(struct job *j, struct err *e)
 {
     bool ok = true;
     const struct criterion *c;
     for (uint32_t i = 0; ok && (c = criterion_at(i)); i++) {
         struct err cannot = {0};
-        if (c->form != CRITERION_CHANCE && criterion_check(j->stats, c, &cannot))
+        if (c->form == CRITERION_CHANCE)
+            continue;
+        if (criterion_check(j->stats, c, &cannot))
             ok = add_plan(j, c, e);
+        else if (c->form == CRITERION_SET && stats_has_pairs(j->stats))
+            log_warn("%s: left out: %s", j->o->stats, cannot.msg);
     }
     return ok;
 }

@@ -30,6 +30,13 @@ ok plan stats.json --criterion "$("$JSON" get plan.json criterion)" --keep 16 -o
 equal plan.json same.json keep
 ok prune "$TINY" --plan plan.json -o pruned.gguf -q
 
+# sums over pairs that cannot be read: told, since nobody would miss a candidate
+cp stats.json cut.json
+head -c 1000 stats.json.pairs >cut.json.pairs
+ok choose "$TINY" -s cut.json "${calib[@]}" --max-samples 48 --budget 0.001 -ub 64 --keep 16 -o cut.plan -t 1
+has .err 'warning: cut.json: left out: criterion hope: cut.json.pairs: has 1000 bytes'
+lacks .out '^hope'
+has .out '^loo '
 # a row is as far from the whole model as the table says: on text that is given, scored whole, by eval's rows of log-probabilities
 tr -d '\n' <"$TEXT/prose/story.txt" | head -c 1200 >story.txt
 ok choose "$TINY" -s stats.json --text story.txt --criteria frequency --keep 16 -o f.json --json --ctx 4096 -fa off -q -t 1
@@ -38,6 +45,13 @@ ok eval "$TINY" --calib story.txt --logprobs whole.jsonl -o whole.json -fa off -
 ok eval "$TINY" --plan f.json --calib story.txt --logprobs masked.jsonl -o masked.json -fa off -q -t 1
 ratio=$(awk -v a="$("$JSON" get masked.json total/nll)" -v b="$("$JSON" get whole.json total/nll)" 'BEGIN { printf "%.9f", exp(a - b) }')
 expect "ratio of perplexities $ratio" awk -v a="$ratio" -v b="$("$JSON" get f.table rows/0/ppl_ratio)" 'BEGIN { d = a - b; exit !(a > 1 && d < 1e-6 && d > -1e-6) }'
+# one window tells no error
+head -c 400 story.txt >one.txt
+ok choose "$TINY" -s stats.json --text one.txt --criteria reap,frequency,ean_mean,loo --keep 16 -o one.plan -q -t 1
+lacks .out 'nan' 'below two'
+has .out '^reap +[0-9.]+ +[0-9.]+ one '
+if grep -qE '^reap .*a tie' .out; then has .out 'one window tells no error'; fi
+
 
 # for people; and with less time
 ok "${choose[@]}" --criteria reap,frequency --prune-ratio 0.5 --budget 0.001 -ub 64 -o b.json

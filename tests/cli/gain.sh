@@ -25,7 +25,13 @@ ok inspect pruned.gguf --json
 ok eval pruned.gguf --against plain.gguf --text "$SRC/tests/data/perplexity/text.txt" --ctx 64 -t 1 --json
 expect 'the engine applies it' awk -v kl="$(value .out total/kl/mean)" 'BEGIN { exit !(kl > 1e-4) }'
 rc 3 verify "$m" pruned.gguf --plan plan.json
-has .out "'blk.0.ffn_down_exps.scale' is not in the parent [(]a gain[?] --gain[)]"
+has .out "'blk.0.ffn_down_exps.scale' is not in the parent [(]a gain[?] --plan PLAN --gain GAIN[)]"
+rc 3 verify "$m" pruned.gguf # the kept experts are found by their bytes nevertheless
+has .out "'blk.0.ffn_down_exps.scale' is not in the parent [(]a gain[?] --plan PLAN --gain GAIN[)]"
+lacks .out 'has the bytes of no expert'
+E pruned.gguf scaled.gguf f32 blk.1.ffn_down_exps.scale 2 0.91
+rc 3 verify pruned.gguf scaled.gguf
+has .out 'layer 1: expert 2 has the bytes of no expert of the parent [(]gains[?] --plan PLAN --gain GAIN[)]'
 rc 3 verify "$m" plain.gguf --plan plan.json --gain gain.json
 has .out "the gain of layer 0, is missing"
 E pruned.gguf bad.gguf f32 blk.1.ffn_down_exps.scale 2 0.91

@@ -37,6 +37,30 @@ fails 2 'chooses a set' 'use --blend mean' -- plan --stats s.json --stats other.
 ok plan --stats s.json --stats other.json --keep 4 --criterion hope -o blend.json
 json blend.json blend=\"mean\"
 
+# ---- the stats file was removed or renamed: what lies beside its name stops nobody and is not lost
+P -o gone.json
+mv gone.json moved.json
+cp gone.json.pairs kept
+P -o gone.json --max-samples 3
+has .err "'gone.json.pairs' lay there without 'gone.json'.*it is 'gone.json.pairs.old' now"
+expect 'the old sums are there' cmp gone.json.pairs.old kept
+expect 'and the new ones' cmp gone.json.pairs other.json.pairs
+mv gone.json.pairs.old moved.json.pairs
+ok plan moved.json --keep 4 --criterion hope -o moved.plan.json
+expect 'they still serve the file that was renamed' "$JSON" same p.json moved.plan.json sources
+rm gone.json
+: >gone.json.pairs.old
+P -o gone.json --resume
+expect 'no name is taken that is there' cmp gone.json.pairs.old2 other.json.pairs
+expect 'empty as it was' test ! -s gone.json.pairs.old
+rm gone.json
+ok stats merge s.json other.json -o gone.json
+has .err "it is 'gone.json.pairs.old3' now"
+ok plan gone.json --keep 4 --criterion hope -o x.json -f
+rm gone.json
+P -o gone.json --pairs off -q
+expect 'a profile without touches them not' test -s gone.json.pairs
+
 # ---- left out
 P -o off.json --pairs off
 refuse 'no second file' test -e off.json.pairs

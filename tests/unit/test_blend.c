@@ -402,6 +402,34 @@ static void test_gate_mass(void **state)
     stats_free(x);
 }
 
+/* None of the softmax in one layer, all of it in the next: the least is that of the first. */
+static void test_no_gate_mass(void **state)
+{
+    (void)state;
+    put("x", "x");
+    struct stats *x = stats_new(2, 4);
+    struct err e = {0};
+    x->model = json_pack("{s:s, s:i}", "architecture", "test", "n_experts", 4);
+    stats_set_router(x, ROUTER_SOFTMAX);
+    static const float gates[2][4] = {{0, 0, 0.5f, 0.5f}, {0.5f, 0.5f, 0, 0}};
+    for (uint32_t i = 0; i < 2; i++) {
+        x->layers[i].il = i;
+        x->layers[i].n_used = 1;
+        assert_true(stats_add(x, i, EVEN, &(struct routed){0, 1, 1, 1, 1, NAN}, 1, &e));
+        assert_true(stats_add_gates(x, i, EVEN, 1, gates[i], &e));
+    }
+    const struct plan_opts o = {.kind = KEEP_COUNT, .value = 2};
+    const struct plan_source src = {x, at("x"), 1};
+    struct plan_summary sum;
+    struct plan *p = plan_blend(&src, 1, NULL, &o, &sum, &e);
+    if (!p)
+        fail_msg("%s", e.msg);
+    assert_true(sum.gate_mass == 0.5 && sum.gate_mass_least == 0 && sum.gate_mass_layer == 0);
+    plan_free(p);
+    plan_summary_clear(&sum);
+    stats_free(x);
+}
+
 /* ---- lists ---- */
 
 static void test_lists(void **state)
@@ -566,6 +594,7 @@ int main(void)
         T(test_protect),
         T(test_protect_share),
         T(test_gate_mass),
+        T(test_no_gate_mass),
         T(test_protect_share_groups),
         T(test_lists),
         T(test_from_lists),
