@@ -29,7 +29,7 @@ struct trial {
     const struct view *v;
     struct windows w; /* of the order of the text; list, order and the one batch are ours */
     struct kept *kept;
-    uint64_t cache, held, clock, decoded;
+    uint64_t cache, held, clock, decoded, judged;
     uint32_t vocab, top, n_threads, max_seqs;
     /* the decode that runs */
     const struct trial_ask *ask; /* one of those that share it; NULL: the whole model */
@@ -315,8 +315,11 @@ static bool set_mask(const struct trial *t, struct err *e)
 static bool decode(struct trial *t, const struct trial_ask *ask, struct err *e)
 {
     t->ask = ask;
+    if (!sig_check(e) || !set_mask(t, e) || !windows_decode(&t->w, 0, t->g, step, t, e))
+        return false;
     t->decoded += t->batch.n_tokens;
-    return sig_check(e) && set_mask(t, e) && windows_decode(&t->w, 0, t->g, step, t, e);
+    t->judged += ask ? t->batch.n_tokens : 0;
+    return true;
 }
 
 static void forget_batch(struct trial *t)
@@ -465,4 +468,9 @@ void trial_free(struct trial *t)
 uint64_t trial_decoded(const struct trial *t)
 {
     return t->decoded;
+}
+
+uint64_t trial_judged(const struct trial *t)
+{
+    return t->judged;
 }

@@ -76,5 +76,6 @@ bool trial_losses(struct trial *t, const struct trial_ask *ask, uint32_t n, stru
 /* How many windows from `first` on, in the order, share a compute step; 0 behind the last. */
 uint32_t trial_fit(const struct trial *t, uint32_t first);
 uint64_t trial_decoded(const struct trial *t); /* tokens so far, the whole model's with them */
+uint64_t trial_judged(const struct trial *t);  /* of these, under plans */
 
 #endif

@@ -38,9 +38,10 @@
 #define NEARLY      0.9 /* of the budget: what waits is tried now */
 #define A_MINUTE    60.0
 
+/* Without the whole model's: a run that goes on decodes these anew, and is to end where it would have. */
 uint64_t refine_tokens(const struct job *j)
 {
-    return j->tokens_before + trial_decoded(j->t.trial);
+    return j->tokens_before + trial_judged(j->t.trial);
 }
 
 double refine_secs(const struct job *j)
@@ -209,7 +210,7 @@ static int by_hope(const void *a, const void *b)
 static double next_gain(const struct job *j)
 {
     uint64_t now = refine_tokens(j), half = j->race_tokens + (now - j->race_tokens) / 2;
-    double late = 0, rate = (double)trial_decoded(j->t.trial) / (now_secs() - j->start);
+    double late = 0, rate = (double)trial_judged(j->t.trial) / (now_secs() - j->start);
     for (uint32_t i = 0; i < j->n_steps; i++)
         late += j->steps[i].tokens > half ? j->steps[i].gain : 0;
     return now > half && (double)(now - half) > rate * A_MINUTE / 2

@@ -97,7 +97,7 @@ ok plan s.json --model mine.hf --keep 4 -o mine.hf/p.json
 ok plan s.json --model mine.hf --keep 4 -o mine.hf/p.json --force
 ok profile mine.hf --calib "$MODELS/qwen3_moe/texts.jsonl" -t 1 -o mine.hf/s.json --force
 expect 'a result beside the model is written anew' cmp s.json mine.hf/s.json
-rm mine.hf/s.json mine.hf/p.json
+rm mine.hf/s.json mine.hf/s.json.pairs mine.hf/p.json
 ln -s mine.hf other.hf
 for f in vocab.json merges.txt modeling_x.py LICENSE sub/x.txt; do
     for dir in mine.hf other.hf mine.hf/../mine.hf; do
