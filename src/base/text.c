@@ -229,6 +229,22 @@ void buf_line(struct buf *b, const char *s, size_t n)
     replace(b, s, n, is_control);
 }
 
+void buf_shell(struct buf *b, const char *s)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+./:=@%,";
+    if (*s && !s[strspn(s, plain)]) {
+        buf_str(b, s);
+        return;
+    }
+    buf_char(b, '\'');
+    for (; *s; s++)
+        if (*s == '\'')
+            buf_str(b, "'\\''");
+        else
+            buf_char(b, *s);
+    buf_char(b, '\'');
+}
+
 void buf_safe_but(struct buf *b, const char *s, size_t n, const char *keep)
 {
     for (size_t at = 0, k; at < n; at += k) {

@@ -39,6 +39,8 @@ void buf_escape(struct buf *b, const char *s, size_t n);
 /* A name as it is kept in records and ids, in one line: control characters and bad UTF-8 as '?', all else as it
  * is. Not for the terminal. */
 void buf_line(struct buf *b, const char *s, size_t n);
+/* A name as one word of a command that a shell takes: quoted where that needs it. */
+void buf_shell(struct buf *b, const char *s);
 /* A name from a file for a message: what misleads is escaped, so that it can be seen, and it is cut to what fits
  * in `size` bytes, with "..." then. Returns dst. */
 #define TEXT_SHOWN 100 /* enough for most names */

@@ -82,14 +82,18 @@ static bool load_sources(struct plan_sources *s, char const *const *args, uint32
 /* Who asks what fits is told of the other way to make it fit. */
 static void advise(const struct view *v, const struct plan *p, const char *stats, uint64_t fit)
 {
-    struct buf why = {0}, types = {0};
+    struct buf why = {0}, cmd = {0};
     if (!advice_quantise(v, p->n_keep, &why))
         return;
-    advice_types(v, &types);
-    log_warn("%s; this measures it: reap sweep %s --stats %s --text FILE %s --fit %llu", why.s, v->path,
-             stats, types.s, (unsigned long long)fit);
+    buf_str(&cmd, "reap sweep ");
+    buf_shell(&cmd, v->path);
+    buf_str(&cmd, " --stats ");
+    buf_shell(&cmd, stats);
+    buf_str(&cmd, " --text FILE ");
+    advice_types(v, &cmd);
+    log_warn("%s; this measures it: %s --fit %llu", why.s, cmd.s, (unsigned long long)fit);
     buf_clear(&why);
-    buf_clear(&types);
+    buf_clear(&cmd);
 }
 
 static bool plan_stats(char const *const *args, uint32_t n_args, struct plan_opts *o, struct err *e)

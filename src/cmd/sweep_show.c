@@ -59,23 +59,6 @@ void sweep_show(struct buf *b, const struct sweep_file *f)
 
 /* ---- the choice ---- */
 
-/* As a shell takes it. */
-static void put_path(struct buf *b, const char *path)
-{
-    if (path[0] &&
-        !path[strspn(path, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+./:=@%")]) {
-        buf_str(b, path);
-        return;
-    }
-    buf_char(b, '\'');
-    for (const char *s = path; *s; s++)
-        if (*s == '\'')
-            buf_str(b, "'\\''");
-        else
-            buf_char(b, *s);
-    buf_char(b, '\'');
-}
-
 /* NAME-WHAT.gguf, of the model's name without its folder. */
 static char *made_name(const char *model, const char *what)
 {
@@ -91,9 +74,9 @@ static char *made_name(const char *model, const char *what)
 static void put_command(struct buf *b, const char *verb, const char *from, const char *middle, const char *to)
 {
     buf_fmt(b, "  reap %s ", verb);
-    put_path(b, from);
+    buf_shell(b, from);
     buf_fmt(b, " %s ", middle);
-    put_path(b, to);
+    buf_shell(b, to);
     buf_char(b, '\n');
 }
 
@@ -131,7 +114,7 @@ void sweep_show_choice(struct buf *b, const struct sweep_file *f, const char *mo
         struct buf how = {0};
         char *to = made_name(from, "pruned");
         buf_str(&how, "--plan ");
-        put_path(&how, plan);
+        buf_shell(&how, plan);
         buf_str(&how, " -o");
         put_command(b, "prune", from, how.s, to);
         buf_clear(&how);

@@ -5,11 +5,11 @@
 #include "base/out.h"
 #include "base/sig.h"
 #include "engine/library.h"
+#include "engine/uncaught.h"
 
 #include <llama.h>
 #include <string.h>
 #include <strings.h>
-#include <unistd.h>
 
 static const struct {
     const char *name;
@@ -54,9 +54,10 @@ static int find_type(const char *name)
     return -1;
 }
 
-struct talk { /* what the engine says while it works */
-    struct progress progress;
-    double mib; /* of the result */
+struct talk {                  /* what the engine says while it works */
+    struct progress *progress; /* NULL: nobody waits for it */
+    bool stopped;              /* by a signal */
+    double mib;                /* of the result */
     char error[512];
 };
 
@@ -66,13 +67,14 @@ static void on_line(void *ud, const char *text, bool is_error)
 {
     struct talk *t = ud;
     unsigned i, n;
-    if (sig_pending()) { /* the engine cannot be stopped in another way; the unfinished file goes */
-        sig_remove_parts();
-        _exit(ERR_INTERRUPTED);
+    bool is_tensor = sscanf(text, "[%u/%u]", &i, &n) == 2;
+    if (is_tensor && sig_pending() && !t->stopped) {
+        t->stopped = true; /* it says that it failed, too */
+        uncaught_stop();
     }
-    if (sscanf(text, "[%u/%u]", &i, &n) == 2) {
-        t->progress.total = n;
-        progress_set(&t->progress, i);
+    if (is_tensor && t->progress) {
+        t->progress->total = n;
+        progress_set(t->progress, i);
     }
     const char *size = strstr(text, "quant size  =");
     if (size)
@@ -101,6 +103,8 @@ static bool quantize(const char *in, const char *part, const struct quantize_opt
     p.max_buf_size = 1u << 30;
     bool ok = llama_model_quantize(in, part, &p) == 0;
     library_listen(NULL, NULL);
+    if (talk->stopped)
+        return sig_check(e);
     return ok || err_set(e, ERR_FAILED, "%s: %s", in,
                          talk->error[0] ? talk->error : "the engine could not quantise it");
 }
@@ -108,12 +112,13 @@ static bool quantize(const char *in, const char *part, const struct quantize_opt
 bool engine_quantize(const char *in, const char *out, const struct quantize_opts *o, struct err *e)
 {
     struct out file;
-    struct talk talk = {0};
+    struct progress progress;
+    struct talk talk = {.progress = &progress};
     if (!out_open(&file, out, o->force, e))
         return false;
-    progress_start(&talk.progress, "quantising", "tensors", 0, 0);
+    progress_start(&progress, "quantising", "tensors", 0, 0);
     bool ok = quantize(in, file.part, o, false, &talk, e);
-    progress_end(&talk.progress);
+    progress_end(&progress);
     ok = ok && sig_check(e) && out_commit(&file, e);
     out_abort(&file);
     return ok;

@@ -53,6 +53,11 @@ int32_t uncaught_tokenize(const struct llama_vocab *v, const char *s, int32_t n,
     return INT32_MIN;
 }
 
+void uncaught_stop(void)
+{
+    throw std::runtime_error("interrupted");
+}
+
 __attribute__((constructor(101))) static void first_of_all()
 {
     uncaught_install();

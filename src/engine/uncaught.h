@@ -21,6 +21,10 @@ void uncaught_install(void);
 int32_t uncaught_tokenize(const struct llama_vocab *v, const char *s, int32_t n, int32_t *ids, int32_t cap,
                           bool add_special, bool parse_special, char *why, size_t n_why);
 
+/* Throws out of a callback of the engine that has no other way to end what calls it. The C functions in between are
+ * compiled with -fexceptions (CMakeLists.txt) and hold nothing. */
+__attribute__((noreturn)) void uncaught_stop(void);
+
 #ifdef __cplusplus
 }
 #endif

@@ -7,6 +7,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "model/advice.h"
 #include "model/cut.h"
 #include "report/page_part.h"
@@ -300,17 +301,19 @@ static uint32_t groups_of(const struct page *p)
 /* A cut where quantising is worth a look, and no table that looked. */
 static void check_advice(struct page *p)
 {
-    struct buf why = {0}, types = {0};
+    struct buf why = {0}, cmd = {0};
     if (!p->view || !p->plan || sweep_has_types(&p->sweep) || !advice_quantise(p->view, p->n_keep, &why))
         return;
-    advice_types(p->view, &types);
-    remark(
-        p,
-        "Prune, or quantise? %s. Whether that is so here was not measured: reap sweep %s --stats %s --text FILE %s "
-        "--json > sweep.json",
-        why.s, path_base(p->o->model), p->o->stats ? path_base(p->o->stats) : "STATS", types.s);
+    buf_str(&cmd, "reap sweep ");
+    buf_shell(&cmd, path_base(p->o->model));
+    buf_str(&cmd, " --stats ");
+    buf_shell(&cmd, p->o->stats ? path_base(p->o->stats) : "STATS");
+    buf_str(&cmd, " --text FILE ");
+    advice_types(p->view, &cmd);
+    remark(p, "Prune, or quantise? %s. Whether that is so here was not measured: %s --json > sweep.json",
+           why.s, cmd.s);
     buf_clear(&why);
-    buf_clear(&types);
+    buf_clear(&cmd);
 }
 
 bool page_load(struct page *p, const struct report_opts *o, struct err *e)

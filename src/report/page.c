@@ -194,6 +194,25 @@ bool report_write(const struct report_opts *o, const char *out, struct report_re
     return ok;
 }
 
+/* The plan against the parent, where the last call asked a pass mark of it; what another one left is of another plan,
+ * maybe. */
+static bool find_against(const char *dir, struct pass *pass, char **path, struct err *e)
+{
+    struct run_record r = {0};
+    char *record = path_join(dir, run_file_names[RUN_RECORD]),
+         *file = path_join(dir, run_file_names[RUN_EVAL_AGAINST]);
+    bool there = false, ok = file_there(record, &there, e) && (!there || run_record_read(record, &r, e));
+    *pass = r.pass;
+    there = false;
+    ok = ok && (!pass_any(pass) || file_there(file, &there, e));
+    if (there)
+        *path = xstrdup(file);
+    run_record_clear(&r);
+    free(record);
+    free(file);
+    return ok;
+}
+
 bool report_work(const char *dir, const struct report_opts *o, const char *out, struct report_result *r,
                  struct err *e)
 {
@@ -211,7 +230,13 @@ bool report_work(const char *dir, const struct report_opts *o, const char *out, 
     const size_t n = sizeof files / sizeof *files;
     if (!file_is_dir(dir))
         return err_set(e, ERR_INPUT, "'%s' is not a folder of reap run", dir);
-    bool ok = true;
+    struct pass pass = {0};
+    char *against = NULL;
+    bool ok = o->against || o->eval_base || find_against(dir, &pass, &against, e);
+    if (against) {
+        x.against = against;
+        x.pass = &pass;
+    }
     for (size_t i = 0; i < n; i++) {
         files[i].path = path_join(dir, files[i].name);
         /* evaluations go in pairs: one that was named is not joined with one of the folder */
@@ -226,5 +251,6 @@ bool report_work(const char *dir, const struct report_opts *o, const char *out, 
                                : err_set(e, ERR_INPUT, "'%s' has neither stats.json nor plan.json", dir);
     for (size_t i = 0; i < n; i++)
         free(files[i].path);
+    free(against);
     return ok;
 }

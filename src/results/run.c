@@ -87,9 +87,10 @@ void run_record_writing(struct run_record *r, const char *name, const char *outp
 
 static bool read_steps(struct run_record *r, const json_t *doc, struct err *e)
 {
-    json_t *steps, *x;
+    json_t *steps, *pass, *x;
     const char *name;
-    if (!results_schema(doc, SCHEMA, e) || !json_need_obj(doc, "steps", "run", &steps, e))
+    if (!results_schema(doc, SCHEMA, e) || !json_need_obj(doc, "steps", "run", &steps, e) ||
+        !json_opt_obj(doc, "pass", "run", &pass, e) || !pass_read(pass, "pass", &r->pass, e))
         return false;
     json_object_foreach (steps, name, x) {
         const char *key, *files, *writing, *basis;
@@ -132,6 +133,8 @@ bool run_record_write(const char *path, const struct run_record *r, struct err *
         json_object_set_new(steps, s->name, x);
     }
     json_object_set_new(doc, "steps", steps);
+    if (pass_any(&r->pass))
+        json_object_set_new(doc, "pass", pass_json(&r->pass));
     bool ok = json_write(path, doc, true, e);
     json_decref(doc);
     return ok;

@@ -3,6 +3,7 @@
 #define REAP_RESULTS_RUN_H
 
 #include "base/err.h"
+#include "results/pass.h"
 #include <stdint.h>
 
 /* What lies in the folder of a run. */
@@ -35,6 +36,7 @@ struct run_step {
 struct run_record {
     struct run_step *steps;
     uint32_t n, cap;
+    struct pass pass; /* that the last call asked for */
 };
 
 /* False with *e (ERR_INPUT), the record empty then. Steps of any name are taken over. */

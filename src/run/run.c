@@ -214,10 +214,6 @@ static bool report(const struct run_job *j, struct err *e)
 {
     struct report_result r;
     struct report_opts o = {.model = j->o->model, .force = true};
-    if (pass_any(&j->o->pass)) {
-        o.against = j->path[RUN_EVAL_AGAINST];
-        o.pass = &j->o->pass;
-    }
     if (j->o->n_prompts)
         o.compare[0] = j->path[RUN_COMPARE];
     return report_work(j->dir, &o, j->path[RUN_REPORT], &r, e);
@@ -239,14 +235,21 @@ static bool add_verdict(const struct run_job *j, struct err *e)
     return ok;
 }
 
-static bool finish(const struct run_job *j, struct err *e)
+/* What was asked of the plan stands beside the steps, where the report finds it, this one and a later one. */
+static bool note_pass(const struct run_job *j, struct steps *s, struct err *e)
+{
+    s->done.pass = j->o->pass;
+    return run_record_write(s->record, &s->done, e);
+}
+
+static bool finish(const struct run_job *j, struct steps *s, struct err *e)
 {
     j->r->output = xstrdup(j->files[0]);
     j->r->work = xstrdup(j->dir);
     j->r->n_experts = j->v->shape.n_experts;
     return add_halves(j, e) && (!j->o->n_texts || add_texts(j, e)) &&
            (!pass_any(&j->o->pass) || add_verdict(j, e)) && (!j->o->n_prompts || add_answers(j, e)) &&
-           report(j, e);
+           note_pass(j, s, e) && report(j, e);
 }
 
 /* The steps say how they themselves would go on, which is no option of a run. */
@@ -267,7 +270,8 @@ bool run_all(const struct run_opts *o, struct run_result *r, struct err *e)
     if (ok) {
         s.record = j.path[RUN_RECORD];
         ok = (steps_open(&s, e) && preflight(&j, &s, e) && out_lock(&j.locks[0], j.out, e) &&
-              out_lock(&j.locks[1], j.dir, e) && dir_make(j.dir, e) && steps_run(&s, e) && finish(&j, e)) ||
+              out_lock(&j.locks[1], j.dir, e) && dir_make(j.dir, e) && steps_run(&s, e) &&
+              finish(&j, &s, e)) ||
              say_interrupted(e);
     }
     steps_clear(&s);

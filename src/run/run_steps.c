@@ -312,12 +312,19 @@ static void advise(const struct run_job *j)
     struct buf why = {0}, cmd = {0};
     char *table = path_join(j->dir, "sweep.json");
     if (!has_table(table) && advice_quantise(j->v, j->plan->n_keep, &why)) {
-        buf_fmt(&cmd, "reap sweep %s --stats %s", j->v->path, j->path[RUN_STATS]);
-        for (uint32_t i = 0; i < j->o->n_texts; i++)
-            buf_fmt(&cmd, " --text %s", j->o->texts[i]);
+        buf_str(&cmd, "reap sweep ");
+        buf_shell(&cmd, j->v->path);
+        buf_str(&cmd, " --stats ");
+        buf_shell(&cmd, j->path[RUN_STATS]);
+        for (uint32_t i = 0; i < j->o->n_texts; i++) {
+            buf_str(&cmd, " --text ");
+            buf_shell(&cmd, j->o->texts[i]);
+        }
         buf_str(&cmd, j->o->n_texts ? " " : " --text FILE ");
         advice_types(j->v, &cmd);
-        log_warn("%s; this measures it: %s --json > %s", why.s, cmd.s, table);
+        buf_str(&cmd, " --json > ");
+        buf_shell(&cmd, table);
+        log_warn("%s; this measures it: %s", why.s, cmd.s);
     }
     buf_clear(&why);
     buf_clear(&cmd);

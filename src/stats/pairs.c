@@ -317,8 +317,11 @@ bool stats_need_pairs(const struct stats *s, struct err *e)
     if (!file_there(p->path, &there, e))
         return false;
     if (!there)
-        return err_set(e, ERR_INPUT, "the sums over pairs of experts are missing: '%s' is not there",
-                       p->path);
+        return err_set(
+            e, ERR_INPUT,
+            "the sums over pairs of experts are missing: '%s' is not there; it comes with reap profile, or "
+            "reap run --again",
+            p->path);
     int fd = file_open_read(p->path, &size, e);
     if (fd < 0)
         return false;

@@ -76,6 +76,12 @@ if [[ -e early.json ]]; then
 fi
 ok "${args[@]}" -o early.json --resume
 expect 'interrupted at once and resumed' cmp early.json whole.json
+# quantising is the engine's own, which nobody can ask to stop: it is left, not ended with the program
+start q.gguf.reap-part "$REAP" quantize "$TINY" iq4_xs --allow-requantize -t 1 -o q.gguf
+end INT
+expect "quantising: exit status 130, not $got" test $got = 130
+one_line interrupted
+absent q.gguf q.gguf.reap-part
 # an evaluation leaves nothing
 "${heeds_int[@]}" "$REAP" eval "$TINY" --text "$TEXT/code/sprintf.txt" --ctx 128 -o ev.json -t 1 >.out 2>.err </dev/null &
 pid=$!

@@ -62,6 +62,9 @@ printf '{"schema":"reap.sweep/1","points":[{"type":"Q4_0","criterion":"reap","n_
 ok "${run[@]}" --prune-ratio 0.25 --pass 'kl<=9' --json
 json .out passes=true verdict
 has .err '^measure the plan +already done'
+ok report out.gguf.work -o later.html # by the mark of the last call
+has later.html 'class="verdict">25 % of the experts removed: KL divergence .*: passes'
+rm later.html
 lacks .err 'bits a weight'
 rm out.gguf.work/sweep.json
 fails 2 '--text FILE' -- run m.gguf --calib calib -o x.gguf --pass 'kl<=1' -q

@@ -37,6 +37,11 @@ for type in Q8_0 Q4_0; do
     i=$((i + 3))
 done
 
+# ---- with what is said meanwhile
+cp "$m" "$T/it's a m.gguf"
+ok sweep "$T/it's a m.gguf" --stats "$T/stats.json" --text "$T/one.txt" --ctx 64 -t 1 --ratios 0.25 --types q4_0
+has "$T/.err" 'quantising to Q4_0 in the cache'
+
 # ---- in words, what fits, and how it is made ----
 ok sweep "${sweep[@]}" --state "$T/state.json" # no new run
 has "$T/.out" '^type +criterion ' '^as it is +\(whole model\) +0.0 % ' '^Q8_0 +\(whole model\) ' '^Q4_0 +reap +50.0 % +4 ' \
@@ -70,6 +75,9 @@ ok plan stats.json --model "$m" --keep 6 -o keep.json # nobody asked what fits
 lacks .err 'bits a weight'
 ok plan stats.json --model "$m" --fit 1G -o all.json # nothing goes
 lacks .err 'bits a weight'
+
+ok plan stats.json --model "it's a m.gguf" --fit 900k -o quoted.json # as a shell takes it
+has .err "reap sweep 'it'\\\\''s a m.gguf' --stats stats.json "
 
 # ---- what is refused ----
 fails 2 'iq2_xxs' 'needs an importance matrix' -- sweep "$m" --stats stats.json --text one.txt --types q8_0,iq2_xxs -q

@@ -57,6 +57,21 @@ static void expect_err(struct err *e, enum err_code code, const char *part)
 
 /* ---- err, mem, buf ---- */
 
+static void test_shell(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"a/b-1.gguf", "a/b-1.gguf"}, {"", "''"},     {"a b", "'a b'"},           {"it's", "'it'\\''s'"},
+        {"$(x)", "'$(x)'"},           {"~a", "'~a'"}, {"\xc3\xbc", "'\xc3\xbc'"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct buf b = {0};
+        buf_shell(&b, cases[i][0]);
+        assert_string_equal(b.s, cases[i][1]);
+        buf_clear(&b);
+    }
+}
+
 static void test_err_first_stays(void **state)
 {
     (void)state;
@@ -1080,6 +1095,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, tempdir_setup, tempdir_teardown)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_err_first_stays),
+        cmocka_unit_test(test_shell),
         cmocka_unit_test(test_err_sys),
         cmocka_unit_test(test_err_truncation),
         cmocka_unit_test(test_err_printable),

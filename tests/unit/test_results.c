@@ -64,9 +64,16 @@ static void run_comes_back(void **state)
     assert_null(run_record_find(&back, "prune")->key);
     assert_string_equal(run_record_find(&back, "prune")->writing, "out.gguf");
     assert_string_equal(run_record_find(&back, "prune")->basis, "b2");
+    assert_false(pass_any(&back.pass));
     run_record_done(&back, "prune", "k3", "", NULL);
     assert_null(run_record_find(&back, "prune")->writing);
     assert_null(run_record_find(&back, "prune")->basis);
+    run_record_clear(&back);
+    pass_ask(&r.pass, PASS_KL, 0.125);
+    expect_ok(run_record_write(at("run.json"), &r, &e), &e);
+    expect_ok(run_record_read(at("run.json"), &back, &e), &e);
+    assert_true(pass_limit(&back.pass, PASS_KL) == 0.125);
+    assert_true(isnan(pass_limit(&back.pass, PASS_TOP1)));
     run_record_clear(&r);
     run_record_clear(&back);
 }
@@ -79,6 +86,7 @@ static void run_refused(void **state)
         {"{\"schema\":\"reap.plan/1\"}", "run.json: schema is 'reap.plan/1', expected 'reap.run/1'"},
         {"{\"schema\":\"reap.run/1\"}", "'steps' is missing"},
         {"{\"schema\":\"reap.run/1\",\"steps\":{\"plan\":7}}", "step 'plan' is an integer"},
+        {"{\"schema\":\"reap.run/1\",\"steps\":{},\"pass\":7}", "'pass' is an integer"},
         {"{\"schema\":\"reap.run/1\",\"steps\":{\"plan\":{\"key\":7}}}", "'key' is an integer"},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
