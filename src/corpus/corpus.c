@@ -416,9 +416,10 @@ bool corpus_load(const struct corpus_opts *o, struct corpus *c, struct err *e)
     choose_samples(c, o);
     if (!c->n_samples) {
         err_set(e, ERR_INPUT, "%s",
-                o->part == CORPUS_PROFILED
-                    ? "all samples are set aside, none is left"
-                    : "nothing is set aside: no category has enough samples for the share");
+                o->part == CORPUS_PROFILED ? "all samples are set aside, none is left"
+                : o->part == CORPUS_CHOICE
+                    ? "nothing is set aside: no category has enough samples for the share"
+                    : "nothing is set aside for checks: no category has enough samples for the share");
         corpus_free(c);
         return false;
     }

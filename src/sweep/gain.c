@@ -30,6 +30,23 @@ static bool open_part(const struct job *j, enum corpus_part part, struct trial_t
     return trial_text_open(t, &o, j->g, j->n_ctx, e);
 }
 
+/* Known before the work: whether the part that decides can, which takes an error, and so two windows. */
+static bool check_parts(const struct job *j, struct err *e)
+{
+    struct trial_text t;
+    if (!open_part(j, CORPUS_CHOICE, &t, e))
+        return false;
+    trial_text_clear(&t);
+    if (!open_part(j, CORPUS_CHECK, &t, e))
+        return err_ctx(e, "the part that decides");
+    uint32_t n = t.n;
+    trial_text_clear(&t);
+    return n > 1 ||
+           err_set(e, ERR_INPUT,
+                   "one window of text is set aside to decide, which tells no error of a difference: more "
+                   "text or a larger --set-aside is needed");
+}
+
 /* ---- least squares ---- */
 
 static bool match_window(struct job *j, const struct window *w, struct engine_match *m, struct err *e)
@@ -217,7 +234,8 @@ bool gain_run(const struct gain_opts *o, struct gain_result *r, struct err *e)
 {
     struct job j = {.o = o, .r = r};
     *r = (struct gain_result){0};
-    bool ok = prepare(&j, e) && fit(&j, e) && choose_share(&j, e) && (!r->best || check(&j, e));
+    bool ok = prepare(&j, e) && check_parts(&j, e) && fit(&j, e) && choose_share(&j, e) &&
+              (!r->best || check(&j, e));
     engine_free(j.g);
     return ok;
 }

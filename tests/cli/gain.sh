@@ -102,6 +102,12 @@ ok plan "$SRC/examples/stats.json" --keep 32 -o all.json
 rc 3 gain "$TINY" --plan all.json -c text --set-aside 0.6 --tokens 400 -t 1 -q -o none.json
 has .err 'does not help beyond 2 errors; nothing is written'
 absent none.json
+# ---- too little text to decide: known before anything is measured
+printf '{"text": "%s"}\n' 'one two three' 'four five six' 'seven eight nine' >three.jsonl
+fails 2 'the part that decides: nothing is set aside for checks' -- gain "$TINY" --plan eight.json -c three.jsonl --set-aside 0.3 -t 1 -o x.json
+lacks .err 'matching'
+{ cat three.jsonl && cat three.jsonl; } | sed 's/one/won/' >six.jsonl
+fails 2 'one window of text is set aside to decide' -- gain "$TINY" --plan eight.json -c six.jsonl --set-aside 0.3 -t 1 -o x.json
 fails 2 'expected a share above 0 and below 1' -- "${gain[@]}" --set-aside 1 -o x.json
 fails 2 'exists' -- "${gain[@]}" -o found.json
 fails 2 'is an input' -- "${gain[@]}" -o eight.json --force
