@@ -198,8 +198,15 @@ static bool set_word(const struct opt *o, const char *v, struct err *e)
 static bool add_pick(const struct opt *o, const char *v, struct err *e)
 {
     struct opt_picks *l = o->to;
+    uint32_t pick = 0;
+    if (!choose(o, v, &pick, e))
+        return false;
+    for (uint32_t i = 0; i < l->n; i++)
+        if (l->v[i] == pick)
+            return true; /* named twice, and wanted once */
     GROW(l->v, l->n, l->cap);
-    return choose(o, v, &l->v[l->n++], e);
+    l->v[l->n++] = pick;
+    return true;
 }
 
 static bool add_ratio(const struct opt *o, const char *v, struct err *e)

@@ -58,7 +58,7 @@ const struct cmd cmd_choose = {
 
 static bool check_files(const struct choice_opts *o, struct err *e)
 {
-    if (!file_check_apart(out, o->stats, "the stats file", e) ||
+    if (!stats_check_apart(out, o->stats, "the stats file", e) ||
         !file_check_texts(out, o->texts, o->n_texts, e) ||
         !file_check_apart(out, o->engine.chat_template_file, "the chat template itself", e) ||
         !corpus_check_sources(&o->corpus, out, e))

@@ -65,12 +65,13 @@ const struct cmd cmd_refine = {
 
 static bool check_files(const struct refine_opts *o, struct err *e)
 {
-    const char *const inputs[] = {o->plan, o->stats, o->check}, *const outputs[] = {out, o->state};
+    const char *const inputs[] = {o->plan, o->check}, *const outputs[] = {out, o->state};
     for (int k = 0; k < 2; k++) {
-        for (int i = 0; i < 3; i++)
+        for (int i = 0; i < 2; i++)
             if (!file_check_apart(outputs[k], inputs[i], "an input", e))
                 return false;
-        if (!corpus_check_sources(&o->corpus, outputs[k], e))
+        if (!stats_check_apart(outputs[k], o->stats, "an input", e) ||
+            !corpus_check_sources(&o->corpus, outputs[k], e))
             return false;
     }
     if (!file_check_apart(o->state, out, "the output", e))

@@ -69,7 +69,8 @@ static bool check_inputs(char const *const *args, uint32_t n, struct err *e)
     char *pairs = xasprintf("%s" PAIRS_SUFFIX, out);
     bool ok = true;
     for (uint32_t i = 0; ok && i < n; i++)
-        ok = file_check_apart(out, args[i], "an input", e) && file_check_apart(pairs, args[i], "an input", e);
+        ok = stats_check_apart(out, args[i], "an input", e) &&
+             stats_check_apart(pairs, args[i], "an input", e);
     free(pairs);
     return ok;
 }

@@ -95,7 +95,7 @@ static bool check_files(const struct sweep_opts *o, struct err *e)
     for (int i = 0; i < 2; i++) {
         if (!outs[i])
             continue;
-        if (!file_check_apart(outs[i], o->stats, "the stats file", e) ||
+        if (!stats_check_apart(outs[i], o->stats, "the stats file", e) ||
             !file_check_texts(outs[i], o->texts, o->n_texts, e))
             return false;
     }

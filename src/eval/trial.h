@@ -6,7 +6,7 @@
  *                   windows. The divergence is that of against.h, to the last digit;
  *   the likeliest   else, as many of the likeliest tokens as fit (8 bytes each), and the others' probability as one
  *                   number. The divergence takes the others for one token, which makes it smaller, never larger
- *                   (log-sum inequality); by how much: docs/commands/choose.md;
+ *                   (log-sum inequality); by how much: docs/commands/refine.md;
  *   windows anew    with fewer than TRIAL_TOP of these to a token, windows that were not asked for of late are
  *                   forgotten and computed again.
  *

@@ -30,7 +30,7 @@ bool plan_sources_load(struct plan_sources *s, const char *out, struct err *e)
             if (file_same(s->v[k].path, path))
                 return err_set(e, ERR_INPUT, "'%s' is given twice; --stats %s:2 gives it a weight", path,
                                path);
-        if (!file_check_apart(out, path, "an input", e) || !(s->v[i].stats = stats_load(path, e)))
+        if (!stats_check_apart(out, path, "an input", e) || !(s->v[i].stats = stats_load(path, e)))
             return false;
     }
     return true;

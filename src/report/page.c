@@ -170,14 +170,14 @@ static uint32_t put_page(struct page *p)
 
 static bool check_output(const struct report_opts *o, const char *out, struct err *e)
 {
-    const char *in[] = {o->stats, o->plan,       o->eval_base,  o->eval_after, o->against,
-                        o->sweep, o->compare[0], o->compare[1], o->run,        o->model};
+    const char *in[] = {o->plan,       o->eval_base,  o->eval_after, o->against, o->sweep,
+                        o->compare[0], o->compare[1], o->run,        o->model};
     if (!o->stats && !o->plan)
         return err_set(e, ERR_INPUT, "a report needs --stats or --plan");
     for (size_t i = 0; i < sizeof in / sizeof *in; i++)
         if (!file_check_apart(out, in[i], "an input", e))
             return false;
-    return file_check_output(out, o->force, e);
+    return stats_check_apart(out, o->stats, "an input", e) && file_check_output(out, o->force, e);
 }
 
 bool report_write(const struct report_opts *o, const char *out, struct report_result *r, struct err *e)

@@ -134,6 +134,9 @@ bool stats_save(const struct stats *s, const char *path, bool force, struct err 
 bool stats_recover(const char *path, struct err *e);
 /* Before the work, behind that: what stats_save would refuse late. */
 bool stats_check_output(const char *path, bool pairs, bool force, struct err *e);
+/* Refuses an output (NULL: none) that would destroy the statistics of this file (NULL: none), or its sums over pairs:
+ * "the output 'OUT' is WHAT". */
+bool stats_check_apart(const char *out, const char *path, const char *what, struct err *e);
 /* The file is of a run that has not ended. (One that --until-stable stopped has.) */
 bool stats_unfinished(const struct stats *s);
 struct stats *stats_load(const char *path, struct err *e); /* checked; NULL with *e naming the file and key */

@@ -193,6 +193,15 @@ bool stats_check_output(const char *path, bool with_pairs, bool force, struct er
     return ok;
 }
 
+bool stats_check_apart(const char *out, const char *path, const char *what, struct err *e)
+{
+    char *pairs = path ? xasprintf("%s" PAIRS_SUFFIX, path) : NULL;
+    bool ok = file_check_apart(out, path, what, e) &&
+              file_check_apart(out, pairs, "the sums over pairs of the stats file", e);
+    free(pairs);
+    return ok;
+}
+
 /* ---- reading ---- */
 
 /* n sums, caller frees; NULL with *e. Nothing is allocated that the file does not hold: the counts come

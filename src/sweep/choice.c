@@ -131,6 +131,18 @@ static bool was_profiled(const struct stats *s, const char *sha256)
     return false;
 }
 
+/* A text that counts twice makes every error too small. */
+static bool check_twice(const struct corpus *c, struct err *e)
+{
+    for (uint32_t i = 0; i < c->n_sources; i++)
+        for (uint32_t k = 0; k < i; k++)
+            if (!strcmp(c->sources[i].sha256, c->sources[k].sha256))
+                return err_set(e, ERR_INPUT,
+                               "--text: '%s' and '%s' are the same text, its windows would count twice",
+                               c->sources[k].path, c->sources[i].path);
+    return true;
+}
+
 /* The split is that of the profile; other texts had better not be its. */
 static bool check_corpus(const struct job *j, const struct corpus *c, struct err *e)
 {
@@ -140,6 +152,8 @@ static bool check_corpus(const struct job *j, const struct corpus *c, struct err
             "%s: the samples that are set aside of this text are others than those of its profile; give the same "
             "--calib, limits and --seed",
             j->o->stats);
+    if (j->o->n_texts && !check_twice(c, e))
+        return false;
     for (uint32_t i = 0; j->o->n_texts && i < c->n_sources; i++)
         if (was_profiled(j->stats, c->sources[i].sha256))
             log_warn(
@@ -270,6 +284,20 @@ static bool has_default(const struct choice_row *row)
     return false;
 }
 
+/* Windows beyond one for each category, below which an error is hardly known itself: with 8 the 95 % point of Student's t
+ * is 2.3, with 4 it is 2.8. */
+#define FEW 8
+
+static void warn_few(const struct choice_result *r)
+{
+    uint32_t n = r->rows[r->lowest].kl.n_categories;
+    if (r->n_rows > 1 && r->n_windows < n + FEW)
+        log_warn(
+            "%u window%s in %u categor%s: errors of so few are rough; more text, or a larger share set aside, tells "
+            "criteria apart",
+            r->n_windows, r->n_windows == 1 ? "" : "s", n, n == 1 ? "y" : "ies");
+}
+
 static void choose(struct choice_result *r)
 {
     for (uint32_t i = 0; i < r->n_windows; i++)
@@ -320,8 +348,10 @@ bool choice_run(const struct choice_opts *o, struct choice_result *r, struct err
     struct job j = {.o = o, .r = r};
     *r = (struct choice_result){.n_ctx = o->n_ctx, .of_text = o->n_texts > 0};
     bool ok = prepare(&j, e) && run(&j, e);
-    if (ok)
+    if (ok) {
         choose(r);
+        warn_few(r);
+    }
     trial_free(j.t);
     engine_free(j.g);
     stats_free(j.stats);

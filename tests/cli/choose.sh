@@ -37,6 +37,7 @@ ok choose "$TINY" -s cut.json "${calib[@]}" --max-samples 48 --budget 0.001 -ub 
 has .err 'warning: cut.json: left out: criterion hope: cut.json.pairs: has 1000 bytes'
 lacks .out '^hope'
 has .out '^loo '
+fails 2 'are the same text, its windows would count twice' -- choose "$TINY" -s stats.json --text code.jsonl --text ./code.jsonl --keep 16 -o x.json -q
 # a row is as far from the whole model as the table says: on text that is given, scored whole, by eval's rows of log-probabilities
 tr -d '\n' <"$TEXT/prose/story.txt" | head -c 1200 >story.txt
 ok choose "$TINY" -s stats.json --text story.txt --criteria frequency --keep 16 -o f.json --json --ctx 4096 -fa off -q -t 1
@@ -49,6 +50,7 @@ expect "ratio of perplexities $ratio" awk -v a="$ratio" -v b="$("$JSON" get f.ta
 head -c 400 story.txt >one.txt
 ok choose "$TINY" -s stats.json --text one.txt --criteria reap,frequency,ean_mean,loo --keep 16 -o one.plan -q -t 1
 lacks .out 'nan' 'below two'
+has .err 'warning: 1 window in 1 category: errors of so few are rough'
 has .out '^reap +[0-9.]+ +[0-9.]+ one '
 if grep -qE '^reap .*a tie' .out; then has .out 'one window tells no error'; fi
 

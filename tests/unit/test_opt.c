@@ -127,6 +127,9 @@ static void test_defaults(void **state)
     assert_int_equal(picks.v[0], 1);
     assert_int_equal(ratios.n, 3);
     assert_int_equal(choice, 2);
+    assert_int_equal(parse("x -o f --picks drop,keep,drop,keep"), 1); /* twice is once */
+    assert_int_equal(picks.n, 2);
+    assert_int_equal(picks.v[1], 2);
 }
 
 static void test_values(void **state)
