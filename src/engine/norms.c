@@ -308,7 +308,7 @@ static void loo_of_far(struct routed *r, uint32_t k, size_t n_tok, const float *
             sum += (double)x[a].gate;
         for (uint32_t a = 0; a < k; a++) {
             double g = fabs((double)x[a].gate), u = (double)one_by[a];
-            double away = u ? sqrt((double)far[t * k + a]) * fabs(sum * u) : (double)x[a].f_norm;
+            double away = u != 0 ? sqrt((double)far[t * k + a]) * fabs(sum * u) : (double)x[a].f_norm;
             x[a].loo = (float)(g * away);
         }
     }

@@ -321,7 +321,7 @@ static bool read_duel(struct job *j, const json_t *state, struct err *e)
 {
     struct duel *d = &j->duel;
     json_t *o, *swaps;
-    uint32_t kind;
+    uint32_t kind = DUEL_NONE;
     if (!json_need_obj(state, "duel", "state", &o, e) || !read_u32(o, "kind", DUEL_GROUP, &kind, e))
         return false;
     if (kind == DUEL_NONE)
