@@ -163,8 +163,8 @@ part_usage() {
     b choice-6 stats import imatrix.gguf --model "$tiny" --format x -o y
     b choice-7 convert "$Q/hf" --type q9 -o y
     b choice-8 quantize "$Q/model.gguf" q9 -o y
-    b choice-9 refine "$Q/model.gguf" --plan x --stats ex/stats.json --text ppl/text.txt --criterion best -o y
-    b choice-10 refine "$Q/model.gguf" --plan x --stats y --text z --budget soon -o y
+    b choice-9 refine "$Q/model.gguf" --plan x --stats ex/stats.json --calib ppl/text.txt --criterion best -o y
+    b choice-10 refine "$Q/model.gguf" --plan x --stats y --calib z --budget soon -o y
     b choice-11 sweep "$Q/model.gguf" --stats y --text z --criteria reap,luck
     b choice-12 sweep "$Q/model.gguf" --stats y --text z --ratios 0.5,x
     b choice-13 sweep "$Q/model.gguf" --stats y --text z --max-ppl-increase x
@@ -595,7 +595,7 @@ END
     for c in "prune maverick.gguf --plan mav.json -o o.gguf --force" "prune maverick.gguf --plan mav.json -o o.gguf --dry-run" \
         "profile maverick.gguf --calib ppl/text.txt -o o.json" "run maverick.gguf --calib ppl/text.txt -o o.gguf" \
         "eval maverick.gguf --plan mav.json --text ppl/text.txt" "verify maverick.gguf maverick.gguf" "plan ex/stats.json --keep 8 --model maverick.gguf -o o.json" \
-        "sweep maverick.gguf --stats ex/stats.json --text ppl/text.txt" "refine maverick.gguf --plan mav.json --stats ex/stats.json --text ppl/text.txt -o o.json"; do
+        "sweep maverick.gguf --stats ex/stats.json --text ppl/text.txt" "refine maverick.gguf --plan mav.json --stats ex/stats.json --calib ppl/text.txt -o o.json"; do
         # shellcheck disable=SC2086
         b "maverick-${c%% *}-$((n++))" $c
     done
@@ -628,13 +628,13 @@ part_jobs() {
     b sweep.ppl sweep "$m" --stats s.json --text dev.txt "${q[@]}" --max-ppl-increase 2% --json
     b sweep.other sweep fam/mixtral/model.gguf --stats s.json --text dev.txt "${q[@]}"
     b plan plan s.json --keep 5 -o p.json
-    b refine refine "$m" --plan p.json --stats s.json --text dev.txt --check held.txt "${q[@]}" --trials 6 -o r.json --json && f refine r.json
-    b refine.seed refine "$m" --plan p.json --stats s.json --text dev.txt "${q[@]}" --trials 4 --seed 3 --near 2 -o r2.json && f refine r2.json
-    b refine.check refine "$m" --plan p.json --stats s.json --text dev.txt --check dev.txt -o r3.json
-    b refine.onto refine "$m" --plan p.json --stats s.json --text dev.txt -o p.json -f
+    b refine refine "$m" --plan p.json --stats s.json --calib dev.txt --check held.txt "${q[@]}" --trials 6 -o r.json --json && f refine r.json
+    b refine.seed refine "$m" --plan p.json --stats s.json --calib dev.txt "${q[@]}" --trials 4 --seed 3 --near 2 -o r2.json && f refine r2.json
+    b refine.check refine "$m" --plan p.json --stats s.json --calib dev.txt --check dev.txt -o r3.json
+    b refine.onto refine "$m" --plan p.json --stats s.json --calib dev.txt -o p.json -f
     plan_all() { hand_plan "$m" 8 all.json; }
     plan_all
-    b refine.all refine "$m" --plan all.json --stats s.json --text dev.txt -o r3.json
+    b refine.all refine "$m" --plan all.json --stats s.json --calib dev.txt -o r3.json
     # the whole job
     local run=(run "$m" --calib "$Q/texts.jsonl" -t 1 --ctx 64 --text dev.txt --text held.txt --eval-ctx 64 -o job.gguf)
     b run "${run[@]}" && f run job.gguf job.gguf.work/{stats,plan,eval-before,eval-after,run}.json job.gguf.work/report.html

@@ -35,8 +35,8 @@
 #define GROUP_LEAST 40
 #define GROUP_MOST  400
 #define GROUP_SIZE  3
-#define NEARLY      0.9 /* of the budget: what waits is tried now */
-#define A_MINUTE    60.0
+#define NEARLY      0.9   /* of the budget: what waits is tried now */
+#define FORECAST    600.0 /* seconds */
 
 /* Without the whole model's: a run that goes on decodes these anew, and is to end where it would have. */
 uint64_t refine_tokens(const struct job *j)
@@ -206,15 +206,16 @@ static int by_hope(const void *a, const void *b)
 
 /* ---- groups ---- */
 
-/* What ten minutes more are likely to bring, by the later half of the race; not a number before a minute of it. */
+/* What ten minutes more bring at most, by the later half of the race. Not a number before the race itself took that long:
+ * the first gains are the largest, and a single one in a short time says nothing of the next. */
 static double next_gain(const struct job *j)
 {
     uint64_t now = refine_tokens(j), half = j->race_tokens + (now - j->race_tokens) / 2;
     double late = 0, rate = (double)trial_judged(j->t.trial) / (now_secs() - j->start);
     for (uint32_t i = 0; i < j->n_steps; i++)
         late += j->steps[i].tokens > half ? j->steps[i].gain : 0;
-    return now > half && (double)(now - half) > rate * A_MINUTE / 2
-               ? late / (double)(now - half) * rate * 10 * A_MINUTE
+    return rate > 0 && (double)(now - j->race_tokens) >= rate * FORECAST
+               ? late / (double)(now - half) * rate * FORECAST
                : NAN;
 }
 
@@ -223,7 +224,7 @@ static void say(const struct job *j)
     char t[32], next[64] = "";
     const struct refine_result *r = j->r;
     if (isfinite(next_gain(j)))
-        snprintf(next, sizeof next, "; ten minutes more: about %.4f", next_gain(j));
+        snprintf(next, sizeof next, "; ten minutes more: at most about %.4f", next_gain(j));
     log_note("%s: %u of %u swaps stay, KL divergence lower by %.4f +- %.4f%s", human_secs(refine_secs(j), t),
              r->n_swaps, r->n_trials, r->gain, r->gain_stderr, next);
 }
