@@ -105,7 +105,7 @@ static json_t *result_json(const struct refine_result *r)
 
 static void check_text(struct buf *b, const struct refine_check *c)
 {
-    cmd_fmt(b, "check: KL divergence %.6f -> %.6f, lower by %.6f +- %.6f (%u windows that chose nothing)\n",
+    cmd_fmt(b, "check: KL divergence %.6f -> %.6f, lower by %.6f +/- %.6f (%u windows that chose nothing)\n",
             c->before.kl, c->after.kl, c->gain, c->gain_stderr, c->n_windows);
     cmd_fmt(b, "       perplexity %.4f -> %.4f (whole model %.4f)   same top %.2f %% -> %.2f %%\n",
             c->before.ppl, c->after.ppl, c->before.base_ppl, 100 * c->before.top1, 100 * c->after.top1);
@@ -120,7 +120,7 @@ static bool print(const struct refine_result *r, struct err *e)
     cmd_fmt(&b, "%s: %u swap%s of %u tried stayed; %s tokens in %s%s\n", out, r->n_swaps,
             r->n_swaps == 1 ? "" : "s", r->n_trials, human_count(r->n_tokens, n), human_secs(r->secs, t),
             r->exhausted ? "; nothing near the cut is left to try (--near widens it)" : "");
-    cmd_fmt(&b, "race:  KL divergence lower by %.6f +- %.6f, on the text that chose\n", r->gain,
+    cmd_fmt(&b, "race:  KL divergence lower by %.6f +/- %.6f, on the text that chose\n", r->gain,
             r->gain_stderr);
     if (r->checked)
         check_text(&b, &r->check);

@@ -110,7 +110,7 @@ static void print_refined(struct buf *b, const json_t *r)
     cmd_fmt(b, "\nrefined: %zu swaps of %lld tried stayed", json_array_size(json_object_get(r, "swaps")),
             (long long)json_integer_value(json_object_get(r, "trials")));
     if (c)
-        cmd_fmt(b, "; on text that chose nothing KL divergence %.6f -> %.6f, lower by %.6f +- %.6f",
+        cmd_fmt(b, "; on text that chose nothing KL divergence %.6f -> %.6f, lower by %.6f +/- %.6f",
                 number_of(json_object_get(c, "before"), "kl"), number_of(json_object_get(c, "after"), "kl"),
                 number_of(c, "gain"), number_of(c, "gain_stderr"));
     buf_char(b, '\n');

@@ -240,7 +240,7 @@ static bool measure_all(struct job *j, struct err *e)
     r->secs = now_secs() - start;
     r->n_tokens = trial_decoded(j->t);
     if (ok && r->n_windows < r->text.n)
-        log_note("--budget: %u of %u windows were measured", r->n_windows, r->text.n);
+        log_note("the time is up: %u of %u windows were measured", r->n_windows, r->text.n);
     return ok;
 }
 

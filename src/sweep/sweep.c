@@ -277,6 +277,8 @@ static bool run(struct sweep_job *j, struct err *e)
 {
     const struct sweep_opts *o = j->o;
     struct sweep_result *r = j->r;
+    for (uint32_t t = 1; t <= o->n_types && j->step >= o->n_texts * (t + 1); t++)
+        variant_clean(r->view, o->types[t - 1]);
     if (j->step == o->n_texts * j->n_types) /* another look at what is done */
         return true;
     struct engine *g = load_engine(r->view, &o->engine, e);

@@ -38,5 +38,7 @@ struct variant {
 bool variant_open(struct variant *x, const struct view *model, const char *type, bool requantize,
                   const struct engine_opts *o, struct err *e);
 void variant_close(struct variant *x);
+/* Removes what an earlier run could not, of a type that is not made again. */
+void variant_clean(const struct view *model, const char *type);
 
 #endif

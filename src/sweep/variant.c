@@ -15,6 +15,7 @@
 #include "engine/quantize.h"
 #include "sweep/sweep_part.h"
 
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -57,6 +58,24 @@ static bool load(struct variant *x, const char *path, const struct engine_opts *
     return (x->v = view_open(path, e)) && (x->g = load_engine(x->v, &own, e));
 }
 
+static void drop(const char *path)
+{
+    if (unlink(path) != 0 && errno != ENOENT)
+        log_warn("cannot remove '%s': %s; nothing needs it any more", path, strerror(errno));
+}
+
+void variant_clean(const struct view *model, const char *type)
+{
+    struct out_lock lock = {.fd = -1};
+    struct err none = {0}; /* another run has it */
+    char *path = file_path(model, type), *of_lock = xasprintf("%s.reap-lock", path);
+    if ((file_exists(path) || file_exists(of_lock)) && out_lock(&lock, path, &none))
+        drop(path);
+    out_unlock(&lock);
+    free(path);
+    free(of_lock);
+}
+
 bool variant_open(struct variant *x, const struct view *model, const char *type, bool requantize,
                   const struct engine_opts *o, struct err *e)
 {
@@ -67,7 +86,7 @@ bool variant_open(struct variant *x, const struct view *model, const char *type,
     if (ok) {
         sig_watch_part(path);
         ok = make(model, path, type, requantize, o, e) && load(x, path, o, e);
-        (void)unlink(path);
+        drop(path);
         sig_unwatch_part(path);
     }
     out_unlock(&lock);

@@ -82,6 +82,7 @@ static struct shared {
 } * shared; /* of all worker processes */
 
 /* A place to run in: a folder, and beside it what the program says. */
+#define CACHE "cache" /* in the folder of a run; what is quantised there does not stay */
 struct place {
     char dir[PATH_MAX + 32], out[PATH_MAX + 32], err[PATH_MAX + 32], counts[PATH_MAX + 32],
         log[PATH_MAX + 32];
@@ -291,6 +292,9 @@ static int run(const struct place *p, const char *cmd, const char *fault, const 
     fflush(stdout);
     pid_t pid = fork();
     if (pid == 0) {
+        char cache[sizeof p->dir + sizeof CACHE];
+        snprintf(cache, sizeof cache, "%s/" CACHE, p->dir);
+        setenv("REAP_CACHE", cache, 1);
         if (fault || log) {
             char shim[PATH_MAX + 16];
             snprintf(shim, sizeof shim, "%s/libshim.so", top);
@@ -370,8 +374,9 @@ static int litter_one(const char *path, const struct stat *st, int type, struct 
     const char *name = path + f->base;
     bool mine =
         f->level == 1 && (among(litter_of->outs, name) || (!litter_done && among(litter_of->kept, name)));
-    bool odd = strstr(name, ".reap-") || text_ends(name, ".part") || text_ends(name, ".old");
-    if (f->level == 0 || mine || (f->level > 1 && !odd))
+    bool odd = strstr(name, ".reap-") || text_ends(name, ".part") || text_ends(name, ".old") ||
+               strstr(path, "/" CACHE "/quantised/");
+    if (f->level == 0 || mine || (f->level == 1 && !strcmp(name, CACHE)) || (f->level > 1 && !odd))
         return 0;
     buf_fmt(litter_found, "%s%s", litter_found->n ? ", " : "", path + strlen(top));
     return 0;

@@ -85,6 +85,12 @@ static const struct scenario scenarios[] = {
     {"sweep",
      "sweep @/m.gguf -s @/stats.json --text @/held.txt --ctx 64 -r 0.25,0.5 --max-kl 9 -t 1 -o o.json -q",
      "o.json", .kept = "o.json.state", .cost = 60},
+    {"sweep-types",
+     "sweep @/m.gguf -s @/stats.json --text @/held.txt --ctx 64 -r 0.25 --types q8_0 --fit 1G -t 1 -o o.json -q",
+     "o.json",
+     .again =
+         "sweep @/m.gguf -s @/stats.json --text @/held.txt --ctx 64 -r 0.25 --types q8_0 --fit 1G -t 1 -o o.json -f -q",
+     .kept = "o.json.state", .cost = 110},
     {"choose",
      "choose @/m.gguf -s @/stats.json --text @/held.txt --ctx 64 -r 0.25 --criteria reap,frequency -t 1 -o o.json -q",
      "o.json", .cost = 60},
