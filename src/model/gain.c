@@ -109,10 +109,11 @@ static bool read_gain(const json_t *doc, struct view *v, struct plan *p, const c
 
 bool gain_open(const char *path, struct view *v, struct plan *p, bool force, struct err *e)
 {
+    free(p->gain);
+    p->gain = NULL;
     json_t *doc = json_read(path, e);
     if (!doc)
         return false;
-    free(p->gain);
     p->gain = xcalloc(p->n_layers, sizeof *p->gain);
     bool ok = read_gain(doc, v, p, path, force, e) || err_ctx(e, "%s", path);
     json_decref(doc);
