@@ -62,11 +62,13 @@ P -o gone.json --pairs off -q
 expect 'a profile without touches them not' test -s gone.json.pairs
 
 # ---- an output is not the second file of an input
-for cmd in "plan s.json --keep 4" "stats merge s.json other.json" "report --stats s.json" "sweep $Q --stats s.json --text $texts -r 0.25 --max-kl 1" \
-    "choose $Q --stats s.json --text $texts --keep 4" "refine $Q --stats s.json --plan p.json --calib $texts"; do
-    # shellcheck disable=SC2086
-    fails 2 's.json.pairs. is the sums over pairs of the stats file' -- $cmd -o s.json.pairs -f
-done
+not_onto() { fails 2 's.json.pairs. is the sums over pairs of the stats file' -- "$@" -o s.json.pairs -f; }
+not_onto plan s.json --keep 4
+not_onto stats merge s.json other.json
+not_onto report --stats s.json
+not_onto sweep "$Q" --stats s.json --text "$texts" -r 0.25 --max-kl 1
+not_onto choose "$Q" --stats s.json --text "$texts" --keep 4
+not_onto refine "$Q" --stats s.json --plan p.json --calib "$texts"
 
 # ---- left out
 P -o off.json --pairs off

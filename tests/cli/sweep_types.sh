@@ -70,7 +70,7 @@ has .out '^the best that fits: the model as it is'
 # ---- plan --fit says that there is another way ----
 ok plan stats.json --model "$m" --fit 900k -o fit.json
 has .err 'warning: .* % of the experts go from a file of [0-9.]+ bits a weight, where a smaller type mostly loses less' \
-    'reap sweep .*model.gguf --stats stats.json --text FILE --types q8_0,q6_k,q5_k_m,q4_k_m,q3_k_m --fit 900000'
+    "reap sweep .*model.gguf'? --stats stats.json --text FILE --types q8_0,q6_k,q5_k_m,q4_k_m,q3_k_m --fit 900000"
 ok plan stats.json --model "$m" --keep 6 -o keep.json # nobody asked what fits
 lacks .err 'bits a weight'
 ok plan stats.json --model "$m" --fit 1G -o all.json # nothing goes

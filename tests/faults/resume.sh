@@ -81,9 +81,9 @@ survives() {
 
 R=$REAP
 one=(-t 1 -q)
-going_on() { # profile goes on by an option, from a file that is there
+going_on() { # profile goes on by an option, from a file that is there, or is put back when a kill fell between two renames
     local more=()
-    [[ ! -e o.json ]] || more=(--resume)
+    [[ ! -e o.json && ! -e o.json.reap-old ]] || more=(--resume)
     exec "$R" profile ../m.gguf -c ../texts.jsonl --ctx 64 --sequences 1 --save-every 0.0001 -o o.json "${one[@]}" "${more[@]}"
 }
 survives profile o.json going_on
