@@ -20,25 +20,32 @@ _reap() {
     case $cmd in
     run)
         own='--keep --keep-ratio --prune-ratio --fit --round-to --criterion --choose-budget --refine
-            --set-aside --plan-seed --output --work --text --ctx --eval-ctx --pass --force --prompts
-            --max-tokens --calib-prompts --calib-max-tokens --again --calib --samples-per-category
-            --max-samples --seed --no-shuffle --skip-bad --join-parts --skip-media --map --threads
-            --ubatch-size --ubatch --n-gpu-layers --gpu-layers --device --split-mode --tensor-split --cpu-moe
-            --n-cpu-moe --flash-attn --cache-type-k --cache-type-v --rpc --load-mode --no-mmap --mlock
-            --chat-template --chat-template-file --chat-template-kwargs --type --pretokenizer --device-norms
-            --json --quiet --verbose --help'
+            --set-aside --plan-seed --stats --blend --protect-super --protect --protect-share --output --work
+            --text --ctx --until-stable --eval-ctx --pass --force --prompts --max-tokens --calib-prompts
+            --calib-max-tokens --again --resume --merge --mtp --no-provenance --max-shard-size
+            --add-count-aliases --base-model --no-card --calib --samples-per-category --max-samples --seed
+            --no-shuffle --skip-bad --join-parts --skip-media --map --threads --ubatch-size --ubatch
+            --n-gpu-layers --gpu-layers --device --split-mode --tensor-split --cpu-moe --n-cpu-moe
+            --flash-attn --cache-type-k --cache-type-v --rpc --load-mode --no-mmap --mlock --chat-template
+            --chat-template-file --chat-template-kwargs --type --pretokenizer --device-norms --json --quiet
+            --verbose --help'
         case $prev in
         --keep | --keep-ratio | -r | --prune-ratio | --fit | --round-to | --choose-budget | --refine | \
-            --set-aside | --plan-seed | --ctx | --eval-ctx | --pass | --max-tokens | --calib-max-tokens | \
-            --samples-per-category | --max-samples | --seed | --map | -t | --threads | -ub | --ubatch-size | \
-            --ubatch | -ngl | --n-gpu-layers | --gpu-layers | -dev | --device | -ts | --tensor-split | \
-            -ncmoe | --n-cpu-moe | --rpc | --chat-template-kwargs | --pretokenizer)
+            --set-aside | --plan-seed | --protect-share | --ctx | --until-stable | --eval-ctx | --pass | \
+            --max-tokens | --calib-max-tokens | --max-shard-size | --base-model | --samples-per-category | \
+            --max-samples | --seed | --map | -t | --threads | -ub | --ubatch-size | --ubatch | -ngl | \
+            --n-gpu-layers | --gpu-layers | -dev | --device | -ts | --tensor-split | -ncmoe | --n-cpu-moe | \
+            --rpc | --chat-template-kwargs | --pretokenizer)
             kind= ;;
         --criterion)
             words='reap reap_sum ean_mean ean_sum frequency gate_mean gate_sum reap_l2 ean_l2 reap_sq_sum loo
                 loo_mean hope max_activation random auto' ;;
+        --blend)
+            words='mean maxmin' ;;
         -w | --work)
             kind=-d ;;
+        --mtp)
+            words='prune drop' ;;
         -sm | --split-mode)
             words='none layer' ;;
         -fa | --flash-attn)
@@ -162,7 +169,7 @@ _reap() {
         esac
         ;;
     prune)
-        own='--plan --output --dry-run --gain --merge --mtp --no-provenance --force --max-shard-size
+        own='--plan --output --dry-run --gain --force --merge --mtp --no-provenance --max-shard-size
             --add-count-aliases --base-model --no-card --json --quiet --verbose --help'
         case $prev in
         --mtp)

@@ -12,7 +12,7 @@
 /* What a command takes, with the options of all commands behind its own. */
 struct command {
     char name[32];
-    const struct opt *tables[8];
+    const struct opt *tables[CMD_TABLES];
     struct opt_spec spec;
 };
 

@@ -44,6 +44,7 @@ struct cmd {
     const struct opt_choices *words; /* that the last operand takes; NULL: any */
     bool (*run)(char const *const *args, uint32_t n, struct err *e);
 };
+#define CMD_TABLES 16 /* of a command at most, with the common ones and the NULL behind them */
 extern const struct cmd *const cmds[]; /* NULL-terminated, in the order of --help */
 
 #define CMD_DECLARE(name) extern const struct cmd cmd_##name;

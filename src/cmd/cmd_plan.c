@@ -5,42 +5,32 @@
 #include "base/text.h"
 #include "cmd/cmd.h"
 #include "cmd/plan_show.h"
+#include "cmd/shared.h"
 #include "model/advice.h"
 #include "plan/sources.h"
 
 #include <string.h>
 
-static const char *out, *model, *protect, *from;
-static uint32_t criterion, blend;
-static struct opt_list stats_list;
-static bool protect_super;
-static double protect_share;
+static const char *out, *model, *from;
+static uint32_t criterion;
+static struct domains domains;
 static int64_t seed;
-static bool has_seed, has_criterion, has_blend, has_share;
-
-static const struct opt_choices blends = {
-    .list = (const char *const[]){[BLEND_MEAN] = "mean", [BLEND_MAXMIN] = "maxmin", NULL}};
+static bool has_seed, has_criterion;
 
 static const struct opt how_many[] = {
     OPT_HEADING("How many (one of)"),
     OPT_ENDS,
 };
 
-static const struct opt opts[] = {
+static const struct opt which[] = {
     OPT_HEADING("Which"),
     OPT_CHOICE("criterion", &criterion, "NAME", &cmd_criteria, "the score that ranks experts",
                .dflt = CRITERION_DEFAULT, .seen = &has_criterion),
     OPT_INT("seed", &seed, "N", 0, 9e15, "of the criterion random", .dflt = "0", .seen = &has_seed),
-    OPT_PATHS("stats", &stats_list, "STATS[:W]", "a further stats file, with weight W, without it 1"),
-    OPT_CHOICE(
-        "blend", &blend, "HOW", &blends,
-        "several stats files: by the mean of their scores, or (maxmin) so that what loses most loses least",
-        .dflt = "mean", .seen = &has_blend),
-    OPT_FLAG("protect-super", &protect_super, "super experts stay (reap stats lists them)"),
-    OPT_PATH("protect", &protect, "FILE", "experts that stay: JSON {\"LAYER\": [IDS]}, or lines LAYER: IDS"),
-    OPT_SHARE("protect-share", &protect_share, "S",
-              "of several stats files: the best of each, for S of the places, stay whatever the blend says",
-              .dflt = "0", .seen = &has_share),
+    OPT_ENDS,
+};
+
+static const struct opt opts[] = {
     OPT_PATH("from", &from, "FILE", "no stats, but a keep-list or ranking of another tool, made into a plan"),
     OPT_HEADING("Files"),
     OPT_PATH("output", &out, "FILE", "the plan to write", .alias = "-o", .required = true),
@@ -62,7 +52,7 @@ const struct cmd cmd_plan = {
                "  reap plan stats.json --fit 12GiB --model model.gguf --round-to 8 -o plan.json\n"
                "  reap plan --stats code.json:2 --stats chat.json --prune-ratio 0.5 -o plan.json\n"
                "  reap plan --from keep-list.json --model model.gguf -o plan.json\n",
-    .opts = (const struct opt *const[]){how_many, count_opt_table, opts, NULL},
+    .opts = (const struct opt *const[]){how_many, count_opt_table, which, domains_opt_table, opts, NULL},
     .min_args = 0,
     .max_args = 1,
     .run = run,
@@ -74,8 +64,8 @@ const struct cmd cmd_plan = {
 static bool load_sources(struct plan_sources *s, char const *const *args, uint32_t n_args, struct err *e)
 {
     bool ok = !n_args || plan_sources_add(s, args[0], false, e);
-    for (uint32_t i = 0; ok && i < stats_list.n; i++)
-        ok = plan_sources_add(s, stats_list.v[i], true, e);
+    for (uint32_t i = 0; ok && i < domains.stats.n; i++)
+        ok = plan_sources_add(s, domains.stats.v[i], true, e);
     return ok && plan_sources_load(s, out, e);
 }
 
@@ -103,9 +93,10 @@ static bool plan_stats(char const *const *args, uint32_t n_args, struct plan_opt
     struct plan_summary sum = {0};
     struct plan *p = NULL;
     struct view *v = NULL;
-    if (!file_check_apart(out, protect, "an input", e) || (protect && !lists_read(protect, &lists, e)))
+    if (!file_check_apart(out, domains.protect, "an input", e) ||
+        (domains.protect && !lists_read(domains.protect, &lists, e)))
         return false;
-    o->protect = protect ? &lists : NULL;
+    o->protect = domains.protect ? &lists : NULL;
     bool ok = load_sources(&s, args, n_args, e) &&
               (!model || ((v = view_open(model, e)) && view_check_output(v, out, e) && view_hash(v, e)));
     if (ok)
@@ -152,20 +143,13 @@ static bool plan_lists(const struct plan_opts *o, bool counted, struct err *e)
 
 static bool check_options(uint32_t n_args, const struct plan_opts *o, bool counted, struct err *e)
 {
-    if (!from && !n_args && !stats_list.n)
+    if (!from && !n_args && !domains.stats.n)
         return err_set(e, ERR_INPUT, "missing operand; usage: reap plan %.*s",
                        (int)strcspn(cmd_plan.usage, "\n"), cmd_plan.usage);
-    if (from && (n_args || stats_list.n || has_blend || protect || protect_super || has_share ||
-                 has_criterion || has_seed))
+    if (from && (n_args || domains.stats.n || domains.any || has_criterion || has_seed))
         return err_set(e, ERR_INPUT, "--from takes no stats files, and no criterion, blend or protection");
     if (from && o->round_to && !counted)
         return err_set(e, ERR_INPUT, "--round-to goes with --keep and its like");
-    if (has_blend && n_args + stats_list.n < 2)
-        log_note("note: --blend matters only with several stats files");
-    if (o->protect_share > 1)
-        return err_set(e, ERR_INPUT, "--protect-share %g: more than all places", o->protect_share);
-    if (has_share && n_args + stats_list.n < 2)
-        log_note("note: --protect-share matters only with several stats files: the best of one stay anyway");
     if (has_seed && o->criterion->form != CRITERION_CHANCE)
         log_note("note: --seed matters only to --criterion random");
     if (!from && !counted)
@@ -175,14 +159,9 @@ static bool check_options(uint32_t n_args, const struct plan_opts *o, bool count
 
 static bool run(char const *const *args, uint32_t n, struct err *e)
 {
-    struct plan_opts o = {.criterion = criterion_at(criterion),
-                          .blend = (enum blend)blend,
-                          .seed = (uint64_t)seed,
-                          .force = cmd_force,
-                          .protect_super = protect_super,
-                          .protect_share = protect_share};
+    struct plan_opts o = {.criterion = criterion_at(criterion), .seed = (uint64_t)seed, .force = cmd_force};
     bool counted = cmd_count(&o);
-    if (!check_options(n, &o, counted, e))
+    if (!cmd_domains(&domains, &o, n, false, e) || !check_options(n, &o, counted, e))
         return false;
     return from ? plan_lists(&o, counted, e) : plan_stats(args, n, &o, e);
 }

@@ -1,6 +1,7 @@
 /* cmd_profile.c - calibration text through the model, sums of every expert into a stats file. */
 #include "base/text.h"
 #include "cmd/cmd.h"
+#include "cmd/shared.h"
 #include "profile/profile.h"
 #include "profile/show.h"
 
@@ -28,8 +29,7 @@ static const struct opt opts[] = {
     OPT_DURATION("save-every", &save_every, "TIME", 0, 1e9,
                  "save the unfinished file this often; 0: only when interrupted",
                  .dflt = OPT_TEXT(PROFILE_SAVE_EVERY) "s"),
-    OPT_REAL("until-stable", &until_stable, "RATIO", 0, 0.99,
-             "stop when the choice of experts has settled, this share of which will be pruned"),
+    CMD_UNTIL_STABLE(&until_stable),
     OPT_SHARE("set-aside", &set_aside, "SHARE",
               "leave this share of each category's samples out, to choose a criterion on (reap choose)"),
     OPT_FLAG("resume", &resume, "go on from the unfinished output file of the same run", .group = 'r'),

@@ -2,19 +2,14 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "cmd/cmd.h"
+#include "cmd/shared.h"
 #include "model/gain.h"
 #include "prune/prune.h"
 
 #include <string.h>
 
-static const char *out, *plan_path, *gain_path, *base_model;
-static uint32_t mtp;
-static bool dry_run, merge, no_provenance, count_aliases, no_card;
-static uint64_t max_shard;
-
-enum { MTP_PRUNE, MTP_DROP };
-static const struct opt_choices mtp_ways = {
-    .list = (const char *const[]){[MTP_PRUNE] = "prune", [MTP_DROP] = "drop", NULL}};
+static const char *out, *plan_path, *gain_path;
+static bool dry_run;
 
 static const struct opt opts[] = {
     OPT_HEADING("Options"),
@@ -23,25 +18,11 @@ static const struct opt opts[] = {
     OPT_PATH("output", &out, "FILE",
              "the model to write: a GGUF file, or a folder; a split model gives files of the same number",
              .alias = "-o", .required = true),
-    OPT_FLAG("dry-run", &dry_run, "check everything, say what would be written, write nothing",
-             .alias = "-n"),
+    CMD_DRY_RUN(&dry_run, "check everything, say what would be written, write nothing"),
     OPT_PATH(
         "gain", &gain_path, "FILE",
         "one gain per layer for this plan (reap gain), written as ffn_down_exps.scale: no longer the parent's function"),
-    OPT_FLAG("merge", &merge, "write a split model as one file"),
-    OPT_CHOICE("mtp", &mtp, "HOW", &mtp_ways,
-               "blocks that predict further tokens: pruned by the plan of the last layer, or left out",
-               .dflt = "prune"),
-    OPT_FLAG("no-provenance", &no_provenance,
-             "do not say where the model comes from (reap.* keys, reap.json)"),
     OPT_FLAG("force", &cmd_force, "replace the output; accept a plan of another model", .alias = "-f"),
-    OPT_HEADING("Options for checkpoint folders"),
-    OPT_SIZE("max-shard-size", &max_shard, "SIZE", "largest file of weights, e.g. 5G"),
-    OPT_FLAG("add-count-aliases", &count_aliases,
-             "add num_experts and n_experts to config.json, for loaders that look for them"),
-    OPT_STR("base-model", &base_model, "ID", "the model's name on the hub, for the card",
-            .dflt_is = "told from a path in the hub's cache"),
-    OPT_FLAG("no-card", &no_card, "leave README.md as it is"),
     OPT_ENDS,
 };
 
@@ -53,7 +34,7 @@ const struct cmd cmd_prune = {
     .summary = "write the model without the experts that a plan drops, bytes unchanged",
     .example = "  reap prune model.gguf --plan plan.json -o pruned.gguf\n"
                "  reap prune gpt-oss-20b/ --plan plan.json -o gpt-oss-15b/\n",
-    .opts = (const struct opt *const[]){opts, NULL},
+    .opts = (const struct opt *const[]){opts, written_opt_table, NULL},
     .min_args = 1,
     .max_args = 1,
     .run = run,
@@ -98,14 +79,8 @@ static bool print(const struct view *v, const struct plan *p, const struct prune
 static bool run(char const *const *args, uint32_t n, struct err *e)
 {
     (void)n;
-    struct prune_opts o = {.out = out,
-                           .force = cmd_force,
-                           .dry_run = dry_run,
-                           .cut = {.drop_mtp = mtp == MTP_DROP, .merge = merge, .max_shard = max_shard},
-                           .no_provenance = no_provenance,
-                           .count_aliases = count_aliases,
-                           .no_card = no_card,
-                           .base_model = base_model};
+    struct prune_opts o = {.out = out, .force = cmd_force, .dry_run = dry_run};
+    cmd_written(&o);
     if (!file_check_apart(out, plan_path, "the plan itself", e) ||
         !file_check_apart(out, gain_path, "the gain file itself", e))
         return false;

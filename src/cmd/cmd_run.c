@@ -3,6 +3,7 @@
 #include "cmd/choice_table.h"
 #include "cmd/cmd.h"
 #include "cmd/run_show.h"
+#include "cmd/shared.h"
 #include "eval/eval.h"
 #include "profile/profile.h"
 #include "run/run.h"
@@ -14,9 +15,9 @@ static const char *out, *work, *pass_bounds;
 static uint32_t criterion;
 static struct opt_list texts, prompts, calib_prompts;
 static int64_t max_tokens, calib_max_tokens, ctx, eval_ctx, plan_seed;
-static double choose_budget, refine_budget, set_aside;
+static double choose_budget, refine_budget, set_aside, until_stable;
 static struct pass pass;
-static bool again, has_set_aside;
+static bool again, resume, has_set_aside;
 
 #define USUAL_RATIO 0.25
 
@@ -42,7 +43,7 @@ static const struct opt how_many[] = {
     OPT_ENDS,
 };
 
-static const struct opt opts[] = {
+static const struct opt which[] = {
     OPT_HEADING("Which"),
     OPT_CHOICE(
         "criterion", &criterion, "NAME", &criteria,
@@ -57,11 +58,16 @@ static const struct opt opts[] = {
               .dflt_is = OPT_TEXT(RUN_SET_ASIDE_CHOICE) " with auto, " OPT_TEXT(RUN_SET_ASIDE) " to refine",
               .seen = &has_set_aside),
     OPT_INT("plan-seed", &plan_seed, "N", 0, 9e15, "seed of the criterion random", .dflt = "0"),
+    OPT_ENDS,
+};
+
+static const struct opt opts[] = {
     OPT_HEADING("Options"),
     OPT_PATH("output", &out, "FILE", "the pruned model", .alias = "-o", .required = true),
     OPT_DIR("work", &work, "DIR", "folder of stats, plan and results", .alias = "-w", .dflt_is = "FILE.work"),
     OPT_PATHS("text", &texts, "FILE", "text to evaluate on, before and after; not calibration text"),
     OPT_INT("ctx", &ctx, "N", 1, 1 << 24, "window of the profile in tokens", .dflt = OPT_TEXT(PROFILE_CTX)),
+    CMD_UNTIL_STABLE(&until_stable),
     OPT_INT("eval-ctx", &eval_ctx, "N", 4, 1 << 24, "window of the evaluation", .dflt = OPT_TEXT(EVAL_CTX)),
     OPT_STR("pass", &pass_bounds, "BOUNDS", CMD_PASS ", on --text, against the parent"),
     OPT_FLAG("force", &cmd_force, "replace the output of another run", .alias = "-f"),
@@ -72,7 +78,8 @@ static const struct opt opts[] = {
               "prompts to ask the model first: its answers are calibration text, beside --calib or alone"),
     OPT_INT("calib-max-tokens", &calib_max_tokens, "N", 1, 1 << 24, "longest of these answers",
             .dflt = "2048"),
-    OPT_FLAG("again", &again, "do all steps again"),
+    OPT_FLAG("again", &again, "do all steps again", .group = 'a'),
+    OPT_FLAG("resume", &resume, "go on where an earlier call ended, as is done without it", .group = 'a'),
     OPT_ENDS,
 };
 
@@ -163,6 +170,7 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
                          .engine = cmd_engine,
                          .plan = plan_options(),
                          .n_ctx = (uint32_t)ctx,
+                         .until_stable = until_stable,
                          .texts = texts.v,
                          .n_texts = texts.n,
                          .eval_ctx = (uint32_t)eval_ctx,
@@ -175,7 +183,14 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
                          .force = cmd_force,
                          .again = again};
     struct run_result r;
+    struct domains domains;
     cmd_corpus(&o.corpus);
+    cmd_written(&o.prune);
+    if (!cmd_domains(&domains, &o.plan, 0, true, e))
+        return false;
+    o.stats = domains.stats.v;
+    o.n_stats = domains.stats.n;
+    o.protect = domains.protect;
     if (pass_bounds && !pass_parse(pass_bounds, "--pass", &pass, e))
         return false;
     o.pass = pass;
@@ -183,9 +198,12 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     o.choose_budget = choose_budget;
     o.refine_budget = refine_budget;
     double usual = o.choose ? RUN_SET_ASIDE_CHOICE : refine_budget > 0 ? RUN_SET_ASIDE : 0;
-    o.corpus.set_aside = has_set_aside ? set_aside : usual;
+    o.corpus.set_aside = has_set_aside ? set_aside : o.n_stats ? -1 : usual; /* -1: as the statistics say */
     if (choose_budget > 0 && !o.choose)
         return err_set(e, ERR_INPUT, "--choose-budget is for --criterion auto");
+    if (o.n_stats && (has_set_aside || until_stable > 0))
+        return err_set(e, ERR_INPUT, "--%s is for a profile, and with --stats none is made",
+                       has_set_aside ? "set-aside" : "until-stable");
     if (o.corpus.set_aside >= 1)
         return err_set(e, ERR_INPUT, "--set-aside %g: expected a share below 1, such as 0.1", set_aside);
     bool ok = run_all(&o, &r, e) && (cmd_json ? run_show_json(args[0], &r, &pass, e) : print(&r, e)) &&
@@ -196,12 +214,14 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
 
 const struct cmd cmd_run = {
     .name = "run",
-    .usage = "MODEL (--calib PATH | --calib-prompts PATH)... -o OUT [--prune-ratio R] [--text FILE]...",
+    .usage = "MODEL (--calib PATH | --calib-prompts PATH)... -o OUT [--prune-ratio R] [--text FILE]...\n"
+             "MODEL --stats STATS[:W]... -o OUT [--prune-ratio R] [--text FILE]...",
     .summary = "the whole job: profile, plan, prune, verify, evaluate; restartable",
     .example =
-        "  reap run model.gguf --calib prompts/ --prune-ratio 0.25 --text heldout.txt -o pruned.gguf\n",
-    .opts = (const struct opt *const[]){how_many, count_opt_table, opts, samples_opt_table, engine_opt_table,
-                                        NULL},
+        "  reap run model.gguf --calib prompts/ --prune-ratio 0.25 --text heldout.txt -o pruned.gguf\n"
+        "  reap run model.gguf --stats code.json:2 --stats chat.json --keep 24 --protect-super -o pruned.gguf\n",
+    .opts = (const struct opt *const[]){how_many, count_opt_table, which, domains_opt_table, opts,
+                                        written_opt_table, samples_opt_table, engine_opt_table, NULL},
     .min_args = 1,
     .max_args = 1,
     .run = run,

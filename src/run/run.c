@@ -9,6 +9,7 @@
 #include "results/runs.h"
 #include "run/run_part.h"
 
+#include <math.h>
 #include <string.h>
 
 void run_result_clear(struct run_result *r)
@@ -37,9 +38,23 @@ static bool paths_exist(const char *option, const char *const *paths, uint32_t n
 
 static bool check_opts(const struct run_opts *o, struct err *e)
 {
-    if (!o->corpus.n_specs && !o->n_calib_prompts)
+    bool measures = o->choose || o->refine_budget > 0;
+    if (o->n_stats && o->n_calib_prompts)
         return err_set(e, ERR_INPUT,
-                       "--calib is missing, or --calib-prompts: text to calibrate on; see reap run --help");
+                       "--calib-prompts makes text for a profile, and with --stats none is made");
+    if (o->n_stats > 1 && measures)
+        return err_set(e, ERR_INPUT, "--%s takes one stats file, %u are given",
+                       o->choose ? "criterion auto" : "refine", o->n_stats);
+    if (o->n_stats && !measures && o->corpus.n_specs)
+        return err_set(
+            e, ERR_INPUT,
+            "--calib and --stats exclude each other: text for a profile, or one that is there (with "
+            "--criterion auto or --refine both are needed)");
+    if (!o->corpus.n_specs && !o->n_calib_prompts && (!o->n_stats || measures))
+        return err_set(e, ERR_INPUT,
+                       o->n_stats ? "--calib is missing: the text of this profile, to measure on"
+                                  : "--calib is missing, or --calib-prompts: text to calibrate "
+                                    "on; see reap run --help");
     if (!o->corpus.n_specs && o->corpus.map)
         return err_set(e, ERR_INPUT, "--map is for rows of --calib, which is not given");
     for (uint32_t i = 0; i < o->corpus.n_specs; i++)
@@ -63,18 +78,38 @@ static void set_corpus(struct run_job *j)
         j->specs[j->corpus.n_specs++] = j->path[RUN_ANSWERS_CALIB];
 }
 
+/* The statistics that are planned from are read now, and held against the model: what does not fit is known
+ * before the first step. */
+static bool open_given(struct run_job *j, struct err *e)
+{
+    const struct run_opts *o = j->o;
+    bool ok = true;
+    j->given_files = xcalloc((size_t)o->n_stats + 1, sizeof *j->given_files);
+    for (uint32_t i = 0; ok && i < o->n_stats; i++)
+        ok = plan_sources_add(&j->given, o->stats[i], true, e);
+    ok = ok && plan_sources_load(&j->given, NULL, e);
+    for (uint32_t i = 0; ok && i < j->given.n; i++) {
+        j->given_files[j->n_given_files++] = j->given.v[i].path;
+        ok = view_match(j->v, j->given.v[i].stats->model, j->given.v[i].path, e);
+    }
+    if (o->protect)
+        j->given_files[j->n_given_files++] = o->protect;
+    j->stats = j->given.n ? j->given.v[0].path : j->path[RUN_STATS];
+    return ok && (!o->protect || lists_read(o->protect, &j->protect, e));
+}
+
 static bool open_job(struct run_job *j, struct err *e)
 {
     const struct run_opts *o = j->o;
     if (!(j->v = view_open(o->model, e)) || !view_check_prunable(j->v, e) || !view_hash(j->v, e))
         return false;
-    j->files = prune_file_names(j->v, o->out, false, &j->n_files);
+    j->files = prune_file_names(j->v, o->out, o->prune.cut.merge, &j->n_files);
     j->out = j->n_files == 1 ? j->files[0] : o->out;
     j->dir = o->work ? xstrdup(o->work) : xasprintf("%s.work", j->out);
     for (uint32_t i = 0; i < N_RUN_FILES; i++)
         j->path[i] = path_join(j->dir, run_file_names[i]);
     set_corpus(j);
-    return true;
+    return open_given(j, e);
 }
 
 static void close_job(struct run_job *j)
@@ -84,6 +119,9 @@ static void close_job(struct run_job *j)
     plan_free(j->plan);
     prompts_free(&j->prompts);
     prompts_free(&j->calib_prompts);
+    plan_sources_clear(&j->given);
+    lists_clear(&j->protect);
+    free(j->given_files);
     free(j->specs);
     for (uint32_t i = 0; i < j->n_files; i++)
         free(j->files[i]);
@@ -118,7 +156,7 @@ static bool check_aside(const struct run_opts *o, struct err *e)
     struct corpus c = {0};
     struct corpus_opts part = o->corpus;
     part.part = CORPUS_CHOICE;
-    if (!o->choose)
+    if (!o->choose || o->n_stats)
         return true;
     if (o->corpus.set_aside <= 0)
         return err_set(e, ERR_INPUT,
@@ -136,9 +174,14 @@ static bool check_apart(const struct run_job *j, struct err *e)
     bool ok = true;
     for (uint32_t i = 0; ok && i < j->n_files; i++) {
         const char *out = j->files[i];
+        for (uint32_t k = 0; ok && k < j->given.n; k++)
+            ok = stats_check_apart(out, j->given.v[k].path, "a stats file", e);
+        if (!ok)
+            break;
         ok = file_check_texts(out, o->texts, o->n_texts, e) &&
              file_check_texts(out, o->prompts, o->n_prompts, e) &&
              file_check_texts(out, o->calib_prompts, o->n_calib_prompts, e) &&
+             file_check_apart(out, o->protect, "a list of experts that stay", e) &&
              file_check_apart(out, o->engine.chat_template_file, "the chat template itself", e) &&
              corpus_check_sources(&o->corpus, out, e);
     }
@@ -150,6 +193,8 @@ static bool preflight(struct run_job *j, const struct steps *s, struct err *e)
 {
     struct plan_opts o = run_plan_opts(j);
     uint32_t n;
+    if (!j->v->format->prune->check_opts(j->v, &j->o->prune, e))
+        return false;
     if (!plan_count(&j->v->shape, j->v, &o, &n, e))
         return err_ctx(e, "%s", j->o->model);
     return load_prompts(&j->prompts, j->o->prompts, j->o->n_prompts, e) &&
@@ -203,7 +248,10 @@ static bool add_answers(const struct run_job *j, struct err *e)
 
 static bool add_halves(const struct run_job *j, struct err *e)
 {
-    struct stats *s = stats_load(j->path[RUN_STATS], e);
+    j->r->halves = (struct halves){NAN, NAN};
+    if (j->given.n > 1) /* each has its own: reap stats */
+        return true;
+    struct stats *s = stats_load(j->stats, e);
     const struct criterion *c = j->o->choose ? criterion_find(j->plan->criterion) : j->o->plan.criterion;
     bool ok = s && summary_halves(s, c ? c : criterion_default(), j->r->n_keep, &j->r->halves, e);
     stats_free(s);
@@ -213,7 +261,7 @@ static bool add_halves(const struct run_job *j, struct err *e)
 static bool report(const struct run_job *j, struct err *e)
 {
     struct report_result r;
-    struct report_opts o = {.model = j->o->model, .force = true};
+    struct report_opts o = {.model = j->o->model, .stats = j->stats, .force = true};
     if (j->o->n_prompts)
         o.compare[0] = j->path[RUN_COMPARE];
     return report_work(j->dir, &o, j->path[RUN_REPORT], &r, e);

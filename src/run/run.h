@@ -10,6 +10,7 @@
 #include "corpus/corpus.h"
 #include "engine/engine.h"
 #include "plan/make.h"
+#include "prune/prune.h"
 #include "results/eval.h"
 #include "stats/summary.h"
 #include "sweep/choice.h"
@@ -34,6 +35,14 @@ struct run_opts {
     double choose_budget; /* seconds, choice_opts.budget */
     double refine_budget; /* seconds that the plan is refined for, refine_opts.budget; 0: it is not */
     uint32_t n_ctx;       /* window of the profile */
+    double until_stable; /* the profile ends when the choice has settled, profile_opts.until_stable; 0: not */
+    /* Statistics that are there, with weights (plan/sources.h), instead of a profile; 0: one is made. They are
+     * planned from where they are; with a choice of the criterion or a refinement it is one, and the corpus is
+     * that of its profile, of which set_aside is -1 then. */
+    const char *const *stats;
+    uint32_t n_stats;
+    const char *protect;     /* experts that stay (plan/lists.h); NULL: none named */
+    struct prune_opts prune; /* how the model is written; its output and force are set here */
     const char *const *texts;
     uint32_t n_texts, eval_ctx; /* evaluated on before and after; 0: none */
     struct pass

@@ -3,6 +3,7 @@
 #define REAP_RUN_RUN_PART_H
 
 #include "base/out.h"
+#include "plan/sources.h"
 #include "results/run.h"
 #include "run/run.h"
 #include "run/steps.h"
@@ -18,6 +19,12 @@ struct run_job {
     struct corpus_opts corpus; /* the options', and the answers of the model as the last source */
     const char **specs;
     struct prompts prompts, calib_prompts;
+    struct plan_sources given; /* the statistics of the options */
+    const char *
+        *given_files; /* and their paths, and that of the experts that stay: what plans are made from */
+    uint32_t n_given_files;
+    struct id_lists protect;
+    const char *stats;  /* the profile of this run, or the first of these */
     struct view *v, *w; /* the model; the pruned one, once it is there */
     struct plan *plan;
     struct out_lock locks[2]; /* of the output and of the folder of results */
@@ -26,6 +33,17 @@ struct run_job {
 
 extern const struct step run_steps[];
 extern const uint32_t n_run_steps;
+
+/* For keys: a line of text (NULL: "-"), a JSON value. */
+void run_key_str(struct buf *b, const char *s);
+void run_key_json(struct buf *b, const json_t *v);
+/* The model that is evaluated or asked for a file. */
+struct view *run_subject(const struct run_job *j, uint32_t file);
+/* run_ask.c: functions of steps (steps.h). */
+bool run_has_prompts(const void *ctx, uint32_t file);
+void run_ask_basis(const void *ctx, uint32_t file, struct buf *b);
+bool run_ask_key(const void *ctx, uint32_t file, struct buf *b, struct err *e);
+bool run_ask(void *ctx, uint32_t file, bool go_on, struct err *e);
 
 /* The plan's options, with the statistics of this run. */
 struct plan_opts run_plan_opts(const struct run_job *j);

@@ -4,7 +4,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "convert/cache.h"
 #include "convert/load.h"
 #include "engine/opts.h"
 #include "eval/scores.h"
@@ -14,7 +13,6 @@
 #include "prune/prune.h"
 #include "results/sweep.h"
 #include "run/run_part.h"
-#include "serve/serve.h"
 #include "sweep/choice.h"
 #include "sweep/refine.h"
 
@@ -24,20 +22,19 @@
 
 /* ---- what keys have in common ---- */
 
-static void key_str(struct buf *b, const char *s)
+void run_key_str(struct buf *b, const char *s)
 {
     buf_fmt(b, "%s\n", s ? s : "-");
 }
 
-static void key_json(struct buf *b, const json_t *v)
+void run_key_json(struct buf *b, const json_t *v)
 {
     char *s = json_dumps(v, JSON_COMPACT | JSON_SORT_KEYS);
-    key_str(b, s);
+    run_key_str(b, s);
     free(s);
 }
 
-/* The model that is evaluated or asked for a file. */
-static struct view *subject(const struct run_job *j, uint32_t file)
+struct view *run_subject(const struct run_job *j, uint32_t file)
 {
     return file == RUN_EVAL_AFTER || file == RUN_ANSWERS_AFTER ? j->w : j->v;
 }
@@ -57,6 +54,13 @@ static struct step_files model_files(const void *ctx, uint32_t file) /* the prun
     return (struct step_files){(const char *const *)j->files, j->n_files};
 }
 
+static struct step_files given_files(const void *ctx, uint32_t file)
+{
+    (void)file;
+    const struct run_job *j = ctx;
+    return (struct step_files){j->given_files, j->n_given_files};
+}
+
 static struct step_files texts(const void *ctx, uint32_t file)
 {
     (void)file;
@@ -65,6 +69,12 @@ static struct step_files texts(const void *ctx, uint32_t file)
 }
 
 /* ---- profile ---- */
+
+static bool is_profiled(const void *ctx, uint32_t file)
+{
+    (void)file;
+    return !((const struct run_job *)ctx)->o->n_stats;
+}
 
 /* Of the text what is in it, not the names or times of its files. */
 static bool profile_key(const void *ctx, uint32_t file, struct buf *b, struct err *e)
@@ -85,6 +95,8 @@ static bool profile_key(const void *ctx, uint32_t file, struct buf *b, struct er
             o->skip_media, o->join_parts, o->map ? o->map : "", j->o->n_ctx);
     if (o->set_aside > 0)
         buf_fmt(b, "set aside %.17g\n", o->set_aside);
+    if (j->o->until_stable > 0)
+        buf_fmt(b, "until stable %.17g\n", j->o->until_stable);
     engine_opts_key(&j->o->engine, b);
     return true;
 }
@@ -97,6 +109,7 @@ static bool profile(void *ctx, uint32_t file, bool go_on, struct err *e)
                              .corpus = j->corpus,
                              .engine = j->o->engine,
                              .n_ctx = j->o->n_ctx,
+                             .until_stable = j->o->until_stable,
                              .out = j->path[file],
                              .save_every = PROFILE_SAVE_EVERY,
                              .resume = go_on,
@@ -139,16 +152,22 @@ static struct step_files plan_file(const void *ctx, uint32_t file)
 struct plan_opts run_plan_opts(const struct run_job *j)
 {
     struct plan_opts o = j->o->plan;
-    o.stats_path = j->path[RUN_STATS];
+    o.stats_path = j->stats;
+    o.protect = j->o->protect ? &j->protect : NULL;
     return o;
 }
 
 static bool plan_key(const void *ctx, uint32_t file, struct buf *b, struct err *e)
 {
-    const struct plan_opts *o = &((const struct run_job *)ctx)->o->plan;
+    const struct run_job *j = ctx;
+    const struct plan_opts *o = &j->o->plan;
     (void)file, (void)e;
     buf_fmt(b, "%d %.17g %llu %u %s %llu\n", (int)o->kind, o->value, (unsigned long long)o->fit, o->round_to,
             o->criterion ? o->criterion->name : "measured", (unsigned long long)o->seed);
+    for (uint32_t i = 0; j->given.n > 1 && i < j->given.n; i++)
+        buf_fmt(b, "weight %.17g of blend %d\n", j->given.v[i].weight, (int)o->blend);
+    if (o->protect_super || o->protect_share > 0)
+        buf_fmt(b, "protect %d %.17g\n", o->protect_super, o->protect_share);
     return true;
 }
 
@@ -157,8 +176,11 @@ static bool plan(void *ctx, uint32_t file, bool go_on, struct err *e)
     struct run_job *j = ctx;
     struct plan_opts o = run_plan_opts(j);
     struct plan_summary sum = {0};
-    struct stats *s = stats_load(j->path[RUN_STATS], e);
-    struct plan *p = s ? plan_make(s, j->v, &o, &sum, e) : NULL;
+    struct stats *own = j->given.n ? NULL : stats_load(j->stats, e);
+    const struct plan_source profile = {own, j->stats, 1};
+    struct plan *p = NULL;
+    if (j->given.n || own)
+        p = plan_blend(own ? &profile : j->given.v, own ? 1 : j->given.n, j->v, &o, &sum, e);
     (void)go_on, (void)file;
     plan_summary_say(&sum, true);
     bool ok = p && plan_write(j->path[first_plan(j)], p, true, e);
@@ -167,15 +189,24 @@ static bool plan(void *ctx, uint32_t file, bool go_on, struct err *e)
                  sum.n_layers);
     plan_summary_clear(&sum);
     plan_free(p);
-    stats_free(s);
+    stats_free(own);
     return ok;
+}
+
+static struct prune_opts prune_opts(const struct run_job *j)
+{
+    struct prune_opts o = j->o->prune;
+    o.out = j->out;
+    o.force = true; /* checked file by file (prune_check) */
+    return o;
 }
 
 /* The plan, and how large it makes the model. */
 static bool plan_ready(void *ctx, uint32_t file, struct err *e)
 {
     struct run_job *j = ctx;
-    struct prune_opts o = {.out = j->out, .dry_run = true, .force = true};
+    struct prune_opts o = prune_opts(j);
+    o.dry_run = true;
     struct prune_result r = {0};
     plan_free(j->plan);
     j->plan = plan_open(j->path[file == RUN_PLAN_FIRST ? first_plan(j) : file], j->v, false, e);
@@ -212,7 +243,7 @@ static bool choose(void *ctx, uint32_t file, bool go_on, struct err *e)
     struct run_job *j = ctx;
     struct choice_result r = {0};
     struct choice_opts o = {.model = j->o->model,
-                            .stats = j->path[RUN_STATS],
+                            .stats = j->stats,
                             .corpus = j->corpus,
                             .plan = run_plan_opts(j),
                             .n_ctx = TRIAL_CTX,
@@ -241,7 +272,7 @@ static bool refine_key(const void *ctx, uint32_t file, struct buf *b, struct err
     (void)file, (void)e;
     buf_fmt(b, "%g\n", j->o->refine_budget);
     json_t *keep = plan_keep_json(j->plan); /* one by measuring may come out otherwise another time */
-    key_json(b, keep);
+    run_key_json(b, keep);
     json_decref(keep);
     return true;
 }
@@ -266,7 +297,7 @@ static bool refine(void *ctx, uint32_t file, bool go_on, struct err *e)
     struct refine_result r = {0};
     struct refine_opts o = {.model = j->o->model,
                             .plan = j->path[RUN_PLAN_FIRST],
-                            .stats = j->path[RUN_STATS],
+                            .stats = j->stats,
                             .corpus = j->corpus,
                             .n_ctx = REFINE_CTX,
                             .criterion = c ? c : criterion_default(),
@@ -315,7 +346,7 @@ static void advise(const struct run_job *j)
         buf_str(&cmd, "reap sweep ");
         buf_shell(&cmd, j->v->path);
         buf_str(&cmd, " --stats ");
-        buf_shell(&cmd, j->path[RUN_STATS]);
+        buf_shell(&cmd, j->stats);
         for (uint32_t i = 0; i < j->o->n_texts; i++) {
             buf_str(&cmd, " --text ");
             buf_shell(&cmd, j->o->texts[i]);
@@ -337,10 +368,17 @@ static bool prune_key(const void *ctx, uint32_t file, struct buf *b, struct err 
 {
     const struct run_job *j = ctx;
     (void)file, (void)e;
-    key_str(b, j->out);
+    const struct prune_opts *o = &j->o->prune;
+    run_key_str(b, j->out);
+    if (o->cut.drop_mtp || o->cut.merge || o->cut.max_shard || o->no_provenance || o->count_aliases ||
+        o->no_card)
+        buf_fmt(b, "%d %d %llu %d %d %d\n", o->cut.drop_mtp, o->cut.merge,
+                (unsigned long long)o->cut.max_shard, o->no_provenance, o->count_aliases, o->no_card);
+    if (o->base_model)
+        run_key_str(b, o->base_model);
     if (j->plan->measured || j->plan->refined) { /* a plan by measuring may come out otherwise another time */
         json_t *keep = plan_keep_json(j->plan);
-        key_json(b, keep);
+        run_key_json(b, keep);
         json_decref(keep);
     }
     return true;
@@ -357,7 +395,7 @@ static bool prune_check(const void *ctx, uint32_t file, const char *path, bool o
 static bool prune(void *ctx, uint32_t file, bool go_on, struct err *e)
 {
     struct run_job *j = ctx;
-    struct prune_opts o = {.out = j->out, .force = true}; /* checked file by file (prune_check) */
+    struct prune_opts o = prune_opts(j);
     struct prune_result r;
     (void)file, (void)go_on;
     bool ok = prune_run(j->v, j->plan, &o, &r, e);
@@ -402,7 +440,7 @@ static bool measure_key(const void *ctx, uint32_t file, struct buf *b, struct er
     json_t *keep = plan_keep_json(j->plan);
     (void)file, (void)e;
     view_stamp(j->v, b);
-    key_json(b, keep);
+    run_key_json(b, keep);
     json_decref(keep);
     buf_fmt(b, "%u\n", j->o->eval_ctx);
     engine_opts_key(&j->o->engine, b);
@@ -446,7 +484,7 @@ static bool eval_key(const void *ctx, uint32_t file, struct buf *b, struct err *
 {
     const struct run_job *j = ctx;
     (void)e;
-    view_stamp(subject(j, file), b);
+    view_stamp(run_subject(j, file), b);
     buf_fmt(b, "%u\n", j->o->eval_ctx);
     engine_opts_key(&j->o->engine, b);
     return true;
@@ -455,7 +493,7 @@ static bool eval_key(const void *ctx, uint32_t file, struct buf *b, struct err *
 static bool eval(void *ctx, uint32_t file, bool go_on, struct err *e)
 {
     const struct run_job *j = ctx;
-    const struct view *v = subject(j, file);
+    const struct view *v = run_subject(j, file);
     struct engine *g = load_engine(v, &j->o->engine, e);
     struct eval_scores s = {0};
     (void)go_on;
@@ -473,118 +511,23 @@ static bool eval(void *ctx, uint32_t file, bool go_on, struct err *e)
     return ok;
 }
 
-/* ---- ask: the model for calibration text, one model and the other to compare ---- */
-
-/* The prompts of a step. */
-struct asked {
-    const struct prompts *read;
-    const char *const *paths;
-    uint32_t n;
-    int64_t max_tokens;
-    double temperature; /* of rows that have none of their own */
-};
-
-/* Answers that are compared are the likeliest ones. Text to calibrate on is drawn: the likeliest goes round in circles, and a
- * plan by it cost 15 to 20 % more KL divergence than one by drawn answers (docs/calibration.md). */
-#define CALIB_TEMPERATURE 1
-
-static struct asked asked(const struct run_job *j, uint32_t file)
-{
-    const struct run_opts *o = j->o;
-    if (file == RUN_ANSWERS_CALIB)
-        return (struct asked){&j->calib_prompts, o->calib_prompts, o->n_calib_prompts, o->calib_max_tokens,
-                              CALIB_TEMPERATURE};
-    return (struct asked){&j->prompts, o->prompts, o->n_prompts, o->max_tokens, 0};
-}
-
-static bool has_prompts(const void *ctx, uint32_t file)
-{
-    return asked(ctx, file).n > 0;
-}
-
-/* What a batch cannot see: a model that was pruned anew to the same size, other options of the engine. */
-static void ask_basis(const void *ctx, uint32_t file, struct buf *b)
-{
-    const struct run_job *j = ctx;
-    view_stamp(subject(j, file), b);
-    engine_opts_key(&j->o->engine, b);
-}
-
-/* Of the prompts what is in them, as of the text. */
-static bool ask_key(const void *ctx, uint32_t file, struct buf *b, struct err *e)
-{
-    struct asked a = asked(ctx, file);
-    (void)e;
-    ask_basis(ctx, file, b);
-    for (uint64_t i = 0; i < a.read->n; i++) {
-        const struct prompt *p = &a.read->v[i];
-        key_str(b, p->id);
-        key_str(b, p->category);
-        key_json(b, p->messages);
-        key_json(b, p->parameters);
-    }
-    buf_fmt(b, "%lld\n", (long long)a.max_tokens);
-    if (a.temperature > 0)
-        buf_fmt(b, "%g\n", a.temperature);
-    return true;
-}
-
-static bool on_answer(void *unused, uint64_t done, uint64_t total, const struct batch_answer *a,
-                      struct err *e)
-{
-    (void)unused;
-    (void)e;
-    log_note("          [%llu/%llu] %s%s%s", (unsigned long long)done, (unsigned long long)total, a->id,
-             a->ok ? "" : ": ", a->ok ? "" : a->error);
-    return true;
-}
-
-/* All prompts through llama-server with the engine's options of this run. */
-static bool ask(void *ctx, uint32_t file, bool go_on, struct err *e)
-{
-    const struct run_job *j = ctx;
-    (void)go_on; /* a batch sees it */
-    struct asked a = asked(j, file);
-    struct server_args args = {0};
-    struct batch_summary sum;
-    struct batch_opts bo;
-    char *model = convert_cached(subject(j, file)->path, &j->o->engine, e);
-    server_args_make(&args, &j->o->engine);
-    struct server_opts so = {.model = model,
-                             .host = "127.0.0.1",
-                             .args = (const char *const *)args.v,
-                             .n_args = args.n,
-                             .load_timeout = SERVER_LOAD_TIMEOUT};
-    batch_defaults(&bo);
-    bo.out = j->path[file];
-    bo.prompts = a.paths;
-    bo.n_prompts = a.n;
-    bo.max_tokens = a.max_tokens;
-    bo.temperature = a.temperature;
-    bo.force = true; /* it is in our folder */
-    bo.on_result = on_answer;
-    bool ok = model && serve_batch(&so, &bo, &sum, e);
-    server_args_clear(&args);
-    free(model);
-    return ok;
-}
-
 /* ---- the steps, in their order ---- */
 
 const struct step run_steps[] = {
     {
         .name = "ask for calibration",
         .arg = RUN_ANSWERS_CALIB,
-        .wanted = has_prompts,
-        .key = ask_key,
-        .basis = ask_basis,
+        .wanted = run_has_prompts,
+        .key = run_ask_key,
+        .basis = run_ask_basis,
         .outputs = work_file,
-        .run = ask,
+        .run = run_ask,
         .goes_on = true,
     },
     {
         .name = "profile",
         .arg = RUN_STATS,
+        .wanted = is_profiled,
         .key = profile_key,
         .outputs = work_file,
         .run = profile,
@@ -596,6 +539,7 @@ const struct step run_steps[] = {
         .arg = RUN_PLAN_FIRST,
         .chained = true,
         .wanted = by_criterion,
+        .inputs = given_files,
         .key = plan_key,
         .outputs = plan_file,
         .run = plan,
@@ -606,6 +550,7 @@ const struct step run_steps[] = {
         .arg = RUN_PLAN_FIRST,
         .chained = true,
         .wanted = by_choice,
+        .inputs = given_files,
         .key = choose_key,
         .outputs = plan_file,
         .run = choose,
@@ -666,21 +611,21 @@ const struct step run_steps[] = {
     {
         .name = "ask the parent",
         .arg = RUN_ANSWERS_BEFORE,
-        .wanted = has_prompts,
-        .key = ask_key,
-        .basis = ask_basis,
+        .wanted = run_has_prompts,
+        .key = run_ask_key,
+        .basis = run_ask_basis,
         .outputs = work_file,
-        .run = ask,
+        .run = run_ask,
         .goes_on = true,
     },
     {
         .name = "ask the result",
         .arg = RUN_ANSWERS_AFTER,
-        .wanted = has_prompts,
-        .key = ask_key,
-        .basis = ask_basis,
+        .wanted = run_has_prompts,
+        .key = run_ask_key,
+        .basis = run_ask_basis,
         .outputs = work_file,
-        .run = ask,
+        .run = run_ask,
         .goes_on = true,
     },
 };
