@@ -22,8 +22,8 @@ _reap() {
         own='--keep --keep-ratio --prune-ratio --fit --round-to --criterion --choose-budget --refine
             --set-aside --plan-seed --stats --blend --protect-super --protect --protect-share --output --work
             --text --ctx --until-stable --eval-ctx --pass --force --prompts --max-tokens --calib-prompts
-            --calib-max-tokens --again --resume --merge --mtp --no-provenance --max-shard-size
-            --add-count-aliases --base-model --no-card --calib --samples-per-category --max-samples --seed
+            --calib-max-tokens --again --resume --merge --mtp --name --base-model --no-provenance
+            --max-shard-size --add-count-aliases --no-card --calib --samples-per-category --max-samples --seed
             --no-shuffle --skip-bad --join-parts --skip-media --map --threads --ubatch-size --ubatch
             --n-gpu-layers --gpu-layers --device --split-mode --tensor-split --cpu-moe --n-cpu-moe
             --flash-attn --cache-type-k --cache-type-v --rpc --load-mode --no-mmap --mlock --chat-template
@@ -32,10 +32,10 @@ _reap() {
         case $prev in
         --keep | --keep-ratio | -r | --prune-ratio | --fit | --round-to | --choose-budget | --refine | \
             --set-aside | --plan-seed | --protect-share | --ctx | --until-stable | --eval-ctx | --pass | \
-            --max-tokens | --calib-max-tokens | --max-shard-size | --base-model | --samples-per-category | \
-            --max-samples | --seed | --map | -t | --threads | -ub | --ubatch-size | --ubatch | -ngl | \
-            --n-gpu-layers | --gpu-layers | -dev | --device | -ts | --tensor-split | -ncmoe | --n-cpu-moe | \
-            --rpc | --chat-template-kwargs | --pretokenizer)
+            --max-tokens | --calib-max-tokens | --name | --base-model | --max-shard-size | \
+            --samples-per-category | --max-samples | --seed | --map | -t | --threads | -ub | --ubatch-size | \
+            --ubatch | -ngl | --n-gpu-layers | --gpu-layers | -dev | --device | -ts | --tensor-split | \
+            -ncmoe | --n-cpu-moe | --rpc | --chat-template-kwargs | --pretokenizer)
             kind= ;;
         --criterion)
             words='reap reap_sum ean_mean ean_sum frequency gate_mean gate_sum reap_l2 ean_l2 reap_sq_sum loo
@@ -169,17 +169,21 @@ _reap() {
         esac
         ;;
     prune)
-        own='--plan --output --dry-run --gain --force --merge --mtp --no-provenance --max-shard-size
-            --add-count-aliases --base-model --no-card --json --quiet --verbose --help'
+        own='--plan --output --dry-run --gain --force --merge --mtp --name --base-model --no-provenance
+            --max-shard-size --add-count-aliases --no-card --json --quiet --verbose --help'
         case $prev in
         --mtp)
             words='prune drop' ;;
-        --max-shard-size | --base-model)
+        --name | --base-model | --max-shard-size)
             kind= ;;
         esac
         ;;
     verify)
-        own='--plan --gain --write-plan --force --json --quiet --verbose --help'
+        own='--plan --gain --name --write-plan --force --json --quiet --verbose --help'
+        case $prev in
+        --name)
+            kind= ;;
+        esac
         ;;
     eval)
         own='--text --ctx --choices --plan --against --pass --logprobs --output --force --calib

@@ -6,7 +6,7 @@
 #include "model/gain.h"
 #include "prune/prune.h"
 
-static const char *plan_path, *found_path, *gain_path;
+static const char *plan_path, *found_path, *gain_path, *name;
 
 static const struct opt opts[] = {
     OPT_HEADING("Options"),
@@ -14,6 +14,8 @@ static const struct opt opts[] = {
              "the plan it was made with; without it the kept experts are found by their bytes", .alias = "-p",
              .group = 'p'),
     OPT_PATH("gain", &gain_path, "FILE", "with --plan: the gains that it was made with (reap prune --gain)"),
+    OPT_STR("name", &name, "NAME", "the name that it was given (reap prune --name), where it is a GGUF file",
+            .dflt_is = "its parent's, or that with -REAP-24x"),
     OPT_PATH("write-plan", &found_path, "FILE", "without --plan: write the plan that was found",
              .group = 'p'),
     OPT_FLAG("force", &cmd_force, "replace the plan file; accept a plan of another model", .alias = "-f"),
@@ -88,7 +90,7 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
         ok = (p = plan_open(plan_path, a, cmd_force, e)) != NULL;
     ok = ok && (!gain_path || gain_open(gain_path, a, p, cmd_force, e));
     ok = ok && (!found_path || (view_check_output(a, found_path, e) && view_check_output(b, found_path, e)));
-    ok = ok && verify_run(a, b, p, &r, e);
+    ok = ok && verify_run(a, b, p, name, &r, e);
     if (ok && found_path && r.found)
         ok = plan_write(found_path, r.found, cmd_force, e);
     ok = ok && print(args[1], &r, e);

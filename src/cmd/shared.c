@@ -46,7 +46,7 @@ bool cmd_domains(struct domains *d, struct plan_opts *o, uint32_t n_operands, bo
 
 /* ---- how the pruned model is written ---- */
 
-static const char *base_model;
+static const char *base_model, *name;
 static uint32_t mtp;
 static bool merge, no_provenance, count_aliases, no_card;
 static uint64_t max_shard;
@@ -61,14 +61,18 @@ const struct opt written_opt_table[] = {
     OPT_CHOICE("mtp", &mtp, "HOW", &mtp_ways,
                "blocks that predict further tokens: pruned by the plan of the last layer, or left out",
                .dflt = "prune"),
+    OPT_STR("name", &name, "NAME", "what the model is called: general.name of a GGUF file, the card's title",
+            .dflt_is = "PARENT-REAP-24x, where 24 experts stay"),
+    OPT_STR(
+        "base-model", &base_model, "ID",
+        "the parent's name on the hub, ORG/NAME: general.base_model.* of a GGUF file, base_model of a card",
+        .dflt_is = "told from a path in the hub's cache"),
     OPT_FLAG("no-provenance", &no_provenance,
              "do not say where the model comes from (reap.* keys, reap.json)"),
     OPT_HEADING("The model that is written, if it is a checkpoint folder"),
     OPT_SIZE("max-shard-size", &max_shard, "SIZE", "largest file of weights, e.g. 5G"),
     OPT_FLAG("add-count-aliases", &count_aliases,
              "add num_experts and n_experts to config.json, for loaders that look for them"),
-    OPT_STR("base-model", &base_model, "ID", "the model's name on the hub, for the card",
-            .dflt_is = "told from a path in the hub's cache"),
     OPT_FLAG("no-card", &no_card, "leave README.md as it is"),
     OPT_ENDS,
 };
@@ -79,5 +83,6 @@ void cmd_written(struct prune_opts *o)
     o->no_provenance = no_provenance;
     o->count_aliases = count_aliases;
     o->no_card = no_card;
+    o->name = name;
     o->base_model = base_model;
 }

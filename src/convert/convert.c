@@ -60,33 +60,16 @@ static bool choose_type(struct layout *l, struct err *e)
 
 /* ---- the header ---- */
 
-/* "8x1.5B": experts and the parameters that are not experts plus one expert, as llama.cpp names sizes. */
-static void size_label(const struct layout *l, char dst[64])
-{
-    uint64_t n = 0;
-    for (uint64_t i = 0; i < l->im->n_tensors; i++) {
-        const struct image_tensor *t = &l->im->tensors[i];
-        uint64_t k = t->ne[0] * t->ne[1] * t->ne[2];
-        n += strstr(t->name, "_exps.") && t->n_dims == 3 ? k / l->in.f.v['E'] : k;
-    }
-    static const struct {
-        double above, scale;
-        char letter;
-    } units[] = {{1e12, 1e-12, 'T'}, {1e9, 1e-9, 'B'}, {1e6, 1e-6, 'M'}, {-1, 1e-3, 'K'}};
-    size_t u = 0;
-    while ((double)n <= units[u].above)
-        u++;
-    double v = (double)n * units[u].scale;
-    snprintf(dst, 64, "%llux%.*f%c", (unsigned long long)l->in.f.v['E'], v < 9.5 ? 1 : 0, v, units[u].letter);
-}
-
 static bool build_header(struct layout *l, const char *dir, struct err *e)
 {
     struct buf keys = {0}, b = {0};
     uint64_t n_keys = 0, off = 0;
-    char label[64];
+    struct gg_size size = {0};
+    char label[GG_SIZE_LABEL];
     char *name = l->o->name ? xstrdup(l->o->name) : path_own_name(dir);
-    size_label(l, label);
+    for (uint64_t i = 0; i < l->im->n_tensors; i++)
+        gg_size_add(&size, l->im->tensors[i].name, l->im->tensors[i].n_dims, l->im->tensors[i].ne);
+    gg_size_label(&size, label);
     l->in.name = name;
     l->in.size_label = label;
     for (uint64_t i = 0; i < l->im->n_tensors; i++)

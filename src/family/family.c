@@ -116,3 +116,13 @@ const char *family_refusal_checkpoint(const struct family *f)
 {
     return f->refuse ? f->refuse : f->refuse_checkpoint;
 }
+
+bool family_name_marks(const char *name, size_t n)
+{
+    static const char *const marks[] = {"phi-3", "phi3"};
+    for (size_t i = 0; i < sizeof marks / sizeof *marks; i++)
+        for (size_t at = 0; at + strlen(marks[i]) <= n; at++)
+            if (!strncasecmp(name + at, marks[i], strlen(marks[i])))
+                return true;
+    return false;
+}

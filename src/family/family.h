@@ -115,6 +115,8 @@ const struct family_names *family_usual_names(uint32_t i);
 /* Why a model of the family (with so many experts) cannot be pruned; NULL: it can. */
 const char *family_refusal_gguf(const struct family *f, uint32_t n_experts);
 const char *family_refusal_checkpoint(const struct family *f);
+/* Whether the engine marks tokens because general.name, of any case, is this one (llama-vocab.cpp, "phi-3"). */
+bool family_name_marks(const char *name, size_t n);
 
 /* ---- what a tensor is, by its name ---- */
 enum role {

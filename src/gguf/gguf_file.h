@@ -114,6 +114,18 @@ bool gg_key_str(const struct gg_key *k, const char **s, uint64_t *n); /* not NUL
 /* The string at p of a list of strings: from k->value on, k->n times. Where the next one begins. */
 const uint8_t *gg_next_str(const uint8_t *p, const char **s, uint64_t *n);
 
+/* ---- the size that a model is named by ---- */
+/* Zeroed, then every tensor of the model. */
+struct gg_size {
+    uint64_t n;                  /* parameters: all but the experts', and one expert's */
+    uint64_t experts, n_stacked; /* experts of all tensors that hold some; how many those are */
+};
+#define GG_SIZE_LABEL 64
+void gg_size_add(struct gg_size *s, const char *name, uint32_t n_dims, const uint64_t *ne);
+/* "8x1.5B": how many experts, and n; "1.5B" without experts. */
+void gg_size_label(const struct gg_size *s, char dst[GG_SIZE_LABEL]);
+void gg_size_of(const struct gg_file *f, char dst[GG_SIZE_LABEL]);
+
 /* ---- writing ---- */
 /* Building blocks of a header; the caller assembles: gg_put_start, keys, tensor infos, then zero padding to
  * the alignment. */

@@ -77,8 +77,4 @@ void card_put_new_front(struct buf *b, const char *id, const char *nl);
 /* Adds it between its two comments, with the line ends of the text. */
 void card_put_section(struct buf *b, const struct card_facts *f, const char *nl);
 
-/* ---- the hub: card.c ---- */
-
-bool card_is_id(const char *s); /* "org/name" */
-
 #endif

@@ -2,6 +2,7 @@
 #include "prune/prune.h"
 #include "base/mem.h"
 #include "base/out.h"
+#include "model/naming.h"
 
 bool prune_copy(struct out *out, const struct cut *c, const struct cut_tensor *t, struct progress *progress,
                 uint64_t *done, struct err *e)
@@ -29,6 +30,9 @@ bool prune_run(struct view *v, const struct plan *p, const struct prune_opts *o,
                struct err *e)
 {
     *r = (struct prune_result){0};
+    if ((o->name && !naming_check(o->name, e) && !err_ctx(e, "--name")) ||
+        (o->base_model && !naming_check_id(o->base_model, e) && !err_ctx(e, "--base-model")))
+        return false;
     r->files = prune_file_names(v, o->out, o->cut.merge, &r->n_files);
     struct cut *c = v->format->prune->check_opts(v, o, e) ? cut_make(v, p, &o->cut, e) : NULL;
     if (!c)

@@ -17,11 +17,12 @@ struct prune_opts {
     const char *out;
     struct cut_opts cut;
     bool force, dry_run;
-    bool no_provenance; /* GGUF: leave the reap.* keys out; checkpoints: no reap.json */
+    bool no_provenance;     /* GGUF: leave the reap.* keys out; checkpoints: no reap.json */
+    const char *name;       /* what the result is called (model/naming.h); NULL: after its parent */
+    const char *base_model; /* the parent's name on the hub, "ORG/NAME"; NULL: told from the path */
     /* checkpoints only */
-    bool count_aliases;     /* add num_experts and n_experts to config.json */
-    bool no_card;           /* leave README.md as it is */
-    const char *base_model; /* for the card: the model's name on the hub; NULL: told from the path */
+    bool count_aliases; /* add num_experts and n_experts to config.json */
+    bool no_card;       /* leave README.md as it is */
 };
 
 struct prune_result {
@@ -33,6 +34,7 @@ struct prune_result {
 };
 
 struct verify_result;
+struct verify_of;
 /* What a format (model/format.h) brings for pruning. */
 struct prune_ops {
     /* The options fit the format. */
@@ -43,9 +45,8 @@ struct prune_ops {
     bool (*check_output)(const char *path, bool force, struct err *e);
     /* Measures and, unless it is a dry run, writes. *r has its files and the counts of the cut. */
     bool (*write)(const struct cut *c, const struct prune_opts *o, struct prune_result *r, struct err *e);
-    /* Compares what a model has besides tensors: keys, JSON files. p NULL: not known. dropped: the MTP blocks
-     * are gone. */
-    void (*verify)(const struct view *parent, const struct view *pruned, const struct plan *p, bool dropped,
+    /* Compares what a model has besides tensors: keys, JSON files. */
+    void (*verify)(const struct view *parent, const struct view *pruned, const struct verify_of *o,
                    struct verify_result *r);
 };
 
@@ -66,10 +67,11 @@ struct verify_result {
 };
 
 /* Compares a pruned model with its parent: every tensor, every kept expert, every key, or what is in the JSON
- * files of a checkpoint; the scales of p->gain, by what they should be. p NULL: finds the kept experts by their bytes. True when the check could be made
- * (n_diff says what it gave); false with *e set when a file cannot be read. */
-bool verify_run(struct view *parent, struct view *pruned, const struct plan *p, struct verify_result *r,
-                struct err *e);
+ * files of a checkpoint; the scales of p->gain, by what they should be. p NULL: finds the kept experts by their
+ * bytes. name: what the result is called; NULL: as its parent, or as prune names it by itself. True when the check
+ * could be made (n_diff says what it gave); false with *e set when a file cannot be read. */
+bool verify_run(struct view *parent, struct view *pruned, const struct plan *p, const char *name,
+                struct verify_result *r, struct err *e);
 void verify_result_clear(struct verify_result *r);
 
 /* ---- between the files of prune ---- */
@@ -77,9 +79,14 @@ extern const struct prune_ops prune_gguf_ops, prune_hf_ops;
 /* Copies what stays of a tensor behind what was written; *done: bytes so far, for the progress. */
 bool prune_copy(struct out *out, const struct cut *c, const struct cut_tensor *t, struct progress *progress,
                 uint64_t *done, struct err *e);
-void verify_gguf(const struct view *parent, const struct view *pruned, const struct plan *p, bool dropped,
+struct verify_of {
+    const struct plan *plan; /* given or found; NULL: not known */
+    const char *name;        /* as verify_run has it */
+    bool dropped;            /* the MTP blocks are gone */
+};
+void verify_gguf(const struct view *parent, const struct view *pruned, const struct verify_of *o,
                  struct verify_result *r);
-void verify_hf(const struct view *parent, const struct view *pruned, const struct plan *p, bool dropped,
+void verify_hf(const struct view *parent, const struct view *pruned, const struct verify_of *o,
                struct verify_result *r);
 /* One more difference. */
 void verify_differ(struct verify_result *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

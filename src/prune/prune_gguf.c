@@ -5,6 +5,7 @@
 #include "base/out.h"
 #include "base/text.h"
 #include "model/gain.h"
+#include "model/naming.h"
 #include "model/view_gguf.h"
 #include "prune/prune.h"
 
@@ -19,6 +20,8 @@ struct job {
     struct buf *headers; /* made once, measured, then written */
     struct progress progress;
     uint64_t done;
+    char *name, size[GG_SIZE_LABEL]; /* NULL and "": they stay as they are */
+    struct naming_base base;         /* name NULL: as it is */
 };
 
 static uint64_t alignment(const struct job *j, uint32_t i)
@@ -31,6 +34,37 @@ static uint64_t alignment(const struct job *j, uint32_t i)
 static bool is_key(const struct gg_key *k, const char *suffix, size_t arch_len)
 {
     return !strcmp(k->name + arch_len + 1, suffix);
+}
+
+static bool is_text_key(const struct gg_key *k, const char *name)
+{
+    return k->kind == GG_STR && !strcmp(k->name, name);
+}
+
+/* What others know the model by, in the place where the parent has it. */
+static bool put_named(struct buf *b, const struct job *j, const struct gg_key *k)
+{
+    bool name = j->name && is_text_key(k, "general.name"),
+         size = j->size[0] && is_text_key(k, "general.size_label");
+    if (name || size)
+        gg_put_str(b, k->name, name ? j->name : j->size);
+    return name || size;
+}
+
+/* What it has not. */
+static void put_new_names(struct buf *b, const struct job *j, uint64_t *n)
+{
+    if (j->name && !gg_find(j->f, "general.name")) {
+        gg_put_str(b, "general.name", j->name);
+        ++*n;
+    }
+    if (j->base.name) {
+        gg_put_u32(b, "general.base_model.count", 1);
+        gg_put_str(b, "general.base_model.0.name", j->base.name);
+        gg_put_str(b, "general.base_model.0.organization", j->base.organization);
+        gg_put_str(b, "general.base_model.0.repo_url", j->base.repo_url);
+        *n += 4;
+    }
 }
 
 static void provenance(struct buf *b, const struct job *j, uint64_t *n)
@@ -80,8 +114,8 @@ static bool put_without_mtp(struct buf *b, const struct job *j, const struct gg_
     return true;
 }
 
-/* Keys of output file i: as they were, but the expert count, the provenance of an earlier pruning, and the
- * split keys of a merge. */
+/* Keys of output file i: as they were, but the expert count, what the model is named by, the provenance of an
+ * earlier pruning, and the split keys of a merge. */
 static bool put_keys(struct buf *b, const struct job *j, uint32_t i, uint64_t *n, struct err *e)
 {
     const struct gg_part *g = &j->f->parts[i];
@@ -94,7 +128,11 @@ static bool put_keys(struct buf *b, const struct job *j, uint32_t i, uint64_t *n
             continue;
         if (j->c->n_files < j->f->n_parts && !strncmp(x->name, "split.", 6))
             continue;
+        if (j->base.name && !strncmp(x->name, "general.base_model.", 19))
+            continue;
         ++*n;
+        if (put_named(b, j, x))
+            continue;
         if (!strcmp(x->name, count))
             gg_put_uint(b, x, j->c->n_keep, e);
         else if (j->c->n_tensors != j->v->n_tensors && !strcmp(x->name, "split.tensors.count"))
@@ -102,6 +140,8 @@ static bool put_keys(struct buf *b, const struct job *j, uint32_t i, uint64_t *n
         else if (!j->c->opts.drop_mtp || !put_without_mtp(b, j, x, e))
             gg_put_raw(b, x);
     }
+    if (i == 0)
+        put_new_names(b, j, n);
     if (i == 0 && !j->o->no_provenance)
         provenance(b, j, n);
     return e->code == ERR_NONE;
@@ -198,12 +238,61 @@ static bool write_files(struct job *j, struct prune_result *r, struct err *e)
     return ok;
 }
 
+/* A name decides how the engine reads the tokens of some models, and must not change that. */
+static bool set_name(struct job *j, bool less, struct err *e)
+{
+    const char *old = "", *name = j->o->name;
+    uint64_t n = 0;
+    if (!less && !name)
+        return true;
+    (void)gg_key_str(gg_find(j->f, "general.name"), &old, &n);
+    j->name = name ? xstrdup(name) : naming_pruned(j->v, j->c->n_keep);
+    bool was = family_name_marks(old, n), is = family_name_marks(j->name, strlen(j->name));
+    if (was == is)
+        return true;
+    if (name)
+        return err_set(
+            e, ERR_INPUT,
+            "--name: the engine reads the tokens of models with Phi-3 in their name in another way, and "
+            "the parent's name, '%.80s', %s",
+            j->v->name, was ? "has it" : "has it not");
+    free(j->name); /* told from the file's, where the parent has none */
+    j->name = NULL;
+    return true;
+}
+
+/* A model that keeps all its experts stays what it is, but for what somebody asks for. */
+static bool set_names(struct job *j, struct err *e)
+{
+    const struct cut *c = j->c;
+    bool less = c->n_keep < j->v->shape.n_experts;
+    struct gg_size size = {0};
+    for (uint64_t i = 0; i < c->n_tensors; i++) {
+        uint64_t ne[4];
+        for (uint32_t d = 0; d < 4; d++)
+            ne[d] = cut_dim(c, &c->tensors[i], d);
+        gg_size_add(&size, c->tensors[i].name, c->tensors[i].from->n_dims, ne);
+    }
+    if (less)
+        gg_size_label(&size, j->size);
+    char *id = j->o->base_model               ? xstrdup(j->o->base_model)
+               : less && !j->o->no_provenance ? naming_hub_id(j->v)
+                                              : NULL;
+    if (id)
+        j->base = naming_base(id);
+    free(id);
+    return set_name(j, less, e);
+}
+
 static bool write_model(const struct cut *c, const struct prune_opts *o, struct prune_result *r,
                         struct err *e)
 {
     struct job j = {.c = c, .v = c->view, .f = view_gguf(c->view), .o = o};
     j.headers = xcalloc(c->n_files, sizeof *j.headers);
-    bool ok = measure(&j, r, e) && check_outputs(&j, r, e) && (o->dry_run || write_files(&j, r, e));
+    bool ok = set_names(&j, e) && measure(&j, r, e) && check_outputs(&j, r, e) &&
+              (o->dry_run || write_files(&j, r, e));
+    free(j.name);
+    naming_base_clear(&j.base);
     for (uint32_t i = 0; i < c->n_files; i++)
         buf_clear(&j.headers[i]);
     free(j.headers);
@@ -217,7 +306,6 @@ static bool check_opts(const struct view *v, const struct prune_opts *o, struct 
     const char *option = o->cut.max_shard   ? "max-shard-size"
                          : o->count_aliases ? "add-count-aliases"
                          : o->no_card       ? "no-card"
-                         : o->base_model    ? "base-model"
                                             : NULL;
     return !option ||
            err_set(e, ERR_INPUT, "%s: --%s is for checkpoint folders, this is a GGUF file", v->path, option);

@@ -357,8 +357,8 @@ static bool find_plan(struct check *c, struct err *e)
     return ok;
 }
 
-bool verify_run(struct view *parent, struct view *pruned, const struct plan *p, struct verify_result *r,
-                struct err *e)
+bool verify_run(struct view *parent, struct view *pruned, const struct plan *p, const char *name,
+                struct verify_result *r, struct err *e)
 {
     *r = (struct verify_result){.diff = json_array()};
     struct check c = {
@@ -383,7 +383,8 @@ bool verify_run(struct view *parent, struct view *pruned, const struct plan *p, 
     bool ok = p || find_plan(&c, e);
     if (ok) {
         c.keep = c.p ? keep_by_block(parent, c.p) : NULL;
-        parent->format->prune->verify(parent, pruned, c.p, c.dropped, r);
+        const struct verify_of of = {c.p, name, c.dropped};
+        parent->format->prune->verify(parent, pruned, &of, r);
         ok = check_tensors(&c, e);
     }
     progress_end(&c.progress);

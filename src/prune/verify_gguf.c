@@ -1,4 +1,7 @@
 /* verify_gguf.c - the keys of a pruned GGUF model against its parent's (see prune.h). */
+#include "base/mem.h"
+#include "hf/card.h"
+#include "model/naming.h"
 #include "model/view_gguf.h"
 #include "prune/prune.h"
 
@@ -7,16 +10,41 @@
 struct check {
     const struct view *a, *b; /* parent, pruned */
     bool dropped;             /* the pruned model has no MTP blocks any more */
+    const char *name;         /* that it was given; NULL: none */
+    char *named;              /* that prune gives by itself */
+    char size[GG_SIZE_LABEL];
+    struct verify_result *r;
 };
+
+#define BASE "general.base_model."
 
 static bool same_raw(const struct gg_key *x, const struct gg_key *y)
 {
     return x->raw_bytes == y->raw_bytes && !memcmp(x->raw, y->raw, x->raw_bytes);
 }
 
+static bool is_base(const struct gg_key *k)
+{
+    return !strncmp(k->name, BASE, sizeof BASE - 1);
+}
+
 static bool skip_key(const struct gg_key *k)
 {
-    return !strncmp(k->name, "reap.", 5) || !strncmp(k->name, "split.", 6);
+    return !strncmp(k->name, "reap.", 5) || !strncmp(k->name, "split.", 6) || is_base(k);
+}
+
+static bool is_text(const struct gg_key *k, const char *want)
+{
+    const char *s;
+    uint64_t n;
+    return k && gg_key_str(k, &s, &n) && n == strlen(want) && !memcmp(s, want, n);
+}
+
+/* Its name is the one it was given; without one its parent's, or what prune makes of that. x NULL: the parent has
+ * none. */
+static bool name_ok(const struct check *c, const struct gg_key *x, const struct gg_key *y)
+{
+    return c->name ? is_text(y, c->name) : (x && same_raw(x, y)) || is_text(y, c->named);
 }
 
 static bool is_number(const struct gg_key *x, const struct gg_key *y, uint64_t want)
@@ -39,8 +67,10 @@ static bool key_ok(const struct check *c, const struct gg_key *x, const struct g
     size_t arch = strlen(c->a->family->arch);
     const char *suffix =
         !strncmp(x->name, c->a->family->arch, arch) && x->name[arch] == '.' ? x->name + arch + 1 : "";
-    if (!strcmp(x->name, "general.size_label")) /* a name that converters make of the counts, "8x139K" */
-        return x->kind == y->kind;
+    if (!strcmp(x->name, "general.name"))
+        return name_ok(c, x, y);
+    if (!strcmp(x->name, "general.size_label"))
+        return same_raw(x, y) || is_text(y, c->size);
     if (!strcmp(suffix, "expert_count"))
         return is_number(x, y, c->b->shape.n_experts);
     if (c->dropped && !strcmp(suffix, "block_count"))
@@ -52,25 +82,79 @@ static bool key_ok(const struct check *c, const struct gg_key *x, const struct g
     return same_raw(x, y);
 }
 
-void verify_gguf(const struct view *parent, const struct view *pruned, const struct plan *p, bool dropped,
-                 struct verify_result *r)
+static void check_keys(const struct check *c, const struct gg_file *fa, const struct gg_file *fb)
 {
-    (void)p;
-    const struct check c = {parent, pruned, dropped};
-    const struct gg_file *fa = view_gguf(parent), *fb = view_gguf(pruned);
     const struct gg_part *a = &fa->parts[0], *b = &fb->parts[0];
     for (uint64_t i = 0; i < a->n_keys; i++) {
         const struct gg_key *x = &a->keys[i], *y = gg_find(fb, x->name);
         if (skip_key(x))
             continue;
         if (!y)
-            verify_differ(r, "key '%s' is missing", x->name);
-        else if (!key_ok(&c, x, y))
-            verify_differ(r, "key '%s' has another type or value", x->name);
+            verify_differ(c->r, "key '%s' is missing", x->name);
+        else if (key_ok(c, x, y))
+            c->r->keys_same++;
+        else if (!strcmp(x->name, "general.name"))
+            verify_differ(c->r, "key 'general.name' is not '%s'%s", c->name ? c->name : c->named,
+                          c->name ? "" : ", nor the parent's (another? --name NAME)");
         else
-            r->keys_same++;
+            verify_differ(c->r, "key '%s' has another type or value", x->name);
     }
+    for (uint64_t i = 0; i < b->n_keys; i++) {
+        const struct gg_key *y = &b->keys[i];
+        bool named = !strcmp(y->name, "general.name") && name_ok(c, NULL, y);
+        if (!skip_key(y) && !gg_find(fa, y->name) && !named)
+            verify_differ(c->r, "key '%s' is not in the parent", y->name);
+    }
+}
+
+/* The keys of the base model are the parent's. */
+static bool same_base(const struct gg_file *fa, const struct gg_file *fb, uint64_t *n)
+{
+    const struct gg_part *a = &fa->parts[0], *b = &fb->parts[0];
+    *n = 0;
     for (uint64_t i = 0; i < b->n_keys; i++)
-        if (!skip_key(&b->keys[i]) && !gg_find(fa, b->keys[i].name))
-            verify_differ(r, "key '%s' is not in the parent", b->keys[i].name);
+        *n += is_base(&b->keys[i]);
+    uint64_t left = *n;
+    for (uint64_t i = 0; i < a->n_keys; i++) {
+        const struct gg_key *y = is_base(&a->keys[i]) ? gg_find(fb, a->keys[i].name) : NULL;
+        if (is_base(&a->keys[i]) && (!y || !same_raw(&a->keys[i], y)))
+            return false;
+        left -= y != NULL;
+    }
+    return !left;
+}
+
+/* They name one model of the hub, as prune writes it. */
+static bool one_base(const struct gg_file *fb, uint64_t n)
+{
+    const char *s;
+    uint64_t len, count, hub = sizeof NAMING_HUB - 1;
+    if (n != 4 || !gg_key_u64(gg_find(fb, BASE "count"), &count) || count != 1 ||
+        !gg_key_str(gg_find(fb, BASE "0.repo_url"), &s, &len) || len <= hub ||
+        memcmp(s, NAMING_HUB, hub) != 0)
+        return false;
+    char *id = xstrndup(s + hub, len - hub);
+    bool ok = strlen(id) == len - hub && card_is_id(id);
+    struct naming_base base = ok ? naming_base(id) : (struct naming_base){0};
+    ok = ok && is_text(gg_find(fb, BASE "0.name"), base.name) &&
+         is_text(gg_find(fb, BASE "0.organization"), base.organization);
+    naming_base_clear(&base);
+    free(id);
+    return ok;
+}
+
+void verify_gguf(const struct view *parent, const struct view *pruned, const struct verify_of *o,
+                 struct verify_result *r)
+{
+    struct check c = {parent, pruned, o->dropped, o->name, naming_pruned(parent, pruned->shape.n_experts),
+                      "",     r};
+    const struct gg_file *fa = view_gguf(parent), *fb = view_gguf(pruned);
+    uint64_t n;
+    gg_size_of(fb, c.size);
+    check_keys(&c, fa, fb);
+    if (same_base(fa, fb, &n) || one_base(fb, n))
+        r->keys_same += n;
+    else
+        verify_differ(r, "keys '" BASE "*' are neither the parent's nor those of one model of the hub");
+    free(c.named);
 }

@@ -406,12 +406,12 @@ static void check_file(const struct view *parent, const struct view *pruned, con
     free(c.paired);
 }
 
-void verify_hf(const struct view *parent, const struct view *pruned, const struct plan *p, bool dropped,
+void verify_hf(const struct view *parent, const struct view *pruned, const struct verify_of *o,
                struct verify_result *r)
 {
     check_index(pruned, r);
-    if (!p)
+    if (!o->plan)
         return; /* nobody knows the new numbers in the lists, and the counts were checked on opening */
     for (uint32_t i = 0; i < HF_N_JSON; i++)
-        check_file(parent, pruned, p, i, dropped, r);
+        check_file(parent, pruned, o->plan, i, o->dropped, r);
 }

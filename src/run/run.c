@@ -3,6 +3,7 @@
 #include "base/dir.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "model/naming.h"
 #include "prune/prune.h"
 #include "report/report.h"
 #include "results/eval.h"
@@ -62,6 +63,8 @@ static bool check_opts(const struct run_opts *o, struct err *e)
             return err_set(e, ERR_INPUT, "--calib -: a run can be repeated, so its text must be a file");
     if (pass_any(&o->pass) && !o->n_texts)
         return err_set(e, ERR_INPUT, "--pass asks what the pruning costs on a text: --text FILE");
+    if (o->prune.name && !naming_check(o->prune.name, e))
+        return err_ctx(e, "--name");
     return paths_exist("text", o->texts, o->n_texts, e) &&
            paths_exist("prompts", o->prompts, o->n_prompts, e) &&
            paths_exist("calib-prompts", o->calib_prompts, o->n_calib_prompts, e);

@@ -9,6 +9,7 @@
 #include "eval/scores.h"
 #include "model/advice.h"
 #include "model/format.h"
+#include "model/naming.h"
 #include "profile/profile.h"
 #include "prune/prune.h"
 #include "results/sweep.h"
@@ -369,7 +370,10 @@ static bool prune_key(const void *ctx, uint32_t file, struct buf *b, struct err 
     const struct run_job *j = ctx;
     (void)file, (void)e;
     const struct prune_opts *o = &j->o->prune;
+    char *name = o->name ? xstrdup(o->name) : naming_pruned(j->v, j->plan->n_keep);
     run_key_str(b, j->out);
+    run_key_str(b, name);
+    free(name);
     if (o->cut.drop_mtp || o->cut.merge || o->cut.max_shard || o->no_provenance || o->count_aliases ||
         o->no_card)
         buf_fmt(b, "%d %d %llu %d %d %d\n", o->cut.drop_mtp, o->cut.merge,
@@ -418,7 +422,7 @@ static bool verify(void *ctx, uint32_t file, bool go_on, struct err *e)
     struct run_job *j = ctx;
     struct verify_result r = {0};
     (void)file, (void)go_on;
-    bool ok = verify_run(j->v, j->w, j->plan, &r, e);
+    bool ok = verify_run(j->v, j->w, j->plan, j->o->prune.name, &r, e);
     if (ok && r.n_diff)
         ok = err_set(e, ERR_CHECK, "%s differs from its parent: %s", j->w->path,
                      json_string_value(json_array_get(r.diff, 0)));

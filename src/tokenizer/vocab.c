@@ -190,16 +190,12 @@ static bool has_token(const struct token *v, uint64_t n, const char *text)
 /* The engine marks these in every model of such a name, and throws where one is missing. */
 static bool check_named(const struct gg_file *f, const struct token *v, uint64_t n, struct err *e)
 {
-    static const char *const names[] = {"phi-3", "phi3"};
     static const char *const tokens[] = {"</s>", "<unk>", "<s>", "<|endoftext|>"};
     const char *s;
     uint64_t len;
-    bool named = false;
     if (!gg_key_str(gg_find(f, "general.name"), &s, &len))
         return true;
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        for (uint64_t at = 0; at + strlen(names[i]) <= len; at++)
-            named = named || !strncasecmp(s + at, names[i], strlen(names[i]));
+    bool named = family_name_marks(s, len);
     for (size_t i = 0; named && i < sizeof tokens / sizeof *tokens; i++)
         if (!has_token(v, n, tokens[i]))
             return err_set(e, ERR_INPUT,

@@ -141,7 +141,7 @@ static void check_pruned(struct view *v, const struct plan *p, const struct prun
         BUG("fuzz: the pruned model: %s", e.msg);
     MUST(w->shape.n_experts == p->n_keep && w->n_layers == v->n_layers && w->bytes == cut_bytes(v, p));
     MUST(r->bytes_out >= w->bytes && r->bytes_in >= v->bytes);
-    bool ok = verify_run(v, w, p, &x, &e);
+    bool ok = verify_run(v, w, p, NULL, &x, &e);
     fuzz_told(ok, &e);
     if (!ok || x.n_diff)
         BUG("fuzz: verify: %s%s", e.msg, x.n_diff ? json_string_value(json_array_get(x.diff, 0)) : "");

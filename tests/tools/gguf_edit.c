@@ -12,6 +12,7 @@
  *       flip NAME BYTE         inverts one byte of the data
  *       f32 NAME INDEX VALUE   one number of an f32 tensor ("nan" is one, too)
  *       version N, align N
+ *   gguf_edit --keys IN               "KEY = VALUE" of each key that is a number or a string
  *   gguf_edit --cases IN              hostile edits of this model, one a line, \\037 between the words
  *   gguf_edit --split N IN PREFIX     parts PREFIX-00001-of-0000N.gguf, tensors dealt out in order
  *   gguf_edit --big OUT BLOCKS EXPERTS BYTES   qwen3moe of about BYTES of experts, all zero and sparse
@@ -579,6 +580,24 @@ static void cases(const char *path)
     gg_free(f);
 }
 
+static void print_keys(const char *path)
+{
+    struct err e = {0};
+    struct gg_file *f = gg_open(path, &e);
+    if (!f)
+        die("%s", e.msg);
+    for (uint64_t i = 0; i < f->parts[0].n_keys; i++) {
+        const struct gg_key *k = &f->parts[0].keys[i];
+        const char *s;
+        uint64_t n;
+        if (k->kind != GG_ARR && gg_key_u64(k, &n))
+            printf("%s = %llu\n", k->name, (unsigned long long)n);
+        else if (gg_key_str(k, &s, &n))
+            printf("%s = %.*s\n", k->name, (int)n, s);
+    }
+    gg_free(f);
+}
+
 static void big(const char *path, const char *blocks, const char *experts, const char *bytes)
 {
     struct model m = {.version = 3, .align = 32};
@@ -621,6 +640,8 @@ int main(int argc, char **argv)
     if (argc == 5 && !strcmp(argv[1], "--split")) {
         load(&m, argv[3]);
         split(&m, (uint32_t)number(argv[2]), argv[4]);
+    } else if (argc == 3 && !strcmp(argv[1], "--keys")) {
+        print_keys(argv[2]);
     } else if (argc == 3 && !strcmp(argv[1], "--cases")) {
         cases(argv[2]);
     } else if (argc == 6 && !strcmp(argv[1], "--big")) {
@@ -632,7 +653,7 @@ int main(int argc, char **argv)
         save(&m, 0, m.n_tensors, argv[2], false);
     } else {
         fputs(
-            "usage: gguf_edit IN OUT [EDIT...] | --cases IN | --split N IN PREFIX | --big OUT BLOCKS EXPERTS BYTES\n",
+            "usage: gguf_edit IN OUT [EDIT...] | --keys IN | --cases IN | --split N IN PREFIX | --big OUT BLOCKS EXPERTS BYTES\n",
             stderr);
         return 2;
     }

@@ -95,14 +95,14 @@ static void check_verify(struct view *v, const char *path, const struct plan *p)
     struct err e = {0};
     struct verify_result r;
     struct view *w = view_open(path, &e);
-    golden_ok(w != NULL && verify_run(v, w, p, &r, &e), &e, "verify");
+    golden_ok(w != NULL && verify_run(v, w, p, NULL, &r, &e), &e, "verify");
     if (r.n_diff)
         fail_msg("%s", json_string_value(json_array_get(r.diff, 0)));
     assert_int_equal(r.n_gains, p->n_layers);
     verify_result_clear(&r);
     struct plan without = *p;
     without.gain = NULL;
-    golden_ok(verify_run(v, w, &without, &r, &e), &e, "verify");
+    golden_ok(verify_run(v, w, &without, NULL, &r, &e), &e, "verify");
     assert_int_equal(r.n_diff, p->n_layers);
     verify_result_clear(&r);
     view_free(w);
@@ -136,7 +136,7 @@ static void check_again(const char *path, struct plan *p)
     }
     assert_int_equal(x->n_tensors, w->n_tensors);
     struct verify_result r;
-    golden_ok(verify_run(w, x, all, &r, &e), &e, "verify");
+    golden_ok(verify_run(w, x, all, NULL, &r, &e), &e, "verify");
     assert_int_equal(r.n_diff, 0);
     assert_int_equal(r.n_gains, p->n_layers);
     verify_result_clear(&r);
