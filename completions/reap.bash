@@ -28,7 +28,7 @@ _reap() {
             --n-gpu-layers --gpu-layers --device --split-mode --tensor-split --cpu-moe --n-cpu-moe
             --flash-attn --cache-type-k --cache-type-v --rpc --load-mode --no-mmap --mlock --chat-template
             --chat-template-file --chat-template-kwargs --type --pretokenizer --device-norms --json --quiet
-            --verbose --help'
+            --verbose --color --help'
         case $prev in
         --keep | --keep-ratio | -r | --prune-ratio | --fit | --round-to | --choose-budget | --refine | \
             --set-aside | --plan-seed | --protect-share | --ctx | --until-stable | --eval-ctx | --pass | \
@@ -64,10 +64,16 @@ _reap() {
                 zephyr' ;;
         --type)
             words='auto f32 f16 bf16 q8_0 q6_K q5_K q4_K q4_0' ;;
+        --color)
+            words='auto always never' ;;
         esac
         ;;
     inspect)
-        own='--tensors --json --quiet --verbose --help'
+        own='--tensors --json --quiet --verbose --color --help'
+        case $prev in
+        --color)
+            words='auto always never' ;;
+        esac
         ;;
     profile)
         own='--output --ctx --save-every --until-stable --set-aside --resume --force --shard --pairs
@@ -76,7 +82,7 @@ _reap() {
             --n-gpu-layers --gpu-layers --device --split-mode --tensor-split --cpu-moe --n-cpu-moe
             --flash-attn --cache-type-k --cache-type-v --rpc --load-mode --no-mmap --mlock --chat-template
             --chat-template-file --chat-template-kwargs --type --pretokenizer --device-norms --json --quiet
-            --verbose --help'
+            --verbose --color --help'
         case $prev in
         --ctx | --save-every | --until-stable | --set-aside | --shard | --sequences | --show-samples | \
             --samples-per-category | --max-samples | --seed | --map | -t | --threads | -ub | --ubatch-size | \
@@ -103,11 +109,13 @@ _reap() {
                 zephyr' ;;
         --type)
             words='auto f32 f16 bf16 q8_0 q6_K q5_K q4_K q4_0' ;;
+        --color)
+            words='auto always never' ;;
         esac
         ;;
     stats)
         own='--criterion --model --output --force --format --architecture --experts-used --json --quiet
-            --verbose --help'
+            --verbose --color --help'
         case $prev in
         --criterion)
             words='reap reap_sum ean_mean ean_sum frequency gate_mean gate_sum reap_l2 ean_l2 reap_sq_sum loo
@@ -116,12 +124,14 @@ _reap() {
             words='llama-expert-profile imatrix' ;;
         --architecture | --experts-used)
             kind= ;;
+        --color)
+            words='auto always never' ;;
         esac
         ;;
     plan)
         own='--keep --keep-ratio --prune-ratio --fit --round-to --criterion --seed --stats --blend
             --protect-super --protect --protect-share --from --output --model --force --json --quiet --verbose
-            --help'
+            --color --help'
         case $prev in
         --keep | --keep-ratio | -r | --prune-ratio | --fit | --round-to | --seed | --protect-share)
             kind= ;;
@@ -130,6 +140,8 @@ _reap() {
                 loo_mean hope max_activation random' ;;
         --blend)
             words='mean maxmin' ;;
+        --color)
+            words='auto always never' ;;
         esac
         ;;
     choose)
@@ -138,7 +150,8 @@ _reap() {
             --join-parts --skip-media --map --threads --ubatch-size --ubatch --n-gpu-layers --gpu-layers
             --device --split-mode --tensor-split --cpu-moe --n-cpu-moe --flash-attn --cache-type-k
             --cache-type-v --rpc --load-mode --no-mmap --mlock --chat-template --chat-template-file
-            --chat-template-kwargs --type --pretokenizer --device-norms --json --quiet --verbose --help'
+            --chat-template-kwargs --type --pretokenizer --device-norms --json --quiet --verbose --color
+            --help'
         case $prev in
         --keep | --keep-ratio | -r | --prune-ratio | --fit | --round-to | --ctx | --budget | \
             --samples-per-category | --max-samples | --seed | --map | -t | --threads | -ub | --ubatch-size | \
@@ -166,23 +179,29 @@ _reap() {
                 zephyr' ;;
         --type)
             words='auto f32 f16 bf16 q8_0 q6_K q5_K q4_K q4_0' ;;
+        --color)
+            words='auto always never' ;;
         esac
         ;;
     prune)
         own='--plan --output --dry-run --gain --force --merge --mtp --name --base-model --no-provenance
-            --max-shard-size --add-count-aliases --no-card --json --quiet --verbose --help'
+            --max-shard-size --add-count-aliases --no-card --json --quiet --verbose --color --help'
         case $prev in
         --mtp)
             words='prune drop' ;;
         --name | --base-model | --max-shard-size)
             kind= ;;
+        --color)
+            words='auto always never' ;;
         esac
         ;;
     verify)
-        own='--plan --gain --name --write-plan --force --json --quiet --verbose --help'
+        own='--plan --gain --name --write-plan --force --json --quiet --verbose --color --help'
         case $prev in
         --name)
             kind= ;;
+        --color)
+            words='auto always never' ;;
         esac
         ;;
     eval)
@@ -191,7 +210,7 @@ _reap() {
             --map --threads --ubatch-size --ubatch --n-gpu-layers --gpu-layers --device --split-mode
             --tensor-split --cpu-moe --n-cpu-moe --flash-attn --cache-type-k --cache-type-v --rpc --load-mode
             --no-mmap --mlock --chat-template --chat-template-file --chat-template-kwargs --type
-            --pretokenizer --device-norms --json --quiet --verbose --help'
+            --pretokenizer --device-norms --json --quiet --verbose --color --help'
         case $prev in
         --ctx | --pass | --samples-per-category | --max-samples | --seed | --map | -t | --threads | -ub | \
             --ubatch-size | --ubatch | -ngl | --n-gpu-layers | --gpu-layers | -dev | --device | -ts | \
@@ -215,6 +234,8 @@ _reap() {
                 zephyr' ;;
         --type)
             words='auto f32 f16 bf16 q8_0 q6_K q5_K q4_K q4_0' ;;
+        --color)
+            words='auto always never' ;;
         esac
         ;;
     sweep)
@@ -223,7 +244,7 @@ _reap() {
             --n-gpu-layers --gpu-layers --device --split-mode --tensor-split --cpu-moe --n-cpu-moe
             --flash-attn --cache-type-k --cache-type-v --rpc --load-mode --no-mmap --mlock --chat-template
             --chat-template-file --chat-template-kwargs --type --pretokenizer --device-norms --json --quiet
-            --verbose --help'
+            --verbose --color --help'
         case $prev in
         --ctx | -r | --ratios | --round-to | --seed | --fit | --max-ppl-increase | --max-kl | --pass | -t | \
             --threads | -ub | --ubatch-size | --ubatch | -ngl | --n-gpu-layers | --gpu-layers | -dev | \
@@ -254,6 +275,8 @@ _reap() {
                 zephyr' ;;
         --type)
             words='auto f32 f16 bf16 q8_0 q6_K q5_K q4_K q4_0' ;;
+        --color)
+            words='auto always never' ;;
         esac
         ;;
     refine)
@@ -263,7 +286,7 @@ _reap() {
             --gpu-layers --device --split-mode --tensor-split --cpu-moe --n-cpu-moe --flash-attn
             --cache-type-k --cache-type-v --rpc --load-mode --no-mmap --mlock --chat-template
             --chat-template-file --chat-template-kwargs --type --pretokenizer --device-norms --json --quiet
-            --verbose --help'
+            --verbose --color --help'
         case $prev in
         --set-aside | --ctx | --budget | --trials | --tokens | --near | --z | --samples-per-category | \
             --max-samples | --seed | --map | -t | --threads | -ub | --ubatch-size | --ubatch | -ngl | \
@@ -291,6 +314,8 @@ _reap() {
                 zephyr' ;;
         --type)
             words='auto f32 f16 bf16 q8_0 q6_K q5_K q4_K q4_0' ;;
+        --color)
+            words='auto always never' ;;
         esac
         ;;
     gain)
@@ -299,7 +324,7 @@ _reap() {
             --n-gpu-layers --gpu-layers --device --split-mode --tensor-split --cpu-moe --n-cpu-moe
             --flash-attn --cache-type-k --cache-type-v --rpc --load-mode --no-mmap --mlock --chat-template
             --chat-template-file --chat-template-kwargs --type --pretokenizer --device-norms --json --quiet
-            --verbose --help'
+            --verbose --color --help'
         case $prev in
         --set-aside | --tokens | --samples-per-category | --max-samples | --seed | --map | -t | --threads | \
             -ub | --ubatch-size | --ubatch | -ngl | --n-gpu-layers | --gpu-layers | -dev | --device | -ts | \
@@ -323,55 +348,71 @@ _reap() {
                 zephyr' ;;
         --type)
             words='auto f32 f16 bf16 q8_0 q6_K q5_K q4_K q4_0' ;;
+        --color)
+            words='auto always never' ;;
         esac
         ;;
     report)
         own='--output --stats --plan --eval --against --sweep --compare --model --title --force --json --quiet
-            --verbose --help'
+            --verbose --color --help'
         case $prev in
         --title)
             kind= ;;
+        --color)
+            words='auto always never' ;;
         esac
         ;;
     convert)
-        own='--output --type --name --pretokenizer --threads --force --json --quiet --verbose --help'
+        own='--output --type --name --pretokenizer --threads --force --json --quiet --verbose --color --help'
         case $prev in
         --type)
             words='auto f32 f16 bf16 q8_0 q6_K q5_K q4_K q4_0' ;;
         --name | --pretokenizer | -t | --threads)
             kind= ;;
+        --color)
+            words='auto always never' ;;
         esac
         ;;
     quantize)
-        own='--output --allow-requantize --pure --threads --force --json --quiet --verbose --help'
+        own='--output --allow-requantize --pure --threads --force --json --quiet --verbose --color --help'
         case $prev in
         -t | --threads)
             kind= ;;
+        --color)
+            words='auto always never' ;;
         esac
         operand='F32 F16 BF16 Q8_0 Q6_K Q5_K_M Q5_K_S Q5_1 Q5_0 Q4_K_M Q4_K_S Q4_1 Q4_0 IQ4_NL IQ4_XS
             MXFP4_MOE Q3_K_L Q3_K_M Q3_K_S IQ3_M IQ3_S Q2_K TQ2_0 TQ1_0'
         ;;
     serve)
-        own='--port --host --load-timeout --type --json --quiet --verbose --help'
+        own='--port --host --load-timeout --type --json --quiet --verbose --color --help'
         case $prev in
         -p | --port | --host | --load-timeout)
             kind= ;;
         --type)
             words='auto f32 f16 bf16 q8_0 q6_K q5_K q4_K q4_0' ;;
+        --color)
+            words='auto always never' ;;
         esac
         ;;
     batch)
         own='--server --prompts --output --model --completions --parallel --repeat --brief --force --system
             --max-tokens --temperature --top-p --top-k --seed --timeout --connect-timeout --retries
-            --retry-wait --json --quiet --verbose --help'
+            --retry-wait --json --quiet --verbose --color --help'
         case $prev in
         -s | --server | -m | --model | --parallel | --repeat | --system | --max-tokens | --temperature | \
             --top-p | --top-k | --seed | --timeout | --connect-timeout | --retries | --retry-wait)
             kind= ;;
+        --color)
+            words='auto always never' ;;
         esac
         ;;
     compare)
-        own='--output --force --json --quiet --verbose --help'
+        own='--output --force --json --quiet --verbose --color --help'
+        case $prev in
+        --color)
+            words='auto always never' ;;
+        esac
         ;;
     help) words=$commands ;;
     *) return ;;

@@ -1,7 +1,9 @@
 /* main.c - finds the command, parses its options, prints an error, gives the exit status. Other ways out:
  * docs/ARCHITECTURE.md, "How it ends". */
+#include "base/log.h"
 #include "base/near.h"
 #include "base/sig.h"
+#include "base/term.h"
 #include "cmd/cmd.h"
 
 #include <fcntl.h>
@@ -28,21 +30,50 @@ static const struct opt_spec *spec_of(struct command *x, const struct cmd *c)
     return &x->spec;
 }
 
+static const struct opt *const common[] = {common_opts, NULL};
+
 static void usage(struct buf *b)
 {
     uint32_t width = opt_width();
+    const struct opt_spec s = {.name = "reap", .usage = "COMMAND [OPTIONS]", .tables = common};
     opt_wrap(b, "reap " REAP_VERSION ": expert pruning for Mixture-of-Experts models (REAP)", 0, 0, width);
-    buf_str(b, "\nusage: reap COMMAND [OPTIONS]\n\n");
+    buf_char(b, '\n');
+    opt_usage(b, &s, width);
+    opt_heading(b, "\n", "Commands");
+    buf_char(b, '\n');
     for (size_t i = 0; cmds[i]; i++) {
         buf_fmt(b, "  %-10s ", cmds[i]->name);
         opt_wrap(b, cmds[i]->summary, 13, 13, width);
     }
+    opt_help(b, &s, width);
+    buf_str(b, "  -V, --version                 ");
+    opt_wrap(b, "version of reap and of its engine", 32, 32, width);
     buf_char(b, '\n');
     opt_wrap(
         b,
         "reap COMMAND --help shows a command's options. Exit status: 0 done, 1 failed, 2 bad input or usage, "
         "3 a check did not hold, 130 interrupted.",
         0, 0, width);
+}
+
+/* The commands of the example, a line that is too long broken where a shell goes on reading. */
+static void example(struct buf *b, const char *text, uint32_t width)
+{
+    for (const char *s = text; *s;) {
+        uint32_t at = 0;
+        for (size_t n = strcspn(s, "\n"), k; n; s += k, n -= k) {
+            size_t word = strspn(s, " ");
+            k = word + strcspn(s + word, " \n");
+            if (at > 2 && at + k + (k < n ? 2 : 0) >= width) {
+                buf_str(b, " \\\n     ");
+                at = 5;
+            }
+            buf_add(b, s, k);
+            at += (uint32_t)k;
+        }
+        buf_char(b, '\n');
+        s += *s == '\n';
+    }
 }
 
 static void command_help(struct buf *b, const struct cmd *c)
@@ -54,7 +85,9 @@ static void command_help(struct buf *b, const struct cmd *c)
     buf_char(b, '\n');
     opt_wrap(b, c->summary, 0, 0, width);
     opt_help(b, s, width);
-    buf_fmt(b, "\nExample:\n%s", c->example);
+    opt_heading(b, "\n", "Example");
+    buf_char(b, '\n');
+    example(b, c->example, width);
 }
 
 /* NULL with *e. */
@@ -116,45 +149,83 @@ static void open_many_files(void)
     }
 }
 
+/* Before anything is parsed, as its errors are coloured, too. */
+static void peek_colours(int argc, char **argv)
+{
+    const char *when = opt_peek(argc, argv, "color");
+    for (uint32_t i = 0; when && term_whens[i]; i++)
+        if (!strcmp(when, term_whens[i]))
+            term_when = i;
+}
+
+/* argv[at] comes first. */
+static void to_front(char **argv, int at)
+{
+    char *x = argv[at];
+    memmove(argv + 1, argv, (size_t)at * sizeof *argv);
+    argv[0] = x;
+}
+
+static bool is_one(const char *s, const char *a, const char *b, const char *c)
+{
+    return !strcmp(s, a) || !strcmp(s, b) || !strcmp(s, c);
+}
+
+/* argv[0] is the command, or what stands for one. */
+static void obey(int argc, char **argv, struct err *e)
+{
+    struct buf b = {0};
+    const struct cmd *c = NULL;
+    if (is_one(argv[0], "--version", "-V", "version")) {
+        buf_fmt(&b, "reap %s (%s)\n", REAP_VERSION, engine_version());
+    } else if (!strcmp(argv[0], "--dump-options")) { /* hidden: for scripts/docs.sh */
+        cmd_dump(&b);
+    } else if (!strcmp(argv[0], "help")) {
+        int at = 1 + opt_first_operand(argc - 1, argv + 1, common);
+        if (at == argc)
+            usage(&b);
+        else if ((c = find(argv[at], e)))
+            command_help(&b, c);
+    } else if ((c = find(argv[0], e)) && wants_help(argc, argv)) {
+        command_help(&b, c);
+    } else if (c) {
+        run(c, argc - 1, argv + 1, e);
+    }
+    if (e->code != ERR_NONE && (cmd_json || opt_peek(argc, argv, "json")))
+        cmd_print_error(c ? c->name : "reap", e);
+    if (b.n)
+        cmd_print_raw(&b, e);
+    buf_clear(&b);
+}
+
 int main(int argc, char **argv)
 {
     struct err e = {0};
-    struct buf b = {0};
     engine_tame_threads(argv);
     hold_descriptors();
     open_many_files();
     sig_install();
-    if (argc < 2) {
-        usage(&b);
-        fputs(b.s, stderr);
-        buf_clear(&b);
-        return ERR_INPUT;
-    }
-    if (!strcmp(argv[1], "--version")) {
-        buf_fmt(&b, "reap %s (%s)\n", REAP_VERSION, engine_version());
-        cmd_print(&b, &e);
-    } else if (!strcmp(argv[1], "--dump-options")) { /* hidden: for scripts/docs.sh */
-        cmd_dump(&b);
-        cmd_print_raw(&b, &e);
-    } else if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
-        const struct cmd *c = argc > 2 ? find(argv[2], &e) : NULL;
-        if (c)
-            command_help(&b, c);
-        else if (argc == 2)
-            usage(&b);
-        if (b.n)
-            cmd_print(&b, &e);
+    argc--;
+    argv++;
+    peek_colours(argc, argv);
+    int at =
+        opt_first_operand(argc, argv, common); /* options of all commands may stand before it, as in git */
+    if (at < argc) {
+        to_front(argv, at);
+        obey(argc, argv, &e);
     } else {
-        const struct cmd *c = find(argv[1], &e);
-        if (c && wants_help(argc - 2, argv + 2)) {
-            command_help(&b, c);
-            cmd_print(&b, &e);
-        } else if (c) {
-            run(c, argc - 2, argv + 2, &e);
-        }
+        struct buf b = {0};
+        bool asked = wants_help(argc, argv);
+        usage(&b);
+        if (asked)
+            cmd_print_raw(&b, &e);
+        else
+            fputs(b.s, stderr);
+        buf_clear(&b);
+        if (!asked)
+            return ERR_INPUT;
     }
-    buf_clear(&b);
-    if (e.code != ERR_NONE)
-        fprintf(stderr, "reap: %s\n", e.msg);
+    if (e.code != ERR_NONE && e.code != ERR_PIPE)
+        log_error(e.msg);
     return (int)e.code;
 }

@@ -3,7 +3,7 @@
  * What can fail returns bool (or a pointer) and takes `struct err *e` as its last argument. The first error
  * stays: later err_set() calls on the same struct change nothing, so that cleanup code cannot hide the cause.
  * Context is added on the way up with err_ctx(). The code is the exit status of the program (design: 0 done,
- * 1 failed, 2 bad input, 3 a check did not hold, 130 interrupted). Messages are one line: the thing, what was
+ * 1 failed, 2 bad input, 3 a check did not hold, 130 interrupted, 141 nobody reads the result). Messages are one line: the thing, what was
  * found, what was expected; no capital, no full stop. */
 #ifndef REAP_BASE_ERR_H
 #define REAP_BASE_ERR_H
@@ -12,7 +12,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum err_code { ERR_NONE = 0, ERR_FAILED = 1, ERR_INPUT = 2, ERR_CHECK = 3, ERR_INTERRUPTED = 130 };
+enum err_code {
+    ERR_NONE = 0,
+    ERR_FAILED = 1,
+    ERR_INPUT = 2,
+    ERR_CHECK = 3,
+    ERR_INTERRUPTED = 130,
+    ERR_PIPE =
+        141, /* the reader of standard output has gone (`| head`): said to nobody; as shells name SIGPIPE */
+};
 
 struct err {
     enum err_code code;

@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "base/buf.h"
 #include "base/mem.h"
+#include "base/term.h"
 #include "base/text.h"
 
 #include <stdarg.h>
@@ -9,7 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
-bool log_quiet, log_verbose;
+bool log_quiet;
+int log_verbose;
 static char **warnings;
 static size_t n_warnings, cap_warnings;
 static bool line_open; /* a progress line stands on the terminal */
@@ -28,15 +30,20 @@ static void clear_line(void)
     line_open = false;
 }
 
-static void __attribute__((format(printf, 2, 0))) say(const char *prefix, const char *fmt, va_list ap)
+/* The lead in its style, then the text. */
+static void line(const char *lead, enum term_style style, const char *text)
 {
-    char s[2048];
-    vsnprintf(s, sizeof s, fmt, ap);
     struct buf b = {0};
-    buf_safe(&b, s, strlen(s));
+    buf_safe(&b, text, strlen(text));
     clear_line();
-    fprintf(stderr, "%s%s\n", prefix, b.s ? b.s : "");
+    fprintf(stderr, "%s%s%s%s%s\n", *lead ? term_on(STDERR_FILENO, style) : "", lead,
+            *lead ? term_off(STDERR_FILENO) : "", *lead ? " " : "", b.s ? b.s : "");
     buf_clear(&b);
+}
+
+void log_error(const char *message)
+{
+    line("reap:", TERM_ERROR, message);
 }
 
 void log_lines(const char *text, size_t n)
@@ -52,24 +59,24 @@ void log_note(const char *fmt, ...)
 {
     if (log_quiet)
         return;
+    char s[2048];
     va_list ap;
     va_start(ap, fmt);
-    say("", fmt, ap);
+    vsnprintf(s, sizeof s, fmt, ap);
     va_end(ap);
+    line("", TERM_HEADING, s);
 }
 
 void log_warn(const char *fmt, ...)
 {
-    va_list ap, ap2;
-    va_start(ap, fmt);
-    va_copy(ap2, ap);
     char s[2048];
-    vsnprintf(s, sizeof s, fmt, ap2);
-    va_end(ap2);
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(s, sizeof s, fmt, ap);
+    va_end(ap);
     GROW(warnings, n_warnings, cap_warnings);
     warnings[n_warnings++] = xstrdup(s);
-    say("reap: warning: ", fmt, ap);
-    va_end(ap);
+    line("reap: warning:", TERM_WARNING, s);
 }
 
 size_t log_warnings(char ***list)
@@ -87,24 +94,27 @@ void progress_start(struct progress *p, const char *what, const char *unit, uint
 
 static void show(const struct progress *p, double t)
 {
-    char a[32], b[32], c[32];
+    char a[32], c[32];
+    struct buf b = {0};
     double secs = t - p->start, rate = secs > 0 ? (double)(p->done - p->first) / secs : 0;
-    bool bytes = !strcmp(p->unit, "bytes");
-    clear_line();
-    fprintf(stderr, "%s", p->what);
+    buf_safe(&b, p->what, strlen(p->what));
     if (p->total) /* rounded down: 100 % means done */
-        fprintf(stderr, "  %.1f %%", (double)(p->done * 1000 / p->total) / 10.0);
-    if (bytes)
-        fprintf(stderr, "  %s  %s/s", human_bytes(p->done, a), human_bytes((uint64_t)rate, b));
+        buf_fmt(&b, "  %.1f %%", (double)(p->done * 1000 / p->total) / 10.0);
+    if (!strcmp(p->unit, "bytes"))
+        buf_fmt(&b, "  %s  %s/s", human_bytes(p->done, a), human_bytes((uint64_t)rate, c));
     else
-        fprintf(stderr, "  %s %s  %s/s", human_count(p->done, a), p->unit, human_count((uint64_t)rate, b));
+        buf_fmt(&b, "  %s %s  %s/s", human_count(p->done, a), p->unit, human_count((uint64_t)rate, c));
     if (p->total > p->done && rate > 0)
-        fprintf(stderr, "  %s left", human_secs((double)(p->total - p->done) / rate, c));
-    if (p->tty)
-        line_open = true;
-    else
-        fputc('\n', stderr);
+        buf_fmt(&b, "  %s left", human_secs((double)(p->total - p->done) / rate, a));
+    clear_line();
+    if (p->tty) { /* in the last column some terminals begin a new line */
+        uint32_t columns = term_columns(STDERR_FILENO);
+        b.s[term_fits(b.s, columns > 1 ? columns - 1 : 79)] = 0;
+    }
+    fprintf(stderr, "%s%s", b.s, p->tty ? "" : "\n");
+    line_open = p->tty;
     fflush(stderr);
+    buf_clear(&b);
 }
 
 void progress_set(struct progress *p, uint64_t done)

@@ -7,8 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-extern bool log_quiet;   /* --quiet: no notes, no progress; warnings stay */
-extern bool log_verbose; /* --verbose: the engine's own lines too */
+extern bool log_quiet;  /* --quiet: no notes, no progress; warnings stay */
+extern int log_verbose; /* how many --verbose: 1 the engine's own lines too, 2 those for its developers */
 
 void log_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /* "reap: warning: ..." */
@@ -16,8 +16,11 @@ void log_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /* "r
 void log_lines(const char *text, size_t n);
 size_t log_warnings(char ***list); /* those given so far; borrowed */
 
-/* A progress line: on a terminal rewritten at most 4 times a second, elsewhere a plain line every 10 s;
- * nothing in the first second. `unit` is what `done` counts ("tokens"; "bytes" are shown as sizes). total 0:
+/* "reap: MESSAGE", coloured where a terminal is: why the program fails. */
+void log_error(const char *message);
+
+/* A progress line: on a terminal cut to its width and rewritten at most 4 times a second, elsewhere a plain line
+ * every 10 s; nothing in the first second. `unit` is what `done` counts ("tokens"; "bytes" are shown as sizes). total 0:
  * unknown. */
 struct progress {
     const char *what, *unit;

@@ -39,21 +39,36 @@ static bool is_long(const char *arg, const char *name, const char **glued)
     return true;
 }
 
+static bool takes_value(const struct opt *o)
+{
+    return o->kind != OPT_KIND_FLAG && o->kind != OPT_KIND_COUNT;
+}
+
+/* "-v", "-vv": how many; 0: it is another option. */
+static int letters(const struct opt *o, const char *arg)
+{
+    if (o->kind != OPT_KIND_COUNT || !o->alias || arg[0] != '-' || arg[1] != o->alias[1])
+        return 0;
+    size_t n = strspn(arg + 1, o->alias + 1);
+    return arg[1 + n] ? 0 : (int)n;
+}
+
 /* The row that `arg` (with its dashes) names, and the value that is glued to it ("--a=v", "-ov"), if any. */
-static const struct opt *find(const struct parser *p, const char *arg, uint32_t *row, const char **glued)
+static const struct opt *find(const struct opt *const *tables, const char *arg, uint32_t *row,
+                              const char **glued)
 {
     const struct opt *o, *prefix = NULL;
     *glued = NULL;
-    for (uint32_t i = 0; (o = opt_at(p->spec->tables, i)); i++) {
+    for (uint32_t i = 0; (o = opt_at(tables, i)); i++) {
         if (o->kind == OPT_KIND_HEADING)
             continue;
         if (is_long(arg, o->name, glued) || is_long(arg, o->also, glued) ||
-            (o->alias && !strcmp(arg, o->alias))) {
+            (o->alias && !strcmp(arg, o->alias)) || letters(o, arg)) {
             *row = i;
             return o;
         }
         if (o->alias && strlen(o->alias) == 2 && !strncmp(arg, o->alias, 2) && arg[1] != '-' &&
-            o->kind != OPT_KIND_FLAG) {
+            takes_value(o)) {
             prefix = o;
             *row = i;
         }
@@ -63,10 +78,18 @@ static const struct opt *find(const struct parser *p, const char *arg, uint32_t 
     return prefix;
 }
 
+static int usage_len(const struct opt_spec *s) /* of the first form */
+{
+    return (int)strcspn(s->usage, "\n");
+}
+
 static bool unknown(const struct parser *p, const char *arg, struct err *e)
 {
     struct buf typed = {0};
     const struct opt *o;
+    if (!strncmp(p->spec->usage, "MODEL", 5) && (!strcmp(arg, "-m") || !strcmp(arg, "--model")))
+        return err_set(e, ERR_INPUT, "unknown option '%s': the model stands without one; usage: %s %.*s", arg,
+                       p->spec->name, usage_len(p->spec), p->spec->usage);
     const char *name = arg + strspn(arg, "-");
     buf_add(&typed, name, strcspn(name, "="));
     struct near n = {.typed = typed.s ? typed.s : ""};
@@ -126,13 +149,37 @@ static bool with_unit(const char *v, const char *units, double *out, int *unit)
     return parse_f64(number, out);
 }
 
+/* "25" where a share is wanted is 25 % to some and a mistake to others, so it is asked about. */
+static bool share_range(const struct opt *o, const char *v, double d, bool percent, struct err *e)
+{
+    char hint[80] = "";
+    if (d >= o->min && d <= o->max && (percent || d <= 1))
+        return true;
+    if (!percent && d >= 1 && d <= 100 && d / 100 >= o->min && d / 100 <= o->max)
+        snprintf(hint, sizeof hint, ": did you mean %.6g%% or %.6g?", d, d / 100);
+    if (!percent && d > 1 && d <= o->max)
+        return err_set(e, ERR_INPUT, "--%s: %s is %.6g%%%s", o->name, v, 100 * d,
+                       *hint ? hint : "; a share above 1 wants its percent sign");
+    return err_set(e, ERR_INPUT, "--%s: %s is out of range, expected %.15g to %.15g%s", o->name, v, o->min,
+                   o->max, hint);
+}
+
+static bool read_share(const struct opt *o, const char *v, double *out, struct err *e)
+{
+    int unit;
+    if (!with_unit(v, "%", out, &unit))
+        return err_set(e, ERR_INPUT, "--%s: '%s' is not a number, expected a share such as 0.25 or 25%%",
+                       o->name, v);
+    *out /= unit < 0 ? 1 : 100;
+    return share_range(o, v, *out, unit >= 0, e);
+}
+
 static bool set_share(const struct opt *o, const char *v, struct err *e)
 {
     double d;
-    int unit;
-    if (!with_unit(v, "%", &d, &unit) || d < 0)
-        return err_set(e, ERR_INPUT, "--%s '%s': expected 2%% or 0.02", o->name, v);
-    *(double *)o->to = unit < 0 ? d : d / 100;
+    if (!read_share(o, v, &d, e))
+        return false;
+    *(double *)o->to = d;
     return true;
 }
 
@@ -213,9 +260,7 @@ static bool add_ratio(const struct opt *o, const char *v, struct err *e)
 {
     struct opt_ratios *l = o->to;
     GROW(l->v, l->n, l->cap);
-    double *d = &l->v[l->n++];
-    return (parse_f64(v, d) && *d >= 0 && *d < 1) ||
-           err_set(e, ERR_INPUT, "--%s: '%s' is not a share from 0 to below 1", o->name, v);
+    return read_share(o, v, &l->v[l->n++], e);
 }
 
 /* "a,b,c"; the list before is forgotten. */
@@ -235,6 +280,7 @@ static bool set(const struct opt *o, const char *v, struct err *e)
 {
     switch (o->kind) {
     case OPT_KIND_FLAG: *(bool *)o->to = true; return true;
+    case OPT_KIND_COUNT: ++*(int *)o->to; return true;
     case OPT_KIND_INT: return set_int(o, v, e);
     case OPT_KIND_REAL: return set_real(o, v, e);
     case OPT_KIND_SHARE: return set_share(o, v, e);
@@ -274,12 +320,14 @@ static bool parse_one(struct parser *p, int n, char **argv, int *at, struct err 
 {
     const char *v;
     uint32_t row = 0;
-    const struct opt *o = find(p, argv[*at], &row, &v);
+    const struct opt *o = find(p->spec->tables, argv[*at], &row, &v);
     if (!o)
         return unknown(p, argv[*at], e);
-    if (o->kind == OPT_KIND_FLAG && v)
+    if (!takes_value(o) && v)
         return err_set(e, ERR_INPUT, "--%s takes no value", o->name);
-    if (o->kind != OPT_KIND_FLAG && !v) {
+    if (o->kind == OPT_KIND_COUNT)
+        *(int *)o->to += letters(o, argv[*at]) > 1 ? letters(o, argv[*at]) - 1 : 0;
+    if (takes_value(o) && !v) {
         if (++*at == n)
             return err_set(e, ERR_INPUT, "--%s needs a value (%s)", o->name, o->arg);
         v = argv[*at];
@@ -288,11 +336,6 @@ static bool parse_one(struct parser *p, int n, char **argv, int *at, struct err 
     if (o->seen)
         *o->seen = true;
     return set(o, v, e);
-}
-
-static int usage_len(const struct opt_spec *s) /* of the first form */
-{
-    return (int)strcspn(s->usage, "\n");
 }
 
 static bool check_operands(const struct opt_spec *s, const struct opt_list *args, struct err *e)
@@ -374,6 +417,28 @@ static bool check_rows(const struct parser *p, struct err *e)
             return false;
     }
     return true;
+}
+
+int opt_first_operand(int n, char **argv, const struct opt *const *tables)
+{
+    uint32_t row;
+    const char *v;
+    for (int i = 0; i < n; i++) {
+        const struct opt *o = argv[i][0] == '-' ? find(tables, argv[i], &row, &v) : NULL;
+        if (!o)
+            return i;
+        i += takes_value(o) && !v;
+    }
+    return n;
+}
+
+const char *opt_peek(int n, char **argv, const char *name)
+{
+    const char *v;
+    for (int i = 0; i < n && strcmp(argv[i], "--") != 0; i++)
+        if (is_long(argv[i], name, &v))
+            return v ? v : i + 1 < n ? argv[i + 1] : "";
+    return NULL;
 }
 
 bool opt_parse(int n, char **argv, const struct opt_spec *s, struct opt_list *rest, struct err *e)

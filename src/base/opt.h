@@ -27,6 +27,7 @@ enum opt_kind {
     OPT_KIND_END,
     OPT_KIND_HEADING,
     OPT_KIND_FLAG,
+    OPT_KIND_COUNT,
     OPT_KIND_INT,
     OPT_KIND_REAL,
     OPT_KIND_SHARE,
@@ -76,7 +77,7 @@ struct opt {
     const char *help;                  /* without what follows from the other fields */
     const char *dflt;                  /* as one would type it; set when the option is not given */
     const char *dflt_is;               /* the default in words, where no value stands for it */
-    double min, max;                   /* numbers and durations */
+    double min, max;                   /* numbers, shares and durations */
     const struct opt_choices *choices; /* words */
     bool *seen;                        /* set when the option was given */
     bool required;
@@ -99,12 +100,15 @@ struct opt {
         .kind = OPT_KIND_HEADING, .name = (text) \
     }
 #define OPT_FLAG(long, p, ...) OPT_ROW(FLAG, long, bool, p, NULL, __VA_ARGS__)
+/* how many times it is given: -v, -vv, -v -v */
+#define OPT_COUNT(long, p, ...) OPT_ROW(COUNT, long, int, p, NULL, __VA_ARGS__)
 #define OPT_INT(long, p, value, lo, hi, ...) \
     OPT_ROW(INT, long, int64_t, p, value, __VA_ARGS__, .min = (lo), .max = (hi))
 #define OPT_REAL(long, p, value, lo, hi, ...) \
     OPT_ROW(REAL, long, double, p, value, __VA_ARGS__, .min = (lo), .max = (hi))
-/* "2%" or "0.02", never negative */
-#define OPT_SHARE(long, p, value, ...) OPT_ROW(SHARE, long, double, p, value, __VA_ARGS__)
+/* "2%" or "0.02"; what is above 1 (200%) wants its sign */
+#define OPT_SHARE(long, p, value, lo, hi, ...) \
+    OPT_ROW(SHARE, long, double, p, value, __VA_ARGS__, .min = (lo), .max = (hi))
 /* "9.5G", "12GiB" */
 #define OPT_SIZE(long, p, value, ...) OPT_ROW(SIZE, long, uint64_t, p, value, __VA_ARGS__)
 /* "600", "600s", "10m", "2h", in seconds */
@@ -115,15 +119,16 @@ struct opt {
 #define OPT_DIR(long, p, value, ...)  OPT_ROW(DIR, long, const char *, p, value, __VA_ARGS__)
 /* paths, given several times */
 #define OPT_PATHS(long, p, value, ...) OPT_ROW(PATHS, long, struct opt_list, p, value, __VA_ARGS__)
-/* The word's place in the list of choices; the word itself; several places, "a,b"; several ratios,
- * "0.25,0.5". */
+/* The word's place in the list of choices; the word itself; several places, "a,b"; several shares,
+ * "0.25,50%". */
 #define OPT_CHOICE(long, p, value, list, ...) \
     OPT_ROW(CHOICE, long, uint32_t, p, value, __VA_ARGS__, .choices = (list))
 #define OPT_WORD(long, p, value, list, ...) \
     OPT_ROW(WORD, long, const char *, p, value, __VA_ARGS__, .choices = (list))
 #define OPT_PICKS(long, p, value, list, ...) \
     OPT_ROW(PICKS, long, struct opt_picks, p, value, __VA_ARGS__, .choices = (list))
-#define OPT_RATIOS(long, p, value, ...) OPT_ROW(RATIOS, long, struct opt_ratios, p, value, __VA_ARGS__)
+#define OPT_RATIOS(long, p, value, lo, hi, ...) \
+    OPT_ROW(RATIOS, long, struct opt_ratios, p, value, __VA_ARGS__, .min = (lo), .max = (hi))
 
 /* A macro's value as a string, for .dflt. */
 #define OPT_TEXT(x)  OPT_TEXT_(x)
@@ -141,6 +146,12 @@ struct opt_spec {
  * is required must be there, and what excludes each other not. --help is not special here: put it into a
  * table. False with *e set (ERR_INPUT). */
 bool opt_parse(int n, char **argv, const struct opt_spec *s, struct opt_list *rest, struct err *e);
+/* The place of the first argument that is none of the options of the tables and no value of one: a command, behind
+ * options of all commands. n: there is none. */
+int opt_first_operand(int n, char **argv, const struct opt *const *tables);
+/* What follows an option by its long name in argv[0..n-1] up to "--", before anything is parsed: its value, if it
+ * takes one; "" at the end. NULL: it is not given. */
+const char *opt_peek(int n, char **argv, const char *name);
 /* The error of a command that wants one of a group and was given none. */
 bool opt_need_group(const struct opt_spec *s, char group, struct err *e);
 void opt_list_clear(struct opt_list *l);
@@ -150,9 +161,10 @@ const struct opt *opt_at(const struct opt *const *tables, uint32_t i);
 /* The help text and, in parentheses, what else the row says: words, whether it is required, the default. */
 void opt_describe(struct buf *b, const struct opt *o);
 
-/* Usage and options for `width` columns. */
+/* Usage and options for `width` columns; headings are bold where standard output takes colours. */
 void opt_usage(struct buf *b, const struct opt_spec *s, uint32_t width);
 void opt_help(struct buf *b, const struct opt_spec *s, uint32_t width);
+void opt_heading(struct buf *b, const char *before, const char *text); /* with its colon */
 /* Words of text, set between columns `indent` and `width`; the first line begins at column `at`. */
 void opt_wrap(struct buf *b, const char *text, uint32_t at, uint32_t indent, uint32_t width);
 /* Columns of the terminal that standard output is: $COLUMNS, what it says itself, or 80. */

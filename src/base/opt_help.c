@@ -1,21 +1,20 @@
 /* opt_help.c - options as text: --help set for the width of a terminal, and the sentence of a row. */
 #include "base/opt.h"
+#include "base/term.h"
 #include "base/text.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define LEFT 32u /* the column at which descriptions begin */
 
 uint32_t opt_width(void)
 {
-    struct winsize w;
     uint64_t n = 0;
     const char *columns = getenv("COLUMNS");
     if (!columns || !parse_u64(columns, &n) || !n)
-        n = ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0 ? w.ws_col : 0;
+        n = term_columns(STDOUT_FILENO);
     return n == 0 ? 80 : n < 40 ? 40 : n > 200 ? 200 : (uint32_t)n;
 }
 
@@ -113,13 +112,13 @@ static void keep_together(char *s, uint32_t room)
 
 void opt_usage(struct buf *b, const struct opt_spec *s, uint32_t width)
 {
-    const char *lead = "usage:";
+    const char *lead = "usage:", *bold = term_on(STDOUT_FILENO, TERM_HEADING), *off = term_off(STDOUT_FILENO);
     for (const char *form = s->usage; *form; lead = "      ") {
         size_t n = strcspn(form, "\n");
         struct buf line = {0};
         uint32_t at = (uint32_t)(strlen(lead) + 1 + strlen(s->name) + 1);
         buf_add(&line, form, n);
-        buf_fmt(b, "%s %s ", lead, s->name);
+        buf_fmt(b, "%s%s%s %s ", *lead == 'u' ? bold : "", lead, *lead == 'u' ? off : "", s->name);
         keep_together(line.s, width > at ? width - at : 0);
         size_t from = b->n;
         opt_wrap(b, line.s, at, at, width);
@@ -130,13 +129,19 @@ void opt_usage(struct buf *b, const struct opt_spec *s, uint32_t width)
     }
 }
 
+void opt_heading(struct buf *b, const char *before, const char *text)
+{
+    buf_fmt(b, "%s%s%s:%s", before, term_on(STDOUT_FILENO, TERM_HEADING), text, term_off(STDOUT_FILENO));
+}
+
 void opt_help(struct buf *b, const struct opt_spec *s, uint32_t width)
 {
     const struct opt *o;
     for (uint32_t i = 0; (o = opt_at(s->tables, i)); i++) {
         struct buf names = {0}, text = {0};
         if (o->kind == OPT_KIND_HEADING) {
-            buf_fmt(b, "\n%s:\n", o->name);
+            opt_heading(b, "\n", o->name);
+            buf_char(b, '\n');
             continue;
         }
         opt_names(&names, o);

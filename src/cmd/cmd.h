@@ -51,7 +51,7 @@ extern const struct cmd *const cmds[]; /* NULL-terminated, in the order of --hel
 CMD_LIST(CMD_DECLARE)
 #undef CMD_DECLARE
 
-/* Options that every command has: --json --quiet --verbose --help. */
+/* Options that every command has: --json --quiet --verbose --color --help. */
 extern const struct opt common_opts[];
 extern bool cmd_json; /* --json */
 
@@ -84,6 +84,9 @@ extern bool cmd_force;
 
 /* Prints the object with "reap" (version), "command" and "warnings" added; takes the reference. */
 bool cmd_print_json(const char *command, json_t *o, struct err *e);
+/* What --json prints where a command fails: {"reap", "command", "error": {"message", "status"}, "warnings"}. Nothing where
+ * its result was printed already (a check that did not hold). */
+bool cmd_print_error(const char *command, const struct err *e);
 /* buf_fmt for results: line ends are those with which fmt begins and ends, none comes from a name or a text of others,
  * so nobody writes lines in our place. */
 void cmd_fmt(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

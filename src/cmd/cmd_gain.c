@@ -14,7 +14,7 @@ static const struct opt opts[] = {
     OPT_PATH("plan", &plan, "FILE", "the plan that the model is pruned by", .alias = "-p", .required = true),
     OPT_PATH("output", &out, "FILE", "the gains to write, for reap prune --gain", .alias = "-o",
              .required = true),
-    OPT_SHARE("set-aside", &set_aside, "SHARE",
+    OPT_SHARE("set-aside", &set_aside, "SHARE", 0, 0.99,
               "this share of each category's samples is not measured on: half of it chooses, half decides",
               .dflt = OPT_TEXT(GAIN_SET_ASIDE)),
     OPT_INT("tokens", &tokens, "N", 1, 1e15, "measure on at most N tokens", .dflt = OPT_TEXT(GAIN_TOKENS)),
@@ -102,7 +102,7 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     struct gain_result r = {0};
     cmd_corpus(&o.corpus);
     o.corpus.set_aside = set_aside;
-    if (!(set_aside > 0 && set_aside < 1))
+    if (!(set_aside > 0))
         return err_set(e, ERR_INPUT, "--set-aside %g: expected a share above 0 and below 1, such as %g",
                        set_aside, GAIN_SET_ASIDE);
     bool ok = measure(&o, &r, e);

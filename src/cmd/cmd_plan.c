@@ -161,7 +161,8 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
 {
     struct plan_opts o = {.criterion = criterion_at(criterion), .seed = (uint64_t)seed, .force = cmd_force};
     bool counted = cmd_count(&o);
-    if (!cmd_domains(&domains, &o, n, false, e) || !check_options(n, &o, counted, e))
+    cmd_domains(&domains, &o, n, false);
+    if (!check_options(n, &o, counted, e))
         return false;
     return from ? plan_lists(&o, counted, e) : plan_stats(args, n, &o, e);
 }

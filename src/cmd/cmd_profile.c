@@ -30,7 +30,7 @@ static const struct opt opts[] = {
                  "save the unfinished file this often; 0: only when interrupted",
                  .dflt = OPT_TEXT(PROFILE_SAVE_EVERY) "s"),
     CMD_UNTIL_STABLE(&until_stable),
-    OPT_SHARE("set-aside", &set_aside, "SHARE",
+    OPT_SHARE("set-aside", &set_aside, "SHARE", 0, 0.99,
               "leave this share of each category's samples out, to choose a criterion on (reap choose)"),
     OPT_FLAG("resume", &resume, "go on from the unfinished output file of the same run", .group = 'r'),
     OPT_FLAG("force", &cmd_force, "replace the output", .alias = "-f", .group = 'r'),
@@ -108,8 +108,6 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     };
     cmd_corpus(&o.corpus);
     o.corpus.set_aside = set_aside;
-    if (set_aside >= 1)
-        return err_set(e, ERR_INPUT, "--set-aside %g: expected a share below 1, such as 0.1", set_aside);
     o.engine = cmd_engine;
     if (has_show)
         return show_samples(&o, e);

@@ -25,7 +25,7 @@ static const struct opt opts[] = {
     OPT_PATH("stats", &stats, "FILE", "statistics of this model: which experts are near the cut",
              .alias = "-s", .required = true),
     OPT_PATHS("text", &texts, "FILE", "as --calib"),
-    OPT_SHARE("set-aside", &set_aside, "SHARE",
+    OPT_SHARE("set-aside", &set_aside, "SHARE", 0, 0.99,
               "leave this share of each category's samples out, and measure half of it before and after",
               .seen = &has_set_aside, .dflt_is = "as the statistics say, else 0.1"),
     OPT_PATH("check", &check, "FILE", "another text, measured before and after instead"),
@@ -178,8 +178,6 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     bool ok = true;
     if (!o.corpus.n_specs)
         ok = err_set(e, ERR_INPUT, "text is missing: --calib PATH");
-    else if (has_set_aside && set_aside >= 1)
-        ok = err_set(e, ERR_INPUT, "--set-aside %g: expected a share below 1, such as 0.1", set_aside);
     ok = ok && refine(&o, &r, e);
     refine_result_clear(&r);
     free(own_state);

@@ -53,7 +53,7 @@ static const struct opt which[] = {
                  "with auto: measure no further window after this time: 600, 10m, 2h"),
     OPT_DURATION("refine", &refine_budget, "TIME", 0.001, 1e9,
                  "make the plan better by trial for this time (reap refine): 15m, 2h"),
-    OPT_SHARE("set-aside", &set_aside, "SHARE",
+    OPT_SHARE("set-aside", &set_aside, "SHARE", 0, 0.99,
               "leave this share of each category's samples out of the profile, to choose on",
               .dflt_is = OPT_TEXT(RUN_SET_ASIDE_CHOICE) " with auto, " OPT_TEXT(RUN_SET_ASIDE) " to refine",
               .seen = &has_set_aside),
@@ -186,8 +186,7 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     struct domains domains;
     cmd_corpus(&o.corpus);
     cmd_written(&o.prune);
-    if (!cmd_domains(&domains, &o.plan, 0, true, e))
-        return false;
+    cmd_domains(&domains, &o.plan, 0, true);
     o.stats = domains.stats.v;
     o.n_stats = domains.stats.n;
     o.protect = domains.protect;
@@ -204,8 +203,6 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     if (o.n_stats && (has_set_aside || until_stable > 0))
         return err_set(e, ERR_INPUT, "--%s is for a profile, and with --stats none is made",
                        has_set_aside ? "set-aside" : "until-stable");
-    if (o.corpus.set_aside >= 1)
-        return err_set(e, ERR_INPUT, "--set-aside %g: expected a share below 1, such as 0.1", set_aside);
     bool ok = run_all(&o, &r, e) && (cmd_json ? run_show_json(args[0], &r, &pass, e) : print(&r, e)) &&
               (!r.verdict || cmd_pass(&pass, &r.against, e));
     run_result_clear(&r);

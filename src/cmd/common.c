@@ -1,23 +1,24 @@
-/* common.c - options and printing that commands share; see cmd.h. */
+/* common.c - options that commands share; see cmd.h. */
 #include "base/limits.h"
 #include "base/log.h"
-#include "base/text.h"
+#include "base/term.h"
 #include "cmd/cmd.h"
 #include "convert/convert.h"
 #include "engine/quantize.h"
 #include "plan/make.h"
 
-#include <stdarg.h>
 #include <string.h>
 
 bool cmd_json, cmd_force;
+static const struct opt_choices whens = {.list = term_whens};
 static bool help; /* looked for by main before options are parsed; here so that --help lists it */
 
 const struct opt common_opts[] = {
     OPT_HEADING("Common"),
     OPT_FLAG("json", &cmd_json, "print the result as one JSON object"),
     OPT_FLAG("quiet", &log_quiet, "no notes and no progress", .alias = "-q"),
-    OPT_FLAG("verbose", &log_verbose, "show the engine's own lines", .alias = "-v"),
+    OPT_COUNT("verbose", &log_verbose, "show the engine's own lines; -vv all of them", .alias = "-v"),
+    OPT_CHOICE("color", &term_when, "WHEN", &whens, "colours in messages and help", .dflt = "auto"),
     OPT_FLAG("help", &help, "this text", .alias = "-h"),
     OPT_ENDS,
 };
@@ -102,10 +103,10 @@ static bool has_keep, has_keep_ratio, has_prune_ratio, has_fit;
 const struct opt count_opt_table[] = {
     OPT_INT("keep", &keep, "N", 1, LIMIT_EXPERTS, "experts that stay in each layer", .seen = &has_keep,
             .group = CMD_COUNT),
-    OPT_REAL("keep-ratio", &keep_ratio, "R", 0, 1, "share that stays, 0 to 1 (rounded up)",
-             .seen = &has_keep_ratio, .group = CMD_COUNT),
-    OPT_REAL("prune-ratio", &prune_ratio, "R", 0, 1, "share that goes, 0 to 1 (rounded down)", .alias = "-r",
-             .seen = &has_prune_ratio, .group = CMD_COUNT),
+    OPT_SHARE("keep-ratio", &keep_ratio, "R", 0, 1, "share that stays: 0.75 or 75% (rounded up)",
+              .seen = &has_keep_ratio, .group = CMD_COUNT),
+    OPT_SHARE("prune-ratio", &prune_ratio, "R", 0, 1, "share that goes: 0.25 or 25% (rounded down)",
+              .alias = "-r", .seen = &has_prune_ratio, .group = CMD_COUNT),
     OPT_SIZE("fit", &fit, "SIZE", "as many as fit: tensor data of at most SIZE (9.5G, 12GiB)",
              .seen = &has_fit, .group = CMD_COUNT),
     OPT_INT("round-to", &round_to, "M", 1, LIMIT_EXPERTS, "a multiple of M"),
@@ -188,55 +189,4 @@ bool cmd_pass(const struct pass *p, const struct eval_against *a, struct err *e)
     bool ok = !b.n || err_set(e, ERR_CHECK, "does not pass: %s", b.s);
     buf_clear(&b);
     return ok;
-}
-
-void cmd_fmt(struct buf *b, const char *fmt, ...)
-{
-    char *s;
-    va_list ap;
-    va_start(ap, fmt);
-    int n = vasprintf(&s, fmt, ap);
-    va_end(ap);
-    if (n < 0)
-        BUG("a line cannot be made");
-    size_t len = strlen(fmt), head = strspn(fmt, "\n"), tail = 0;
-    while (tail + head < len && fmt[len - 1 - tail] == '\n')
-        tail++;
-    buf_add(b, s, head);
-    buf_safe(b, s + head, (size_t)n - head - tail);
-    buf_add(b, s + (size_t)n - tail, tail);
-    free(s);
-}
-
-bool cmd_print_raw(struct buf *b, struct err *e)
-{
-    bool ok = (!b->n || fwrite(b->s, 1, b->n, stdout) == b->n) && fflush(stdout) == 0;
-    buf_clear(b);
-    return ok || err_sys(e, "cannot write to standard output");
-}
-
-bool cmd_print(struct buf *b, struct err *e)
-{
-    struct buf safe = {0};
-    buf_safe_but(&safe, b->s, b->n, "\n");
-    buf_clear(b);
-    return cmd_print_raw(&safe, e);
-}
-
-bool cmd_print_json(const char *command, json_t *o, struct err *e)
-{
-    json_t *all = json_object(), *w = json_array();
-    char **list;
-    size_t n = log_warnings(&list);
-    for (size_t i = 0; i < n; i++)
-        json_array_append_new(w, json_text(list[i]));
-    json_object_set_new(all, "reap", json_string(REAP_VERSION));
-    json_object_set_new(all, "command", json_string(command));
-    json_object_update(all, o);
-    json_object_set_new(all, "warnings", w);
-    struct buf b = {0};
-    json_print(&b, all);
-    json_decref(all);
-    json_decref(o);
-    return cmd_print_raw(&b, e);
 }

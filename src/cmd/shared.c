@@ -22,26 +22,23 @@ const struct opt domains_opt_table[] = {
         .dflt = "mean", .seen = &has_blend),
     OPT_FLAG("protect-super", &protect_super, "super experts stay (reap stats lists them)"),
     OPT_PATH("protect", &protect, "FILE", "experts that stay: JSON {\"LAYER\": [IDS]}, or lines LAYER: IDS"),
-    OPT_SHARE("protect-share", &protect_share, "S",
+    OPT_SHARE("protect-share", &protect_share, "S", 0, 1,
               "of several stats files: the best of each, for S of the places, stay whatever the blend says",
               .dflt = "0", .seen = &has_share),
     OPT_ENDS,
 };
 
-bool cmd_domains(struct domains *d, struct plan_opts *o, uint32_t n_operands, bool makes_one, struct err *e)
+void cmd_domains(struct domains *d, struct plan_opts *o, uint32_t n_operands, bool makes_one)
 {
     bool one = n_operands + stats_list.n == 1 || (makes_one && !stats_list.n);
     *d = (struct domains){stats_list, protect, has_blend || has_share || protect || protect_super};
     o->blend = (enum blend)blend;
     o->protect_super = protect_super;
     o->protect_share = protect_share;
-    if (protect_share > 1)
-        return err_set(e, ERR_INPUT, "--protect-share %g: more than all places", protect_share);
     if (has_blend && one)
         log_note("note: --blend matters only with several stats files");
     if (has_share && one)
         log_note("note: --protect-share matters only with several stats files: the best of one stay anyway");
-    return true;
 }
 
 /* ---- how the pruned model is written ---- */

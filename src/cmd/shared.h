@@ -14,17 +14,16 @@ struct domains {
     const char *protect;   /* a file of ids; NULL: none */
     bool any;              /* one of these was given, but for --stats */
 };
-/* From the options given; the plan gets all but the files. n_operands: stats files that are given besides; makes_one: without any, one is made. False
- * with *e: out of range. */
-bool cmd_domains(struct domains *d, struct plan_opts *o, uint32_t n_operands, bool makes_one, struct err *e);
+/* From the options given; the plan gets all but the files. n_operands: stats files that are given besides; makes_one: without any, one is made. */
+void cmd_domains(struct domains *d, struct plan_opts *o, uint32_t n_operands, bool makes_one);
 
 /* How the pruned model is written: --merge --mtp --no-provenance, and those of checkpoint folders. */
 extern const struct opt written_opt_table[];
 void cmd_written(struct prune_opts *o); /* sets these, leaves the others */
 
-#define CMD_UNTIL_STABLE(to)                       \
-    OPT_REAL("until-stable", to, "RATIO", 0, 0.99, \
-             "stop the profile when the choice of experts has settled, this share of which will be pruned")
+#define CMD_UNTIL_STABLE(to)                        \
+    OPT_SHARE("until-stable", to, "RATIO", 0, 0.99, \
+              "stop the profile when the choice of experts has settled, this share of which will be pruned")
 #define CMD_DRY_RUN(to, help) OPT_FLAG("dry-run", to, help, .alias = "-n")
 
 #endif

@@ -14,11 +14,15 @@ static char first_error[512];
 static library_listener *listener;
 static void *listener_ud;
 
+static enum ggml_log_level line_level;
+
 static void on_log(enum ggml_log_level level, const char *text, void *ud)
 {
     (void)ud;
     bool is_error = level == GGML_LOG_LEVEL_ERROR && *text && *text != '\n';
-    if (log_verbose)
+    if (level != GGML_LOG_LEVEL_CONT) /* else it goes on with the line before */
+        line_level = level;
+    if (log_verbose && (line_level != GGML_LOG_LEVEL_DEBUG || log_verbose > 1))
         log_lines(text, strlen(text));
     if (is_error && !first_error[0])
         snprintf(first_error, sizeof first_error, "%s", text);

@@ -105,7 +105,9 @@ static bool parse_bound(const char *bound, const char *what, struct pass *p, str
             return bad(what, bound, m->at_least ? "is not a lower bound" : "is not an upper bound", e);
         if (!parse_limit(bound + n + 2, &v) || v < 0 || v > m->most)
             return bad(what, bound,
-                       m->most == 1 ? "wants a number from 0 to 1" : "wants a number of 0 or more", e);
+                       m->most == 1 ? "wants a share from 0 to 1, such as 0.97 or 97%"
+                                    : "wants a number of 0 or more",
+                       e);
         if (p->asked[i])
             return bad(what, bound, "bounds what was bounded before", e);
         pass_ask(p, (enum pass_which)i, v);

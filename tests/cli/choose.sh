@@ -94,7 +94,7 @@ ok profile "$TINY" -c code.jsonl -o plain.json -q -t 1
 fails 2 'nothing of its text was set aside' -- choose "$TINY" -s plain.json -c code.jsonl --keep 16 -o x.json -q
 sed 's/"n_choice": 6/"n_choice": "6"/' stats.json >broken.json
 fails 2 'broken.json: .*n_choice' -- choose "$TINY" -s broken.json "${calib[@]}" --keep 16 -o x.json -q
-fails 2 'below 1' -- profile "$TINY" "${calib[@]}" --set-aside 1 -o x.json -q
+fails 2 '--set-aside: 1 is out of range' -- profile "$TINY" "${calib[@]}" --set-aside 1 -o x.json -q
 head -n 1 code.jsonl >one.jsonl
 rc 2 profile "$TINY" -c one.jsonl --set-aside 0.9 -o x.json -q
 has .err 'all samples are set aside'

@@ -108,7 +108,7 @@ fails 2 'the part that decides: nothing is set aside for checks' -- gain "$TINY"
 lacks .err 'matching'
 { cat three.jsonl && cat three.jsonl; } | sed 's/one/won/' >six.jsonl
 fails 2 'one window of text is set aside to decide' -- gain "$TINY" --plan eight.json -c six.jsonl --set-aside 0.3 -t 1 -o x.json
-fails 2 'expected a share above 0 and below 1' -- "${gain[@]}" --set-aside 1 -o x.json
+fails 2 '--set-aside: 1 is out of range' -- "${gain[@]}" --set-aside 1 -o x.json
 fails 2 'exists' -- "${gain[@]}" -o found.json
 fails 2 'is an input' -- "${gain[@]}" -o eight.json --force
 finish

@@ -168,7 +168,7 @@ done < <(comm -23 <(echo "$want") <(echo "$got") | grep .)
 
 # ---- who prints ----
 # Each of these makes safe what it prints, or prints what no stranger has a part in.
-prints='src/base/err.c src/base/log.c src/base/sig.c src/cmd/common.c src/main.c src/serve/server.c'
+prints='src/base/err.c src/base/log.c src/base/sig.c src/cmd/print.c src/main.c src/serve/server.c'
 got=$(grep -rlE --include='*.[ch]' --include='*.cpp' \
     '\b(printf|vprintf|puts|putchar|perror|psignal) *\(|\bf?write[a-z_]* *\(.*(stdout|stderr|STD[A-Z]*_FILENO)|\b[a-z]*(put|print)[a-z_]* *\(.*(stdout|stderr|STD[A-Z]*_FILENO)|std::(cout|cerr|clog)|\bd?printf *\((1|2|STD)|\bwrite *\((1|2|STD)' src | sort | tr '\n' ' ')
 [ "$got" = "$prints " ] || fail "printing is done in '$got', expected '$prints': others return text, or use log.h, cmd_print"

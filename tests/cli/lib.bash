@@ -4,8 +4,8 @@
 # own ($T, removed at the end), goes on after a failed check, and ends with `finish`. Checks:
 #
 #   ok ARGS...                  reap ARGS gives 0; its output is in $T/.out and $T/.err
-#   fails RC WORDS... -- ARGS   reap ARGS gives RC, nothing on stdout, one line on stderr that begins with "reap: " and holds each
-#                               of WORDS (patterns of grep -E), and leaves no file behind and none changed
+#   fails RC WORDS... -- ARGS   reap ARGS gives RC, nothing on stdout (with --json the error as an object), one line on stderr that begins
+#                               with "reap: " and holds each of WORDS (patterns of grep -E), and leaves no file behind and none changed
 #   rc RC ARGS...               reap ARGS gives RC (the rest is the caller's business)
 #   has FILE WORDS...           the file holds each pattern
 #   lacks FILE WORDS...         and none of these
@@ -19,7 +19,7 @@
 #   each_of WHAT NAME...        puts the names into the list `each`, for a loop; without any the test fails
 set -u
 export LC_ALL=C
-unset LANGUAGE COLUMNS TERM_PROGRAM XDG_CACHE_HOME
+unset LANGUAGE COLUMNS TERM_PROGRAM XDG_CACHE_HOME NO_COLOR CLICOLOR CLICOLOR_FORCE
 # Several tests run at once, so each keeps to one core. That results do not depend on the number of threads is tried by
 # unit-families_engine, unit-families_folders, unit-tinymoe and properties.sh, where this does not hold.
 export OMP_THREAD_LIMIT=1
@@ -171,7 +171,13 @@ fails() { # RC WORDS... -- ARGS...
     done
     shift
     before=$(picture)
-    call "$want" "$@" && one_line "${words[@]}"
+    if call "$want" "$@"; then
+        if [[ " $* " = *' --json'[=\ ]* && " $* " != *' -- '*'--json '* ]]; then # then the error is an object as well
+            expect "an object with the error: reap $*" "$JSON" check "$T/.out" error/message "error/status=$want" command warnings
+            : >"$T/.out"
+        fi
+        one_line "${words[@]}"
+    fi
     after=$(picture)
     if [[ $before != "$after" ]]; then
         say_bad "files were changed by: reap $*"

@@ -92,7 +92,7 @@ expect 'some would have gone' test $lost -gt 0
 ok plan code.json --stats prose.json --keep 8 --protect-share 4% -o share2.json --json
 json .out sources/1/protected/0
 fails 2 'are protected, but only 8 stay; a smaller --protect-share' -- plan code.json --stats prose.json --keep 8 --protect-share 1 -o x.json
-fails 2 'more than all places' -- plan code.json --stats prose.json --keep 8 --protect-share 2 -o x.json
+fails 2 '--protect-share: 2 is out of range' -- plan code.json --stats prose.json --keep 8 --protect-share 2 -o x.json
 fails 2 '--from takes no' -- plan --from p.json --protect-share 0.1 -o x.json
 ok plan code.json --keep 8 --protect-share 0.2 -o one.json
 has .err 'matters only with several'

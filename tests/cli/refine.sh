@@ -87,7 +87,7 @@ fails 2 'output is missing' -- "${refine[@]}"
 fails 2 'text is missing' -- refine "$m" --plan plan.json --stats stats.json -o x.json -q
 fails 2 'expected a time' -- "${refine[@]}" --budget soon -o x.json
 fails 2 'budget' 'out of range' -- "${refine[@]}" --budget 0 -o x.json
-fails 2 'share below 1' -- "${refine[@]}" --set-aside 1 -o x.json
+fails 2 '--set-aside: 1 is out of range' -- "${refine[@]}" --set-aside 1 -o x.json
 fails 2 "'best' is not known" -- "${refine[@]}" --criterion best -o x.json
 fails 2 'one of the texts' -- "${refine[@]}" --check dev.txt -o x.json
 fails 2 'is an input' -- "${refine[@]}" -o plan.json -f

@@ -55,7 +55,7 @@ fails 2 'missing.txt' -- run m.gguf --stats code.json --protect missing.txt -o n
 cp code.json in.json
 fails 2 in.json 'stats file' -- run m.gguf --stats in.json -o in.json --force
 fails 2 '--max-shard-size is for checkpoint folders' -- run m.gguf --stats code.json --max-shard-size 1M -o n.gguf
-fails 2 'more than all places' -- run m.gguf --stats code.json --protect-share 2 -o n.gguf
+fails 2 '--protect-share: 2 is out of range' -- run m.gguf --stats code.json --protect-share 2 -o n.gguf
 absent n.gguf n.gguf.work
 
 # ---- how it is written

@@ -85,12 +85,12 @@ fails 2 'bad.json' 'key' -- sweep "${sweep[@]}" --state "$T/bad.json"
 fails 2 'chosen.json' 'not the state of a sweep' -- sweep "${sweep[@]}" --state "$T/chosen.json"
 fails 2 'stats is missing' -- sweep "$m" --text "$T/one.txt" -q
 fails 2 'text is missing' -- sweep "$m" --stats "$T/stats.json" -q
-fails 2 "'1' is not a share" -- sweep "$m" --stats "$T/stats.json" --text "$T/one.txt" --ratios 0.5,1 -q
-fails 2 "'x' is not a share" -- sweep "$m" --stats "$T/stats.json" --text "$T/one.txt" --ratios x -q
+fails 2 '--ratios: 1 is out of range' -- sweep "$m" --stats "$T/stats.json" --text "$T/one.txt" --ratios 0.5,1 -q
+fails 2 "'x' is not a number" -- sweep "$m" --stats "$T/stats.json" --text "$T/one.txt" --ratios x -q
 fails 2 'list is empty' -- sweep "$m" --stats "$T/stats.json" --text "$T/one.txt" --ratios , -q
 fails 2 "'best' is not known" -- sweep "$m" --stats "$T/stats.json" --text "$T/one.txt" --criteria reap,best -q
 fails 2 'needs a limit' -- sweep "$m" --stats "$T/stats.json" --text "$T/one.txt" -o "$T/new.json" -q
-fails 2 'expected 2% or 0.02' -- sweep "$m" --stats "$T/stats.json" --text "$T/one.txt" --max-ppl-increase much -q
+fails 2 'expected a share such as 0.25 or 25%' -- sweep "$m" --stats "$T/stats.json" --text "$T/one.txt" --max-ppl-increase much -q
 fails 2 'exists' -- sweep "${sweep[@]}" --max-kl 1 -o "$T/chosen.json"
 fails 2 'is the stats file' -- sweep "${sweep[@]}" --max-kl 1 -o "$T/stats.json" -f
 fails 2 'is the text' -- sweep "${sweep[@]}" --state "$T/one.txt"

@@ -28,6 +28,14 @@ done
 ok --version
 has .out '^reap [0-9]+\.[0-9]+'
 expect '--version is one line' test "$(wc -l <.out)" = 1
+cp .out version
+for form in -V version '-q --version' '--color never -V'; do
+    # shellcheck disable=SC2086
+    ok $form
+    expect "$form is --version" cmp .out version
+done
+ok --help
+has .out '--version' '--color'
 ok prune --plan x --help        # help wins over what is wrong with the rest
 # set for the width that COLUMNS says, 80 columns where there is no terminal
 for c in '' $commands; do
@@ -51,6 +59,19 @@ fails 2 "'--vesion'" 'did you mean --version' -- --vesion
 fails 2 "'sell' is not a command; reap --help" -- sell
 fails 2 "''" -- ''
 fails 2 'not a command' -- --keep 3
+fails 2 "'foo' is not a command" -- help foo
+fails 2 "'foo' is not a command" -- --help foo
+fails 2 "'foo' is not a command" -- foo --json
+fails 2 "'-m': the model stands without one" 'usage: reap eval MODEL' -- eval -m "$M" --text x
+# options of all commands before the command
+ok -q --json inspect "$M"
+json .out 'command="inspect"'
+ok --color always -q inspect "$M"
+lacks .out $'\x1b'
+ok -h plan
+has .out '^usage: reap plan'
+fails 2 "'maybe'" 'auto, always, never' -- --color maybe inspect "$M"
+fails 2 '--color needs a value' -- inspect "$M" --color
 fails 2 'not a command' -- $'in\x1b[31mspect'
 lacks .err $'\x1b'
 
@@ -92,9 +113,16 @@ for v in 1.5 -0.1 2 1e9; do
     fails 2 '--prune-ratio' "$v" 'out of range' '0 to 1' -- "${p[@]}" --prune-ratio "$v"
     fails 2 '--keep-ratio' "$v" 'out of range' -- "${p[@]}" --keep-ratio "$v"
 done
-for v in 0.25x nan inf -inf '' 25% 0x0.8 1e 0,25 1/4; do
+for v in 0.25x nan inf -inf '' % 25%% 0x0.8 1e 0,25 1/4; do
     fails 2 '--prune-ratio' 'not a number' -- "${p[@]}" --prune-ratio "$v"
 done
+for o in --prune-ratio --keep-ratio; do # a share is written either way; a number above 1 is asked about
+    fails 2 "$o: 25 is out of range" 'did you mean 25% or 0.25' -- "${p[@]}" "$o" 25
+    fails 2 "$o: 101% is out of range" -- "${p[@]}" "$o" 101%
+done
+fails 2 '--ratios: 25 is out of range' 'did you mean 25% or 0.25' -- sweep "$M" --stats s --text t --ratios 0.5,25
+fails 2 '--max-ppl-increase: 2 is 200%' 'did you mean 2% or 0.02' -- sweep "$M" --stats s --text t --max-ppl-increase 2
+fails 2 'such as 0.97 or 97%' -- sweep "$M" --stats s --text t --pass 'top1>=97'
 for v in '' x 12Q 9.5.1G -1G 1e99G 12GiBx 0x10 nan; do
     fails 2 '--fit' 'not a size' -- "${p[@]}" --fit "$v"
 done
@@ -134,6 +162,9 @@ rm -rf y.work
 
 # ---- a result that cannot be written is a failure, not a success
 ok profile "$M" --calib "$MODELS/qwen3_moe/texts.jsonl" -t 1 -o s.json --quiet
+ok plan s.json --prune-ratio 25% -o percent.json
+ok plan s.json --prune-ratio 0.25 -o number.json
+expect '25% is 0.25' cmp percent.json number.json
 hand_plan "$M" 6 p.json
 ok prune "$M" --plan p.json -o w.gguf
 cp "$M" m.gguf # names without blanks: the lines below are split into words
@@ -179,9 +210,19 @@ for closed in '<&-' '>&-' '2>&-' '>&- 2>&-' '<&- >&- 2>&-'; do
     expect "prune with $closed writes the same bytes" cmp w.gguf c.gguf
 done
 
-# ---- a pipe whose reader has gone: no death by signal without a word
-("$REAP" inspect "$M" --tensors --json; echo $? >pipe.rc) 2>pipe.err | true
-expect 'a closed pipe gives 0 or 1' grep -qE '^[01]$' pipe.rc
+# ---- a pipe whose reader has gone (| head): the status says so as that of other tools does, and nothing else
+for a in inspect stats; do
+    mkfifo gone
+    exec 7<>gone 8>gone 9<gone 7>&- 9<&- # a writer without a reader
+    rm gone
+    "$REAP" $a "$([[ $a = inspect ]] && echo "$M" || echo s.json)" >&8 2>pipe.err
+    expect "$a into a closed pipe gives 141" test $? = 141
+    expect "$a into a closed pipe is silent" test ! -s pipe.err
+    "$REAP" $a missing --json >&8 2>pipe.err
+    expect "$a: an error stays one" test $? = 2
+    expect "$a: and is told" grep -q '^reap: .*missing' pipe.err
+    exec 8>&-
+done
 
 # ---- --json of every command is one object with version, command and warnings
 json_cmd() {
@@ -214,6 +255,19 @@ ok prune "$M" --plan np2.json -o np.gguf --json --quiet
 [[ -s .err ]] && say_bad '--quiet leaves something on stderr'
 # what is wrong goes to stderr only, with --json as well
 fails 2 'cannot open' -- inspect missing.gguf --json
+
+# ---- -v: the engine's lines from "info" on; -vv and -v -v: those for its developers, too
+for v in -v -vv '-v -v'; do
+    rm -f v.json
+    # shellcheck disable=SC2086
+    ok profile "$M" --calib "$texts" -t 1 -o v.json $v
+    cp .err "lines.${v// /_}"
+done
+has lines.-v '^print_info: '
+lacks lines.-v '^create_tensor: ' '^llama_graph_n_input_tensors'
+has lines.-vv '^print_info: ' '^create_tensor: '
+expect '-v -v is -vv' test "$(wc -l <lines.-vv)" = "$(wc -l <lines.-v_-v)"
+fails 2 "unknown option '-vq'" -- inspect "$M" -vq
 
 # ---- no terminal: no escape sequences and no carriage returns; a locale with a decimal comma changes nothing
 ok run "$M" --calib "$texts" -t 1 -o tr.gguf --keep 6 --text "$TEXT/prose/story.txt" --eval-ctx 32

@@ -43,7 +43,7 @@ static const struct opt rows[] = {
     OPT_INT("multiple", &m, "M", 1, 10, "another", .dflt = "4", .seen = &has_m, .group = 'g'),
     OPT_REAL("real", &real, "R", 0, 1, "a real", .dflt_is = "none"),
     OPT_DURATION("time", &span, "TIME", 0.5, 7200, "a time", .dflt = "5m"),
-    OPT_SHARE("share", &share, "X", "a share"),
+    OPT_SHARE("share", &share, "X", 0, 1e6, "a share"),
     OPT_SIZE("size", &size, "SIZE", "a size"),
     OPT_PATH("output", &out, "FILE", "the file to write", .alias = "-o", .required = true,
              .unless = "ratios"),
@@ -51,7 +51,7 @@ static const struct opt rows[] = {
     OPT_CHOICE("choice", &choice, "HOW", &aliases, "a choice", .dflt = "drop"),
     OPT_WORD("word", &word, "HOW", &plain, "a word", .alias = "-ngl"),
     OPT_PICKS("picks", &picks, "LIST", &plain, "several words", .dflt = "prune,keep"),
-    OPT_RATIOS("ratios", &ratios, "LIST", "several ratios", .dflt = "0.25,0.5"),
+    OPT_RATIOS("ratios", &ratios, "LIST", 0, 0.999, "several ratios", .dflt = "0.25,0.5"),
     OPT_ENDS,
 };
 static const struct opt *const tables[] = {rows, NULL};
@@ -143,6 +143,7 @@ static void test_values(void **state)
         {"x -o f --time 10m", &span, 600},     {"x -o f --time 2h", &span, 7200},
         {"x -o f --time 0.5m", &span, 30},     {"x -o f --share 7%", &share, 7. / 100},
         {"x -o f --share 0.02", &share, 0.02}, {"x -o f --share 0", &share, 0},
+        {"x -o f --share 200%", &share, 2},    {"x -o f --share .5%", &share, .005},
         {"x -o f --real 1", &real, 1},
     };
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
@@ -158,10 +159,16 @@ static void test_values(void **state)
     fails("x -o f --time m", "--time 'm': expected a time such as 600, 10m or 2h");
     fails("x -o f --time 1d", "--time '1d': expected a time such as 600, 10m or 2h");
     fails("x -o f --time 3h", "--time: 3h is out of range, expected 0.5 to 7200");
-    fails("x -o f --share -1%", "--share '-1%': expected 2% or 0.02");
-    fails("x -o f --share %", "--share '%': expected 2% or 0.02");
+    fails("x -o f --share -1%", "--share: -1% is out of range, expected 0 to 1000000");
+    fails("x -o f --share %", "--share: '%' is not a number, expected a share such as 0.25 or 25%");
     fails("x -o f --size 12Q", "--size: '12Q' is not a size such as 9.5G, 800M or 12GiB");
-    fails("x -o f --ratios 0.5,1", "--ratios: '1' is not a share from 0 to below 1");
+    fails("x -o f --share 25", "--share: 25 is 2500%: did you mean 25% or 0.25?");
+    fails("x -o f --share 1000", "--share: 1000 is 100000%; a share above 1 wants its percent sign");
+    fails("x -o f --ratios 0.5,1",
+          "--ratios: 1 is out of range, expected 0 to 0.999: did you mean 1% or 0.01?");
+    fails("x -o f --ratios 0.5,25",
+          "--ratios: 25 is out of range, expected 0 to 0.999: did you mean 25% or 0.25?");
+    fails("x -o f --ratios 120%", "--ratios: 120% is out of range, expected 0 to 0.999");
     fails("x -o f --ratios ,", "--ratios: the list is empty");
     fails("x -o f --flag=yes", "--flag takes no value");
     fails("x -o", "--output needs a value (FILE)");

@@ -659,7 +659,7 @@ static void pass_refused(void **state)
         {"kl>=0.1", "'kl>=0.1' is not an upper bound"},
         {"kl<0.1", "'kl<0.1' is not an upper bound"},
         {"top1<=0.9", "'top1<=0.9' is not a lower bound"},
-        {"top1>=97", "'top1>=97' wants a number from 0 to 1"},
+        {"top1>=97", "'top1>=97' wants a share from 0 to 1, such as 0.97 or 97%"},
         {"kl<=", "'kl<=' wants a number of 0 or more"},
         {"kl<=-1", "wants a number"},
         {"kl<=nan", "wants a number"},
