@@ -1,8 +1,8 @@
 # Thin: CMakeLists.txt and CMakePresets.json hold the build, scripts/ what comes before it.
 #
-#   make                 build/reap (the first time with the engine, a few minutes)
-#   make demo            build, then show what it does
-#   make test            build, then all tests
+#   make                 build/reap alone (the first time with the engine, a few minutes)
+#   make demo            the same, then show what it does
+#   make test            build the tests as well, then all of them
 #   make check-asan      the same tests under the address and undefined-behaviour sanitizers
 #   make test-archs      every architecture of the engine
 #   make interop         pruned checkpoints in Hugging Face transformers (root; the first time 2.5 GB)
@@ -22,22 +22,17 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 # Some tests wait for a server or the disk.
 TEST_JOBS ?= $(shell expr $(JOBS) + 1)
 V ?= 0
+export V
 
 options := NATIVE AMX CUDA HIP VULKAN METAL LLAMA_DIR
 args := $(foreach o,$(options),$(if $(REAP_$(o)),-DREAP_$(o)=$(REAP_$(o)))) $(CMAKE_ARGS)
 
-ifeq ($(V),1)
-  Q :=
-  ninja_mode := --verbose
-else
-  Q := @
-  # On a terminal ninja's status line; elsewhere only what needs attention.
-  ninja_mode = $$(test -t 1 || echo --quiet)
-endif
+Q := $(if $(filter 1,$(V)),,@)
 
 folder = build$(if $(filter-out release,$(1)),-$(1))
 
-# build PRESET: configure when that was not done yet, or with other options; ninja does so itself later on.
+# build PRESET[,OPTIONS OF setup.sh[,TARGET]]: configure when that was not done yet, or with other options; ninja does so itself later
+# on. Without a target also the tests and their tools.
 define build
 $(Q)sh scripts/setup.sh $(2)
 $(Q)if [ ! -f $(call folder,$(1))/build.ninja ] || \
@@ -45,45 +40,51 @@ $(Q)if [ ! -f $(call folder,$(1))/build.ninja ] || \
 	mkdir -p $(call folder,$(1)) && rm -f $(call folder,$(1))/make-args && \
 	cmake --preset $(1) $(args) >$(call folder,$(1))/configure.log && \
 	echo '$(strip $(args))' >$(call folder,$(1))/make-args; fi
-$(Q)cmake --build $(call folder,$(1)) -j $(JOBS) -- $(ninja_mode)
+$(Q)sh scripts/build.sh $(call folder,$(1)) -j $(JOBS) $(if $(3),--target $(3))
 endef
 
 .NOTPARALLEL:
-.PHONY: all demo test check-asan test-archs interop bench fuzz faults install docs format clean
+.PHONY: all reap tests demo test check-asan test-archs interop bench fuzz faults install docs format clean
 
-all:
+all: reap
+	@echo 'build/reap is ready'
+
+reap:
+	$(call build,release,,reap)
+
+tests:
 	$(call build,release)
 
-demo: all
+demo: reap
 	$(Q)bash scripts/demo.sh
 
-test: all
+test: tests
 	$(Q)sh scripts/ctest-summary.sh build -j $(TEST_JOBS)
 
 check-asan:
 	$(call build,asan,--asan)
 	$(Q)sh scripts/ctest-summary.sh build-asan -j $(TEST_JOBS)
 
-test-archs: all
+test-archs: tests
 	$(Q)REAP="$$PWD/build/reap" SRC="$$PWD" BIN="$$PWD/build" bash tests/archs.sh
 
-interop: all
+interop: tests
 	$(Q)REAP="$$PWD/build/reap" SRC="$$PWD" sh scripts/interop.sh
 
-bench: all
+bench: tests
 	$(Q)REAP="$$PWD/build/reap" SRC="$$PWD" BIN="$$PWD/build" bash bench/run.sh
 
 fuzz:
 	$(call build,fuzz,--fuzz)
 	$(Q)sh scripts/fuzz.sh build-fuzz $(FUZZ_SECONDS) $(FUZZ_TOTAL_SECONDS)
 
-faults: all
+faults: tests
 	$(Q)sh scripts/faults.sh build $(JOBS)
 
-install: all
+install: reap
 	$(Q)DESTDIR="$(DESTDIR)" cmake --install build --prefix "$(PREFIX)"
 
-docs: all
+docs: reap
 	$(Q)sh scripts/docs.sh build/reap
 
 format:
