@@ -176,6 +176,14 @@ char *path_own_name(const char *path)
     return name;
 }
 
+char *path_absolute(const char *path)
+{
+    char *here = path[0] == '/' ? NULL : getcwd(NULL, 0);
+    char *p = here ? path_join(here, path) : xstrdup(path);
+    free(here);
+    return p;
+}
+
 char *path_dir(const char *path)
 {
     const char *p = strrchr(path, '/');

@@ -35,6 +35,7 @@ bool file_check_texts(const char *out, const char *const *texts, uint32_t n, str
 const char *path_base(const char *path); /* last component, in place */
 /* Last component of the real path, also of "." and "dir/"; caller frees. */
 char *path_own_name(const char *path);
+char *path_absolute(const char *path);              /* nothing is resolved; caller frees */
 char *path_dir(const char *path);                   /* "." when there is none; caller frees */
 char *path_join(const char *dir, const char *name); /* caller frees */
 char *path_own_program(void); /* of the program that runs; NULL: the system does not say; caller frees */

@@ -97,7 +97,7 @@ static void totals(struct buf *b, const struct compare_total *t)
             "similarity               mean %.1f %%, median %.1f %% (longest common subsequence of words)\n\n",
             100 * t->similarity_mean, 100 * t->similarity_median);
     cmd_fmt(b, "%-34s %10s %24s\n", "", "base", "pruned");
-    rate_row(b, "cut by the token limit", &x->endless, &y->endless);
+    rate_row(b, "stopped by the limit", &x->endless, &y->endless);
     rate_row(b, "ends in a loop", &x->loops, &y->loops);
     count_row(b, "malformed", x->n_malformed, y->n_malformed);
     mean_row(b, "in the most repeated 4-gram", "%", 100, x->repeat_share, y->repeat_share);
@@ -156,11 +156,11 @@ static void to_text(struct buf *b, const struct compare_file *c)
     buf_str(b, "similar     words: base  pruned   ends: base  pruned   prompt\n");
     for (uint64_t i = 0; i < c->n_rows; i++)
         row(b, &c->rows[i]);
-    buf_str(b, "(=: equal; L: cut by the token limit; R: ends in a loop; C: calls a tool; X: malformed)\n\n");
+    buf_str(b, "(=: equal; L: stopped by the limit; R: ends in a loop; C: calls a tool; X: malformed)\n\n");
     if (c->n_categories > 1) {
         buf_str(
             b,
-            "     n   similar     equal      cut     loops   category (cut by the token limit, ends in a loop: pruned)\n");
+            "     n   similar     equal      cut     loops   category (stopped by the limit, ends in a loop: pruned)\n");
         for (uint32_t i = 0; i < c->n_categories; i++)
             category_row(b, &c->categories[i]);
         buf_char(b, '\n');

@@ -136,7 +136,7 @@ static bool print(const struct run_result *r, struct err *e)
                 r->texts[i].ppl_after, run_show_ratio(&r->texts[i]));
     if (r->answers.n) {
         const struct run_answers *a = &r->answers;
-        cmd_fmt(&b, "%-24s %12llu %12llu  of %llu\n", "answers cut by the limit",
+        cmd_fmt(&b, "%-24s %12llu %12llu  of %llu\n", "answers stopped by limit",
                 (unsigned long long)a->endless_before, (unsigned long long)a->endless_after,
                 (unsigned long long)a->n);
         cmd_fmt(&b, "%-24s %12llu %12llu\n", "answers ending in a loop", (unsigned long long)a->loops_before,

@@ -52,6 +52,15 @@ static double tick(const struct axis *a, uint32_t i)
     return fabs(v) < a->step * 1e-9 ? 0 : v;
 }
 
+/* Round numbers, without zeros behind. */
+static const char *tick_text(double v, char dst[32])
+{
+    if (fabs(v) >= 1000 || v == floor(v))
+        return html_number(v, dst);
+    snprintf(dst, 32, "%.4g", v);
+    return dst;
+}
+
 static void put_axes(struct buf *b, const struct chart *c, const struct axis *x, const struct axis *y)
 {
     char s[32];
@@ -60,14 +69,14 @@ static void put_axes(struct buf *b, const struct chart *c, const struct axis *x,
         buf_fmt(
             b,
             "<path class=\"grid\" d=\"M%.1f %.1fH%.1f\"/><text x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">%s</text>\n",
-            LEFT, at, W - RIGHT, LEFT - 6, at + 4, html_number(v, s));
+            LEFT, at, W - RIGHT, LEFT - 6, at + 4, tick_text(v, s));
     }
     for (uint32_t i = 0; i < n_ticks(x); i++) {
         double v = tick(x, i), at = at_x(x, v);
         buf_fmt(
             b,
             "<path class=\"grid\" d=\"M%.1f %.1fV%.1f\"/><text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%s</text>\n",
-            at, H - BOTTOM, H - BOTTOM + 4, at, H - BOTTOM + 17, html_number(v, s));
+            at, H - BOTTOM, H - BOTTOM + 4, at, H - BOTTOM + 17, tick_text(v, s));
     }
     buf_fmt(b, "<path class=\"axis\" d=\"M%.1f %.1fV%.1fH%.1f\"/>\n", LEFT, TOP, H - BOTTOM, W - RIGHT);
     buf_fmt(b, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%s</text>\n", (LEFT + W - RIGHT) / 2,

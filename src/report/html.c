@@ -48,11 +48,11 @@ const char *html_number(double v, char dst[32])
         snprintf(dst, 32, "-");
     } else if (a >= 1e15 || (a > 0 && a < 1e-4)) {
         snprintf(dst, 32, "%.3g", v);
-    } else if (a >= 9999.5 || (a >= 1000 && a == floor(a))) {
+    } else if (a >= 999.95) {
         dst[0] = '-';
         human_count((uint64_t)llround(a), dst + (v < 0));
     } else {
-        snprintf(dst, 32, "%.4g", v);
+        snprintf(dst, 32, a == floor(a) ? "%.0f" : "%#.4g", v); /* zeros behind the point say how exact */
     }
     return dst;
 }

@@ -194,19 +194,32 @@ bool report_write(const struct report_opts *o, const char *out, struct report_re
     return ok;
 }
 
+struct found { /* by the record of a folder */
+    struct pass pass;
+    char *against, *model; /* NULL: none, or not there any more */
+    uint64_t bytes_before, bytes_after;
+};
+
 /* The plan against the parent, where the last call asked a pass mark of it; what another one left is of another plan,
- * maybe. */
-static bool find_against(const char *dir, struct pass *pass, char **path, struct err *e)
+ * maybe. The parent, where it still is. */
+static bool find_record(const char *dir, struct found *f, struct err *e)
 {
     struct run_record r = {0};
     char *record = path_join(dir, run_file_names[RUN_RECORD]),
          *file = path_join(dir, run_file_names[RUN_EVAL_AGAINST]);
     bool there = false, ok = file_there(record, &there, e) && (!there || run_record_read(record, &r, e));
-    *pass = r.pass;
+    const struct run_outcome *x = &r.outcome;
+    f->pass = r.pass;
+    f->bytes_before = x->bytes_before;
+    f->bytes_after = x->bytes_after;
     there = false;
-    ok = ok && (!pass_any(pass) || file_there(file, &there, e));
+    ok = ok && (!pass_any(&f->pass) || file_there(file, &there, e));
     if (there)
-        *path = xstrdup(file);
+        f->against = xstrdup(file);
+    there = false;
+    ok = ok && (!x->model || file_there(x->model, &there, e));
+    if (there)
+        f->model = xstrdup(x->model);
     run_record_clear(&r);
     free(record);
     free(file);
@@ -230,13 +243,15 @@ bool report_work(const char *dir, const struct report_opts *o, const char *out, 
     const size_t n = sizeof files / sizeof *files;
     if (!file_is_dir(dir))
         return err_set(e, ERR_INPUT, "'%s' is not a folder of reap run", dir);
-    struct pass pass = {0};
-    char *against = NULL;
-    bool ok = o->against || o->eval_base || find_against(dir, &pass, &against, e);
-    if (against) {
-        x.against = against;
-        x.pass = &pass;
+    struct found found = {0};
+    bool ok = find_record(dir, &found, e);
+    if (found.against && !o->against && !o->eval_base) {
+        x.against = found.against;
+        x.pass = &found.pass;
     }
+    x.model = x.model ? x.model : found.model;
+    x.bytes_before = x.bytes_before ? x.bytes_before : found.bytes_before;
+    x.bytes_after = x.bytes_after ? x.bytes_after : found.bytes_after;
     for (size_t i = 0; i < n; i++) {
         files[i].path = path_join(dir, files[i].name);
         /* evaluations go in pairs: one that was named is not joined with one of the folder */
@@ -251,6 +266,7 @@ bool report_work(const char *dir, const struct report_opts *o, const char *out, 
                                : err_set(e, ERR_INPUT, "'%s' has neither stats.json nor plan.json", dir);
     for (size_t i = 0; i < n; i++)
         free(files[i].path);
-    free(against);
+    free(found.against);
+    free(found.model);
     return ok;
 }

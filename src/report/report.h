@@ -2,8 +2,8 @@
  *
  * The page needs nothing but itself: no network, no library; a content security policy in it forbids the
  * rest. What it says is in tables, text and pictures that need no script; the script adds the read-out of the
- * heat map, other criteria and the tables of single layers. Same inputs, same bytes: no date, no path but the
- * names of files. */
+ * heat map, other criteria and the tables of single layers. Same inputs, same bytes: the date is that of the
+ * record of the run, and no path stands in it but the names of files. */
 #ifndef REAP_REPORT_REPORT_H
 #define REAP_REPORT_REPORT_H
 

@@ -57,6 +57,13 @@
   };
   var current = criteria.filter(function (c) { return c.name === data.criterion; })[0] || criteria[0] || null;
   var scale = 'layer', at = 0, active = false;
+  /* The cell at each place: by number, or in each layer by score, best first. */
+  var byNumber = new Uint32Array(N).map(function (_, k) { return k; }), cellAt = byNumber, sorted = false;
+  var arrange = function () {
+    cellAt = sorted ? new Uint32Array(N) : byNumber;
+    for (var l = 0; sorted && l < L; l++)
+      ranksOf(current, l).forEach(function (rank, j) { cellAt[l * E + rank - 1] = l * E + j; });
+  };
 
   /* 1 for the highest; a tie goes to the lower id, as in a plan */
   var rankOf = function (c, k) {
@@ -75,7 +82,7 @@
     if (!isFinite(v)) return '-';
     var a = Math.abs(v);
     if (a && (a < 1e-4 || a >= 1e15)) return v.toExponential(2);
-    return a >= 9999.5 || (a >= 1000 && Number.isInteger(v)) ? Math.round(v).toLocaleString('en') : String(Number(v.toPrecision(4)));
+    return a >= 999.95 ? Math.round(v).toLocaleString('en') : Number.isInteger(v) ? String(v) : v.toPrecision(4);
   };
   var percent = function (v) { return (100 * v).toFixed(1) + ' %'; };
 
@@ -113,6 +120,19 @@
 
   /* ---- the picture ---- */
   var field = $('field'), readout = $('readout'), canvas = null, cursor = el('div', { class: 'cursor', hidden: '' });
+  /* The strokes of the page, at the places of their cells; forms as in sect_map.c. */
+  var mark = function () {
+    var marks = $('marks'), d = '';
+    if (!marks) return;
+    for (var k = 0; k < N; k++) {
+      var x = 4 * (k % E) + 1, y = 4 * Math.floor(k / E) + 1;
+      if (!kept(cellAt[k])) d += 'M' + x + ' ' + (y + 2) + 'l2-2';
+      if (!count[cellAt[k]]) d += 'M' + x + ' ' + y + 'l2 2';
+    }
+    marks.setAttribute('d', d);
+    var columns = document.querySelectorAll('.cols span');
+    columns.forEach(function (c) { c.textContent = sorted ? String(Number(c.dataset.id) + 1) : c.dataset.id; });
+  };
   var paint = function () {
     if (!current) return;
     var level = levels();
@@ -121,12 +141,14 @@
       field.querySelector('img').replaceWith(canvas);
     }
     var context = canvas.getContext('2d'), image = context.createImageData(E, L);
+    arrange();
     for (var k = 0; k < N; k++) {
-      var c = 3 * Math.round(256 * Math.max(0, Math.min(1, level.t[k])));
-      for (var s = 0; s < 3; s++) image.data[4 * k + s] = count[k] ? colours[c + s] : 138;
+      var cell = cellAt[k], c = 3 * Math.round(256 * Math.max(0, Math.min(1, level.t[cell])));
+      for (var s = 0; s < 3; s++) image.data[4 * k + s] = count[cell] ? colours[c + s] : 138;
       image.data[4 * k + 3] = 255;
     }
     context.putImageData(image, 0, 0);
+    mark();
     $('scale-low').textContent = level.low;
     $('scale-high').textContent = level.high;
   };
@@ -135,8 +157,8 @@
     for (var k = layer * E; k < layer * E + E; k++) total += count[k];
     return total;
   };
-  var say = function (k) {
-    var layer = Math.floor(k / E), expert = k % E, text = 'Layer ' + data.layers[layer] + ', expert ' + expert;
+  var say = function (place) {
+    var k = cellAt[place], layer = Math.floor(k / E), expert = k % E, text = 'Layer ' + data.layers[layer] + ', expert ' + expert;
     if (keptBits) text += kept(k) ? ', stays' : ', removed';
     if (current) {
       text += ': ' + current.name + ' ' + number(values(current)[k]) + ', rank ' + rankOf(current, k) + ' of ' + E;
@@ -239,6 +261,7 @@
       group('Criterion', criteria.map(function (c) { return [c.name, c.name]; }), current.name, function (name) {
         current = criteria.filter(function (c) { return c.name === name; })[0];
       }),
+      group('Order', [['number', 'by number'], ['score', 'by score, best first']], 'number', function (o) { sorted = o === 'score'; }),
       group('Colour', [['layer', 'by layer'], ['rank', 'by rank'], ['model', 'whole model']], scale, function (s) { scale = s; }));
     controls.hidden = false;
     layerChoice = el('select', { id: 'layer-choice' }, data.layers.map(function (il, i) { return el('option', { value: i }, 'layer ' + il); }));

@@ -96,7 +96,7 @@ static void put_notes(struct buf *b, const struct compare_side *s)
         const char *what;
     } notes[] = {
         {s->loop_period > 0, "<b>ends in a loop</b>"},
-        {s->endless, "cut by the token limit"},
+        {s->endless, "stopped by the limit"},
         {s->malformed, "<b>malformed: the server could not read all of it</b>"},
         {s->n_unknown > 0, "<b>calls a tool that there is not</b>"},
         {s->n_no_json > 0, "<b>arguments are no JSON</b>"},
@@ -232,7 +232,7 @@ static void put_total(struct buf *b, const struct compare_file *f)
         "has not at this place are marked, unless hardly any are in common.</p>\n",
         human_count(t->n, s), percent_text(t->similarity_mean, m));
     put_table_open(b, "All answers",
-                   "<model|cut by the token limit|ends in a loop|words|tokens|tokens per second");
+                   "<model|stopped by the limit|ends in a loop|words|tokens|tokens per second");
     for (int i = 0; i < 2; i++) {
         const struct compare_sums *x = i ? &t->pruned : &t->base;
         put_model(b, i);

@@ -239,27 +239,9 @@ static void read_sweep(const struct page *p, struct sweep *s)
     }
 }
 
-/* The result as it was evaluated, and the perplexity of its parent. */
-static const struct eval_text *result_of(const struct page *p, double *before)
-{
-    const struct eval_file *f = p->against.doc ? &p->against : p->after.doc ? &p->after : NULL;
-    *before = p->before.doc ? p->before.total.score.ppl : (double)NAN;
-    if (isnan(*before) && f)
-        *before = f->total.against.base.ppl;
-    return f ? &f->total : NULL;
-}
-
-/* Parent and result alone are two points, when their sizes are known. */
-static bool two_points(const struct page *p)
-{
-    double before;
-    const struct eval_text *t = result_of(p, &before);
-    return t && p->bytes_before && p->bytes_after && drawable(before) && drawable(t->score.ppl);
-}
-
 static bool has_sweep(const struct page *p)
 {
-    return p->sweep.n_points > 0 || two_points(p);
+    return p->sweep.n_points > 0; /* parent and result alone would be a straight line */
 }
 
 static int by_x(const void *a, const void *b)
@@ -369,32 +351,12 @@ static void put_sweep_verdict(struct page *p)
     buf_clear(&lines);
 }
 
-static void use_two_points(const struct page *p, struct sweep *s)
-{
-    const struct eval_text *t = result_of(p, &s->base);
-    for (int i = 0; i < 2; i++) {
-        s->at[i].criterion = i ? "result" : "parent";
-        s->at[i].n_keep = i ? p->n_keep : p->n_experts;
-        s->at[i].ratio = 1 - s->at[i].n_keep / p->n_experts;
-        s->at[i].bytes = (double)(i ? p->bytes_after : p->bytes_before);
-        s->at[i].ppl = i ? t->score.ppl : s->base;
-        s->at[i].kl = i ? t->against.kl_mean : (double)NAN;
-        s->at[i].top1 = i ? t->against.top1 : (double)NAN;
-    }
-    s->n = 2;
-    series_of(s, "parent and result");
-    s->has_bytes = s->has_ppl = true;
-}
-
 static void put_sweep(struct page *p)
 {
     struct sweep *s = xcalloc(1, sizeof *s);
     uint32_t n = p->sweep.n_points;
     s->chosen = UINT32_MAX;
-    if (n)
-        read_sweep(p, s);
-    else
-        use_two_points(p, s);
+    read_sweep(p, s);
     s->unit = 1e6;
     for (uint32_t i = 0; i < s->n; i++)
         if (s->at[i].bytes >= 1e9)

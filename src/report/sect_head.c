@@ -23,6 +23,8 @@ static void card(struct buf *b, const char *what, const char *number, const char
     buf_str(b, "</dd></div>\n");
 }
 
+#define MAX_COLUMNS 6
+
 static double mean_of(const struct page *p, size_t off)
 {
     double sum = 0;
@@ -85,6 +87,19 @@ static void card_quality(struct page *p)
         card(&p->b, "Same first token", percent_text(top, s), "as the parent would choose");
 }
 
+/* What the server said of the answers. */
+static void card_speed(struct page *p)
+{
+    char s[32], x[32], below[80] = "";
+    if (!p->answers || !isfinite(p->answers->total.pruned.tokens_per_second))
+        return;
+    double before = p->answers->total.base.tokens_per_second,
+           after = p->answers->total.pruned.tokens_per_second;
+    if (isfinite(before))
+        snprintf(below, sizeof below, "from %s, when answering", html_number(before, x));
+    card(&p->b, "Tokens per second", html_number(after, s), below);
+}
+
 static void card_routing(struct page *p)
 {
     double lost = mean_of(p, offsetof(struct row, tokens_lost)),
@@ -113,6 +128,77 @@ static void card_routing(struct page *p)
 }
 
 /* What all texts say of the result, and whether it is good enough, where somebody said what that is. */
+static bool step_done(const struct page *p, const char *name)
+{
+    const struct run_step *s = run_record_find(&p->run, name);
+    return s && s->key;
+}
+
+/* "12.3 % smaller", "27.1 % higher" of a ratio to 1. */
+static void put_change(struct buf *b, double ratio, const char *more, const char *less)
+{
+    char s[32];
+    double by = fabs(ratio - 1);
+    if (by < 0.0005)
+        buf_str(b, "the same");
+    else
+        buf_fmt(b, "%s %s", percent_text(by, s), ratio > 1 ? more : less);
+}
+
+static bool is_date(const char *s)
+{
+    size_t n = s ? strlen(s) : 0;
+    return n == 10 && strspn(s, "0123456789-") == n;
+}
+
+/* The perplexity of both on the same texts; false: not known. */
+static bool perplexities(const struct page *p, double *before, double *after, const struct eval_file **f)
+{
+    bool against = p->against.doc && p->against.total.compared;
+    *f = against ? &p->against : &p->after;
+    *before = against         ? p->against.total.against.base.ppl
+              : p->before.doc ? p->before.total.score.ppl
+                              : (double)NAN;
+    *after = (*f)->doc ? (*f)->total.score.ppl : (double)NAN;
+    return isfinite(*before) && isfinite(*after) && *before > 0;
+}
+
+/* All of it in a sentence for people who read one. */
+static void put_lead(struct page *p)
+{
+    struct buf *b = &p->b;
+    const struct eval_file *f;
+    double before, after;
+    char s[32];
+    if (!p->plan)
+        return;
+    buf_str(b, "<p class=\"lead\">");
+    if (p->bytes_before && p->bytes_after)
+        put_change(b, (double)p->bytes_after / (double)p->bytes_before, "larger", "smaller");
+    else
+        buf_fmt(b, "%s of the experts removed", percent_text(1 - (double)p->n_keep / p->n_experts, s));
+    if (perplexities(p, &before, &after, &f)) {
+        buf_str(b, ", perplexity ");
+        put_change(b, after / before, "higher", "lower");
+        if (f->n_texts == 1) {
+            buf_str(b, " on <bdi>");
+            html_clip(b, f->texts[0].name, 100);
+            buf_str(b, "</bdi>");
+        } else
+            buf_fmt(b, " on %u texts", f->n_texts);
+    } else
+        buf_str(b, "; what that costs was not measured");
+    if (step_done(p, "verify"))
+        buf_str(b, ", every kept byte is the parent\xe2\x80\x99s (verified)");
+    buf_str(b, ".");
+    if (is_date(p->run.outcome.date)) {
+        buf_str(b, " <small>");
+        html_clip(b, p->run.outcome.date, 10);
+        buf_str(b, "</small>");
+    }
+    buf_str(b, "</p>\n");
+}
+
 static void put_verdict(struct page *p)
 {
     const bool against = p->against.doc && p->against.total.compared;
@@ -120,26 +206,40 @@ static void put_verdict(struct page *p)
     double before = p->before.doc ? p->before.total.score.ppl : (double)NAN;
     struct eval_against a = {.ln_ratio = log(p->after.total.score.ppl / before), .kl_mean = NAN, .top1 = NAN};
     struct buf line = {0};
-    if (!f->doc || !(against || (p->after.doc && isfinite(a.ln_ratio))))
+    const struct pass *pass = p->o->pass ? p->o->pass : &f->pass;
+    if (!f->doc || !(against || (p->after.doc && isfinite(a.ln_ratio) && pass_any(pass))))
         return;
     if (against)
         a = p->against.total.against;
-    pass_verdict(p->plan ? 1 - (double)p->n_keep / p->n_experts : (double)NAN, &a, f->n_texts,
-                 p->o->pass ? p->o->pass : &f->pass, &line);
+    pass_verdict(p->plan ? 1 - (double)p->n_keep / p->n_experts : (double)NAN, &a, f->n_texts, pass, &line);
     buf_str(&p->b, "<p class=\"verdict\">");
     html_clip(&p->b, line.s, 600);
     buf_str(&p->b, ".</p>\n");
     buf_clear(&line);
 }
 
+/* On a wide screen: rows of equal length, as nearly as it goes, so that none stands alone. */
+static unsigned columns_for(const char *cards)
+{
+    unsigned n = 0;
+    for (const char *s = cards; (s = strstr(s, "<div class=\"card\">")); s++)
+        n++;
+    unsigned rows = (n + MAX_COLUMNS - 1) / MAX_COLUMNS;
+    return rows ? (n + rows - 1) / rows : 1;
+}
+
 static void put_summary(struct page *p)
 {
+    put_lead(p);
     put_verdict(p);
-    buf_str(&p->b, "<dl class=\"cards\">\n");
+    buf_str(&p->b, "<dl class=\"cards\" style=\"--n:0\">\n");
+    size_t from = p->b.n;
     card_experts(p);
     card_size(p);
     card_quality(p);
+    card_speed(p);
     card_routing(p);
+    p->b.s[from - 4] = (char)('0' + columns_for(p->b.s + from));
     buf_str(&p->b, "</dl>\n");
 }
 

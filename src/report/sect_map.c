@@ -206,7 +206,8 @@ static void put_column_labels(struct page *p)
         step *= 2;
     buf_str(&p->b, "<div class=\"cols\" aria-hidden=\"true\">");
     for (uint32_t j = 0; j < p->n_experts; j += step)
-        buf_fmt(&p->b, "<span style=\"left:%.3f%%\">%u</span>", 100 * (j + 0.5) / p->n_experts, j);
+        buf_fmt(&p->b, "<span style=\"left:%.3f%%\" data-id=\"%u\">%u</span>", 100 * (j + 0.5) / p->n_experts,
+                j, j);
     buf_str(&p->b, "</div>\n");
 }
 

@@ -12,7 +12,7 @@ struct compare_side {
         *finish; /* response NULL: the file has no texts; reasoning NULL: none */
     uint64_t n_words;
     double tokens, tokens_per_second, first_token;
-    bool endless;   /* cut by the token limit */
+    bool endless;   /* stopped by the limit of tokens */
     bool malformed; /* the server could not read all of it */
     double repeat_share;
     uint64_t loop_period, loop_copies; /* period 0: no loop */

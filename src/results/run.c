@@ -33,8 +33,17 @@ static void step_clear(struct run_step *s)
     *s = (struct run_step){0};
 }
 
+void run_outcome_clear(struct run_outcome *x)
+{
+    free(x->date);
+    free(x->model);
+    free(x->output);
+    *x = (struct run_outcome){0};
+}
+
 void run_record_clear(struct run_record *r)
 {
+    run_outcome_clear(&r->outcome);
     for (uint32_t i = 0; i < r->n; i++)
         step_clear(&r->steps[i]);
     free(r->steps);
@@ -85,12 +94,41 @@ void run_record_writing(struct run_record *r, const char *name, const char *outp
     s->basis = copy(basis);
 }
 
+static bool read_outcome(struct run_outcome *x, const json_t *doc, struct err *e)
+{
+    json_t *o;
+    const char *date, *model, *output;
+    if (!json_opt_obj(doc, "outcome", "run", &o, e) || !o)
+        return e->code == ERR_NONE;
+    if (!json_opt_str(o, "date", "outcome", &date, e) || !json_opt_str(o, "model", "outcome", &model, e) ||
+        !json_opt_str(o, "output", "outcome", &output, e) ||
+        !json_opt_u64(o, "bytes_before", "outcome", 0, &x->bytes_before, e) ||
+        !json_opt_u64(o, "bytes_after", "outcome", 0, &x->bytes_after, e))
+        return false;
+    x->date = copy(date);
+    x->model = copy(model);
+    x->output = copy(output);
+    return true;
+}
+
+static json_t *outcome_json(const struct run_outcome *x)
+{
+    json_t *o = json_object();
+    json_put_text(o, "date", x->date);
+    json_put_text(o, "model", x->model);
+    json_put_text(o, "output", x->output);
+    json_object_set_new(o, "bytes_before", json_integer((json_int_t)x->bytes_before));
+    json_object_set_new(o, "bytes_after", json_integer((json_int_t)x->bytes_after));
+    return o;
+}
+
 static bool read_steps(struct run_record *r, const json_t *doc, struct err *e)
 {
     json_t *steps, *pass, *x;
     const char *name;
     if (!results_schema(doc, SCHEMA, e) || !json_need_obj(doc, "steps", "run", &steps, e) ||
-        !json_opt_obj(doc, "pass", "run", &pass, e) || !pass_read(pass, "pass", &r->pass, e))
+        !json_opt_obj(doc, "pass", "run", &pass, e) || !pass_read(pass, "pass", &r->pass, e) ||
+        !read_outcome(&r->outcome, doc, e))
         return false;
     json_object_foreach (steps, name, x) {
         const char *key, *files, *writing, *basis;
@@ -135,6 +173,8 @@ bool run_record_write(const char *path, const struct run_record *r, struct err *
     json_object_set_new(doc, "steps", steps);
     if (pass_any(&r->pass))
         json_object_set_new(doc, "pass", pass_json(&r->pass));
+    if (r->outcome.date)
+        json_object_set_new(doc, "outcome", outcome_json(&r->outcome));
     bool ok = json_write(path, doc, true, e);
     json_decref(doc);
     return ok;

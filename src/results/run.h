@@ -32,11 +32,19 @@ struct run_step {
     char *basis;   /* hash over what a call that goes on from its output must share; NULL: none */
 };
 
+struct run_outcome { /* of the last call that came to its end; texts owned, NULL or 0: not known */
+    char *date;      /* of its end, UTC: 2026-11-28 */
+    char *model;     /* path of the parent, absolute */
+    char *output;    /* the first file of the pruned model, or its folder, as it was given */
+    uint64_t bytes_before, bytes_after; /* of their tensors */
+};
+
 /* Zeroed: nothing is done. */
 struct run_record {
     struct run_step *steps;
     uint32_t n, cap;
     struct pass pass; /* that the last call asked for */
+    struct run_outcome outcome;
 };
 
 /* False with *e (ERR_INPUT), the record empty then. Steps of any name are taken over. */
@@ -45,6 +53,7 @@ bool run_record_read(const char *path, struct run_record *r, struct err *e);
 bool run_record_write(const char *path, const struct run_record *r, struct err *e);
 void run_record_clear(struct run_record *r);
 
+void run_outcome_clear(struct run_outcome *x);
 /* NULL: the record does not name it. */
 const struct run_step *run_record_find(const struct run_record *r, const char *name);
 /* The step, new or one that was there, is done. basis: may be NULL. */

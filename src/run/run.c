@@ -12,6 +12,7 @@
 
 #include <math.h>
 #include <string.h>
+#include <time.h>
 
 void run_result_clear(struct run_result *r)
 {
@@ -293,6 +294,26 @@ static bool note_pass(const struct run_job *j, struct steps *s, struct err *e)
     return run_record_write(s->record, &s->done, e);
 }
 
+static char *today(void)
+{
+    char s[16];
+    time_t now = time(NULL);
+    struct tm tm;
+    strftime(s, sizeof s, "%Y-%m-%d", gmtime_r(&now, &tm));
+    return xstrdup(s);
+}
+
+static bool note_outcome(const struct run_job *j, struct steps *s, struct err *e)
+{
+    run_outcome_clear(&s->done.outcome);
+    s->done.outcome = (struct run_outcome){.date = today(),
+                                           .model = path_absolute(j->o->model),
+                                           .output = xstrdup(j->files[0]),
+                                           .bytes_before = j->v->bytes,
+                                           .bytes_after = j->w->bytes};
+    return run_record_write(s->record, &s->done, e);
+}
+
 static bool finish(const struct run_job *j, struct steps *s, struct err *e)
 {
     j->r->output = xstrdup(j->files[0]);
@@ -300,7 +321,7 @@ static bool finish(const struct run_job *j, struct steps *s, struct err *e)
     j->r->n_experts = j->v->shape.n_experts;
     return add_halves(j, e) && (!j->o->n_texts || add_texts(j, e)) &&
            (!pass_any(&j->o->pass) || add_verdict(j, e)) && (!j->o->n_prompts || add_answers(j, e)) &&
-           note_pass(j, s, e) && report(j, e);
+           note_pass(j, s, e) && note_outcome(j, s, e) && report(j, e);
 }
 
 /* The steps say how they themselves would go on, which is no option of a run. */

@@ -39,6 +39,10 @@ expect 'the same result' "$JSON" same first.json .out
 ok "${run[@]}"
 did ''
 has .out 'experts per layer +32 +24' 'same choice from each half: [0-9.]+ % of the experts, [0-9.]+ % of the score' 'perplexity held.txt' 'verified'
+# the report made again from the folder is the run's own, wherever that is called; with the date of the run
+(cd / && "$REAP" report "$T/out.gguf.work" -o "$T/again.html" >/dev/null) || say_bad 'report of the folder'
+expect 'the same page from the folder' cmp again.html out.gguf.work/report.html
+has again.html '<p class="lead">[0-9.]+ % smaller, perplexity [0-9.]+ % (higher|lower) on <bdi>held.txt</bdi>, every kept byte is the parent.+s .verified.\. <small>20[0-9-]{8}</small></p>'
 # the same commands by hand give the same files
 ok profile m.gguf --calib calib --ctx 256 -t 1 -o s.json
 expect 'run and profile: the same statistics' cmp s.json out.gguf.work/stats.json

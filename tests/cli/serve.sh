@@ -269,7 +269,7 @@ mkdir asked
 echo 'The licence says' >asked/a.txt
 echo 'int main' >asked/b.txt
 ok run "$Q/hf" --calib "$Q/texts.jsonl" --prune-ratio 0.25 -t 1 --prompts asked --max-tokens 8 -o pruned
-has .out 'answers cut by the limit' 'answers alike'
+has .out 'answers stopped by limit' 'answers alike'
 json pruned.work/answers-before.json schema='"reap.batch/1"' results/1/status='"ok"'
 json pruned.work/answers-after.json results/1/status='"ok"'
 json pruned.work/compare.json schema='"reap.compare/1"' total/n=2
