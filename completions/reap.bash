@@ -256,7 +256,7 @@ _reap() {
                 loo_mean hope max_activation random' ;;
         --types)
             words='F32 F16 BF16 Q8_0 Q6_K Q5_K_M Q5_K_S Q5_1 Q5_0 Q4_K_M Q4_K_S Q4_1 Q4_0 IQ4_NL IQ4_XS
-                MXFP4_MOE Q3_K_L Q3_K_M Q3_K_S IQ3_M IQ3_S Q2_K TQ2_0 TQ1_0' ;;
+                MXFP4_MOE Q3_K_L Q3_K_M Q3_K_S IQ3_M IQ3_S Q2_K Q2_0 TQ2_0 TQ1_0 Q1_0' ;;
         -sm | --split-mode)
             words='none layer' ;;
         -fa | --flash-attn)
@@ -374,15 +374,21 @@ _reap() {
         esac
         ;;
     quantize)
-        own='--output --allow-requantize --pure --threads --force --json --quiet --verbose --color --help'
+        own='--output --imatrix --allow-requantize --dry-run --threads --force --pure --tensor-type
+            --tensor-type-file --output-tensor-type --token-embedding-type --leave-output-tensor
+            --include-weights --exclude-weights --json --quiet --verbose --color --help'
         case $prev in
-        -t | --threads)
+        -t | --threads | --tensor-type | --include-weights | --exclude-weights)
             kind= ;;
+        --output-tensor-type | --token-embedding-type)
+            words='f32 f16 bf16 q8_0 q6_K q5_K q5_1 q5_0 q4_K q4_1 q4_0 iq4_nl iq4_xs mxfp4 nvfp4 q3_K iq3_s
+                iq3_xxs q2_K iq2_s iq2_xs q2_0 iq2_xxs tq2_0 iq1_m tq1_0 iq1_s q1_0' ;;
         --color)
             words='auto always never' ;;
         esac
         operand='F32 F16 BF16 Q8_0 Q6_K Q5_K_M Q5_K_S Q5_1 Q5_0 Q4_K_M Q4_K_S Q4_1 Q4_0 IQ4_NL IQ4_XS
-            MXFP4_MOE Q3_K_L Q3_K_M Q3_K_S IQ3_M IQ3_S Q2_K TQ2_0 TQ1_0'
+            MXFP4_MOE Q3_K_L Q3_K_M Q3_K_S IQ3_M IQ3_S IQ3_XS IQ3_XXS Q2_K Q2_K_S IQ2_M IQ2_S IQ2_XS Q2_0
+            IQ2_XXS TQ2_0 IQ1_M TQ1_0 IQ1_S Q1_0'
         ;;
     serve)
         own='--port --host --load-timeout --type --json --quiet --verbose --color --help'

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Prunes the checkpoint of every family (those with MTP layers once more without) and loads the result in Hugging Face transformers, which must give the
 # numbers of the reference. Then renders every chat template of the engine's sources with every conversation of
-# tests/data/chat by both. Not part of `make test`: it needs root and, the first time, 2.5 GB from Debian,
+# tests/data/chat by both. First reap quantize against the engine's llama-quantize, which is built once. Not part of `make test`: it needs root and, the first time, 2.5 GB from Debian,
 # kept in $REAP_REFERENCE (default ~/.cache/reap/reference).
 #
 # REAP: the program, SRC: the repository.
@@ -11,6 +11,8 @@ reference=${REAP_REFERENCE:-${REAP_CACHE:-$HOME/.cache/reap}/reference}
 families=$SRC/tests/data/families
 env=$SRC/tests/interop/reference-env.sh
 
+status=0
+bash "$SRC/tests/interop/llama_tools.sh" || status=1
 sh "$env" build "$reference"
 work=$(mktemp -d "${TMPDIR:-/tmp}/reap-interop.XXXXXX")
 trap 'rm -rf "$work"' EXIT
@@ -29,7 +31,6 @@ for hf in "$families"/*/hf; do
         prune "$name,no-mtp" "$hf" "$dir/plan.json" drop
     fi
 done
-status=0
 sh "$env" run "$reference" "/host$SRC/tests/interop/check_checkpoint.py" "/host$families" "/host$work" || status=1
 
 engine=$(bash "$SRC/scripts/engine.sh" --source)

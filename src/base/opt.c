@@ -291,7 +291,8 @@ static bool set(const struct opt *o, const char *v, struct err *e)
     case OPT_KIND_STR:
     case OPT_KIND_PATH:
     case OPT_KIND_DIR: *(const char **)o->to = v; return true;
-    case OPT_KIND_PATHS: list_add(o->to, v); return true;
+    case OPT_KIND_PATHS:
+    case OPT_KIND_STRS: list_add(o->to, v); return true;
     case OPT_KIND_CHOICE: return choose(o, v, o->to, e);
     case OPT_KIND_WORD: return set_word(o, v, e);
     case OPT_KIND_PICKS: return set_list(o, v, &((struct opt_picks *)o->to)->n, add_pick, e);

@@ -37,6 +37,7 @@ enum opt_kind {
     OPT_KIND_PATH,
     OPT_KIND_DIR,
     OPT_KIND_PATHS,
+    OPT_KIND_STRS,
     OPT_KIND_CHOICE,
     OPT_KIND_WORD,
     OPT_KIND_PICKS,
@@ -117,8 +118,9 @@ struct opt {
 #define OPT_STR(long, p, value, ...)  OPT_ROW(STR, long, const char *, p, value, __VA_ARGS__)
 #define OPT_PATH(long, p, value, ...) OPT_ROW(PATH, long, const char *, p, value, __VA_ARGS__)
 #define OPT_DIR(long, p, value, ...)  OPT_ROW(DIR, long, const char *, p, value, __VA_ARGS__)
-/* paths, given several times */
+/* paths, or any texts, given several times */
 #define OPT_PATHS(long, p, value, ...) OPT_ROW(PATHS, long, struct opt_list, p, value, __VA_ARGS__)
+#define OPT_STRS(long, p, value, ...)  OPT_ROW(STRS, long, struct opt_list, p, value, __VA_ARGS__)
 /* The word's place in the list of choices; the word itself; several places, "a,b"; several shares,
  * "0.25,50%". */
 #define OPT_CHOICE(long, p, value, list, ...) \

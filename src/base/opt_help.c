@@ -63,7 +63,7 @@ void opt_describe(struct buf *b, const struct opt *o)
     }
     if (o->required)
         note(b, o->unless ? "required unless --" : "required", o->unless ? o->unless : "");
-    if (o->kind == OPT_KIND_PATHS)
+    if (o->kind == OPT_KIND_PATHS || o->kind == OPT_KIND_STRS)
         note(b, "", "several times");
     if (o->dflt)
         note(b, "default ", o->dflt);

@@ -26,6 +26,35 @@ static double max_kl, max_increase;
 static uint64_t fit;
 static bool has_max_kl, has_max_increase, has_fit, requantize;
 
+/* Those that need no importance matrix, for what makes types without one. */
+static bool find_plain(const char *name, uint32_t *i)
+{
+    uint32_t k, at = 0;
+    if (!engine_quantize_find(name, &k) || engine_quantize_needs_matrix(k))
+        return false;
+    for (uint32_t n = 0; n < k; n++)
+        at += !engine_quantize_needs_matrix(n);
+    *i = at;
+    return true;
+}
+
+static const char *plain_name(uint32_t i)
+{
+    for (uint32_t n = 0; engine_quantize_name(n); n++)
+        if (!engine_quantize_needs_matrix(n) && !i--)
+            return engine_quantize_name(n);
+    return NULL;
+}
+
+static const char *why_not_plain(const char *name)
+{
+    uint32_t i;
+    return engine_quantize_find(name, &i) ? "needs an importance matrix, which only reap quantize is given"
+                                          : NULL;
+}
+
+static const struct opt_choices plain_types = {
+    .at = plain_name, .find = find_plain, .any_case = true, .why_not = why_not_plain};
 static const struct opt opts[] = {
     OPT_HEADING("Options"),
     OPT_PATH("stats", &stats, "FILE", "statistics of this model (reap profile)", .alias = "-s",
@@ -41,7 +70,7 @@ static const struct opt opts[] = {
     OPT_INT("seed", &seed, "N", 0, 9e15, "of the criterion random", .dflt = "0"),
     OPT_HEADING("Prune, or quantise"),
     OPT_PICKS(
-        "types", &types, "LIST", &cmd_quantize_types,
+        "types", &types, "LIST", &plain_types,
         "also the model in each of these types, whole and by each plan (a temporary file in the cache)"),
     OPT_FLAG("allow-requantize", &requantize, CMD_REQUANTIZE),
     OPT_SIZE("fit", &fit, "SIZE",
@@ -151,7 +180,7 @@ static const char **type_names(uint32_t *n)
         for (uint32_t k = 0; k < i; k++)
             again = again || types.v[k] == types.v[i];
         if (!again)
-            list[(*n)++] = engine_quantize_name(types.v[i]);
+            list[(*n)++] = opt_choice(&plain_types, types.v[i]);
     }
     return list;
 }

@@ -37,7 +37,7 @@ const struct opt_choices cmd_criteria = {.at = criterion_name_at, .find = find_c
 const struct opt_choices cmd_types = {.at = convert_type_name, .any_case = true};
 
 const struct opt_choices cmd_quantize_types = {
-    .at = engine_quantize_name, .any_case = true, .why_not = engine_quantize_why_not};
+    .at = engine_quantize_name, .find = engine_quantize_find, .any_case = true};
 
 static const struct opt_choices flash_attn = {.list = engine_flash_attn},
                                 split_modes = {.list = engine_split_modes},

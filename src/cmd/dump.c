@@ -17,8 +17,9 @@ static const char *const kinds[] = {
     [OPT_KIND_FLAG] = "flag",         [OPT_KIND_COUNT] = "flag",  [OPT_KIND_INT] = "int",
     [OPT_KIND_REAL] = "real",         [OPT_KIND_SHARE] = "share", [OPT_KIND_SIZE] = "size",
     [OPT_KIND_DURATION] = "duration", [OPT_KIND_STR] = "str",     [OPT_KIND_PATH] = "path",
-    [OPT_KIND_DIR] = "dir",           [OPT_KIND_PATHS] = "paths", [OPT_KIND_CHOICE] = "word",
-    [OPT_KIND_WORD] = "word",         [OPT_KIND_PICKS] = "words", [OPT_KIND_RATIOS] = "ratios",
+    [OPT_KIND_DIR] = "dir",           [OPT_KIND_PATHS] = "paths", [OPT_KIND_STRS] = "str",
+    [OPT_KIND_CHOICE] = "word",       [OPT_KIND_WORD] = "word",   [OPT_KIND_PICKS] = "words",
+    [OPT_KIND_RATIOS] = "ratios",
 };
 
 static void field(struct buf *b, const char *s)

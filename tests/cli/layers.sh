@@ -22,6 +22,7 @@ declare -A may=(
     [family]='hf'
     [model]='family gguf hf'
     [stats]='engine'
+    [quant]='engine family gguf model'
     [corpus]='engine results'
     [profile]='convert corpus engine model stats'
     [plan]='model stats'
@@ -34,7 +35,7 @@ declare -A may=(
     [serve]='corpus results'
     [report]='corpus model results stats'
     [run]='convert corpus engine eval model plan profile prune report results serve stats sweep'
-    [cmd]='convert corpus engine eval family gguf hf import model plan profile prune report results run serve stats sweep'
+    [cmd]='convert corpus engine eval family gguf hf import model plan profile prune quant report results run serve stats sweep'
     [formats.c]='model prune'
     [main.c]='cmd'
 )

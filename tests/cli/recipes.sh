@@ -33,8 +33,7 @@ fails 2 'checkpoint' -- profile q4.gguf --type q8_0 --calib "$Q/texts.jsonl" -t 
 fails 2 "type 'q4_k_x' is not known" 'did you mean Q4_K_' -- quantize full.gguf q4_k_x -o no.gguf
 fails 2 "type 'q9'" -- quantize full.gguf q9 -o no.gguf
 fails 2 'folder' -- quantize "$Q/hf" q8_0 -o no.gguf
-rc 1 quantize q4.gguf q8_0 -o no.gguf
-has .err 'requantizing'
+fails 2 'quantised already' -- quantize q4.gguf q8_0 -o no.gguf
 expect 'nothing is left' test ! -e no.gguf -a ! -e no.gguf.reap-part
 fails 2 'exists' -- quantize full.gguf q8_0 -o q4.gguf
 fails 2 'model itself' -- quantize full.gguf q8_0 -o full.gguf --force

@@ -81,7 +81,6 @@ has .err "reap sweep 'it'\\\\''s a m.gguf' --stats stats.json "
 
 # ---- what is refused ----
 fails 2 'iq2_xxs' 'needs an importance matrix' -- sweep "$m" --stats stats.json --text one.txt --types q8_0,iq2_xxs -q
-fails 2 'needs an importance matrix' -- quantize "$m" IQ2_XXS -o x.gguf -q
 fails 2 "'q9' is not known" -- sweep "$m" --stats stats.json --text one.txt --types q9 -q
 fails 2 'another model, text, plans, types or options' -- sweep "${sweep[@]}" --types q4_0 --state state.json
 ok profile Q8_0.gguf -c "$MODELS/qwen3_moe/texts.jsonl" -o stats8.json -q

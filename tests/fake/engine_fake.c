@@ -367,10 +367,35 @@ const char *engine_quantize_name(uint32_t i)
     return i < 2 ? quantised[i] : NULL;
 }
 
-const char *engine_quantize_why_not(const char *name)
+bool engine_quantize_find(const char *name, uint32_t *i)
 {
-    (void)name;
-    return NULL;
+    for (*i = 0; *i < 2; ++*i)
+        if (!strcasecmp(quantised[*i], name))
+            return true;
+    return false;
+}
+
+bool engine_quantize_needs_matrix(uint32_t i)
+{
+    (void)i;
+    return false;
+}
+
+const char *engine_tensor_type(uint32_t i)
+{
+    return engine_quantize_name(i);
+}
+
+bool engine_quantize_forecast(const char *in, const struct quantize_opts *o, struct quantize_forecast *f,
+                              struct err *e)
+{
+    *f = (struct quantize_forecast){0};
+    return engine_quantize_size(in, o, &f->bytes, e);
+}
+
+void quantize_forecast_clear(struct quantize_forecast *f)
+{
+    (void)f;
 }
 
 bool engine_quantize_size(const char *in, const struct quantize_opts *o, uint64_t *bytes, struct err *e)
