@@ -106,7 +106,7 @@ foreach(script ${cli_scripts})
 endforeach()
 
 # The long ones begin first, so that the cores end together; about the seconds that each takes.
-set(costs cli-serve 10 unit-families_folders 8 cli-checkpoints_forms 7 unit-families_engine 7 cli-eval_against 6
+set(costs cli-demo 13 cli-serve 10 unit-families_folders 8 cli-checkpoints_forms 7 unit-families_engine 7 cli-eval_against 6
     cli-sweep 6 cli-batch 6 cli-run 5 cli-refine 5 cli-properties 5 cli-checkpoints_bad 4 cli-until_stable 4
     unit-tinymoe 4 cli-bad_calibration 4 cli-interrupt 4 cli-batch_resume 4 cli-usage 4 cli-bad_models 4)
 while(costs)

@@ -64,6 +64,8 @@ static void example(struct buf *b, const char *text, uint32_t width)
         for (size_t n = strcspn(s, "\n"), k; n; s += k, n -= k) {
             size_t word = strspn(s, " ");
             k = word + strcspn(s + word, " \n");
+            if (s[word] == '-' && s[k] == ' ' && s[k + 1] != '-') /* an option and its value stay together */
+                k += 1 + strcspn(s + k + 1, " \n");
             if (at > 2 && at + k + (k < n ? 2 : 0) >= width) {
                 buf_str(b, " \\\n     ");
                 at = 5;
