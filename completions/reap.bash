@@ -27,15 +27,16 @@ _reap() {
             --no-shuffle --skip-bad --join-parts --skip-media --map --threads --ubatch-size --ubatch
             --n-gpu-layers --gpu-layers --device --split-mode --tensor-split --cpu-moe --n-cpu-moe
             --flash-attn --cache-type-k --cache-type-v --rpc --load-mode --no-mmap --mlock --chat-template
-            --chat-template-file --chat-template-kwargs --type --pretokenizer --device-norms --json --quiet
-            --verbose --color --help'
+            --chat-template-file --chat-template-kwargs --type --pretokenizer --device-norms --hf-repo
+            --hf-file --offline --json --quiet --verbose --color --help'
         case $prev in
         --keep | --keep-ratio | -r | --prune-ratio | --fit | --round-to | --choose-budget | --refine | \
             --set-aside | --plan-seed | --protect-share | --ctx | --until-stable | --eval-ctx | --pass | \
             --max-tokens | --calib-max-tokens | --name | --base-model | --max-shard-size | \
             --samples-per-category | --max-samples | --seed | --map | -t | --threads | -ub | --ubatch-size | \
             --ubatch | -ngl | --n-gpu-layers | --gpu-layers | -dev | --device | -ts | --tensor-split | \
-            -ncmoe | --n-cpu-moe | --rpc | --chat-template-kwargs | --pretokenizer)
+            -ncmoe | --n-cpu-moe | --rpc | --chat-template-kwargs | --pretokenizer | -hf | --hf-repo | -hff \
+            | --hf-file)
             kind= ;;
         --criterion)
             words='reap reap_sum ean_mean ean_sum frequency gate_mean gate_sum reap_l2 ean_l2 reap_sq_sum loo
@@ -69,8 +70,10 @@ _reap() {
         esac
         ;;
     inspect)
-        own='--tensors --json --quiet --verbose --color --help'
+        own='--tensors --hf-repo --hf-file --offline --json --quiet --verbose --color --help'
         case $prev in
+        -hf | --hf-repo | -hff | --hf-file)
+            kind= ;;
         --color)
             words='auto always never' ;;
         esac
@@ -81,13 +84,14 @@ _reap() {
             --no-shuffle --skip-bad --join-parts --skip-media --map --threads --ubatch-size --ubatch
             --n-gpu-layers --gpu-layers --device --split-mode --tensor-split --cpu-moe --n-cpu-moe
             --flash-attn --cache-type-k --cache-type-v --rpc --load-mode --no-mmap --mlock --chat-template
-            --chat-template-file --chat-template-kwargs --type --pretokenizer --device-norms --json --quiet
-            --verbose --color --help'
+            --chat-template-file --chat-template-kwargs --type --pretokenizer --device-norms --hf-repo
+            --hf-file --offline --json --quiet --verbose --color --help'
         case $prev in
         --ctx | --save-every | --until-stable | --set-aside | --shard | --sequences | --show-samples | \
             --samples-per-category | --max-samples | --seed | --map | -t | --threads | -ub | --ubatch-size | \
             --ubatch | -ngl | --n-gpu-layers | --gpu-layers | -dev | --device | -ts | --tensor-split | \
-            -ncmoe | --n-cpu-moe | --rpc | --chat-template-kwargs | --pretokenizer)
+            -ncmoe | --n-cpu-moe | --rpc | --chat-template-kwargs | --pretokenizer | -hf | --hf-repo | -hff \
+            | --hf-file)
             kind= ;;
         --pairs)
             words='auto on off' ;;
@@ -114,8 +118,8 @@ _reap() {
         esac
         ;;
     stats)
-        own='--criterion --model --output --force --format --architecture --experts-used --json --quiet
-            --verbose --color --help'
+        own='--criterion --model --output --force --format --architecture --experts-used --offline --json
+            --quiet --verbose --color --help'
         case $prev in
         --criterion)
             words='reap reap_sum ean_mean ean_sum frequency gate_mean gate_sum reap_l2 ean_l2 reap_sq_sum loo
@@ -130,8 +134,8 @@ _reap() {
         ;;
     plan)
         own='--keep --keep-ratio --prune-ratio --fit --round-to --criterion --seed --stats --blend
-            --protect-super --protect --protect-share --from --output --model --force --json --quiet --verbose
-            --color --help'
+            --protect-super --protect --protect-share --from --output --model --force --offline --json --quiet
+            --verbose --color --help'
         case $prev in
         --keep | --keep-ratio | -r | --prune-ratio | --fit | --round-to | --seed | --protect-share)
             kind= ;;
@@ -150,13 +154,14 @@ _reap() {
             --join-parts --skip-media --map --threads --ubatch-size --ubatch --n-gpu-layers --gpu-layers
             --device --split-mode --tensor-split --cpu-moe --n-cpu-moe --flash-attn --cache-type-k
             --cache-type-v --rpc --load-mode --no-mmap --mlock --chat-template --chat-template-file
-            --chat-template-kwargs --type --pretokenizer --device-norms --json --quiet --verbose --color
-            --help'
+            --chat-template-kwargs --type --pretokenizer --device-norms --hf-repo --hf-file --offline --json
+            --quiet --verbose --color --help'
         case $prev in
         --keep | --keep-ratio | -r | --prune-ratio | --fit | --round-to | --ctx | --budget | \
             --samples-per-category | --max-samples | --seed | --map | -t | --threads | -ub | --ubatch-size | \
             --ubatch | -ngl | --n-gpu-layers | --gpu-layers | -dev | --device | -ts | --tensor-split | \
-            -ncmoe | --n-cpu-moe | --rpc | --chat-template-kwargs | --pretokenizer)
+            -ncmoe | --n-cpu-moe | --rpc | --chat-template-kwargs | --pretokenizer | -hf | --hf-repo | -hff \
+            | --hf-file)
             kind= ;;
         --criteria)
             words='reap reap_sum ean_mean ean_sum frequency gate_mean gate_sum reap_l2 ean_l2 reap_sq_sum loo
@@ -185,20 +190,22 @@ _reap() {
         ;;
     prune)
         own='--plan --output --dry-run --gain --force --merge --mtp --name --base-model --no-provenance
-            --max-shard-size --add-count-aliases --no-card --json --quiet --verbose --color --help'
+            --max-shard-size --add-count-aliases --no-card --hf-repo --hf-file --offline --json --quiet
+            --verbose --color --help'
         case $prev in
         --mtp)
             words='prune drop' ;;
-        --name | --base-model | --max-shard-size)
+        --name | --base-model | --max-shard-size | -hf | --hf-repo | -hff | --hf-file)
             kind= ;;
         --color)
             words='auto always never' ;;
         esac
         ;;
     verify)
-        own='--plan --gain --name --write-plan --force --json --quiet --verbose --color --help'
+        own='--plan --gain --name --write-plan --force --hf-repo --hf-file --offline --json --quiet --verbose
+            --color --help'
         case $prev in
-        --name)
+        --name | -hf | --hf-repo | -hff | --hf-file)
             kind= ;;
         --color)
             words='auto always never' ;;
@@ -210,11 +217,13 @@ _reap() {
             --map --threads --ubatch-size --ubatch --n-gpu-layers --gpu-layers --device --split-mode
             --tensor-split --cpu-moe --n-cpu-moe --flash-attn --cache-type-k --cache-type-v --rpc --load-mode
             --no-mmap --mlock --chat-template --chat-template-file --chat-template-kwargs --type
-            --pretokenizer --device-norms --json --quiet --verbose --color --help'
+            --pretokenizer --device-norms --hf-repo --hf-file --offline --json --quiet --verbose --color
+            --help'
         case $prev in
         --ctx | --pass | --samples-per-category | --max-samples | --seed | --map | -t | --threads | -ub | \
             --ubatch-size | --ubatch | -ngl | --n-gpu-layers | --gpu-layers | -dev | --device | -ts | \
-            --tensor-split | -ncmoe | --n-cpu-moe | --rpc | --chat-template-kwargs | --pretokenizer)
+            --tensor-split | -ncmoe | --n-cpu-moe | --rpc | --chat-template-kwargs | --pretokenizer | -hf | \
+            --hf-repo | -hff | --hf-file)
             kind= ;;
         -sm | --split-mode)
             words='none layer' ;;
@@ -243,13 +252,13 @@ _reap() {
             --max-ppl-increase --max-kl --pass --output --state --force --threads --ubatch-size --ubatch
             --n-gpu-layers --gpu-layers --device --split-mode --tensor-split --cpu-moe --n-cpu-moe
             --flash-attn --cache-type-k --cache-type-v --rpc --load-mode --no-mmap --mlock --chat-template
-            --chat-template-file --chat-template-kwargs --type --pretokenizer --device-norms --json --quiet
-            --verbose --color --help'
+            --chat-template-file --chat-template-kwargs --type --pretokenizer --device-norms --hf-repo
+            --hf-file --offline --json --quiet --verbose --color --help'
         case $prev in
         --ctx | -r | --ratios | --round-to | --seed | --fit | --max-ppl-increase | --max-kl | --pass | -t | \
             --threads | -ub | --ubatch-size | --ubatch | -ngl | --n-gpu-layers | --gpu-layers | -dev | \
             --device | -ts | --tensor-split | -ncmoe | --n-cpu-moe | --rpc | --chat-template-kwargs | \
-            --pretokenizer)
+            --pretokenizer | -hf | --hf-repo | -hff | --hf-file)
             kind= ;;
         --criteria)
             words='reap reap_sum ean_mean ean_sum frequency gate_mean gate_sum reap_l2 ean_l2 reap_sq_sum loo
@@ -285,13 +294,13 @@ _reap() {
             --skip-bad --join-parts --skip-media --map --threads --ubatch-size --ubatch --n-gpu-layers
             --gpu-layers --device --split-mode --tensor-split --cpu-moe --n-cpu-moe --flash-attn
             --cache-type-k --cache-type-v --rpc --load-mode --no-mmap --mlock --chat-template
-            --chat-template-file --chat-template-kwargs --type --pretokenizer --device-norms --json --quiet
-            --verbose --color --help'
+            --chat-template-file --chat-template-kwargs --type --pretokenizer --device-norms --hf-repo
+            --hf-file --offline --json --quiet --verbose --color --help'
         case $prev in
         --set-aside | --ctx | --budget | --trials | --tokens | --near | --z | --samples-per-category | \
             --max-samples | --seed | --map | -t | --threads | -ub | --ubatch-size | --ubatch | -ngl | \
             --n-gpu-layers | --gpu-layers | -dev | --device | -ts | --tensor-split | -ncmoe | --n-cpu-moe | \
-            --rpc | --chat-template-kwargs | --pretokenizer)
+            --rpc | --chat-template-kwargs | --pretokenizer | -hf | --hf-repo | -hff | --hf-file)
             kind= ;;
         --criterion)
             words='reap reap_sum ean_mean ean_sum frequency gate_mean gate_sum reap_l2 ean_l2 reap_sq_sum loo
@@ -323,12 +332,13 @@ _reap() {
             --no-shuffle --skip-bad --join-parts --skip-media --map --threads --ubatch-size --ubatch
             --n-gpu-layers --gpu-layers --device --split-mode --tensor-split --cpu-moe --n-cpu-moe
             --flash-attn --cache-type-k --cache-type-v --rpc --load-mode --no-mmap --mlock --chat-template
-            --chat-template-file --chat-template-kwargs --type --pretokenizer --device-norms --json --quiet
-            --verbose --color --help'
+            --chat-template-file --chat-template-kwargs --type --pretokenizer --device-norms --hf-repo
+            --hf-file --offline --json --quiet --verbose --color --help'
         case $prev in
         --set-aside | --tokens | --samples-per-category | --max-samples | --seed | --map | -t | --threads | \
             -ub | --ubatch-size | --ubatch | -ngl | --n-gpu-layers | --gpu-layers | -dev | --device | -ts | \
-            --tensor-split | -ncmoe | --n-cpu-moe | --rpc | --chat-template-kwargs | --pretokenizer)
+            --tensor-split | -ncmoe | --n-cpu-moe | --rpc | --chat-template-kwargs | --pretokenizer | -hf | \
+            --hf-repo | -hff | --hf-file)
             kind= ;;
         -sm | --split-mode)
             words='none layer' ;;
@@ -353,8 +363,8 @@ _reap() {
         esac
         ;;
     report)
-        own='--output --stats --plan --eval --against --sweep --compare --model --title --force --json --quiet
-            --verbose --color --help'
+        own='--output --stats --plan --eval --against --sweep --compare --model --title --force --offline
+            --json --quiet --verbose --color --help'
         case $prev in
         --title)
             kind= ;;
@@ -363,11 +373,12 @@ _reap() {
         esac
         ;;
     convert)
-        own='--output --type --name --pretokenizer --threads --force --json --quiet --verbose --color --help'
+        own='--output --type --name --pretokenizer --threads --force --hf-repo --hf-file --offline --json
+            --quiet --verbose --color --help'
         case $prev in
         --type)
             words='auto f32 f16 bf16 q8_0 q6_K q5_K q4_K q4_0' ;;
-        --name | --pretokenizer | -t | --threads)
+        --name | --pretokenizer | -t | --threads | -hf | --hf-repo | -hff | --hf-file)
             kind= ;;
         --color)
             words='auto always never' ;;
@@ -376,9 +387,11 @@ _reap() {
     quantize)
         own='--output --imatrix --allow-requantize --dry-run --threads --force --pure --tensor-type
             --tensor-type-file --output-tensor-type --token-embedding-type --leave-output-tensor
-            --include-weights --exclude-weights --json --quiet --verbose --color --help'
+            --include-weights --exclude-weights --hf-repo --hf-file --offline --json --quiet --verbose --color
+            --help'
         case $prev in
-        -t | --threads | --tensor-type | --include-weights | --exclude-weights)
+        -t | --threads | --tensor-type | --include-weights | --exclude-weights | -hf | --hf-repo | -hff | \
+            --hf-file)
             kind= ;;
         --output-tensor-type | --token-embedding-type)
             words='f32 f16 bf16 q8_0 q6_K q5_K q5_1 q5_0 q4_K q4_1 q4_0 iq4_nl iq4_xs mxfp4 nvfp4 q3_K iq3_s
@@ -391,9 +404,10 @@ _reap() {
             IQ2_XXS TQ2_0 IQ1_M TQ1_0 IQ1_S Q1_0'
         ;;
     serve)
-        own='--port --host --load-timeout --type --json --quiet --verbose --color --help'
+        own='--port --host --load-timeout --type --hf-repo --hf-file --offline --json --quiet --verbose
+            --color --help'
         case $prev in
-        -p | --port | --host | --load-timeout)
+        -p | --port | --host | --load-timeout | -hf | --hf-repo | -hff | --hf-file)
             kind= ;;
         --type)
             words='auto f32 f16 bf16 q8_0 q6_K q5_K q4_K q4_0' ;;

@@ -11,7 +11,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-/* What a command takes, with the options of all commands behind its own. */
+/* What a command takes. */
 struct command {
     char name[32];
     const struct opt *tables[CMD_TABLES];
@@ -20,11 +20,7 @@ struct command {
 
 static const struct opt_spec *spec_of(struct command *x, const struct cmd *c)
 {
-    size_t n = 0;
-    for (; c->opts[n]; n++)
-        x->tables[n] = c->opts[n];
-    x->tables[n++] = common_opts;
-    x->tables[n] = NULL;
+    cmd_tables(c, x->tables);
     snprintf(x->name, sizeof x->name, "reap %s", c->name);
     x->spec = (struct opt_spec){x->name, c->usage, x->tables, c->min_args, c->max_args};
     return &x->spec;
@@ -123,7 +119,7 @@ static bool run(const struct cmd *c, int argc, char **argv, struct err *e)
     engine_opts_default(&cmd_engine);
     bool ok = opt_parse(argc, argv, spec_of(&x, c), &args, e);
     cmd_finish_options();
-    ok = ok && c->run(args.v, args.n, e);
+    ok = ok && cmd_models(c, &args, e) && c->run(args.v, args.n, e);
     opt_list_clear(&args);
     return ok || err_set(e, ERR_FAILED, "failed, and the reason was not told"); /* never status 0 */
 }

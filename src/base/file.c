@@ -1,5 +1,6 @@
 /* file.c - see file.h. */
 #include "base/file.h"
+#include "base/hub_path.h"
 #include "base/mem.h"
 #include "base/out.h"
 #include "base/sig.h"
@@ -170,9 +171,12 @@ const char *path_base(const char *path)
 
 char *path_own_name(const char *path)
 {
-    char *real = realpath(path, NULL);
-    char *name = xstrdup(path_base(real ? real : path));
+    char *id = hub_id_of_path(path), *real = file_is_dir(path) ? realpath(path, NULL) : NULL,
+         *name = xstrdup(path_base(id     ? id
+                                   : real ? real
+                                          : path));
     free(real);
+    free(id);
     return name;
 }
 

@@ -33,7 +33,9 @@ bool file_check_texts(const char *out, const char *const *texts, uint32_t n, str
 
 /* ---- paths ---- */
 const char *path_base(const char *path); /* last component, in place */
-/* Last component of the real path, also of "." and "dir/"; caller frees. */
+/* How a model at this path is called: a folder by the last component of its real path, also "." and "dir/"; a snapshot
+ * of the hub's cache by the name that its path holds (hub_path.h); a file as it was named, wherever a link leads. Caller
+ * frees. */
 char *path_own_name(const char *path);
 char *path_absolute(const char *path);              /* nothing is resolved; caller frees */
 char *path_dir(const char *path);                   /* "." when there is none; caller frees */

@@ -12,6 +12,7 @@
 
 struct parser {
     const struct opt_spec *spec;
+    const char *operand; /* that an option stands for */
     bool given[MAX_ROWS];
 };
 
@@ -19,6 +20,13 @@ static void list_add(struct opt_list *l, const char *s)
 {
     GROW(l->v, l->n, l->cap);
     l->v[l->n++] = s;
+}
+
+static void list_put_first(struct opt_list *l, const char *s)
+{
+    list_add(l, s);
+    memmove(l->v + 1, l->v, (l->n - 1) * sizeof *l->v);
+    l->v[0] = s;
 }
 
 void opt_list_clear(struct opt_list *l)
@@ -290,7 +298,9 @@ static bool set(const struct opt *o, const char *v, struct err *e)
                err_set(e, ERR_INPUT, "--%s: '%s' is not a size such as 9.5G, 800M or 12GiB", o->name, v);
     case OPT_KIND_STR:
     case OPT_KIND_PATH:
-    case OPT_KIND_DIR: *(const char **)o->to = v; return true;
+    case OPT_KIND_DIR:
+    case OPT_KIND_MODEL:
+    case OPT_KIND_OPERAND: *(const char **)o->to = v; return true;
     case OPT_KIND_PATHS:
     case OPT_KIND_STRS: list_add(o->to, v); return true;
     case OPT_KIND_CHOICE: return choose(o, v, o->to, e);
@@ -336,6 +346,8 @@ static bool parse_one(struct parser *p, int n, char **argv, int *at, struct err 
     p->given[row] = true;
     if (o->seen)
         *o->seen = true;
+    if (o->kind == OPT_KIND_OPERAND)
+        p->operand = v;
     return set(o, v, e);
 }
 
@@ -457,5 +469,7 @@ bool opt_parse(int n, char **argv, const struct opt_spec *s, struct opt_list *re
             return false;
         }
     }
+    if (p.operand)
+        list_put_first(rest, p.operand);
     return check_operands(s, rest, e) && check_rows(&p, e);
 }

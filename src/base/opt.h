@@ -36,6 +36,8 @@ enum opt_kind {
     OPT_KIND_STR,
     OPT_KIND_PATH,
     OPT_KIND_DIR,
+    OPT_KIND_MODEL,
+    OPT_KIND_OPERAND,
     OPT_KIND_PATHS,
     OPT_KIND_STRS,
     OPT_KIND_CHOICE,
@@ -118,6 +120,10 @@ struct opt {
 #define OPT_STR(long, p, value, ...)  OPT_ROW(STR, long, const char *, p, value, __VA_ARGS__)
 #define OPT_PATH(long, p, value, ...) OPT_ROW(PATH, long, const char *, p, value, __VA_ARGS__)
 #define OPT_DIR(long, p, value, ...)  OPT_ROW(DIR, long, const char *, p, value, __VA_ARGS__)
+/* a path too, or what else names a model: the caller makes a path of it */
+#define OPT_MODEL(long, p, value, ...) OPT_ROW(MODEL, long, const char *, p, value, __VA_ARGS__)
+/* stands for the first operand, and is kept as well */
+#define OPT_OPERAND(long, p, value, ...) OPT_ROW(OPERAND, long, const char *, p, value, __VA_ARGS__)
 /* paths, or any texts, given several times */
 #define OPT_PATHS(long, p, value, ...) OPT_ROW(PATHS, long, struct opt_list, p, value, __VA_ARGS__)
 #define OPT_STRS(long, p, value, ...)  OPT_ROW(STRS, long, struct opt_list, p, value, __VA_ARGS__)

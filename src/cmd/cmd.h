@@ -38,9 +38,10 @@ struct cmd {
     const char *name;
     const char *usage; /* what follows the name; several forms stand on lines of their own */
     const char *summary;
-    const char *example;             /* one or more lines for --help */
-    const struct opt *const *opts;   /* NULL-terminated tables, without the common ones */
-    uint32_t min_args, max_args;     /* operands */
+    const char *example;           /* one or more lines for --help */
+    const struct opt *const *opts; /* NULL-terminated tables, without the common ones */
+    uint32_t min_args, max_args;   /* operands */
+    uint32_t models; /* so many of them, the first ones, are models: paths, or names of the hub */
     const struct opt_choices *words; /* that the last operand takes; NULL: any */
     bool (*run)(char const *const *args, uint32_t n, struct err *e);
 };
@@ -50,6 +51,11 @@ extern const struct cmd *const cmds[]; /* NULL-terminated, in the order of --hel
 #define CMD_DECLARE(name) extern const struct cmd cmd_##name;
 CMD_LIST(CMD_DECLARE)
 #undef CMD_DECLARE
+
+/* All tables of a command, NULL-terminated: its own, those of models by name where it takes a model, and the common. */
+void cmd_tables(const struct cmd *c, const struct opt *tables[CMD_TABLES]);
+/* Puts the paths of models in the place of what was given for them: operands and options (models.c). */
+bool cmd_models(const struct cmd *c, struct opt_list *args, struct err *e);
 
 /* Options that every command has: --json --quiet --verbose --color --help. */
 extern const struct opt common_opts[];

@@ -53,6 +53,7 @@ const struct cmd cmd_choose = {
                                         NULL},
     .min_args = 1,
     .max_args = 1,
+    .models = 1,
     .run = run,
 };
 

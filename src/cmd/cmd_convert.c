@@ -35,6 +35,7 @@ const struct cmd cmd_convert = {
     .opts = (const struct opt *const[]){opts, NULL},
     .min_args = 1,
     .max_args = 1,
+    .models = 1,
     .run = run,
 };
 

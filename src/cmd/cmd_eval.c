@@ -30,8 +30,8 @@ static const struct opt opts[] = {
         "evaluate the model as this plan would leave it; nothing is written; several are compared with the first, on "
         "--choices or --against a base",
         .alias = "-p"),
-    OPT_PATH("against", &against, "BASE",
-             "with --text: how far the model is from this one, in KL divergence and agreement"),
+    OPT_MODEL("against", &against, "BASE",
+              "with --text: how far the model is from this one, in KL divergence and agreement"),
     OPT_STR("pass", &pass_bounds, "BOUNDS", CMD_PASS),
     OPT_PATH(
         "logprobs", &logprobs, "FILE",
@@ -57,6 +57,7 @@ const struct cmd cmd_eval = {
     .opts = (const struct opt *const[]){opts, samples_opt_table, engine_opt_table, NULL},
     .min_args = 1,
     .max_args = 1,
+    .models = 1,
     .run = run,
 };
 

@@ -33,6 +33,7 @@ const struct cmd cmd_gain = {
     .opts = (const struct opt *const[]){opts, corpus_opt_table, engine_opt_table, NULL},
     .min_args = 1,
     .max_args = 1,
+    .models = 1,
     .run = run,
 };
 

@@ -25,6 +25,7 @@ const struct cmd cmd_inspect = {
     .opts = (const struct opt *const[]){opts, NULL},
     .min_args = 1,
     .max_args = 1,
+    .models = 1,
     .run = run,
 };
 

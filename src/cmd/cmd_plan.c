@@ -34,8 +34,8 @@ static const struct opt opts[] = {
     OPT_PATH("from", &from, "FILE", "no stats, but a keep-list or ranking of another tool, made into a plan"),
     OPT_HEADING("Files"),
     OPT_PATH("output", &out, "FILE", "the plan to write", .alias = "-o", .required = true),
-    OPT_PATH("model", &model, "FILE", "the model that will be pruned: checked now, and its sizes are shown",
-             .alias = "-m"),
+    OPT_MODEL("model", &model, "FILE", "the model that will be pruned: checked now, and its sizes are shown",
+              .alias = "-m"),
     OPT_FLAG("force", &cmd_force, "replace the output; accept statistics of another model", .alias = "-f"),
     OPT_ENDS,
 };

@@ -37,6 +37,7 @@ const struct cmd cmd_prune = {
     .opts = (const struct opt *const[]){opts, written_opt_table, NULL},
     .min_args = 1,
     .max_args = 1,
+    .models = 1,
     .run = run,
 };
 

@@ -52,6 +52,7 @@ const struct cmd cmd_quantize = {
     .opts = (const struct opt *const[]){opts, NULL},
     .min_args = 2,
     .max_args = 2,
+    .models = 1,
     .words = &cmd_quantize_types,
     .run = run,
 };

@@ -60,6 +60,7 @@ const struct cmd cmd_refine = {
     .opts = (const struct opt *const[]){opts, samples_opt_table, engine_opt_table, NULL},
     .min_args = 1,
     .max_args = 1,
+    .models = 1,
     .run = run,
 };
 

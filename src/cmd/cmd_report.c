@@ -18,8 +18,8 @@ static const struct opt opts[] = {
     OPT_PATHS(
         "compare", &compares, "FILE",
         "answers side by side (reap compare -o), or first the answers of the parent, then of the result"),
-    OPT_PATH("model", &model, "FILE", "the parent: checked against the other files, gives the sizes",
-             .alias = "-m"),
+    OPT_MODEL("model", &model, "FILE", "the parent: checked against the other files, gives the sizes",
+              .alias = "-m"),
     OPT_STR("title", &title, "TEXT", "title of the page", .dflt_is = "from model and plan"),
     OPT_FLAG("force", &cmd_force, "replace the output; accept files of different models", .alias = "-f"),
     OPT_ENDS,

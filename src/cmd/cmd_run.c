@@ -221,5 +221,6 @@ const struct cmd cmd_run = {
                                         written_opt_table, samples_opt_table, engine_opt_table, NULL},
     .min_args = 1,
     .max_args = 1,
+    .models = 1,
     .run = run,
 };

@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include "cmd/cmd.h"
 #include "convert/cache.h"
+#include "model/foreign.h"
 #include "model/view.h"
 #include "serve/server.h"
 
@@ -28,13 +29,14 @@ static bool run(char const *const *args, uint32_t n, struct err *e);
 
 const struct cmd cmd_serve = {
     .name = "serve",
-    .usage = "MODEL.gguf [OPTIONS] [-- LLAMA-SERVER-OPTIONS]",
+    .usage = "MODEL [OPTIONS] [-- LLAMA-SERVER-OPTIONS]",
     .summary = "run llama-server on a model until it is told to end",
     .example = "  reap serve pruned.gguf --port 8080\n"
                "  reap serve pruned.gguf -- -ngl 99 -c 8192\n",
     .opts = (const struct opt *const[]){opts, NULL},
     .min_args = 1,
     .max_args = 1000,
+    .models = 1,
     .run = run,
 };
 
@@ -121,7 +123,7 @@ static bool wait_end(struct server *s, struct err *e)
 
 static bool run(char const *const *args, uint32_t n, struct err *e)
 {
-    if (!check_args(args + 1, n - 1, e))
+    if (!check_args(args + 1, n - 1, e) || !foreign_model(args[0], e))
         return false;
     char *gguf = convert_cached(args[0], &cmd_engine, e), *model = gguf ? server_model(gguf, e) : NULL;
     free(gguf);

@@ -27,9 +27,9 @@ static const struct opt opts[] = {
     OPT_HEADING("Showing"),
     OPT_CHOICE("criterion", &criterion, "NAME", &cmd_criteria, "the score of the tables",
                .dflt = CRITERION_DEFAULT, .seen = &has_criterion),
-    OPT_PATH("model", &model, "MODEL",
-             "the model, for sizes at each ratio; with import, the model that was measured", .alias = "-m",
-             .seen = &has_model),
+    OPT_MODEL("model", &model, "MODEL",
+              "the model, for sizes at each ratio; with import, the model that was measured", .alias = "-m",
+              .seen = &has_model),
     OPT_HEADING("merge, import, export"),
     OPT_PATH("output", &out, "FILE", "the file to write", .alias = "-o", .seen = &has_out),
     OPT_FLAG(

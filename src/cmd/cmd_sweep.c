@@ -106,6 +106,7 @@ const struct cmd cmd_sweep = {
     .opts = (const struct opt *const[]){opts, engine_opt_table, NULL},
     .min_args = 1,
     .max_args = 1,
+    .models = 1,
     .run = run,
 };
 

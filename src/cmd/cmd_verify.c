@@ -32,6 +32,7 @@ const struct cmd cmd_verify = {
     .opts = (const struct opt *const[]){opts, NULL},
     .min_args = 2,
     .max_args = 2,
+    .models = 2,
     .run = run,
 };
 

@@ -19,7 +19,7 @@ static const char *const kinds[] = {
     [OPT_KIND_DURATION] = "duration", [OPT_KIND_STR] = "str",     [OPT_KIND_PATH] = "path",
     [OPT_KIND_DIR] = "dir",           [OPT_KIND_PATHS] = "paths", [OPT_KIND_STRS] = "str",
     [OPT_KIND_CHOICE] = "word",       [OPT_KIND_WORD] = "word",   [OPT_KIND_PICKS] = "words",
-    [OPT_KIND_RATIOS] = "ratios",
+    [OPT_KIND_RATIOS] = "ratios",     [OPT_KIND_MODEL] = "path",  [OPT_KIND_OPERAND] = "str",
 };
 
 static void field(struct buf *b, const char *s)
@@ -78,9 +78,9 @@ static void dump_command(struct buf *b, const struct cmd *c)
     choices(b, c->words);
     buf_char(b, '\n');
     lines(b, "example", c->example);
-    for (uint32_t i = 0; (o = opt_at(c->opts, i)); i++)
-        dump_option(b, o);
-    for (o = common_opts; o->kind != OPT_KIND_END; o++)
+    const struct opt *tables[CMD_TABLES];
+    cmd_tables(c, tables);
+    for (uint32_t i = 0; (o = opt_at(tables, i)); i++)
         dump_option(b, o);
 }
 

@@ -1,5 +1,4 @@
-/* card.c - see card.h: where in the text of a card the section stands, and the name of a model on the hub. */
-#include "base/file.h"
+/* card.c - see card.h: where in the text of a card the section stands. */
 #include "base/mem.h"
 #include "hf/card_part.h"
 
@@ -111,56 +110,4 @@ bool card_write(struct buf *out, const char *readme, const struct card_facts *f)
     buf_add(out, b.s, b.n);
     buf_clear(&b);
     return ok;
-}
-
-/* ---- the hub ---- */
-
-bool card_is_id(const char *s)
-{
-    static const char ok[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
-    size_t org = strspn(s, ok);
-    if (!org || *s == '-' || *s == '.' || s[org] != '/')
-        return false;
-    size_t name = strspn(s + org + 1, ok);
-    return name && s[org + 1 + name] == 0;
-}
-
-/* "models--ORG--NAME" of .../models--ORG--NAME/snapshots/HASH. */
-static char *id_of_path(const char *path)
-{
-    struct span part[3] = {0}; /* the last components, the last first */
-    const char *end = path + strlen(path);
-    for (int i = 0; i < 3; i++) {
-        while (end > path && end[-1] == '/')
-            end--;
-        const char *start = end;
-        while (start > path && start[-1] != '/')
-            start--;
-        part[i] = span_of(start, end);
-        end = start;
-    }
-    static const char prefix[] = "models--";
-    size_t n = strlen(prefix);
-    if (!part[0].n || !span_is(part[1], "snapshots") || part[2].n <= n || memcmp(part[2].s, prefix, n) != 0)
-        return NULL;
-    char *id = xstrndup(part[2].s + n, part[2].n - n), *sep = strstr(id, "--");
-    if (sep && !strstr(sep + 2, "--")) {
-        *sep = '/';
-        memmove(sep + 1, sep + 2, strlen(sep + 2) + 1);
-        if (card_is_id(id))
-            return id;
-    }
-    free(id);
-    return NULL;
-}
-
-char *card_hub_id(const char *model_dir)
-{
-    char *id = id_of_path(model_dir);
-    if (id)
-        return id;
-    char *real = realpath(model_dir, NULL);
-    id = real ? id_of_path(real) : NULL;
-    free(real);
-    return id;
 }

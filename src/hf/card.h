@@ -35,9 +35,4 @@ struct card_facts {
  * Line ends are those of the text. Writing the card of a card changes nothing but the section. */
 bool card_write(struct buf *out, const char *readme, const struct card_facts *f);
 
-/* The model's id, if the folder is one of the hub's cache (.../models--ORG--NAME/snapshots/HASH, as given or
- * with links resolved): "ORG/NAME". Caller frees. NULL if it is not. */
-char *card_hub_id(const char *model_dir);
-bool card_is_id(const char *s); /* "ORG/NAME" */
-
 #endif

@@ -3,6 +3,7 @@
  * It is edited line by line and only where its form is plain; there is no YAML parser here. A line that does
  * not begin with a space begins a key, or belongs to the key above (items of a list, closing brackets,
  * comments). */
+#include "base/hub_path.h"
 #include "base/jspan.h"
 #include "base/text.h"
 #include "hf/card_part.h"
@@ -132,7 +133,7 @@ static struct span scalar(struct span t)
 
 static void add_yaml(struct buf *b, const char *id)
 {
-    if (card_is_id(id)) {
+    if (hub_is_id(id)) {
         buf_str(b, id);
         return;
     }

@@ -1,9 +1,9 @@
 /* naming.c - see naming.h. */
 #include "model/naming.h"
 #include "base/file.h"
+#include "base/hub_path.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "hf/card.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -46,16 +46,20 @@ bool naming_check(const char *name, struct err *e)
 
 char *naming_hub_id(const struct view *v)
 {
-    char *id = card_hub_id(v->path), *dir = id ? NULL : path_dir(v->path);
-    if (dir)
-        id = card_hub_id(dir);
+    char *id = hub_id_of_path(v->path), *dir = xstrdup(v->path);
+    for (int depth = 0; !id && depth < 3; depth++) { /* of a file, also in a folder of the repository */
+        char *up = path_dir(dir);
+        free(dir);
+        dir = up;
+        id = hub_id_of_path(dir);
+    }
     free(dir);
     return id;
 }
 
 bool naming_check_id(const char *id, struct err *e)
 {
-    return card_is_id(id) || err_set(e, ERR_INPUT, "'%.100s' is no model of the hub: expected ORG/NAME", id);
+    return hub_is_id(id) || err_set(e, ERR_INPUT, "'%.100s' is no model of the hub: expected ORG/NAME", id);
 }
 
 /* 'v1', 'v2.5', or a word that begins with a digit. */

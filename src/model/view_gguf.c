@@ -5,6 +5,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "model/foreign.h"
 
 #include <string.h>
 
@@ -290,8 +291,9 @@ static bool knows(const char *path)
 
 static bool open_files(struct view *v, struct err *e)
 {
-    v->reader = gg_open(v->path, e);
-    return v->reader && (fill(v, e) || err_ctx(e, "%s", v->path));
+    if (!foreign_file(v->path, e) || !(v->reader = gg_open(v->path, e)))
+        return false;
+    return (foreign_gguf(v->reader, e) && fill(v, e)) || err_ctx(e, "%s", v->path);
 }
 
 static void close_files(struct view *v)

@@ -4,6 +4,7 @@
  * weights that the checkpoint does not name (another form of the same model) are not, because they would not
  * be pruned. */
 #include "base/hash.h"
+#include "base/hub_path.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "hf/card.h"
@@ -332,7 +333,7 @@ static bool read_card(const struct hf_job *j, const char *path, struct buf *b, s
 static bool write_card(const struct hf_job *j, struct err *e)
 {
     char *path = path_join(j->v->path, HF_CARD_NAME),
-         *id = j->o->base_model ? xstrdup(j->o->base_model) : card_hub_id(j->v->path);
+         *id = j->o->base_model ? xstrdup(j->o->base_model) : hub_id_of_path(j->v->path);
     struct buf old = {0}, b = {0};
     const struct plan *p = j->c->plan;
     const struct plan_origin *from = p->n_origins ? &p->origins[0] : NULL;

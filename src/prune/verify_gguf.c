@@ -1,6 +1,6 @@
 /* verify_gguf.c - the keys of a pruned GGUF model against its parent's (see prune.h). */
+#include "base/hub_path.h"
 #include "base/mem.h"
-#include "hf/card.h"
 #include "model/naming.h"
 #include "model/view_gguf.h"
 #include "prune/prune.h"
@@ -134,7 +134,7 @@ static bool one_base(const struct gg_file *fb, uint64_t n)
         memcmp(s, NAMING_HUB, hub) != 0)
         return false;
     char *id = xstrndup(s + hub, len - hub);
-    bool ok = strlen(id) == len - hub && card_is_id(id);
+    bool ok = strlen(id) == len - hub && hub_is_id(id);
     struct naming_base base = ok ? naming_base(id) : (struct naming_base){0};
     ok = ok && is_text(gg_find(fb, BASE "0.name"), base.name) &&
          is_text(gg_find(fb, BASE "0.organization"), base.organization);

@@ -32,7 +32,7 @@ mkdir folder.gguf
 everywhere folder.gguf 'config.json is missing, expected a folder with config.json and safetensors files'
 : >empty.gguf
 everywhere empty.gguf
-cp "$texts" text.gguf
+echo "once upon a time" >text.gguf
 reads text.gguf 'not a GGUF file' "expected 'GGUF'"
 printf 'GGUF' >magic.gguf
 reads magic.gguf 'ends inside the header'

@@ -35,7 +35,8 @@ declare -A may=(
     [serve]='corpus results'
     [report]='corpus model results stats'
     [run]='convert corpus engine eval model plan profile prune report results serve stats sweep'
-    [cmd]='convert corpus engine eval family gguf hf import model plan profile prune quant report results run serve stats sweep'
+    [hub]='gguf hf'
+    [cmd]='convert corpus engine eval family gguf hf hub import model plan profile prune quant report results run serve stats sweep'
     [formats.c]='model prune'
     [main.c]='cmd'
 )

@@ -20,6 +20,9 @@
 set -u
 export LC_ALL=C
 unset LANGUAGE COLUMNS TERM_PROGRAM XDG_CACHE_HOME NO_COLOR CLICOLOR CLICOLOR_FORCE
+# No test asks the hub, or looks into caches of whoever runs it.
+unset HF_HOME HUGGINGFACE_HUB_CACHE LLAMA_CACHE HF_ENDPOINT HF_TOKEN HUGGING_FACE_HUB_TOKEN HF_TOKEN_PATH
+export HF_HUB_OFFLINE=1 HF_HUB_CACHE=/nonexistent/hub
 # Several tests run at once, so each keeps to one core. That results do not depend on the number of threads is tried by
 # unit-families_engine, unit-families_folders, unit-tinymoe and properties.sh, where this does not hold.
 export OMP_THREAD_LIMIT=1

@@ -299,35 +299,6 @@ static void test_section(void **state)
     json_decref(c);
 }
 
-static void test_hub_id(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *path, *id;
-    } rows[] = {
-        {"/c/hub/models--Qwen--Qwen3-30B-A3B/snapshots/0123abc", "Qwen/Qwen3-30B-A3B"},
-        {"models--a--b.c_d/snapshots/x//", "a/b.c_d"},
-        {"/c/models--a--b/snapshots/", NULL},
-        {"/c/models--a--b/refs/main", NULL},
-        {"/c/models--a--b", NULL},
-        {"/c/models--gpt2/snapshots/x", NULL},
-        {"/c/models--a--b--c/snapshots/x", NULL},
-        {"/c/models--a--/snapshots/x", NULL},
-        {"/c/models----b/snapshots/x", NULL},
-        {"/c/models--a--b c/snapshots/x", NULL},
-        {"/c/datasets--a--b/snapshots/x", NULL},
-        {"", NULL},
-        {"/", NULL},
-        {"a", NULL},
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        char *id = card_hub_id(rows[i].path);
-        if ((id == NULL) != (rows[i].id == NULL) || (id && strcmp(id, rows[i].id) != 0))
-            fail_msg("%s: %s", rows[i].path, id ? id : "NULL");
-        free(id);
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -338,7 +309,6 @@ int main(void)
         cmocka_unit_test(test_not_understood),
         cmocka_unit_test(test_place),
         cmocka_unit_test(test_section),
-        cmocka_unit_test(test_hub_id),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,200 @@
+/* hub.c - see hub.h: local paths, then caches, then the hub. */
+#include "hub/hub.h"
+#include "base/buf.h"
+#include "base/file.h"
+#include "base/hub_path.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "hf/files.h"
+#include "hub/hub_part.h"
+
+#include <string.h>
+#include <strings.h>
+
+#define MAX_INDEX (256u << 20)
+
+/* ---- what is in a snapshot ---- */
+
+/* Adds the weights of the checkpoint in `dir`. */
+static bool add_weights(const char *dir, const struct hub_list *l, struct hub_pick *p, struct err *e)
+{
+    struct buf b = {0};
+    bool has = hub_list_find(l, HF_INDEX_NAME) != NULL;
+    char *path = path_join(dir, HF_INDEX_NAME);
+    bool ok = !has || file_read_all(path, MAX_INDEX, &b, e);
+    ok = ok && (hub_pick_weights(l, has ? b.s : NULL, b.n, p, e) || err_ctx(e, "%s", dir));
+    buf_clear(&b);
+    free(path);
+    return ok;
+}
+
+/* The model that is meant in a snapshot, if all of it is there: its path. NULL: it is not (*lacks, the caller's: what is
+ * missing, or NULL), or *e. */
+static char *in_snapshot(const char *dir, const char *tag, const char *file, char **lacks, struct err *e)
+{
+    struct hub_list l = {0};
+    struct hub_pick p = {0};
+    char *path = NULL;
+    enum hub_kind kind = HUB_NOTHING;
+    bool ok = hub_snapshot_files(dir, &l, e);
+    if (ok)
+        kind = hub_pick(&l, tag, file, &p);
+    if (kind == HUB_CHECKPOINT)
+        ok = add_weights(dir, &l, &p, e);
+    if (ok && kind != HUB_NOTHING && p.whole)
+        path = p.first ? path_join(dir, p.first) : xstrdup(dir);
+    *lacks = p.lacks;
+    p.lacks = NULL;
+    hub_pick_clear(&p);
+    hub_list_clear(&l);
+    return path;
+}
+
+/* ---- local paths ---- */
+
+/* A folder of a cache that was given as a path: the snapshot in it. */
+static char *follow(const char *root, const char *given, struct err *e)
+{
+    char *others, *lacks = NULL, *dir = hub_snapshot(root, &others), *path = NULL;
+    if (!dir)
+        err_set(e, ERR_INPUT,
+                "'%s' is a folder of the hub's cache, and its refs/main names no snapshot%s%s%s", given,
+                others ? ": give one of those in snapshots/ (" : ", nor is there one", others ? others : "",
+                others ? ")" : "");
+    else
+        path = in_snapshot(dir, NULL, NULL, &lacks, e);
+    if (dir && !path && e->code == ERR_NONE) { /* who opens it says what is wrong with it */
+        path = dir;
+        dir = NULL;
+    }
+    free(dir);
+    free(lacks);
+    free(others);
+    return path;
+}
+
+/* ---- names ---- */
+
+struct name {
+    char *id, *tag; /* tag NULL: none */
+};
+
+static void name_clear(struct name *n)
+{
+    free(n->id);
+    free(n->tag);
+}
+
+static bool parse_name(const char *s, struct name *n)
+{
+    size_t k = strcspn(s, ":");
+    *n = (struct name){.id = xstrndup(s, k), .tag = s[k] ? xstrdup(s + k + 1) : NULL};
+    static const char ok[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+    if (hub_is_id(n->id) &&
+        (!n->tag || (*n->tag && strlen(n->tag) <= 64 && strspn(n->tag, ok) == strlen(n->tag))))
+        return true;
+    name_clear(n);
+    return false;
+}
+
+/* A path that is not there and looks like a name of the hub: a folder of the first part, or an ending of a file. */
+static bool looks_local(const char *s)
+{
+    static const char *const ends[] = {".gguf", ".safetensors", ".json", ".bin", ".txt", ".jsonl"};
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        if (text_ends(s, ends[i]))
+            return true;
+    char *dir = xstrndup(s, strcspn(s, "/"));
+    bool is = file_is_dir(dir);
+    free(dir);
+    return is;
+}
+
+/* ---- caches ---- */
+
+static char *in_cache(const char *cache, const struct name *n, const char *file, char **lacks, struct err *e)
+{
+    char *root = hub_cache_root(cache, n->id), *others = NULL,
+         *dir = file_is_dir(root) ? hub_snapshot(root, &others) : NULL,
+         *path = dir ? in_snapshot(dir, n->tag, file, lacks, e) : NULL;
+    free(others);
+    free(dir);
+    free(root);
+    return path;
+}
+
+/* In one of them. NULL without *e: in none; *lacks as in in_snapshot. */
+static char *in_caches(const struct name *n, const char *file, char **lacks, struct err *e)
+{
+    char *cache[] = {hub_cache_dir(), hub_cache_other()}, *path = NULL;
+    for (size_t i = 0; i < 2; i++) {
+        char *less = NULL;
+        if (!path && cache[i] && e->code == ERR_NONE)
+            path = in_cache(cache[i], n, file, &less, e);
+        if (less && !*lacks)
+            *lacks = less;
+        else
+            free(less);
+        free(cache[i]);
+    }
+    return path;
+}
+
+/* No connection is to be made: what makes it local. */
+static bool no_connection(const struct hub_want *w, const struct name *n, const char *lacks, struct err *e)
+{
+    char *cache = hub_cache_dir();
+    struct buf where = {0};
+    if (lacks)
+        buf_fmt(&where, "in the hub's cache without '%s'", lacks);
+    else
+        buf_fmt(&where, "neither a local path nor in the hub's cache (%s)", cache ? cache : "no HOME");
+    err_set(e, ERR_INPUT, "'%s' is %s: 'hf download %s%s%s' gets it", w->model, where.s, n->id,
+            w->file ? " " : "", w->file ? w->file : "");
+    buf_clear(&where);
+    free(cache);
+    return false;
+}
+
+static char *by_name(const struct hub_want *w, const struct name *n, struct err *e)
+{
+    char *lacks = NULL, *path = in_caches(n, w->file, &lacks, e);
+    if (path)
+        log_note("%s is %s", w->model, path);
+    else if (e->code == ERR_NONE)
+        no_connection(w, n, lacks, e);
+    free(lacks);
+    return path;
+}
+
+char *hub_resolve(const struct hub_want *w, struct err *e)
+{
+    struct name n;
+    bool there = false;
+    if (!w->on_hub && !file_there(w->model, &there, e)) {
+        err_clear(e); /* who opens it says so */
+        return xstrdup(w->model);
+    }
+    if (there) {
+        char *root = file_is_dir(w->model) ? hub_root_of_path(w->model) : NULL,
+             *path = root ? follow(root, w->model, e) : xstrdup(w->model);
+        free(root);
+        return path;
+    }
+    if (!parse_name(w->model, &n)) {
+        if (!w->on_hub)
+            return xstrdup(w->model);
+        err_set(e, ERR_INPUT, "--hf-repo '%s': expected ORG/REPO or ORG/REPO:QUANT", w->model);
+        return NULL;
+    }
+    char *path = NULL;
+    if (!w->on_hub && looks_local(w->model))
+        err_set(e, ERR_INPUT,
+                "cannot open '%s': No such file or directory; for a model of this name on the hub: -hf %s",
+                w->model, w->model);
+    else
+        path = by_name(w, &n, e);
+    name_clear(&n);
+    return path;
+}
