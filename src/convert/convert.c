@@ -143,6 +143,7 @@ struct image *convert_open(const struct hf_checkpoint *c, const char *dir, const
     free(l.slots);
     free(l.rules);
     free(l.used);
+    left_out_clear(&l.left);
     free(l.in.kinds);
     if (ok)
         return l.im;

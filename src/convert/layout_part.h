@@ -32,6 +32,17 @@ struct layout_slot { /* one output tensor of a block, or outside of blocks */
     uint64_t n, room;
 };
 
+/* What is left out of the image: tensors whose names differ in numbers alone are one kind. */
+struct left_kind {
+    char *name; /* numbers as '#' */
+    const char *why;
+    uint64_t n, bytes;
+};
+struct left_out {
+    struct left_kind *kinds;
+    uint32_t n, cap;
+};
+
 struct layout {
     struct layout_in in;
     const struct convert_opts *o;
@@ -40,7 +51,7 @@ struct layout {
     struct layout_slot *slots; /* n_globals, then n_rules per block */
     bool *used;                /* per tensor of the checkpoint */
     uint64_t fp8_rows, fp8_cols;
-    uint64_t n_mtp_dropped;
+    struct left_out left;
     uint32_t type; /* of matrices */
     struct image *im;
     uint64_t cap;
@@ -57,6 +68,11 @@ void layout_mark(struct layout *l, const struct hf_tensor *t); /* is used */
 /* The slot of a rule in a block; block -1: of a rule outside of blocks. */
 struct layout_slot *layout_slot_at(const struct layout *l, int64_t block, uint64_t rule);
 void layout_tensor_name(char dst[64], int64_t block, const char *name);
+
+/* ---- what is left out (left.c) ---- */
+void left_out_add(struct left_out *x, const struct hf_tensor *t, const char *why); /* why: static */
+void left_out_say(const struct left_out *x); /* in a line for each reason; every kind with --verbose */
+void left_out_clear(struct left_out *x);
 
 /* ---- weights with scales (forms.c) ---- */
 /* None that cannot be read; and how the scales of FP8 blocks lie. */

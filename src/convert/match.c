@@ -3,6 +3,7 @@
  * Every tensor must be used by a rule of the family's record or be one that is known to be left out, and
  * every tensor that the engine needs must come out. A shape is compared with what the config says before
  * anything is derived from it. */
+#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -46,10 +47,19 @@ static bool rule_matches(const char *rule, const char *name, uint32_t *expert, b
     return !*name;
 }
 
-/* Left out of every conversion: not part of the text model, or computed by the engine itself. */
-static bool is_dropped(const struct hf_place *at, const char *name)
+/* Why a tensor is left out of every conversion; NULL: it is not. */
+static const char *why_left_out(const struct layout *l, const struct hf_place *at, const char *name)
 {
-    return at->mtp || at->other || text_ends(name, ".rotary_emb.inv_freq");
+    if (at->other)
+        return "not part of the language model";
+    if (at->mtp)
+        return "MTP in a form that the engine cannot use";
+    if (text_ends(name, ".rotary_emb.inv_freq"))
+        return "computed by the engine";
+    uint64_t il = at->layer;
+    return at->rest && il >= l->in.n_blocks && il - l->in.f.v['L'] < l->in.f.v['B']
+               ? "MTP, which the engine cannot use in this family"
+               : NULL;
 }
 
 static bool check_shape(const struct layout *l, const struct name_rule *r, const struct hf_tensor *t,
@@ -120,17 +130,14 @@ static bool place_tensor(struct layout *l, const struct hf_tensor *t, struct err
 {
     struct hf_place at = hf_place(t->name);
     uint64_t il = at.layer;
-    if (is_dropped(&at, t->name)) {
+    const char *why = why_left_out(l, &at, t->name);
+    if (why) {
+        left_out_add(&l->left, t, why);
         layout_mark(l, t);
         return true;
     }
     if (!at.rest)
         return place(l, t, -1, hf_strip_prefix(t->name), e);
-    if (il >= l->in.n_blocks && il - l->in.f.v['L'] < l->in.f.v['B']) { /* MTP that the engine cannot use */
-        l->n_mtp_dropped++;
-        layout_mark(l, t);
-        return true;
-    }
     if (il >= l->in.n_blocks)
         return err_set(e, ERR_INPUT, "tensor '%.200s' is of layer %llu, but the config has %llu layers",
                        t->name, (unsigned long long)il, (unsigned long long)l->in.n_blocks);
@@ -150,12 +157,51 @@ static bool is_tied(const struct layout *l)
     return true;
 }
 
-static void drop_tied_output(struct layout *l)
+static struct layout_slot *global_slot(const struct layout *l, const char *gguf)
 {
-    bool drop = is_tied(l) && !(l->in.conversion->flags & CONVERT_NEEDS_OUTPUT);
     for (uint64_t i = 0; i < l->n_globals; i++)
-        if (!strcmp(conversion_globals[i].gguf, "output.weight") && drop)
-            layout_slot_at(l, -1, i)->n = 0;
+        if (!strcmp(conversion_globals[i].gguf, gguf) && layout_slot_at(l, -1, i)->n)
+            return layout_slot_at(l, -1, i);
+    return NULL;
+}
+
+#define COMPARE (1u << 20) /* bytes at once */
+
+/* Whether two tensors hold the same bytes; read until they differ. */
+static bool same_data(const struct hf_checkpoint *c, const struct hf_tensor *a, const struct hf_tensor *b,
+                      bool *same, struct err *e)
+{
+    uint8_t *buf = xcalloc(2, COMPARE);
+    bool ok = true;
+    *same = a->dtype == b->dtype && a->bytes == b->bytes;
+    for (uint64_t at = 0; ok && *same && at < a->bytes; at += COMPARE) {
+        uint64_t n = a->bytes - at < COMPARE ? a->bytes - at : COMPARE;
+        ok = file_pread(c->files[a->file].fd, buf, n, a->off + at, e) &&
+             file_pread(c->files[b->file].fd, buf + COMPARE, n, b->off + at, e);
+        *same = ok && !memcmp(buf, buf + COMPARE, n);
+    }
+    free(buf);
+    return ok || err_ctx(e, "%s: tensors '%.100s' and '%.100s'", c->dir, a->name, b->name);
+}
+
+/* The config may be wrong: a head with values of its own was trained, and a model without it says nothing of use. */
+static bool drop_tied_output(struct layout *l, struct err *e)
+{
+    struct layout_slot *head = global_slot(l, "output.weight"), *embd = global_slot(l, "token_embd.weight");
+    bool same = false;
+    if (!head || !embd || !is_tied(l) || l->in.conversion->flags & CONVERT_NEEDS_OUTPUT)
+        return true;
+    const struct hf_tensor *a = head->sources[0].w, *b = embd->sources[0].w;
+    if (!same_data(l->in.c, a, b, &same, e))
+        return false;
+    if (same) {
+        head->n = 0;
+        left_out_add(&l->left, a, "the input embeddings again, as the config says");
+        return true;
+    }
+    log_warn("config.json ties the embeddings, but '%s' holds other values than '%s': it is kept", a->name,
+             b->name);
+    return true;
 }
 
 static bool check_used(const struct layout *l, struct err *e)
@@ -253,11 +299,8 @@ bool layout_match(struct layout *l, struct err *e)
     for (uint64_t i = 0; i < l->in.c->n_tensors; i++)
         if (!place_tensor(l, &l->in.c->tensors[i], e))
             return false;
-    drop_tied_output(l);
-    if (!check_used(l, e) || !check_outputs(l, e))
+    if (!drop_tied_output(l, e) || !check_used(l, e) || !check_outputs(l, e))
         return false;
-    if (l->n_mtp_dropped)
-        log_note("%llu tensors of MTP layers are left out: the engine cannot use them in this family",
-                 (unsigned long long)l->n_mtp_dropped);
+    left_out_say(&l->left);
     return true;
 }

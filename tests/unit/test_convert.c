@@ -10,10 +10,12 @@
 
 #include "base/file.h"
 #include "base/float.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/out.h"
 #include "base/rng.h"
 #include "convert/image_part.h"
+#include "convert/layout_part.h"
 #include "engine/engine.h"
 #include "families.h"
 #include "tempdir.h"
@@ -726,14 +728,83 @@ static bool has(const struct image *im, const char *name)
     return false;
 }
 
+/* What is said of tensors that are left out: kinds of names, sizes, reasons. */
+static void nothing_is_left_out_without_a_word(void **state)
+{
+    (void)state;
+    static const char *const why[2] = {"seen", "heard"};
+    static const struct {
+        const char *name;
+        uint64_t bytes;
+        int why;
+    } t[] = {{"visual.blocks.0.conv1.weight", 8, 0},
+             {"visual.blocks.11.conv1.weight", 16, 0},
+             {"visual.blocks.0.conv2.weight", 1, 0},
+             {"visual.blocks.7.conv1.weight", 2, 1},
+             {"7", 1, 0}};
+    struct left_out x = {0};
+    for (size_t i = 0; i < sizeof t / sizeof *t; i++)
+        left_out_add(&x, &(struct hf_tensor){.name = t[i].name, .bytes = t[i].bytes}, why[t[i].why]);
+    assert_int_equal(x.n, 4);
+    assert_string_equal(x.kinds[0].name, "visual.blocks.#.conv1.weight");
+    assert_int_equal(x.kinds[0].n, 2);
+    assert_int_equal(x.kinds[0].bytes, 24);
+    assert_string_equal(x.kinds[2].why, "heard");
+    assert_string_equal(x.kinds[3].name, "#");
+    left_out_clear(&x);
+}
+
+/* What a family's checkpoint stores of a tensor; caller frees. */
+static uint8_t *stored(const char *family, const char *name, struct hf_tensor *out)
+{
+    struct err e = {0};
+    struct family_case f = {.name = family};
+    struct hf_checkpoint *c = hf_open(family_file(&f, "hf"), &e);
+    golden_ok(c != NULL, &e, family);
+    *out = *hf_find_tensor(c, name);
+    uint8_t *data = xmalloc(out->bytes);
+    golden_ok(file_pread(c->files[out->file].fd, data, out->bytes, out->off, &e), &e, name);
+    hf_free(c);
+    out->name = NULL;
+    return data;
+}
+
+static size_t n_warnings(void)
+{
+    char **list;
+    return log_warnings(&list);
+}
+
 static void tied_embeddings_have_no_output(void **state)
 {
     (void)state;
     static const struct edit edits[] = {
         {NULL, "\"tie_word_embeddings\": false", "\"tie_word_embeddings\": true"}, {NULL, NULL, NULL}};
+    /* the fixture's head is its own: it stays, whatever the config says */
+    size_t warned = n_warnings();
     struct opened x = must_open(make("qwen3_moe", edits, NULL, 0), "f32");
-    assert_false(has(x.im, "output.weight"));
+    assert_true(has(x.im, "output.weight"));
+    assert_int_equal(n_warnings(), warned + 1);
+    /* a copy goes */
+    struct hf_tensor embd;
+    uint8_t *data = stored("qwen3_moe", "model.embed_tokens.weight", &embd);
+    struct added copy = {.t = embd, .data = data};
+    copy.t.name = "lm_head.weight";
+    static const struct edit again[] = {
+        {NULL, "\"tie_word_embeddings\": false", "\"tie_word_embeddings\": true"},
+        {"lm_head.weight", NULL, NULL},
+        {NULL, NULL, NULL}};
     close_image(&x);
+    x = must_open(make("qwen3_moe", again, &copy, 1), "f32");
+    assert_false(has(x.im, "output.weight"));
+    assert_int_equal(n_warnings(), warned + 1);
+    close_image(&x);
+    /* but for its last byte */
+    data[embd.bytes - 1] ^= 1;
+    x = must_open(make("qwen3_moe", again, &copy, 1), "f32");
+    assert_true(has(x.im, "output.weight"));
+    close_image(&x);
+    free(data);
     static const struct edit unsaid[] = {
         {NULL, "\"tie_word_embeddings\": false,", ""}, {"lm_head.weight", NULL, NULL}, {NULL, NULL, NULL}};
     struct opened y = must_open(make("qwen3_moe", unsaid, NULL, 0), "f32");
@@ -855,6 +926,7 @@ int main(void)
         T(further_tensors_are_refused),
         T(configs_are_refused),
         T(wrapped_models_are_the_same),
+        T(nothing_is_left_out_without_a_word),
         T(tied_embeddings_have_no_output),
         T(deepseek_v3_routes_by_sigmoid),
         T(failed_reads_end_the_load),
