@@ -28,7 +28,7 @@ _reap() {
             --n-gpu-layers --gpu-layers --device --split-mode --tensor-split --cpu-moe --n-cpu-moe
             --flash-attn --cache-type-k --cache-type-v --rpc --load-mode --no-mmap --mlock --chat-template
             --chat-template-file --chat-template-kwargs --type --pretokenizer --device-norms --hf-repo
-            --hf-file --offline --json --quiet --verbose --color --help'
+            --hf-file --offline --config --json --quiet --verbose --color --help'
         case $prev in
         --keep | --keep-ratio | -r | --prune-ratio | --fit | --round-to | --choose-budget | --refine | \
             --set-aside | --plan-seed | --protect-share | --ctx | --until-stable | --eval-ctx | --pass | \
@@ -70,7 +70,7 @@ _reap() {
         esac
         ;;
     inspect)
-        own='--tensors --hf-repo --hf-file --offline --json --quiet --verbose --color --help'
+        own='--tensors --hf-repo --hf-file --offline --config --json --quiet --verbose --color --help'
         case $prev in
         -hf | --hf-repo | -hff | --hf-file)
             kind= ;;
@@ -85,7 +85,7 @@ _reap() {
             --n-gpu-layers --gpu-layers --device --split-mode --tensor-split --cpu-moe --n-cpu-moe
             --flash-attn --cache-type-k --cache-type-v --rpc --load-mode --no-mmap --mlock --chat-template
             --chat-template-file --chat-template-kwargs --type --pretokenizer --device-norms --hf-repo
-            --hf-file --offline --json --quiet --verbose --color --help'
+            --hf-file --offline --config --json --quiet --verbose --color --help'
         case $prev in
         --ctx | --save-every | --until-stable | --set-aside | --shard | --sequences | --show-samples | \
             --samples-per-category | --max-samples | --seed | --map | -t | --threads | -ub | --ubatch-size | \
@@ -118,8 +118,8 @@ _reap() {
         esac
         ;;
     stats)
-        own='--criterion --model --output --force --format --architecture --experts-used --offline --json
-            --quiet --verbose --color --help'
+        own='--criterion --model --output --force --format --architecture --experts-used --offline --config
+            --json --quiet --verbose --color --help'
         case $prev in
         --criterion)
             words='reap reap_sum ean_mean ean_sum frequency gate_mean gate_sum reap_l2 ean_l2 reap_sq_sum loo
@@ -134,8 +134,8 @@ _reap() {
         ;;
     plan)
         own='--keep --keep-ratio --prune-ratio --fit --round-to --criterion --seed --stats --blend
-            --protect-super --protect --protect-share --from --output --model --force --offline --json --quiet
-            --verbose --color --help'
+            --protect-super --protect --protect-share --from --output --model --force --offline --config
+            --json --quiet --verbose --color --help'
         case $prev in
         --keep | --keep-ratio | -r | --prune-ratio | --fit | --round-to | --seed | --protect-share)
             kind= ;;
@@ -154,8 +154,8 @@ _reap() {
             --join-parts --skip-media --map --threads --ubatch-size --ubatch --n-gpu-layers --gpu-layers
             --device --split-mode --tensor-split --cpu-moe --n-cpu-moe --flash-attn --cache-type-k
             --cache-type-v --rpc --load-mode --no-mmap --mlock --chat-template --chat-template-file
-            --chat-template-kwargs --type --pretokenizer --device-norms --hf-repo --hf-file --offline --json
-            --quiet --verbose --color --help'
+            --chat-template-kwargs --type --pretokenizer --device-norms --hf-repo --hf-file --offline --config
+            --json --quiet --verbose --color --help'
         case $prev in
         --keep | --keep-ratio | -r | --prune-ratio | --fit | --round-to | --ctx | --budget | \
             --samples-per-category | --max-samples | --seed | --map | -t | --threads | -ub | --ubatch-size | \
@@ -190,8 +190,8 @@ _reap() {
         ;;
     prune)
         own='--plan --output --dry-run --gain --force --merge --mtp --name --base-model --no-provenance
-            --max-shard-size --add-count-aliases --no-card --hf-repo --hf-file --offline --json --quiet
-            --verbose --color --help'
+            --max-shard-size --add-count-aliases --no-card --hf-repo --hf-file --offline --config --json
+            --quiet --verbose --color --help'
         case $prev in
         --mtp)
             words='prune drop' ;;
@@ -202,8 +202,8 @@ _reap() {
         esac
         ;;
     verify)
-        own='--plan --gain --name --write-plan --force --hf-repo --hf-file --offline --json --quiet --verbose
-            --color --help'
+        own='--plan --gain --name --write-plan --force --hf-repo --hf-file --offline --config --json --quiet
+            --verbose --color --help'
         case $prev in
         --name | -hf | --hf-repo | -hff | --hf-file)
             kind= ;;
@@ -217,8 +217,8 @@ _reap() {
             --map --threads --ubatch-size --ubatch --n-gpu-layers --gpu-layers --device --split-mode
             --tensor-split --cpu-moe --n-cpu-moe --flash-attn --cache-type-k --cache-type-v --rpc --load-mode
             --no-mmap --mlock --chat-template --chat-template-file --chat-template-kwargs --type
-            --pretokenizer --device-norms --hf-repo --hf-file --offline --json --quiet --verbose --color
-            --help'
+            --pretokenizer --device-norms --hf-repo --hf-file --offline --config --json --quiet --verbose
+            --color --help'
         case $prev in
         --ctx | --pass | --samples-per-category | --max-samples | --seed | --map | -t | --threads | -ub | \
             --ubatch-size | --ubatch | -ngl | --n-gpu-layers | --gpu-layers | -dev | --device | -ts | \
@@ -253,7 +253,7 @@ _reap() {
             --n-gpu-layers --gpu-layers --device --split-mode --tensor-split --cpu-moe --n-cpu-moe
             --flash-attn --cache-type-k --cache-type-v --rpc --load-mode --no-mmap --mlock --chat-template
             --chat-template-file --chat-template-kwargs --type --pretokenizer --device-norms --hf-repo
-            --hf-file --offline --json --quiet --verbose --color --help'
+            --hf-file --offline --config --json --quiet --verbose --color --help'
         case $prev in
         --ctx | -r | --ratios | --round-to | --seed | --fit | --max-ppl-increase | --max-kl | --pass | -t | \
             --threads | -ub | --ubatch-size | --ubatch | -ngl | --n-gpu-layers | --gpu-layers | -dev | \
@@ -295,7 +295,7 @@ _reap() {
             --gpu-layers --device --split-mode --tensor-split --cpu-moe --n-cpu-moe --flash-attn
             --cache-type-k --cache-type-v --rpc --load-mode --no-mmap --mlock --chat-template
             --chat-template-file --chat-template-kwargs --type --pretokenizer --device-norms --hf-repo
-            --hf-file --offline --json --quiet --verbose --color --help'
+            --hf-file --offline --config --json --quiet --verbose --color --help'
         case $prev in
         --set-aside | --ctx | --budget | --trials | --tokens | --near | --z | --samples-per-category | \
             --max-samples | --seed | --map | -t | --threads | -ub | --ubatch-size | --ubatch | -ngl | \
@@ -333,7 +333,7 @@ _reap() {
             --n-gpu-layers --gpu-layers --device --split-mode --tensor-split --cpu-moe --n-cpu-moe
             --flash-attn --cache-type-k --cache-type-v --rpc --load-mode --no-mmap --mlock --chat-template
             --chat-template-file --chat-template-kwargs --type --pretokenizer --device-norms --hf-repo
-            --hf-file --offline --json --quiet --verbose --color --help'
+            --hf-file --offline --config --json --quiet --verbose --color --help'
         case $prev in
         --set-aside | --tokens | --samples-per-category | --max-samples | --seed | --map | -t | --threads | \
             -ub | --ubatch-size | --ubatch | -ngl | --n-gpu-layers | --gpu-layers | -dev | --device | -ts | \
@@ -364,7 +364,7 @@ _reap() {
         ;;
     report)
         own='--output --stats --plan --eval --against --sweep --compare --model --title --force --offline
-            --json --quiet --verbose --color --help'
+            --config --json --quiet --verbose --color --help'
         case $prev in
         --title)
             kind= ;;
@@ -373,8 +373,8 @@ _reap() {
         esac
         ;;
     convert)
-        own='--output --type --name --pretokenizer --threads --force --hf-repo --hf-file --offline --json
-            --quiet --verbose --color --help'
+        own='--output --type --name --pretokenizer --threads --force --hf-repo --hf-file --offline --config
+            --json --quiet --verbose --color --help'
         case $prev in
         --type)
             words='auto f32 f16 bf16 q8_0 q6_K q5_K q4_K q4_0' ;;
@@ -387,8 +387,8 @@ _reap() {
     quantize)
         own='--output --imatrix --allow-requantize --dry-run --threads --force --pure --tensor-type
             --tensor-type-file --output-tensor-type --token-embedding-type --leave-output-tensor
-            --include-weights --exclude-weights --hf-repo --hf-file --offline --json --quiet --verbose --color
-            --help'
+            --include-weights --exclude-weights --hf-repo --hf-file --offline --config --json --quiet
+            --verbose --color --help'
         case $prev in
         -t | --threads | --tensor-type | --include-weights | --exclude-weights | -hf | --hf-repo | -hff | \
             --hf-file)
@@ -404,8 +404,8 @@ _reap() {
             IQ2_XXS TQ2_0 IQ1_M TQ1_0 IQ1_S Q1_0'
         ;;
     serve)
-        own='--port --host --load-timeout --type --hf-repo --hf-file --offline --json --quiet --verbose
-            --color --help'
+        own='--port --host --load-timeout --type --hf-repo --hf-file --offline --config --json --quiet
+            --verbose --color --help'
         case $prev in
         -p | --port | --host | --load-timeout | -hf | --hf-repo | -hff | --hf-file)
             kind= ;;
@@ -418,7 +418,7 @@ _reap() {
     batch)
         own='--server --prompts --output --model --completions --parallel --repeat --brief --force --system
             --max-tokens --temperature --top-p --top-k --seed --timeout --connect-timeout --retries
-            --retry-wait --json --quiet --verbose --color --help'
+            --retry-wait --config --json --quiet --verbose --color --help'
         case $prev in
         -s | --server | -m | --model | --parallel | --repeat | --system | --max-tokens | --temperature | \
             --top-p | --top-k | --seed | --timeout | --connect-timeout | --retries | --retry-wait)
@@ -428,7 +428,7 @@ _reap() {
         esac
         ;;
     compare)
-        own='--output --force --json --quiet --verbose --color --help'
+        own='--output --force --config --json --quiet --verbose --color --help'
         case $prev in
         --color)
             words='auto always never' ;;

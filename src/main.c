@@ -22,7 +22,7 @@ static const struct opt_spec *spec_of(struct command *x, const struct cmd *c)
 {
     cmd_tables(c, x->tables);
     snprintf(x->name, sizeof x->name, "reap %s", c->name);
-    x->spec = (struct opt_spec){x->name, c->usage, x->tables, c->min_args, c->max_args};
+    x->spec = (struct opt_spec){x->name, c->usage, x->tables, c->min_args, c->max_args, &cmd_kept};
     return &x->spec;
 }
 
@@ -121,6 +121,7 @@ static bool run(const struct cmd *c, int argc, char **argv, struct err *e)
     cmd_finish_options();
     ok = ok && cmd_models(c, &args, e) && c->run(args.v, args.n, e);
     opt_list_clear(&args);
+    opt_kept_clear(&cmd_kept);
     return ok || err_set(e, ERR_FAILED, "failed, and the reason was not told"); /* never status 0 */
 }
 

@@ -2,21 +2,14 @@
 #include "base/opt.h"
 #include "base/mem.h"
 #include "base/near.h"
+#include "base/opt_part.h"
 #include "base/text.h"
 
 #include <math.h>
 #include <string.h>
 #include <strings.h>
 
-#define MAX_ROWS 128u /* of all tables of a command */
-
-struct parser {
-    const struct opt_spec *spec;
-    const char *operand; /* that an option stands for */
-    bool given[MAX_ROWS];
-};
-
-static void list_add(struct opt_list *l, const char *s)
+void opt_list_add(struct opt_list *l, const char *s)
 {
     GROW(l->v, l->n, l->cap);
     l->v[l->n++] = s;
@@ -24,7 +17,7 @@ static void list_add(struct opt_list *l, const char *s)
 
 static void list_put_first(struct opt_list *l, const char *s)
 {
-    list_add(l, s);
+    opt_list_add(l, s);
     memmove(l->v + 1, l->v, (l->n - 1) * sizeof *l->v);
     l->v[0] = s;
 }
@@ -284,7 +277,7 @@ static bool set_list(const struct opt *o, const char *v, uint32_t *n,
     return ok && (*n || err_set(e, ERR_INPUT, "--%s: the list is empty", o->name));
 }
 
-static bool set(const struct opt *o, const char *v, struct err *e)
+bool opt_set(const struct opt *o, const char *v, struct err *e)
 {
     switch (o->kind) {
     case OPT_KIND_FLAG: *(bool *)o->to = true; return true;
@@ -299,10 +292,11 @@ static bool set(const struct opt *o, const char *v, struct err *e)
     case OPT_KIND_STR:
     case OPT_KIND_PATH:
     case OPT_KIND_DIR:
+    case OPT_KIND_CONFIG:
     case OPT_KIND_MODEL:
     case OPT_KIND_OPERAND: *(const char **)o->to = v; return true;
     case OPT_KIND_PATHS:
-    case OPT_KIND_STRS: list_add(o->to, v); return true;
+    case OPT_KIND_STRS: opt_list_add(o->to, v); return true;
     case OPT_KIND_CHOICE: return choose(o, v, o->to, e);
     case OPT_KIND_WORD: return set_word(o, v, e);
     case OPT_KIND_PICKS: return set_list(o, v, &((struct opt_picks *)o->to)->n, add_pick, e);
@@ -320,9 +314,9 @@ static void set_defaults(const struct opt_spec *s)
     struct err e = {0};
     const struct opt *o;
     for (uint32_t i = 0; (o = opt_at(s->tables, i)); i++) {
-        if (i >= MAX_ROWS)
+        if (i >= OPT_MAX_ROWS)
             BUG("too many options");
-        if (o->dflt && !set(o, o->dflt, &e))
+        if (o->dflt && !opt_set(o, o->dflt, &e))
             BUG("a default that its own row does not take");
     }
 }
@@ -346,9 +340,12 @@ static bool parse_one(struct parser *p, int n, char **argv, int *at, struct err 
     p->given[row] = true;
     if (o->seen)
         *o->seen = true;
+    if (!opt_set(o, v, e))
+        return false;
+    opt_keep(p, o, v);
     if (o->kind == OPT_KIND_OPERAND)
         p->operand = v;
-    return set(o, v, e);
+    return true;
 }
 
 static bool check_operands(const struct opt_spec *s, const struct opt_list *args, struct err *e)
@@ -457,19 +454,24 @@ const char *opt_peek(int n, char **argv, const char *name)
 bool opt_parse(int n, char **argv, const struct opt_spec *s, struct opt_list *rest, struct err *e)
 {
     struct parser p = {.spec = s};
+    opt_keep_begin(&p);
     set_defaults(s);
     for (int i = 0; i < n; i++) {
         const char *a = argv[i];
         if (a[0] != '-' || !a[1]) {
-            list_add(rest, a);
+            opt_list_add(rest, a);
         } else if (!strcmp(a, "--")) {
             while (++i < n)
-                list_add(rest, argv[i]);
+                opt_list_add(rest, argv[i]);
         } else if (!parse_one(&p, n, argv, &i, e)) {
             return false;
         }
     }
+    if (!opt_config(&p, rest, e))
+        return false;
     if (p.operand)
         list_put_first(rest, p.operand);
+    else
+        opt_keep_operand(&p, rest);
     return check_operands(s, rest, e) && check_rows(&p, e);
 }

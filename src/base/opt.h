@@ -15,12 +15,20 @@
  * before it looks at the command line, and help says it.
  *
  * Accepted: --name VALUE, --name=VALUE, -n VALUE, -nVALUE, aliases such as -ngl, options and operands in any
- * order, "--" ends options. A value is read whole and held against its row. */
+ * order, "--" ends options. A value is read whole and held against its row.
+ *
+ * The file that a row of OPT_CONFIG names holds more of them: a JSON object (at most 1 MiB) of long names, without
+ * dashes, and values: true, a number, a text as one would type it, or a list of these where an option takes
+ * several. The first operand goes by its word in the usage, in small letters ("model"), unless an option has that
+ * name. What the command line says wins, for an option, for a group that excludes each other, for a list as a
+ * whole. An object with the member "job" is a record of a program's call, and stands for that member. Paths mean
+ * what they mean on the command line. */
 #ifndef REAP_BASE_OPT_H
 #define REAP_BASE_OPT_H
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/json.h"
 #include <stdint.h>
 
 enum opt_kind {
@@ -40,6 +48,7 @@ enum opt_kind {
     OPT_KIND_OPERAND,
     OPT_KIND_PATHS,
     OPT_KIND_STRS,
+    OPT_KIND_CONFIG,
     OPT_KIND_CHOICE,
     OPT_KIND_WORD,
     OPT_KIND_PICKS,
@@ -84,6 +93,7 @@ struct opt {
     const struct opt_choices *choices; /* words */
     bool *seen;                        /* set when the option was given */
     bool required;
+    bool of_call;       /* says nothing about the job, only about this call: not kept (opt_kept) */
     const char *unless; /* but not with this option */
     char group;         /* options of one letter exclude each other */
 };
@@ -124,6 +134,8 @@ struct opt {
 #define OPT_MODEL(long, p, value, ...) OPT_ROW(MODEL, long, const char *, p, value, __VA_ARGS__)
 /* stands for the first operand, and is kept as well */
 #define OPT_OPERAND(long, p, value, ...) OPT_ROW(OPERAND, long, const char *, p, value, __VA_ARGS__)
+/* a file of options */
+#define OPT_CONFIG(long, p, value, ...) OPT_ROW(CONFIG, long, const char *, p, value, __VA_ARGS__)
 /* paths, or any texts, given several times */
 #define OPT_PATHS(long, p, value, ...) OPT_ROW(PATHS, long, struct opt_list, p, value, __VA_ARGS__)
 #define OPT_STRS(long, p, value, ...)  OPT_ROW(STRS, long, struct opt_list, p, value, __VA_ARGS__)
@@ -142,12 +154,20 @@ struct opt {
 #define OPT_TEXT(x)  OPT_TEXT_(x)
 #define OPT_TEXT_(x) #x
 
+/* What was given, by line and file. */
+struct opt_kept {
+    json_t *job;  /* a file of options that says the same, without those of the call alone */
+    json_t *file; /* the texts that options point at lie in it */
+};
+void opt_kept_clear(struct opt_kept *k); /* texts of options are gone then */
+
 /* What a command takes. */
 struct opt_spec {
     const char *name;                /* "reap plan", for messages */
     const char *usage;               /* what follows the name; several forms stand on lines of their own */
     const struct opt *const *tables; /* NULL-terminated list of tables */
     uint32_t min_args, max_args;     /* operands */
+    struct opt_kept *kept;           /* zeroed; may be NULL where no row is an OPT_CONFIG */
 };
 
 /* Sets the defaults, then parses argv[0..n-1] (without program and command). Operands go to `rest`. Then what

@@ -57,9 +57,10 @@ void cmd_tables(const struct cmd *c, const struct opt *tables[CMD_TABLES]);
 /* Puts the paths of models in the place of what was given for them: operands and options (models.c). */
 bool cmd_models(const struct cmd *c, struct opt_list *args, struct err *e);
 
-/* Options that every command has: --json --quiet --verbose --color --help. */
+/* Options that every command has: --config --json --quiet --verbose --color --help. */
 extern const struct opt common_opts[];
-extern bool cmd_json; /* --json */
+extern bool cmd_json;            /* --json */
+extern struct opt_kept cmd_kept; /* what was given */
 
 /* Engine options, passed through, spelled as in llama.cpp. */
 extern const struct opt engine_opt_table[];

@@ -70,7 +70,7 @@ static const struct opt opts[] = {
     CMD_UNTIL_STABLE(&until_stable),
     OPT_INT("eval-ctx", &eval_ctx, "N", 4, 1 << 24, "window of the evaluation", .dflt = OPT_TEXT(EVAL_CTX)),
     OPT_STR("pass", &pass_bounds, "BOUNDS", CMD_PASS ", on --text, against the parent"),
-    OPT_FLAG("force", &cmd_force, "replace the output of another run", .alias = "-f"),
+    OPT_FLAG("force", &cmd_force, "replace the output of another run", .alias = "-f", .of_call = true),
     OPT_PATHS("prompts", &prompts, "PATH",
               "prompts to ask both models through llama-server: a folder, .jsonl or text file"),
     OPT_INT("max-tokens", &max_tokens, "N", 1, 1 << 24, "longest answer to a prompt", .dflt = "512"),
@@ -78,8 +78,9 @@ static const struct opt opts[] = {
               "prompts to ask the model first: its answers are calibration text, beside --calib or alone"),
     OPT_INT("calib-max-tokens", &calib_max_tokens, "N", 1, 1 << 24, "longest of these answers",
             .dflt = "2048"),
-    OPT_FLAG("again", &again, "do all steps again", .group = 'a'),
-    OPT_FLAG("resume", &resume, "go on where an earlier call ended, as is done without it", .group = 'a'),
+    OPT_FLAG("again", &again, "do all steps again", .group = 'a', .of_call = true),
+    OPT_FLAG("resume", &resume, "go on where an earlier call ended, as is done without it", .group = 'a',
+             .of_call = true),
     OPT_ENDS,
 };
 
@@ -152,6 +153,7 @@ static bool print(const struct run_result *r, struct err *e)
     if (r->verdict)
         cmd_fmt(&b, "\n%s\n", r->verdict);
     buf_char(&b, '\n');
+    run_show_times(r, &b);
     if (summary_halves_text(&r->halves, &b))
         buf_char(&b, '\n');
     cmd_fmt(&b, "%s holds the parent's bytes (verified); stats, plan, results and report.html are in %s\n",
@@ -181,6 +183,7 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
                          .n_calib_prompts = calib_prompts.n,
                          .calib_max_tokens = calib_max_tokens,
                          .force = cmd_force,
+                         .job = cmd_kept.job,
                          .again = again};
     struct run_result r;
     struct domains domains;

@@ -11,15 +11,21 @@
 
 bool cmd_json, cmd_force;
 static const struct opt_choices whens = {.list = term_whens};
+struct opt_kept cmd_kept;
+static const char *config;
 static bool help; /* looked for by main before options are parsed; here so that --help lists it */
 
 const struct opt common_opts[] = {
     OPT_HEADING("Common"),
-    OPT_FLAG("json", &cmd_json, "print the result as one JSON object"),
-    OPT_FLAG("quiet", &log_quiet, "no notes and no progress", .alias = "-q"),
-    OPT_COUNT("verbose", &log_verbose, "show the engine's own lines; -vv all of them", .alias = "-v"),
-    OPT_CHOICE("color", &term_when, "WHEN", &whens, "colours in messages and help", .dflt = "auto"),
-    OPT_FLAG("help", &help, "this text", .alias = "-h"),
+    OPT_CONFIG("config", &config, "FILE",
+               "options from a JSON object: {\"prune-ratio\": 0.25, ...}; those given here win"),
+    OPT_FLAG("json", &cmd_json, "print the result as one JSON object", .of_call = true),
+    OPT_FLAG("quiet", &log_quiet, "no notes and no progress", .alias = "-q", .of_call = true),
+    OPT_COUNT("verbose", &log_verbose, "show the engine's own lines; -vv all of them", .alias = "-v",
+              .of_call = true),
+    OPT_CHOICE("color", &term_when, "WHEN", &whens, "colours in messages and help", .dflt = "auto",
+               .of_call = true),
+    OPT_FLAG("help", &help, "this text", .alias = "-h", .of_call = true),
     OPT_ENDS,
 };
 
@@ -109,7 +115,9 @@ const struct opt count_opt_table[] = {
               .alias = "-r", .seen = &has_prune_ratio, .group = CMD_COUNT),
     OPT_SIZE("fit", &fit, "SIZE", "as many as fit: tensor data of at most SIZE (9.5G, 12GiB)",
              .seen = &has_fit, .group = CMD_COUNT),
-    OPT_INT("round-to", &round_to, "M", 1, LIMIT_EXPERTS, "a multiple of M"),
+    /* the counts: ggml-cuda/topk-moe.cu, v0.5.0 */
+    OPT_INT("round-to", &round_to, "M", 1, LIMIT_EXPERTS,
+            "a multiple of M (llama.cpp on CUDA routes fastest with 2, 4, 8 ... 512, 288 or 576 experts)"),
     OPT_ENDS,
 };
 

@@ -20,6 +20,7 @@ static const char *const kinds[] = {
     [OPT_KIND_DIR] = "dir",           [OPT_KIND_PATHS] = "paths", [OPT_KIND_STRS] = "str",
     [OPT_KIND_CHOICE] = "word",       [OPT_KIND_WORD] = "word",   [OPT_KIND_PICKS] = "words",
     [OPT_KIND_RATIOS] = "ratios",     [OPT_KIND_MODEL] = "path",  [OPT_KIND_OPERAND] = "str",
+    [OPT_KIND_CONFIG] = "path",
 };
 
 static void field(struct buf *b, const char *s)

@@ -1,10 +1,29 @@
 /* run_show.c - see run_show.h. */
 #include "cmd/run_show.h"
+#include "base/text.h"
 #include "cmd/cmd.h"
+
+#include <math.h>
 
 double run_show_ratio(const struct run_text *t)
 {
     return t->ppl_before > 0 ? t->ppl_after / t->ppl_before : 0;
+}
+
+void run_show_times(const struct run_result *r, struct buf *b)
+{
+    char s[32];
+    double all = 0;
+    for (uint32_t i = 0; i < r->n_times; i++) {
+        const struct run_time *t = &r->times[i];
+        if (!(t->secs > 0))
+            continue;
+        all += t->secs;
+        cmd_fmt(b, "%s%s %s%s", i ? ", " : "time: ", t->name, human_secs(t->secs, s),
+                t->now ? "" : " (before)");
+    }
+    if (all > 0)
+        cmd_fmt(b, "; all %s\n", human_secs(all, s));
 }
 
 bool run_show_json(const char *model, const struct run_result *r, const struct pass *pass, struct err *e)
@@ -50,6 +69,15 @@ bool run_show_json(const char *model, const struct run_result *r, const struct p
         json_object_set_new(o, "verdict", json_text(r->verdict));
         json_object_set_new(o, "passes", json_boolean(pass_holds(pass, &r->against)));
     }
+    json_t *times = json_array();
+    for (uint32_t i = 0; i < r->n_times; i++) {
+        json_t *x = json_object();
+        json_object_set_new(x, "step", json_string(r->times[i].name));
+        json_object_set_new(x, "seconds", json_finite(r->times[i].secs > 0 ? r->times[i].secs : (double)NAN));
+        json_object_set_new(x, "now", json_boolean(r->times[i].now));
+        json_array_append_new(times, x);
+    }
+    json_object_set_new(o, "steps", times);
     json_t *halves = json_object();
     json_object_set_new(halves, "same_experts", json_finite(r->halves.same));
     json_object_set_new(halves, "score_kept", json_finite(r->halves.kept));

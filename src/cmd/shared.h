@@ -24,6 +24,6 @@ void cmd_written(struct prune_opts *o); /* sets these, leaves the others */
 #define CMD_UNTIL_STABLE(to)                        \
     OPT_SHARE("until-stable", to, "RATIO", 0, 0.99, \
               "stop the profile when the choice of experts has settled, this share of which will be pruned")
-#define CMD_DRY_RUN(to, help) OPT_FLAG("dry-run", to, help, .alias = "-n")
+#define CMD_DRY_RUN(to, help) OPT_FLAG("dry-run", to, help, .alias = "-n", .of_call = true)
 
 #endif

@@ -67,13 +67,6 @@ struct shape shape_of_stats(const struct stats *s)
     return (struct shape){s->n_experts, used, s->n_groups, s->n_groups_used};
 }
 
-/* llama.cpp's CUDA backend fuses the router for these counts (ggml-cuda/topk-moe.cu, v0.5.0); others run
- * unfused, with the same result. */
-static bool fused_count(uint32_t n)
-{
-    return (n <= 512 && !(n & (n - 1))) || n == 288 || n == 576;
-}
-
 void plan_note_counts(struct job *j)
 {
     uint32_t n = j->n_keep;
@@ -83,10 +76,4 @@ void plan_note_counts(struct job *j)
                   xasprintf("note: %u experts asked for, %u stay: the router needs at least %u, and equal "
                             "numbers in %u group%s",
                             j->sum->n_asked, n, s->n_used, s->n_groups, s->n_groups == 1 ? "" : "s"));
-    if (!fused_count(n) && fused_count(s->n_experts))
-        plan_note(
-            j->sum, false,
-            xasprintf("note: with %u experts the CUDA backend of llama.cpp routes unfused (same result, "
-                      "some speed); powers of two up to 512, 288 and 576 are fused",
-                      n));
 }

@@ -197,6 +197,7 @@ bool report_write(const struct report_opts *o, const char *out, struct report_re
 struct found { /* by the record of a folder */
     struct pass pass;
     char *against, *model; /* NULL: none, or not there any more */
+    char *stats;           /* that were given: those of the folder are others then; NULL: none were */
     uint64_t bytes_before, bytes_after;
 };
 
@@ -212,6 +213,7 @@ static bool find_record(const char *dir, struct found *f, struct err *e)
     f->pass = r.pass;
     f->bytes_before = x->bytes_before;
     f->bytes_after = x->bytes_after;
+    f->stats = r.stats ? xstrdup(r.stats) : NULL;
     there = false;
     ok = ok && (!pass_any(&f->pass) || file_there(file, &there, e));
     if (there)
@@ -245,6 +247,8 @@ bool report_work(const char *dir, const struct report_opts *o, const char *out, 
         return err_set(e, ERR_INPUT, "'%s' is not a folder of reap run", dir);
     struct found found = {0};
     bool ok = find_record(dir, &found, e);
+    if (found.stats && !x.stats && file_exists(found.stats))
+        x.stats = found.stats;
     if (found.against && !o->against && !o->eval_base) {
         x.against = found.against;
         x.pass = &found.pass;
@@ -255,7 +259,8 @@ bool report_work(const char *dir, const struct report_opts *o, const char *out, 
     for (size_t i = 0; i < n; i++) {
         files[i].path = path_join(dir, files[i].name);
         /* evaluations go in pairs: one that was named is not joined with one of the folder */
-        bool named = *files[i].to || (x.against && (i == 2 || i == 3)) || (o->eval_base && i == 3);
+        bool named = *files[i].to || (found.stats && i == 0) || (x.against && (i == 2 || i == 3)) ||
+                     (o->eval_base && i == 3);
         bool there = false;
         ok = ok && (named || file_there(files[i].path, &there, e));
         if (there)
@@ -268,5 +273,6 @@ bool report_work(const char *dir, const struct report_opts *o, const char *out, 
         free(files[i].path);
     free(found.against);
     free(found.model);
+    free(found.stats);
     return ok;
 }

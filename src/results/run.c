@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "results/results_part.h"
 
+#include <math.h>
 #include <string.h>
 
 #define SCHEMA "reap.run/1"
@@ -47,6 +48,8 @@ void run_record_clear(struct run_record *r)
     for (uint32_t i = 0; i < r->n; i++)
         step_clear(&r->steps[i]);
     free(r->steps);
+    json_decref(r->job);
+    free(r->stats);
     *r = (struct run_record){0};
 }
 
@@ -79,17 +82,20 @@ const struct run_step *run_record_find(const struct run_record *r, const char *n
 }
 
 void run_record_done(struct run_record *r, const char *name, const char *key, const char *files,
-                     const char *basis)
+                     const char *basis, double secs)
 {
     struct run_step *s = step_new(r, name);
+    s->secs = secs;
     s->key = xstrdup(key);
     s->files = xstrdup(files);
     s->basis = copy(basis);
 }
 
-void run_record_writing(struct run_record *r, const char *name, const char *output, const char *basis)
+void run_record_writing(struct run_record *r, const char *name, const char *output, const char *basis,
+                        double secs)
 {
     struct run_step *s = step_new(r, name);
+    s->secs = secs;
     s->writing = xstrdup(output);
     s->basis = copy(basis);
 }
@@ -124,24 +130,31 @@ static json_t *outcome_json(const struct run_outcome *x)
 
 static bool read_steps(struct run_record *r, const json_t *doc, struct err *e)
 {
-    json_t *steps, *pass, *x;
+    json_t *steps, *pass, *job, *x;
+    const char *stats;
     const char *name;
     if (!results_schema(doc, SCHEMA, e) || !json_need_obj(doc, "steps", "run", &steps, e) ||
         !json_opt_obj(doc, "pass", "run", &pass, e) || !pass_read(pass, "pass", &r->pass, e) ||
+        !json_opt_obj(doc, "job", "run", &job, e) || !json_opt_str(doc, "stats", "run", &stats, e) ||
         !read_outcome(&r->outcome, doc, e))
         return false;
+    r->job = json_incref(job);
+    r->stats = copy(stats);
     json_object_foreach (steps, name, x) {
         const char *key, *files, *writing, *basis;
+        double secs;
         if (!json_is_object(x))
             return err_set(e, ERR_INPUT, "step '%.60s' is %s, expected an object", name, json_type_name(x));
         if (!json_opt_str(x, "key", "step", &key, e) || !json_opt_str(x, "files", "step", &files, e) ||
-            !json_opt_str(x, "writing", "step", &writing, e) || !json_opt_str(x, "basis", "step", &basis, e))
+            !json_opt_str(x, "writing", "step", &writing, e) ||
+            !json_opt_str(x, "basis", "step", &basis, e) || !json_opt_f64(x, "seconds", "step", &secs, e))
             return false;
         struct run_step *s = step_new(r, name);
         s->key = copy(key);
         s->files = copy(files);
         s->writing = copy(writing);
         s->basis = copy(basis);
+        s->secs = secs > 0 ? secs : 0;
     }
     return true;
 }
@@ -168,6 +181,7 @@ bool run_record_write(const char *path, const struct run_record *r, struct err *
         json_put_text(x, "files", s->files);
         json_put_text(x, "writing", s->writing);
         json_put_text(x, "basis", s->basis);
+        json_put_f64(x, "seconds", s->secs > 0 ? s->secs : (double)NAN);
         json_object_set_new(steps, s->name, x);
     }
     json_object_set_new(doc, "steps", steps);
@@ -175,6 +189,9 @@ bool run_record_write(const char *path, const struct run_record *r, struct err *
         json_object_set_new(doc, "pass", pass_json(&r->pass));
     if (r->outcome.date)
         json_object_set_new(doc, "outcome", outcome_json(&r->outcome));
+    if (r->job)
+        json_object_set(doc, "job", r->job);
+    json_put_text(doc, "stats", r->stats);
     bool ok = json_write(path, doc, true, e);
     json_decref(doc);
     return ok;

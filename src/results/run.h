@@ -3,6 +3,7 @@
 #define REAP_RESULTS_RUN_H
 
 #include "base/err.h"
+#include "base/json.h"
 #include "results/pass.h"
 #include <stdint.h>
 
@@ -29,6 +30,7 @@ struct run_step {
     char *key;     /* hash over all that the step depends on; NULL: it is not done */
     char *files;   /* path, size and time of what it wrote */
     char *writing; /* the output that it was writing; NULL: none */
+    double secs;   /* that it took, in all calls that worked on it; of a done one */
     char *basis;   /* hash over what a call that goes on from its output must share; NULL: none */
 };
 
@@ -45,6 +47,8 @@ struct run_record {
     uint32_t n, cap;
     struct pass pass; /* that the last call asked for */
     struct run_outcome outcome;
+    json_t *job; /* its options, as a file of options (base/opt.h); NULL: not known */
+    char *stats; /* the first stats file that it was given, instead of making a profile; NULL: none */
 };
 
 /* False with *e (ERR_INPUT), the record empty then. Steps of any name are taken over. */
@@ -58,8 +62,9 @@ void run_outcome_clear(struct run_outcome *x);
 const struct run_step *run_record_find(const struct run_record *r, const char *name);
 /* The step, new or one that was there, is done. basis: may be NULL. */
 void run_record_done(struct run_record *r, const char *name, const char *key, const char *files,
-                     const char *basis);
-/* The step is not done, and is writing this output. */
-void run_record_writing(struct run_record *r, const char *name, const char *output, const char *basis);
+                     const char *basis, double secs);
+/* The step is not done, and is writing this output; secs: it took so long already. */
+void run_record_writing(struct run_record *r, const char *name, const char *output, const char *basis,
+                        double secs);
 
 #endif

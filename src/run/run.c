@@ -19,6 +19,7 @@ void run_result_clear(struct run_result *r)
     free(r->output);
     free(r->work);
     free(r->texts);
+    free(r->times);
     free(r->verdict);
     json_decref(r->choice);
     json_decref(r->refined);
@@ -287,8 +288,8 @@ static bool add_verdict(const struct run_job *j, struct err *e)
     return ok;
 }
 
-/* What was asked of the plan stands beside the steps, where the report finds it, this one and a later one. */
-static bool note_pass(const struct run_job *j, struct steps *s, struct err *e)
+/* What was asked stands beside the steps, where the report finds it, this one and a later one. */
+static bool note_asked(const struct run_job *j, struct steps *s, struct err *e)
 {
     s->done.pass = j->o->pass;
     return run_record_write(s->record, &s->done, e);
@@ -319,9 +320,14 @@ static bool finish(const struct run_job *j, struct steps *s, struct err *e)
     j->r->output = xstrdup(j->files[0]);
     j->r->work = xstrdup(j->dir);
     j->r->n_experts = j->v->shape.n_experts;
+    j->r->times = xcalloc((size_t)s->n_times + 1, sizeof *j->r->times);
+    for (; j->r->n_times < s->n_times; j->r->n_times++) {
+        const struct step_time *t = &s->times[j->r->n_times];
+        j->r->times[j->r->n_times] = (struct run_time){t->name, t->secs, t->now};
+    }
     return add_halves(j, e) && (!j->o->n_texts || add_texts(j, e)) &&
            (!pass_any(&j->o->pass) || add_verdict(j, e)) && (!j->o->n_prompts || add_answers(j, e)) &&
-           note_pass(j, s, e) && note_outcome(j, s, e) && report(j, e);
+           note_asked(j, s, e) && note_outcome(j, s, e) && report(j, e);
 }
 
 /* The steps say how they themselves would go on, which is no option of a run. */
@@ -333,6 +339,19 @@ static bool say_interrupted(struct err *e)
     return err_set(e, ERR_INTERRUPTED, "interrupted; the same command goes on");
 }
 
+/* The job goes into the record with the first step that is done. */
+static bool open_steps(const struct run_job *j, struct steps *s, struct err *e)
+{
+    s->record = j->path[RUN_RECORD];
+    if (!steps_open(s, e))
+        return false;
+    json_decref(s->done.job);
+    s->done.job = json_incref(j->o->job);
+    free(s->done.stats);
+    s->done.stats = j->given.n ? xstrdup(j->stats) : NULL;
+    return true;
+}
+
 bool run_all(const struct run_opts *o, struct run_result *r, struct err *e)
 {
     struct run_job j = {.o = o, .r = r};
@@ -340,8 +359,7 @@ bool run_all(const struct run_opts *o, struct run_result *r, struct err *e)
     *r = (struct run_result){0};
     bool ok = check_opts(o, e) && open_job(&j, e);
     if (ok) {
-        s.record = j.path[RUN_RECORD];
-        ok = (steps_open(&s, e) && preflight(&j, &s, e) && out_lock(&j.locks[0], j.out, e) &&
+        ok = (open_steps(&j, &s, e) && preflight(&j, &s, e) && out_lock(&j.locks[0], j.out, e) &&
               out_lock(&j.locks[1], j.dir, e) && dir_make(j.dir, e) && steps_run(&s, e) &&
               finish(&j, &s, e)) ||
              say_interrupted(e);

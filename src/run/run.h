@@ -50,6 +50,7 @@ struct run_opts {
     const char *const *prompts;
     uint32_t n_prompts; /* paths of serve/prompts.h, asked before and after; 0: none */
     int64_t max_tokens; /* of an answer */
+    json_t *job;        /* these options as a file of them, for the record (opt.h); borrowed, may be NULL */
     bool force;         /* an output that another run wrote is replaced */
     bool again;         /* all steps are done again */
 };
@@ -64,6 +65,12 @@ struct run_answers { /* of both models to the same prompts */
     double similarity_mean;
 };
 
+struct run_time { /* of a step */
+    const char *name;
+    double secs; /* in all calls that worked on it; 0: not known, an earlier version did it */
+    bool now;    /* done in this call */
+};
+
 struct run_result {
     char *output, *work; /* the first file of the pruned model; the folder */
     uint32_t n_experts, n_keep;
@@ -73,6 +80,8 @@ struct run_result {
     uint64_t bytes_before, bytes_after;
     struct run_text *texts; /* one for each of the options */
     uint32_t n_texts;
+    struct run_time *times; /* of the steps, in their order */
+    uint32_t n_times;
     char *verdict; /* with a pass mark: what was measured, and whether it passes, in a sentence; else NULL */
     struct eval_against against; /* what it is about */
     struct run_answers answers;  /* n 0: none were asked */

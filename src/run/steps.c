@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/text.h"
 
 #include <string.h>
@@ -119,23 +120,23 @@ static bool check_outputs(const struct steps *s, const struct step *x, struct er
     return true;
 }
 
-static bool note_writing(struct steps *s, const struct step *x, const char *basis, struct err *e)
+static bool note_writing(struct steps *s, const struct step *x, const char *basis, double secs, struct err *e)
 {
     struct step_files f = outputs(s, x);
     struct buf first = {0};
     if (!f.n)
         return true;
-    run_record_writing(&s->done, x->name, safe_name(f.v[0], &first), basis);
+    run_record_writing(&s->done, x->name, safe_name(f.v[0], &first), basis, secs);
     buf_clear(&first);
     return run_record_write(s->record, &s->done, e);
 }
 
-static bool note_done(struct steps *s, const struct step *x, const char *key, const char *basis,
+static bool note_done(struct steps *s, const struct step *x, const char *key, const char *basis, double secs,
                       struct err *e)
 {
     struct buf now = {0};
     put_files(&now, outputs(s, x));
-    run_record_done(&s->done, x->name, key, now.s, basis);
+    run_record_done(&s->done, x->name, key, now.s, basis, secs);
     buf_clear(&now);
     return run_record_write(s->record, &s->done, e);
 }
@@ -154,6 +155,7 @@ bool steps_open(struct steps *s, struct err *e)
 void steps_clear(struct steps *s)
 {
     run_record_clear(&s->done);
+    free(s->times);
 }
 
 /* ---- doing them ---- */
@@ -188,28 +190,55 @@ static void remove_outputs(const struct steps *s, const struct step *x)
         unlink(f.v[i]);
 }
 
-static bool do_step(struct steps *s, const struct step *x, const char *basis, struct err *e)
+/* *secs: what it took so far, and then with this call. */
+static bool do_step(struct steps *s, const struct step *x, const char *basis, double *secs, struct err *e)
 {
+    const struct run_step *was = run_record_find(&s->done, x->name);
+    double begun_at = now_secs(), before = was && !was->key ? was->secs : 0;
     bool begun;
     if (!is_begun(s, x, basis, &begun, e))
         return false;
+    before = begun ? before : 0;
     if (basis && !begun)
         remove_outputs(s, x); /* before the record says that they are of this basis */
-    if (!note_writing(s, x, basis, e))
+    if (!note_writing(s, x, basis, before, e))
         return false;
-    if (x->run(s->ctx, x->arg, begun, e))
-        return true;
-    if (!begun || basis || e->code != ERR_INPUT)
-        return false;
-    err_clear(e); /* of another key, or broken */
-    return x->run(s->ctx, x->arg, false, e);
+    bool ok = x->run(s->ctx, x->arg, begun, e);
+    if (!ok && begun && !basis && e->code == ERR_INPUT) {
+        err_clear(e); /* of another key, or broken */
+        before = 0;
+        ok = x->run(s->ctx, x->arg, false, e);
+    }
+    *secs = before + now_secs() - begun_at;
+    return ok;
+}
+
+/* What an ended call took is part of what the step takes; that the call failed is said by others. */
+static void note_time(struct steps *s, const struct step *x, const char *basis, double secs)
+{
+    struct err ignored = {0};
+    if (x->goes_on && secs > 0)
+        (void)note_writing(s, x, basis, secs, &ignored);
 }
 
 static bool try_step(struct steps *s, const struct step *x, const char *key, struct err *e)
 {
     char hex[65];
+    double secs = 0;
     const char *basis = make_basis(s, x, hex);
-    return check_outputs(s, x, e) && do_step(s, x, basis, e) && note_done(s, x, key, basis, e);
+    if (!check_outputs(s, x, e))
+        return false;
+    if (do_step(s, x, basis, &secs, e))
+        return note_done(s, x, key, basis, secs, e);
+    note_time(s, x, basis, secs);
+    return false;
+}
+
+static void add_time(struct steps *s, const struct step *x, bool now)
+{
+    const struct run_step *was = run_record_find(&s->done, x->name);
+    GROW(s->times, s->n_times, s->cap_times);
+    s->times[s->n_times++] = (struct step_time){x->name, was ? was->secs : 0, now};
 }
 
 bool steps_run(struct steps *s, struct err *e)
@@ -225,6 +254,7 @@ bool steps_run(struct steps *s, struct err *e)
         log_note("%-9s %s", x->name, done ? "already done" : "...");
         if (!done && !try_step(s, x, key, e))
             return false;
+        add_time(s, x, !done);
         if (x->ready && !x->ready(s->ctx, x->arg, e))
             return false;
     }

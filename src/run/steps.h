@@ -41,6 +41,12 @@ struct step {
     bool (*ready)(void *ctx, uint32_t arg, struct err *e);
 };
 
+struct step_time {
+    const char *name;
+    double secs; /* that it took, in all calls that worked on it; 0: not known */
+    bool now;    /* in this call, and not before */
+};
+
 struct steps {
     const struct step *list;
     uint32_t n;
@@ -48,6 +54,8 @@ struct steps {
     bool again;         /* none is done */
     const char *record; /* path; its folder need not be there before steps_run; borrowed */
     struct run_record done;
+    struct step_time *times; /* of steps_run, in their order; as many as were done */
+    uint32_t n_times, cap_times;
 };
 
 /* Reads the record, if there is one; a broken one is a warning, and nothing is done then. */

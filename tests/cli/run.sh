@@ -35,7 +35,7 @@ cp out.gguf keep.gguf
 # ---- again: nothing is done, the result is told again
 ok "${run[@]}" --prune-ratio 0.25 --json
 did ''
-expect 'the same result' "$JSON" same first.json .out
+expect 'the same result' "$JSON" same first.json .out steps
 ok "${run[@]}"
 did ''
 has .out 'experts per layer +32 +24' 'same choice from each half: [0-9.]+ % of the experts, [0-9.]+ % of the score' 'perplexity held.txt' 'verified'

@@ -25,6 +25,30 @@ has .err '^plan +already done' '^prune +already done'
 ok run m.gguf --stats prose.json --keep 20 -o a.gguf
 has .err '^plan +\.\.\.' '^prune +\.\.\.'
 
+# ---- options from a file; the record of a run is one
+echo '{"model": "m.gguf", "stats": ["prose.json"], "keep": 20, "output": "a.gguf"}' >job.json
+ok run --config job.json
+has .err '^plan +already done' '^prune +already done'
+has .out '^time: plan [0-9.]+ s \(before\), prune [0-9.]+ s \(before\), .*; all '
+json a.gguf.work/run.json job/model='"m.gguf"' job/keep=20 job/stats/0='"prose.json"' stats='"prose.json"' steps/plan/seconds
+cp a.gguf.work/run.json kept.json
+cp a.gguf first.gguf
+ok run --config job.json --keep 16 --json
+json .out n_keep=16 steps/0/step='"plan"' steps/0/now=true
+ok run --config kept.json
+expect 'the record of the first run repeats it' cmp first.gguf a.gguf
+rm -r a.gguf a.gguf.work
+ok run --config kept.json -q
+expect 'from nothing, too' cmp first.gguf a.gguf
+echo '{"model": "m.gguf", "sats": ["prose.json"]}' >job.json
+fails 2 "^reap: job.json: unknown key 'sats': did you mean stats\\? reap run --help" -- run --config job.json
+echo '{"stats": "code.json", "prune-ratio": 0.25, "output": "p2.json"}' >job.json
+ok plan --config job.json -f # any command
+json p2.json n_keep=24
+fails 2 'of options' -- plan --config p2.json
+fails 2 'no-such.json' -- plan --config no-such.json
+rm p2.json
+
 # ---- several, weighted and blended; who stays
 echo '1: 0 1 2 3' >stay.txt
 ok run m.gguf --stats code.json:2 --stats prose.json --protect-share 0.2 --protect-super --protect stay.txt --keep 20 -o a.gguf
@@ -40,6 +64,9 @@ has .err '^plan +already done'
 echo '1: 0 1 2 31' >stay.txt
 ok run m.gguf --stats code.json:1 --stats prose.json --protect-share 0.2 --protect-super --protect stay.txt --keep 20 -o a.gguf
 has .err '^plan +\.\.\.'
+
+ok report a.gguf.work -o later.html
+has later.html 'code.json' # as the page of the run
 
 # ---- what does not go together, and what is no profile of this model, is said before anything is written
 fails 2 'exclude each other' -- run m.gguf --stats code.json --calib code -o n.gguf

@@ -9,14 +9,15 @@
 
 #include "base/near.h"
 #include "base/opt.h"
+#include "tempdir.h"
 
 #include <string.h>
 
-static bool flag, has_n, has_m;
+static bool flag, again, has_n, has_m;
 static int64_t n, m;
 static double span, share, real;
 static uint64_t size;
-static const char *out, *word;
+static const char *out, *word, *config;
 static uint32_t choice;
 static struct opt_list paths;
 static struct opt_picks picks;
@@ -52,12 +53,17 @@ static const struct opt rows[] = {
     OPT_WORD("word", &word, "HOW", &plain, "a word", .alias = "-ngl"),
     OPT_PICKS("picks", &picks, "LIST", &plain, "several words", .dflt = "prune,keep"),
     OPT_RATIOS("ratios", &ratios, "LIST", 0, 0.999, "several ratios", .dflt = "0.25,0.5"),
+    OPT_CONFIG("config", &config, "FILE", "options from it"),
+    OPT_FLAG("again", &again, "of this call", .of_call = true),
     OPT_ENDS,
 };
 static const struct opt *const tables[] = {rows, NULL};
-static const struct opt_spec spec = {"reap test", "FILE -o OUT\nOTHER", tables, 1, 2};
+static struct opt_kept kept;
+static const struct opt_spec spec = {"reap test", "FILE -o OUT\nOTHER", tables, 1, 2, &kept};
 
 static struct err e;
+
+static const char *file_of; /* options, behind the line; NULL: none */
 
 /* Parses a line of words; the number of operands, -1 with the error in e. */
 static int parse(const char *line)
@@ -70,10 +76,17 @@ static int parse(const char *line)
     n = 0;
     out = word = NULL;
     paths.n = 0;
+    again = false;
+    config = NULL;
+    opt_kept_clear(&kept);
     e = (struct err){0};
     snprintf(store, sizeof store, "%s", line);
     for (char *w = strtok_r(store, " ", &save); w; w = strtok_r(NULL, " ", &save))
         argv[argc++] = w;
+    if (file_of) {
+        argv[argc++] = "--config";
+        argv[argc++] = (char *)(uintptr_t)file_of;
+    }
     int got = opt_parse(argc, argv, &spec, &rest, &e) ? (int)rest.n : -1;
     opt_list_clear(&rest);
     return got;
@@ -274,12 +287,136 @@ static void test_help(void **state)
         assert_true(longest_line(width) < width);
 }
 
+/* ---- files of options ---- */
+
+static int with(const char *line, const char *file)
+{
+    put("o.json", file);
+    file_of = at("o.json");
+    int got = parse(line);
+    file_of = NULL;
+    return got;
+}
+
+static void bad_file(const char *file, const char *message)
+{
+    char want[700];
+    if (with("", file) != -1)
+        fail_msg("'%s' is accepted", file);
+    snprintf(want, sizeof want, "%s: %s", at("o.json"), message);
+    assert_string_equal(e.msg, want);
+    assert_int_equal(e.code, ERR_INPUT);
+}
+
+static void test_config(void **state)
+{
+    (void)state;
+    assert_int_equal(
+        with("", "{\"file\":\"x\",\"output\":\"f\",\"flag\":true,\"number\":3,\"real\":0.1,\"time\":\"2m\","
+                 "\"size\":1000,\"path\":[\"a\",\"b\"],\"choice\":\"hold\",\"picks\":[\"drop\",\"keep\"],"
+                 "\"ratios\":[0.125,\"0.5\"]}"),
+        1);
+    assert_true(flag && has_n && !has_m && n == 3 && real == 0.1 && span == 120 && size == 1000);
+    assert_string_equal(out, "f");
+    assert_int_equal(paths.n, 2);
+    assert_string_equal(paths.v[1], "b");
+    assert_int_equal(choice, 2);
+    assert_true(picks.n == 2 && picks.v[0] == 1 && picks.v[1] == 2);
+    assert_true(ratios.n == 2 && ratios.v[0] == 0.125 && ratios.v[1] == 0.5);
+    /* a text where one may be, other names, what is not said keeps its default */
+    assert_int_equal(
+        with("x", "{\"output\":\"f\",\"count\":\"7\",\"path\":\"a\",\"picks\":\"keep\",\"flag\":false}"), 1);
+    assert_true(n == 7 && paths.n == 1 && picks.n == 1 && !flag && m == 4 && span == 300);
+}
+
+/* The line wins: over an option, a whole list, a group, an operand. */
+static void test_config_line(void **state)
+{
+    (void)state;
+    assert_int_equal(with("y -o g --path c -n 2",
+                          "{\"file\":\"x\",\"output\":\"f\",\"path\":[\"a\",\"b\"],\"multiple\":9}"),
+                     1);
+    assert_string_equal(out, "g");
+    assert_int_equal(paths.n, 1);
+    assert_string_equal(paths.v[0], "c");
+    assert_true(has_n && n == 2 && !has_m && m == 4);
+    /* but within the file they exclude each other */
+    bad_file("{\"file\":\"x\",\"output\":\"f\",\"number\":1,\"multiple\":2,\"count\":3}",
+             "'number' and 'count' are the same option");
+    assert_int_equal(with("x -o f", "{\"number\":1,\"multiple\":2}"), -1);
+    assert_string_equal(e.msg, "--number and --multiple exclude each other");
+}
+
+static void test_config_bad(void **state)
+{
+    (void)state;
+    bad_file("{\"file\":\"x\",\"outptu\":\"f\"}",
+             "unknown key 'outptu': did you mean output? reap test --help lists the options");
+    bad_file("{\"zzzzzz\":1}", "unknown key 'zzzzzz'; reap test --help lists the options");
+    bad_file("{\"number\":11}", "--number: 11 is out of range, expected 1 to 10");
+    bad_file("{\"number\":1.5}", "--number: '1.5' is not a whole number");
+    bad_file("{\"number\":[1]}", "'number' is a list, expected a number, or a text as on the command line");
+    bad_file("{\"number\":null}", "'number' is null, expected a number, or a text as on the command line");
+    bad_file("{\"output\":5}", "'output' is an integer, expected a text");
+    bad_file("{\"flag\":\"yes\"}", "'flag' is a string, expected true or false");
+    bad_file("{\"path\":[\"a\",{}]}", "'path' is an object, expected a text or a list of them");
+    bad_file("{\"picks\":[]}", "--picks: the list is empty");
+    bad_file("{\"file\":[\"x\"]}", "'file' is a list, expected a text");
+    bad_file("{\"config\":\"o.json\"}", "'config' is for the command line");
+    bad_file("[]", "is a list, expected an object of options");
+    bad_file("{\"schema\":\"reap.plan/1\"}",
+             "is a file of schema 'reap.plan/1' without a job, not one of options");
+    bad_file("{", "line 1, column 1: not valid JSON: string or '}' expected near end of file");
+    bad_file("{\"output\":\"a\",\"output\":\"b\"}",
+             "line 1, column 22: not valid JSON: duplicate object key near '\"output\"'");
+    assert_int_equal(parse("x -o f --config /dev/null/none"), -1);
+    char *big = calloc(1, (1 << 20) + 2);
+    memset(big, ' ', (1 << 20) + 1);
+    assert_int_equal(with("x -o f", big), -1);
+    assert_non_null(strstr(e.msg, "o.json"));
+    free(big);
+}
+
+/* What was given is a file of options that gives it again, without what is of the call alone. */
+static void test_kept(void **state)
+{
+    (void)state;
+    assert_int_equal(
+        parse("x -o f --flag --again -n 3 --real 0.1 --time 2m --path a --path b --picks drop,keep"), 1);
+    json_t *job = json_incref(kept.job);
+    struct buf b = {0};
+    json_print_line(&b, job);
+    assert_string_equal(
+        b.s,
+        "{\"output\":\"f\",\"flag\":true,\"number\":3,\"real\":0.10000000000000001,\"time\":\"2m\",\"path\":[\"a\",\"b\"],"
+        "\"picks\":\"drop,keep\",\"file\":\"x\"}\n");
+    assert_int_equal(with("", b.s), 1);
+    assert_true(json_equal(job, kept.job) && real == 0.1 && !again);
+    /* as part of a record, under what the line says */
+    json_t *record = json_pack("{s:s, s:o}", "schema", "reap.run/1", "job", job);
+    buf_clear(&b);
+    json_print_line(&b, record);
+    assert_int_equal(with("--path c", b.s), 1);
+    assert_true(paths.n == 1 && n == 3 && picks.n == 2);
+    assert_string_equal(json_string_value(json_array_get(json_object_get(kept.job, "path"), 0)), "c");
+    json_decref(record);
+    buf_clear(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_forms), cmocka_unit_test(test_defaults),   cmocka_unit_test(test_values),
-        cmocka_unit_test(test_words), cmocka_unit_test(test_whole_line), cmocka_unit_test(test_near),
+        cmocka_unit_test(test_forms),
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_values),
+        cmocka_unit_test(test_words),
+        cmocka_unit_test(test_whole_line),
+        cmocka_unit_test(test_near),
         cmocka_unit_test(test_help),
+        cmocka_unit_test_setup_teardown(test_config, tempdir_setup, tempdir_teardown),
+        cmocka_unit_test_setup_teardown(test_config_line, tempdir_setup, tempdir_teardown),
+        cmocka_unit_test_setup_teardown(test_config_bad, tempdir_setup, tempdir_teardown),
+        cmocka_unit_test_setup_teardown(test_kept, tempdir_setup, tempdir_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "base/file.h"
+#include "base/mem.h"
 #include "results/batch.h"
 #include "results/choice.h"
 #include "results/compare.h"
@@ -49,23 +50,30 @@ static void run_comes_back(void **state)
     struct err e = {0};
     struct run_record r = {0}, back;
     assert_null(run_record_find(&r, "plan"));
-    run_record_done(&r, "profile", "k1", "a 1 2\n", "b1");
-    run_record_writing(&r, "prune", "out.gguf", "b2");
-    run_record_done(&r, "profile", "k2", "a 3 4\n", NULL); /* in the place of the first */
+    run_record_done(&r, "profile", "k1", "a 1 2\n", "b1", 1);
+    run_record_writing(&r, "prune", "out.gguf", "b2", 0.5);
+    run_record_done(&r, "profile", "k2", "a 3 4\n", NULL, 2.5); /* in the place of the first */
+    r.job = json_pack("{s:i}", "keep", 24);
+    r.stats = xstrdup("s.json");
     expect_ok(run_record_write(at("run.json"), &r, &e), &e);
-    expect_file(at("run.json"),
-                "{\n \"schema\": \"reap.run/1\",\n \"steps\": {\n  \"profile\": {\n   \"key\": \"k2\",\n"
-                "   \"files\": \"a 3 4\\n\"\n  },\n  \"prune\": {\n   \"writing\": \"out.gguf\",\n"
-                "   \"basis\": \"b2\"\n  }\n }\n}\n");
+    expect_file(
+        at("run.json"),
+        "{\n \"schema\": \"reap.run/1\",\n \"steps\": {\n  \"profile\": {\n   \"key\": \"k2\",\n"
+        "   \"files\": \"a 3 4\\n\",\n   \"seconds\": 2.5\n  },\n  \"prune\": {\n   \"writing\": \"out.gguf\",\n"
+        "   \"basis\": \"b2\",\n   \"seconds\": 0.5\n  }\n },\n \"job\": {\n  \"keep\": 24\n },\n \"stats\": \"s.json\"\n}\n");
     expect_ok(run_record_read(at("run.json"), &back, &e), &e);
     assert_int_equal(back.n, 2);
     assert_string_equal(run_record_find(&back, "profile")->key, "k2");
+    assert_true(json_equal(back.job, r.job));
+    assert_string_equal(back.stats, "s.json");
+    assert_true(run_record_find(&back, "profile")->secs == 2.5 &&
+                run_record_find(&back, "prune")->secs == 0.5);
     assert_string_equal(run_record_find(&back, "profile")->files, "a 3 4\n");
     assert_null(run_record_find(&back, "prune")->key);
     assert_string_equal(run_record_find(&back, "prune")->writing, "out.gguf");
     assert_string_equal(run_record_find(&back, "prune")->basis, "b2");
     assert_false(pass_any(&back.pass));
-    run_record_done(&back, "prune", "k3", "", NULL);
+    run_record_done(&back, "prune", "k3", "", NULL, 0);
     assert_null(run_record_find(&back, "prune")->writing);
     assert_null(run_record_find(&back, "prune")->basis);
     run_record_clear(&back);
