@@ -5,6 +5,8 @@
 #include "cmd/shared.h"
 #include "model/gain.h"
 #include "prune/prune.h"
+#include "quant/imatrix.h"
+#include "quant/imatrix_cut.h"
 
 #include <string.h>
 
@@ -30,10 +32,12 @@ static bool run(char const *const *args, uint32_t n, struct err *e);
 
 const struct cmd cmd_prune = {
     .name = "prune",
-    .usage = "MODEL --plan PLAN -o OUT",
+    .usage = "MODEL --plan PLAN -o OUT\n"
+             "IMATRIX --plan PLAN -o OUT",
     .summary = "write the model without the experts that a plan drops, bytes unchanged",
     .example = "  reap prune model.gguf --plan plan.json -o pruned.gguf\n"
-               "  reap prune gpt-oss-20b/ --plan plan.json -o gpt-oss-15b/\n",
+               "  reap prune gpt-oss-20b/ --plan plan.json -o gpt-oss-15b/\n"
+               "  reap prune imatrix.gguf --plan plan.json -o pruned-imatrix.gguf\n",
     .opts = (const struct opt *const[]){opts, written_opt_table, NULL},
     .min_args = 1,
     .max_args = 1,
@@ -77,6 +81,50 @@ static bool print(const struct view *v, const struct plan *p, const struct prune
     return cmd_print(&b, e);
 }
 
+/* ---- an importance matrix ---- */
+
+static bool print_matrix(const struct imatrix_cut *r, struct err *e)
+{
+    if (cmd_json) {
+        json_t *j = json_object(), *files = json_array();
+        json_array_append_new(files, json_text(out));
+        json_object_set_new(j, "files", files);
+        json_object_set_new(j, "dry_run", json_boolean(dry_run));
+        json_object_set_new(j, "n_experts", json_integer(r->n_experts));
+        json_object_set_new(j, "n_keep", json_integer(r->n_keep));
+        json_object_set_new(j, "tensors_cut", json_integer((json_int_t)r->tensors_cut));
+        json_object_set_new(j, "tensors_kept", json_integer((json_int_t)r->tensors_kept));
+        json_object_set_new(j, "bytes_in", json_integer((json_int_t)r->bytes_in));
+        json_object_set_new(j, "bytes_out", json_integer((json_int_t)r->bytes_out));
+        return cmd_print_json("prune", j, e);
+    }
+    struct buf b = {0};
+    char x[32], y[32];
+    cmd_fmt(&b, "%s%s: importance matrix, %u -> %u experts, %s -> %s\n", dry_run ? "would write " : "", out,
+            r->n_experts, r->n_keep, human_bytes(r->bytes_in, x), human_bytes(r->bytes_out, y));
+    return cmd_print(&b, e);
+}
+
+static bool cut_matrix(const char *path, const struct prune_opts *o, struct err *e)
+{
+    const char *option = gain_path                              ? "gain"
+                         : o->cut.merge                         ? "merge"
+                         : o->cut.drop_mtp                      ? "mtp drop"
+                         : o->name                              ? "name"
+                         : o->cut.max_shard || o->count_aliases ? "max-shard-size, --add-count-aliases"
+                         : o->base_model || o->no_card          ? "base-model, --no-card"
+                                                                : NULL;
+    if (option)
+        return err_set(e, ERR_INPUT, "%s: is an importance matrix, with which --%s does not go", path,
+                       option);
+    struct imatrix_cut r;
+    struct plan *p =
+        file_check_apart(out, path, "the importance matrix itself", e) ? plan_load(plan_path, e) : NULL;
+    bool ok = p && imatrix_cut(path, p, out, cmd_force, dry_run, &r, e) && print_matrix(&r, e);
+    plan_free(p);
+    return ok;
+}
+
 static bool run(char const *const *args, uint32_t n, struct err *e)
 {
     (void)n;
@@ -85,6 +133,8 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     if (!file_check_apart(out, plan_path, "the plan itself", e) ||
         !file_check_apart(out, gain_path, "the gain file itself", e))
         return false;
+    if (imatrix_is(args[0]))
+        return cut_matrix(args[0], &o, e);
     struct view *v = view_open(args[0], e);
     struct plan *p = v && view_check_prunable(v, e) ? plan_open(plan_path, v, cmd_force, e) : NULL;
     struct prune_result r = {0};

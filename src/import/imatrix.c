@@ -3,6 +3,7 @@
  * For each weight W two F32 tensors: W.counts [1, experts], how many rows were routed to each, and W.in_sum2
  * [row length, experts], the sums of the squares of what went in. The old .dat form has no counts per expert.
  * Counts are float32, exact up to 2^24. */
+#include "quant/imatrix.h"
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/log.h"
@@ -162,16 +163,6 @@ static bool estimate(const struct gg_file *f, const struct import_opts *o, struc
 
 /* ---- the file ---- */
 
-static bool check_type(const struct gg_file *f, struct err *e)
-{
-    const char *s = "";
-    uint64_t n = 0;
-    if (gg_key_str(gg_find(f, "general.type"), &s, &n) && n == 7 && !memcmp(s, "imatrix", 7))
-        return true;
-    return err_set(e, ERR_INPUT, "is no importance matrix: general.type is '%.*s', expected 'imatrix'",
-                   (int)(n < 40 ? n : 40), s);
-}
-
 /* Block numbers that have counts of experts, ascending; those of MTP blocks of the model are left out. */
 static uint32_t *list_layers(const struct gg_file *f, const struct view *v, uint32_t *n, struct err *e)
 {
@@ -189,7 +180,7 @@ static uint32_t *list_layers(const struct gg_file *f, const struct view *v, uint
 
 static struct stats *read_all(const struct gg_file *f, const struct import_opts *o, struct err *e)
 {
-    uint32_t n, *il = check_type(f, e) ? list_layers(f, o->view, &n, e) : NULL;
+    uint32_t n, *il = imatrix_check_type(f, e) ? list_layers(f, o->view, &n, e) : NULL;
     if (!il)
         return NULL;
     uint64_t experts = find_counts(f, il[0])->ne[1];

@@ -132,15 +132,24 @@ static bool read_pairs(const struct gg_file *f, struct imatrix *m, struct err *e
     return m->entries != NULL;
 }
 
+bool imatrix_check_type(const struct gg_file *f, struct err *e)
+{
+    const char *s = "";
+    uint64_t n = 0;
+    if (gg_key_str(gg_find(f, "general.type"), &s, &n) && n == 7 && !memcmp(s, "imatrix", 7))
+        return true;
+    return err_set(e, ERR_INPUT, "is no importance matrix: general.type is '%.*s', expected 'imatrix'",
+                   (int)(n < 40 ? n : 40), s);
+}
+
 /* The three keys that llama-quantize insists on. */
 static bool read_keys(const struct gg_file *f, struct imatrix *m, struct err *e)
 {
     const struct gg_key *sets = gg_find(f, "imatrix.datasets");
     const char *s = "";
     uint64_t n = 0, count, size;
-    if (!gg_key_str(gg_find(f, "general.type"), &s, &n) || n != 7 || memcmp(s, "imatrix", 7) != 0)
-        return err_set(e, ERR_INPUT, "is no importance matrix: general.type is '%.*s', expected 'imatrix'",
-                       (int)(n < 40 ? n : 40), s);
+    if (!imatrix_check_type(f, e))
+        return false;
     if (!sets || sets->kind != GG_ARR || sets->elem != GG_STR || sets->n > 100000)
         return err_set(e, ERR_INPUT, "key 'imatrix.datasets' is missing, or no list of names");
     if (!gg_key_u64(gg_find(f, "imatrix.chunk_count"), &count) || count > UINT32_MAX ||
@@ -278,6 +287,16 @@ static bool is_gguf(const char *path, bool *yes, struct err *e)
     close(fd);
     *yes = !memcmp(magic, "GGUF", 4);
     return ok;
+}
+
+bool imatrix_is(const char *path)
+{
+    struct err e = {0};
+    bool gguf;
+    struct gg_file *f = is_gguf(path, &gguf, &e) && gguf ? gg_open(path, &e) : NULL;
+    bool is = f && imatrix_check_type(f, &e);
+    gg_free(f);
+    return is;
 }
 
 struct imatrix *imatrix_load(const char *path, struct err *e)

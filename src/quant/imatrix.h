@@ -31,6 +31,10 @@ struct imatrix {
 
 /* The whole file, in either form. Every number is finite and not negative. NULL with *e set (ERR_INPUT). */
 struct imatrix *imatrix_load(const char *path, struct err *e);
+/* Whether the path is a file that says it is one, in GGUF form. */
+bool imatrix_is(const char *path);
+struct gg_file;
+bool imatrix_check_type(const struct gg_file *f, struct err *e); /* it says so */
 void imatrix_free(struct imatrix *m);
 const struct imatrix_entry *imatrix_find(const struct imatrix *m, const char *name);
 

@@ -675,6 +675,7 @@ static void make_inputs(const struct place *p)
         die(e.msg);
 #define FAM "tests/data/families/qwen3_moe/"
     copy_input(FAM "model.gguf", "m.gguf");
+    copy_input("tests/data/imatrix/qwen3_moe.gguf", "im.gguf");
     copy_input(FAM "plan.json", "plan.json");
     copy_input(FAM "texts.jsonl", "texts.jsonl");
     copy_input(FAM "hf", "ckpt");

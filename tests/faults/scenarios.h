@@ -42,6 +42,9 @@ static const char *const inputs[] = {
 static const struct scenario scenarios[] = {
     {"prune", "prune @/m.gguf -p @/plan.json -o o.gguf -q", "o.gguf", .cost = 12},
     {"prune-force", "prune @/m.gguf -p @/plan.json -o o.gguf -f -q", "o.gguf", "@/m.gguf>o.gguf", .cost = 12},
+    {"imatrix-cut", "prune @/im.gguf -p @/plan.json -o o.gguf -f -q", "o.gguf", "@/m.gguf>o.gguf", .cost = 8},
+    {"quantize-imatrix", "quantize @/m.gguf q4_0 --imatrix @/im.gguf -t 1 -o o.gguf -f -q", "o.gguf",
+     "@/im.gguf>o.gguf", .cost = 100},
     {"split", "prune @/s-00001-of-00003.gguf -p @/plan.json -o o.gguf -q", SPLIT, .cost = 15},
     {"split-force", "prune @/s-00001-of-00003.gguf -p @/plan.json -o o.gguf -f -q", SPLIT,
      "@/s-00001-of-00003.gguf>o-00001-of-00003.gguf @/s-00002-of-00003.gguf>o-00002-of-00003.gguf "
