@@ -96,10 +96,10 @@ static void print_kept(struct buf *b, const struct table *t)
 {
     cmd_fmt(
         b,
-        "\nShare of %s that stays when this share of the experts goes (a random choice keeps 1 - ratio),\n"
-        "and in brackets how much the choices of the even and the odd samples agree:\n\n",
+        "\nShare of %s that stays when this share of the experts goes (a random choice keeps 1 - ratio),\n",
         t->c->name);
-    buf_str(b, "  layer  least/most used ");
+    buf_str(b, "and in brackets how much the choices of the even and the odd samples agree:\n\n"
+               "  layer  least/most used ");
     for (size_t k = 0; k < TABLE_RATIOS; k++)
         cmd_fmt(b, "       %4.1f %%", 100 * table_ratios[k]);
     buf_char(b, '\n');
@@ -153,19 +153,23 @@ static void print_spread(struct buf *b, const struct table *t)
 static void print_settled(struct buf *b, const struct table *t)
 {
     char s[32];
+    uint64_t half = stats_tokens(&t->s->layers[0]) / 2;
     if (!t->halves)
         return;
-    cmd_fmt(
-        b,
-        "\nSame choice from each half (even and odd samples, %s tokens each): the share of the experts that both keep,\n"
-        "of the score that one half could keep at best what the choice by the other keeps, and of how many tokens two\n"
-        "texts would keep %.1f %% of it for each other (an estimate: what is lost falls with one over the tokens):\n\n"
-        "  pruned     experts       score      tokens\n",
-        human_count(stats_tokens(&t->s->layers[0]) / 2, s), 100 * TABLE_GOAL_SCORE);
-    for (size_t k = 0; k < TABLE_RATIOS; k++)
+    cmd_fmt(b, "\nSame choice from each half (even and odd samples, %s tokens each): the share of the\n",
+            human_count(half, s));
+    buf_str(b, "experts that both keep, of the score that one half could keep at best what the choice by\n"
+               "the other keeps, and of how many tokens two texts would keep ");
+    cmd_fmt(b, "%.1f %% of it for each other (an\n", 100 * TABLE_GOAL_SCORE);
+    buf_str(b, "estimate: what is lost falls with one over the tokens):\n\n");
+    buf_str(b, "  pruned     experts       score      tokens\n");
+    for (size_t k = 0; k < TABLE_RATIOS; k++) {
+        uint64_t n =
+            (uint64_t)table_tokens_for_score(t, k); /* below a tenth of what was seen nothing can be told */
         cmd_fmt(b, "  %5.1f %%  %7.1f %%  %8.2f %%  %10s\n", 100 * table_ratios[k],
                 100 * TABLE_MEAN(t, agree[k]), 100 * TABLE_MEAN(t, held[k]),
-                human_count((uint64_t)table_tokens_for_score(t, k), s));
+                n < half / 10 ? "far fewer" : human_count(n, s));
+    }
 }
 
 static void print_super(struct buf *b, const struct table *t)
@@ -214,10 +218,10 @@ void stats_several_text(struct buf *b, const struct stats_several *several)
                 o->path[f], o->s[f]->progress ? " (of a run that has not ended)" : "");
     cmd_fmt(
         b,
-        "\nShare of the kept experts that two files have in common, by %s, when this share goes (mean over the\n"
-        "layers; random choices share what stays), and the correlation of their rankings:\n\n"
-        "  files    rank corr.",
+        "\nShare of the kept experts that two files have in common, by %s, when this share goes (mean over the\n",
         o->criterion->name);
+    buf_str(b, "layers; random choices share what stays), and the correlation of their rankings:\n\n"
+               "  files    rank corr.");
     for (size_t k = 0; k < TABLE_RATIOS; k++)
         cmd_fmt(b, "   %4.1f %%", 100 * table_ratios[k]);
     buf_char(b, '\n');

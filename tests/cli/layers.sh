@@ -175,6 +175,25 @@ got=$(grep -rlE --include='*.[ch]' --include='*.cpp' \
     '\b(printf|vprintf|puts|putchar|perror|psignal) *\(|\bf?write[a-z_]* *\(.*(stdout|stderr|STD[A-Z]*_FILENO)|\b[a-z]*(put|print)[a-z_]* *\(.*(stdout|stderr|STD[A-Z]*_FILENO)|std::(cout|cerr|clog)|\bd?printf *\((1|2|STD)|\bwrite *\((1|2|STD)' src | sort | tr '\n' ' ')
 [ "$got" = "$prints " ] || fail "printing is done in '$got', expected '$prints': others return text, or use log.h, cmd_print"
 
+# ---- cmd_fmt: a line that ends in the middle of a format would be taken for one from a name, and shown as '?' ----
+middle='
+{ text = text $0 " " }
+index($0, "cmd_fmt(") && !on { on = 1; from = FNR; text = substr($0, index($0, "cmd_fmt(")) " " }
+on && /;[ \t]*$/ {
+    on = 0
+    while (match(text, /" +"/)) text = substr(text, 1, RSTART - 1) substr(text, RSTART + RLENGTH)
+    if (match(text, /"([^"\\]|\\.)*"/)) {
+        fmt = substr(text, RSTART + 1, RLENGTH - 2)
+        while (sub(/^\\n/, "", fmt)) ;
+        while (sub(/\\n$/, "", fmt)) ;
+        if (index(fmt, "\\n")) print FILENAME ":" from
+    }
+}'
+printf '    cmd_fmt(b,\n        "\\na\\n"\n        "b\\n", x);\n' | awk "$middle" | grep -q ':1$' || fail 'a line that ends in the middle of a format is not noticed'
+while read -r place; do
+    fail "$place: a line ends in the middle of the format: make two calls of it"
+done < <(for f in src/cmd/*.c; do awk "$middle" "$f"; done)
+
 # ---- global names ----
 bin=${BIN:-/nonexistent}
 if [ -f "$bin/libreapcore.a" ] && command -v nm >/dev/null; then

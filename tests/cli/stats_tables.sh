@@ -5,7 +5,8 @@ S=$SRC/examples/stats.json
 
 ok stats "$S"
 has .out 'tinymoe, 6 layers with 32 experts' 'Gini' 'rank corr' 'Same choice from each half' 'Every expert was routed to'
-lacks .out 'Tensor data'
+lacks .out 'Tensor data' '[?]'
+has .out '^experts that both keep, of the score' '^and in brackets how much' # lines end where they are meant to
 ok stats "$S" --model "$TINY"
 # sizes are those that inspect gives, and that a pruned file has
 ok inspect "$TINY" --json
@@ -22,6 +23,13 @@ lost=$("$JSON" get p.json lost/3/score_lost) kept=$("$JSON" get s.json layers/3/
 expect 'share kept + share lost = 1' awk -v a="$lost" -v b="$kept" 'BEGIN { exit !(a + b > 1 - 1e-9 && a + b < 1 + 1e-9) }'
 fails 2 'another model' -- stats "$S" --model "$MODELS/qwen3_moe/model.gguf"
 fails 2 "criterion 'x'" -- stats "$S" --criterion x
+
+# ---- halves that say the same: how few tokens would do cannot be told
+row=$(head -n 1 "$MODELS/qwen3_moe/texts.jsonl")
+printf '%s\n' "$row" "$row" >twice.jsonl
+ok profile "$MODELS/qwen3_moe/model.gguf" --calib twice.jsonl --ctx 16 -t 1 -o twice.json
+ok stats twice.json
+has .out '^   25.0 %    100.0 %    100.00 %   far fewer$'
 
 # ---- expert groups: equal numbers of each, the counts that the router allows
 G=$MODELS/deepseek_v3/model.gguf
