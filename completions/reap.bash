@@ -22,7 +22,7 @@ _reap() {
         own='--keep --keep-ratio --prune-ratio --fit --round-to --criterion --choose-budget --refine
             --set-aside --plan-seed --stats --blend --protect-super --protect --protect-share --output --work
             --text --ctx --until-stable --eval-ctx --pass --force --prompts --max-tokens --calib-prompts
-            --calib-max-tokens --again --resume --merge --mtp --name --base-model --no-provenance
+            --calib-max-tokens --again --resume --merge --mtp --name --base-model --card --no-provenance
             --max-shard-size --add-count-aliases --no-card --calib --samples-per-category --max-samples --seed
             --no-shuffle --skip-bad --join-parts --skip-media --map --threads --ubatch-size --ubatch
             --n-gpu-layers --gpu-layers --device --split-mode --tensor-split --cpu-moe --n-cpu-moe
@@ -189,7 +189,7 @@ _reap() {
         esac
         ;;
     prune)
-        own='--plan --output --dry-run --gain --force --merge --mtp --name --base-model --no-provenance
+        own='--plan --output --dry-run --gain --force --merge --mtp --name --base-model --card --no-provenance
             --max-shard-size --add-count-aliases --no-card --hf-repo --hf-file --offline --config --json
             --quiet --verbose --color --help'
         case $prev in

@@ -69,6 +69,7 @@ complete -c reap -n '__reap_is run prune' -l merge -d 'write a split model as on
 complete -c reap -n '__reap_is run prune' -l mtp -x -a 'prune drop' -d 'blocks that predict further tokens: pruned by the plan of the last layer, or left out (one of prune, drop; default prune)'
 complete -c reap -n '__reap_is run prune' -l name -x -d 'what the model is called: general.name of a GGUF file, the card\'s title (default: PARENT-REAP-24x, where 24 experts stay)'
 complete -c reap -n '__reap_is run prune' -l base-model -x -d 'the parent\'s name on the hub, ORG/NAME: general.base_model.* of a GGUF file, base_model of a card (default: told from a path in the hub\'s cache)'
+complete -c reap -n '__reap_is run prune' -l card -d 'of a GGUF file: write README.md beside it, the card that the hub shows (folders have theirs)'
 complete -c reap -n '__reap_is run prune' -l no-provenance -d 'do not say where the model comes from (reap.* keys, reap.json)'
 complete -c reap -n '__reap_is run prune' -l max-shard-size -x -d 'largest file of weights, e.g. 5G'
 complete -c reap -n '__reap_is run prune' -l add-count-aliases -d 'add num_experts and n_experts to config.json, for loaders that look for them'

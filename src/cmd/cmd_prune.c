@@ -2,8 +2,10 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "cmd/cmd.h"
+#include "cmd/next_steps.h"
 #include "cmd/shared.h"
 #include "model/gain.h"
+#include "model/naming.h"
 #include "prune/prune.h"
 #include "quant/imatrix.h"
 #include "quant/imatrix_cut.h"
@@ -81,6 +83,15 @@ static bool print(const struct view *v, const struct plan *p, const struct prune
     return cmd_print(&b, e);
 }
 
+/* The card of a folder is in it already. */
+static bool write_card(const struct view *v, const struct plan *p, const struct prune_opts *o,
+                       const struct prune_result *r, char **path, struct err *e)
+{
+    const struct prune_card card = {
+        .parent = v, .plan = p, .opts = o, .file = r->files[0], .bytes_after = r->tensor_bytes};
+    return dry_run || !o->card || prune_card_write(&card, path, e);
+}
+
 /* ---- an importance matrix ---- */
 
 static bool print_matrix(const struct imatrix_cut *r, struct err *e)
@@ -111,6 +122,7 @@ static bool cut_matrix(const char *path, const struct prune_opts *o, struct err 
                          : o->cut.merge                         ? "merge"
                          : o->cut.drop_mtp                      ? "mtp drop"
                          : o->name                              ? "name"
+                         : o->card                              ? "card"
                          : o->cut.max_shard || o->count_aliases ? "max-shard-size, --add-count-aliases"
                          : o->base_model || o->no_card          ? "base-model, --no-card"
                                                                 : NULL;
@@ -138,8 +150,15 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     struct view *v = view_open(args[0], e);
     struct plan *p = v && view_check_prunable(v, e) ? plan_open(plan_path, v, cmd_force, e) : NULL;
     struct prune_result r = {0};
+    char *card = NULL;
     bool ok = p && (!gain_path || gain_open(gain_path, v, p, cmd_force, e)) && prune_run(v, p, &o, &r, e) &&
-              print(v, p, &r, e);
+              write_card(v, p, &o, &r, &card, e) && print(v, p, &r, e);
+    if (ok && !dry_run) {
+        char *own = o.name ? NULL : naming_pruned(v, p->n_keep);
+        next_steps(o.name ? o.name : own, r.files[0], card);
+        free(own);
+    }
+    free(card);
     prune_result_clear(&r);
     plan_free(p);
     view_free(v);

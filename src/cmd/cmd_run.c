@@ -2,6 +2,7 @@
 #include "base/text.h"
 #include "cmd/choice_table.h"
 #include "cmd/cmd.h"
+#include "cmd/next_steps.h"
 #include "cmd/run_show.h"
 #include "cmd/shared.h"
 #include "eval/eval.h"
@@ -206,8 +207,10 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     if (o.n_stats && (has_set_aside || until_stable > 0))
         return err_set(e, ERR_INPUT, "--%s is for a profile, and with --stats none is made",
                        has_set_aside ? "set-aside" : "until-stable");
-    bool ok = run_all(&o, &r, e) && (cmd_json ? run_show_json(args[0], &r, &pass, e) : print(&r, e)) &&
-              (!r.verdict || cmd_pass(&pass, &r.against, e));
+    bool ok = run_all(&o, &r, e) && (cmd_json ? run_show_json(args[0], &r, &pass, e) : print(&r, e));
+    if (ok)
+        next_steps(r.name, r.output, r.card);
+    ok = ok && (!r.verdict || cmd_pass(&pass, &r.against, e));
     run_result_clear(&r);
     return ok;
 }

@@ -45,7 +45,7 @@ void cmd_domains(struct domains *d, struct plan_opts *o, uint32_t n_operands, bo
 
 static const char *base_model, *name;
 static uint32_t mtp;
-static bool merge, no_provenance, count_aliases, no_card;
+static bool merge, no_provenance, count_aliases, card, no_card;
 static uint64_t max_shard;
 
 enum { MTP_PRUNE, MTP_DROP };
@@ -64,6 +64,8 @@ const struct opt written_opt_table[] = {
         "base-model", &base_model, "ID",
         "the parent's name on the hub, ORG/NAME: general.base_model.* of a GGUF file, base_model of a card",
         .dflt_is = "told from a path in the hub's cache"),
+    OPT_FLAG("card", &card,
+             "of a GGUF file: write README.md beside it, the card that the hub shows (folders have theirs)"),
     OPT_FLAG("no-provenance", &no_provenance,
              "do not say where the model comes from (reap.* keys, reap.json)"),
     OPT_HEADING("The model that is written, if it is a checkpoint folder"),
@@ -79,6 +81,7 @@ void cmd_written(struct prune_opts *o)
     o->cut = (struct cut_opts){.drop_mtp = mtp == MTP_DROP, .merge = merge, .max_shard = max_shard};
     o->no_provenance = no_provenance;
     o->count_aliases = count_aliases;
+    o->card = card;
     o->no_card = no_card;
     o->name = name;
     o->base_model = base_model;

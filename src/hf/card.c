@@ -94,17 +94,22 @@ bool card_write(struct buf *out, const char *readme, const struct card_facts *f)
     } else if (fm.start) {
         const char *end = text + strlen(text), *body = line_end(fm.end, end);
         buf_add(&b, text, (size_t)(fm.start - text));
-        ok = card_put_front(&b, &fm, f->base_id, nl);
+        ok = card_put_front(&b, &fm, f, nl);
         buf_add(&b, fm.end, (size_t)(body - fm.end));
         put_body(&b, body, f, nl, true);
     } else {
         if (strncmp(text, "\xef\xbb\xbf", 3) == 0)
             text += 3;
         buf_fmt(&b, "---%s", nl);
-        card_put_new_front(&b, f->base_id, nl);
+        card_put_new_front(&b, f, nl);
         buf_fmt(&b, "---%s", nl);
         if (trim(span_of(text, line_end(text, text + strlen(text)))).n && behind_heading(text))
             buf_str(&b, nl);
+        if (f->name && !*text) {
+            buf_fmt(&b, "%s# ", nl);
+            card_put_title(&b, f->name);
+            buf_str(&b, nl);
+        }
         put_body(&b, text, f, nl, true);
     }
     buf_add(out, b.s, b.n);

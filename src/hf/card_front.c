@@ -8,6 +8,8 @@
 #include "base/text.h"
 #include "hf/card_part.h"
 
+#include <math.h>
+
 static const char *const our_tags[] = {"reap", "expert-pruning"};
 #define N_TAGS (sizeof our_tags / sizeof *our_tags)
 
@@ -322,49 +324,104 @@ static bool put_tags_of(struct buf *b, const struct entry *x, const char *nl)
     return put_scalar(b, x, value, nl);
 }
 
-/* ---- writing ---- */
-
 static bool same_base(const struct entry *x, const char *id)
 {
     return line_end(x->line, x->end) == x->end && span_is(unquoted(scalar(span_of(x->value, x->end))), id);
 }
 
-/* The lines with the base and the tags put in their places. */
-static void put_lines(struct buf *b, const struct front *f, const struct entry *base, const char *id,
-                      const struct entry *tags, const struct buf *new_tags, const char *nl)
+/* ---- results ---- */
+
+/* JSON, which YAML reads; without signs that are markup to those who do not. */
+static void put_string(struct buf *b, const char *s)
 {
-    const char *p = f->start;
-    bool base_first = base->line && (!tags->line || base->line < tags->line);
-    for (int i = 0; i < 2; i++) {
-        bool do_base = base_first == (i == 0);
-        const struct entry *x = do_base ? base : tags;
-        if (!x->line || (do_base && (!id || same_base(x, id))))
-            continue;
-        buf_add(b, p, (size_t)(x->line - p));
-        if (do_base)
-            put_base(b, id, nl);
+    struct buf safe = {0}, json = {0};
+    buf_safe(&safe, s, strnlen(s, CARD_SHOWN));
+    buf_json_str(&json, safe.s ? safe.s : "");
+    for (size_t i = 0; i < json.n; i++)
+        if (json.s[i] == '<' || json.s[i] == '`')
+            buf_fmt(b, "\\u%04x", (unsigned)json.s[i]);
         else
-            buf_add(b, new_tags->s, new_tags->n);
-        p = x->end;
-    }
-    buf_add(b, p, (size_t)(f->end - p));
-    if (id && !base->line)
-        put_base(b, id, nl);
-    if (!tags->line)
-        put_tags(b, nl);
+            buf_char(b, json.s[i]);
+    buf_clear(&safe);
+    buf_clear(&json);
 }
 
-bool card_put_front(struct buf *b, const struct front *f, const char *id, const char *nl)
+/* The form is the hub's (https://github.com/huggingface/hub-docs/blob/main/modelcard.md, model-index). */
+static void put_results(struct buf *b, const struct card_facts *f, const char *nl)
 {
-    struct entry base = {0}, tags = {0};
-    struct buf new_tags = {0}, lines = {0};
-    bool ok = understood(f);
-    if (ok) {
-        (void)find_entry(f, "base_model", &base);
-        ok = !find_entry(f, "tags", &tags) || put_tags_of(&new_tags, &tags, nl);
+    const struct card_results *r = f->results;
+    bool any = false;
+    for (uint32_t i = 0; r && i < r->n_texts && i < CARD_TEXTS; i++) {
+        if (!isfinite(r->texts[i].ppl_after))
+            continue;
+        if (!any) {
+            buf_fmt(b, "model-index:%s- name: ", nl);
+            put_string(b, f->name ? f->name : "pruned model");
+            buf_fmt(b, "%s  results:%s", nl, nl);
+        }
+        any = true;
+        buf_fmt(b, "  - task:%s      type: text-generation%s    dataset:%s      type: text%s      name: ", nl,
+                nl, nl, nl);
+        put_string(b, r->texts[i].text);
+        buf_fmt(b, "%s    metrics:%s    - type: perplexity%s      value: %.6g%s", nl, nl, nl,
+                r->texts[i].ppl_after, nl);
     }
+}
+
+/* ---- writing ---- */
+
+struct edit {        /* of a key */
+    struct entry at; /* line NULL: the front matter has none */
+    struct buf text; /* what stands there instead; at the end, where there was none */
+    bool keep;       /* stays as it is */
+};
+
+enum { EDIT_BASE, EDIT_RELATION, EDIT_TAGS, EDIT_RESULTS, N_EDITS };
+
+/* The lines with the edits in their places; those of new keys behind. */
+static void put_lines(struct buf *b, const struct front *f, struct edit *edits)
+{
+    const char *p = f->start;
+    for (;;) {
+        const struct edit *next = NULL;
+        for (int i = 0; i < N_EDITS; i++)
+            if (edits[i].at.line >= p && edits[i].at.line && !edits[i].keep &&
+                (!next || edits[i].at.line < next->at.line))
+                next = &edits[i];
+        if (!next)
+            break;
+        buf_add(b, p, (size_t)(next->at.line - p));
+        buf_add(b, next->text.s, next->text.n);
+        p = next->at.end;
+    }
+    buf_add(b, p, (size_t)(f->end - p));
+    for (int i = 0; i < N_EDITS; i++)
+        if (!edits[i].at.line && !edits[i].keep)
+            buf_add(b, edits[i].text.s, edits[i].text.n);
+}
+
+bool card_put_front(struct buf *b, const struct front *f, const struct card_facts *facts, const char *nl)
+{
+    static const char *const keys[N_EDITS] = {"base_model", "base_model_relation", "tags", "model-index"};
+    struct edit edits[N_EDITS] = {0};
+    struct buf lines = {0};
+    const char *id = facts->base_id;
+    bool ok = understood(f);
+    for (int i = 0; ok && i < N_EDITS; i++)
+        (void)find_entry(f, keys[i], &edits[i].at);
+    struct edit *base = &edits[EDIT_BASE], *tags = &edits[EDIT_TAGS];
+    base->keep = !id || (base->at.line && same_base(&base->at, id));
+    edits[EDIT_RELATION].keep = base->keep;
+    if (ok && id)
+        put_base(&base->text, id, nl);
+    if (ok)
+        put_results(&edits[EDIT_RESULTS].text, facts, nl);
+    if (ok && tags->at.line)
+        ok = put_tags_of(&tags->text, &tags->at, nl);
+    else if (ok)
+        put_tags(&tags->text, nl);
     if (ok) {
-        put_lines(&lines, f, &base, id, &tags, &new_tags, nl);
+        put_lines(&lines, f, edits);
         ok =
             understood(&(struct front){lines.s, lines.s + lines.n, false}); /* a tag may end what continued */
     }
@@ -372,14 +429,26 @@ bool card_put_front(struct buf *b, const struct front *f, const char *id, const 
         buf_add(b, lines.s, lines.n);
     else
         buf_add(b, f->start, (size_t)(f->end - f->start));
-    buf_clear(&new_tags);
+    for (int i = 0; i < N_EDITS; i++)
+        buf_clear(&edits[i].text);
     buf_clear(&lines);
     return ok;
 }
 
-void card_put_new_front(struct buf *b, const char *id, const char *nl)
+void card_put_new_front(struct buf *b, const struct card_facts *f, const char *nl)
 {
-    if (id)
-        put_base(b, id, nl);
+    if (f->base_id)
+        put_base(b, f->base_id, nl);
+    if (f->file) {
+        if (f->base_id) /* as the hub itself takes a GGUF file to be */
+            buf_fmt(b, "base_model_relation: quantized%s", nl);
+        if (f->license) {
+            buf_str(b, "license: ");
+            put_string(b, f->license);
+            buf_str(b, nl);
+        }
+        buf_fmt(b, "library_name: gguf%spipeline_tag: text-generation%s", nl, nl);
+    }
     put_tags(b, nl);
+    put_results(b, f, nl);
 }

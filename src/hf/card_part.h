@@ -68,12 +68,17 @@ struct front {
 struct front card_find_front(const char *text);
 /* Adds the lines between the two of --- with the base model (NULL: as it is) and our tags. False: they are
  * written in a way that is not known, and stay as they are. nl: how lines end. */
-bool card_put_front(struct buf *b, const struct front *f, const char *id, const char *nl);
+bool card_put_front(struct buf *b, const struct front *f, const struct card_facts *facts, const char *nl);
 /* The lines of a new one. */
-void card_put_new_front(struct buf *b, const char *id, const char *nl);
+void card_put_new_front(struct buf *b, const struct card_facts *facts, const char *nl);
 
 /* ---- section: card_section.c ---- */
 
+#define CARD_SHOWN 200 /* bytes of a text from a file */
+#define CARD_TEXTS 50  /* evaluated ones, of which results are shown */
+
+/* Text as plain text of Markdown. */
+void card_put_title(struct buf *b, const char *s);
 /* Adds it between its two comments, with the line ends of the text. */
 void card_put_section(struct buf *b, const struct card_facts *f, const char *nl);
 

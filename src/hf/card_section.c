@@ -4,14 +4,15 @@
 #include "base/text.h"
 #include "hf/card_part.h"
 
-#define SHOWN     200 /* bytes of a text from a file */
-#define MAX_FILES 10  /* calibration files in the table */
+#include <math.h>
+
+#define MAX_FILES 10 /* calibration files in the table */
 
 /* Text from a file as plain text of Markdown, also inside a table and between HTML. */
 static void add_text(struct buf *b, const char *s)
 {
     struct buf safe = {0};
-    size_t n = strnlen(s, SHOWN);
+    size_t n = strnlen(s, CARD_SHOWN);
     buf_safe(&safe, s, n);
     for (size_t i = 0; i < safe.n; i++) {
         char c = safe.s[i];
@@ -26,13 +27,18 @@ static void add_text(struct buf *b, const char *s)
     buf_clear(&safe);
 }
 
+void card_put_title(struct buf *b, const char *s)
+{
+    add_text(b, s);
+}
+
 /* The last part of a path, for a command: a name that a shell takes as it is, or the placeholder. */
 static const char *in_command(const char *path, const char *placeholder)
 {
     static const char ok[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
     const char *s = path ? path_base(path) : "";
     size_t n = strlen(s);
-    return n && n <= SHOWN && *s != '-' && *s != '.' && strspn(s, ok) == n ? s : placeholder;
+    return n && n <= CARD_SHOWN && *s != '-' && *s != '.' && strspn(s, ok) == n ? s : placeholder;
 }
 
 static const char *string_in(const json_t *o, const char *key)
@@ -103,6 +109,57 @@ static void put_commands(struct buf *b, const struct card_facts *f)
     buf_fmt(b, "reap prune %s --plan plan.json -o PRUNED\n```\n", model);
 }
 
+static void put_number(struct buf *b, double v, const char *unit)
+{
+    if (isfinite(v))
+        buf_fmt(b, "%.4g%s", v, unit);
+    buf_str(b, " | ");
+}
+
+/* Perplexity of both, and what else was measured, by text. */
+static void put_measured(struct buf *b, const struct card_results *r)
+{
+    bool against = false;
+    for (uint32_t i = 0; i < r->n_texts; i++)
+        against = against || isfinite(r->texts[i].kl);
+    if (r->n_texts)
+        buf_fmt(b, "| text | perplexity of the original | of this model | ratio |%s\n|---|---|---|---|%s\n",
+                against ? " KL divergence | same first token |" : "", against ? "---|---|" : "");
+    for (uint32_t i = 0; i < r->n_texts && i < CARD_TEXTS; i++) {
+        const struct card_result *x = &r->texts[i];
+        buf_str(b, "| ");
+        add_text(b, x->text);
+        buf_str(b, " | ");
+        put_number(b, x->ppl_before, "");
+        put_number(b, x->ppl_after, "");
+        put_number(b, x->ppl_after / x->ppl_before, "");
+        if (against) {
+            put_number(b, x->kl, "");
+            put_number(b, 100 * x->top1, " %");
+        }
+        b->n -= b->s[b->n - 1] == ' ';
+        buf_char(b, '\n');
+    }
+    if (r->n_texts)
+        buf_char(b, '\n');
+    if (r->n_answers && isfinite(r->alike))
+        buf_fmt(
+            b,
+            "Asked %llu prompts, its answers are %.1f %% like those of the original (100 %%: the same words in the same order).\n\n",
+            (unsigned long long)r->n_answers, 100 * r->alike);
+    if (r->verified)
+        buf_str(b, "Verified: every byte that stays was compared with the original's.\n\n");
+}
+
+/* One line in a block of code. */
+static void put_command(struct buf *b, const char *command)
+{
+    struct buf safe = {0};
+    buf_safe(&safe, command, strnlen(command, 4096));
+    buf_fmt(b, "```\n%s\n```\n", safe.s ? safe.s : "");
+    buf_clear(&safe);
+}
+
 static void put_section(struct buf *b, const struct card_facts *f)
 {
     const char *source = f->source ? path_base(f->source) : "";
@@ -116,8 +173,16 @@ static void put_section(struct buf *b, const struct card_facts *f)
     buf_fmt(
         b,
         " with %u of %u experts left in each mixture-of-experts layer. The weights that stay are bit for bit"
-        " those of the original: nothing was trained or quantised again.\n\n| | |\n|---|---|\n",
-        f->n_keep, f->n_experts);
+        " those of the original: nothing was trained or quantised again.%s\n\n| | |\n|---|---|\n",
+        f->n_keep, f->n_experts,
+        f->gain
+            ? " Each layer is scaled by a gain of its own, so that it computes something else than these weights did."
+            : "");
+    if (f->file) {
+        buf_str(b, "| file | ");
+        add_text(b, path_base(f->file));
+        buf_str(b, " |\n");
+    }
     put_sizes(b, f);
     if (f->criterion) {
         buf_str(b, "| criterion | ");
@@ -128,14 +193,24 @@ static void put_section(struct buf *b, const struct card_facts *f)
     if (f->tokens_lost && *f->tokens_lost >= 0 && *f->tokens_lost <= 1)
         buf_fmt(b, "| share of the routing that went to removed experts | %.1f %% |\n",
                 100 * *f->tokens_lost);
-    buf_str(b, "| made with | reap " REAP_VERSION " |\n\n");
+    buf_str(b, "| made with | reap " REAP_VERSION);
+    if (f->results && f->results->date) {
+        buf_str(b, ", ");
+        add_text(b, f->results->date);
+    }
+    buf_str(b, " |\n\n");
     if (f->mtp) {
         add_text(b, f->mtp);
         buf_str(b, "\n\n");
     }
-    put_commands(b, f);
-    buf_str(b,
-            "\nWhich experts stay, and where this comes from, is in [reap.json](reap.json).\n" CARD_END "\n");
+    if (f->results)
+        put_measured(b, f->results);
+    if (f->results && f->results->command)
+        put_command(b, f->results->command);
+    else
+        put_commands(b, f);
+    buf_fmt(b, "\nWhich experts stay, and where this comes from, is in %s.\n" CARD_END "\n",
+            f->file ? "the keys `reap.*` of the file" : "[reap.json](reap.json)");
 }
 
 void card_put_section(struct buf *b, const struct card_facts *f, const char *nl)

@@ -37,6 +37,7 @@ bool prune_run(struct view *v, const struct plan *p, const struct prune_opts *o,
     struct cut *c = v->format->prune->check_opts(v, o, e) ? cut_make(v, p, &o->cut, e) : NULL;
     if (!c)
         return false;
+    r->tensor_bytes = c->bytes;
     r->tensors_cut = c->n_cut;
     r->tensors_kept = c->n_same;
     r->tensors_gone = c->n_gone;

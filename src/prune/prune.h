@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/out.h"
+#include "hf/card.h"
 #include "model/cut.h"
 
 /* The file in every checkpoint folder that we wrote. */
@@ -17,6 +18,7 @@ struct prune_opts {
     const char *out;
     struct cut_opts cut;
     bool force, dry_run;
+    bool card;              /* GGUF: README.md beside it; a checkpoint has one, unless no_card */
     bool no_provenance;     /* GGUF: leave the reap.* keys out; checkpoints: no reap.json */
     const char *name;       /* what the result is called (model/naming.h); NULL: after its parent */
     const char *base_model; /* the parent's name on the hub, "ORG/NAME"; NULL: told from the path */
@@ -27,11 +29,30 @@ struct prune_opts {
 
 struct prune_result {
     uint64_t bytes_in, bytes_out;                     /* of all files that hold weights */
+    uint64_t tensor_bytes;                            /* of what goes out */
     uint64_t tensors_cut, tensors_kept, tensors_gone; /* cut along the experts; unchanged; left out */
     uint32_t n_files;
     char **files; /* written, or to be written; owned by the caller: prune_result_clear */
     double secs;
 };
+
+/* What a card is made of. */
+struct prune_card {
+    const struct view *parent;
+    const struct plan *plan;
+    const struct prune_opts *opts;
+    const char *file;                   /* a GGUF file that it lies beside; NULL: it is of a folder */
+    uint64_t bytes_after;               /* of the tensors */
+    const struct card_results *results; /* what was measured; NULL: nothing */
+};
+/* Adds the card; readme: the text that becomes it, of the file `path`, or NULL. */
+void prune_card_text(struct buf *b, const struct prune_card *card, const char *path, const char *readme);
+/* Writes the card of a model that was pruned: README.md in its folder, or beside the file, with what is there kept
+ * but for our section. A folder that holds another README.md is refused, unless it may be changed (opts.force).
+ * Nothing where there is to be no card. The path of the card in *path, owned by the caller; NULL: none. */
+bool prune_card_write(const struct prune_card *card, char **path, struct err *e);
+/* Refuses what prune_card_write would. */
+bool prune_card_check(const struct prune_opts *o, const char *file, struct err *e);
 
 struct verify_result;
 struct verify_of;
@@ -41,6 +62,10 @@ struct prune_ops {
     bool (*check_opts)(const struct view *v, const struct prune_opts *o, struct err *e);
     /* See prune_file_names. */
     char **(*file_names)(const struct view *v, const char *out, bool merge, uint32_t *n);
+    /* A file, and not a folder that has its card within. */
+    bool is_file;
+    /* The licence that the model's header names; NULL: none. Caller frees. */
+    char *(*license)(const struct view *v);
     /* Refuses an output that is there and may not be replaced. */
     bool (*check_output)(const char *path, bool force, struct err *e);
     /* Measures and, unless it is a dry run, writes. *r has its files and the counts of the cut. */

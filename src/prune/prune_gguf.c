@@ -202,6 +202,8 @@ static bool check_outputs(const struct job *j, const struct prune_result *r, str
     for (uint32_t i = 0; i < r->n_files; i++)
         if (!view_check_output(j->v, r->files[i], e) || !file_check_output(r->files[i], j->o->force, e))
             return false;
+    if (j->o->card && !prune_card_check(j->o, r->files[0], e))
+        return false;
     return file_check_space(r->files[0], r->bytes_out, e);
 }
 
@@ -332,7 +334,17 @@ static char **file_names(const struct view *v, const char *out, bool merge, uint
     return files;
 }
 
+static char *license(const struct view *v)
+{
+    const char *s;
+    uint64_t n;
+    return gg_key_str(gg_find(view_gguf(v), "general.license"), &s, &n) && n && n < 100 ? xstrndup(s, n)
+                                                                                        : NULL;
+}
+
 const struct prune_ops prune_gguf_ops = {
+    .is_file = true,
+    .license = license,
     .check_opts = check_opts,
     .file_names = file_names,
     .check_output = file_check_output,

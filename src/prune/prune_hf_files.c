@@ -332,36 +332,17 @@ static bool read_card(const struct hf_job *j, const char *path, struct buf *b, s
 
 static bool write_card(const struct hf_job *j, struct err *e)
 {
-    char *path = path_join(j->v->path, HF_CARD_NAME),
-         *id = j->o->base_model ? xstrdup(j->o->base_model) : hub_id_of_path(j->v->path);
+    char *path = path_join(j->v->path, HF_CARD_NAME);
     struct buf old = {0}, b = {0};
-    const struct plan *p = j->c->plan;
-    const struct plan_origin *from = p->n_origins ? &p->origins[0] : NULL;
-    double lost = plan_tokens_lost(p);
-    struct card_facts f = {.n_experts = j->v->shape.n_experts,
-                           .n_keep = j->c->n_keep,
-                           .n_moe_layers = j->v->n_layers,
-                           .source = j->v->name,
-                           .base_id = id,
-                           .bytes_before = j->v->bytes,
-                           .bytes_after = j->c->bytes,
-                           .criterion = p->criterion,
-                           .calibration = from ? from->calibration : NULL,
-                           .from_stats = from != NULL,
-                           .n_tokens = from && from->n_tokens > 0 ? (uint64_t)from->n_tokens : 0,
-                           .tokens_lost = &lost,
-                           .mtp = !j->v->n_mtp ? NULL
-                                  : j->c->opts.drop_mtp
-                                      ? "Its MTP layers were left out."
-                                      : "Its MTP layers were pruned with the plan of the last layer."};
     bool ok = read_card(j, path, &old, e);
-    if (ok && !card_write(&b, old.s, &f))
-        log_warn("the front matter of '%s' is written in a way that is not known, and is left as it is",
-                 path);
+    if (ok) {
+        const struct prune_card card = {
+            .parent = j->v, .plan = j->c->plan, .opts = j->o, .bytes_after = j->c->bytes};
+        prune_card_text(&b, &card, path, old.s);
+    }
     ok = ok && prune_hf_put_text(j, HF_CARD_NAME, &b, e);
     buf_clear(&old);
     buf_clear(&b);
-    free(id);
     free(path);
     return ok;
 }

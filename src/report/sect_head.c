@@ -417,6 +417,19 @@ static void put_calibration_files(struct page *p)
     buf_str(b, "</details>\n");
 }
 
+/* What does it again. */
+static void put_command(struct page *p)
+{
+    struct buf command = {0};
+    run_job_command(p->run.job, &command);
+    if (command.n) {
+        buf_str(&p->b, "<h3>Command to repeat</h3>\n<pre class=\"command\"><code>");
+        html_clip(&p->b, command.s, 4000);
+        buf_str(&p->b, "</code></pre>\n");
+    }
+    buf_clear(&command);
+}
+
 static void put_made(struct page *p)
 {
     struct buf *b = &p->b;
@@ -425,6 +438,7 @@ static void put_made(struct page *p)
     put_choice(p);
     put_calibration(p);
     buf_str(b, "</div>\n");
+    put_command(p);
     put_calibration_files(p);
     buf_fmt(b, "<details><summary>Files of this report (%u)</summary>\n", p->n_sources);
     put_table_open(b, "Files of this report", "<what|<file|<SHA-256");

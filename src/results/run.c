@@ -1,7 +1,9 @@
 /* run.c - see run.h. */
 #include "results/run.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "results/results_part.h"
 
 #include <math.h>
@@ -195,4 +197,50 @@ bool run_record_write(const char *path, const struct run_record *r, struct err *
     bool ok = json_write(path, doc, true, e);
     json_decref(doc);
     return ok;
+}
+
+/* ---- the command ---- */
+
+static void put_word(struct buf *b, const char *s)
+{
+    buf_char(b, ' ');
+    buf_shell(b, *s == '/' ? path_base(s) : s); /* folders say who works where */
+}
+
+static void put_value(struct buf *b, const json_t *v)
+{
+    if (json_is_string(v)) {
+        put_word(b, json_string_value(v));
+        return;
+    }
+    char *s = json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(15));
+    if (s)
+        put_word(b, s);
+    free(s);
+}
+
+/* Letters, digits and dashes, as names of options are. */
+static bool is_option(const char *key)
+{
+    return *key && strspn(key, "abcdefghijklmnopqrstuvwxyz0123456789-") == strlen(key);
+}
+
+void run_job_command(const json_t *job, struct buf *b)
+{
+    const char *key;
+    const json_t *v = json_object_get(job, "model");
+    if (!json_is_string(v))
+        return;
+    buf_str(b, "reap run");
+    put_value(b, v);
+    json_object_foreach ((json_t *)(uintptr_t)job, key, v) {
+        bool many = json_is_array(v);
+        if (!strcmp(key, "model") || !is_option(key) || json_is_false(v))
+            continue;
+        for (size_t i = 0; i < (many ? json_array_size(v) : 1); i++) {
+            buf_fmt(b, " --%s", key);
+            if (!json_is_true(v))
+                put_value(b, many ? json_array_get(v, i) : v);
+        }
+    }
 }

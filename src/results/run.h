@@ -2,6 +2,7 @@
 #ifndef REAP_RESULTS_RUN_H
 #define REAP_RESULTS_RUN_H
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/json.h"
 #include "results/pass.h"
@@ -58,6 +59,9 @@ bool run_record_write(const char *path, const struct run_record *r, struct err *
 void run_record_clear(struct run_record *r);
 
 void run_outcome_clear(struct run_outcome *x);
+/* Adds the command that does the job again: "reap run MODEL --calib TEXT ...", of an absolute path its last part. A
+ * job that is not known, or is no such object: nothing. */
+void run_job_command(const json_t *job, struct buf *b);
 /* NULL: the record does not name it. */
 const struct run_step *run_record_find(const struct run_record *r, const char *name);
 /* The step, new or one that was there, is done. basis: may be NULL. */

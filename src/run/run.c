@@ -21,6 +21,8 @@ void run_result_clear(struct run_result *r)
     free(r->texts);
     free(r->times);
     free(r->verdict);
+    free(r->card);
+    free(r->name);
     json_decref(r->choice);
     json_decref(r->refined);
     *r = (struct run_result){0};
@@ -193,6 +195,13 @@ static bool check_apart(const struct run_job *j, struct err *e)
     return ok;
 }
 
+static bool check_card(const struct run_job *j, struct err *e)
+{
+    struct prune_opts o = j->o->prune;
+    o.force = j->o->force;
+    return !o.card || !j->v->format->prune->is_file || prune_card_check(&o, j->files[0], e);
+}
+
 /* What would fail late is found early. */
 static bool preflight(struct run_job *j, const struct steps *s, struct err *e)
 {
@@ -204,7 +213,8 @@ static bool preflight(struct run_job *j, const struct steps *s, struct err *e)
         return err_ctx(e, "%s", j->o->model);
     return load_prompts(&j->prompts, j->o->prompts, j->o->n_prompts, e) &&
            load_prompts(&j->calib_prompts, j->o->calib_prompts, j->o->n_calib_prompts, e) &&
-           check_text(j->o, e) && check_aside(j->o, e) && steps_check(s, e) && check_apart(j, e);
+           check_text(j->o, e) && check_aside(j->o, e) && check_card(j, e) && steps_check(s, e) &&
+           check_apart(j, e);
 }
 
 /* ---- behind the last step ---- */
@@ -315,10 +325,52 @@ static bool note_outcome(const struct run_job *j, struct steps *s, struct err *e
     return run_record_write(s->record, &s->done, e);
 }
 
+/* What was measured of the result, for its card. */
+static void put_results(const struct run_job *j, struct card_result *texts, struct card_results *out)
+{
+    struct eval_file f = {0};
+    struct err ignored = {0};
+    bool against = pass_any(&j->o->pass) && read_eval(j, RUN_EVAL_AGAINST, &f, &ignored);
+    for (uint32_t i = 0; i < j->r->n_texts; i++) {
+        const struct run_text *t = &j->r->texts[i];
+        const struct eval_against *a = against ? &f.texts[i].against : NULL;
+        texts[i] = (struct card_result){t->name, t->ppl_before, t->ppl_after, a ? a->kl_mean : (double)NAN,
+                                        a ? a->top1 : (double)NAN};
+    }
+    *out = (struct card_results){.texts = texts,
+                                 .n_texts = j->r->n_texts,
+                                 .n_answers = j->r->answers.n,
+                                 .alike = j->r->answers.similarity_mean,
+                                 .verified = true}; /* a run that finds a difference does not come here */
+    eval_file_clear(&f);
+}
+
+static bool write_card(const struct run_job *j, const struct steps *s, struct err *e)
+{
+    struct card_result *texts = xcalloc((size_t)j->r->n_texts + 1, sizeof *texts);
+    struct card_results results;
+    struct buf command = {0};
+    put_results(j, texts, &results);
+    run_job_command(s->done.job, &command);
+    results.command = command.s;
+    results.date = s->done.outcome.date;
+    const struct prune_card card = {.parent = j->v,
+                                    .plan = j->plan,
+                                    .opts = &j->o->prune,
+                                    .file = j->files[0],
+                                    .bytes_after = j->w->bytes,
+                                    .results = &results};
+    bool ok = prune_card_write(&card, &j->r->card, e);
+    free(texts);
+    buf_clear(&command);
+    return ok;
+}
+
 static bool finish(const struct run_job *j, struct steps *s, struct err *e)
 {
     j->r->output = xstrdup(j->files[0]);
     j->r->work = xstrdup(j->dir);
+    j->r->name = j->o->prune.name ? xstrdup(j->o->prune.name) : naming_pruned(j->v, j->plan->n_keep);
     j->r->n_experts = j->v->shape.n_experts;
     j->r->times = xcalloc((size_t)s->n_times + 1, sizeof *j->r->times);
     for (; j->r->n_times < s->n_times; j->r->n_times++) {
@@ -327,7 +379,7 @@ static bool finish(const struct run_job *j, struct steps *s, struct err *e)
     }
     return add_halves(j, e) && (!j->o->n_texts || add_texts(j, e)) &&
            (!pass_any(&j->o->pass) || add_verdict(j, e)) && (!j->o->n_prompts || add_answers(j, e)) &&
-           note_asked(j, s, e) && note_outcome(j, s, e) && report(j, e);
+           note_asked(j, s, e) && note_outcome(j, s, e) && write_card(j, s, e) && report(j, e);
 }
 
 /* The steps say how they themselves would go on, which is no option of a run. */

@@ -73,6 +73,8 @@ struct run_time { /* of a step */
 
 struct run_result {
     char *output, *work; /* the first file of the pruned model; the folder */
+    char *name;          /* of the pruned model */
+    char *card;          /* that was written; NULL: none */
     uint32_t n_experts, n_keep;
     json_t *refined;      /* what refine says of the plan; NULL: it was not */
     json_t *choice;       /* reap.choice/1 of the criterion that was chosen; NULL: none was */

@@ -158,6 +158,11 @@ outcome() { printf '{"schema":"reap.run/1","steps":{"verify":{"key":"b"}},"outco
 outcome 2026-11-28
 ok report work -o dated.html
 has dated.html '<p class="lead">25.0 % smaller, .*</p>' '<small>2026-11-28</small></p>' '<b>750 B</b><small>from 1 kB|<b>750 B'
+lacks dated.html 'Command to repeat'
+printf '{"schema":"reap.run/1","steps":{},"job":{"calib":["/home/me/a.txt","b c"],"model":"<m>.gguf","cpu-moe":true,"prune-ratio":"25%%","ctx":512,"x y":1,"mlock":false}}\n' >work/run.json
+ok report work -o job.html
+has job.html '<code>reap run &#39;&lt;m&gt;.gguf&#39; --calib a.txt --calib &#39;b c&#39; --cpu-moe --prune-ratio 25% --ctx 512</code>'
+lacks job.html '/home/me' 'mlock' 'x y'
 outcome '<b>'
 ok report work -o dated.html --force
 lacks dated.html '<small><b>' '<small>&lt;b&gt;'

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "hf/card.h"
 
+#include <math.h>
 #include <string.h>
 
 #define ID "org/base"
@@ -84,12 +85,10 @@ static void test_base_model(void **state)
         {"license: mit\nbase_model: [a/b,\n  c/d]\nx: y\n", "license: mit\nbase_model: org/base\nx: y\n"},
         {"\"base_model\": a/b\n", "base_model: org/base\n"},
         {"base_model:\n", "base_model: org/base\n"},
-        {"base_model: a/b\nbase_model_relation: quantized\n",
-         "base_model: org/base\nbase_model_relation: quantized\n"},
-        {"license: mit\nbase_model_relation: finetune\n",
-         "license: mit\nbase_model_relation: finetune\nbase_model: org/base\n"},
-        {"model-index:\n- name: x\n  base_model: a/b\n",
-         "model-index:\n- name: x\n  base_model: a/b\nbase_model: org/base\n"},
+        {"base_model: a/b\nbase_model_relation: quantized\n", "base_model: org/base\n"},
+        {"license: mit\nbase_model_relation: finetune\n", "license: mit\nbase_model: org/base\n"},
+        {"widget:\n- name: x\n  base_model: a/b\n",
+         "widget:\n- name: x\n  base_model: a/b\nbase_model: org/base\n"},
         {"extra gated prompt: >-\n  base_model: a\n\n  # b\nbase_model: a/b\n",
          "extra gated prompt: >-\n  base_model: a\n\n  # b\nbase_model: org/base\n"},
     };
@@ -299,6 +298,64 @@ static void test_section(void **state)
     json_decref(c);
 }
 
+/* What was measured stands in both parts, in the place of what the original's card says of itself. */
+static void test_results(void **state)
+{
+    (void)state;
+    static const struct card_result texts[] = {{"a|b.txt", 40, 50, 0.125, 0.875},
+                                               {"x\"\n---\nlicense: mit", 10, 11, NAN, NAN}};
+    struct card_results r = {.texts = texts,
+                             .n_texts = 2,
+                             .n_answers = 3,
+                             .alike = 0.5,
+                             .verified = true,
+                             .date = "2026-11-28",
+                             .command = "reap run 'a\n```' -o b"};
+    struct card_facts f = plain;
+    f.results = &r;
+    f.name = "N: # \"\n---\n";
+    f.file = "dir/m.gguf";
+    f.license = "mit\nx: y";
+    struct buf b = {0};
+    assert_true(card_write(&b, NULL, &f));
+    static const char front[] =
+        "---\nbase_model: org/base\nbase_model_relation: quantized\nlicense: \"mit?x: y\"\n"
+        "library_name: gguf\npipeline_tag: text-generation\ntags:\n- reap\n- expert-pruning\n"
+        "model-index:\n- name: \"N: # \\\"?---?\"\n  results:\n"
+        "  - task:\n      type: text-generation\n    dataset:\n      type: text\n"
+        "      name: \"a|b.txt\"\n    metrics:\n    - type: perplexity\n      value: 50\n"
+        "  - task:\n      type: text-generation\n    dataset:\n      type: text\n"
+        "      name: \"x\\\"?---?license: mit\"\n    metrics:\n    - type: perplexity\n      value: 11\n"
+        "---\n\n# N: &#35; \"?---?\n\n";
+    if (strncmp(b.s, front, strlen(front)) != 0)
+        fail_msg("%s", b.s);
+    static const char *const holds[] = {
+        "| file | m.gguf |\n",
+        "| made with | reap " REAP_VERSION ", 2026-11-28 |\n",
+        "| text | perplexity of the original | of this model | ratio | KL divergence | same first token |\n|---|---|---|---|---|---|\n"
+        "| a&#124;b.txt | 40 | 50 | 1.25 | 0.125 | 87.5 % |\n",
+        "| x\"?---?license: mit | 10 | 11 | 1.1 |  |  |\n",
+        "Asked 3 prompts, its answers are 50.0 % like",
+        "Verified: every byte",
+        "\n```\nreap run 'a?```' -o b\n```\n",
+        "the keys `reap.*` of the file"};
+    for (size_t i = 0; i < sizeof holds / sizeof *holds; i++)
+        if (!strstr(b.s, holds[i]))
+            fail_msg("no '%s' in\n%s", holds[i], b.s);
+    expect_stable(b.s, &f, true);
+    buf_clear(&b);
+    f.results = NULL; /* nothing measured: nothing of the original's results, and of another relation */
+    f.file = NULL;
+    expect_with(
+        &f,
+        "---\nmodel-index:\n- name: x\n  results: []\nlicense: mit\nbase_model_relation: merge\n---\nText\n",
+        true, "---\nlicense: mit\n" OURS "---\n\n@\n\nText\n");
+    f.base_id = NULL;
+    expect_with(
+        &f, "---\nbase_model: a/b\nbase_model_relation: merge\n---\nText\n", true,
+        "---\nbase_model: a/b\nbase_model_relation: merge\ntags:\n- reap\n- expert-pruning\n---\n\n@\n\nText\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -309,6 +366,7 @@ int main(void)
         cmocka_unit_test(test_not_understood),
         cmocka_unit_test(test_place),
         cmocka_unit_test(test_section),
+        cmocka_unit_test(test_results),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
