@@ -7,6 +7,7 @@
 #include "report/page_part.h"
 #include "results/run.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <string.h>
 
@@ -196,10 +197,33 @@ bool report_write(const struct report_opts *o, const char *out, struct report_re
 
 struct found { /* by the record of a folder */
     struct pass pass;
-    char *against, *model; /* NULL: none, or not there any more */
-    char *stats;           /* that were given: those of the folder are others then; NULL: none were */
+    char *against, *model, *card; /* NULL: none, or not there any more; card: its address from this folder */
+    char *stats;                  /* that were given: those of the folder are others then; NULL: none were */
     uint64_t bytes_before, bytes_after;
 };
+
+/* The address, from the folder, of a file that lies beside it, or in a folder beside it; NULL: elsewhere. */
+static char *address_of(const char *dir, const char *path)
+{
+    struct buf b = {0};
+    char *here = realpath(dir, NULL), *there = realpath(path, NULL);
+    char *beside = here ? path_dir(here) : NULL;
+    size_t n = beside ? strlen(beside) : 0;
+    const char *rest = there && n && !strncmp(there, beside, n) && there[n] == '/' ? there + n + 1 : NULL;
+    const char *slash = rest ? strchr(rest, '/') : NULL;
+    if (rest && !(slash && strchr(slash + 1, '/'))) {
+        buf_str(&b, "../");
+        for (; *rest; rest++)
+            if (*rest == '/' || *rest == '.' || *rest == '-' || *rest == '_' || isalnum((unsigned char)*rest))
+                buf_char(&b, *rest);
+            else
+                buf_fmt(&b, "%%%02X", (unsigned char)*rest);
+    }
+    free(here);
+    free(there);
+    free(beside);
+    return b.s;
+}
 
 /* The plan against the parent, where the last call asked a pass mark of it; what another one left is of another plan,
  * maybe. The parent, where it still is. */
@@ -222,6 +246,8 @@ static bool find_record(const char *dir, struct found *f, struct err *e)
     ok = ok && (!x->model || file_there(x->model, &there, e));
     if (there)
         f->model = xstrdup(x->model);
+    if (ok && x->card)
+        f->card = address_of(dir, x->card);
     run_record_clear(&r);
     free(record);
     free(file);
@@ -254,6 +280,9 @@ bool report_work(const char *dir, const struct report_opts *o, const char *out, 
         x.pass = &found.pass;
     }
     x.model = x.model ? x.model : found.model;
+    char *place = path_dir(out);
+    x.card = x.card || !file_same(place, dir) ? x.card : found.card; /* from elsewhere it would lead astray */
+    free(place);
     x.bytes_before = x.bytes_before ? x.bytes_before : found.bytes_before;
     x.bytes_after = x.bytes_after ? x.bytes_after : found.bytes_after;
     for (size_t i = 0; i < n; i++) {
@@ -273,6 +302,7 @@ bool report_work(const char *dir, const struct report_opts *o, const char *out, 
         free(files[i].path);
     free(found.against);
     free(found.model);
+    free(found.card);
     free(found.stats);
     return ok;
 }

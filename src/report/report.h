@@ -21,6 +21,8 @@ struct report_opts {
     const char *run;                    /* reap.run/1: which steps were done */
     const char *model;                  /* the parent: checked against stats and plan, gives the sizes */
     const struct pass *pass;            /* asked of `against`; NULL: what that file says */
+    const char
+        *card; /* address of the model's card, from the page; NULL: there is none, or it lies elsewhere */
     const char *title;                  /* NULL: from the model and the plan */
     uint64_t bytes_before, bytes_after; /* sizes that the caller knows; 0: does not */
     bool force;                         /* replace the output; files of different models */

@@ -192,7 +192,7 @@ static void put_lead(struct page *p)
         buf_str(b, ", every kept byte is the parent\xe2\x80\x99s (verified)");
     buf_str(b, ".");
     if (is_date(p->run.outcome.date)) {
-        buf_str(b, " <small>");
+        buf_str(b, " <small class=\"date\">");
         html_clip(b, p->run.outcome.date, 10);
         buf_str(b, "</small>");
     }
@@ -316,6 +316,12 @@ static void put_model(struct page *p)
     line_count(b, "experts per token", p->model, "n_experts_used");
     line_count(b, "groups of experts", p->model, "n_expert_groups");
     line_hash(b, "router hash", report_text(p->model, "router_hash"));
+    if (p->o->card) {
+        line(b, "card of the result");
+        buf_str(b, "<a href=\"");
+        html_clip(b, p->o->card, 2000);
+        buf_str(b, "\">README.md</a></td></tr>\n");
+    }
     buf_str(b, "</tbody></table></div>\n");
 }
 

@@ -41,6 +41,7 @@ void run_outcome_clear(struct run_outcome *x)
     free(x->date);
     free(x->model);
     free(x->output);
+    free(x->card);
     *x = (struct run_outcome){0};
 }
 
@@ -105,17 +106,18 @@ void run_record_writing(struct run_record *r, const char *name, const char *outp
 static bool read_outcome(struct run_outcome *x, const json_t *doc, struct err *e)
 {
     json_t *o;
-    const char *date, *model, *output;
+    const char *date, *model, *output, *card;
     if (!json_opt_obj(doc, "outcome", "run", &o, e) || !o)
         return e->code == ERR_NONE;
     if (!json_opt_str(o, "date", "outcome", &date, e) || !json_opt_str(o, "model", "outcome", &model, e) ||
-        !json_opt_str(o, "output", "outcome", &output, e) ||
+        !json_opt_str(o, "output", "outcome", &output, e) || !json_opt_str(o, "card", "outcome", &card, e) ||
         !json_opt_u64(o, "bytes_before", "outcome", 0, &x->bytes_before, e) ||
         !json_opt_u64(o, "bytes_after", "outcome", 0, &x->bytes_after, e))
         return false;
     x->date = copy(date);
     x->model = copy(model);
     x->output = copy(output);
+    x->card = copy(card);
     return true;
 }
 
@@ -125,6 +127,7 @@ static json_t *outcome_json(const struct run_outcome *x)
     json_put_text(o, "date", x->date);
     json_put_text(o, "model", x->model);
     json_put_text(o, "output", x->output);
+    json_put_text(o, "card", x->card);
     json_object_set_new(o, "bytes_before", json_integer((json_int_t)x->bytes_before));
     json_object_set_new(o, "bytes_after", json_integer((json_int_t)x->bytes_after));
     return o;

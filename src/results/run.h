@@ -39,6 +39,7 @@ struct run_outcome { /* of the last call that came to its end; texts owned, NULL
     char *date;      /* of its end, UTC: 2026-11-28 */
     char *model;     /* path of the parent, absolute */
     char *output;    /* the first file of the pruned model, or its folder, as it was given */
+    char *card;      /* path of its card, absolute */
     uint64_t bytes_before, bytes_after; /* of their tensors */
 };
 

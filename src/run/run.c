@@ -345,7 +345,7 @@ static void put_results(const struct run_job *j, struct card_result *texts, stru
     eval_file_clear(&f);
 }
 
-static bool write_card(const struct run_job *j, const struct steps *s, struct err *e)
+static bool write_card(const struct run_job *j, struct steps *s, struct err *e)
 {
     struct card_result *texts = xcalloc((size_t)j->r->n_texts + 1, sizeof *texts);
     struct card_results results;
@@ -361,6 +361,8 @@ static bool write_card(const struct run_job *j, const struct steps *s, struct er
                                     .bytes_after = j->w->bytes,
                                     .results = &results};
     bool ok = prune_card_write(&card, &j->r->card, e);
+    s->done.outcome.card = j->r->card ? path_absolute(j->r->card) : NULL;
+    ok = ok && run_record_write(s->record, &s->done, e);
     free(texts);
     buf_clear(&command);
     return ok;

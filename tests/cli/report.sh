@@ -157,7 +157,7 @@ has work/report.html 'profile, verify' '<p class="lead">25.0 % of the experts re
 outcome() { printf '{"schema":"reap.run/1","steps":{"verify":{"key":"b"}},"outcome":{"date":"%s","model":"/nowhere/m.gguf","bytes_before":1000,"bytes_after":750}}\n' "$1" >work/run.json; }
 outcome 2026-11-28
 ok report work -o dated.html
-has dated.html '<p class="lead">25.0 % smaller, .*</p>' '<small>2026-11-28</small></p>' '<b>750 B</b><small>from 1 kB|<b>750 B'
+has dated.html '<p class="lead">25.0 % smaller, .*</p>' '<small class="date">2026-11-28</small></p>' '<b>750 B</b><small>from 1 kB|<b>750 B'
 lacks dated.html 'Command to repeat'
 printf '{"schema":"reap.run/1","steps":{},"job":{"calib":["/home/me/a.txt","b c"],"model":"<m>.gguf","cpu-moe":true,"prune-ratio":"25%%","ctx":512,"x y":1,"mlock":false}}\n' >work/run.json
 ok report work -o job.html
@@ -165,7 +165,7 @@ has job.html '<code>reap run &#39;&lt;m&gt;.gguf&#39; --calib a.txt --calib &#39
 lacks job.html '/home/me' 'mlock' 'x y'
 outcome '<b>'
 ok report work -o dated.html --force
-lacks dated.html '<small><b>' '<small>&lt;b&gt;'
+lacks dated.html 'class="date"'
 fails 2 'exists' -- report work -o work/report.html
 ok report work -o work/report.html --force
 fails 2 'is an input' -- report work -o work/plan.json --force

@@ -42,13 +42,16 @@ has .out 'experts per layer +32 +24' 'same choice from each half: [0-9.]+ % of t
 # the report made again from the folder is the run's own, wherever that is called; with the date of the run
 (cd / && "$REAP" report "$T/out.gguf.work" -o "$T/again.html" >/dev/null) || say_bad 'report of the folder'
 expect 'the same page from the folder' cmp again.html out.gguf.work/report.html
-has again.html '<p class="lead">[0-9.]+ % smaller, perplexity [0-9.]+ % (higher|lower) on <bdi>held.txt</bdi>, every kept byte is the parent.+s .verified.\. <small>20[0-9-]{8}</small></p>'
+has again.html '<p class="lead">[0-9.]+ % smaller, perplexity [0-9.]+ % (higher|lower) on <bdi>held.txt</bdi>, every kept byte is the parent.+s .verified.\. <small class="date">20[0-9-]{8}</small></p>'
 # its card, on request: what was measured, and the command; the model is as it was
 ok "${run[@]}" --prune-ratio 0.25 --card
 did ''
 has .err '^  Ollama     printf' '^  LM Studio  lms import --copy --user-repo YOU/tinymoe-REAP-24x out.gguf$' '^             hf upload YOU/tinymoe-REAP-24x README.md$'
 has README.md '^# tinymoe-REAP-24x$' '^. held.txt . [0-9.]+ . [0-9.]+ . [0-9.]+ .$' '^      value: [0-9.]+$' '^Verified: every byte' \
     '^reap run m.gguf --calib calib .*--prune-ratio 0.25' '^. made with . reap .*, 20[0-9-]{8} .$'
+has out.gguf.work/report.html '<a href="../README.md">README.md</a>'
+ok report out.gguf.work -o elsewhere.html
+lacks elsewhere.html 'README.md</a>'
 rm README.md
 # the same commands by hand give the same files
 ok profile m.gguf --calib calib --ctx 256 -t 1 -o s.json
