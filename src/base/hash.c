@@ -14,28 +14,53 @@
 struct sha256 {
     EVP_MD_CTX *ctx;
 };
+struct git_sha1 {
+    EVP_MD_CTX *ctx;
+};
+
+static EVP_MD_CTX *start(const EVP_MD *md)
+{
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    if (!ctx || EVP_DigestInit_ex(ctx, md, NULL) != 1)
+        BUG("libcrypto lacks a hash");
+    return ctx;
+}
+
+static void more(EVP_MD_CTX *ctx, const void *p, size_t n)
+{
+    if (EVP_DigestUpdate(ctx, p, n) != 1)
+        BUG("hash update");
+}
+
+static void end(EVP_MD_CTX *ctx, uint8_t *out, unsigned size)
+{
+    unsigned n = 0;
+    if (EVP_DigestFinal_ex(ctx, out, &n) != 1 || n != size)
+        BUG("hash final");
+    EVP_MD_CTX_free(ctx);
+}
+
+static void put_hex(const uint8_t *d, unsigned n, char *hex)
+{
+    for (unsigned i = 0; i < n; i++)
+        snprintf(hex + 2 * i, 3, "%02x", d[i]);
+}
 
 struct sha256 *sha256_new(void)
 {
     struct sha256 *h = xmalloc(sizeof *h);
-    h->ctx = EVP_MD_CTX_new();
-    if (!h->ctx || EVP_DigestInit_ex(h->ctx, EVP_sha256(), NULL) != 1)
-        BUG("SHA-256 is not available in libcrypto");
+    h->ctx = start(EVP_sha256());
     return h;
 }
 
 void sha256_add(struct sha256 *h, const void *p, size_t n)
 {
-    if (EVP_DigestUpdate(h->ctx, p, n) != 1)
-        BUG("SHA-256 update");
+    more(h->ctx, p, n);
 }
 
 static void finish(struct sha256 *h, uint8_t out[32])
 {
-    unsigned n = 0;
-    if (EVP_DigestFinal_ex(h->ctx, out, &n) != 1 || n != 32)
-        BUG("SHA-256 final");
-    EVP_MD_CTX_free(h->ctx);
+    end(h->ctx, out, 32);
     free(h);
 }
 
@@ -43,8 +68,30 @@ void sha256_hex(struct sha256 *h, char hex[65])
 {
     uint8_t d[32];
     finish(h, d);
-    for (unsigned i = 0; i < 32; i++)
-        snprintf(hex + 2 * i, 3, "%02x", d[i]);
+    put_hex(d, sizeof d, hex);
+}
+
+struct git_sha1 *git_sha1_new(uint64_t size)
+{
+    struct git_sha1 *h = xmalloc(sizeof *h);
+    char head[32];
+    int n = snprintf(head, sizeof head, "blob %llu", (unsigned long long)size);
+    h->ctx = start(EVP_sha1());
+    more(h->ctx, head, (size_t)n + 1);
+    return h;
+}
+
+void git_sha1_add(struct git_sha1 *h, const void *p, size_t n)
+{
+    more(h->ctx, p, n);
+}
+
+void git_sha1_hex(struct git_sha1 *h, char hex[41])
+{
+    uint8_t d[20];
+    end(h->ctx, d, sizeof d);
+    free(h);
+    put_hex(d, sizeof d, hex);
 }
 
 void sha256_bytes(const void *p, size_t n, char hex[65])

@@ -16,6 +16,12 @@ bool sha256_file(const char *path, char hex[65], struct err *e);
 void sha256_bytes(const void *p, size_t n, char hex[65]);
 void sha256_raw(const void *p, size_t n, uint8_t out[32]);
 
+/* The name that git gives a file, and the hub to small ones: SHA-1 over "blob SIZE", a NUL and its bytes. */
+struct git_sha1;
+struct git_sha1 *git_sha1_new(uint64_t size);
+void git_sha1_add(struct git_sha1 *h, const void *p, size_t n);
+void git_sha1_hex(struct git_sha1 *h, char hex[41]); /* ends and frees it */
+
 struct hash128 {
     uint64_t lo, hi;
 };

@@ -9,6 +9,7 @@
 #include "hf/files.h"
 #include "hub/hub_part.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -141,29 +142,56 @@ static char *in_caches(const struct name *n, const char *file, char **lacks, str
     return path;
 }
 
-/* No connection is to be made: what makes it local. */
-static bool no_connection(const struct hub_want *w, const struct name *n, const char *lacks, struct err *e)
+static bool is_yes(const char *s) /* as huggingface_hub reads its switches */
+{
+    return s &&
+           (!strcasecmp(s, "1") || !strcasecmp(s, "on") || !strcasecmp(s, "yes") || !strcasecmp(s, "true"));
+}
+
+/* Adds where it was looked for, and what makes it local: for a message. */
+static void put_where(struct buf *b, const struct hub_want *w, const char *lacks)
 {
     char *cache = hub_cache_dir();
-    struct buf where = {0};
     if (lacks)
-        buf_fmt(&where, "in the hub's cache without '%s'", lacks);
+        buf_fmt(b, "'%s' is in the hub's cache without '%s'", w->model, lacks);
     else
-        buf_fmt(&where, "neither a local path nor in the hub's cache (%s)", cache ? cache : "no HOME");
-    err_set(e, ERR_INPUT, "'%s' is %s: 'hf download %s%s%s' gets it", w->model, where.s, n->id,
-            w->file ? " " : "", w->file ? w->file : "");
-    buf_clear(&where);
+        buf_fmt(b, "'%s' is neither a local path nor in the hub's cache (%s)", w->model,
+                cache ? cache : "no HOME");
     free(cache);
-    return false;
+}
+
+static void put_command(struct buf *b, const struct hub_want *w, const struct name *n)
+{
+    buf_fmt(b, "'hf download %s%s%s'", n->id, w->file ? " " : "", w->file ? w->file : "");
+}
+
+static char *load(const struct hub_want *w, const struct name *n, const char *lacks, struct err *e)
+{
+    struct buf where = {0}, how = {0};
+    bool no_network = false;
+    char *path = NULL;
+    put_where(&where, w, lacks);
+    put_command(&how, w, n);
+    if (w->offline || is_yes(getenv("HF_HUB_OFFLINE"))) {
+        err_set(e, ERR_INPUT, "%s, and %s forbids a connection: %s gets it", where.s,
+                w->offline ? "--offline" : "HF_HUB_OFFLINE", how.s);
+    } else if (!(path = hub_download(n->id, n->tag, w->file, &no_network, e)) && no_network) {
+        struct err why = *e;
+        err_clear(e);
+        err_set(e, ERR_FAILED, "%s, and %s; where there is a network, %s gets it", where.s, why.msg, how.s);
+    }
+    buf_clear(&where);
+    buf_clear(&how);
+    return path;
 }
 
 static char *by_name(const struct hub_want *w, const struct name *n, struct err *e)
 {
     char *lacks = NULL, *path = in_caches(n, w->file, &lacks, e);
+    if (!path && e->code == ERR_NONE)
+        path = load(w, n, lacks, e);
     if (path)
         log_note("%s is %s", w->model, path);
-    else if (e->code == ERR_NONE)
-        no_connection(w, n, lacks, e);
     free(lacks);
     return path;
 }

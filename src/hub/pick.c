@@ -3,6 +3,7 @@
  * GGUF files: as common/download.cpp of llama.cpp v0.5.0 chooses (find_best_model, gguf_filename_is_model). Of a
  * checkpoint what hf/files.h knows and what its kind may need elsewhere (code, licences), from the top folder: its
  * weights in safetensors, never the same ones again in another form (original/, metal/, pickles, ONNX). */
+#include "base/buf.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "gguf/gguf_file.h"
@@ -139,6 +140,18 @@ static enum hub_kind pick_gguf(const struct hub_list *l, const char *path, struc
     }
     free(prefix);
     return HUB_GGUF;
+}
+
+char *hub_pick_offers(const struct hub_list *l)
+{
+    struct buf b = {0};
+    size_t n = 0;
+    for (size_t i = 0; i < l->n && n < 8; i++)
+        if (is_model(l->v[i].path))
+            buf_fmt(&b, "%s%s", n++ ? ", " : "", l->v[i].path);
+    if (n == 8)
+        buf_str(&b, ", ...");
+    return b.s ? b.s : xstrdup("no GGUF file");
 }
 
 /* ---- checkpoints ---- */

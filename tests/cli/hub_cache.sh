@@ -101,7 +101,7 @@ fails 2 "without 'm-Q4_K_M-00002-of-00002.gguf'" -- inspect org/parts
 # ---- half of a checkpoint
 checkpoint hub org half
 rm hub/models--org--half/blobs/"$(sha256sum "$CK/model-00002-of-00003.safetensors" | cut -d' ' -f1)"
-fails 2 "without 'model-00002-of-00003.safetensors': 'hf download org/half'" -- inspect org/half
+fails 2 "without 'model-00002-of-00003.safetensors', and HF_HUB_OFFLINE forbids a connection: 'hf download org/half' gets it" -- inspect org/half
 
 # ---- where caches are
 unset HF_HUB_CACHE
