@@ -43,6 +43,7 @@ struct cmd {
     uint32_t min_args, max_args;   /* operands */
     uint32_t models; /* so many of them, the first ones, are models: paths, or names of the hub */
     const struct opt_choices *words; /* that the last operand takes; NULL: any */
+    const struct opt_choices *first; /* that the first operand may be as well: sub-commands */
     bool (*run)(char const *const *args, uint32_t n, struct err *e);
 };
 #define CMD_TABLES 16 /* of a command at most, with the common ones and the NULL behind them */

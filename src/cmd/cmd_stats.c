@@ -46,6 +46,8 @@ static const struct opt opts[] = {
 };
 
 static bool run(char const *const *args, uint32_t n, struct err *e);
+static const char *sub_at(uint32_t i);
+static const struct opt_choices sub_names = {.at = sub_at};
 
 const struct cmd cmd_stats = {
     .name = "stats",
@@ -61,6 +63,7 @@ const struct cmd cmd_stats = {
     .opts = (const struct opt *const[]){opts, NULL},
     .min_args = 1,
     .max_args = 100000,
+    .first = &sub_names,
     .run = run,
 };
 
@@ -144,6 +147,11 @@ static const struct sub {
     {"import", 1, import},
     {"export", 1, export},
 };
+
+static const char *sub_at(uint32_t i)
+{
+    return i < sizeof subs / sizeof *subs ? subs[i].name : NULL;
+}
 
 /* What goes with which sub-command; "FILE" is showing. */
 static const struct {

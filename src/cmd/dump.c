@@ -2,7 +2,8 @@
  *
  *   command  name summary               begins a command; what follows is of it
  *   usage    form                       once for each form
- *   operands min max words              words: of the last operand, separated by blanks; may be empty
+ *   operands min max words first        words: of the last operand, separated by blanks; first: what the first may be
+ *                                       besides; both may be empty
  *   example  line
  *   heading  text
  *   option   name alias also kind value help default default-is min max required group choices sentence
@@ -77,6 +78,7 @@ static void dump_command(struct buf *b, const struct cmd *c)
     lines(b, "usage", c->usage);
     buf_fmt(b, "operands\t%u\t%u", c->min_args, c->max_args);
     choices(b, c->words);
+    choices(b, c->first);
     buf_char(b, '\n');
     lines(b, "example", c->example);
     const struct opt *tables[CMD_TABLES];

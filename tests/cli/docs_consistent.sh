@@ -102,6 +102,23 @@ is 'drop prune ' "$(offers reap prune m.gguf --mtp '')" '--mtp'
 is 'reap reap_l2 reap_sq_sum reap_sum ' "$(offers reap plan s.json --criterion reap)" '--criterion reap'
 is '--keep --keep-ratio ' "$(offers reap plan s.json --kee)" '--kee'
 is 'scripts ' "$(offers reap plan --from scri)" 'a file'
+mkdir -p "$T/files/models.d" && touch "$T"/files/{m.gguf,s.json,t.jinja,readme.txt,blob-without-ending}
+there() { (cd "$T/files" && source "$SRC/completions/reap.bash" && COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMPREPLY=() && _reap && printf '%s\n' ${COMPREPLY[@]+"${COMPREPLY[@]}"} | sort | tr '\n' ' '); }
+is 'm.gguf models.d ' "$(there reap inspect '')" 'a model'
+is 'm.gguf models.d ' "$(there reap plan s.json --model '')" 'a model of an option'
+is 'blob-without-ending ' "$(there reap inspect blob)" 'a model without an ending'
+is 'models.d s.json ' "$(there reap prune m.gguf --plan '')" 'a plan'
+is 'models.d t.jinja ' "$(there reap eval m.gguf --chat-template-file '')" 'a chat template'
+is 'models.d ' "$(there reap run m.gguf --work '')" 'a folder'
+is 'export import merge models.d s.json ' "$(there reap stats '')" 'a sub-command or a file of statistics'
+is 'export import merge models.d s.json ' "$(there reap stats s.json '')" 'another of any number'
+is 'Q8_0 ' "$(there reap quantize m.gguf Q8)" 'a type'
+is 'Q8_0 ' "$(there reap quantize --threads 2 m.gguf -o = x.gguf Q8)" 'a type behind options'
+is 'm.gguf models.d ' "$(there reap quantize '')" 'a model, and no type yet'
+is ' ' "$(there reap inspect m.gguf '')" 'nothing more'
+for o in $(awk -F'\t' '$1 == "command" { c = $2 } c == "profile" && $1 == "option" && $5 != "flag" { print "--" $2 }' "$T/dump"); do
+    is ' ' "$(there reap profile "$o" value m.gguf '')" "the operand behind $o"
+done
 is ' ' "$(offers reap plan s.json --keep scri)" 'a number'
 is 'Q4_0 Q4_1 Q4_K_M Q4_K_S ' "$(offers reap quantize m.gguf Q4)" 'a type'
 n=0
