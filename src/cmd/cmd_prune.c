@@ -1,5 +1,6 @@
 /* cmd_prune.c - writes the model without the experts that a plan drops. */
 #include "base/file.h"
+#include "base/mem.h"
 #include "base/text.h"
 #include "cmd/cmd.h"
 #include "cmd/next_steps.h"
@@ -47,13 +48,17 @@ const struct cmd cmd_prune = {
     .run = run,
 };
 
-static bool print(const struct view *v, const struct plan *p, const struct prune_result *r, struct err *e)
+static bool print(const struct view *v, const struct plan *p, const struct prune_result *r, const char *name,
+                  const char *card, struct err *e)
 {
     if (cmd_json) {
         json_t *j = json_object(), *files = json_array();
         for (uint32_t i = 0; i < r->n_files; i++)
             json_array_append_new(files, json_text(r->files[i]));
         json_object_set_new(j, "files", files);
+        json_object_set_new(j, "name", json_text(name));
+        if (card)
+            json_object_set_new(j, "card", json_text(card));
         json_object_set_new(j, "dry_run", json_boolean(dry_run));
         json_object_set_new(j, "n_experts", json_integer(v->shape.n_experts));
         json_object_set_new(j, "n_keep", json_integer(p->n_keep));
@@ -150,14 +155,16 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     struct view *v = view_open(args[0], e);
     struct plan *p = v && view_check_prunable(v, e) ? plan_open(plan_path, v, cmd_force, e) : NULL;
     struct prune_result r = {0};
-    char *card = NULL;
+    char *card = NULL, *called = NULL;
     bool ok = p && (!gain_path || gain_open(gain_path, v, p, cmd_force, e)) && prune_run(v, p, &o, &r, e) &&
-              write_card(v, p, &o, &r, &card, e) && print(v, p, &r, e);
-    if (ok && !dry_run) {
-        char *own = o.name ? NULL : naming_pruned(v, p->n_keep);
-        next_steps(o.name ? o.name : own, r.files[0], card);
-        free(own);
+              write_card(v, p, &o, &r, &card, e);
+    if (ok) {
+        called = o.name ? xstrdup(o.name) : naming_pruned(v, p->n_keep);
+        ok = print(v, p, &r, called, card, e);
     }
+    if (ok && !dry_run)
+        next_steps(called, r.files[0], card);
+    free(called);
     free(card);
     prune_result_clear(&r);
     plan_free(p);

@@ -58,6 +58,9 @@ bool run_show_json(const char *model, const struct run_result *r, const struct p
     }
     json_object_set_new(o, "model", json_text(model));
     json_object_set_new(o, "output", json_text(r->output));
+    json_object_set_new(o, "name", json_text(r->name));
+    if (r->card)
+        json_object_set_new(o, "card", json_text(r->card));
     json_object_set_new(o, "work", json_text(r->work));
     json_object_set_new(o, "n_experts", json_integer(r->n_experts));
     json_object_set_new(o, "n_keep", json_integer(r->n_keep));

@@ -50,6 +50,7 @@ ok prune "$m" --plan "$plan" -o out/z.gguf --force --quiet
 lacks .err 'next|Ollama'
 ok prune "$m" --plan "$plan" -o out/z.gguf --force --json
 lacks .err 'next|Ollama'
+json .out 'name="Qwen3_Moe-REAP-6x"'
 ok prune "$m" --plan "$plan" -o out/z.gguf --force --dry-run
 lacks .err 'next|Ollama'
 # tokens that end a turn: as text, each once, none that would be more than text

@@ -31,7 +31,7 @@ batch() {
 }
 batch 'an answer' >batch-a.json
 batch 'an other answer' >batch-b.json
-printf '{"schema":"reap.run/1","version":"v","steps":{"profile":{"key":"a","files":"f","engine":"e"},"prune":{"writing":"x"},"verify":{"key":"b"}}}\n' >run.json
+printf '{"schema":"reap.run/1","version":"v","steps":{"profile":{"key":"a","files":"f","engine":"e"},"prune":{"writing":"x"},"verify":{"key":"b"}},"stats":"s.json","outcome":{"date":"2026-11-28","model":"/nowhere/m","output":"o","card":"/nowhere/README.md","bytes_before":9,"bytes_after":7},"job":{"model":"m","calib":["a"],"criterion":"reap"}}\n' >run.json
 
 tags() { grep -o '<[a-zA-Z!/][^>]*>' "$1"; }
 n_taken=0 n_refused=0
