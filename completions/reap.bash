@@ -120,7 +120,7 @@ _reap() {
         operands+=('@gguf')
         ;;
     profile)
-        own='--output --ctx --save-every --until-stable --set-aside --resume --force --shard --pairs
+        own='--output --imatrix --ctx --save-every --until-stable --set-aside --resume --force --shard --pairs
             --sequences --show-samples --separate-streams --calib --samples-per-category --max-samples --seed
             --no-shuffle --skip-bad --join-parts --skip-media --map --threads --ubatch-size --ubatch
             --n-gpu-layers --gpu-layers --device --split-mode --tensor-split --cpu-moe --n-cpu-moe

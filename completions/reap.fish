@@ -133,6 +133,7 @@ complete -c reap -n '__reap_is run inspect profile stats plan choose prune verif
 complete -c reap -n '__reap_is run inspect profile stats plan choose prune verify eval sweep refine gain report convert quantize serve batch compare' -l help -s h -d 'this text'
 complete -c reap -n '__reap_is inspect' -l tensors -d 'list all tensors, with their expert axis'
 complete -c reap -n '__reap_is profile' -l output -s o -r -F -d 'the stats file to write (required unless --show-samples)'
+complete -c reap -n '__reap_is profile' -l imatrix -r -F -d 'also an importance matrix of the same text, for reap quantize and llama-quantize'
 complete -c reap -n '__reap_is profile' -l ctx -x -d 'window size in tokens; longer samples go on in a next window (default 2048)'
 complete -c reap -n '__reap_is profile' -l save-every -x -d 'save the unfinished file this often; 0: only when interrupted (default 300s)'
 complete -c reap -n '__reap_is profile' -l set-aside -x -d 'leave this share of each category\'s samples out, to choose a criterion on (reap choose)'

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-static const char *out, *shard;
+static const char *out, *shard, *imatrix;
 static int64_t ctx, seqs, show;
 static double save_every, until_stable, set_aside;
 static uint32_t pairs;
@@ -24,6 +24,8 @@ static const struct opt opts[] = {
     OPT_HEADING("Options"),
     OPT_PATH("output", &out, "FILE", "the stats file to write", .alias = "-o", .required = true,
              .unless = "show-samples"),
+    OPT_PATH("imatrix", &imatrix, "FILE",
+             "also an importance matrix of the same text, for reap quantize and llama-quantize"),
     OPT_INT("ctx", &ctx, "N", 1, 1 << 24, "window size in tokens; longer samples go on in a next window",
             .dflt = OPT_TEXT(PROFILE_CTX)),
     OPT_DURATION("save-every", &save_every, "TIME", 0, 1e9,
@@ -56,7 +58,8 @@ const struct cmd cmd_profile = {
     .summary = "run calibration text through a model and measure every expert",
     .example = "  reap profile model.gguf --calib prompts/ --samples-per-category 75 -o stats.json\n"
                "  reap profile model.gguf --calib code.jsonl:2000 --calib chat.jsonl:500 -o stats.json\n"
-               "  reap profile model.gguf --calib prompts/ --shard 2/8 -o part-2.json\n",
+               "  reap profile model.gguf --calib prompts/ --shard 2/8 -o part-2.json\n"
+               "  reap profile model.gguf --calib prompts/ -o stats.json --imatrix imatrix.gguf\n",
     .opts = (const struct opt *const[]){opts, corpus_opt_table, engine_opt_table, NULL},
     .min_args = 1,
     .max_args = 1,
@@ -98,6 +101,7 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     struct profile_opts o = {
         .model = args[0],
         .out = out,
+        .imatrix = imatrix,
         .n_ctx = (uint32_t)ctx,
         .n_seqs = (uint32_t)seqs,
         .separate_streams = separate,
@@ -129,6 +133,11 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
         json_object_set_new(j, "n_windows", json_integer((json_int_t)r.n_windows));
         json_object_set_new(j, "n_batches", json_integer((json_int_t)r.n_batches));
         json_object_set_new(j, "tokens_resumed", json_integer((json_int_t)r.done_before));
+        if (imatrix) {
+            json_object_set_new(j, "imatrix", json_text(imatrix));
+            json_object_set_new(j, "imatrix_weights", json_integer((json_int_t)r.n_weights));
+            json_object_set_new(j, "imatrix_memory", json_integer((json_int_t)r.matrix_bytes));
+        }
         if (shard)
             json_object_set_new(j, "shard", json_string(shard));
         json_object_set_new(j, "seconds", json_real(r.secs));
@@ -149,6 +158,9 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     else
         cmd_fmt(&b, "%s: %s tokens of %s%llu samples in %s, %s tokens/s\n", out, human_count(r.n_tokens, s),
                 part, (unsigned long long)r.n_samples, human_secs(r.secs, t), human_count((uint64_t)rate, u));
+    if (imatrix)
+        cmd_fmt(&b, "%s: importance matrix of %llu weights (%s of memory)\n", imatrix,
+                (unsigned long long)r.n_weights, human_bytes(r.matrix_bytes, s));
     if (r.settled.kept > 0) {
         cmd_fmt(&b, "stopped: with %.1f %% pruned, ", 100 * until_stable);
         summary_halves_text(&r.settled, &b);

@@ -65,6 +65,12 @@ typedef bool engine_observer(void *ud, uint32_t il, uint32_t n_tokens, uint32_t 
 typedef bool engine_gates(void *ud, uint32_t il, uint32_t n_tokens, uint32_t n_experts, const float *p,
                           struct err *e);
 
+/* What goes into the products with weights, for one weight and, of experts, one of its n_mat matrices: of n rows the squares
+ * summed up, sums[row], in one compute step. n may be 0: no row went to that expert. (engine/inputs.c says which products
+ * and why.) */
+typedef bool engine_inputs(void *ud, const char *weight, uint32_t n_mat, uint64_t row, uint32_t mat,
+                           uint64_t n, const float *sums, struct err *e);
+
 /* Loads the model. The file must have been checked (view_open): the engine aborts on some broken files. NULL
  * with *e set. */
 struct engine *engine_open(const char *path, const struct engine_opts *o, struct err *e);
@@ -120,6 +126,9 @@ struct engine_run {
     bool separate_streams; /* one memory per sequence instead of one for all */
     engine_observer *observe;
     engine_gates *gates; /* NULL: nobody wants them; costs one more node per layer of such a router */
+    engine_inputs
+        *inputs; /* NULL: nobody wants them; with an observer. Every product becomes a step of its own, and
+                            * no part of the graph that holds one is left out */
     void *ud;
     bool c_is_f; /* the contribution is the expert's output itself (llama4) */
     /* false with an observer: the graph ends behind the last layer's experts where that is safe */

@@ -337,6 +337,7 @@ void engine_free(struct engine *g)
     chat_free(g->chat);
     observer_free(g->observer);
     masker_free(g->masker);
+    inputs_free(g->inputs);
     tokenize_clear(&g->tokenizer);
     llama_model_free(g->model);
     free(g);
@@ -415,9 +416,13 @@ static bool on_node(struct ggml_tensor *t, bool ask, void *ud)
             masker_learn(g->masker, t);
         g->masking = !g->learning && g->masker && masker_wants(g->masker, t);
         g->observing = g->observer && observer_callback(t, true, g->observer);
-        return g->masking || g->observing;
+        g->summing = g->inputs && inputs_wants(t);
+        if (g->learning && g->summing)
+            observer_needs_rest(g->observer);
+        g->summing = g->summing && !g->learning;
+        return g->masking || g->observing || g->summing;
     }
-    return (!g->masking || masker_node(g->masker, t)) &&
+    return (!g->masking || masker_node(g->masker, t)) && (!g->summing || inputs_node(g->inputs, t)) &&
            (!g->observing || observer_callback(t, false, g->observer));
 }
 
@@ -461,6 +466,8 @@ bool engine_start(struct engine *g, const struct engine_run *r, struct err *e)
     g->ctx = NULL;
     observer_free(g->observer);
     g->observer = r->observe ? observer_new(r, g->o.device_norms, (int)g->o.threads) : NULL;
+    inputs_free(g->inputs);
+    g->inputs = r->observe && r->inputs ? inputs_new(r->inputs, r->ud, (int)g->o.threads) : NULL;
     struct llama_context_params p = llama_context_default_params();
     g->n_batch = (uint32_t)g->o.ubatch;
     p.n_ctx = r->n_ctx < g->n_batch ? g->n_batch : r->n_ctx;
@@ -536,9 +543,12 @@ bool engine_decode(struct engine *g, const struct engine_batch *b, struct err *e
         observer_begin(o);
     if (m)
         masker_begin(m);
+    if (g->inputs)
+        inputs_begin(g->inputs);
     library_forget();
     int32_t r = llama_decode(g->ctx, g->batch);
-    if ((m && r == 0 && !masker_end(m, e)) || (o && !observer_end(o, b->n, e)))
+    if ((g->inputs && !inputs_end(g->inputs, e)) || (m && r == 0 && !masker_end(m, e)) ||
+        (o && !observer_end(o, b->n, e)))
         return false;
     if (r != 0)
         return err_set(e, ERR_FAILED, "the engine cannot decode a batch of %u tokens (%d): %s", b->n, r,

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "engine/engine.h"
+#include "engine/inputs.h"
 #include "engine/mask.h"
 #include "engine/observe.h"
 #include "engine/tokenize.h"
@@ -19,8 +20,9 @@ struct engine {
     struct engine_opts o;
     struct observer *observer;
     struct masker *masker;
-    bool learning;           /* a decode whose nodes are only looked at */
-    bool observing, masking; /* who wants the node that was asked for last */
+    struct inputs *inputs;
+    bool learning;                    /* a decode whose nodes are only looked at */
+    bool observing, masking, summing; /* who wants the node that was asked for last */
     struct llama_batch batch;
     uint32_t n_batch;
     bool has_batch;

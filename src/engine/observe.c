@@ -43,7 +43,7 @@ struct observer {
     bool c_is_f, stop;
     enum router router; /* when it has been learned */
     bool learning, stopped, failed;
-    bool state_behind;         /* learning: memory is written behind the last f */
+    bool state_behind;         /* learning: something is to be computed behind the last f, such as memory */
     int32_t first_il, last_il; /* the first and the last layer with experts */
     int32_t open_il;           /* learning: the layer whose f was seen last */
     struct layer layers[LIMIT_ENGINE_LAYERS];
@@ -145,6 +145,11 @@ static void learn(struct observer *o, const struct ggml_tensor *t)
             o->first_il = x.il;
         o->state_behind = false;
     }
+}
+
+void observer_needs_rest(struct observer *o)
+{
+    o->state_behind = true;
 }
 
 void observer_learn_begin(struct observer *o)

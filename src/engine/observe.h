@@ -20,6 +20,9 @@ bool observer_callback(struct ggml_tensor *t, bool ask, void *ud);
 void observer_learn_begin(struct observer *o);
 bool observer_learn_end(struct observer *o, struct err *e);
 
+/* While it learns: what is computed now must not be left out. */
+void observer_needs_rest(struct observer *o);
+
 /* When it has been learned: how the weights come about. ROUTER_UNKNOWN: the layers differ. */
 enum router observer_router(const struct observer *o);
 

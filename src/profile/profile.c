@@ -10,6 +10,7 @@
 #include "corpus/windows.h"
 #include "model/view.h"
 #include "profile/calibration.h"
+#include "profile/matrix.h"
 #include "stats/pairs.h"
 #include "stats/summary.h"
 
@@ -28,9 +29,10 @@ struct job {
     struct engine *engine;
     struct windows win;
     struct stats *stats;
-    enum half half; /* of the batch that runs now */
-    int64_t ubatch; /* tokens per compute step */
-    int32_t *index; /* block number -> layer of the stats, -1 */
+    struct imatrix *matrix; /* NULL: nobody wants it */
+    enum half half;         /* of the batch that runs now */
+    int64_t ubatch;         /* tokens per compute step */
+    int32_t *index;         /* block number -> layer of the stats, -1 */
     uint32_t n_index;
     uint32_t n_batches;    /* that this process decodes: all, or those of its shard */
     uint32_t *order;       /* of the batches: even and odd samples in turn */
@@ -41,6 +43,7 @@ struct job {
 static void job_clear(struct job *j)
 {
     stats_free(j->stats);
+    imatrix_free(j->matrix);
     windows_clear(&j->win);
     engine_free(j->engine);
     corpus_free(&j->corpus);
@@ -147,6 +150,13 @@ static bool on_gates(void *ud, uint32_t il, uint32_t n_tokens, uint32_t n_expert
            stats_add_gates(j->stats, (uint32_t)j->index[il], j->half, n_tokens, p, e);
 }
 
+static bool on_inputs(void *ud, const char *weight, uint32_t n_mat, uint64_t row, uint32_t mat, uint64_t n,
+                      const float *sums, struct err *e)
+{
+    struct job *j = ud;
+    return imatrix_add(j->matrix, weight, n_mat, row, mat, n, sums, e);
+}
+
 const char *const profile_pairs_words[] = {"auto", "on", "off", NULL};
 
 static bool wants_pairs(const struct job *j)
@@ -227,6 +237,26 @@ static bool resume_pairs(const struct job *j, const struct stats *s, struct err 
     return !has || stats_need_pairs(s, e) || err_ctx(e, "%s: cannot resume", j->o->out);
 }
 
+/* done 0: of a finished file. What it was not asked for then cannot be had from it. */
+static bool resume_matrix(struct job *j, uint32_t done, struct err *e)
+{
+    if (!j->matrix)
+        return true;
+    if (!done && !file_exists(j->o->imatrix))
+        return err_set(
+            e, ERR_INPUT,
+            "%s: is complete, and was made without an importance matrix, which cannot be had from it; --force "
+            "begins again",
+            j->o->out);
+    struct imatrix *m =
+        done ? matrix_resume(j->o->imatrix, done, j->n_batches, e) : imatrix_load(j->o->imatrix, e);
+    if (!m)
+        return false;
+    imatrix_free(j->matrix);
+    j->matrix = m;
+    return true;
+}
+
 /* The batches that an unfinished file already holds; *done = all for a finished one. */
 static bool load_progress(struct job *j, uint32_t *done, bool *finished, struct err *e)
 {
@@ -248,7 +278,8 @@ static bool load_progress(struct job *j, uint32_t *done, bool *finished, struct 
     if (ok && (n > of || of != j->n_batches))
         ok = err_set(e, ERR_INPUT, "%s: cannot resume: it says %llu of %llu batches, this run has %u",
                      j->o->out, (unsigned long long)n, (unsigned long long)of, j->n_batches);
-    ok = ok && check_progress(j, s, (uint32_t)n, e) && (!s->progress || resume_pairs(j, s, e));
+    ok = ok && check_progress(j, s, (uint32_t)n, e) && (!s->progress || resume_pairs(j, s, e)) &&
+         resume_matrix(j, s->progress ? (uint32_t)n : 0, e);
     json_decref(id);
     if (!ok) {
         json_decref(cal);
@@ -266,6 +297,11 @@ static bool load_progress(struct job *j, uint32_t *done, bool *finished, struct 
     return true;
 }
 
+static bool put_matrix(void *ud, struct out *o, struct err *e)
+{
+    return imatrix_put(ud, o, e);
+}
+
 static bool save(struct job *j, uint32_t done, struct err *e)
 {
     struct stats *s = j->stats;
@@ -280,7 +316,12 @@ static bool save(struct job *j, uint32_t done, struct err *e)
                                     .settled_score = j->settled.kept,
                                     .prune_ratio = j->o->until_stable};
     }
-    return stats_check(s, e) && stats_save(s, j->o->out, true, e);
+    if (j->matrix) {
+        j->matrix->batches_done = done;
+        j->matrix->batches = done < j->n_batches ? j->n_batches : 0;
+    }
+    const struct stats_more more = {j->o->imatrix, put_matrix, j->matrix};
+    return stats_check(s, e) && stats_save_with(s, j->o->out, j->matrix ? &more : NULL, true, e);
 }
 
 /* ---- when the choice has settled ---- */
@@ -373,6 +414,7 @@ static bool start_engine(struct job *j, struct err *e)
         .separate_streams = j->o->separate_streams,
         .observe = on_rows,
         .gates = on_gates,
+        .inputs = j->matrix ? on_inputs : NULL,
         .ud = j,
         .c_is_f = j->view->family->gate_on_input,
     };
@@ -400,11 +442,13 @@ static int64_t default_ubatch(const struct shape *s)
 static bool check_apart(const struct job *j, struct err *e)
 {
     char *pairs = xasprintf("%s" PAIRS_SUFFIX, j->o->out);
-    const char *const out[] = {j->o->out, pairs};
-    bool ok = true;
-    for (int i = 0; ok && i < (wants_pairs(j) ? 2 : 1); i++)
-        ok = view_check_output(j->view, out[i], e) && corpus_check_output(&j->corpus, out[i], e) &&
-             file_check_apart(out[i], j->o->engine.chat_template_file, "the chat template itself", e);
+    const char *const out[] = {j->o->out, j->o->imatrix, wants_pairs(j) ? pairs : NULL};
+    bool ok = file_check_apart(j->o->imatrix, j->o->out, "the stats file", e) &&
+              file_check_apart(j->o->imatrix, pairs, "the file of the pairs", e);
+    for (int i = 0; ok && i < 3; i++)
+        ok = !out[i] ||
+             (view_check_output(j->view, out[i], e) && corpus_check_output(&j->corpus, out[i], e) &&
+              file_check_apart(out[i], j->o->engine.chat_template_file, "the chat template itself", e));
     free(pairs);
     return ok;
 }
@@ -414,9 +458,10 @@ static bool prepare(struct job *j, struct err *e)
     const struct profile_opts *o = j->o;
     if (!(j->view = view_open(o->model, e)))
         return false;
-    if (!view_check_prunable(j->view, e) || !check_apart(j, e) || !stats_recover(o->out, e) ||
-        !out_hold(&j->lock, o->out, o->force || o->resume, e) ||
+    if (!view_check_prunable(j->view, e) || !check_apart(j, e) ||
+        !stats_recover_with(o->out, o->imatrix, e) || !out_hold(&j->lock, o->out, o->force || o->resume, e) ||
         !stats_check_output(o->out, wants_pairs(j), o->force || o->resume, e) ||
+        (o->imatrix && !file_check_output(o->imatrix, o->force || o->resume, e)) ||
         !file_there(o->out, &j->resumes, e) || !corpus_load(&o->corpus, &j->corpus, e) ||
         !check_apart(j, e) || !view_hash(j->view, e))
         return false;
@@ -447,6 +492,7 @@ static bool prepare(struct job *j, struct err *e)
     set_shard(j);
     set_index(j);
     new_stats(j);
+    j->matrix = o->imatrix ? matrix_new(&j->corpus, o->n_ctx) : NULL;
     return true;
 }
 
@@ -507,6 +553,8 @@ bool profile_run(const struct profile_opts *o, struct profile_result *r, struct 
         r->n_tokens = j.settled.kept > 0 ? stats_tokens(&j.stats->layers[0]) : tokens_of(&j, j.n_batches);
         r->n_windows = windows_of(&j);
         r->n_batches = j.n_batches;
+        r->n_weights = j.matrix ? j.matrix->n : 0;
+        r->matrix_bytes = j.matrix ? imatrix_bytes(j.matrix) : 0;
         r->n_layers = j.stats->n_layers;
         r->n_experts = j.stats->n_experts;
         r->n_never = count_never(j.stats);

@@ -25,6 +25,7 @@ struct profile_opts {
     bool separate_streams;
     uint32_t shard, n_shards; /* shard 1 to n_shards: every n_shards-th batch from there; n_shards 0: all */
     const char *out;          /* stats file */
+    const char *imatrix;      /* an importance matrix, of the same decodes; NULL: none */
     bool force, resume;
     enum profile_pairs pairs;
     /* Share of the experts that will go: stop when the choice has settled; 0: run all text. */
@@ -38,6 +39,7 @@ struct profile_result { /* for the last line and for --json */
     uint64_t done_before; /* tokens that a resumed file already held */
     double secs;          /* of decoding */
     bool already_done;
+    uint64_t n_weights, matrix_bytes;      /* of the importance matrix: how many weights, bytes of memory */
     struct halves settled;                 /* at which --until-stable stopped; 0: it did not */
     uint32_t n_layers, n_experts, n_never; /* n_never: expert-layer pairs without a token */
 };

@@ -3,6 +3,7 @@
 #include "base/buf.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/out.h"
 #include "base/text.h"
 #include "gguf/gguf_file.h"
 
@@ -10,10 +11,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SUMS     ".in_sum2"
-#define COUNTS   ".counts"
-#define MAX_NAME 64 /* as tensors have them, with the end */
-#define MAX_OLD  100000
+#define SUMS       ".in_sum2"
+#define COUNTS     ".counts"
+#define MAX_NAME   64 /* as tensors have them, with the end */
+#define MAX_OLD    100000
+#define GGUF_ALIGN 32
+#define DONE       "reap.batches_done"
+#define BATCHES    "reap.batches"
 
 /* ---- memory ---- */
 
@@ -58,7 +62,7 @@ static bool check_numbers(const struct imatrix_entry *x, struct err *e)
     for (uint64_t i = 0; i < x->n_mat; i++)
         if (!isfinite(x->counts[i]) || x->counts[i] < 0)
             return err_set(e, ERR_INPUT, "'%s': count %llu is %g", x->name, (unsigned long long)i,
-                           (double)x->counts[i]);
+                           x->counts[i]);
     for (uint64_t i = 0; i < x->n_mat * x->row; i++)
         if (!isfinite(x->sums[i]) || x->sums[i] < 0)
             return err_set(e, ERR_INPUT, "'%s': the sum of squares %llu is %g", x->name,
@@ -104,8 +108,13 @@ static bool read_pair(const struct gg_file *f, const struct gg_tensor *sums, str
     const struct gg_tensor *counts = gg_find_tensor(f, name);
     if (!counts)
         return err_set(e, ERR_INPUT, "tensor '%s' is missing", name);
-    if (!(x->sums = read_f32(f, sums, e)) || !(x->counts = read_f32(f, counts, e)))
+    float *v = NULL;
+    if (!(x->sums = read_f32(f, sums, e)) || !(v = read_f32(f, counts, e)))
         return false;
+    x->counts = xcalloc(counts->bytes / 4, sizeof *x->counts);
+    for (uint64_t i = 0; i < counts->bytes / 4; i++)
+        x->counts[i] = (double)v[i];
+    free(v);
     if (counts->ne[0] != 1 || counts->ne[1] != sums->ne[1])
         return err_set(e, ERR_INPUT, "tensor '%s' is [%llu, %llu], expected [1, %llu] as '%s' has", name,
                        (unsigned long long)counts->ne[0], (unsigned long long)counts->ne[1],
@@ -158,6 +167,11 @@ static bool read_keys(const struct gg_file *f, struct imatrix *m, struct err *e)
                        "key 'imatrix.chunk_count' or 'imatrix.chunk_size' is missing, or no count");
     m->chunk_count = (uint32_t)count;
     m->chunk_size = (uint32_t)size;
+    if (gg_key_u64(gg_find(f, DONE), &count) && gg_key_u64(gg_find(f, BATCHES), &size) && count < size &&
+        size <= UINT32_MAX) {
+        m->batches_done = (uint32_t)count;
+        m->batches = (uint32_t)size;
+    }
     m->datasets = xcalloc(sets->n, sizeof *m->datasets);
     const uint8_t *p = sets->value;
     for (uint64_t i = 0; i < sets->n; i++) {
@@ -233,7 +247,7 @@ static bool take_entry(struct old *o, struct imatrix_entry *x, struct err *e)
     x->n_mat = 1;
     x->row = n;
     x->counts = xcalloc(1, sizeof *x->counts);
-    x->counts[0] = (float)calls;
+    x->counts[0] = calls;
     return (x->sums = mem_try(n, sizeof *x->sums, x->name, e)) && take(o, x->sums, (uint64_t)n * 4, e);
 }
 
@@ -314,7 +328,7 @@ void imatrix_to_means(struct imatrix *m)
     for (uint64_t i = 0; i < m->n; i++) {
         struct imatrix_entry *x = &m->entries[i];
         for (uint64_t k = 0; k < x->n_mat; k++) {
-            float *v = x->sums + k * x->row, count = (float)lroundf(x->counts[k]);
+            float *v = x->sums + k * x->row, count = (float)round(x->counts[k]);
             for (uint64_t j = 0; j < x->row; j++)
                 if (count > 0)
                     v[j] /= count;
@@ -322,4 +336,135 @@ void imatrix_to_means(struct imatrix *m)
                     v[j] = 1;
         }
     }
+}
+
+/* ---- writing ---- */
+
+/* Of tensor i, two for each entry: sums, counts. */
+static uint64_t tensor_bytes(const struct imatrix *m, uint64_t i)
+{
+    const struct imatrix_entry *x = &m->entries[i / 2];
+    return 4 * x->n_mat * (i % 2 ? 1 : x->row);
+}
+
+/* As llama-imatrix counts them: by the weight with the most rows. */
+static uint32_t n_chunks(const struct imatrix *m)
+{
+    double most = 0;
+    for (uint64_t i = 0; i < m->n; i++)
+        for (uint64_t k = 0; k < m->entries[i].n_mat; k++)
+            most = m->entries[i].counts[k] > most ? m->entries[i].counts[k] : most;
+    double n = m->chunk_size ? floor(most / m->chunk_size) : 0;
+    return n < UINT32_MAX ? (uint32_t)n : UINT32_MAX;
+}
+
+static void put_header(const struct imatrix *m, struct buf *b)
+{
+    uint64_t off = 0;
+    gg_put_start(b, 3, 2 * m->n, m->batches ? 6 : 4);
+    gg_put_str(b, "general.type", "imatrix");
+    gg_put_strs(b, "imatrix.datasets", (const char *const *)m->datasets, m->n_datasets);
+    gg_put_u32(b, "imatrix.chunk_count", n_chunks(m));
+    gg_put_u32(b, "imatrix.chunk_size", m->chunk_size);
+    if (m->batches) {
+        gg_put_u32(b, DONE, m->batches_done);
+        gg_put_u32(b, BATCHES, m->batches);
+    }
+    for (uint64_t i = 0; i < 2 * m->n; i++) {
+        const struct imatrix_entry *x = &m->entries[i / 2];
+        char name[2 * MAX_NAME];
+        snprintf(name, sizeof name, "%s%s", x->name, i % 2 ? COUNTS : SUMS);
+        /* one that has a single matrix is written as a row, as ggml writes it */
+        gg_put_tensor(b, name, x->n_mat > 1 ? 2 : 1, (uint64_t[]){i % 2 ? 1 : x->row, x->n_mat}, 0, off);
+        off += gg_align(tensor_bytes(m, i), GGUF_ALIGN);
+    }
+    gg_pad(b, GGUF_ALIGN);
+}
+
+static bool put_counts(const struct imatrix_entry *x, struct out *o, struct err *e)
+{
+    bool ok = true;
+    for (uint64_t k = 0; ok && k < x->n_mat; k++) {
+        float count = (float)x->counts[k];
+        ok = out_write(o, &count, sizeof count, e);
+    }
+    return ok;
+}
+
+bool imatrix_put(struct imatrix *m, struct out *o, struct err *e)
+{
+    struct buf header = {0};
+    sort(m);
+    put_header(m, &header);
+    bool ok = out_write(o, header.s, header.n, e);
+    for (uint64_t i = 0; ok && i < 2 * m->n; i++) {
+        const struct imatrix_entry *x = &m->entries[i / 2];
+        uint64_t n = tensor_bytes(m, i);
+        ok = (i % 2 ? put_counts(x, o, e) : out_write(o, x->sums, n, e)) &&
+             out_zero(o, gg_align(n, GGUF_ALIGN) - n, e);
+    }
+    buf_clear(&header);
+    return ok;
+}
+
+/* ---- summing up ---- */
+
+/* The one that was asked for last, or the next one: a graph asks in the same order each time. */
+static struct imatrix_entry *entry_of(struct imatrix *m, const char *name)
+{
+    for (uint64_t i = 0; i < m->n; i++) {
+        uint64_t k = (m->at + i) % m->n;
+        if (!strcmp(m->entries[k].name, name)) {
+            m->at = k;
+            return &m->entries[k];
+        }
+    }
+    return NULL;
+}
+
+static struct imatrix_entry *new_entry(struct imatrix *m, const char *name, uint32_t n_mat, uint64_t row,
+                                       struct err *e)
+{
+    float *sums =
+        mem_try(n_mat * row, sizeof *sums, name, e); /* as many as the weight has experts and columns */
+    if (!sums)
+        return NULL;
+    m->entries = xrealloc(m->entries, m->n + 1, sizeof *m->entries);
+    m->at = m->n;
+    m->entries[m->n] = (struct imatrix_entry){.name = xstrdup(name),
+                                              .n_mat = n_mat,
+                                              .row = row,
+                                              .sums = sums,
+                                              .counts = xcalloc(n_mat, sizeof(double))};
+    return &m->entries[m->n++];
+}
+
+bool imatrix_add(struct imatrix *m, const char *name, uint32_t n_mat, uint64_t row, uint32_t mat, uint64_t n,
+                 const float *sums, struct err *e)
+{
+    struct imatrix_entry *x = entry_of(m, name);
+    if (!x && !(x = new_entry(m, name, n_mat, row, e)))
+        return false;
+    if (x->n_mat != n_mat || x->row != row || mat >= n_mat)
+        return err_set(
+            e, ERR_INPUT, "'%s' has %llu matrices of %llu columns in one place and %u of %llu in another",
+            name, (unsigned long long)x->n_mat, (unsigned long long)x->row, n_mat, (unsigned long long)row);
+    float *to = x->sums + mat * row;
+    bool finite = true;
+    if (!n)
+        return true;
+    for (uint64_t j = 0; j < row; j++) {
+        to[j] += sums[j];
+        finite = finite && isfinite(to[j]);
+    }
+    x->counts[mat] += (double)n;
+    return finite || err_set(e, ERR_FAILED, "'%s': what goes into it is not finite", name);
+}
+
+uint64_t imatrix_bytes(const struct imatrix *m)
+{
+    uint64_t n = 0;
+    for (uint64_t i = 0; i < m->n; i++)
+        n += m->entries[i].n_mat * (4 * m->entries[i].row + 8);
+    return n;
 }

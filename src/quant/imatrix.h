@@ -17,7 +17,7 @@ struct imatrix_entry {
     uint64_t n_mat; /* counts: one for each expert, or one */
     uint64_t row;   /* values of a matrix */
     float *sums;    /* [n_mat][row] */
-    float *counts;  /* [n_mat] */
+    double *counts; /* [n_mat] */
 };
 
 struct imatrix {
@@ -25,8 +25,11 @@ struct imatrix {
     uint32_t chunk_count, chunk_size;
     char **datasets; /* paths, as the maker was given them */
     uint32_t n_datasets;
+    uint32_t batches_done,
+        batches;                   /* of a profile that has not ended; batches 0: it has, or there was none */
     struct imatrix_entry *entries; /* ascending by name */
     uint64_t n;
+    uint64_t at; /* imatrix_add: the entry asked for last */
 };
 
 /* The whole file, in either form. Every number is finite and not negative. NULL with *e set (ERR_INPUT). */
@@ -37,6 +40,15 @@ struct gg_file;
 bool imatrix_check_type(const struct gg_file *f, struct err *e); /* it says so */
 void imatrix_free(struct imatrix *m);
 const struct imatrix_entry *imatrix_find(const struct imatrix *m, const char *name);
+
+/* Adds the squares of n rows to matrix `mat` of a weight. An entry that is not there is made. */
+bool imatrix_add(struct imatrix *m, const char *name, uint32_t n_mat, uint64_t row, uint32_t mat, uint64_t n,
+                 const float *sums, struct err *e);
+uint64_t imatrix_bytes(const struct imatrix *m); /* of memory */
+/* Into an open output, in GGUF form: the bytes that llama-imatrix writes for these numbers, and while `batches` says that
+ * the profile goes on two keys for it. The entries are sorted; chunk_count is told from the counts. */
+struct out;
+bool imatrix_put(struct imatrix *m, struct out *o, struct err *e);
 
 /* What quantisers are given, in the place of the sums: the mean square of each column; 1 where a matrix had no row
  * (load_imatrix of llama.cpp's tools/quantize/quantize.cpp). */

@@ -130,8 +130,18 @@ const char *stats_imported_from(const struct stats *s);
 
 /* With sums over pairs two files, both or none: the other is path PAIRS_SUFFIX. */
 bool stats_save(const struct stats *s, const char *path, bool force, struct err *e);
+/* The same with a further file of the caller's, put in place as one with them. */
+struct out;
+struct stats_more {
+    const char *path;
+    bool (*write)(void *ud, struct out *o, struct err *e);
+    void *ud;
+};
+bool stats_save_with(const struct stats *s, const char *path, const struct stats_more *more, bool force,
+                     struct err *e);
 /* What a killed stats_save left of the two files is undone, or removed. */
 bool stats_recover(const char *path, struct err *e);
+bool stats_recover_with(const char *path, const char *more /* NULL: none */, struct err *e);
 /* Before the work, behind that: what stats_save would refuse late. */
 bool stats_check_output(const char *path, bool pairs, bool force, struct err *e);
 /* Refuses an output (NULL: none) that would destroy the statistics of this file (NULL: none), or its sums over pairs:

@@ -124,14 +124,6 @@ static json_t *stats_json(const struct stats *s)
     return o;
 }
 
-static bool save_alone(const struct stats *s, const char *path, bool force, struct err *e)
-{
-    json_t *o = stats_json(s);
-    bool ok = json_write(path, o, force, e);
-    json_decref(o);
-    return ok;
-}
-
 /* Sums over pairs without a stats file: it was moved or removed, and they may be all that is left of hours. They get
  * another name, so that they neither stop what is written now nor are lost. */
 static bool set_pairs_aside(const char *path, const char *pairs, struct err *e)
@@ -147,40 +139,58 @@ static bool set_pairs_aside(const char *path, const char *pairs, struct err *e)
     return ok;
 }
 
-/* The pairs are written first, since the other file names their hash; put in place are both as one. */
-static bool save_both(const struct stats *s, const char *path, const char *pairs, bool force, struct err *e)
+static bool write_stats(const struct stats *s, struct out *o, struct err *e)
 {
-    struct out v[] = {{.fd = -1}, {.fd = -1}};
     struct buf text = {0};
-    bool ok = stats_need_pairs(s, e) && set_pairs_aside(path, pairs, e) && out_open(&v[0], path, force, e) &&
-              out_open(&v[1], pairs, force, e) && pairs_write(s, &v[1], e);
-    if (ok) {
-        json_t *o = stats_json(s);
-        json_print(&text, o);
-        json_decref(o);
-        ok = out_write(&v[0], text.s, text.n, e) && out_commit_all(v, 2, e);
-    }
+    json_t *j = stats_json(s);
+    json_print(&text, j);
+    json_decref(j);
+    bool ok = out_write(o, text.s, text.n, e);
     buf_clear(&text);
-    for (int i = 0; i < 2; i++)
+    return ok;
+}
+
+/* The pairs are written first, since the other file names their hash; put in place are all as one. */
+static bool save_all(const struct stats *s, const char *path, const char *pairs,
+                     const struct stats_more *more, bool force, struct err *e)
+{
+    struct out v[] = {{.fd = -1}, {.fd = -1}, {.fd = -1}};
+    bool ok = (!pairs || (stats_need_pairs(s, e) && set_pairs_aside(path, pairs, e))) &&
+              out_open(&v[0], path, force, e) &&
+              (!pairs || (out_open(&v[1], pairs, force, e) && pairs_write(s, &v[1], e))) &&
+              (!more || (out_open(&v[2], more->path, force, e) && more->write(more->ud, &v[2], e))) &&
+              write_stats(s, &v[0], e) && out_commit_all(v, 3, e);
+    for (int i = 0; i < 3; i++)
         out_abort(&v[i]);
+    return ok;
+}
+
+bool stats_save_with(const struct stats *s, const char *path, const struct stats_more *more, bool force,
+                     struct err *e)
+{
+    char *pairs = s->pairs ? xasprintf("%s" PAIRS_SUFFIX, path) : NULL;
+    bool ok = save_all(s, path, pairs, more, force, e);
+    free(pairs);
     return ok;
 }
 
 bool stats_save(const struct stats *s, const char *path, bool force, struct err *e)
 {
+    return stats_save_with(s, path, NULL, force, e);
+}
+
+bool stats_recover_with(const char *path, const char *more, struct err *e)
+{
     char *pairs = xasprintf("%s" PAIRS_SUFFIX, path);
-    bool ok = s->pairs ? save_both(s, path, pairs, force, e) : save_alone(s, path, force, e);
+    const char *const all[] = {path, pairs, more};
+    bool ok = out_recover(all, more ? 3 : 2, e);
     free(pairs);
     return ok;
 }
 
 bool stats_recover(const char *path, struct err *e)
 {
-    char *pairs = xasprintf("%s" PAIRS_SUFFIX, path);
-    const char *const both[] = {path, pairs};
-    bool ok = out_recover(both, 2, e);
-    free(pairs);
-    return ok;
+    return stats_recover_with(path, NULL, e);
 }
 
 bool stats_check_output(const char *path, bool with_pairs, bool force, struct err *e)

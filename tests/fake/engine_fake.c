@@ -287,6 +287,28 @@ static bool observe(const struct engine *g, const struct engine_batch *b, struct
     return ok;
 }
 
+/* One weight per layer, of rows of two: token t goes to expert t % n, with the squares t / 100 and 1. */
+static bool inputs(const struct engine *g, const struct engine_batch *b, struct err *e)
+{
+    bool ok = true;
+    uint32_t n = g->view->shape.n_experts;
+    for (uint32_t l = 0; ok && l < g->view->n_layers; l++)
+        for (uint32_t m = 0; ok && m < n; m++) {
+            char name[64];
+            float sums[2] = {0};
+            uint32_t rows = 0;
+            for (uint32_t t = 0; t < b->n; t++)
+                if ((uint32_t)b->token[t] % n == m) {
+                    sums[0] += (float)b->token[t] / 100;
+                    sums[1] += 1;
+                    rows++;
+                }
+            snprintf(name, sizeof name, "blk.%u.ffn_up_exps.weight", g->view->layers[l].il);
+            ok = g->run.inputs(g->run.ud, name, n, 2, m, rows, sums, e);
+        }
+    return ok;
+}
+
 bool engine_decode(struct engine *g, const struct engine_batch *b, struct err *e)
 {
     take_batch(g, b);
@@ -301,7 +323,7 @@ bool engine_decode(struct engine *g, const struct engine_batch *b, struct err *e
     if (fake.n_decode == fake.fail_at)
         return err_set(e, ERR_FAILED, "the fake engine fails as it was told to");
     fake.n_tokens += b->n;
-    return !g->run.observe || observe(g, b, e);
+    return !g->run.observe || (observe(g, b, e) && (!g->run.inputs || inputs(g, b, e)));
 }
 
 const float *engine_logits(struct engine *g, uint32_t i)

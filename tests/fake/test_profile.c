@@ -11,11 +11,13 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/out.h"
 #include "base/sig.h"
 #include "engine_fake.h"
 #include "plan/make.h"
 #include "profile/profile.h"
 #include "profile/show.h"
+#include "quant/imatrix.h"
 #include "stats/merge.h"
 #include "stats/pairs.h"
 #include "tempdir.h"
@@ -144,6 +146,7 @@ static void test_interrupted(void **state)
     (void)state;
     struct profile_opts whole = options(at("whole.json")), o = options(at("cut.json"));
     uint64_t steps;
+    whole.imatrix = at("whole.gguf"), o.imatrix = at("cut.gguf");
     json_int_t most = 0, of = 0;
     run_ok(&whole);
     steps = fake.n_decode;
@@ -163,6 +166,7 @@ static void test_interrupted(void **state)
         assert_true(r.already_done == (done < 0));
         assert_true(done < 0 || (r.done_before > 0 && fake.n_tokens < r.n_tokens));
         same_file(whole.out, o.out, "interrupted and resumed");
+        same_bytes(whole.imatrix, o.imatrix, "the importance matrix");
     }
     assert_int_equal(most, of - 1);
     assert_in_range(most, 5, N_STEPS);
@@ -173,6 +177,7 @@ static void test_failed(void **state)
 {
     (void)state;
     struct profile_opts whole = options(at("whole.json")), o = options(at("cut.json"));
+    whole.imatrix = at("whole.gguf"), o.imatrix = at("cut.gguf");
     run_ok(&whole);
     uint64_t steps = fake.n_decode;
     o.save_every = 1e-9;
@@ -181,15 +186,74 @@ static void test_failed(void **state)
         json_int_t of;
         unlink(o.out);
         unlink(pairs_path(o.out));
+        unlink(o.imatrix);
         o.resume = false;
         assert_int_equal(run_apart(&o, how), ERR_FAILED);
+        assert_int_equal(file_exists(o.out), file_exists(o.imatrix));
         assert_int_equal(file_exists(o.out), file_exists(pairs_path(o.out)));
         if (file_exists(o.out))
             assert_in_range(batches_done(o.out, &of), 1, N_STEPS);
         o.resume = true;
         run_ok(&o);
         same_file(whole.out, o.out, "failed and resumed");
+        same_bytes(whole.imatrix, o.imatrix, "the importance matrix");
     }
+}
+
+/* What the matrix holds is every token once, and what a run goes on from must be its own. */
+static void test_matrix(void **state)
+{
+    (void)state;
+    struct profile_opts o = options(at("s.json"));
+    struct err e = {0};
+    struct profile_result r;
+    o.imatrix = at("im.gguf");
+    struct profile_result whole = run_ok(&o);
+    struct imatrix *m = imatrix_load(o.imatrix, &e);
+    assert_true(m && m->n == 2 && m->chunk_size == 80 && !m->batches && m->n_datasets == 1);
+    assert_string_equal(m->datasets[0], "rows.jsonl");
+    assert_int_equal(whole.n_weights, 2);
+    for (int l = 0; l < 2; l++) {
+        double rows = 0, sum = 0;
+        for (uint32_t k = 0; k < 16; k++) {
+            rows += m->entries[l].counts[k];
+            sum += (double)m->entries[l].sums[2 * k + 1];
+        }
+        assert_true(rows == (double)whole.n_tokens && sum == rows);
+    }
+    imatrix_free(m);
+
+    /* complete, and it is not there: it cannot be had any more */
+    o.resume = true;
+    assert_true(run_ok(&o).already_done);
+    assert_int_equal(unlink(o.imatrix), 0);
+    fake_reset();
+    assert_false(profile_run(&o, &r, &e));
+    assert_true(e.code == ERR_INPUT && strstr(e.msg, "made without an importance matrix") && !fake.n_decode);
+    err_clear(&e);
+
+    /* half of it; the matrix is missing, or another state's */
+    o.force = true, o.resume = false;
+    assert_int_equal(run_apart(&o, (struct fake_engine){.bos = FAKE_BOS, .interrupt_at = 8}),
+                     ERR_INTERRUPTED);
+    assert_int_equal(rename(o.imatrix, at("half.gguf")), 0);
+    o.force = false, o.resume = true;
+    assert_false(profile_run(&o, &r, &e));
+    assert_true(e.code == ERR_INPUT && strstr(e.msg, "cannot resume: '") && strstr(e.msg, "is missing"));
+    err_clear(&e);
+    m = imatrix_load(at("half.gguf"), &e);
+    assert_true(m && m->batches > m->batches_done && m->batches_done > 0);
+    m->batches_done--;
+    struct out out;
+    assert_true(out_open(&out, o.imatrix, true, &e) && imatrix_put(m, &out, &e) && out_commit(&out, &e));
+    out_abort(&out);
+    imatrix_free(m);
+    assert_false(profile_run(&o, &r, &e));
+    assert_true(e.code == ERR_INPUT && strstr(e.msg, "cannot resume: '") &&
+                strstr(e.msg, "the statistics hold"));
+    err_clear(&e);
+    assert_int_equal(rename(at("half.gguf"), o.imatrix), 0);
+    run_ok(&o);
 }
 
 /* The file's own word for how far it is, against the tokens in it: one batch more or less, and it is refused. */
@@ -643,10 +707,11 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, tempdir_teardown)
     static const struct CMUnitTest tests[] = {
-        TEST(test_interrupted), TEST(test_failed),   TEST(test_resume),      TEST(test_resume_lies),
-        TEST(test_halves),      TEST(test_ties),     TEST(test_steps),       TEST(test_shards),
-        TEST(test_set_aside),   TEST(test_bad_rows), TEST(test_samples),     TEST(test_unused),
-        TEST(test_too_short),   TEST(test_old_file), TEST(test_another_day), TEST(test_show),
+        TEST(test_interrupted), TEST(test_failed),    TEST(test_matrix),   TEST(test_resume),
+        TEST(test_resume_lies), TEST(test_halves),    TEST(test_ties),     TEST(test_steps),
+        TEST(test_shards),      TEST(test_set_aside), TEST(test_bad_rows), TEST(test_samples),
+        TEST(test_unused),      TEST(test_too_short), TEST(test_old_file), TEST(test_another_day),
+        TEST(test_show),
     };
     return cmocka_run_group_tests_name("profile on a fake engine", tests, NULL, NULL);
 }

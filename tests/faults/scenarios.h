@@ -80,6 +80,13 @@ static const struct scenario scenarios[] = {
      .again =
          "profile @/m.gguf -c @/texts.jsonl -t 1 --sequences 1 --save-every 0.0001 -o o.json -q --resume",
      .goes_on = true, .quick = true, .cost = 50},
+    {"profile-imatrix",
+     "profile @/m.gguf -c @/texts.jsonl -t 1 --sequences 1 --save-every 0.0001 -o o.json --imatrix o.gguf -q",
+     STATS " o.gguf",
+     .again =
+         "profile @/m.gguf -c @/texts.jsonl -t 1 --sequences 1 --save-every 0.0001 -o o.json --imatrix o.gguf -q "
+         "--resume",
+     .goes_on = true, .cost = 60},
     {"profile-folder", "profile @/ckpt -c @/texts.jsonl -t 1 -o o.json -q", STATS, .cost = 60},
     {"eval", "eval @/m.gguf -c @/texts.jsonl -t 1 -o o.json --logprobs l.jsonl -q", "o.json l.jsonl",
      .cost = 40},
