@@ -127,15 +127,17 @@ _reap() {
             --flash-attn --cache-type-k --cache-type-v --rpc --load-mode --no-mmap --mlock --chat-template
             --chat-template-file --chat-template-kwargs --type --pretokenizer --device-norms --hf-repo
             --hf-file --offline --config --json --quiet --verbose --color --help'
-        valued='-o --output --ctx --save-every --until-stable --set-aside --shard --pairs --sequences
-            --show-samples -c --calib --samples-per-category --max-samples --seed --map -t --threads -ub
-            --ubatch-size --ubatch -ngl --n-gpu-layers --gpu-layers -dev --device -sm --split-mode -ts
-            --tensor-split -ncmoe --n-cpu-moe -fa --flash-attn -ctk --cache-type-k -ctv --cache-type-v --rpc
-            -lm --load-mode --chat-template --chat-template-file --chat-template-kwargs --type --pretokenizer
-            -hf --hf-repo -hff --hf-file --config --color'
+        valued='-o --output --imatrix --ctx --save-every --until-stable --set-aside --shard --pairs
+            --sequences --show-samples -c --calib --samples-per-category --max-samples --seed --map -t
+            --threads -ub --ubatch-size --ubatch -ngl --n-gpu-layers --gpu-layers -dev --device -sm
+            --split-mode -ts --tensor-split -ncmoe --n-cpu-moe -fa --flash-attn -ctk --cache-type-k -ctv
+            --cache-type-v --rpc -lm --load-mode --chat-template --chat-template-file --chat-template-kwargs
+            --type --pretokenizer -hf --hf-repo -hff --hf-file --config --color'
         case $prev in
         -o | --output | -c | --calib)
             what='@' ;;
+        --imatrix)
+            what='@gguf dat' ;;
         --ctx | --save-every | --until-stable | --set-aside | --shard | --sequences | --show-samples | \
             --samples-per-category | --max-samples | --seed | --map | -t | --threads | -ub | --ubatch-size | \
             --ubatch | -ngl | --n-gpu-layers | --gpu-layers | -dev | --device | -ts | --tensor-split | \
@@ -171,21 +173,22 @@ _reap() {
         operands+=('@gguf')
         ;;
     stats)
-        own='--criterion --model --output --force --format --architecture --experts-used --offline --config
-            --json --quiet --verbose --color --help'
-        valued='--criterion -m --model -o --output --format --architecture --experts-used --config --color'
+        own='--criterion --model --hot --output --force --format --architecture --experts-used --offline
+            --config --json --quiet --verbose --color --help'
+        valued='--criterion -m --model --hot -o --output --format --architecture --experts-used --config
+            --color'
         case $prev in
         --criterion)
             what='reap reap_sum ean_mean ean_sum frequency gate_mean gate_sum reap_l2 ean_l2 reap_sq_sum loo
                 loo_mean hope max_activation random' ;;
         -m | --model)
             what='@gguf' ;;
+        --hot | --architecture | --experts-used)
+            what='-' ;;
         -o | --output)
             what='@' ;;
         --format)
-            what='llama-expert-profile imatrix' ;;
-        --architecture | --experts-used)
-            what='-' ;;
+            what='llama-expert-profile imatrix text llama.cpp json csv' ;;
         --config)
             what='@json' ;;
         --color)

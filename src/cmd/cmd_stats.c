@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "cmd/cmd.h"
 #include "cmd/stats_exchange.h"
+#include "cmd/stats_hot.h"
 #include "cmd/stats_show.h"
 #include "stats/merge.h"
 #include "stats/pairs.h"
@@ -18,10 +19,25 @@
 
 static const char *out, *model, *architecture;
 static uint32_t criterion, format;
-static int64_t n_used;
-static bool has_criterion, has_out, has_force, has_model, has_format, has_architecture, has_used;
+static int64_t n_used, hot;
+static bool has_criterion, has_out, has_force, has_model, has_format, has_architecture, has_used, has_hot;
 
-static const struct opt_choices forms = {.at = import_form_name};
+/* Of other tools' statistics, then of the hottest experts. */
+static uint32_t n_import_forms(void)
+{
+    uint32_t n = 0;
+    while (import_form_name(n))
+        n++;
+    return n;
+}
+
+static const char *form_name(uint32_t i)
+{
+    uint32_t n = n_import_forms();
+    return i < n ? import_form_name(i) : stats_hot_form(i - n);
+}
+
+static const struct opt_choices forms = {.at = form_name};
 
 static const struct opt opts[] = {
     OPT_HEADING("Showing"),
@@ -30,14 +46,17 @@ static const struct opt opts[] = {
     OPT_MODEL("model", &model, "MODEL",
               "the model, for sizes at each ratio; with import, the model that was measured", .alias = "-m",
               .seen = &has_model),
+    OPT_INT("hot", &hot, "N", 1, LIMIT_EXPERTS,
+            "the N experts of each layer that get most of the tokens, for placing them", .seen = &has_hot),
     OPT_HEADING("merge, import, export"),
     OPT_PATH("output", &out, "FILE", "the file to write", .alias = "-o", .seen = &has_out),
     OPT_FLAG(
         "force", &cmd_force,
         "replace the output; merge although options differ that change last digits; import scrambled counts",
         .alias = "-f", .seen = &has_force),
-    OPT_CHOICE("format", &format, "NAME", &forms, "form of the other tool's file",
-               .dflt_is = "import is told from the file", .seen = &has_format),
+    OPT_CHOICE("format", &format, "NAME", &forms,
+               "form of the other tool's file; with --hot text, llama.cpp, json or csv",
+               .dflt_is = "import is told from the file, --hot text", .seen = &has_format),
     OPT_STR("architecture", &architecture, "NAME",
             "import without --model: general.architecture of the model", .seen = &has_architecture),
     OPT_INT("experts-used", &n_used, "K", 1, LIMIT_EXPERTS, "import without --model: experts per token",
@@ -53,10 +72,12 @@ const struct cmd cmd_stats = {
     .name = "stats",
     .usage = "STATS... [--criterion NAME] [--model MODEL] [--json]\n"
              "merge STATS... -o STATS\n"
+             "STATS --hot N [--format llama.cpp|json|csv]\n"
              "import FILE (--model MODEL | --architecture NAME) -o STATS\n"
              "export STATS -o FILE",
     .summary = "what a stats file says: load of the experts, share kept at each ratio, stability",
     .example = "  reap stats stats.json\n"
+               "  reap stats stats.json --hot 32 --format llama.cpp > hot.csv\n"
                "  reap stats code.json chat.json prose.json --model model.gguf\n"
                "  reap stats merge part-1.json part-2.json part-3.json -o stats.json\n"
                "  reap stats import imatrix.gguf --model model-bf16.gguf -o stats.json\n",
@@ -75,6 +96,17 @@ static bool check_inputs(char const *const *args, uint32_t n, struct err *e)
         ok = stats_check_apart(out, args[i], "an input", e) &&
              stats_check_apart(pairs, args[i], "an input", e);
     free(pairs);
+    return ok;
+}
+
+static bool show_hot(char const *const *args, uint32_t n, struct err *e)
+{
+    if (n > 1)
+        return err_set(e, ERR_INPUT,
+                       "--hot is of one stats file (reap stats merge adds several up), %u are given", n);
+    struct stats *s = stats_load(args[0], e);
+    bool ok = s && stats_hot(s, (uint32_t)hot, has_format ? format - n_import_forms() : 0, e);
+    stats_free(s);
     return ok;
 }
 
@@ -159,10 +191,10 @@ static const struct {
     const bool *given;
     const char *with;
 } limits[] = {
-    {"criterion", &has_criterion, "FILE"},        {"model", &has_model, "FILE import"},
-    {"format", &has_format, "import export"},     {"architecture", &has_architecture, "import"},
-    {"experts-used", &has_used, "import"},        {"output", &has_out, "merge import export"},
-    {"force", &has_force, "merge import export"},
+    {"criterion", &has_criterion, "FILE"},         {"model", &has_model, "FILE import"},
+    {"format", &has_format, "import export FILE"}, {"hot", &has_hot, "FILE"},
+    {"architecture", &has_architecture, "import"}, {"experts-used", &has_used, "import"},
+    {"output", &has_out, "merge import export"},   {"force", &has_force, "merge import export"},
 };
 
 static bool check_limits(const struct sub *sub, struct err *e)
@@ -171,6 +203,11 @@ static bool check_limits(const struct sub *sub, struct err *e)
     for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
         if (*limits[i].given && !strstr(limits[i].with, what))
             return err_set(e, ERR_INPUT, "--%s does not go with stats %s", limits[i].option, what);
+    if (has_format && (format >= n_import_forms()) != (!sub && has_hot))
+        return err_set(e, ERR_INPUT, "--format %s goes with %s alone", form_name(format),
+                       format >= n_import_forms() ? "--hot" : "stats import and export");
+    if (has_hot && (has_criterion || has_model))
+        return err_set(e, ERR_INPUT, "--%s does not go with --hot", has_criterion ? "criterion" : "model");
     return true;
 }
 
@@ -197,7 +234,7 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     if (!check_limits(sub, e))
         return false;
     if (!sub)
-        return show(args, n, e);
+        return has_hot ? show_hot(args, n, e) : show(args, n, e);
     if (n < 2 || n - 1 > sub->max_args)
         return err_set(e, ERR_INPUT, "stats %s: %s operand; see reap stats --help", args[0],
                        n < 2 ? "missing" : "unexpected");

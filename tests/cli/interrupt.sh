@@ -77,7 +77,7 @@ fi
 ok "${args[@]}" -o early.json --resume
 expect 'interrupted at once and resumed' cmp early.json whole.json
 # quantising is the engine's own, which nobody can ask to stop: it is left, not ended with the program
-start q.gguf.reap-part "$REAP" quantize "$TINY" iq4_xs --allow-requantize -t 1 -o q.gguf
+start q.gguf.reap-part "$REAP" quantize "$TINY" iq4_nl --pure --allow-requantize -t 1 -o q.gguf
 end INT
 expect "quantising: exit status 130, not $got" test $got = 130
 one_line interrupted

@@ -92,4 +92,33 @@ ok plan qwen.json --keep 4 -o qwen.plan --json
 refuse 'renormalised: no mass' "$JSON" check .out gate_mass_kept
 ok report --stats qwen.json --plan qwen.plan -o qwen.html
 lacks qwen.html '[Gg]ates grow by'
+
+# ---- the hottest experts: what the file counts, in order, in each form
+Q=$MODELS/qwen3_moe
+ok profile "$Q/model.gguf" --calib "$Q/texts.jsonl" -t 1 -o hot-stats.json -q
+ok stats hot-stats.json --hot 3 --format json
+cp .out hot.json
+json hot.json hot=3 layers/0/layer=0 layers/2/layer=2
+for il in 0 1 2; do
+    want=$(for x in 0 1 2 3 4 5 6 7; do echo "$("$JSON" get hot-stats.json layers/$il/count/$x) $x"; done | sort -k1,1nr -k2,2n | head -n 3)
+    got=$(for r in 0 1 2; do echo "$("$JSON" get hot.json layers/$il/counts/$r) $("$JSON" get hot.json layers/$il/experts/$r)"; done)
+    expect "layer $il: the three with most tokens" test "$got" = "$want"
+done
+ok stats hot-stats.json --hot 3 --format csv
+expect 'a head and three rows a layer' test "$(wc -l <.out)" = 10
+expect 'csv says the same' test "$(sed -n 2p .out | cut -d, -f3)" = "$("$JSON" get hot.json layers/0/experts/0)"
+ok stats hot-stats.json --hot 99 --format csv
+expect 'shares of all add up' test "$(awk -F, '$1 == 1 {s += $5} END {printf "%.3f", s}' .out)" = 1.000
+ok stats hot-stats.json --hot 3 --format llama.cpp
+expect 'the hottest stands in 100 rows' test "$(grep -c "^[0-9]*,1,$("$JSON" get hot.json layers/1/experts/0)\$" .out)" = 100
+expect 'three numbers a row' test "$(grep -cvE '^[0-9]+,[0-9]+,[0-9]+$' .out)" = 0
+ok stats hot-stats.json --hot 3
+has .out '^layer 0 +[0-9.]+ %: [0-7] [0-7] [0-7]$'
+ok stats hot-stats.json --hot 3 --json
+json .out hot=3
+fails 2 'one stats file' -- stats hot-stats.json hot-stats.json --hot 2
+fails 2 'goes with --hot alone' -- stats hot-stats.json --format csv
+fails 2 'goes with stats import and export alone' -- stats hot-stats.json --hot 2 --format imatrix
+fails 2 'does not go with stats merge' -- stats merge hot-stats.json --hot 2 -o no.json
+fails 2 'criterion does not go with --hot' -- stats hot-stats.json --hot 2 --criterion frequency
 finish
