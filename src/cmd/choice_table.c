@@ -41,8 +41,9 @@ void choice_table(struct buf *b, const struct choice_file *f)
 {
     char n[32];
     struct buf taken = {0};
-    cmd_fmt(b, "%-20s %22s %-22s %8s  %s\n", "criterion", "KL divergence", "    worst category", "ppl x",
+    cmd_fmt(b, "%-20s %22s %-22s %8s  %s", "criterion", "KL divergence", "    worst category", "ppl x",
             "KL above the lowest");
+    cmd_head(b);
     for (uint32_t i = 0; i < f->n_rows; i++)
         row(b, f, i);
     cmd_fmt(b, "%s tokens scored in %llu of %llu windows, %u categor%s of equal weight, %s\n",

@@ -98,6 +98,8 @@ bool cmd_print_error(const char *command, const struct err *e);
 /* buf_fmt for results: line ends are those with which fmt begins and ends, none comes from a name or a text of others,
  * so nobody writes lines in our place. */
 void cmd_fmt(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Ends the line: it is the head of a table, bold where standard output takes colours. */
+void cmd_head(struct buf *b);
 /* Prints text to standard output, names from files made safe for a terminal, and clears it; a failed write
  * (closed pipe, full disk) is an error. */
 bool cmd_print(struct buf *b, struct err *e);

@@ -137,7 +137,8 @@ static void to_text(struct buf *b, const struct view *v)
         cmd_fmt(b, "\nThis model cannot be pruned: %s.\n", v->refusal);
         return;
     }
-    buf_str(b, "\n  pruned   experts     size\n");
+    buf_str(b, "\n  pruned   experts     size");
+    cmd_head(b);
     for (size_t i = 0; i < TABLE_RATIOS; i++) {
         uint32_t n = shape_at_ratio(&v->shape, table_ratios[i]);
         if (n == v->shape.n_experts || (i && n == shape_at_ratio(&v->shape, table_ratios[i - 1])))

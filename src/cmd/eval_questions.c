@@ -100,7 +100,8 @@ static void print_scores(struct buf *b, const struct questions_scores *c)
     char n[32];
     cmd_fmt(b, "%s: %s question%s of the form '%s'\n", c->name, human_count(c->n_questions, n),
             c->n_questions == 1 ? "" : "s", c->form);
-    cmd_fmt(b, "  %-28s %18s   %17s\n", "", "acc", "acc_norm");
+    cmd_fmt(b, "  %-28s %18s   %17s", "", "acc", "acc_norm");
+    cmd_head(b);
     for (uint32_t i = 0; i < c->n_sides; i++) {
         const struct questions_side *s = &c->sides[i];
         cmd_fmt(b, "  %-28s", s->plan ? s->plan : "whole model");

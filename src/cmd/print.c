@@ -1,11 +1,13 @@
 /* print.c - results on standard output, as text and with --json; see cmd.h. */
 #include "base/log.h"
+#include "base/term.h"
 #include "base/text.h"
 #include "cmd/cmd.h"
 
 #include <errno.h>
 #include <stdarg.h>
 #include <string.h>
+#include <unistd.h>
 
 void cmd_fmt(struct buf *b, const char *fmt, ...)
 {
@@ -36,10 +38,37 @@ bool cmd_print_raw(struct buf *b, struct err *e)
     return ok || err_sys(e, "cannot write to standard output");
 }
 
+/* Lines of the text that is being made, which will be bold; by place, so that no text of others can ask for it. */
+static struct {
+    size_t from, to;
+} heads[64];
+static size_t n_heads;
+
+void cmd_head(struct buf *b)
+{
+    size_t to = b->n, from = to;
+    while (from && b->s[from - 1] != '\n')
+        from--;
+    buf_char(b, '\n');
+    if (n_heads < sizeof heads / sizeof *heads && *term_on(STDOUT_FILENO, TERM_HEADING)) {
+        heads[n_heads].from = from;
+        heads[n_heads++].to = to;
+    }
+}
+
 bool cmd_print(struct buf *b, struct err *e)
 {
     struct buf safe = {0};
-    buf_safe_but(&safe, b->s, b->n, "\n");
+    size_t at = 0;
+    for (size_t i = 0; i < n_heads && heads[i].from >= at && heads[i].to <= b->n; i++) {
+        buf_safe_but(&safe, b->s + at, heads[i].from - at, "\n");
+        buf_str(&safe, term_on(STDOUT_FILENO, TERM_HEADING));
+        buf_safe_but(&safe, b->s + heads[i].from, heads[i].to - heads[i].from, "");
+        buf_str(&safe, term_off(STDOUT_FILENO));
+        at = heads[i].to;
+    }
+    n_heads = 0;
+    buf_safe_but(&safe, b->s + at, b->n - at, "\n");
     buf_clear(b);
     return cmd_print_raw(&safe, e);
 }

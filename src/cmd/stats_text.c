@@ -17,7 +17,7 @@ static void sizes_text(struct buf *b, const struct view *v, const uint32_t *keep
         "  pruned   experts   as it is");
     for (uint32_t t = 0; v->n_params && estimate_type(t); t++)
         cmd_fmt(b, "  %9s", estimate_type(t));
-    buf_char(b, '\n');
+    cmd_head(b);
     for (size_t k = 0; k <= TABLE_RATIOS; k++) {
         uint32_t n = k ? keep[k - 1] : v->shape.n_experts, e = v->shape.n_experts;
         cmd_fmt(b, "  %5.1f %%  %7u  %9s", 100.0 * (e - n) / e, n, human_bytes(cut_bytes_at(v, n), s));
@@ -102,7 +102,7 @@ static void print_kept(struct buf *b, const struct table *t)
                "  layer  least/most used ");
     for (size_t k = 0; k < TABLE_RATIOS; k++)
         cmd_fmt(b, "       %4.1f %%", 100 * table_ratios[k]);
-    buf_char(b, '\n');
+    cmd_head(b);
     for (uint32_t i = 0; i < t->s->n_layers; i++) {
         const struct table_row *r = &t->rows[i];
         cmd_fmt(b, "  %5u  %6.2f %% %6.2f %% ", r->il, 100 * r->least, 100 * r->most);
@@ -128,7 +128,7 @@ static void print_spread(struct buf *b, const struct table *t)
         "  layer   Gini  max/min  rank corr.   low  super");
     for (size_t k = 0; k < TABLE_RATIOS; k++)
         cmd_fmt(b, "   %4.1f %%", 100 * table_ratios[k]);
-    buf_char(b, '\n');
+    cmd_head(b);
     for (uint32_t i = 0; i < t->s->n_layers; i++) {
         const struct table_row *r = &t->rows[i];
         cmd_fmt(b, "  %5u  ", r->il);
@@ -162,7 +162,8 @@ static void print_settled(struct buf *b, const struct table *t)
                "the other keeps, and of how many tokens two texts would keep ");
     cmd_fmt(b, "%.1f %% of it for each other (an\n", 100 * TABLE_GOAL_SCORE);
     buf_str(b, "estimate: what is lost falls with one over the tokens):\n\n");
-    buf_str(b, "  pruned     experts       score      tokens\n");
+    buf_str(b, "  pruned     experts       score      tokens");
+    cmd_head(b);
     for (size_t k = 0; k < TABLE_RATIOS; k++) {
         uint64_t n =
             (uint64_t)table_tokens_for_score(t, k); /* below a tenth of what was seen nothing can be told */
@@ -224,7 +225,7 @@ void stats_several_text(struct buf *b, const struct stats_several *several)
                "  files    rank corr.");
     for (size_t k = 0; k < TABLE_RATIOS; k++)
         cmd_fmt(b, "   %4.1f %%", 100 * table_ratios[k]);
-    buf_char(b, '\n');
+    cmd_head(b);
     for (uint32_t x = 0; x < o->n; x++)
         for (uint32_t y = x + 1; y < o->n; y++, p++) {
             cmd_fmt(b, "  %2u %2u   ", x + 1, y + 1);

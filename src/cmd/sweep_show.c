@@ -43,7 +43,8 @@ void sweep_show(struct buf *b, const struct sweep_file *f)
         cmd_fmt(b, "%-9s ", "type");
     cmd_fmt(b, "%-16s %7s %7s %10s %22s %8s %21s %9s", "criterion", "pruned", "experts", "size", "perplexity",
             "ratio", "KL divergence", "same top");
-    cmd_fmt(b, to_best ? " %21s\n" : "%s\n", to_best ? "KL less the best's" : "");
+    cmd_fmt(b, to_best ? " %21s" : "%s", to_best ? "KL less the best's" : "");
+    cmd_head(b);
     if (!types) /* else it is a row */
         cmd_fmt(b, "%-16s %7s %7llu %10s %12.4f +/- %5.3f\n", "(whole model)", "",
                 (unsigned long long)f->n_experts, human_bytes(f->bytes, s), f->ppl, f->ppl_stderr);

@@ -66,8 +66,14 @@ fails 2 "'-m': the model stands without one" 'usage: reap eval MODEL' -- eval -m
 # options of all commands before the command
 ok -q --json inspect "$M"
 json .out 'command="inspect"'
-ok --color always -q inspect "$M"
-lacks .out $'\x1b'
+# heads of tables are bold where colours are, and nothing else is; what a model says asks for none
+ok -q inspect "$M"
+cp .out plain
+n_checks=$((n_checks + 1))
+"$REAP" --color always -q inspect "$M" >.out
+[[ $(grep -c $'\x1b' .out) = 1 ]] || say_bad 'not one line is bold'
+has .out $'^\x1b\\[1m  pruned   experts     size\x1b\\[0m$'
+expect 'colours change nothing else' cmp plain <(sed $'s/\x1b\\[[0-9;]*m//g' .out)
 ok -h plan
 has .out '^usage: reap plan'
 fails 2 "'maybe'" 'auto, always, never' -- --color maybe inspect "$M"
