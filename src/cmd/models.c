@@ -10,7 +10,7 @@ static struct opt_list paths; /* of the heap, to the end of the program */
 
 #define OFFLINE                                                                                \
     OPT_FLAG("offline", &offline, "no connection to the hub: local files and its cache alone", \
-             .dflt_is = "off, or HF_HUB_OFFLINE")
+             .dflt_is = "off, or HF_HUB_OFFLINE", .of_call = true)
 
 static const struct opt operand_table[] = {
     OPT_HEADING("Model by name (as in llama.cpp)"),

@@ -204,6 +204,11 @@ char *hub_resolve(const struct hub_want *w, struct err *e)
         err_clear(e); /* who opens it says so */
         return xstrdup(w->model);
     }
+    if (there && w->file) {
+        err_set(e, ERR_INPUT, "--hf-file '%s' is for a model of the hub, and '%s' is a local path", w->file,
+                w->model);
+        return NULL;
+    }
     if (there) {
         char *root = file_is_dir(w->model) ? hub_root_of_path(w->model) : NULL,
              *path = root ? follow(root, w->model, e) : xstrdup(w->model);

@@ -130,6 +130,7 @@ for odd in a/b/c a/.. x:Q8_0 ../b a--b/c; do
 done
 fails 2 'expected ORG/REPO' -- inspect -hf org/qwen-tiny:
 fails 2 'expected ORG/REPO' -- inspect -hf 'org/x:../y'
+fails 2 "hf-file 'x.gguf' is for a model of the hub" -- inspect "$Q" --hf-file x.gguf
 fails 2 'unexpected operand' -- inspect -hf org/qwen-tiny "$Q"
 
 finish
