@@ -370,6 +370,12 @@ static void put_results(struct buf *b, const struct card_facts *f, const char *n
 
 /* ---- writing ---- */
 
+/* As the hub itself takes a GGUF file to be. */
+static void put_relation(struct buf *b, const char *nl)
+{
+    buf_fmt(b, "base_model_relation: quantized%s", nl);
+}
+
 struct edit {        /* of a key */
     struct entry at; /* line NULL: the front matter has none */
     struct buf text; /* what stands there instead; at the end, where there was none */
@@ -407,13 +413,18 @@ bool card_put_front(struct buf *b, const struct front *f, const struct card_fact
     struct buf lines = {0};
     const char *id = facts->base_id;
     bool ok = understood(f);
-    for (int i = 0; ok && i < N_EDITS; i++)
-        (void)find_entry(f, keys[i], &edits[i].at);
+    for (int i = 0; ok && i < N_EDITS; i++) {
+        struct entry again;
+        if (find_entry(f, keys[i], &edits[i].at) && (i == EDIT_RELATION || i == EDIT_RESULTS))
+            ok = !find_entry(&(struct front){edits[i].at.end, f->end, false}, keys[i], &again);
+    }
     struct edit *base = &edits[EDIT_BASE], *tags = &edits[EDIT_TAGS];
     base->keep = !id || (base->at.line && same_base(&base->at, id));
     edits[EDIT_RELATION].keep = base->keep;
     if (ok && id)
         put_base(&base->text, id, nl);
+    if (ok && id && facts->file)
+        put_relation(&edits[EDIT_RELATION].text, nl);
     if (ok)
         put_results(&edits[EDIT_RESULTS].text, facts, nl);
     if (ok && tags->at.line)
@@ -440,8 +451,8 @@ void card_put_new_front(struct buf *b, const struct card_facts *f, const char *n
     if (f->base_id)
         put_base(b, f->base_id, nl);
     if (f->file) {
-        if (f->base_id) /* as the hub itself takes a GGUF file to be */
-            buf_fmt(b, "base_model_relation: quantized%s", nl);
+        if (f->base_id)
+            put_relation(b, nl);
         if (f->license) {
             buf_str(b, "license: ");
             put_string(b, f->license);

@@ -8,14 +8,23 @@
 #include "hf/card.h"
 #include "json_mutator.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void one(const char *readme, const json_t *calibration, const char *name)
+/* Once as prune writes it, once as run does beside a GGUF file. */
+static void one(const char *readme, const json_t *calibration, const char *name, bool measured)
 {
     double lost[] = {0.25};
+    const struct card_result texts[] = {{name ? name : "t", 2, 3, NAN, NAN}};
+    const struct card_results results = {
+        .texts = texts, .n_texts = 1, .verified = true, .date = name, .command = name};
     const struct card_facts f = {
+        .file = measured ? "m.gguf" : NULL,
+        .name = measured ? name : NULL,
+        .license = measured ? name : NULL,
+        .results = measured ? &results : NULL,
         .n_experts = 8,
         .n_keep = 6,
         .n_moe_layers = 1,
@@ -49,7 +58,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     json_t *calibration = cut ? json_loadb(cut + 4, size - n - 4, JSON_REJECT_DUPLICATES, NULL) : NULL;
     const char *name = json_string_value(json_object_get(calibration, "name"));
     if (strlen(readme.s) == readme.n)
-        one(readme.s, calibration, name);
+        for (int i = 0; i < 2; i++)
+            one(readme.s, calibration, name, i == 1);
     json_decref(calibration);
     buf_clear(&readme);
     return 0;

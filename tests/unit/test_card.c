@@ -350,6 +350,8 @@ static void test_results(void **state)
         &f,
         "---\nmodel-index:\n- name: x\n  results: []\nlicense: mit\nbase_model_relation: merge\n---\nText\n",
         true, "---\nlicense: mit\n" OURS "---\n\n@\n\nText\n");
+    expect_with(&f, "---\nmodel-index: 1\nmodel-index: 2\n---\nText\n", false,
+                "---\nmodel-index: 1\nmodel-index: 2\n---\n\n@\n\nText\n"); /* no YAML: left as it is */
     f.base_id = NULL;
     expect_with(
         &f, "---\nbase_model: a/b\nbase_model_relation: merge\n---\nText\n", true,
