@@ -123,7 +123,8 @@ void progress_set(struct progress *p, uint64_t done)
     if (log_quiet)
         return;
     double t = now_secs();
-    if (t - p->start < 1 || t - p->last < (p->tty ? 0.25 : 10))
+    /* an estimate when a second was measured; without a terminal then a line now and then */
+    if (t - p->start < 1 || (p->last > p->start && t - p->last < (p->tty ? 0.25 : 10)))
         return;
     p->last = t;
     show(p, t);

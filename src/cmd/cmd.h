@@ -16,6 +16,7 @@
 /* All commands, in the order in which people use them. */
 #define CMD_LIST(X) \
     X(run)          \
+    X(doctor)       \
     X(inspect)      \
     X(profile)      \
     X(stats)        \

@@ -1,6 +1,7 @@
 /* load.c - see load.h. */
 #include "convert/load.h"
 #include "base/log.h"
+#include "engine/machine.h"
 #include "model/runs.h"
 #include "model/view_gguf.h"
 #include "tokenizer/vocab.h"
@@ -34,6 +35,12 @@ bool load_check_image(const struct image *im, const char *path, struct err *e)
     return ok;
 }
 
+static void foresee(const char *path, uint64_t bytes, const struct engine_opts *o)
+{
+    if (!o->vocab_only)
+        engine_foresee(path, bytes, o);
+}
+
 static struct engine *load_checkpoint(const struct view *v, const struct engine_opts *o, struct err *e)
 {
     struct convert_opts co = load_convert_opts(o);
@@ -45,6 +52,7 @@ static struct engine *load_checkpoint(const struct view *v, const struct engine_
     struct image *im = convert_open(v->format->view->checkpoint(v), v->path, &co, e);
     struct engine *g = NULL;
     if (im && load_check_image(im, v->path, e)) {
+        foresee(v->path, im->size, o);
         struct engine_source s = {im->size, read_image, im};
         g = engine_open_source(&s, v->path, o, e);
     }
@@ -83,5 +91,8 @@ struct engine *load_engine(const struct view *v, const struct engine_opts *o, st
         return NULL;
     }
     struct engine_opts own = *o;
-    return load_check(v, e) && choose_mode(v, &own, e) ? engine_open(v->path, &own, e) : NULL;
+    if (!load_check(v, e) || !choose_mode(v, &own, e))
+        return NULL;
+    foresee(v->path, v->bytes, &own);
+    return engine_open(v->path, &own, e);
 }

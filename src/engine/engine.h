@@ -133,6 +133,7 @@ struct engine_run {
     bool c_is_f; /* the contribution is the expert's output itself (llama4) */
     /* false with an observer: the graph ends behind the last layer's experts where that is safe */
     bool want_logits;
+    uint64_t n_tokens; /* to be decoded, for the line that says what this will cost; 0: not known */
 };
 /* Makes the context for a kind of run; may be called again. With an observer a first short decode finds out
  * what to observe, and fails when the model has no experts that can be seen. */

@@ -280,12 +280,14 @@ static struct engine *open_model(const char *path, const struct engine_source *s
     l.p.n_gpu_layers = (int32_t)o->n_gpu_layers;
     if ((o->load_mode && !load_mode(o->load_mode, &l.p.load_mode, e)) || (s && !stream_mode(&l, path, e)))
         goto fail;
+    cost_begin(&g->cost, &g->o);
     progress_start(&g->load, "loading the model", "permille", 1000, 0);
     l.p.progress_callback = on_load;
     l.p.progress_callback_user_data = g;
     library_forget();
     g->model = s ? load_stream(&st, &l, e) : llama_model_load_from_file(path, l.p);
     progress_end(&g->load);
+    cost_end();
     if (!g->model) {
         if (st.err.code != ERR_NONE)
             err_set(e, st.err.code, "%s", st.err.msg);
@@ -489,7 +491,9 @@ bool engine_start(struct engine *g, const struct engine_run *r, struct err *e)
         p.cb_eval_user_data = g;
     }
     library_forget();
+    cost_go_on(&g->cost);
     g->ctx = llama_init_from_model(g->model, p);
+    cost_end();
     if (!g->ctx)
         return err_set(e, ERR_FAILED, "the engine cannot make a context of %u tokens: %s", p.n_ctx,
                        library_said());
@@ -497,6 +501,7 @@ bool engine_start(struct engine *g, const struct engine_run *r, struct err *e)
         llama_batch_free(g->batch);
     g->batch = llama_batch_init((int32_t)g->n_batch, 0, 1);
     g->has_batch = true;
+    cost_say(&g->cost, &g->o, r->n_tokens);
     bool known = !g->observer && (!g->masker || masker_learned(g->masker));
     return known || learn(g, p.n_ctx, e);
 }

@@ -4,6 +4,7 @@
 #define REAP_ENGINE_ENGINE_PART_H
 
 #include "base/log.h"
+#include "engine/cost.h"
 #include "engine/engine.h"
 #include "engine/inputs.h"
 #include "engine/mask.h"
@@ -13,6 +14,7 @@
 #include <llama.h>
 
 struct engine {
+    struct cost cost;
     struct llama_model *model;
     const struct llama_vocab *vocab;
     struct tokenizer tokenizer;

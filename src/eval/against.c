@@ -251,7 +251,8 @@ static uint32_t most_scored(const struct text *t)
 static bool start(const struct against_job *j, uint32_t n_sides, struct err *e)
 {
     const struct windows *w = &j->text.w;
-    struct engine_run r = {.n_ctx = w->longest, .n_seq_max = w->max_seqs, .want_logits = true};
+    struct engine_run r = {
+        .n_ctx = w->longest, .n_seq_max = w->max_seqs, .want_logits = true, .n_tokens = w->total};
     for (uint32_t i = 0; i < n_sides; i++) {
         bool first = true;
         for (uint32_t k = 0; k < i; k++)

@@ -101,7 +101,8 @@ static bool run(struct windows *w, struct engine *g, windows_step *fn, void *ud,
 {
     struct progress p;
     uint64_t done = 0;
-    struct engine_run r = {.n_ctx = w->longest, .n_seq_max = w->max_seqs, .want_logits = true};
+    struct engine_run r = {
+        .n_ctx = w->longest, .n_seq_max = w->max_seqs, .want_logits = true, .n_tokens = w->total};
     if (!engine_start(g, &r, e))
         return false;
     bool ok = true;

@@ -417,6 +417,7 @@ static bool start_engine(struct job *j, struct err *e)
         .inputs = j->matrix ? on_inputs : NULL,
         .ud = j,
         .c_is_f = j->view->family->gate_on_input,
+        .n_tokens = tokens_of(j, j->n_batches),
     };
     if (run.separate_streams)
         run.n_ctx *= run.n_seq_max;

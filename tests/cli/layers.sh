@@ -35,8 +35,9 @@ declare -A may=(
     [serve]='corpus results'
     [report]='corpus model results stats'
     [run]='convert corpus engine eval model plan profile prune report results serve stats sweep'
+    [doctor]='convert engine model'
     [hub]='gguf hf'
-    [cmd]='convert corpus engine eval family gguf hf hub import model plan profile prune quant report results run serve stats sweep'
+    [cmd]='convert corpus doctor engine eval family gguf hf hub import model plan profile prune quant report results run serve stats sweep'
     [formats.c]='model prune'
     [main.c]='cmd'
 )

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/out.h"
 #include "base/rng.h"
+#include "engine/machine.h"
 #include "engine/quantize.h"
 #include "model/view.h"
 
@@ -70,6 +71,11 @@ static void route_by_hash(uint32_t il, int32_t token, uint32_t pos, uint32_t n_e
 }
 
 /* ---- opening ---- */
+
+void engine_foresee(const char *path, uint64_t bytes, const struct engine_opts *o)
+{
+    (void)path, (void)bytes, (void)o;
+}
 
 struct engine *engine_open(const char *path, const struct engine_opts *o, struct err *e)
 {

@@ -1,0 +1,23 @@
+/* cost.h - what a loaded model takes, as the library says while it loads, made into a line. Used by the files of this folder
+ * only. */
+#ifndef REAP_ENGINE_COST_H
+#define REAP_ENGINE_COST_H
+
+#include "engine/engine.h"
+
+struct cost {
+    uint64_t host, there;           /* bytes of buffers in host memory, on devices */
+    uint64_t host_free, there_free; /* before the model came; 0: not known */
+    char devices[160];              /* names of those that layers may go to; empty: none */
+    uint32_t layers, all;           /* on devices, of so many */
+    bool said;
+};
+
+/* Before the model is loaded: from now to cost_end, what the library says is added up. */
+void cost_begin(struct cost *c, const struct engine_opts *o);
+void cost_go_on(struct cost *c); /* again, for a context */
+void cost_end(void);
+/* Says it once: device, layers, threads, memory, and the tokens that are to be decoded (0: not known). */
+void cost_say(struct cost *c, const struct engine_opts *o, uint64_t n_tokens);
+
+#endif

@@ -1,0 +1,191 @@
+/* machine.c - see machine.h and cost.h. */
+#include "engine/machine.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "engine/cost.h"
+#include "engine/library.h"
+
+#include <ggml-backend.h>
+#include <llama.h>
+#include <string.h>
+
+/* ---- what is there ---- */
+
+bool engine_device(uint32_t i, struct engine_device *d)
+{
+    library_init();
+    if (i >= ggml_backend_dev_count())
+        return false;
+    ggml_backend_dev_t dev = ggml_backend_dev_get(i);
+    enum ggml_backend_dev_type type = ggml_backend_dev_type(dev);
+    size_t free = 0, total = 0;
+    ggml_backend_dev_memory(dev, &free, &total);
+    *d = (struct engine_device){.offload = type == GGML_BACKEND_DEVICE_TYPE_GPU ||
+                                           type == GGML_BACKEND_DEVICE_TYPE_IGPU,
+                                .free = free,
+                                .total = total};
+    snprintf(d->name, sizeof d->name, "%s", ggml_backend_dev_name(dev));
+    snprintf(d->description, sizeof d->description, "%s", ggml_backend_dev_description(dev));
+    return true;
+}
+
+bool engine_offloads(void)
+{
+    library_init();
+    for (size_t i = 0; i < ggml_backend_reg_count(); i++) {
+        const char *name = ggml_backend_reg_name(ggml_backend_reg_get(i));
+        if (strcmp(name, "CPU") != 0 && strcmp(name, "BLAS") != 0 && strcmp(name, "RPC") != 0)
+            return true;
+    }
+    return false;
+}
+
+void engine_backends(struct buf *b)
+{
+    library_init();
+    for (size_t i = 0; i < ggml_backend_reg_count(); i++)
+        buf_fmt(b, "%s%s", i ? " " : "", ggml_backend_reg_name(ggml_backend_reg_get(i)));
+}
+
+void engine_cpu_features(struct buf *b)
+{
+    library_init();
+    ggml_backend_reg_t cpu = ggml_backend_reg_by_name("CPU");
+    void *get = cpu ? ggml_backend_reg_get_proc_address(cpu, "ggml_backend_get_features") : NULL;
+    ggml_backend_get_features_t features;
+    memcpy(&features, &get, sizeof features); /* a pointer to data is none to a function in C */
+    struct ggml_backend_feature *f = get ? features(cpu) : NULL;
+    for (uint32_t n = 0; f && f->name; f++)
+        if (!strcmp(f->value, "1"))
+            buf_fmt(b, "%s%s", n++ ? " " : "", f->name);
+}
+
+/* ---- before a model is loaded ---- */
+
+static bool has_gpu(const struct engine_opts *o, uint64_t *free)
+{
+    struct engine_device d;
+    bool has = o->rpc != NULL;
+    for (uint32_t i = 0; engine_device(i, &d); i++)
+        if (d.offload && !(o->device && !strcmp(o->device, "none"))) {
+            has = true;
+            *free += d.free;
+        }
+    return has;
+}
+
+static void foresee_layers(const struct engine_opts *o, bool gpu)
+{
+    static bool said;
+    if (o->n_gpu_layers <= 0 || gpu || (o->device && !strcmp(o->device, "none")) || said)
+        return;
+    said = true;
+    log_warn("-ngl %lld: %s; all layers stay on the CPU", (long long)o->n_gpu_layers,
+             engine_offloads()
+                 ? "no GPU is found (reap doctor)"
+                 : "this build has no GPU, make REAP_CUDA=ON makes one that has (also REAP_HIP, "
+                   "REAP_VULKAN, REAP_METAL)");
+}
+
+void engine_foresee(const char *path, uint64_t bytes, const struct engine_opts *o)
+{
+    struct memory m;
+    uint64_t there = 0;
+    char a[32], b[32], c[32], gpus[64] = "";
+    bool gpu = has_gpu(o, &there);
+    foresee_layers(o, gpu);
+    if (o->rpc || !memory_look("", &m) || bytes <= m.free + there)
+        return;
+    if (there)
+        snprintf(gpus, sizeof gpus, " and %s on GPUs", human_bytes(there, c));
+    log_warn("%s has %s of weights, and %s of memory%s%s are free: %s", path, human_bytes(bytes, a),
+             human_bytes(m.free, b), m.limited ? " (by a control group)" : "", gpus,
+             o->load_mode && strcmp(o->load_mode, "auto") != 0 && !strstr(o->load_mode, "mmap")
+                 ? "loading it may be ended by the system"
+                 : "it will be read from the disk again and again");
+}
+
+/* ---- what it takes ---- */
+
+/* "load_tensors:   CPU_Mapped model buffer size =    12.60 MiB" */
+static void add_buffer(struct cost *c, const char *line)
+{
+    char name[48];
+    double mib;
+    const char *colon = strchr(line, ':'), *size = strstr(line, "buffer size = ");
+    if (!colon || !size || sscanf(colon + 1, " %47s", name) != 1 || sscanf(size + 14, "%lf", &mib) != 1 ||
+        !(mib >= 0 && mib < 1e12))
+        return;
+    ggml_backend_dev_t d = ggml_backend_dev_by_name(name);
+    bool there = d && ggml_backend_dev_type(d) != GGML_BACKEND_DEVICE_TYPE_CPU &&
+                 ggml_backend_dev_type(d) != GGML_BACKEND_DEVICE_TYPE_ACCEL;
+    *(there ? &c->there : &c->host) += (uint64_t)(mib * (1 << 20));
+}
+
+static void on_line(void *ud, const char *line, bool is_error)
+{
+    struct cost *c = ud;
+    const char *s = strstr(line, "offloaded ");
+    unsigned n, all;
+    (void)is_error;
+    if (strstr(line, "buffer size = "))
+        add_buffer(c, line);
+    else if (s && sscanf(s, "offloaded %u/%u layers", &n, &all) == 2) {
+        c->layers = n;
+        c->all = all;
+    }
+}
+
+void cost_begin(struct cost *c, const struct engine_opts *o)
+{
+    struct engine_device d;
+    struct memory m;
+    bool none = o->device && !strcmp(o->device, "none");
+    size_t n = 0;
+    *c = (struct cost){0};
+    c->host_free = memory_look("", &m) ? m.free : 0;
+    for (uint32_t i = 0; !none && engine_device(i, &d); i++) {
+        if (!d.offload || n >= sizeof c->devices)
+            continue;
+        n += (size_t)snprintf(c->devices + n, sizeof c->devices - n, "%s%s (%s)", n ? ", " : "", d.name,
+                              d.description);
+        c->there_free += d.free;
+    }
+    library_listen(on_line, c);
+}
+
+void cost_go_on(struct cost *c)
+{
+    if (!c->said)
+        library_listen(on_line, c);
+}
+
+void cost_end(void)
+{
+    library_listen(NULL, NULL);
+}
+
+void cost_say(struct cost *c, const struct engine_opts *o, uint64_t n_tokens)
+{
+    struct buf b = {0};
+    char x[32], y[32];
+    if (c->said)
+        return;
+    c->said = true;
+    buf_str(&b, "engine: ");
+    if (c->devices[0] && c->all)
+        buf_fmt(&b, "%s with %u of %u layers", c->devices, c->layers, c->all);
+    else
+        buf_str(&b, "CPU");
+    buf_fmt(&b, ", %lld thread%s, %lld tokens a step", (long long)o->threads, o->threads == 1 ? "" : "s",
+            (long long)o->ubatch);
+    if (c->there)
+        buf_fmt(&b, "; %s of %s there", human_bytes(c->there, x), human_bytes(c->there_free, y));
+    if (c->host && c->host_free)
+        buf_fmt(&b, "; %s of %s free memory", human_bytes(c->host, x), human_bytes(c->host_free, y));
+    if (n_tokens)
+        buf_fmt(&b, "; %s tokens", human_count(n_tokens, x));
+    log_note("%s", b.s);
+    buf_clear(&b);
+}
