@@ -27,8 +27,8 @@ _reap_what() { # WHAT
 _reap() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} cmd=${COMP_WORDS[1]-}
     local own='' valued='' what='' operands=() more='' i n=0 w
-    local commands='run inspect profile stats plan choose prune verify eval sweep refine gain report convert
-        quantize serve batch compare'
+    local commands='run doctor inspect profile stats plan choose prune verify eval sweep refine gain report
+        convert quantize serve batch compare'
 
     if [[ $COMP_CWORD -eq 1 ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$commands help version --help --version" -- "$cur")
@@ -105,6 +105,45 @@ _reap() {
             what='auto always never' ;;
         esac
         operands+=('@gguf')
+        ;;
+    doctor)
+        own='--threads --ubatch-size --ubatch --n-gpu-layers --gpu-layers --device --split-mode --tensor-split
+            --cpu-moe --n-cpu-moe --flash-attn --cache-type-k --cache-type-v --rpc --load-mode --no-mmap
+            --mlock --chat-template --chat-template-file --chat-template-kwargs --type --pretokenizer
+            --device-norms --hf-repo --hf-file --offline --config --json --quiet --verbose --color --help'
+        valued='-t --threads -ub --ubatch-size --ubatch -ngl --n-gpu-layers --gpu-layers -dev --device -sm
+            --split-mode -ts --tensor-split -ncmoe --n-cpu-moe -fa --flash-attn -ctk --cache-type-k -ctv
+            --cache-type-v --rpc -lm --load-mode --chat-template --chat-template-file --chat-template-kwargs
+            --type --pretokenizer -hf --hf-repo -hff --hf-file --config --color'
+        case $prev in
+        -t | --threads | -ub | --ubatch-size | --ubatch | -ngl | --n-gpu-layers | --gpu-layers | -dev | \
+            --device | -ts | --tensor-split | -ncmoe | --n-cpu-moe | --rpc | --chat-template-kwargs | \
+            --pretokenizer | -hf | --hf-repo | -hff | --hf-file)
+            what='-' ;;
+        -sm | --split-mode)
+            what='none layer' ;;
+        -fa | --flash-attn)
+            what='on off auto' ;;
+        -ctk | --cache-type-k | -ctv | --cache-type-v)
+            what='f32 f16 bf16 q8_0 q4_0 q4_1 iq4_nl q5_0 q5_1' ;;
+        -lm | --load-mode)
+            what='auto none mmap mlock mmap+mlock' ;;
+        --chat-template)
+            what='none bailing bailing-think bailing2 chatglm3 chatglm4 chatml command-r deepseek deepseek-ocr
+                deepseek2 deepseek3 exaone-moe exaone3 exaone4 falcon3 gemma gigachat glmedge gpt-oss granite
+                granite-4.0 granite-4.1 grok-2 hunyuan-dense hunyuan-moe hunyuan-vl kimi-k2 llama2 llama2-sys
+                llama2-sys-bos llama2-sys-strip llama3 llama4 megrez minicpm mistral-v1 mistral-v3
+                mistral-v3-tekken mistral-v7 mistral-v7-tekken monarch openchat orion pangu-embedded phi3 phi4
+                rwkv-world seed_oss smolvlm solar-open vicuna vicuna-orca yandex zephyr' ;;
+        --chat-template-file)
+            what='@jinja' ;;
+        --type)
+            what='auto f32 f16 bf16 q8_0 q6_K q5_K q4_K q4_0' ;;
+        --config)
+            what='@json' ;;
+        --color)
+            what='auto always never' ;;
+        esac
         ;;
     inspect)
         own='--tensors --hf-repo --hf-file --offline --config --json --quiet --verbose --color --help'

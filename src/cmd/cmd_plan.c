@@ -104,7 +104,9 @@ static bool plan_stats(char const *const *args, uint32_t n_args, struct plan_opt
     plan_summary_say(&sum, true);
     if (p && v && o->kind == FIT_BYTES)
         advise(v, p, s.v[0].path, o->fit);
-    ok = p && plan_write(out, p, cmd_force, e) && plan_show(out, o, p, &sum, e);
+    const struct shape shape = p ? shape_of_stats(s.v[0].stats) : (struct shape){0};
+    ok = p && plan_removes(&shape, v, o, p->n_keep, true, e) && plan_write(out, p, cmd_force, e) &&
+         plan_show(out, o, p, &sum, e);
     plan_summary_clear(&sum);
     plan_free(p);
     view_free(v);

@@ -115,7 +115,8 @@ static bool run(struct windows *w, struct engine *g, windows_step *fn, void *ud,
     return ok;
 }
 
-static bool read_tokens(const struct engine *g, const char *path, int32_t **tok, uint32_t *n, struct err *e)
+static bool read_tokens(const struct engine *g, const char *path, bool warns, int32_t **tok, uint32_t *n,
+                        struct err *e)
 {
     struct buf b = {0};
     size_t bom; /* counts here: other tools score it */
@@ -123,7 +124,7 @@ static bool read_tokens(const struct engine *g, const char *path, int32_t **tok,
     size_t good = b.n ? utf8_good(b.s, b.n) : 0, n_checked = b.n - good < 4 ? good : b.n; /* cut by head -c */
     if (ok && n_checked && !source_check_text(b.s, n_checked, e))
         ok = err_ctx(e, "%s", path); /* the engine ends the program at some of what is no UTF-8 */
-    if (ok && rowfile_is_likely(b.s ? b.s : "", b.n))
+    if (ok && warns && rowfile_is_likely(b.s ? b.s : "", b.n))
         log_warn("%s: looks like rows and is scored as the text that it is; --calib reads rows", path);
     if (ok && b.n && b.s[b.n - 1] == '\n')
         b.n--;
@@ -132,14 +133,15 @@ static bool read_tokens(const struct engine *g, const char *path, int32_t **tok,
     return ok;
 }
 
-bool text_open(struct text *t, const struct engine *g, const char *path, uint32_t n_ctx, struct err *e)
+static bool open_text(struct text *t, const struct engine *g, const char *path, uint32_t n_ctx, bool warns,
+                      struct err *e)
 {
     int32_t *tok = NULL, bos = engine_bos(g);
     uint32_t n = 0;
     *t = (struct text){.first = n_ctx / 2};
     if (n_ctx < 4)
         return err_set(e, ERR_INPUT, "--ctx %u is too short to score anything", n_ctx);
-    if (!read_tokens(g, path, &tok, &n, e))
+    if (!read_tokens(g, path, warns, &tok, &n, e))
         return false;
     windows_from_tokens(&t->w, tok, n / n_ctx * n_ctx);
     t->n_tokens = n;
@@ -157,6 +159,25 @@ bool text_open(struct text *t, const struct engine *g, const char *path, uint32_
     else
         text_clear(t);
     return ok;
+}
+
+bool text_open(struct text *t, const struct engine *g, const char *path, uint32_t n_ctx, struct err *e)
+{
+    return open_text(t, g, path, n_ctx, true, e);
+}
+
+bool eval_check_texts(const struct engine *g, const char *const *paths, uint32_t n, uint32_t n_ctx,
+                      struct err *e)
+{
+    struct text t;
+    for (uint32_t i = 0; i < n; i++) {
+        if (!strcmp(paths[i], "-")) /* can be read once */
+            continue;
+        if (!open_text(&t, g, paths[i], n_ctx, false, e))
+            return false;
+        text_clear(&t);
+    }
+    return true;
 }
 
 void text_clear(struct text *t)

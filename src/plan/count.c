@@ -1,4 +1,5 @@
 /* count.c - how many experts stay; see make.h. */
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "model/cut.h"
@@ -55,6 +56,34 @@ bool plan_count(const struct shape *s, const struct view *v, const struct plan_o
         return err_set(e, ERR_INPUT,
                        "no count of experts from %u to %u is a multiple of %u that the router allows", n,
                        s->n_experts, m);
+    return true;
+}
+
+/* The least share that can go, in per cent. */
+static double least_share(const struct shape *s)
+{
+    uint32_t n = s->n_experts > 1 ? possible(s, s->n_experts - 1, 1, -1) : 0;
+    return n ? 100.0 * (s->n_experts - n) / s->n_experts : 100;
+}
+
+bool plan_removes(const struct shape *s, const struct view *v, const struct plan_opts *o, uint32_t n_keep,
+                  bool only_warns, struct err *e)
+{
+    char a[32], b[32], why[160];
+    double goes = o->kind == KEEP_COUNT ? 0 : o->kind == KEEP_RATIO ? 1 - o->value : o->value;
+    if (n_keep < s->n_experts)
+        return true;
+    if (o->kind == FIT_BYTES)
+        snprintf(why, sizeof why, "the model fits into %s as it is (%s of tensors)", human_bytes(o->fit, a),
+                 human_bytes(v ? v->bytes : 0, b));
+    else if (goes > 0)
+        snprintf(why, sizeof why, "%.4g %% of %u experts is less than can go, the least is %.4g %%",
+                 100 * goes, s->n_experts, least_share(s));
+    else
+        snprintf(why, sizeof why, "all %u experts stay", s->n_experts);
+    if (!only_warns)
+        return err_set(e, ERR_INPUT, "nothing would be removed: %s", why);
+    log_warn("nothing is removed: %s", why);
     return true;
 }
 

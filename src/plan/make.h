@@ -87,6 +87,11 @@ struct plan *plan_from_lists(const struct id_lists *l, const char *path, bool co
 bool plan_count(const struct shape *s, const struct view *v, const struct plan_opts *o, uint32_t *out,
                 struct err *e);
 
+/* Refuses a count that removes nothing, or with only_warns says so: a ratio below what can go, a size into which the
+ * model fits, all experts as a wish. v: as of plan_count. */
+bool plan_removes(const struct shape *s, const struct view *v, const struct plan_opts *o, uint32_t n_keep,
+                  bool only_warns, struct err *e);
+
 /* The counts of a stats file's model. */
 struct shape shape_of_stats(const struct stats *s);
 

@@ -226,8 +226,13 @@ static bool write_model(const struct cut *c, const struct prune_opts *o, struct 
 
 static bool check_opts(const struct view *v, const struct prune_opts *o, struct err *e)
 {
-    (void)v, (void)o, (void)e; /* they were made for this format */
-    return true;
+    size_t n = o->out ? strlen(o->out) : 0;
+    return n < 5 || strcmp(o->out + n - 5, ".gguf") != 0 ||
+           err_set(
+               e, ERR_INPUT,
+               "'%s' is named like a file, and %s is a checkpoint, of which a folder comes: give a name without "
+               ".gguf (reap convert makes a file of the folder then)",
+               o->out, v->path);
 }
 
 /* The folder; "dir/" is "dir". */

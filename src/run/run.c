@@ -207,14 +207,18 @@ static bool preflight(struct run_job *j, const struct steps *s, struct err *e)
 {
     struct plan_opts o = run_plan_opts(j);
     uint32_t n;
-    if (!j->v->format->prune->check_opts(j->v, &j->o->prune, e))
+    struct prune_opts written = j->o->prune;
+    written.out = j->out;
+    if (!j->v->format->prune->check_opts(j->v, &written, e))
         return false;
     if (!plan_count(&j->v->shape, j->v, &o, &n, e))
         return err_ctx(e, "%s", j->o->model);
+    if (!plan_removes(&j->v->shape, j->v, &o, n, false, e))
+        return false;
     return load_prompts(&j->prompts, j->o->prompts, j->o->n_prompts, e) &&
            load_prompts(&j->calib_prompts, j->o->calib_prompts, j->o->n_calib_prompts, e) &&
            check_text(j->o, e) && check_aside(j->o, e) && check_card(j, e) && steps_check(s, e) &&
-           check_apart(j, e);
+           check_apart(j, e) && run_check_texts(j, e);
 }
 
 /* ---- behind the last step ---- */

@@ -45,6 +45,9 @@ void run_ask_basis(const void *ctx, uint32_t file, struct buf *b);
 bool run_ask_key(const void *ctx, uint32_t file, struct buf *b, struct err *e);
 bool run_ask(void *ctx, uint32_t file, bool go_on, struct err *e);
 
+/* run_check.c: texts and prompts by the tokenizer of the model. */
+bool run_check_texts(const struct run_job *j, struct err *e);
+
 /* The plan's options, with the statistics of this run. */
 struct plan_opts run_plan_opts(const struct run_job *j);
 

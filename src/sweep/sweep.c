@@ -7,6 +7,7 @@
 #include "base/sig.h"
 #include "base/text.h"
 #include "convert/load.h"
+#include "eval/eval.h"
 #include "eval/paired.h"
 #include "eval/plan_mask.h"
 #include "model/advice.h"
@@ -214,6 +215,7 @@ static bool sweep_texts(struct sweep_job *j, struct engine *g, const struct vari
         masked = masked || (!x && plan);
         p->bytes = x ? cut_bytes(x->v, p->plan) : p->bytes;
     }
+    ok = eval_check_texts(g, j->o->texts + j->step % n_texts, n_texts - j->step % n_texts, j->o->n_ctx, e);
     while (ok && j->step / n_texts == type) {
         ok = sweep_text(j, sides, first, e);
         if (ok)

@@ -152,7 +152,8 @@ ok() {
 # One line on stderr, "reap: ...", that holds each of the patterns; nothing on stdout.
 one_line() { # WORDS...
     local w lines
-    mapfile lines <"$T/.err"
+    # what is said before the work and on its way is none of it
+    mapfile lines < <(grep -avE '^engine: |^[a-z ]+  [0-9.]+ %  .*/s' "$T/.err")
     if ((${#lines[@]} != 1)) || [[ ${lines[0]} != 'reap: '[^\ ]*$'\n' ]]; then
         say_bad "expected one line on stderr, beginning with 'reap: '"
         show "$T/.err"

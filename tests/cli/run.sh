@@ -121,6 +121,26 @@ printf '{"prompt":"fine"}\n{"prompt":5}\n' >rows.jsonl
 fails 2 "rows.jsonl: line 2: row: 'prompt' is an integer" -- run m.gguf --calib calib -o n.gguf --prompts rows.jsonl
 rm -rf n.gguf*
 
+# ---- what the tokenizer says, too: texts that are too short, prompts that are too long; a cut that removes nothing
+echo short >tiny.txt
+fails 2 'tiny.txt: has [0-9]+ tokens, at least 256 are needed' -- run m.gguf --calib calib -o n.gguf --text held.txt --text tiny.txt --eval-ctx 128
+fails 2 'nothing would be removed: 1 % of 32 experts is less than can go, the least is 3.125 %' -- run m.gguf --calib calib -o n.gguf -r 0.01
+fails 2 'nothing would be removed: the model fits into 13.0 GB as it is' -- run m.gguf --calib calib -o n.gguf --fit 13G
+fails 2 'nothing would be removed: all 32 experts stay' -- run m.gguf --calib calib -o n.gguf --keep 32
+absent n.gguf n.gguf.work
+ok plan s.json --prune-ratio 0.01 -o p.json -f
+has .err '^reap: warning: nothing is removed: 1 % of 32 experts'
+rc 2 eval m.gguf --text held.txt --text tiny.txt --ctx 128
+lacks .err 'evaluating'
+fails 2 'tiny.txt: has' -- eval m.gguf --text held.txt --text tiny.txt --ctx 128 -q
+fails 2 'tiny.txt: has' -- sweep m.gguf --stats s.json --ratios 0.25 --text held.txt --text tiny.txt --ctx 128 -o sw.json --max-kl 9 -q
+absent sw.json
+
+# ---- a checkpoint gives a folder
+cp -r "$SRC/tests/data/structural/mixtral" folder
+fails 2 "'x.gguf' is named like a file.*reap convert" -- run folder --calib rows.jsonl -o x.gguf
+absent x.gguf x.gguf.work
+
 # ---- interrupted and called again
 run=(run m.gguf --calib calib -o i.gguf -t 1 --ctx 256)
 start i.gguf.work/run.json "$REAP" "${run[@]}"

@@ -408,8 +408,8 @@ static void test_refused(void **state)
     refused(&o, "held.txt");
 }
 
-/* What is learned late is said as the command that does it says it. */
-static void test_late(void **state)
+/* A text that is too short is known before the profile. */
+static void test_early(void **state)
 {
     (void)state;
     struct run_opts o = options();
@@ -419,8 +419,10 @@ static void test_late(void **state)
     put("held.txt", "short");
     assert_false(call(&o, &r, did, &e));
     run_result_clear(&r);
-    assert_string_equal(did, "pppve");
+    assert_string_equal(did, "");
+    assert_false(file_exists(at("out.gguf.work")));
     assert_non_null(strstr(e.msg, "held.txt: has 6 tokens, at least"));
+    put_repeated("held.txt", "held out, line", 16);
     const char *none = at("missing");
     o.out = at("n.gguf");
     o.corpus.specs = &none;
@@ -600,7 +602,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_options), TEST(test_choice),        TEST(test_refined), TEST(test_outputs),
-        TEST(test_inputs),  TEST(test_refused),       TEST(test_late),    TEST(test_interrupted),
+        TEST(test_inputs),  TEST(test_refused),       TEST(test_early),   TEST(test_interrupted),
         TEST(test_prompts), TEST(test_calib_prompts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
