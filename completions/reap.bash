@@ -44,22 +44,23 @@ _reap() {
     run)
         own='--keep --keep-ratio --prune-ratio --fit --round-to --criterion --choose-budget --refine
             --set-aside --plan-seed --stats --blend --protect-super --protect --protect-share --output --work
-            --text --ctx --until-stable --eval-ctx --pass --force --prompts --max-tokens --calib-prompts
-            --calib-max-tokens --again --resume --merge --mtp --name --base-model --card --no-provenance
-            --max-shard-size --add-count-aliases --no-card --calib --samples-per-category --max-samples --seed
-            --no-shuffle --skip-bad --join-parts --skip-media --map --threads --ubatch-size --ubatch
-            --n-gpu-layers --gpu-layers --device --split-mode --tensor-split --cpu-moe --n-cpu-moe
-            --flash-attn --cache-type-k --cache-type-v --rpc --load-mode --no-mmap --mlock --chat-template
-            --chat-template-file --chat-template-kwargs --type --pretokenizer --device-norms --hf-repo
-            --hf-file --offline --config --json --quiet --verbose --color --help'
+            --quantize --allow-requantize --text --ctx --until-stable --eval-ctx --pass --force --prompts
+            --max-tokens --calib-prompts --calib-max-tokens --again --resume --merge --mtp --name --base-model
+            --card --no-provenance --max-shard-size --add-count-aliases --no-card --calib
+            --samples-per-category --max-samples --seed --no-shuffle --skip-bad --join-parts --skip-media
+            --map --threads --ubatch-size --ubatch --n-gpu-layers --gpu-layers --device --split-mode
+            --tensor-split --cpu-moe --n-cpu-moe --flash-attn --cache-type-k --cache-type-v --rpc --load-mode
+            --no-mmap --mlock --chat-template --chat-template-file --chat-template-kwargs --type
+            --pretokenizer --device-norms --hf-repo --hf-file --offline --config --json --quiet --verbose
+            --color --help'
         valued='--keep --keep-ratio -r --prune-ratio --fit --round-to --criterion --choose-budget --refine
-            --set-aside --plan-seed --stats --blend --protect --protect-share -o --output -w --work --text
-            --ctx --until-stable --eval-ctx --pass --prompts --max-tokens --calib-prompts --calib-max-tokens
-            --mtp --name --base-model --max-shard-size -c --calib --samples-per-category --max-samples --seed
-            --map -t --threads -ub --ubatch-size --ubatch -ngl --n-gpu-layers --gpu-layers -dev --device -sm
-            --split-mode -ts --tensor-split -ncmoe --n-cpu-moe -fa --flash-attn -ctk --cache-type-k -ctv
-            --cache-type-v --rpc -lm --load-mode --chat-template --chat-template-file --chat-template-kwargs
-            --type --pretokenizer -hf --hf-repo -hff --hf-file --config --color'
+            --set-aside --plan-seed --stats --blend --protect --protect-share -o --output -w --work --quantize
+            --text --ctx --until-stable --eval-ctx --pass --prompts --max-tokens --calib-prompts
+            --calib-max-tokens --mtp --name --base-model --max-shard-size -c --calib --samples-per-category
+            --max-samples --seed --map -t --threads -ub --ubatch-size --ubatch -ngl --n-gpu-layers
+            --gpu-layers -dev --device -sm --split-mode -ts --tensor-split -ncmoe --n-cpu-moe -fa --flash-attn
+            -ctk --cache-type-k -ctv --cache-type-v --rpc -lm --load-mode --chat-template --chat-template-file
+            --chat-template-kwargs --type --pretokenizer -hf --hf-repo -hff --hf-file --config --color'
         case $prev in
         --keep | --keep-ratio | -r | --prune-ratio | --fit | --round-to | --choose-budget | --refine | \
             --set-aside | --plan-seed | --protect-share | --ctx | --until-stable | --eval-ctx | --pass | \
@@ -80,6 +81,10 @@ _reap() {
             what='@' ;;
         -w | --work)
             what='@/' ;;
+        --quantize)
+            what='F32 F16 BF16 Q8_0 Q6_K Q5_K_M Q5_K_S Q5_1 Q5_0 Q4_K_M Q4_K_S Q4_1 Q4_0 IQ4_NL IQ4_XS
+                MXFP4_MOE Q3_K_L Q3_K_M Q3_K_S IQ3_M IQ3_S IQ3_XS IQ3_XXS Q2_K Q2_K_S IQ2_M IQ2_S IQ2_XS Q2_0
+                IQ2_XXS TQ2_0 IQ1_M TQ1_0 IQ1_S Q1_0' ;;
         --mtp)
             what='prune drop' ;;
         -sm | --split-mode)

@@ -72,6 +72,8 @@ complete -c reap -n '__reap_is run plan' -l protect -k -x -a '(__fish_complete_s
 complete -c reap -n '__reap_is run plan' -l protect-share -x -d 'of several stats files: the best of each, for S of the places, stay whatever the blend says (default 0)'
 complete -c reap -n '__reap_is run' -l output -s o -r -F -d 'the pruned model (required)'
 complete -c reap -n '__reap_is run' -l work -s w -x -a '(__fish_complete_directories)' -d 'folder of stats, plan and results (default: FILE.work)'
+complete -c reap -n '__reap_is run' -l quantize -x -a 'F32 F16 BF16 Q8_0 Q6_K Q5_K_M Q5_K_S Q5_1 Q5_0 Q4_K_M Q4_K_S Q4_1 Q4_0 IQ4_NL IQ4_XS MXFP4_MOE Q3_K_L Q3_K_M Q3_K_S IQ3_M IQ3_S IQ3_XS IQ3_XXS Q2_K Q2_K_S IQ2_M IQ2_S IQ2_XS Q2_0 IQ2_XXS TQ2_0 IQ1_M TQ1_0 IQ1_S Q1_0' -d 'also the pruned model in this type, as OUT-TYPE.gguf (with an importance matrix where it needs one; one of F32, F16, BF16, Q8_0, Q6_K, Q5_K_M, Q5_K_S, Q5_1, Q5_0, Q4_K_M, Q4_K_S, Q4_1, Q4_0, IQ4_NL, IQ4_XS, MXFP4_MOE, Q3_K_L, Q3_K_M, Q3_K_S, IQ3_M, IQ3_S, IQ3_XS, IQ3_XXS, Q2_K, Q2_K_S, IQ2_M, IQ2_S, IQ2_XS, Q2_0, IQ2_XXS, TQ2_0, IQ1_M, TQ1_0, IQ1_S, Q1_0)'
+complete -c reap -n '__reap_is run' -l allow-requantize -d 'with --quantize: also tensors that are quantised already (worse than from the original)'
 complete -c reap -n '__reap_is run' -l text -r -F -d 'text to evaluate on, before and after; not calibration text (several times)'
 complete -c reap -n '__reap_is run' -l ctx -x -d 'window of the profile in tokens (default 2048)'
 complete -c reap -n '__reap_is run profile' -l until-stable -x -d 'stop the profile when the choice of experts has settled, this share of which will be pruned'

@@ -5,6 +5,7 @@
 #include "cmd/next_steps.h"
 #include "cmd/run_show.h"
 #include "cmd/shared.h"
+#include "engine/quantize.h"
 #include "eval/eval.h"
 #include "profile/profile.h"
 #include "run/run.h"
@@ -12,13 +13,13 @@
 
 #include <string.h>
 
-static const char *out, *work, *pass_bounds;
+static const char *out, *work, *pass_bounds, *quantise;
 static uint32_t criterion;
 static struct opt_list texts, prompts, calib_prompts;
 static int64_t max_tokens, calib_max_tokens, ctx, eval_ctx, plan_seed;
 static double choose_budget, refine_budget, set_aside, until_stable;
 static struct pass pass;
-static bool again, resume, has_set_aside;
+static bool again, resume, has_set_aside, requantise;
 
 #define USUAL_RATIO 0.25
 
@@ -66,6 +67,10 @@ static const struct opt opts[] = {
     OPT_HEADING("Options"),
     OPT_PATH("output", &out, "FILE", "the pruned model", .alias = "-o", .required = true),
     OPT_DIR("work", &work, "DIR", "folder of stats, plan and results", .alias = "-w", .dflt_is = "FILE.work"),
+    OPT_WORD(
+        "quantize", &quantise, "TYPE", &cmd_quantize_types,
+        "also the pruned model in this type, as OUT-TYPE.gguf (with an importance matrix where it needs one)"),
+    OPT_FLAG("allow-requantize", &requantise, "with --quantize: " CMD_REQUANTIZE),
     OPT_PATHS("text", &texts, "FILE", "text to evaluate on, before and after; not calibration text"),
     OPT_INT("ctx", &ctx, "N", 1, 1 << 24, "window of the profile in tokens", .dflt = OPT_TEXT(PROFILE_CTX)),
     CMD_UNTIL_STABLE(&until_stable),
@@ -128,14 +133,7 @@ static void print_refined(struct buf *b, const json_t *r)
 static bool print(const struct run_result *r, struct err *e)
 {
     struct buf b = {0};
-    char s[32], t[32];
-    cmd_fmt(&b, "\n%-24s %12s %12s\n", "", "before", "after");
-    cmd_fmt(&b, "%-24s %12u %12u\n", "experts per layer", r->n_experts, r->n_keep);
-    cmd_fmt(&b, "%-24s %12s %12s\n", "file size", human_bytes(r->bytes_before, s),
-            human_bytes(r->bytes_after, t));
-    for (uint32_t i = 0; i < r->n_texts; i++)
-        cmd_fmt(&b, "perplexity %-13.60s %12.4f %12.4f  x%.3f\n", r->texts[i].name, r->texts[i].ppl_before,
-                r->texts[i].ppl_after, run_show_ratio(&r->texts[i]));
+    run_show_table(r, quantise, &b);
     if (r->answers.n) {
         const struct run_answers *a = &r->answers;
         cmd_fmt(&b, "%-24s %12llu %12llu  of %llu\n", "answers stopped by limit",
@@ -159,6 +157,9 @@ static bool print(const struct run_result *r, struct err *e)
         buf_char(&b, '\n');
     cmd_fmt(&b, "%s holds the parent's bytes (verified); stats, plan, results and report.html are in %s\n",
             r->output, r->work);
+    if (r->quantised)
+        cmd_fmt(&b, "%s is the same in %s: its routers are the same (verified), its weights are rounded\n",
+                r->quantised, quantise);
     if (!r->n_texts)
         buf_str(&b, "give --text FILE (not calibration text) to see what the pruning costs\n");
     return cmd_print(&b, e);
@@ -166,7 +167,10 @@ static bool print(const struct run_result *r, struct err *e)
 
 static bool run(char const *const *args, uint32_t n, struct err *e)
 {
+    uint32_t type;
     (void)n;
+    if (quantise && engine_quantize_find(quantise, &type))
+        quantise = engine_quantize_name(type);
     struct run_opts o = {.model = args[0],
                          .out = out,
                          .work = work,
@@ -174,6 +178,8 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
                          .plan = plan_options(),
                          .n_ctx = (uint32_t)ctx,
                          .until_stable = until_stable,
+                         .quantise = quantise,
+                         .requantise = requantise,
                          .texts = texts.v,
                          .n_texts = texts.n,
                          .eval_ctx = (uint32_t)eval_ctx,
@@ -202,6 +208,8 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     o.refine_budget = refine_budget;
     double usual = o.choose ? RUN_SET_ASIDE_CHOICE : refine_budget > 0 ? RUN_SET_ASIDE : 0;
     o.corpus.set_aside = has_set_aside ? set_aside : o.n_stats ? -1 : usual; /* -1: as the statistics say */
+    if (requantise && !quantise)
+        return err_set(e, ERR_INPUT, "--allow-requantize is for --quantize, which is not given");
     if (choose_budget > 0 && !o.choose)
         return err_set(e, ERR_INPUT, "--choose-budget is for --criterion auto");
     if (o.n_stats && (has_set_aside || until_stable > 0))
@@ -222,6 +230,7 @@ const struct cmd cmd_run = {
     .summary = "the whole job: profile, plan, prune, verify, evaluate; restartable",
     .example =
         "  reap run model.gguf --calib prompts/ --prune-ratio 0.25 --text heldout.txt -o pruned.gguf\n"
+        "  reap run model.gguf --calib prompts/ --quantize IQ3_XXS --text heldout.txt -o pruned.gguf\n"
         "  reap run model.gguf --stats code.json:2 --stats chat.json --keep 24 --protect-super -o pruned.gguf\n",
     .opts = (const struct opt *const[]){how_many, count_opt_table, which, domains_opt_table, opts,
                                         written_opt_table, samples_opt_table, engine_opt_table, NULL},

@@ -5,7 +5,7 @@
 
 #include <math.h>
 
-double run_show_ratio(const struct run_text *t)
+static double ratio(const struct run_text *t)
 {
     return t->ppl_before > 0 ? t->ppl_after / t->ppl_before : 0;
 }
@@ -26,6 +26,27 @@ void run_show_times(const struct run_result *r, struct buf *b)
         cmd_fmt(b, "; all %s\n", human_secs(all, s));
 }
 
+void run_show_table(const struct run_result *r, const char *type, struct buf *b)
+{
+    char s[32], t[32];
+    cmd_fmt(b, "\n%-24s %12s %12s", "", "before", "after");
+    cmd_fmt(b, r->quantised ? "  %12s\n" : "%s\n", r->quantised ? type : "");
+    cmd_fmt(b, "%-24s %12u %12u\n", "experts per layer", r->n_experts, r->n_keep);
+    cmd_fmt(b, "%-24s %12s %12s", "file size", human_bytes(r->bytes_before, s),
+            human_bytes(r->bytes_after, t));
+    cmd_fmt(b, r->quantised ? "  %12s\n" : "%s\n", r->quantised ? human_bytes(r->bytes_quantised, s) : "");
+    for (uint32_t i = 0; i < r->n_texts; i++) {
+        cmd_fmt(b, "perplexity %-13.60s %12.4f %12.4f", r->texts[i].name, r->texts[i].ppl_before,
+                r->texts[i].ppl_after);
+        if (r->quantised)
+            cmd_fmt(b, "  %12.4f", r->texts[i].ppl_quantised);
+        cmd_fmt(b, "  x%.3f", ratio(&r->texts[i]));
+        if (r->quantised)
+            cmd_fmt(b, ", x%.3f", r->texts[i].ppl_quantised / r->texts[i].ppl_before);
+        buf_char(b, '\n');
+    }
+}
+
 bool run_show_json(const char *model, const struct run_result *r, const struct pass *pass, struct err *e)
 {
     json_t *o = json_object();
@@ -39,7 +60,9 @@ bool run_show_json(const char *model, const struct run_result *r, const struct p
             json_object_set_new(x, "name", json_text(t->name));
             json_object_set_new(x, "ppl_before", json_real(t->ppl_before));
             json_object_set_new(x, "ppl_after", json_real(t->ppl_after));
-            json_object_set_new(x, "ratio", json_real(run_show_ratio(t)));
+            json_object_set_new(x, "ratio", json_real(ratio(t)));
+            if (r->quantised)
+                json_object_set_new(x, "ppl_quantised", json_real(t->ppl_quantised));
             json_array_append_new(list, x);
         }
         json_object_set_new(o, "texts", list);
@@ -58,6 +81,10 @@ bool run_show_json(const char *model, const struct run_result *r, const struct p
     }
     json_object_set_new(o, "model", json_text(model));
     json_object_set_new(o, "output", json_text(r->output));
+    if (r->quantised) {
+        json_object_set_new(o, "quantised", json_text(r->quantised));
+        json_object_set_new(o, "bytes_quantised", json_integer((json_int_t)r->bytes_quantised));
+    }
     json_object_set_new(o, "name", json_text(r->name));
     if (r->card)
         json_object_set_new(o, "card", json_text(r->card));

@@ -4,7 +4,9 @@
 
 #include "run/run.h"
 
-double run_show_ratio(const struct run_text *t); /* of the perplexities; 0: not known */
+/* Sizes and perplexities of the model, the pruned one and, where it was made, the one in `type`. */
+void run_show_table(const struct run_result *r, const char *type, struct buf *b);
+
 /* "time: profile 3 min 02 s, ...", a line; nothing where no time is known. */
 void run_show_times(const struct run_result *r, struct buf *b);
 /* pass: what the verdict is about, where there is one. */

@@ -288,8 +288,8 @@ static bool forecast(struct job *j, struct err *e)
     }
     j->r->n_tensors = f.n;
     j->r->bytes = f.bytes;
-    bool ok = check_needs(j, &f, e) && check_again(j, &f, e);
-    if (ok)
+    bool ok = (j->o->ahead || check_needs(j, &f, e)) && check_again(j, &f, e);
+    if (ok && !j->o->ahead)
         warn_fallbacks(j, &f);
     quantize_forecast_clear(&f);
     return ok;

@@ -16,6 +16,7 @@ struct quantise_opts {
         *tensor_types_file; /* the same, separated by white space; they count behind the others; NULL: none */
     struct opt_list include,
         exclude;  /* parts of names of weights: use the matrix for these alone; not for these */
+    bool ahead;   /* with dry_run: long before the work, when there is no matrix yet; nothing but refusals */
     bool dry_run; /* everything but the output */
 };
 

@@ -23,6 +23,9 @@ const char *const run_file_names[N_RUN_FILES] = {
     [RUN_ANSWERS_BEFORE] = "answers-before.json",
     [RUN_ANSWERS_AFTER] = "answers-after.json",
     [RUN_COMPARE] = "compare.json",
+    [RUN_IMATRIX] = "imatrix.gguf",
+    [RUN_IMATRIX_CUT] = "imatrix-pruned.gguf",
+    [RUN_EVAL_TYPE] = "eval-quantised.json",
     [RUN_REPORT] = "report.html",
 };
 

@@ -21,6 +21,9 @@ enum run_file {
     RUN_ANSWERS_BEFORE,
     RUN_ANSWERS_AFTER,
     RUN_COMPARE,
+    RUN_IMATRIX,     /* of the whole model, where the type needs one */
+    RUN_IMATRIX_CUT, /* of the pruned one */
+    RUN_EVAL_TYPE,   /* the pruned model in another type */
     RUN_REPORT,
     N_RUN_FILES
 };

@@ -17,6 +17,7 @@
 void run_result_clear(struct run_result *r)
 {
     free(r->output);
+    free(r->quantised);
     free(r->work);
     free(r->texts);
     free(r->times);
@@ -115,6 +116,9 @@ static bool open_job(struct run_job *j, struct err *e)
     j->dir = o->work ? xstrdup(o->work) : xasprintf("%s.work", j->out);
     for (uint32_t i = 0; i < N_RUN_FILES; i++)
         j->path[i] = path_join(j->dir, run_file_names[i]);
+    j->typed = o->quantise ? run_type_path(o->out, o->quantise) : NULL;
+    j->profile_files[0] = j->path[RUN_STATS];
+    j->profile_files[1] = j->path[RUN_IMATRIX];
     set_corpus(j);
     return open_given(j, e);
 }
@@ -123,6 +127,8 @@ static void close_job(struct run_job *j)
 {
     view_free(j->v);
     view_free(j->w);
+    view_free(j->t);
+    free(j->typed);
     plan_free(j->plan);
     prompts_free(&j->prompts);
     prompts_free(&j->calib_prompts);
@@ -179,8 +185,8 @@ static bool check_apart(const struct run_job *j, struct err *e)
 {
     const struct run_opts *o = j->o;
     bool ok = true;
-    for (uint32_t i = 0; ok && i < j->n_files; i++) {
-        const char *out = j->files[i];
+    for (uint32_t i = 0; ok && i < j->n_files + (j->typed != NULL); i++) {
+        const char *out = i < j->n_files ? j->files[i] : j->typed;
         for (uint32_t k = 0; ok && k < j->given.n; k++)
             ok = stats_check_apart(out, j->given.v[k].path, "a stats file", e);
         if (!ok)
@@ -217,8 +223,8 @@ static bool preflight(struct run_job *j, const struct steps *s, struct err *e)
         return false;
     return load_prompts(&j->prompts, j->o->prompts, j->o->n_prompts, e) &&
            load_prompts(&j->calib_prompts, j->o->calib_prompts, j->o->n_calib_prompts, e) &&
-           check_text(j->o, e) && check_aside(j->o, e) && check_card(j, e) && steps_check(s, e) &&
-           check_apart(j, e) && run_check_texts(j, e);
+           check_text(j->o, e) && check_aside(j->o, e) && check_card(j, e) && run_type_preflight(j, e) &&
+           steps_check(s, e) && check_apart(j, e) && run_check_texts(j, e);
 }
 
 /* ---- behind the last step ---- */
@@ -234,16 +240,19 @@ static bool read_eval(const struct run_job *j, enum run_file file, struct eval_f
 
 static bool add_texts(const struct run_job *j, struct err *e)
 {
-    struct eval_file a = {0}, b = {0};
+    struct eval_file a = {0}, b = {0}, t = {0};
     struct run_result *r = j->r;
     uint32_t n = j->o->n_texts;
-    bool ok = read_eval(j, RUN_EVAL_BEFORE, &a, e) && read_eval(j, RUN_EVAL_AFTER, &b, e);
+    bool ok = read_eval(j, RUN_EVAL_BEFORE, &a, e) && read_eval(j, RUN_EVAL_AFTER, &b, e) &&
+              (!j->o->quantise || read_eval(j, RUN_EVAL_TYPE, &t, e));
     r->texts = xcalloc(n, sizeof *r->texts);
     for (; ok && r->n_texts < n; r->n_texts++)
         r->texts[r->n_texts] = (struct run_text){
-            path_base(j->o->texts[r->n_texts]), a.texts[r->n_texts].score.ppl, b.texts[r->n_texts].score.ppl};
+            path_base(j->o->texts[r->n_texts]), a.texts[r->n_texts].score.ppl, b.texts[r->n_texts].score.ppl,
+            j->o->quantise ? t.texts[r->n_texts].score.ppl : (double)NAN};
     eval_file_clear(&a);
     eval_file_clear(&b);
+    eval_file_clear(&t);
     return ok;
 }
 
@@ -375,6 +384,7 @@ static bool write_card(const struct run_job *j, struct steps *s, struct err *e)
 static bool finish(const struct run_job *j, struct steps *s, struct err *e)
 {
     j->r->output = xstrdup(j->files[0]);
+    j->r->quantised = j->typed ? xstrdup(j->typed) : NULL;
     j->r->work = xstrdup(j->dir);
     j->r->name = j->o->prune.name ? xstrdup(j->o->prune.name) : naming_pruned(j->v, j->plan->n_keep);
     j->r->n_experts = j->v->shape.n_experts;

@@ -41,7 +41,10 @@ struct run_opts {
      * that of its profile, of which set_aside is -1 then. */
     const char *const *stats;
     uint32_t n_stats;
-    const char *protect;     /* experts that stay (plan/lists.h); NULL: none named */
+    const char *protect; /* experts that stay (plan/lists.h); NULL: none named */
+    const char
+        *quantise;   /* type that the pruned model is made in as well (engine_quantize_name); NULL: none */
+    bool requantise; /* though it is quantised already */
     struct prune_opts prune; /* how the model is written; its output and force are set here */
     const char *const *texts;
     uint32_t n_texts, eval_ctx; /* evaluated on before and after; 0: none */
@@ -58,6 +61,7 @@ struct run_opts {
 struct run_text {
     const char *name; /* of its file; borrowed from the options */
     double ppl_before, ppl_after;
+    double ppl_quantised; /* not a number: there is no such model */
 };
 
 struct run_answers { /* of both models to the same prompts */
@@ -80,6 +84,8 @@ struct run_result {
     json_t *choice;       /* reap.choice/1 of the criterion that was chosen; NULL: none was */
     struct halves halves; /* would each half of the text choose these; not a number: it has one sample */
     uint64_t bytes_before, bytes_after;
+    char *quantised; /* the pruned model in another type; NULL: it was not asked for */
+    uint64_t bytes_quantised;
     struct run_text *texts; /* one for each of the options */
     uint32_t n_texts;
     struct run_time *times; /* of the steps, in their order */

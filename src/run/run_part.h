@@ -26,6 +26,9 @@ struct run_job {
     struct id_lists protect;
     const char *stats;  /* the profile of this run, or the first of these */
     struct view *v, *w; /* the model; the pruned one, once it is there */
+    char *typed;        /* the pruned one in another type; NULL: it is not asked for */
+    struct view *t;
+    const char *profile_files[2]; /* statistics, importance matrix */
     struct plan *plan;
     struct out_lock locks[2]; /* of the output and of the folder of results */
     bool profiled;            /* now: its warnings were given */
@@ -47,6 +50,18 @@ bool run_ask(void *ctx, uint32_t file, bool go_on, struct err *e);
 
 /* run_check.c: texts and prompts by the tokenizer of the model. */
 bool run_check_texts(const struct run_job *j, struct err *e);
+
+/* run_type.c: the pruned model in another type. */
+bool run_has_type(const void *ctx, uint32_t file);
+bool run_has_matrix(const void *ctx, uint32_t file);
+char *run_type_path(const char *out, const char *type);
+bool run_type_preflight(const struct run_job *j, struct err *e);
+bool run_cut_matrix(void *ctx, uint32_t file, bool go_on, struct err *e);
+struct step_files run_type_file(const void *ctx, uint32_t file);
+bool run_type_key(const void *ctx, uint32_t file, struct buf *b, struct err *e);
+bool run_type_check(const void *ctx, uint32_t file, const char *path, bool ours, struct err *e);
+bool run_type(void *ctx, uint32_t file, bool go_on, struct err *e);
+bool run_type_ready(void *ctx, uint32_t file, struct err *e);
 
 /* The plan's options, with the statistics of this run. */
 struct plan_opts run_plan_opts(const struct run_job *j);

@@ -37,7 +37,7 @@ void run_key_json(struct buf *b, const json_t *v)
 
 struct view *run_subject(const struct run_job *j, uint32_t file)
 {
-    return file == RUN_EVAL_AFTER || file == RUN_ANSWERS_AFTER ? j->w : j->v;
+    return file == RUN_EVAL_TYPE ? j->t : file == RUN_EVAL_AFTER || file == RUN_ANSWERS_AFTER ? j->w : j->v;
 }
 
 /* ---- files ---- */
@@ -77,6 +77,12 @@ static bool is_profiled(const void *ctx, uint32_t file)
     return !((const struct run_job *)ctx)->o->n_stats;
 }
 
+static struct step_files profile_files(const void *ctx, uint32_t file)
+{
+    const struct run_job *j = ctx;
+    return (struct step_files){j->profile_files, run_has_matrix(ctx, file) ? 2 : 1};
+}
+
 /* Of the text what is in it, not the names or times of its files. */
 static bool profile_key(const void *ctx, uint32_t file, struct buf *b, struct err *e)
 {
@@ -98,6 +104,8 @@ static bool profile_key(const void *ctx, uint32_t file, struct buf *b, struct er
         buf_fmt(b, "set aside %.17g\n", o->set_aside);
     if (j->o->until_stable > 0)
         buf_fmt(b, "until stable %.17g\n", j->o->until_stable);
+    if (run_has_matrix(j, 0))
+        buf_str(b, "with an importance matrix\n");
     engine_opts_key(&j->o->engine, b);
     return true;
 }
@@ -112,6 +120,7 @@ static bool profile(void *ctx, uint32_t file, bool go_on, struct err *e)
                              .n_ctx = j->o->n_ctx,
                              .until_stable = j->o->until_stable,
                              .out = j->path[file],
+                             .imatrix = run_has_matrix(j, 0) ? j->path[RUN_IMATRIX] : NULL,
                              .save_every = PROFILE_SAVE_EVERY,
                              .resume = go_on,
                              .force = !go_on};
@@ -484,6 +493,11 @@ static bool has_texts(const void *ctx, uint32_t file)
     return ((const struct run_job *)ctx)->o->n_texts > 0;
 }
 
+static bool has_typed_texts(const void *ctx, uint32_t file)
+{
+    return has_texts(ctx, file) && run_has_type(ctx, file);
+}
+
 static bool eval_key(const void *ctx, uint32_t file, struct buf *b, struct err *e)
 {
     const struct run_job *j = ctx;
@@ -533,7 +547,7 @@ const struct step run_steps[] = {
         .arg = RUN_STATS,
         .wanted = is_profiled,
         .key = profile_key,
-        .outputs = work_file,
+        .outputs = profile_files,
         .run = profile,
         .ready = profile_ready,
         .goes_on = true,
@@ -586,6 +600,24 @@ const struct step run_steps[] = {
         .run = verify,
     },
     {
+        .name = "cut the importance matrix",
+        .arg = RUN_IMATRIX_CUT,
+        .chained = true,
+        .wanted = run_has_matrix,
+        .outputs = work_file,
+        .run = run_cut_matrix,
+    },
+    {
+        .name = "quantise",
+        .chained = true,
+        .wanted = run_has_type,
+        .key = run_type_key,
+        .outputs = run_type_file,
+        .check = run_type_check,
+        .run = run_type,
+        .ready = run_type_ready,
+    },
+    {
         .name = "measure the plan",
         .arg = RUN_EVAL_AGAINST,
         .wanted = has_pass,
@@ -607,6 +639,15 @@ const struct step run_steps[] = {
         .name = "evaluate the result",
         .arg = RUN_EVAL_AFTER,
         .wanted = has_texts,
+        .inputs = texts,
+        .key = eval_key,
+        .outputs = work_file,
+        .run = eval,
+    },
+    {
+        .name = "evaluate the quantised",
+        .arg = RUN_EVAL_TYPE,
+        .wanted = has_typed_texts,
         .inputs = texts,
         .key = eval_key,
         .outputs = work_file,
