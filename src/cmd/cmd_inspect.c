@@ -21,7 +21,9 @@ const struct cmd cmd_inspect = {
     .name = "inspect",
     .usage = "MODEL [--tensors] [--json]",
     .summary = "what a model is: family, layers, experts, sizes, what a ratio would leave",
-    .example = "  reap inspect qwen3-30b-a3b-q4_k_m.gguf\n",
+    .example = "  reap inspect qwen3-30b-a3b-q4_k_m.gguf\n"
+               "  reap inspect openai/gpt-oss-20b\n"
+               "  reap inspect -hf unsloth/Qwen3-30B-A3B-GGUF:Q4_K_M\n",
     .opts = (const struct opt *const[]){opts, NULL},
     .min_args = 1,
     .max_args = 1,

@@ -23,6 +23,8 @@
 bool hub_refused(const struct hub_fetch *x, const char *what, const struct hub_answer *a, struct err *e)
 {
     const char *at = hub_http_endpoint(x->http);
+    if (!a->ours)
+        return err_set(e, ERR_FAILED, "the host that %s sends us to answers with status %ld", at, a->status);
     bool unknown = !strcmp(a->code, "RepoNotFound") || !strcmp(a->code, "EntryNotFound");
     if (!strcmp(a->code, "GatedRepo") || (a->status == 403 && !unknown))
         return err_set(e, ERR_INPUT, "'%s' is gated: accept its terms at %s/%s, %s", x->id, at, x->id,

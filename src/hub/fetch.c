@@ -169,6 +169,10 @@ static bool may_retry(struct load *l, const struct hub_answer *a, bool came, str
     if (a->status == 416)
         return err_set(e, ERR_FAILED, "the server has %llu bytes of it, its list says %llu",
                        (unsigned long long)l->pos, (unsigned long long)l->f->size);
+    if (!a->ours &&
+        a->status ==
+            403) /* the address that the hub gave for it holds for some time only: it gives another */
+        return true;
     return a->status == 200 || a->status == 206 || a->status == 429 || a->status / 100 == 5;
 }
 

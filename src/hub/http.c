@@ -244,7 +244,8 @@ static bool get_once(struct hub_http *h, const char *url, struct exchange *x, ch
 {
     char why[CURL_ERROR_SIZE] = "", *next = NULL;
     struct curl_slist *list = with(NULL, "Accept: */*");
-    x->a->had_token = h->token && same_origin(url, h->endpoint);
+    x->a->ours = same_origin(url, h->endpoint);
+    x->a->had_token = h->token && x->a->ours;
     if (x->a->had_token) {
         char *line = xasprintf("Authorization: Bearer %s", h->token);
         list = with(list, line);

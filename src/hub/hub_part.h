@@ -85,6 +85,7 @@ struct hub_answer {
     uint64_t n_bytes; /* that were given to the function before this call */
     char *link;       /* Link, NULL: none */
     char code[64];    /* X-Error-Code, "" */
+    bool ours;        /* it came from the endpoint, and not from a host that it redirects to */
     bool had_token;   /* the request that was answered carried it */
 };
 void hub_answer_clear(struct hub_answer *a);

@@ -22,7 +22,7 @@ cp "$Q" "srv/good/g/sub/m a-Q4_K_M.gguf"
 cp "$Q" srv/good/g/m-Q8_0.gguf
 cp "$Q" srv/good/g/mmproj-F16.gguf
 for org in cut norange wrong gated private liesmall lieslarge huge outside badsize badhash40 badjson pages slow busy nosha endless \
-    scheme round elsewhere dead; do
+    scheme round elsewhere dead expired forbidden; do
     ln -s good srv/$org
 done
 
@@ -148,6 +148,8 @@ ok inspect norange/g
 expect 'whole' cmp "$Q" "$(root norange g)/snapshots/$REV/sub/m a-Q4_K_M.gguf"
 fresh
 ok inspect busy/g
+ok inspect expired/g
+failing 1 'the host that .* sends us to answers with status 403' -- inspect forbidden/g
 # what another program has left, right and wrong
 fresh
 sum=$(sha256sum <"$Q" | cut -d' ' -f1)

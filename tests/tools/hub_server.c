@@ -291,7 +291,10 @@ static void respond(struct request *r)
         else
             tree(r);
     } else if (split(r, "/cdn/")) {
-        file(r);
+        if (is(r, "forbidden") || (is(r, "expired") && !count(r->path)))
+            answer(r->fd, "403 Forbidden", "", "Request has expired");
+        else
+            file(r);
     } else if (split(r, "/") && !strncmp(r->rest, at, strlen(at))) {
         memmove(r->rest, r->rest + strlen(at), strlen(r->rest + strlen(at)) + 1);
         resolve(r);
