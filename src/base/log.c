@@ -92,29 +92,53 @@ void progress_start(struct progress *p, const char *what, const char *unit, uint
     p->tty = isatty(STDERR_FILENO) == 1;
 }
 
+/* What a line of progress says, in its order. */
+enum { WHAT, COUNT, RATE, LEFT, N_PARTS };
+
+/* All parts where they fit into so many columns; else without the rate, then the count, then the time left: a number
+ * that is cut is another number. */
+static void fit(struct buf part[N_PARTS], uint32_t columns)
+{
+    static const int goes[] = {RATE, COUNT, LEFT};
+    for (size_t i = 0; i <= sizeof goes / sizeof *goes; i++) {
+        size_t n = 0; /* only the first part may hold more than ASCII */
+        for (int k = COUNT; k < N_PARTS; k++)
+            n += part[k].n;
+        if (n < columns && !part[WHAT].s[term_fits(part[WHAT].s, columns - (uint32_t)n)])
+            return;
+        if (i < sizeof goes / sizeof *goes)
+            buf_clear(&part[goes[i]]);
+    }
+    part[WHAT].s[term_fits(part[WHAT].s, columns)] = 0;
+}
+
 static void show(const struct progress *p, double t)
 {
-    char a[32], c[32];
-    struct buf b = {0};
+    char a[32];
+    struct buf part[N_PARTS] = {0};
+    bool bytes = !strcmp(p->unit, "bytes");
     double secs = t - p->start, rate = secs > 0 ? (double)(p->done - p->first) / secs : 0;
-    buf_safe(&b, p->what, strlen(p->what));
+    buf_safe(&part[WHAT], p->what, strlen(p->what));
     if (p->total) /* rounded down: 100 % means done */
-        buf_fmt(&b, "  %.1f %%", (double)(p->done * 1000 / p->total) / 10.0);
-    if (!strcmp(p->unit, "bytes"))
-        buf_fmt(&b, "  %s  %s/s", human_bytes(p->done, a), human_bytes((uint64_t)rate, c));
-    else
-        buf_fmt(&b, "  %s %s  %s/s", human_count(p->done, a), p->unit, human_count((uint64_t)rate, c));
+        buf_fmt(&part[WHAT], "  %.1f %%", (double)(p->done * 1000 / p->total) / 10.0);
+    buf_fmt(&part[COUNT], "  %s%s%s", bytes ? human_bytes(p->done, a) : human_count(p->done, a),
+            bytes ? "" : " ", bytes ? "" : p->unit);
+    buf_fmt(&part[RATE], "  %s/s", bytes ? human_bytes((uint64_t)rate, a) : human_count((uint64_t)rate, a));
     if (p->total > p->done && rate > 0)
-        buf_fmt(&b, "  %s left", human_secs((double)(p->total - p->done) / rate, a));
-    clear_line();
+        buf_fmt(&part[LEFT], "  %s left", human_secs((double)(p->total - p->done) / rate, a));
     if (p->tty) { /* in the last column some terminals begin a new line */
         uint32_t columns = term_columns(STDERR_FILENO);
-        b.s[term_fits(b.s, columns > 1 ? columns - 1 : 79)] = 0;
+        fit(part, columns > 1 ? columns - 1 : 79);
     }
-    fprintf(stderr, "%s%s", b.s, p->tty ? "" : "\n");
+    clear_line();
+    for (int k = 0; k < N_PARTS; k++) {
+        fputs(part[k].s ? part[k].s : "", stderr);
+        buf_clear(&part[k]);
+    }
+    if (!p->tty)
+        fputc('\n', stderr);
     line_open = p->tty;
     fflush(stderr);
-    buf_clear(&b);
 }
 
 void progress_set(struct progress *p, uint64_t done)
