@@ -27,8 +27,8 @@ _reap_what() { # WHAT
 _reap() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} cmd=${COMP_WORDS[1]-}
     local own='' valued='' what='' operands=() more='' i n=0 w
-    local commands='run doctor inspect profile stats plan choose prune verify eval sweep refine gain report
-        convert quantize serve batch compare'
+    local commands='run doctor inspect families profile stats plan choose prune verify eval sweep refine gain
+        report convert quantize serve batch compare'
 
     if [[ $COMP_CWORD -eq 1 ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$commands help version --help --version" -- "$cur")
@@ -162,6 +162,16 @@ _reap() {
             what='auto always never' ;;
         esac
         operands+=('@gguf')
+        ;;
+    families)
+        own='--config --json --quiet --verbose --color --help'
+        valued='--config --color'
+        case $prev in
+        --config)
+            what='@json' ;;
+        --color)
+            what='auto always never' ;;
+        esac
         ;;
     profile)
         own='--output --imatrix --ctx --save-every --until-stable --set-aside --resume --force --shard --pairs

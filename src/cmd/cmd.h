@@ -18,6 +18,7 @@
     X(run)          \
     X(doctor)       \
     X(inspect)      \
+    X(families)     \
     X(profile)      \
     X(stats)        \
     X(plan)         \

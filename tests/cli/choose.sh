@@ -22,7 +22,8 @@ expect 'the set-aside part' test "$("$JSON" get a.json measured_on)" = set_aside
 expect 'a row for each plan' test -n "$("$JSON" get a.json rows/2/kl/mean)"
 for key in rows lowest chosen categories n_scored; do
     "$JSON" get a.json $key >x
-    "$JSON" get plan.json measured/$key | cmp -s x - || fail "the plan says something else of $key"
+    "$JSON" get plan.json measured/$key >y
+    expect "the plan says the same of $key" cmp -s x y
 done
 chosen=$("$JSON" get a.json chosen)
 expect 'the plan is of what was chosen' test "$("$JSON" get plan.json criterion)" = "$("$JSON" get a.json "rows/$chosen/criteria/0")"
@@ -76,7 +77,8 @@ has small.gguf.work/report.html 'Choice of the criterion'
 ok run "$TINY" "${calib[@]}" --criterion auto --set-aside 0.25 --keep 16 -o small.gguf --choose-budget 1h -t 1 --json
 has .err '^choose +already done'
 "$JSON" get .out choice >x
-"$JSON" get small.gguf.work/plan.json measured | cmp -s x - || fail 'the run says something else than its plan'
+"$JSON" get small.gguf.work/plan.json measured >y
+expect 'the run says the same as its plan' cmp -s x y
 fails 2 'choose-budget is for --criterion auto' -- run "$TINY" "${calib[@]}" --choose-budget 1h --keep 16 -o x.gguf
 fails 2 'nothing is set aside' -- run "$TINY" "${calib[@]}" --criterion auto --set-aside 0.001 --keep 16 -o x.gguf
 

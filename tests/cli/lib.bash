@@ -42,11 +42,13 @@ cleanup() {
     [[ $BASHPID = $$ ]] || return # a child that got a signal before it became another program
     chmod -R u+rwx "$T" 2>/dev/null
     rm -rf "$T"
+    [[ $n_checks = ended ]] || { echo "FAIL (${0##*/}) it ended without 'finish'"; exit 1; }
 }
 trap cleanup EXIT
 
 skip() {
     echo "skipped: $*"
+    n_checks=ended
     exit 77
 }
 
@@ -82,12 +84,22 @@ show() {
     sed -n 's/^/    | /;1,6p' "$1"
 }
 
+# A word that is no command must not look like a check that held; the shell asks here, in a process of its own.
+command_not_found_handle() {
+    say_bad "no such command: $1"
+    : >"$T/.no-command"
+    return 127
+}
+
 finish() {
+    [[ ! -e $T/.no-command ]] || bad=$((bad + 1))
     if ((bad)); then
         echo "$bad of $n_checks checks failed"
+        n_checks=ended
         exit 1
     fi
     echo "$n_checks checks"
+    n_checks=ended
     exit 0
 }
 
