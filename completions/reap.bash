@@ -45,8 +45,8 @@ _reap() {
         own='--keep --keep-ratio --prune-ratio --fit --round-to --criterion --choose-budget --refine
             --set-aside --plan-seed --stats --blend --protect-super --protect --protect-share --output --work
             --quantize --allow-requantize --text --ctx --until-stable --eval-ctx --pass --force --prompts
-            --max-tokens --calib-prompts --calib-max-tokens --again --resume --merge --mtp --name --base-model
-            --card --no-provenance --max-shard-size --add-count-aliases --no-card --calib
+            --max-tokens --calib-prompts --calib-max-tokens --dry-run --again --resume --merge --mtp --name
+            --base-model --card --no-provenance --max-shard-size --add-count-aliases --no-card --calib
             --samples-per-category --max-samples --seed --no-shuffle --skip-bad --join-parts --skip-media
             --map --threads --ubatch-size --ubatch --n-gpu-layers --gpu-layers --device --split-mode
             --tensor-split --cpu-moe --n-cpu-moe --flash-attn --cache-type-k --cache-type-v --rpc --load-mode

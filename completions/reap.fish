@@ -85,6 +85,7 @@ complete -c reap -n '__reap_is run' -l prompts -r -F -d 'prompts to ask both mod
 complete -c reap -n '__reap_is run' -l max-tokens -x -d 'longest answer to a prompt (default 512)'
 complete -c reap -n '__reap_is run' -l calib-prompts -r -F -d 'prompts to ask the model first: its answers are calibration text, beside --calib or alone (several times)'
 complete -c reap -n '__reap_is run' -l calib-max-tokens -x -d 'longest of these answers (default 2048)'
+complete -c reap -n '__reap_is run' -l dry-run -s n -d 'say what would be done, how large and how long it would be, and write nothing'
 complete -c reap -n '__reap_is run' -l again -d 'do all steps again'
 complete -c reap -n '__reap_is run' -l resume -d 'go on where an earlier call ended, as is done without it'
 complete -c reap -n '__reap_is run prune' -l merge -d 'write a split model as one file'

@@ -164,8 +164,8 @@ static bool compare(struct models *m, struct eval_scores *r, uint32_t n_ctx, str
 {
     const struct view *base = m->base ? m->base : m->v;
     struct against_side *sides = xcalloc((size_t)n_sides(m) + 1, sizeof *sides);
-    bool ok =
-        texts.n < 2 || eval_check_texts(m->g, texts.v, texts.n, n_ctx, e); /* the last may be too short */
+    bool ok = texts.n < 2 ||
+              eval_check_texts(m->g, texts.v, texts.n, n_ctx, NULL, e); /* the last may be too short */
     sides[0] = (struct against_side){base->path, m->base ? m->base_engine : m->g, base, NULL};
     for (uint32_t i = 0; i < n_sides(m); i++)
         sides[i + 1] = (struct against_side){m->v->path, m->g, m->v, m->n_plans ? m->plans[i] : NULL};

@@ -19,7 +19,7 @@ static struct opt_list texts, prompts, calib_prompts;
 static int64_t max_tokens, calib_max_tokens, ctx, eval_ctx, plan_seed;
 static double choose_budget, refine_budget, set_aside, until_stable;
 static struct pass pass;
-static bool again, resume, has_set_aside, requantise;
+static bool again, resume, dry_run, has_set_aside, requantise;
 
 #define USUAL_RATIO 0.25
 
@@ -84,6 +84,7 @@ static const struct opt opts[] = {
               "prompts to ask the model first: its answers are calibration text, beside --calib or alone"),
     OPT_INT("calib-max-tokens", &calib_max_tokens, "N", 1, 1 << 24, "longest of these answers",
             .dflt = "2048"),
+    CMD_DRY_RUN(&dry_run, "say what would be done, how large and how long it would be, and write nothing"),
     OPT_FLAG("again", &again, "do all steps again", .group = 'a', .of_call = true),
     OPT_FLAG("resume", &resume, "go on where an earlier call ended, as is done without it", .group = 'a',
              .of_call = true),
@@ -191,6 +192,7 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
                          .calib_max_tokens = calib_max_tokens,
                          .force = cmd_force,
                          .job = cmd_kept.job,
+                         .dry_run = dry_run,
                          .again = again};
     struct run_result r;
     struct domains domains;
@@ -215,7 +217,13 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     if (o.n_stats && (has_set_aside || until_stable > 0))
         return err_set(e, ERR_INPUT, "--%s is for a profile, and with --stats none is made",
                        has_set_aside ? "set-aside" : "until-stable");
-    bool ok = run_all(&o, &r, e) && (cmd_json ? run_show_json(args[0], &r, &pass, e) : print(&r, e));
+    bool ok = run_all(&o, &r, e);
+    if (dry_run) {
+        ok = ok && run_show_foreseen(&r, e);
+        run_result_clear(&r);
+        return ok;
+    }
+    ok = ok && (cmd_json ? run_show_json(args[0], &r, &pass, e) : print(&r, e));
     if (ok)
         next_steps(r.name, r.output, r.card);
     ok = ok && (!r.verdict || cmd_pass(&pass, &r.against, e));

@@ -47,6 +47,72 @@ void run_show_table(const struct run_result *r, const char *type, struct buf *b)
     }
 }
 
+static void foreseen_text(const struct run_result *r, struct buf *b)
+{
+    char s[32], t[32];
+    double all = 0;
+    bool whole = true, any = false;
+    for (uint32_t i = 0; i < r->n_foreseen; i++) {
+        const struct run_foreseen *f = &r->foreseen[i];
+        cmd_fmt(b, "%-24s ", f->name);
+        if (f->done) {
+            cmd_fmt(b, "already done\n");
+            continue;
+        }
+        any = true;
+        if (f->tokens)
+            cmd_fmt(b, "%s tokens, ", human_count(f->tokens, s));
+        if (f->bytes)
+            cmd_fmt(b, "%s, ", human_bytes(f->bytes, s));
+        if (isnan(f->secs))
+            cmd_fmt(b, "time not known\n");
+        else
+            cmd_fmt(b, "about %s\n", human_secs(f->secs, s));
+        whole = whole && !isnan(f->secs);
+        all += isnan(f->secs) ? 0 : f->secs;
+    }
+    if (any)
+        cmd_fmt(b, "\nwould write %s, %u of %u experts in each layer, tensors %s -> %s, and %s; about %s%s\n",
+                r->output, r->n_keep, r->n_experts, human_bytes(r->bytes_before, s),
+                human_bytes(r->bytes_after, t), r->work, human_secs(all, (char[32]){0}),
+                whole ? "" : " and what is not known");
+    else
+        cmd_fmt(b, "\nnothing would be done\n");
+}
+
+static json_t *foreseen_json(const struct run_result *r)
+{
+    json_t *o = json_object(), *list = json_array();
+    for (uint32_t i = 0; i < r->n_foreseen; i++) {
+        const struct run_foreseen *f = &r->foreseen[i];
+        json_t *x = json_object();
+        json_object_set_new(x, "step", json_string(f->name));
+        json_object_set_new(x, "done", json_boolean(f->done));
+        json_object_set_new(x, "tokens", json_integer((json_int_t)f->tokens));
+        json_object_set_new(x, "bytes", json_integer((json_int_t)f->bytes));
+        json_object_set_new(x, "seconds", json_finite(f->secs));
+        json_array_append_new(list, x);
+    }
+    json_object_set_new(o, "dry_run", json_true());
+    json_object_set_new(o, "steps", list);
+    json_object_set_new(o, "output", json_text(r->output));
+    json_object_set_new(o, "work", json_text(r->work));
+    json_object_set_new(o, "n_experts", json_integer(r->n_experts));
+    json_object_set_new(o, "n_keep", json_integer(r->n_keep));
+    json_object_set_new(o, "bytes_before", json_integer((json_int_t)r->bytes_before));
+    json_object_set_new(o, "bytes_after", json_integer((json_int_t)r->bytes_after));
+    return o;
+}
+
+bool run_show_foreseen(const struct run_result *r, struct err *e)
+{
+    struct buf b = {0};
+    if (cmd_json)
+        return cmd_print_json("run", foreseen_json(r), e);
+    foreseen_text(r, &b);
+    return cmd_print(&b, e);
+}
+
 bool run_show_json(const char *model, const struct run_result *r, const struct pass *pass, struct err *e)
 {
     json_t *o = json_object();

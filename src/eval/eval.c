@@ -167,7 +167,7 @@ bool text_open(struct text *t, const struct engine *g, const char *path, uint32_
 }
 
 bool eval_check_texts(const struct engine *g, const char *const *paths, uint32_t n, uint32_t n_ctx,
-                      struct err *e)
+                      uint64_t *n_tokens, struct err *e)
 {
     struct text t;
     for (uint32_t i = 0; i < n; i++) {
@@ -175,6 +175,8 @@ bool eval_check_texts(const struct engine *g, const char *const *paths, uint32_t
             continue;
         if (!open_text(&t, g, paths[i], n_ctx, false, e))
             return false;
+        if (n_tokens)
+            *n_tokens += t.w.total;
         text_clear(&t);
     }
     return true;

@@ -20,9 +20,10 @@ void eval_set_score(struct eval_score *s, const struct eval_sums *sums);
 /* Adds what s has seen to t (a zeroed struct at first): mean and error are over all tokens alike. */
 void eval_add(struct eval_score *t, const struct eval_score *s);
 bool eval_score_text(struct engine *g, const char *path, uint32_t n_ctx, struct eval_score *s, struct err *e);
-/* Whether all texts can be scored so: tokenises them, for the time before long work. g may be of a vocabulary alone. */
+/* Whether all texts can be scored so: tokenises them, for the time before long work. g may be of a vocabulary alone.
+ * n_tokens: those in windows, of all; or NULL. */
 bool eval_check_texts(const struct engine *g, const char *const *paths, uint32_t n, uint32_t n_ctx,
-                      struct err *e);
+                      uint64_t *n_tokens, struct err *e);
 
 /* n_ctx 0: as long as the longest sample (at most the context that the model was trained for). rows: NULL, or an
  * open output that gets one JSON row per sample: {"id", "n_tokens", "nll", "ids":[...], "logprobs":[...]}

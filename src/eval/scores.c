@@ -38,7 +38,7 @@ bool eval_scores_texts(struct eval_scores *r, struct engine *g, const char *cons
                        uint32_t n_ctx, struct err *e)
 {
     struct eval_score *s = xcalloc(n, sizeof *s);
-    bool ok = n < 2 || eval_check_texts(g, paths, n, n_ctx, e); /* the last may be too short */
+    bool ok = n < 2 || eval_check_texts(g, paths, n, n_ctx, NULL, e); /* the last may be too short */
     for (uint32_t i = 0; ok && i < n; i++)
         ok = eval_score_text(g, paths[i], n_ctx, &s[i], e);
     for (uint32_t i = 0; ok && i < n; i++)

@@ -21,6 +21,7 @@ void run_result_clear(struct run_result *r)
     free(r->work);
     free(r->texts);
     free(r->times);
+    free(r->foreseen);
     free(r->verdict);
     free(r->card);
     free(r->name);
@@ -420,6 +421,12 @@ static bool open_steps(const struct run_job *j, struct steps *s, struct err *e)
     return true;
 }
 
+static bool do_all(struct run_job *j, struct steps *s, struct err *e)
+{
+    return out_lock(&j->locks[0], j->out, e) && out_lock(&j->locks[1], j->dir, e) && dir_make(j->dir, e) &&
+           steps_run(s, e) && finish(j, s, e);
+}
+
 bool run_all(const struct run_opts *o, struct run_result *r, struct err *e)
 {
     struct run_job j = {.o = o, .r = r};
@@ -427,9 +434,8 @@ bool run_all(const struct run_opts *o, struct run_result *r, struct err *e)
     *r = (struct run_result){0};
     bool ok = check_opts(o, e) && open_job(&j, e);
     if (ok) {
-        ok = (open_steps(&j, &s, e) && preflight(&j, &s, e) && out_lock(&j.locks[0], j.out, e) &&
-              out_lock(&j.locks[1], j.dir, e) && dir_make(j.dir, e) && steps_run(&s, e) &&
-              finish(&j, &s, e)) ||
+        ok = (open_steps(&j, &s, e) && preflight(&j, &s, e) &&
+              (o->dry_run ? run_foresee(&j, &s, e) : do_all(&j, &s, e))) ||
              say_interrupted(e);
     }
     steps_clear(&s);

@@ -55,6 +55,7 @@ struct run_opts {
     int64_t max_tokens; /* of an answer */
     json_t *job;        /* these options as a file of them, for the record (opt.h); borrowed, may be NULL */
     bool force;         /* an output that another run wrote is replaced */
+    bool dry_run;       /* says what would be done, writes nothing */
     bool again;         /* all steps are done again */
 };
 
@@ -75,6 +76,13 @@ struct run_time { /* of a step */
     bool now;    /* done in this call */
 };
 
+struct run_foreseen { /* a step, by a dry run */
+    const char *name;
+    bool done;              /* already */
+    uint64_t tokens, bytes; /* that are decoded, written or compared; 0: none */
+    double secs;            /* estimate; not a number: not known */
+};
+
 struct run_result {
     char *output, *work; /* the first file of the pruned model; the folder */
     char *name;          /* of the pruned model */
@@ -88,6 +96,8 @@ struct run_result {
     uint64_t bytes_quantised;
     struct run_text *texts; /* one for each of the options */
     uint32_t n_texts;
+    struct run_foreseen *foreseen; /* with dry_run, and nothing else but the output, counts and sizes then */
+    uint32_t n_foreseen;
     struct run_time *times; /* of the steps, in their order */
     uint32_t n_times;
     char *verdict; /* with a pass mark: what was measured, and whether it passes, in a sentence; else NULL */

@@ -58,7 +58,7 @@ bool run_check_texts(const struct run_job *j, struct err *e)
         return true;
     eo.vocab_only = true;
     struct engine *g = load_engine(j->v, &eo, e);
-    bool ok = g && eval_check_texts(g, o->texts, o->n_texts, o->eval_ctx, e);
+    bool ok = g && eval_check_texts(g, o->texts, o->n_texts, o->eval_ctx, NULL, e);
     if (ok) {
         check_prompts(g, &j->calib_prompts);
         check_prompts(g, &j->prompts);

@@ -63,6 +63,9 @@ bool run_type_check(const void *ctx, uint32_t file, const char *path, bool ours,
 bool run_type(void *ctx, uint32_t file, bool go_on, struct err *e);
 bool run_type_ready(void *ctx, uint32_t file, struct err *e);
 
+/* run_dry.c: the result of a dry run. */
+bool run_foresee(const struct run_job *j, struct steps *s, struct err *e);
+
 /* The plan's options, with the statistics of this run. */
 struct plan_opts run_plan_opts(const struct run_job *j);
 

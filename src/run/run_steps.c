@@ -628,6 +628,7 @@ const struct step run_steps[] = {
     },
     {
         .name = "evaluate the parent",
+        .early = true,
         .arg = RUN_EVAL_BEFORE,
         .wanted = has_texts,
         .inputs = texts,
@@ -655,6 +656,7 @@ const struct step run_steps[] = {
     },
     {
         .name = "ask the parent",
+        .early = true,
         .arg = RUN_ANSWERS_BEFORE,
         .wanted = run_has_prompts,
         .key = run_ask_key,

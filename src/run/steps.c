@@ -260,3 +260,27 @@ bool steps_run(struct steps *s, struct err *e)
     }
     return true;
 }
+
+/* Behind a step that is not done the keys are not known, but of steps that need nothing of it. */
+bool steps_foresee(struct steps *s, struct err *e)
+{
+    char key[65] = "", apart[65] = "";
+    bool known = true;
+    for (uint32_t i = 0; i < s->n; i++) {
+        const struct step *x = &s->list[i];
+        char *own = known ? key : apart;
+        if (!is_wanted(s, x))
+            continue;
+        bool done = false;
+        if (known || x->early) {
+            if (!make_key(s, x, own, e))
+                return false;
+            done = is_done(s, x, own);
+        }
+        add_time(s, x, !done);
+        known = known && done;
+        if (known && x->ready && !x->ready(s->ctx, x->arg, e))
+            return false;
+    }
+    return true;
+}

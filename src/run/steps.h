@@ -21,6 +21,7 @@ struct step {
     const char *name; /* in the record and in notes */
     uint32_t arg;     /* handed to all functions */
     bool chained;     /* the key of the step before it is part of its own */
+    bool early;       /* its key needs nothing of the steps before */
     bool goes_on;     /* it can go on from what an earlier try left, even with another key */
     /* NULL: always. */
     bool (*wanted)(const void *ctx, uint32_t arg);
@@ -63,6 +64,8 @@ bool steps_open(struct steps *s, struct err *e);
 /* Whether all outputs that are checked may be written: for the time before the first step. */
 bool steps_check(const struct steps *s, struct err *e);
 bool steps_run(struct steps *s, struct err *e);
+/* Fills times with the steps that are wanted; `now` are those that steps_run would do. Writes nothing. */
+bool steps_foresee(struct steps *s, struct err *e);
 void steps_clear(struct steps *s);
 
 #endif

@@ -215,7 +215,8 @@ static bool sweep_texts(struct sweep_job *j, struct engine *g, const struct vari
         masked = masked || (!x && plan);
         p->bytes = x ? cut_bytes(x->v, p->plan) : p->bytes;
     }
-    ok = eval_check_texts(g, j->o->texts + j->step % n_texts, n_texts - j->step % n_texts, j->o->n_ctx, e);
+    ok = eval_check_texts(g, j->o->texts + j->step % n_texts, n_texts - j->step % n_texts, j->o->n_ctx, NULL,
+                          e);
     while (ok && j->step / n_texts == type) {
         ok = sweep_text(j, sides, first, e);
         if (ok)

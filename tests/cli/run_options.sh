@@ -68,6 +68,27 @@ has .err '^plan +\.\.\.'
 ok report a.gguf.work -o later.html
 has later.html 'code.json' # as the page of the run
 
+# ---- a dry run: steps, sizes, tokens, time; nothing is written
+cp "$text/prose/erzaehlung.txt" held.txt
+ok run m.gguf --calib code --ctx 256 -t 1 --text held.txt --eval-ctx 128 -r 0.25 -o dry.gguf -n
+absent dry.gguf dry.gguf.work
+has .out '^profile +[0-9,]+ tokens, about [0-9.]+ ' '^plan +about ' '^prune +10.4 MB, ' '^evaluate the parent +[0-9,]+ tokens, about ' \
+    '^would write dry.gguf, 24 of 32 experts in each layer, tensors 13.2 MB -> 10.4 MB, and dry.gguf.work; about '
+ok run m.gguf --calib code --ctx 256 -t 1 --text held.txt --eval-ctx 128 -r 0.25 -o dry.gguf -n --json
+json .out dry_run=true steps/0/step='"profile"' steps/0/done=false steps/0/tokens bytes_after
+tokens=$("$JSON" get .out steps/0/tokens)
+ok run m.gguf --calib code --ctx 256 -t 1 --text held.txt --eval-ctx 128 -r 0.25 -o dry.gguf
+"$JSON" get dry.gguf.work/stats.json calibration/n_tokens >x
+expect 'the tokens of the profile' test "$(cat x)" = "$tokens"
+cp dry.gguf.work/run.json was.json
+ok run m.gguf --calib code --ctx 256 -t 1 --text held.txt --eval-ctx 128 -r 0.5 -o dry.gguf -n
+has .out '^profile +already done' '^plan +about ' '^evaluate the parent +already done' '^evaluate the result +[0-9,]+ tokens' '^would write dry.gguf, 16 of 32'
+ok run m.gguf --calib code --ctx 256 -t 1 --text held.txt --eval-ctx 128 -r 0.25 -o dry.gguf -n
+has .out '^evaluate the result +already done' '^nothing would be done'
+lacks .err '^engine: '
+expect 'the record is as it was' cmp was.json dry.gguf.work/run.json
+fails 2 'missing.txt' -- run m.gguf --calib code --text missing.txt -o dry2.gguf -n
+
 # ---- what does not go together, and what is no profile of this model, is said before anything is written
 fails 2 'exclude each other' -- run m.gguf --stats code.json --calib code -o n.gguf
 fails 2 'calib-prompts' 'with --stats none is made' -- run m.gguf --stats code.json --calib-prompts code -o n.gguf
