@@ -203,6 +203,8 @@ static bool check_limits(const struct sub *sub, struct err *e)
     for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
         if (*limits[i].given && !strstr(limits[i].with, what))
             return err_set(e, ERR_INPUT, "--%s does not go with stats %s", limits[i].option, what);
+    if (has_format && !sub && !has_hot)
+        return err_set(e, ERR_INPUT, "--format does not go with stats FILE without --hot");
     if (has_format && (format >= n_import_forms()) != (!sub && has_hot))
         return err_set(e, ERR_INPUT, "--format %s goes with %s alone", form_name(format),
                        format >= n_import_forms() ? "--hot" : "stats import and export");

@@ -49,8 +49,9 @@ static const char *plain_name(uint32_t i)
 static const char *why_not_plain(const char *name)
 {
     uint32_t i;
-    return engine_quantize_find(name, &i) ? "needs an importance matrix, which only reap quantize is given"
-                                          : NULL;
+    return engine_quantize_find(name, &i)
+               ? "needs an importance matrix, which a sweep has not (reap quantize --imatrix)"
+               : NULL;
 }
 
 static const struct opt_choices plain_types = {

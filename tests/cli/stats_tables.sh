@@ -117,7 +117,8 @@ has .out '^layer 0 +[0-9.]+ %: [0-7] [0-7] [0-7]$'
 ok stats hot-stats.json --hot 3 --json
 json .out hot=3
 fails 2 'one stats file' -- stats hot-stats.json hot-stats.json --hot 2
-fails 2 'goes with --hot alone' -- stats hot-stats.json --format csv
+fails 2 'format does not go with stats FILE without --hot' -- stats hot-stats.json --format csv
+fails 2 'csv goes with --hot alone' -- stats export hot-stats.json --format csv -o no.json
 fails 2 'goes with stats import and export alone' -- stats hot-stats.json --hot 2 --format imatrix
 fails 2 'does not go with stats merge' -- stats merge hot-stats.json --hot 2 -o no.json
 fails 2 'criterion does not go with --hot' -- stats hot-stats.json --hot 2 --criterion frequency
