@@ -36,6 +36,18 @@ void plan_forget_lost(struct plan *p)
     p->lost = NULL;
 }
 
+bool plan_protects(const struct plan *p, uint32_t il, uint32_t expert)
+{
+    char key[16];
+    size_t i;
+    json_t *id;
+    snprintf(key, sizeof key, "%u", il);
+    json_array_foreach (json_object_get(p->fixed, key), i, id)
+        if (json_is_integer(id) && json_integer_value(id) == expert)
+            return true;
+    return false;
+}
+
 double plan_tokens_lost(const struct plan *p)
 {
     double sum = 0;

@@ -99,8 +99,14 @@ static bool keeps(const struct plan *p, uint32_t layer, uint32_t x)
     return false;
 }
 
+static bool may_change(const struct job *j, uint32_t layer, uint32_t x, bool kept)
+{
+    const struct plan *p = j->r->plan;
+    return keeps(p, layer, x) == kept && !(kept && plan_protects(p, p->layers[layer].il, x));
+}
+
 /* The nth of the kept experts of a group from the lowest score, or of the removed from the highest; -1: there
- * are fewer. */
+ * are fewer. A protected one is none of them. */
 static int64_t nearest(const struct job *j, uint32_t layer, uint32_t group, bool kept, uint32_t nth)
 {
     const struct shape *s = &j->r->view->shape;
@@ -109,7 +115,7 @@ static int64_t nearest(const struct job *j, uint32_t layer, uint32_t group, bool
     criterion_rank(j->score[layer] + (size_t)group * size, size, ids);
     for (uint32_t i = 0; i < size && found < 0; i++) {
         uint32_t x = group * size + ids[kept ? size - 1 - i : i];
-        if (keeps(j->r->plan, layer, x) == kept && n++ == nth)
+        if (may_change(j, layer, x, kept) && n++ == nth)
             found = x;
     }
     free(ids);

@@ -37,6 +37,21 @@ absent a.json.state
 ok prune "$m" --plan a.json -o pruned.gguf -q
 ok verify "$m" pruned.gguf --plan a.json -q
 
+# who is protected stays: here those that went
+for i in $(seq 0 $((n - 1))); do
+    echo "$(value a.json "refined/swaps/$i/layer"): $(value a.json "refined/swaps/$i/out")"
+done | awk -F': ' '{ l[$1] = l[$1] " " $2 } END { for (i in l) print i ":" l[i] }' >protect.txt
+expect 'somebody is' test -s protect.txt
+ok plan stats.json --keep 5 --protect protect.txt -o guarded.json -q
+equal plan.json guarded.json keep
+ok "${refine[@]/plan.json/guarded.json}" --trials 8 -o kept.json
+while IFS=': ' read -r layer ids; do
+    for id in $ids; do
+        expect "expert $id of layer $layer stays" grep -qw "$id" <(value kept.json "keep/$layer")
+    done
+done <protect.txt
+equal guarded.json kept.json protected
+
 # once more the same; more trials go on from a state that was asked for
 ok "${refine[@]}" --trials 8 --check other.txt -o b.json
 equal a.json b.json keep refined
