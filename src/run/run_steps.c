@@ -310,7 +310,8 @@ static bool refine(void *ctx, uint32_t file, bool go_on, struct err *e)
                             .stats = j->stats,
                             .corpus = j->corpus,
                             .n_ctx = REFINE_CTX,
-                            .criterion = c ? c : criterion_default(),
+                            /* it ranks who is near the cut, which a criterion of sets does not */
+                            .criterion = c && criterion_has_scores(c) ? c : criterion_default(),
                             .z = REFINE_Z,
                             .budget = j->o->refine_budget,
                             .state = state,

@@ -52,6 +52,10 @@ while IFS=': ' read -r layer ids; do
 done <protect.txt
 equal guarded.json kept.json protected
 
+# a criterion that chooses a set ranks nobody: another one says who is near the cut
+ok run "$m" -c "$MODELS/qwen3_moe/texts.jsonl" -c dev.txt --set-aside 0.3 --criterion hope --refine 2s --keep 5 -o set.gguf -q -t 1
+expect 'it was refined' test "$(value set.gguf.work/plan.json criterion)" = hope -a -n "$(value set.gguf.work/plan.json refined/trials)"
+
 # once more the same; more trials go on from a state that was asked for
 ok "${refine[@]}" --trials 8 --check other.txt -o b.json
 equal a.json b.json keep refined
