@@ -213,7 +213,7 @@ static bool take(struct old *o, void *to, uint64_t n, struct err *e)
 
 static bool take_count(struct old *o, const char *what, uint32_t lo, uint32_t hi, uint32_t *v, struct err *e)
 {
-    uint8_t b[4];
+    uint8_t b[4] = {0};
     uint64_t at = o->at;
     if (!take(o, b, 4, e))
         return false;

@@ -76,7 +76,7 @@ static bool plan_piece(struct job *j, uint64_t i, struct err *e)
     struct piece *x = &j->pieces[i];
     struct imatrix_cut *r = j->r;
     int32_t il;
-    bool experts;
+    bool experts = false;
     memcpy(x->ne, t->ne, sizeof x->ne);
     x->bytes = t->bytes;
     if (!is_of_experts(t, &il, &experts, e))
