@@ -163,7 +163,7 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
         ok = print(v, p, &r, called, card, e);
     }
     if (ok && !dry_run)
-        next_steps(called, r.files[0], card);
+        next_steps(called, r.files[0], NULL, card);
     free(called);
     free(card);
     prune_result_clear(&r);

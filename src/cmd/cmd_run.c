@@ -225,7 +225,7 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     }
     ok = ok && (cmd_json ? run_show_json(args[0], &r, &pass, e) : print(&r, e));
     if (ok)
-        next_steps(r.name, r.output, r.card);
+        next_steps(r.name, r.output, r.quantised, r.card);
     ok = ok && (!r.verdict || cmd_pass(&pass, &r.against, e));
     run_result_clear(&r);
     return ok;

@@ -101,14 +101,18 @@ static void say_parts(const char *repo, const char *output)
     free(folder);
 }
 
-static void say_file(const char *name, const char *repo, const char *output, const char *card)
+static void say_file(const char *name, const char *repo, const char *output, const char *typed,
+                     const char *card)
 {
     struct err ignored = {0};
-    struct gg_file *f = gg_open(output, &ignored);
+    const char *used = typed ? typed : output;
+    struct gg_file *f = gg_open(used, &ignored);
     if (f && f->n_parts == 1) { /* these take one file */
-        say_ollama(name, output, f);
-        say("LM Studio", "lms import --copy --user-repo YOU/", repo, output);
-        say("the hub", "hf upload YOU/", repo, output);
+        say_ollama(name, used, f);
+        say("LM Studio", "lms import --copy --user-repo YOU/", repo, used);
+        say("the hub", "hf upload YOU/", repo, used);
+        if (typed)
+            say("", "hf upload YOU/", repo, output);
         if (card)
             say("", "hf upload YOU/", repo, card);
     } else if (f)
@@ -116,7 +120,7 @@ static void say_file(const char *name, const char *repo, const char *output, con
     gg_free(f);
 }
 
-void next_steps(const char *name, const char *output, const char *card)
+void next_steps(const char *name, const char *output, const char *typed, const char *card)
 {
     char *repo = plain_name(name, false);
     if (!cmd_json) {
@@ -125,7 +129,7 @@ void next_steps(const char *name, const char *output, const char *card)
             say("vLLM", "vllm serve", "", output);
             say("the hub", "hf upload YOU/", repo, output);
         } else
-            say_file(name, repo, output, card);
+            say_file(name, repo, output, typed, card);
     }
     free(repo);
 }

@@ -13,14 +13,16 @@
 /* What was measured on one text; not a number: it was not. */
 struct card_result {
     const char *text; /* its name */
-    double ppl_before, ppl_after, kl, top1;
+    double ppl_before, ppl_after, kl, top1, ppl_type;
 };
 
 /* What a run measured. */
 struct card_results {
     const struct card_result *texts;
     uint32_t n_texts;
-    uint64_t n_answers;
+    const char *type; /* the model was made in it as well, beside the one of the card; NULL: it was not */
+    const char *type_file; /* which is this file */
+    uint64_t bytes_type, n_answers;
     double alike;        /* mean similarity of the answers of both models */
     bool verified;       /* every byte that stays was compared with the parent's */
     const char *date;    /* "2026-11-28" */

@@ -116,15 +116,40 @@ static void put_number(struct buf *b, double v, const char *unit)
     buf_str(b, " | ");
 }
 
+/* The same model in a type, whose weights are others. */
+static void put_type(struct buf *b, const struct card_results *r)
+{
+    char s[32];
+    if (!r->type)
+        return;
+    buf_str(b, "The same experts with rounded weights, in ");
+    add_text(b, r->type);
+    buf_str(b, ": ");
+    add_text(b, path_base(r->type_file ? r->type_file : ""));
+    buf_fmt(b, ", %s.\n\n", human_bytes(r->bytes_type, s));
+}
+
+static void put_measured_head(struct buf *b, const struct card_results *r, bool against)
+{
+    buf_str(b, "| text | perplexity of the original | of this model | ratio |");
+    if (r->type) {
+        buf_str(b, " in ");
+        add_text(b, r->type);
+        buf_str(b, " | ratio |");
+    }
+    buf_fmt(b, "%s\n|---|---|---|---|%s%s\n", against ? " KL divergence | same first token |" : "",
+            r->type ? "---|---|" : "", against ? "---|---|" : "");
+}
+
 /* Perplexity of both, and what else was measured, by text. */
 static void put_measured(struct buf *b, const struct card_results *r)
 {
     bool against = false;
     for (uint32_t i = 0; i < r->n_texts; i++)
         against = against || isfinite(r->texts[i].kl);
+    put_type(b, r);
     if (r->n_texts)
-        buf_fmt(b, "| text | perplexity of the original | of this model | ratio |%s\n|---|---|---|---|%s\n",
-                against ? " KL divergence | same first token |" : "", against ? "---|---|" : "");
+        put_measured_head(b, r, against);
     for (uint32_t i = 0; i < r->n_texts && i < CARD_TEXTS; i++) {
         const struct card_result *x = &r->texts[i];
         buf_str(b, "| ");
@@ -133,6 +158,10 @@ static void put_measured(struct buf *b, const struct card_results *r)
         put_number(b, x->ppl_before, "");
         put_number(b, x->ppl_after, "");
         put_number(b, x->ppl_after / x->ppl_before, "");
+        if (r->type) {
+            put_number(b, x->ppl_type, "");
+            put_number(b, x->ppl_type / x->ppl_before, "");
+        }
         if (against) {
             put_number(b, x->kl, "");
             put_number(b, 100 * x->top1, " %");

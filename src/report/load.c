@@ -98,6 +98,7 @@ static bool read_others(struct page *p, struct err *e)
     const struct report_opts *o = p->o;
     return read_eval(p, "evaluation of the parent", o->eval_base, &p->before, e) &&
            read_eval(p, "evaluation of the result", o->eval_after, &p->after, e) &&
+           read_eval(p, "evaluation of the result in a type", o->eval_type, &p->typed, e) &&
            read_eval(p, "evaluation against the parent", o->against, &p->against, e) &&
            (!o->sweep || (sweep_read(o->sweep, &p->sweep, e) && add_source(p, "sweep", o->sweep, e))) &&
            read_compare(p, e) &&
@@ -331,6 +332,7 @@ bool page_load(struct page *p, const struct report_opts *o, struct err *e)
     check_sources(p);
     check_eval(p, &p->before, o->eval_base, false);
     check_eval(p, &p->after, o->eval_after, true);
+    check_eval(p, &p->typed, o->eval_type, true);
     check_eval(p, &p->against, o->against, true);
     check_advice(p);
     if (p->stats && stats_unfinished(p->stats))
@@ -355,6 +357,7 @@ void page_clear(struct page *p)
     free(p->rows);
     eval_file_clear(&p->before);
     eval_file_clear(&p->after);
+    eval_file_clear(&p->typed);
     eval_file_clear(&p->against);
     sweep_file_clear(&p->sweep);
     choice_file_clear(&p->choice);

@@ -171,8 +171,8 @@ static uint32_t put_page(struct page *p)
 
 static bool check_output(const struct report_opts *o, const char *out, struct err *e)
 {
-    const char *in[] = {o->plan,       o->eval_base,  o->eval_after, o->against, o->sweep,
-                        o->compare[0], o->compare[1], o->run,        o->model};
+    const char *in[] = {o->plan,  o->eval_base,  o->eval_after, o->eval_type, o->against,
+                        o->sweep, o->compare[0], o->compare[1], o->run,       o->model};
     if (!o->stats && !o->plan)
         return err_set(e, ERR_INPUT, "a report needs --stats or --plan");
     for (size_t i = 0; i < sizeof in / sizeof *in; i++)
@@ -198,6 +198,7 @@ bool report_write(const struct report_opts *o, const char *out, struct report_re
 struct found { /* by the record of a folder */
     struct pass pass;
     char *against, *model, *card; /* NULL: none, or not there any more; card: its address from this folder */
+    char *eval_type, *type;       /* of the result in another type; NULL: the last call made none */
     char *stats;                  /* that were given: those of the folder are others then; NULL: none were */
     uint64_t bytes_before, bytes_after;
 };
@@ -225,24 +226,34 @@ static char *address_of(const char *dir, const char *path)
     return b.s;
 }
 
-/* The plan against the parent, where the last call asked a pass mark of it; what another one left is of another plan,
- * maybe. The parent, where it still is. */
+/* The file of the folder, if it is wanted and there; else NULL. Caller frees. */
+static char *in_folder(const char *dir, enum run_file file, bool wanted, bool *ok, struct err *e)
+{
+    char *path = path_join(dir, run_file_names[file]);
+    bool there = false;
+    *ok = *ok && (!wanted || file_there(path, &there, e));
+    if (there)
+        return path;
+    free(path);
+    return NULL;
+}
+
+/* The plan against the parent, where the last call asked a pass mark of it, and the result in a type, where it made one;
+ * what another call left is of another plan, maybe. The parent, where it still is. */
 static bool find_record(const char *dir, struct found *f, struct err *e)
 {
     struct run_record r = {0};
-    char *record = path_join(dir, run_file_names[RUN_RECORD]),
-         *file = path_join(dir, run_file_names[RUN_EVAL_AGAINST]);
-    bool there = false, ok = file_there(record, &there, e) && (!there || run_record_read(record, &r, e));
+    bool there = false, ok = true;
+    char *record = in_folder(dir, RUN_RECORD, true, &ok, e);
+    ok = ok && (!record || run_record_read(record, &r, e));
     const struct run_outcome *x = &r.outcome;
     f->pass = r.pass;
     f->bytes_before = x->bytes_before;
     f->bytes_after = x->bytes_after;
     f->stats = r.stats ? xstrdup(r.stats) : NULL;
-    there = false;
-    ok = ok && (!pass_any(&f->pass) || file_there(file, &there, e));
-    if (there)
-        f->against = xstrdup(file);
-    there = false;
+    f->type = x->type ? xstrdup(x->type) : NULL;
+    f->against = in_folder(dir, RUN_EVAL_AGAINST, pass_any(&f->pass), &ok, e);
+    f->eval_type = in_folder(dir, RUN_EVAL_TYPE, f->type != NULL, &ok, e);
     ok = ok && (!x->model || file_there(x->model, &there, e));
     if (there)
         f->model = xstrdup(x->model);
@@ -250,7 +261,6 @@ static bool find_record(const char *dir, struct found *f, struct err *e)
         f->card = address_of(dir, x->card);
     run_record_clear(&r);
     free(record);
-    free(file);
     return ok;
 }
 
@@ -279,6 +289,10 @@ bool report_work(const char *dir, const struct report_opts *o, const char *out, 
         x.against = found.against;
         x.pass = &found.pass;
     }
+    if (!o->eval_base) {
+        x.eval_type = found.eval_type;
+        x.type = found.type;
+    }
     x.model = x.model ? x.model : found.model;
     char *place = path_dir(out);
     x.card = x.card || !file_same(place, dir) ? x.card : found.card; /* from elsewhere it would lead astray */
@@ -301,6 +315,8 @@ bool report_work(const char *dir, const struct report_opts *o, const char *out, 
     for (size_t i = 0; i < n; i++)
         free(files[i].path);
     free(found.against);
+    free(found.eval_type);
+    free(found.type);
     free(found.model);
     free(found.card);
     free(found.stats);

@@ -37,7 +37,7 @@ struct page {
     struct plan *plan;
     struct view *view;
     /* What was given; all that was not is zeroed. */
-    struct eval_file before, after, against;
+    struct eval_file before, after, against, typed; /* typed: the result in o->type */
     struct sweep_file sweep;
     struct choice_file choice; /* in the plan */
     struct compare_file compare;

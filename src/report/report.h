@@ -16,6 +16,7 @@ struct report_opts {
     const char *stats, *plan;           /* reap.stats/1, reap.plan/1 */
     const char *eval_base, *eval_after; /* reap.eval/1 of the parent and of the result */
     const char *against;                /* reap.eval/1 of the result, made with --against */
+    const char *eval_type, *type;       /* reap.eval/1 of the result in another type, and which */
     const char *sweep;                  /* reap.sweep/1 */
     const char *compare[2];             /* reap.compare/1, or two reap.batch/1: parent, result */
     const char *run;                    /* reap.run/1: which steps were done */

@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "report/page_part.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <string.h>
 
@@ -17,16 +18,19 @@ static bool has_quality(const struct page *p)
 
 /* One text as the evaluations say it; what they do not say is not a number. */
 struct quality {
-    double scored, before, before_err, after, after_err, ratio_err, kl, kl_err, p90, p99, top1, dp;
+    double scored, before, before_err, after, after_err, ratio_err, typed, typed_err, kl, kl_err, p90, p99,
+        top1, dp;
 };
 
-/* before, after: NULL where there is none. */
-static struct quality quality_of(const struct eval_text *before, const struct eval_text *after, bool against)
+/* before, after, typed: NULL where there is none. */
+static struct quality quality_of(const struct eval_text *before, const struct eval_text *after,
+                                 const struct eval_text *typed, bool against)
 {
     const struct eval_text none = {.score = {.ppl = NAN, .ppl_stderr = NAN}};
     const struct eval_against *a = after ? &after->against : NULL;
     const struct eval_score *x = before ? &before->score : &none.score,
-                            *y = after ? &after->score : &none.score;
+                            *y = after ? &after->score : &none.score,
+                            *z = typed ? &typed->score : &none.score;
     uint64_t scored = after ? y->n_scored : x->n_scored;
     bool from_base = against && a && !isnan(a->base.ppl);
     return (struct quality){
@@ -35,6 +39,8 @@ static struct quality quality_of(const struct eval_text *before, const struct ev
         .before_err = from_base ? a->base.ppl_stderr : x->ppl_stderr,
         .after = y->ppl,
         .after_err = y->ppl_stderr,
+        .typed = z->ppl,
+        .typed_err = z->ppl_stderr,
         .ratio_err = a ? a->ln_ratio_stderr : (double)NAN,
         .kl = a ? a->kl_mean : (double)NAN,
         .kl_err = a ? a->kl_stderr : (double)NAN,
@@ -83,7 +89,8 @@ static void put_percent(struct buf *b, double v)
     buf_fmt(b, "<td>%s</td>", isfinite(v) ? percent_text(v, s) : "");
 }
 
-static void put_quality_row(struct buf *b, const char *name, const struct quality *q, bool against)
+static void put_quality_row(struct buf *b, const char *name, const struct quality *q, bool typed,
+                            bool against)
 {
     buf_str(b, "<tr><th scope=\"row\" class=\"left\"><bdi>");
     html_clip(b, name ? name : "?", 200);
@@ -92,6 +99,10 @@ static void put_quality_row(struct buf *b, const char *name, const struct qualit
     put_with_error(b, q->before, q->before_err);
     put_with_error(b, q->after, q->after_err);
     put_ratio(b, q->after / q->before, q->ratio_err);
+    if (typed) {
+        put_with_error(b, q->typed, q->typed_err);
+        put_ratio(b, q->typed / q->before, (double)NAN);
+    }
     if (against) {
         put_with_error(b, q->kl, q->kl_err);
         put_td(b, q->p90);
@@ -113,11 +124,29 @@ static const struct eval_text *partner(const struct eval_file *f, uint32_t i, co
     return NULL;
 }
 
+static void put_quality_open(struct page *p, bool typed, bool against)
+{
+    struct buf head = {0};
+    buf_str(&head, "<text|tokens scored|parent|result|ratio");
+    if (typed) {
+        buf_str(&head, "|in ");
+        for (const char *s = p->o->type ? p->o->type : "another type"; *s && head.n < 100; s++)
+            buf_char(&head, isalnum((unsigned char)*s) || *s == '_'
+                                ? *s
+                                : ' '); /* from a file, and this is markup */
+        buf_str(&head, "|ratio");
+    }
+    if (against)
+        buf_str(&head, "|KL mean|KL 90 %|KL 99 %|same first token|change of probability");
+    put_table_open(&p->b, "Quality before and after", head.s);
+    buf_clear(&head);
+}
+
 static void put_quality(struct page *p)
 {
     struct buf *b = &p->b;
     const struct eval_file *before = &p->before, *after = p->against.doc ? &p->against : &p->after;
-    const bool against = p->against.doc != NULL, has_after = after->doc != NULL;
+    const bool against = p->against.doc != NULL, has_after = after->doc != NULL, typed = p->typed.doc != NULL;
     const struct eval_file *shown = has_after ? after : before;
     uint32_t n = shown->n_texts;
     buf_str(
@@ -131,20 +160,17 @@ static void put_quality(struct page *p)
             "first token: how often both put the same token first. Change of probability: of the token that follows, root mean "
             "square.");
     buf_str(b, "</p>\n");
-    put_table_open(
-        b, "Quality before and after",
-        against
-            ? "<text|tokens scored|parent|result|ratio|KL mean|KL 90 %|KL 99 %|same first token|change of probability"
-            : "<text|tokens scored|parent|result|ratio");
+    put_quality_open(p, typed, against);
     for (uint32_t i = 0; i < n && i < MAX_TEXTS; i++) {
         const struct eval_text *x = &shown->texts[i];
-        struct quality q = quality_of(has_after ? partner(before, i, x) : x, has_after ? x : NULL, against);
-        put_quality_row(b, x->name, &q, against);
+        struct quality q = quality_of(has_after ? partner(before, i, x) : x, has_after ? x : NULL,
+                                      partner(&p->typed, i, x), against);
+        put_quality_row(b, x->name, &q, typed, against);
     }
     if (n > 1) {
-        struct quality q =
-            quality_of(before->doc ? &before->total : NULL, has_after ? &after->total : NULL, against);
-        put_quality_row(b, "all texts", &q, against);
+        struct quality q = quality_of(before->doc ? &before->total : NULL, has_after ? &after->total : NULL,
+                                      typed ? &p->typed.total : NULL, against);
+        put_quality_row(b, "all texts", &q, typed, against);
     }
     put_table_close(b);
     if (n > MAX_TEXTS)

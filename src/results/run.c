@@ -45,6 +45,7 @@ void run_outcome_clear(struct run_outcome *x)
     free(x->model);
     free(x->output);
     free(x->card);
+    free(x->type);
     *x = (struct run_outcome){0};
 }
 
@@ -109,11 +110,13 @@ void run_record_writing(struct run_record *r, const char *name, const char *outp
 static bool read_outcome(struct run_outcome *x, const json_t *doc, struct err *e)
 {
     json_t *o;
-    const char *date, *model, *output, *card;
+    const char *date, *model, *output, *card, *type;
     if (!json_opt_obj(doc, "outcome", "run", &o, e) || !o)
         return e->code == ERR_NONE;
     if (!json_opt_str(o, "date", "outcome", &date, e) || !json_opt_str(o, "model", "outcome", &model, e) ||
         !json_opt_str(o, "output", "outcome", &output, e) || !json_opt_str(o, "card", "outcome", &card, e) ||
+        !json_opt_str(o, "type", "outcome", &type, e) ||
+        !json_opt_u64(o, "bytes_type", "outcome", 0, &x->bytes_type, e) ||
         !json_opt_u64(o, "bytes_before", "outcome", 0, &x->bytes_before, e) ||
         !json_opt_u64(o, "bytes_after", "outcome", 0, &x->bytes_after, e))
         return false;
@@ -121,6 +124,7 @@ static bool read_outcome(struct run_outcome *x, const json_t *doc, struct err *e
     x->model = copy(model);
     x->output = copy(output);
     x->card = copy(card);
+    x->type = copy(type);
     return true;
 }
 
@@ -133,6 +137,9 @@ static json_t *outcome_json(const struct run_outcome *x)
     json_put_text(o, "card", x->card);
     json_object_set_new(o, "bytes_before", json_integer((json_int_t)x->bytes_before));
     json_object_set_new(o, "bytes_after", json_integer((json_int_t)x->bytes_after));
+    json_put_text(o, "type", x->type);
+    if (x->type)
+        json_object_set_new(o, "bytes_type", json_integer((json_int_t)x->bytes_type));
     return o;
 }
 

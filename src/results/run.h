@@ -43,7 +43,9 @@ struct run_outcome { /* of the last call that came to its end; texts owned, NULL
     char *model;     /* path of the parent, absolute */
     char *output;    /* the first file of the pruned model, or its folder, as it was given */
     char *card;      /* path of its card, absolute */
+    char *type;      /* the pruned model was made in it as well (RUN_EVAL_TYPE) */
     uint64_t bytes_before, bytes_after; /* of their tensors */
+    uint64_t bytes_type;                /* of the files of the one in a type */
 };
 
 /* Zeroed: nothing is done. */

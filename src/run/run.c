@@ -335,7 +335,9 @@ static bool note_outcome(const struct run_job *j, struct steps *s, struct err *e
                                            .model = path_absolute(j->o->model),
                                            .output = xstrdup(j->files[0]),
                                            .bytes_before = j->v->bytes,
-                                           .bytes_after = j->w->bytes};
+                                           .bytes_after = j->w->bytes,
+                                           .type = j->o->quantise ? xstrdup(j->o->quantise) : NULL,
+                                           .bytes_type = j->r->bytes_quantised};
     return run_record_write(s->record, &s->done, e);
 }
 
@@ -348,11 +350,18 @@ static void put_results(const struct run_job *j, struct card_result *texts, stru
     for (uint32_t i = 0; i < j->r->n_texts; i++) {
         const struct run_text *t = &j->r->texts[i];
         const struct eval_against *a = against ? &f.texts[i].against : NULL;
-        texts[i] = (struct card_result){t->name, t->ppl_before, t->ppl_after, a ? a->kl_mean : (double)NAN,
-                                        a ? a->top1 : (double)NAN};
+        texts[i] = (struct card_result){t->name,
+                                        t->ppl_before,
+                                        t->ppl_after,
+                                        a ? a->kl_mean : (double)NAN,
+                                        a ? a->top1 : (double)NAN,
+                                        t->ppl_quantised};
     }
     *out = (struct card_results){.texts = texts,
                                  .n_texts = j->r->n_texts,
+                                 .type = j->o->quantise,
+                                 .type_file = j->r->quantised,
+                                 .bytes_type = j->r->bytes_quantised,
                                  .n_answers = j->r->answers.n,
                                  .alike = j->r->answers.similarity_mean,
                                  .verified = true}; /* a run that finds a difference does not come here */

@@ -10,9 +10,13 @@ eval=(--text "$TEXT/code/lexer.txt" --eval-ctx 128)
 # ---- a type that needs no matrix
 ok run m.gguf "${calib[@]}" "${eval[@]}" --quantize q4_k -o p.gguf
 has .out '^ +before +after +Q4_K_M$' 'p-Q4_K_M.gguf is the same in Q4_K_M' '^perplexity lexer.txt .*x[0-9.]+, x[0-9.]+$'
+has .err '^  LM Studio .* p-Q4_K_M.gguf$' '^  the hub .* p-Q4_K_M.gguf$' '^   +hf upload .* p.gguf$'
 expect 'no matrix is made' test ! -e p.gguf.work/imatrix.gguf
 ok quantize p.gguf Q4_K_M -o own.gguf
 expect 'as quantize makes it' cmp own.gguf p-Q4_K_M.gguf
+has p.gguf.work/report.html '>in Q4_K_M<'
+ok report p.gguf.work -o again.html
+expect 'the folder gives the page that the run made' cmp again.html p.gguf.work/report.html
 ok eval own.gguf --text "$TEXT/code/lexer.txt" --ctx 128 -t 1 --json
 cp .out own.json
 ok run m.gguf "${calib[@]}" "${eval[@]}" --quantize Q4_K_M -o p.gguf --json

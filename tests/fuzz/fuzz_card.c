@@ -17,9 +17,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void one(const char *readme, const json_t *calibration, const char *name, bool measured)
 {
     double lost[] = {0.25};
-    const struct card_result texts[] = {{name ? name : "t", 2, 3, NAN, NAN}};
-    const struct card_results results = {
-        .texts = texts, .n_texts = 1, .verified = true, .date = name, .command = name};
+    const struct card_result texts[] = {{name ? name : "t", 2, 3, NAN, NAN, 4}};
+    const struct card_results results = {.texts = texts,
+                                         .n_texts = 1,
+                                         .type = name,
+                                         .type_file = name,
+                                         .verified = true,
+                                         .date = name,
+                                         .command = name};
     const struct card_facts f = {
         .file = measured ? "m.gguf" : NULL,
         .name = measured ? name : NULL,

@@ -302,8 +302,8 @@ static void test_section(void **state)
 static void test_results(void **state)
 {
     (void)state;
-    static const struct card_result texts[] = {{"a|b.txt", 40, 50, 0.125, 0.875},
-                                               {"x\"\n---\nlicense: mit", 10, 11, NAN, NAN}};
+    static const struct card_result texts[] = {{"a|b.txt", 40, 50, 0.125, 0.875, 60},
+                                               {"x\"\n---\nlicense: mit", 10, 11, NAN, NAN, NAN}};
     struct card_results r = {.texts = texts,
                              .n_texts = 2,
                              .n_answers = 3,
@@ -342,6 +342,20 @@ static void test_results(void **state)
     for (size_t i = 0; i < sizeof holds / sizeof *holds; i++)
         if (!strstr(b.s, holds[i]))
             fail_msg("no '%s' in\n%s", holds[i], b.s);
+    expect_stable(b.s, &f, true);
+    buf_clear(&b); /* the same in a type, too */
+    r.type = "Q4|K";
+    r.type_file = "dir/m-Q4.gguf";
+    r.bytes_type = 2500000;
+    assert_true(card_write(&b, NULL, &f));
+    static const char *const also[] = {
+        "The same experts with rounded weights, in Q4&#124;K: m-Q4.gguf, 2.50 MB.\n\n| text |",
+        "| ratio | in Q4&#124;K | ratio | KL divergence | same first token |\n|---|---|---|---|---|---|---|---|\n"
+        "| a&#124;b.txt | 40 | 50 | 1.25 | 60 | 1.5 | 0.125 | 87.5 % |\n",
+        "| 10 | 11 | 1.1 |  |  |  |  |\n"};
+    for (size_t i = 0; i < sizeof also / sizeof *also; i++)
+        if (!strstr(b.s, also[i]))
+            fail_msg("no '%s' in\n%s", also[i], b.s);
     expect_stable(b.s, &f, true);
     buf_clear(&b);
     f.results = NULL; /* nothing measured: nothing of the original's results, and of another relation */
