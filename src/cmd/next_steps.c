@@ -82,22 +82,40 @@ static void say_ollama(const char *name, const char *output, const struct gg_fil
     buf_clear(&b);
 }
 
-/* `line` with the path behind it, as a shell takes it. */
+/* As a shell takes it, and no program for an option. */
+static void put_path(struct buf *b, const char *path)
+{
+    buf_str(b, *path == '-' ? "./" : "");
+    buf_shell(b, path);
+}
+
+/* `line` with the path behind it. */
 static void say(const char *who, const char *line, const char *repo, const char *path)
 {
     struct buf b = {0};
-    buf_shell(&b, path);
+    put_path(&b, path);
     log_note("  %-10s %s%s %s", who, line, repo, b.s);
     buf_clear(&b);
 }
 
-static void say_parts(const char *repo, const char *output)
+/* These parts, and nothing else that lies beside them. */
+static void say_parts(const char *repo, const char *output, const char *card)
 {
-    struct buf dir = {0};
-    char *folder = path_dir(output);
-    buf_shell(&dir, folder);
-    log_note("  %-10s hf upload YOU/%s %s . --include '*.gguf' --include README.md", "the hub", repo, dir.s);
-    buf_clear(&dir);
+    uint32_t part, n_parts;
+    struct buf b = {0};
+    char *folder = path_dir(output), *prefix = gg_split_prefix(path_base(output), &part, &n_parts),
+         *parts = xasprintf("%s-*.gguf", prefix ? prefix : "");
+    put_path(&b, folder);
+    buf_str(&b, " . --include=");
+    buf_shell(&b, parts);
+    if (card) {
+        buf_str(&b, " --include=");
+        buf_shell(&b, path_base(card));
+    }
+    log_note("  %-10s hf upload YOU/%s %s", "the hub", repo, b.s);
+    buf_clear(&b);
+    free(parts);
+    free(prefix);
     free(folder);
 }
 
@@ -116,7 +134,7 @@ static void say_file(const char *name, const char *repo, const char *output, con
         if (card)
             say("", "hf upload YOU/", repo, card);
     } else if (f)
-        say_parts(repo, output);
+        say_parts(repo, output, card);
     gg_free(f);
 }
 

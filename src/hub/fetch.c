@@ -1,8 +1,9 @@
 /* fetch.c - a file of a repository into the cache; see hub_part.h.
  *
- * As huggingface_hub does, so that both go on from each other's half files and wait for each other: the lock is
- * CACHE/.locks/models--ORG--NAME/HASH.lock (flock), the unfinished file blobs/HASH.incomplete, which stays when the
- * program ends, however it ends. It gets its name only when size and hash are those of the hub's list; its link in the
+ * As huggingface_hub does, so that both wait for each other: the lock is CACHE/.locks/models--ORG--NAME/HASH.lock
+ * (flock). The unfinished file is blobs/HASH.incomplete, which stays when the program ends, however it ends;
+ * huggingface_hub before 1.18 goes on from it and leaves such ones, later ones load into files of random names, which
+ * are not looked at. It gets its name only when size and hash are those of the hub's list; its link in the
  * snapshot, by which everybody finds it, is made behind that. */
 #include "base/buf.h"
 #include "base/file.h"
@@ -242,19 +243,27 @@ static bool load(struct load *l, const char *blob, struct err *e)
 
 /* ---- locks and links ---- */
 
+/* Some versions of filelock, and who clears the cache, remove the file while others wait for it: a lock of a file
+ * without a name holds nobody back. */
 static bool lock(const char *path, const char *name, int *fd, struct err *e)
 {
     char *dir = path_dir(path);
-    bool ok = dir_make(dir, e), told = false;
+    bool ok = dir_make(dir, e), told = false, held = false;
     free(dir);
-    *fd = ok ? open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666) : -1;
-    if (ok && *fd < 0)
-        ok = err_sys(e, "cannot open '%s'", path);
-    while (ok && out_try_lock(*fd) == OUT_TAKEN) {
-        if (!told)
+    while (ok && !held) {
+        *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+        if (*fd < 0)
+            return err_sys(e, "cannot open '%s'", path);
+        bool taken = out_try_lock(*fd) == OUT_TAKEN;
+        held = !taken && out_still_there(*fd, path);
+        if (held)
+            break;
+        close(*fd);
+        *fd = -1;
+        if (taken && !told)
             log_note("another program downloads '%s': waiting for it ...", name);
-        told = true;
-        ok = wait_a_little(0, e);
+        told = told || taken;
+        ok = !taken || wait_a_little(0, e);
     }
     return ok;
 }

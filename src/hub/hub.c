@@ -162,7 +162,14 @@ static void put_where(struct buf *b, const struct hub_want *w, const char *lacks
 
 static void put_command(struct buf *b, const struct hub_want *w, const struct name *n)
 {
-    buf_fmt(b, "'hf download %s%s%s'", n->id, w->file ? " " : "", w->file ? w->file : "");
+    buf_fmt(b, "'hf download %s", n->id);
+    if (w->file) {
+        buf_char(b, ' ');
+        buf_shell(b, w->file);
+    } else if (n->tag) { /* not all types of it */
+        buf_fmt(b, " --include \"*%s*\"", n->tag);
+    }
+    buf_char(b, '\'');
 }
 
 static char *load(const struct hub_want *w, const struct name *n, const char *lacks, struct err *e)

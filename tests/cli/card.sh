@@ -72,4 +72,13 @@ has .err "printf 'FROM ./s.gguf.n' > Modelfile"
 ok prune "$m" --plan "$plan" -o "out/a 'b.gguf" # no Modelfile for such a path
 has .err "^  the hub    hf upload YOU/Qwen3_Moe-REAP-6x 'out/a '.''b.gguf'$"
 lacks .err 'Ollama'
+ok prune "$m" --plan "$plan" --output=-x.gguf # no program takes it for an option
+has .err 'YOU/Qwen3_Moe-REAP-6x ./-x.gguf$'
+lacks .err ' -x.gguf'
+# of several parts these, and not the parent's beside them, nor a README.md that is not theirs
+"$EDIT" --split 2 "$m" parent || say_bad 'cannot split'
+ok prune parent-00001-of-00002.gguf --plan "$plan" -o 'a b.gguf'
+has .err "^  the hub    hf upload YOU/Qwen3_Moe-REAP-6x . . --include='a b-[*].gguf'$"
+ok prune parent-00001-of-00002.gguf --plan "$plan" -o out/parts.gguf --card --force
+has .err "^  the hub    hf upload YOU/Qwen3_Moe-REAP-6x out . --include='parts-[*].gguf' --include=README.md$"
 finish

@@ -83,8 +83,9 @@ chosen b-Q8_0.gguf org/g:q8_0
 chosen sub/a-q5_k_m.gguf -hf org/g:Q5_K_M
 chosen b-Q8_0.gguf -hf org/g:Q5_K_M --hf-file b-Q8_0.gguf
 chosen b-Q8_0.gguf -hf org/g -hff b-Q8_0.gguf
-fails 2 'org/g:Q2_K. is neither' 'hf download org/g' -- inspect org/g:Q2_K
+fails 2 'org/g:Q2_K. is neither' "'hf download org/g --include \"[*]Q2_K[*]\"' gets it" -- inspect org/g:Q2_K
 fails 2 'hf download org/g none.gguf' -- inspect -hf org/g -hff none.gguf
+fails 2 "hf download org/g 'a b.gguf''" -- inspect -hf org/g -hff 'a b.gguf'
 rm hub/models--org--g/snapshots/$REV/c-Q4_K_M.gguf
 chosen b-Q8_0.gguf org/g
 rm hub/models--org--g/snapshots/$REV/b-Q8_0.gguf

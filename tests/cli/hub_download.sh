@@ -214,6 +214,28 @@ has .err 'another program downloads'
 expect 'both' wait $!
 expect 'loaded once' test "$(grep -c /cdn/ "$D/cdn.log")" = 1
 
+# a lock whose file was removed meanwhile holds nobody back: that of the new file does
+fresh
+if command -v flock >/dev/null; then
+    mkdir -p hub/.locks/models--good--g "$(root good g)/blobs"
+    lock=hub/.locks/models--good--g/$sum.lock
+    exec 8>"$lock"
+    flock 8
+    "$REAP" inspect good/g 8>&- >a.out 2>a.err &
+    wait_for 10 grep -q 'another program downloads' a.err || say_bad 'it does not wait'
+    rm "$lock"
+    exec 9>"$lock"
+    flock 9
+    exec 8>&-
+    sleep 0.5
+    expect 'nothing is loaded without the lock' test -z "$(ls -A "$(root good g)/blobs")"
+    exec 9>&-
+    expect 'it goes on' wait $!
+    expect 'whole' cmp "$Q" "$(root good g)/snapshots/$REV/sub/m a-Q4_K_M.gguf"
+else
+    left_out 'a lock whose file was removed: no flock here'
+fi
+
 # ---- a full disk, a folder without the right
 if mkdir full && mount -t tmpfs -o size=64k none full 2>/dev/null; then
     HF_HUB_CACHE=$T/full failing 1 'free, the output needs' -- inspect good/g
