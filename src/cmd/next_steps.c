@@ -11,16 +11,25 @@
 #include <ctype.h>
 #include <string.h>
 
-/* A name of letters that repositories and Ollama take. Caller frees. */
+#define MAX_NAME 80 /* Ollama; the hub takes 96 with the owner */
+
+/* A name of letters that repositories and Ollama take: the hub has no two points or dashes in a row. Of a long one the end,
+ * which tells what was made of it. Caller frees. */
 static char *plain_name(const char *s, bool lower)
 {
     struct buf b = {0};
     for (; *s; s++) {
-        bool ok = isalnum((unsigned char)*s) || ((*s == '.' || *s == '_' || *s == '-') && b.n);
-        if (ok)
-            buf_char(&b, lower ? (char)tolower((unsigned char)*s) : *s);
-        else if (b.n && b.s[b.n - 1] != '-')
-            buf_char(&b, '-');
+        char c = isalnum((unsigned char)*s) || *s == '.' || *s == '_' ? *s : '-',
+             last = b.n ? b.s[b.n - 1] : '-';
+        if (isalnum((unsigned char)c) || (b.n && (c == '_' || (last != '-' && last != '.'))))
+            buf_char(&b, lower ? (char)tolower((unsigned char)c) : c);
+    }
+    size_t from = b.n > MAX_NAME ? b.n - MAX_NAME : 0;
+    while (from < b.n && !isalnum((unsigned char)b.s[from]))
+        from++;
+    if (from) {
+        memmove(b.s, b.s + from, b.n - from + 1);
+        b.n -= from;
     }
     while (b.n && !isalnum((unsigned char)b.s[b.n - 1]))
         b.s[--b.n] = 0;

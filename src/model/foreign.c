@@ -30,9 +30,41 @@ static bool is_safetensors(const struct beginning *b) /* its header is of less t
     return b->n > 8 && b->s[8] == '{' && !memcmp(b->s + 4, "\0\0\0\0", 4);
 }
 
+/* Whether the text in it begins so, capitals or not: behind a byte order mark, blanks and line ends. */
+static bool text_begins(const struct beginning *b, const char *s)
+{
+    size_t at = begins(b, "\xef\xbb\xbf") ? 3 : 0;
+    while (at < b->n && strchr(" \t\r\n", b->s[at]) && b->s[at])
+        at++;
+    return b->n - at >= strlen(s) && !strncasecmp((const char *)b->s + at, s, strlen(s));
+}
+
+static bool is_empty(const struct beginning *b)
+{
+    return b->n == 0;
+}
+
 static bool is_json(const struct beginning *b)
 {
-    return b->n && b->s[0] == '{';
+    return text_begins(b, "{") || text_begins(b, "[");
+}
+
+static bool is_packed(const struct beginning *b) /* gzip, bzip2, xz, Zstandard, 7-Zip */
+{
+    return begins(b, "\x1f\x8b") || begins(b, "BZh") ||
+           begins(b, "\xfd"
+                     "7zXZ") ||
+           begins(b, "\x28\xb5\x2f\xfd") || begins(b, "7z\xbc\xaf");
+}
+
+static bool is_arrays(const struct beginning *b) /* NumPy, HDF5 */
+{
+    return begins(b, "\x93NUMPY") || begins(b, "\x89HDF\r\n");
+}
+
+static bool is_modelfile(const struct beginning *b)
+{
+    return text_begins(b, "FROM ");
 }
 
 static bool is_pickle(const struct beginning *b)
@@ -42,8 +74,7 @@ static bool is_pickle(const struct beginning *b)
 
 static bool is_page(const struct beginning *b)
 {
-    return (b->n > 9 && !strncasecmp((const char *)b->s, "<!doctype", 9)) ||
-           (b->n > 5 && !strncasecmp((const char *)b->s, "<html", 5));
+    return text_begins(b, "<!doctype") || text_begins(b, "<html");
 }
 
 static bool is_old(const struct beginning *b)
@@ -55,12 +86,17 @@ static const struct {
     bool (*is)(const struct beginning *b);
     const char *what; /* the folder that the file lies in stands behind it */
 } kinds[] = {
+    {is_empty, "is empty: nothing was loaded into it, or written; it lies in"},
     {is_lfs, "is a pointer of Git LFS, not the model: run 'git lfs pull' in"},
     {is_safetensors, "is a safetensors file, a part of a checkpoint: give the folder that it lies in,"},
     {is_json, "is a JSON file, not a model: a checkpoint is given by its folder, such as"},
     {is_pickle,
      "holds pickled weights (PyTorch) or is an archive, which is not read: convert it to safetensors, and "
      "give the folder, such as"},
+    {is_packed, "is compressed: unpack it first; it lies in"},
+    {is_arrays, "holds arrays of NumPy or Keras, not a model in safetensors or GGUF; it lies in"},
+    {is_modelfile,
+     "is a Modelfile of Ollama, not the model: give the GGUF file that FROM names in it; it lies in"},
     {is_page,
      "is a web page, not the model: a download took the page in its place (on the hub, addresses of files "
      "have /resolve/, those of pages /blob/); it lies in"},

@@ -75,6 +75,11 @@ lacks .err 'Ollama'
 ok prune "$m" --plan "$plan" --output=-x.gguf # no program takes it for an option
 has .err 'YOU/Qwen3_Moe-REAP-6x ./-x.gguf$'
 lacks .err ' -x.gguf'
+# a name that the hub takes: no two dashes or points in a row, and no longer than Ollama has it
+ok prune "$m" --plan "$plan" -o names.gguf --name '..A <b>--c...d -' --force
+has .err ' YOU/A-b-c.d names.gguf$' 'ollama create a-b-c.d -f'
+ok prune "$m" --plan "$plan" -o names.gguf --name "$(printf 'x%.0s' {1..120})-REAP-6x" --force
+has .err ' YOU/x{72}-REAP-6x names.gguf$'
 # of several parts these, and not the parent's beside them, nor a README.md that is not theirs
 "$EDIT" --split 2 "$m" parent || say_bad 'cannot split'
 ok prune parent-00001-of-00002.gguf --plan "$plan" -o 'a b.gguf'

@@ -27,6 +27,22 @@ fails 2 'pickled weights' 'convert it to safetensors' -- inspect d/pytorch_model
 fails 2 'pickled weights' -- inspect d/old.bin
 fails 2 'is a web page' '/resolve/' -- inspect d/page.gguf
 fails 2 'before GGUF' -- inspect d/old.ggml
+printf '\n <!doctype HTML>' >d/page2.gguf
+fails 2 'is a web page' -- inspect d/page2.gguf
+printf '\xef\xbb\xbf\r\n{"a": 1}' >d/bom.json
+fails 2 'is a JSON file' -- inspect d/bom.json
+printf '[\n 1]' >d/list.json
+fails 2 'is a JSON file' -- inspect d/list.json
+: >d/empty.gguf
+fails 2 "'d/empty.gguf' is empty" -- inspect d/empty.gguf
+for magic in '\x1f\x8b\x08' 'BZh91AY' '\xfd7zXZ' '\x28\xb5\x2f\xfd' '7z\xbc\xaf'; do
+    printf "$magic and more" >d/packed.gguf
+    fails 2 'is compressed: unpack it' -- inspect d/packed.gguf
+done
+printf '\x93NUMPY and more' >d/x.npy
+fails 2 'arrays of NumPy' -- inspect d/x.npy
+printf 'FROM ./m.gguf\n' >d/Modelfile
+fails 2 'is a Modelfile' 'that FROM names' -- inspect d/Modelfile
 
 # ---- by what a GGUF file says of itself
 "$EDIT" "$Q" lora.gguf set general.type str adapter || say_bad 'no lora.gguf'
