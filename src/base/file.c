@@ -149,6 +149,38 @@ bool file_would_destroy(const char *out, const char *in)
     return same;
 }
 
+/* What a path will be once it is made: the real path of as much as there is, and the rest. Caller frees; NULL: not even
+ * the current folder can be named. */
+static char *real_or_future(const char *path)
+{
+    char *head = path_absolute(path), *rest = xstrdup(""), *real;
+    while (!(real = realpath(head, NULL))) {
+        char *slash = strrchr(head, '/');
+        if (!slash || slash == head)
+            break;
+        char *longer = xasprintf("%s%s", slash, rest);
+        free(rest);
+        rest = longer;
+        *slash = 0;
+    }
+    char *all = real ? xasprintf("%s%s", real, rest) : NULL;
+    free(real);
+    free(head);
+    free(rest);
+    return all;
+}
+
+bool file_lies_in(const char *path, const char *folder)
+{
+    char *outer = file_is_dir(folder) ? realpath(folder, NULL) : NULL, *inner = real_or_future(path);
+    size_t n = outer ? strlen(outer) : 0;
+    bool yes =
+        n && inner && !strncmp(inner, outer, n) && (!inner[n] || inner[n] == '/' || outer[n - 1] == '/');
+    free(outer);
+    free(inner);
+    return yes;
+}
+
 bool file_check_apart(const char *out, const char *in, const char *what, struct err *e)
 {
     return !out || !in || !file_would_destroy(out, in) ||

@@ -26,6 +26,8 @@ bool file_same(const char *a, const char *b);     /* the same inode (false if on
 /* Whether writing `out` would destroy `in`: the same file, or the name under which out is written until it is
  * complete. */
 bool file_would_destroy(const char *out, const char *in);
+/* Whether a path, which need not exist, is a folder or lies in it; links are followed. False if there is no such folder. */
+bool file_lies_in(const char *path, const char *folder);
 /* Refuses an output (NULL: none) that would destroy this input (NULL: none): "the output 'OUT' is WHAT". */
 bool file_check_apart(const char *out, const char *in, const char *what, struct err *e);
 /* The same of n texts: "the output 'OUT' is the text 'TEXT' itself". */

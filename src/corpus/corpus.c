@@ -457,6 +457,21 @@ bool corpus_check_sources(const struct corpus_opts *o, const char *out, struct e
     return ok;
 }
 
+bool corpus_check_folder(const struct corpus_opts *o, const char *dir, struct err *e)
+{
+    bool ok = true;
+    for (uint32_t i = 0; ok && i < o->n_specs; i++) {
+        char *path;
+        uint64_t limit;
+        ok = split_spec(o->specs[i], &path, &limit, e) &&
+             (!file_lies_in(dir, path) ||
+              err_set(e, ERR_INPUT, "the folder '%s' is to be written, and lies in the folder of text '%s'",
+                      dir, path));
+        free(path);
+    }
+    return ok;
+}
+
 bool corpus_check_output(const struct corpus *c, const char *path, struct err *e)
 {
     for (uint32_t i = 0; i < c->n_sources; i++)

@@ -91,6 +91,9 @@ bool corpus_load(const struct corpus_opts *o, struct corpus *c, struct err *e);
 /* Refuses an output that is one of the files that were read. */
 /* Refuses an output that is one of the sources, before they are read. */
 bool corpus_check_sources(const struct corpus_opts *o, const char *out, struct err *e);
+/* Refuses a folder of outputs that is one of the options' folders of text, or lies in it: what is written there would be
+ * read as text the next time. */
+bool corpus_check_folder(const struct corpus_opts *o, const char *dir, struct err *e);
 bool corpus_check_output(const struct corpus *c, const char *path, struct err *e);
 void sample_clear(struct sample *s);
 void corpus_free(struct corpus *c); /* frees what it holds, not c itself */

@@ -202,6 +202,18 @@ static bool check_apart(const struct run_job *j, struct err *e)
     return ok;
 }
 
+/* The folder of work is none that is read, and not the model. */
+static bool check_work(const struct run_job *j, struct err *e)
+{
+    const struct run_opts *o = j->o;
+    const struct corpus_opts prompts = {.specs = o->prompts, .n_specs = o->n_prompts};
+    const struct corpus_opts asked = {.specs = o->calib_prompts, .n_specs = o->n_calib_prompts};
+    if (!strcmp(j->dir, j->out) || file_same(j->dir, j->out))
+        return err_set(e, ERR_INPUT, "'%s' is the output, and the folder of work as well", j->dir);
+    return corpus_check_folder(&o->corpus, j->dir, e) && corpus_check_folder(&prompts, j->dir, e) &&
+           corpus_check_folder(&asked, j->dir, e);
+}
+
 static bool check_card(const struct run_job *j, struct err *e)
 {
     struct prune_opts o = j->o->prune;
@@ -443,7 +455,7 @@ bool run_all(const struct run_opts *o, struct run_result *r, struct err *e)
     *r = (struct run_result){0};
     bool ok = check_opts(o, e) && open_job(&j, e);
     if (ok) {
-        ok = (open_steps(&j, &s, e) && preflight(&j, &s, e) &&
+        ok = (check_work(&j, e) && open_steps(&j, &s, e) && preflight(&j, &s, e) &&
               (o->dry_run ? run_foresee(&j, &s, e) : do_all(&j, &s, e))) ||
              say_interrupted(e);
     }

@@ -104,7 +104,14 @@ cp code.json in.json
 fails 2 in.json 'stats file' -- run m.gguf --stats in.json -o in.json --force
 fails 2 '--max-shard-size is for checkpoint folders' -- run m.gguf --stats code.json --max-shard-size 1M -o n.gguf
 fails 2 '--protect-share: 2 is out of range' -- run m.gguf --stats code.json --protect-share 2 -o n.gguf
-absent n.gguf n.gguf.work
+# a folder of work among the text would be read as text by the next call
+fails 2 "lies in the folder of text 'code'" -- run m.gguf --calib code -w code -o n.gguf
+fails 2 'lies in the folder of text' -- run m.gguf --calib code -w ./code/new/work -o n.gguf
+ln -s code linked
+fails 2 "'linked/n.gguf.work'" 'lies in the folder of text' -- run m.gguf --calib code -o linked/n.gguf
+fails 2 'lies in the folder of text' -- run m.gguf --calib code --prompts prose -w prose/w -o n.gguf
+fails 2 'is the output, and the folder of work as well' -- run m.gguf --calib code -w n.gguf -o n.gguf
+absent n.gguf n.gguf.work code/new
 
 # ---- how it is written
 ok run m.gguf --stats code.json --keep 20 --no-provenance -o a.gguf
