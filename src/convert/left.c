@@ -60,7 +60,7 @@ void left_out_say(const struct left_out *x)
             all.bytes += x->kinds[k].bytes;
         }
         if (!said)
-            say("left out", &all);
+            say("not converted", &all);
     }
     for (uint32_t i = 0; log_verbose && i < x->n; i++)
         say(x->kinds[i].name, &x->kinds[i]);

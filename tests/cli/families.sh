@@ -5,13 +5,6 @@ cd "$T" || exit 1
 
 ok families
 has .out '^qwen3moe +prunes +Qwen3-MoE' 'Qwen3MoeForCausalLM +prunes, runs$' 'GroveMoeForCausalLM +refused$' 'refused: its chunk experts are shared'
-# every class that runs is one that convert.md lists, and the other way round
-sed -n 's/^ *\([A-Za-z0-9_]*\) *prunes, runs$/\1/p' .out | sort >runs
-awk '/^<!-- begin classes/ { on = 1 } /^<!-- end/ { on = 0 } on' "$SRC/docs/commands/convert.md" | grep -o '`[A-Za-z0-9_]*ForC[A-Za-z]*`' |
-    tr -d '`' | sort >documented
-expect 'there are some' test -s documented
-expect 'classes that run are those of convert.md' cmp runs documented
-
 ok families MIXTRAL --json
 expect 'one family, by any of its names' test "$("$JSON" get .out families/0/architecture) $("$JSON" get .out families/0/classes/0/runs)" = 'llama true'
 refuse 'no second one' "$JSON" get .out families/1
