@@ -15,6 +15,7 @@
 static struct opt_list texts;
 static const char *plan, *stats, *out, *check, *state;
 static uint32_t criterion;
+static bool has_criterion;
 static double budget, z, set_aside;
 static bool has_set_aside;
 static int64_t ctx, trials, tokens, near_cut;
@@ -41,7 +42,7 @@ static const struct opt opts[] = {
             .dflt_is = "a quarter of the experts"),
     OPT_REAL("z", &z, "Z", 0.5, 10, "a gain must exceed Z errors", .dflt = "2"),
     OPT_CHOICE("criterion", &criterion, "NAME", &cmd_criteria, "the score that ranks experts",
-               .dflt = CRITERION_DEFAULT),
+               .dflt_is = "the plan's, or the best measured for it", .seen = &has_criterion),
     OPT_PATH("state", &state, "FILE", "where it goes on from; stays, so that another budget goes on",
              .dflt_is = "OUTPUT.state, removed at the end"),
     OPT_FLAG("force", &cmd_force, "replace the output; accept a plan of another model", .alias = "-f"),
@@ -162,7 +163,7 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
                             .plan = plan,
                             .stats = stats,
                             .check = check,
-                            .criterion = criterion_at(criterion),
+                            .criterion = has_criterion ? criterion_at(criterion) : NULL,
                             .n_ctx = (uint32_t)ctx,
                             .near = (uint32_t)near_cut,
                             .z = z,

@@ -302,7 +302,6 @@ static bool refine_from(const struct refine_opts *o, struct refine_result *r, st
 static bool refine(void *ctx, uint32_t file, bool go_on, struct err *e)
 {
     struct run_job *j = ctx;
-    const struct criterion *c = j->plan->criterion ? criterion_find(j->plan->criterion) : NULL;
     char *state = xasprintf("%s.state", j->path[file]);
     struct refine_result r = {0};
     struct refine_opts o = {.model = j->o->model,
@@ -310,8 +309,6 @@ static bool refine(void *ctx, uint32_t file, bool go_on, struct err *e)
                             .stats = j->stats,
                             .corpus = j->corpus,
                             .n_ctx = REFINE_CTX,
-                            /* it ranks who is near the cut, which a criterion of sets does not */
-                            .criterion = c && criterion_has_scores(c) ? c : criterion_default(),
                             .z = REFINE_Z,
                             .budget = j->o->refine_budget,
                             .state = state,

@@ -13,6 +13,7 @@
 #include "base/sig.h"
 #include "base/text.h"
 #include "convert/load.h"
+#include "results/choice.h"
 #include "sweep/refine_part.h"
 
 #include <math.h>
@@ -553,6 +554,35 @@ static void write_doc(struct job *j)
 
 /* ---- all of it ---- */
 
+static bool ranks(const struct criterion *c, const struct stats *s)
+{
+    return c && criterion_has_scores(c) && c->form != CRITERION_CHANCE && criterion_can(s, c);
+}
+
+/* See refine_opts.criterion. */
+static const struct criterion *ranking(const struct plan *p, const struct stats *s)
+{
+    const struct criterion *best = p->criterion ? criterion_find(p->criterion) : NULL;
+    struct choice_file f;
+    struct err no = {0};
+    if (ranks(best, s))
+        return best;
+    best = criterion_default();
+    if (!choice_is(p->measured) || !choice_read(p->measured, &f, &no))
+        return best;
+    double least = INFINITY;
+    for (uint32_t i = 0; i < f.n_rows; i++)
+        for (uint32_t k = 0; k < f.rows[i].n_criteria; k++) {
+            const struct criterion *c = criterion_find(f.rows[i].criteria[k]);
+            if (ranks(c, s) && f.rows[i].kl.mean < least) {
+                least = f.rows[i].kl.mean;
+                best = c;
+            }
+        }
+    choice_file_clear(&f);
+    return best;
+}
+
 static bool load_scores(struct job *j, char hash[65], struct err *e)
 {
     const struct view *v = j->r->view;
@@ -562,10 +592,11 @@ static bool load_scores(struct job *j, char hash[65], struct err *e)
         ok = err_set(e, ERR_INPUT, "%s: has %u layers of %u experts, the model has %u of %u", j->o->stats,
                      s->n_layers, s->n_experts, v->n_layers, v->shape.n_experts);
     ok = ok && view_match(v, s->model, j->o->stats, e);
+    j->criterion = ok && !j->o->criterion ? ranking(j->r->plan, s) : j->o->criterion;
     j->score = xcalloc(v->n_layers, sizeof *j->score);
     for (uint32_t l = 0; ok && l < v->n_layers; l++) {
         j->score[l] = xcalloc(v->shape.n_experts, sizeof **j->score);
-        ok = criterion_scores(s, l, j->o->criterion, j->o->corpus.seed, -1, j->score[l], e);
+        ok = criterion_scores(s, l, j->criterion, j->o->corpus.seed, -1, j->score[l], e);
     }
     struct stats_aside aside = {0};
     ok = ok && (stats_aside(s, &aside, e) || err_ctx(e, "%s", j->o->stats));

@@ -20,6 +20,8 @@ struct refine_opts {
     struct corpus_opts corpus;
     const char *check; /* another text instead; NULL: none */
     uint32_t n_ctx;
+    /* Ranks who is near the cut. NULL: the plan's own; where that ranks nobody, of those that were measured for it (choice.h)
+     * the one that lost least; else the default. */
     const struct criterion *criterion;
     uint32_t near;     /* so many of the kept and of the removed are tried in a layer; 0: a quarter */
     double z;          /* a gain must exceed so many errors */

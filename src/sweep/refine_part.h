@@ -56,7 +56,8 @@ struct job {
     const struct refine_opts *o;
     struct refine_result *r;
     struct engine *g;
-    double **score;            /* [layer][expert] */
+    const struct criterion *criterion;
+    double **score;            /* [layer][expert], by it */
     struct corpus_opts corpus; /* of the race: all but what is set aside */
     uint32_t near;
     struct race_text t;

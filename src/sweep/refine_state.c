@@ -21,7 +21,7 @@ void state_key(struct job *j, const char *stats_hash, const char *plan_hash)
     const struct corpus *c = &j->t.text.corpus;
     struct buf b = {0};
     view_stamp(j->r->view, &b);
-    buf_fmt(&b, "%s %s %s\n", stats_hash, plan_hash, o->criterion->name);
+    buf_fmt(&b, "%s %s %s\n", stats_hash, plan_hash, j->criterion->name);
     for (uint32_t i = 0; i < c->n_sources; i++)
         buf_fmt(&b, "%s %llu\n", c->sources[i].sha256, (unsigned long long)c->sources[i].n_used);
     buf_fmt(&b, "%llu %llu %llu %d %d %s\n", (unsigned long long)o->corpus.per_category,

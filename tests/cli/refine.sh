@@ -54,6 +54,16 @@ equal guarded.json kept.json protected
 
 # a criterion that chooses a set ranks nobody: another one says who is near the cut
 ok run "$m" -c "$MODELS/qwen3_moe/texts.jsonl" -c dev.txt --set-aside 0.3 --criterion hope --refine 2s --keep 5 -o set.gguf -q -t 1
+# so the best that was measured for the plan does, as when it is named
+ok choose "$m" --stats stats.json --text other.txt --criteria hope,frequency,reap_sum --keep 5 --ctx 64 -t 1 -o auto.json -q --json
+cp .out auto.txt
+sed 's/"criterion": "[a-z_]*"/"criterion": "hope"/' auto.json >sets.json
+expect 'the lowest row is of hope and of one that ranks' test "$(value auto.txt lowest) $(value auto.txt rows/0/criteria/0) $(value auto.txt rows/0/criteria/1)" = '0 hope reap_sum'
+ok "${refine[@]/plan.json/sets.json}" --near 1 --trials 4 -o said-not.json
+ok "${refine[@]/plan.json/sets.json}" --near 1 --trials 4 --criterion reap_sum -o said.json
+ok "${refine[@]/plan.json/sets.json}" --near 1 --trials 4 --criterion reap -o default.json
+refuse 'the default ranks otherwise' "$JSON" same said.json default.json
+equal said.json said-not.json keep refined
 expect 'it was refined' test "$(value set.gguf.work/plan.json criterion)" = hope -a -n "$(value set.gguf.work/plan.json refined/trials)"
 
 # once more the same; more trials go on from a state that was asked for
