@@ -99,6 +99,8 @@ bool file_read_all(const char *path, uint64_t max, struct buf *out, struct err *
     bool ok = file_read_fd(fd, path, max, out, e);
     if (!in)
         close(fd);
+    if (!ok)
+        buf_clear(out);
     return ok;
 }
 

@@ -12,7 +12,7 @@
 int file_open_read(const char *path, uint64_t *size, struct err *e);
 /* Exactly n bytes, or an error that says where the file ends. */
 bool file_pread(int fd, void *dst, uint64_t n, uint64_t off, struct err *e);
-/* "-" reads standard input. */
+/* "-" reads standard input. On failure *out is empty. */
 bool file_read_all(const char *path, uint64_t max, struct buf *out, struct err *e);
 /* What is left to read of an open file, whose name errors say. */
 bool file_read_fd(int fd, const char *path, uint64_t max, struct buf *out, struct err *e);

@@ -81,7 +81,8 @@ static void set_corpus(struct run_job *j)
     const struct corpus_opts *o = &j->o->corpus;
     j->corpus = *o;
     j->specs = xcalloc((size_t)o->n_specs + 1, sizeof *j->specs);
-    memcpy(j->specs, o->specs, o->n_specs * sizeof *j->specs);
+    for (uint32_t i = 0; i < o->n_specs; i++)
+        j->specs[i] = o->specs[i];
     j->corpus.specs = j->specs;
     if (j->o->n_calib_prompts)
         j->specs[j->corpus.n_specs++] = j->path[RUN_ANSWERS_CALIB];
