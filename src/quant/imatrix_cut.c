@@ -84,6 +84,8 @@ static bool plan_piece(struct job *j, uint64_t i, struct err *e)
     r->tensors_kept += !experts;
     if (!experts)
         return true;
+    if (strcmp(gg_type_get(t->type)->name, "f32") != 0)
+        return err_set(e, ERR_INPUT, "tensor '%s' is %s, expected f32", t->name, gg_type_get(t->type)->name);
     if (!r->n_experts)
         r->n_experts = t->ne[1] > 1 && t->ne[1] <= UINT32_MAX ? (uint32_t)t->ne[1] : 0;
     int axis = r->n_experts ? axis_of(t, r->n_experts) : -2;
