@@ -144,6 +144,14 @@ static bool place_tensor(struct layout *l, const struct hf_tensor *t, struct err
     return place(l, t, (int64_t)il, at.rest, e);
 }
 
+static struct layout_slot *global_slot(const struct layout *l, const char *gguf)
+{
+    for (uint64_t i = 0; i < l->n_globals; i++)
+        if (!strcmp(conversion_globals[i].gguf, gguf) && layout_slot_at(l, -1, i)->n)
+            return layout_slot_at(l, -1, i);
+    return NULL;
+}
+
 /* A config that ties input and output embeddings makes lm_head a copy that nobody reads. Not said: tied when
  * there is none. */
 static bool is_tied(const struct layout *l)
@@ -151,18 +159,7 @@ static bool is_tied(const struct layout *l)
     uint32_t n = conf_get(&l->in.conf, "tie_word_embeddings");
     if (n != JSPAN_NONE)
         return l->in.conf.d->nodes[n].kind == J_TRUE;
-    for (uint64_t i = 0; i < l->n_globals; i++)
-        if (!strcmp(conversion_globals[i].gguf, "output.weight") && layout_slot_at(l, -1, i)->n)
-            return false;
-    return true;
-}
-
-static struct layout_slot *global_slot(const struct layout *l, const char *gguf)
-{
-    for (uint64_t i = 0; i < l->n_globals; i++)
-        if (!strcmp(conversion_globals[i].gguf, gguf) && layout_slot_at(l, -1, i)->n)
-            return layout_slot_at(l, -1, i);
-    return NULL;
+    return !global_slot(l, "output.weight");
 }
 
 #define COMPARE (1u << 20) /* bytes at once */
