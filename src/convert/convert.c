@@ -145,6 +145,8 @@ struct image *convert_open(const struct hf_checkpoint *c, const char *dir, const
     free(l.used);
     left_out_clear(&l.left);
     free(l.in.kinds);
+    for (size_t i = 0; i < sizeof l.in.f.by_block / sizeof *l.in.f.by_block; i++)
+        free(l.in.f.by_block[i]);
     if (ok)
         return l.im;
     image_free(l.im);

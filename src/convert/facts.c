@@ -102,6 +102,7 @@ bool layout_load_facts(struct layout_in *in, struct err *e)
     v['Q'] = v['N'] * v['D'];
     v['K'] = v['M'] * v['D'];
     v['G'] = 2 * v['X'];
+    v['Y'] = 2 * v['H'];
     if ((in->conversion->flags & CONVERT_HEADS_FILL) && v['Q'] != v['H'])
         return err_set(
             e, ERR_INPUT,
@@ -114,10 +115,10 @@ bool layout_load_facts(struct layout_in *in, struct err *e)
         return err_set(e, ERR_INPUT, "config.json: %llu MTP layers, expected at most 64",
                        (unsigned long long)v['B']);
     in->n_blocks = v['L'] + (in->conversion->flags & CONVERT_MTP_KEPT ? v['B'] : 0);
-    in->kinds = xcalloc(in->n_blocks, 1);
+    in->kinds = xcalloc(in->n_blocks, sizeof *in->kinds);
     for (uint64_t i = 0; i < in->n_blocks; i++)
-        in->kinds[i] = B_ATTN | B_MOE;
-    struct family_model m = {&in->conf, in->f.v, in->n_blocks, in->kinds};
+        in->kinds[i] = B_ATTN | B_MOE | (i < v['L'] ? 0 : B_MTP);
+    struct family_model m = {&in->conf, in->f.v, in->f.by_block, in->n_blocks, in->kinds};
     return !in->conversion->derive || in->conversion->derive(&m, e);
 }
 

@@ -69,23 +69,25 @@ static void take_mxfp4(struct made *m, const struct hf_tensor *t, enum how how)
 }
 
 /* HOW_K_B, HOW_V_B */
-static void split_kv(struct made *m, const struct view3 *v, const uint64_t *f, enum how how)
+static void split_kv(struct made *m, const struct view3 *v, const struct facts *f, int64_t block,
+                     enum how how)
 {
-    m->n_slices = f['N'];
-    m->slice_step = (f['n'] + f['v']) * v->cols;
+    uint64_t nope = facts_at(f, 'n', block), value = facts_at(f, 'v', block);
+    m->n_slices = facts_at(f, 'N', block);
+    m->slice_step = (nope + value) * v->cols;
     if (how == HOW_V_B) {
-        m->rows = f['v'];
-        m->base = f['n'] * v->cols;
+        m->rows = value;
+        m->base = nope * v->cols;
     } else {
         m->rows = v->cols;
-        m->cols = f['n'];
+        m->cols = nope;
         m->row_step = 1;
         m->col_step = v->cols;
     }
 }
 
 /* HOW_SQUEEZE, HOW_COLUMN, HOW_NEG_EXP, HOW_GROUPS: one matrix. */
-static void one_matrix(struct made *m, const struct hf_tensor *t, const uint64_t *f, enum how how)
+static void one_matrix(struct made *m, const struct hf_tensor *t, uint64_t groups, enum how how)
 {
     uint64_t n = m->cols;
     *m = (struct made){.n_slices = 1, .row_step = 1, .col_step = 1};
@@ -93,8 +95,8 @@ static void one_matrix(struct made *m, const struct hf_tensor *t, const uint64_t
         m->rows = t->dims[0];
         m->cols = m->row_step = t->dims[2];
     } else if (how == HOW_GROUPS) {
-        m->rows = f['g'];
-        m->cols = m->row_step = n / f['g'];
+        m->rows = groups;
+        m->cols = m->row_step = n / groups;
     } else {
         m->rows = n;
         m->cols = 1;
@@ -103,11 +105,11 @@ static void one_matrix(struct made *m, const struct hf_tensor *t, const uint64_t
 }
 
 /* *n_dims: of the output, where it is not that of the source. */
-static bool set_strides(const struct layout *l, const struct layout_slot *s, struct made *m, uint32_t *n_dims,
-                        struct err *e)
+static bool set_strides(const struct layout *l, int64_t block, const struct layout_slot *s, struct made *m,
+                        uint32_t *n_dims, struct err *e)
 {
     const struct hf_tensor *t = s->sources[0].w;
-    const uint64_t *f = l->in.f.v;
+    const struct facts *f = &l->in.f;
     struct view3 v = view_of(t);
     enum how how = s->rule->how;
     *m = (struct made){.n_slices = v.n,
@@ -118,7 +120,7 @@ static bool set_strides(const struct layout *l, const struct layout_slot *s, str
                        .col_step = 1};
     switch (how) {
     case HOW_COPY: break;
-    case HOW_PERM: return rotate_heads(m, &v, f['D'], t, e);
+    case HOW_PERM: return rotate_heads(m, &v, facts_at(f, 'D', block), t, e);
     case HOW_FIRST:
     case HOW_SECOND: take_rows(m, &v, how); break;
     case HOW_EVEN:
@@ -136,26 +138,26 @@ static bool set_strides(const struct layout *l, const struct layout_slot *s, str
         break;
     case HOW_K_B:
     case HOW_V_B:
-        split_kv(m, &v, f, how);
+        split_kv(m, &v, f, block, how);
         *n_dims = 3;
         break;
     case HOW_SQUEEZE:
     case HOW_COLUMN:
     case HOW_NEG_EXP:
     case HOW_GROUPS:
-        one_matrix(m, t, f, how);
+        one_matrix(m, t, facts_at(f, 'g', block), how);
         *n_dims = 2;
         break;
     }
     return true;
 }
 
-bool layout_set_shape(const struct layout *l, const struct layout_slot *s, struct made *m,
+bool layout_set_shape(const struct layout *l, int64_t block, const struct layout_slot *s, struct made *m,
                       struct image_tensor *o, struct err *e)
 {
     const struct hf_tensor *t = s->sources[0].w;
     uint32_t n_dims = t->n_dims ? t->n_dims : 1;
-    if (!set_strides(l, s, m, &n_dims, e))
+    if (!set_strides(l, block, s, m, &n_dims, e))
         return false;
     if (s->room > 1 || strchr(s->rule->hf, '#')) { /* experts, one after the other */
         m->n_slices = s->room;

@@ -29,12 +29,6 @@ static const struct key_rule common_keys[] = {
     {NULL, KEY_U32, NULL, NULL},
 };
 
-/* In a model with layers of several kinds these are arrays, 0 where a layer has no such part. */
-static const struct {
-    const char *name;
-    unsigned kinds;
-} per_layer[] = {{"attention.head_count_kv", B_ATTN}, {"feed_forward_length", B_MOE | B_DENSE}};
-
 struct out_keys {
     const struct layout_in *in;
     struct buf *b;
@@ -139,38 +133,44 @@ static bool put_node(struct out_keys *k, const struct key_rule *r, uint32_t node
     return true;
 }
 
-/* False: the key is one number in this model. */
-static bool put_per_layer(struct out_keys *k, const struct key_rule *r)
+/* A fact that differs from block to block: an array. */
+static bool put_by_block(struct out_keys *k, const struct key_rule *r, const uint64_t *v, struct err *e)
 {
-    unsigned all = 0, some = 0;
-    for (uint64_t i = 0; i < k->in->n_blocks; i++)
-        some |= k->in->kinds[i] & B_SSM;
-    for (size_t i = 0; some && i < sizeof per_layer / sizeof *per_layer; i++)
-        if (!strcmp(r->name, per_layer[i].name))
-            all = per_layer[i].kinds;
-    if (!all)
-        return false;
+    uint64_t n = k->in->n_blocks;
     char s[128];
-    int32_t *v = xcalloc(k->in->n_blocks, sizeof *v);
-    for (uint64_t i = 0; i < k->in->n_blocks; i++)
-        v[i] = k->in->kinds[i] & all ? (int32_t)k->in->f.v[(unsigned char)r->from[1]] : 0;
-    gg_put_i32s(k->b, full_name(k, r->name, s), v, k->in->n_blocks);
+    int32_t *out = xcalloc(n, sizeof *out);
+    bool ok = true;
+    for (uint64_t i = 0; ok && i < n; i++) {
+        ok = v[i] <= INT32_MAX;
+        out[i] = (int32_t)v[i];
+    }
+    if (!ok)
+        err_set(e, ERR_INPUT, "config.json: the sizes are too large for the key '%s'", r->name);
+    else if (r->kind == KEY_BOOL)
+        gg_put_bools(k->b, full_name(k, r->name, s), out, n);
+    else
+        gg_put_i32s(k->b, full_name(k, r->name, s), out, n);
     k->n++;
-    free(v);
+    free(out);
+    return ok;
+}
+
+static bool put_fact(struct out_keys *k, const struct key_rule *r, struct err *e)
+{
+    unsigned char letter = (unsigned char)r->from[1];
+    uint64_t v = k->in->f.v[letter];
+    if (k->in->f.by_block[letter])
+        return put_by_block(k, r, k->in->f.by_block[letter], e);
+    if (v > UINT32_MAX)
+        return err_set(e, ERR_INPUT, "config.json: the sizes are too large for the key '%s'", r->name);
+    put_u32(k, r->name, v);
     return true;
 }
 
 static bool put_key(struct out_keys *k, const struct key_rule *r, struct err *e)
 {
-    if (put_per_layer(k, r))
-        return true;
-    if (r->from[0] == '=') {
-        uint64_t v = k->in->f.v[(unsigned char)r->from[1]];
-        if (v > UINT32_MAX)
-            return err_set(e, ERR_INPUT, "config.json: the sizes are too large for the key '%s'", r->name);
-        put_u32(k, r->name, v);
-        return true;
-    }
+    if (r->from[0] == '=')
+        return put_fact(k, r, e);
     uint32_t node = *r->from ? conf_get(&k->in->conf, r->from) : JSPAN_NONE;
     if (node != JSPAN_NONE)
         return put_node(k, r, node, e);

@@ -42,7 +42,7 @@ static bool add_output(struct layout *l, int64_t block, uint64_t rule, struct er
     if (!s->n)
         return true;
     struct image_tensor *t = new_tensor(l, block, s->rule->gguf);
-    if (!layout_set_shape(l, s, t->made, t, e) || !layout_add_scales(l, s, t->made, e))
+    if (!layout_set_shape(l, block, s, t->made, t, e) || !layout_add_scales(l, s, t->made, e))
         return false;
     t->made->sources = s->sources;
     t->made->n_sources = s->room;

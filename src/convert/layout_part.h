@@ -9,8 +9,15 @@
 #include "hf/names.h"
 
 struct facts {
-    uint64_t v[128]; /* by letter; 0: not known */
+    uint64_t v[128];         /* by letter; 0: not known */
+    uint64_t *by_block[128]; /* of those that differ from block to block; NULL: the same in all */
 };
+/* A fact in a block; block -1: outside of blocks. */
+static inline uint64_t facts_at(const struct facts *f, char letter, int64_t block)
+{
+    const uint64_t *v = f->by_block[(unsigned char)letter];
+    return v && block >= 0 ? v[block] : f->v[(unsigned char)letter];
+}
 
 /* What is being converted. */
 struct layout_in {
@@ -20,7 +27,7 @@ struct layout_in {
     struct conf conf;
     struct facts f;
     uint64_t n_blocks; /* those that are written: f.v['L'], and MTP blocks where the family keeps them */
-    uint8_t *kinds;    /* per block, B_... */
+    uint32_t *kinds;   /* per block, B_... */
     const char *name;  /* general.name */
     const char *size_label;
     uint32_t file_type;
@@ -83,8 +90,8 @@ void layout_mark_companions(struct layout *l, const struct hf_tensor *t);
 bool layout_add_scales(struct layout *l, struct layout_slot *s, struct made *m, struct err *e);
 
 /* ---- shapes (geometry.c) ---- */
-/* How the output follows from the slot's sources (see struct made), and its dimensions. */
-bool layout_set_shape(const struct layout *l, const struct layout_slot *s, struct made *m,
+/* How the output of a block follows from the slot's sources (see struct made), and its dimensions. */
+bool layout_set_shape(const struct layout *l, int64_t block, const struct layout_slot *s, struct made *m,
                       struct image_tensor *o, struct err *e);
 
 /* ---- the image's tensors (layout.c) ---- */

@@ -62,13 +62,13 @@ static const char *why_left_out(const struct layout *l, const struct hf_place *a
                : NULL;
 }
 
-static bool check_shape(const struct layout *l, const struct name_rule *r, const struct hf_tensor *t,
-                        struct err *e)
+static bool check_shape(const struct layout *l, int64_t block, const struct name_rule *r,
+                        const struct hf_tensor *t, struct err *e)
 {
     bool ok = t->n_dims == strlen(r->shape);
     struct buf want = {0}, got = {0};
     for (uint32_t i = 0; r->shape[i]; i++) {
-        uint64_t v = l->in.f.v[(unsigned char)r->shape[i]];
+        uint64_t v = facts_at(&l->in.f, r->shape[i], block);
         ok = ok && v && t->dims[i] == v;
         buf_fmt(&want, "%s%llu", i ? ", " : "", (unsigned long long)v);
     }
@@ -82,14 +82,14 @@ static bool check_shape(const struct layout *l, const struct name_rule *r, const
     return ok;
 }
 
-static bool put_source(struct layout *l, struct layout_slot *s, const struct name_rule *r,
+static bool put_source(struct layout *l, int64_t block, struct layout_slot *s, const struct name_rule *r,
                        const struct hf_tensor *t, uint64_t expert, bool stacked, struct err *e)
 {
     uint64_t n = stacked ? l->in.f.v['E'] : 1;
     if (stacked && expert >= n)
         return err_set(e, ERR_INPUT, "tensor '%.200s' is of expert %llu, but the config has %llu experts",
                        t->name, (unsigned long long)expert, (unsigned long long)n);
-    if (!check_shape(l, r, t, e))
+    if (!check_shape(l, block, r, t, e))
         return false;
     if (!s->sources) {
         s->rule = r;
@@ -120,7 +120,7 @@ static bool place(struct layout *l, const struct hf_tensor *t, int64_t block, co
             continue;
         if (block >= 0 && r->blocks && !(r->blocks & l->in.kinds[block]))
             continue;
-        if (!put_source(l, layout_slot_at(l, block, i), r, t, stacked ? expert : 0, stacked, e))
+        if (!put_source(l, block, layout_slot_at(l, block, i), r, t, stacked ? expert : 0, stacked, e))
             return false;
     }
     return true;

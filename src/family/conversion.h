@@ -7,7 +7,7 @@
  *
  * Letters of all families: V vocabulary, H hidden size, L layers, N heads, M KV heads, D head size, Q = N D,
  * K = M D, F dense FFN, X one expert, G = 2 X (gate and up in one), S all shared experts, E experts, T chosen
- * experts, B MTP layers behind the last, 1 one. */
+ * experts, B MTP layers behind the last, Y = 2 H, 1 one. */
 #ifndef REAP_FAMILY_CONVERSION_H
 #define REAP_FAMILY_CONVERSION_H
 
@@ -79,7 +79,7 @@ enum key_kind { KEY_U32, KEY_F32, KEY_BOOL, KEY_GATING /* softmax, sigmoid, .. *
 struct key_rule {
     const char *name; /* behind "ARCH." */
     enum key_kind kind;
-    const char *from;  /* "=H" a fact; else config keys "a|b" */
+    const char *from; /* "=H" a fact, an array where it differs from block to block; else config keys "a|b" */
     const char *other; /* when the config has none: the value; NULL: the key is left out; "!": an error */
 };
 
@@ -103,9 +103,10 @@ enum {
 /* A model by its config, for derive: read, and what of it the family decides. */
 struct family_model {
     const struct conf *conf;
-    uint64_t *f;       /* facts, by letter; 0: not known */
-    uint64_t n_blocks; /* those that are written: f['L'], and MTP blocks where the family keeps them */
-    uint8_t *kinds;    /* per block, B_...; at first attention and experts in all */
+    uint64_t *f;         /* facts, by letter; 0: not known */
+    uint64_t **by_block; /* those that differ: by letter NULL, or n_blocks numbers (model_set_block) */
+    uint64_t n_blocks;   /* those that are written: f['L'], and MTP blocks where the family keeps them */
+    uint32_t *kinds;     /* per block, B_...; at first attention and experts in all */
 };
 
 struct conversion {

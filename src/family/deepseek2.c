@@ -44,7 +44,7 @@ static bool deepseek_derive(struct family_model *m, struct err *e)
         return model_key_too_large("first_k_dense_replace", e);
     model_dense_first(m, lead);
     for (uint64_t i = 0; i < m->n_blocks; i++)
-        m->kinds[i] |= (uint8_t)(f['r'] ? B_Q_LORA : B_Q_FULL);
+        m->kinds[i] |= f['r'] ? B_Q_LORA : B_Q_FULL;
     if (model_number(m, HF_KEYS_GROUPS, 1) > 1) {
         uint32_t method = conf_get(m->conf, "topk_method");
         if (method != JSPAN_NONE && jdoc_str_is(m->conf->d, method, "group_limited_greedy"))

@@ -4,12 +4,6 @@
 static const struct name_rule glm_names[] = {
     {"self_attn.q_norm.weight", "attn_q_norm.weight", "D", HOW_COPY, 0, true},
     {"self_attn.k_norm.weight", "attn_k_norm.weight", "D", HOW_COPY, 0, true},
-    {"eh_proj.weight", "nextn.eh_proj.weight", "HY", HOW_COPY, B_MTP, false},
-    {"enorm.weight", "nextn.enorm.weight", "H", HOW_COPY, B_MTP, false},
-    {"hnorm.weight", "nextn.hnorm.weight", "H", HOW_COPY, B_MTP, false},
-    {"embed_tokens.weight", "nextn.embed_tokens.weight", "VH", HOW_COPY, B_MTP, true},
-    {"shared_head.head.weight", "nextn.shared_head_head.weight", "VH", HOW_COPY, B_MTP, true},
-    {"shared_head.norm.weight", "nextn.shared_head_norm.weight", "H", HOW_COPY, B_MTP, true},
     END,
 };
 
@@ -17,7 +11,6 @@ static bool glm_derive(struct family_model *m, struct err *e)
 {
     uint64_t *f = m->f, lead = model_number(m, "first_k_dense_replace", 0);
     f['S'] = f['X'] * f['s'];
-    f['Y'] = 2 * f['H'];
     double part = 0.5;
     (void)jdoc_f64(m->conf->d, conf_rope(m->conf, "partial_rotary_factor"), &part);
     if (!(part > 0 && part <= 1))
@@ -26,8 +19,6 @@ static bool glm_derive(struct family_model *m, struct err *e)
     if (lead > f['L'])
         return model_key_too_large("first_k_dense_replace", e);
     model_dense_first(m, lead);
-    for (uint64_t i = f['L']; i < m->n_blocks; i++)
-        m->kinds[i] |= B_MTP;
     return true;
 }
 
@@ -35,7 +26,7 @@ static const struct conversion glm4_moe = {
     .flags = CONVERT_MTP_KEPT,
     .names = (const struct name_rule *const[]){rules_pre_norm, rules_post_norm, rules_attn,
                                                rules_qkv_bias_optional, rules_dense, rules_moe,
-                                               rules_select_bias, rules_shared, glm_names, NULL},
+                                               rules_select_bias, rules_shared, rules_nextn, glm_names, NULL},
     .facts = (const struct fact_rule[]){{'s', "n_shared_experts", "0"}, {0, NULL, NULL}},
     .keys =
         (const struct key_rule[]){

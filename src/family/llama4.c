@@ -41,7 +41,7 @@ static bool llama4_derive(struct family_model *m, struct err *e)
         return err_set(e, ERR_INPUT, "config.json: 'interleave_moe_layer_step' is 0");
     for (uint64_t i = 0; i < m->f['L']; i++) {
         bool is_moe = (i + 1) % step == 0;
-        m->kinds[i] = (uint8_t)(B_ATTN | (is_moe ? B_MOE : B_DENSE));
+        m->kinds[i] = B_ATTN | (is_moe ? B_MOE : B_DENSE);
         if (is_moe && list_at(m, moe_layers, n_moe++, i) != i)
             return err_set(e, ERR_INPUT,
                            "config.json: 'moe_layers' are not every %llu-th layer, as the engine expects",

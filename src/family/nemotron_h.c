@@ -31,11 +31,11 @@ static const struct name_rule nemotron_names[] = {
     END,
 };
 
-static bool nemotron_kind(uint64_t il, const char *word, uint8_t *kind, struct err *e)
+static bool nemotron_kind(uint64_t il, const char *word, uint32_t *kind, struct err *e)
 {
     static const struct {
         const char *words[3];
-        uint8_t kind;
+        uint32_t kind;
     } known[] = {{{"M", "mamba", "linear_attention"}, B_SSM},
                  {{"*", "attention", "full_attention"}, B_ATTN},
                  {{"E", "moe", "moe"}, B_MOE}};
@@ -81,6 +81,11 @@ static bool nemotron_derive(struct family_model *m, struct err *e)
         ok = err_set(e, ERR_INPUT, "config.json: 'hybrid_override_pattern' names %llu layers, expected %llu",
                      (unsigned long long)n, (unsigned long long)f['L']);
     buf_clear(&text);
+    /* as the converter has it: 0 where a layer has no such part */
+    for (uint64_t i = 0; ok && i < f['L']; i++) {
+        model_set_block(m, 'M', i, m->kinds[i] & B_ATTN ? f['M'] : 0);
+        model_set_block(m, 'F', i, m->kinds[i] & B_MOE ? f['F'] : 0);
+    }
     return ok;
 }
 

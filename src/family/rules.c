@@ -3,6 +3,8 @@
  * that llama.cpp's own converter made. */
 #include "family/rules.h"
 
+#include "base/mem.h"
+
 const char rules_silu_only[] = "the engine computes SiLU";
 
 const struct name_rule conversion_globals[] = {
@@ -92,6 +94,17 @@ const struct name_rule rules_shared[] = {
     END,
 };
 
+/* Behind the last block, in layers of the same kind (CONVERT_MTP_KEPT). */
+const struct name_rule rules_nextn[] = {
+    {"eh_proj.weight", "nextn.eh_proj.weight", "HY", HOW_COPY, B_MTP, false},
+    {"enorm.weight", "nextn.enorm.weight", "H", HOW_COPY, B_MTP, false},
+    {"hnorm.weight", "nextn.hnorm.weight", "H", HOW_COPY, B_MTP, false},
+    {"embed_tokens.weight", "nextn.embed_tokens.weight", "VH", HOW_COPY, B_MTP, true},
+    {"shared_head.head.weight", "nextn.shared_head_head.weight", "VH", HOW_COPY, B_MTP, true},
+    {"shared_head.norm.weight", "nextn.shared_head_norm.weight", "H", HOW_COPY, B_MTP, true},
+    END,
+};
+
 /* ---- for derive functions ---- */
 
 uint64_t model_number(const struct family_model *m, const char *keys, uint64_t other)
@@ -100,10 +113,22 @@ uint64_t model_number(const struct family_model *m, const char *keys, uint64_t o
     return jdoc_u64(m->conf->d, conf_get(m->conf, keys), &v) ? v : other;
 }
 
+void model_set_block(struct family_model *m, char letter, uint64_t block, uint64_t value)
+{
+    uint64_t **v = &m->by_block[(unsigned char)letter];
+    if (!*v) {
+        *v = xcalloc(m->n_blocks, sizeof **v);
+        for (uint64_t i = 0; i < m->n_blocks; i++)
+            (*v)[i] = m->f[(unsigned char)letter];
+    }
+    (*v)[block] = value;
+}
+
 void model_dense_first(struct family_model *m, uint64_t lead)
 {
     for (uint64_t i = 0; i < m->n_blocks; i++)
-        m->kinds[i] = (uint8_t)(B_ATTN | (i < lead ? B_DENSE : B_MOE | (m->f['S'] ? B_SHARED : 0)));
+        m->kinds[i] =
+            (m->kinds[i] & B_MTP) | B_ATTN | (i < lead ? B_DENSE : B_MOE | (m->f['S'] ? B_SHARED : 0u));
 }
 
 bool model_key_too_large(const char *key, struct err *e)

@@ -65,11 +65,14 @@ extern const struct name_rule rules_moe_fused[];
 extern const struct name_rule rules_select_bias[];
 extern const struct name_rule rules_select_bias_optional[];
 extern const struct name_rule rules_shared[];
+extern const struct name_rule rules_nextn[];
 
 extern const char rules_silu_only[]; /* why of a must */
 
 /* ---- for derive functions ---- */
 uint64_t model_number(const struct family_model *m, const char *keys, uint64_t other);
+/* A fact that is another one in this block; in the others it stays what it is. Set the common value first. */
+void model_set_block(struct family_model *m, char letter, uint64_t block, uint64_t value);
 /* The first `lead` blocks are dense, the others have experts, and shared ones if there are any. */
 void model_dense_first(struct family_model *m, uint64_t lead);
 bool model_key_too_large(const char *key, struct err *e); /* sets it, returns false */

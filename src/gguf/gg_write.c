@@ -124,6 +124,13 @@ void gg_put_i32s(struct buf *b, const char *name, const int32_t *v, uint64_t n)
         buf_u32le(b, (uint32_t)v[i]);
 }
 
+void gg_put_bools(struct buf *b, const char *name, const int32_t *v, uint64_t n)
+{
+    put_array(b, name, GG_BOOL, n);
+    for (uint64_t i = 0; i < n; i++)
+        buf_char(b, v[i] ? 1 : 0);
+}
+
 void gg_put_f32s(struct buf *b, const char *name, const float *v, uint64_t n)
 {
     put_array(b, name, GG_F32, n);
