@@ -128,6 +128,7 @@ foreach(source ${tool_sources})
     add_executable(${name} "${source}")
     reap_test_target(${name})
 endforeach()
+target_sources(seed_checkpoint PRIVATE "${tests}/unit/seed.c")
 
 # tests/faults: the fault injector (faults), what it drives (libshim.so, preloaded; libfold.so is for a test of the command line), and scripts. `make faults` runs all of them, the tests
 # "faults-X" a small part. A sanitizer's library wants to be loaded first, so there is nothing of it in such builds.

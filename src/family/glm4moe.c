@@ -11,11 +11,8 @@ static bool glm_derive(struct family_model *m, struct err *e)
 {
     uint64_t *f = m->f, lead = model_number(m, "first_k_dense_replace", 0);
     f['S'] = f['X'] * f['s'];
-    double part = 0.5;
-    (void)jdoc_f64(m->conf->d, conf_rope(m->conf, "partial_rotary_factor"), &part);
-    if (!(part > 0 && part <= 1))
-        return err_set(e, ERR_INPUT, "config.json: 'partial_rotary_factor' is not between 0 and 1");
-    f['R'] = (uint64_t)((double)f['D'] * part); /* rotated dimensions */
+    if (!model_rotated(m, 0.5, e))
+        return false;
     if (lead > f['L'])
         return model_key_too_large("first_k_dense_replace", e);
     model_dense_first(m, lead);

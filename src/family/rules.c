@@ -124,6 +124,16 @@ void model_set_block(struct family_model *m, char letter, uint64_t block, uint64
     (*v)[block] = value;
 }
 
+bool model_rotated(struct family_model *m, double other, struct err *e)
+{
+    double part = other;
+    (void)jdoc_f64(m->conf->d, conf_rope(m->conf, "partial_rotary_factor"), &part);
+    if (!(part > 0 && part <= 1))
+        return err_set(e, ERR_INPUT, "config.json: 'partial_rotary_factor' is not between 0 and 1");
+    m->f['R'] = (uint64_t)((double)m->f['D'] * part);
+    return true;
+}
+
 void model_dense_first(struct family_model *m, uint64_t lead)
 {
     for (uint64_t i = 0; i < m->n_blocks; i++)

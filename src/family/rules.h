@@ -19,7 +19,8 @@
     X(deepseek2)               \
     X(ernie4_5)                \
     X(glm4moe)                 \
-    X(nemotron_h)
+    X(nemotron_h)              \
+    X(minimax_m2)
 #define FAMILY_DECLARE(x) extern const struct family family_##x;
 FAMILIES_WITH_FILES(FAMILY_DECLARE)
 
@@ -73,6 +74,8 @@ extern const char rules_silu_only[]; /* why of a must */
 uint64_t model_number(const struct family_model *m, const char *keys, uint64_t other);
 /* A fact that is another one in this block; in the others it stays what it is. Set the common value first. */
 void model_set_block(struct family_model *m, char letter, uint64_t block, uint64_t value);
+/* f['R']: how much of a head is rotated, by partial_rotary_factor; other: where the config has none. */
+bool model_rotated(struct family_model *m, double other, struct err *e);
 /* The first `lead` blocks are dense, the others have experts, and shared ones if there are any. */
 void model_dense_first(struct family_model *m, uint64_t lead);
 bool model_key_too_large(const char *key, struct err *e); /* sets it, returns false */

@@ -9,6 +9,9 @@
 #include "base/mem.h"
 #include "families.h"
 
+#include <dirent.h>
+#include <string.h>
+
 /* What float32 arithmetic in another order may change; seen: 4e-7 at most (tests/data/families/README.md). */
 static const struct golden_tol exact = {1e-5, 1e-5, 1e-5, 0, 0};
 /* The engine's MXFP4 kernels round activations to 8 bits, which moves routing decisions. Seen, depending on
@@ -17,19 +20,19 @@ static const struct golden_tol exact = {1e-5, 1e-5, 1e-5, 0, 0};
 static const struct golden_tol mxfp4 = {8e-2, 16e-2, 26e-2, 6, 18};
 
 const struct family_case family_cases[] = {
-    {"qwen3_moe", "", false, false, 6e-6, 1e-5, &exact},
-    {"qwen2_moe", "", false, false, 6e-6, 1e-5, &exact},
-    {"olmoe", "", false, false, 3e-6, 1e-5, &exact},
-    {"mixtral", "", false, false, 8e-6, 1e-5, &exact},
-    {"gpt_oss", "", false, true, 2e-5, 1e-5, &exact},
-    {"gpt_oss_mxfp4", "", true, true, 1e-1, 1e-3, &mxfp4},
-    {"llama4", "", false, false, 6e-6, 1e-5, &exact},
-    {"deepseek_v2", "_top2_groups", true, false, 9e-6, 1e-5, &exact},
-    {"deepseek_v2_greedy", "", false, false, 7e-6, 1e-5, &exact},
-    {"deepseek_v3", "", false, false, 1e-5, 1e-5, &exact},
-    {"ernie4_5_moe", "", false, false, 2e-5, 1e-5, &exact},
-    {"glm4_moe", "", false, false, 5e-6, 1e-5, &exact},
-    {"nemotron_h", "", false, false, 3e-5, 1e-5, &exact},
+    {"qwen3_moe", "", false, false, 6e-6, 1e-5, &exact, false},
+    {"qwen2_moe", "", false, false, 6e-6, 1e-5, &exact, false},
+    {"olmoe", "", false, false, 3e-6, 1e-5, &exact, false},
+    {"mixtral", "", false, false, 8e-6, 1e-5, &exact, false},
+    {"gpt_oss", "", false, true, 2e-5, 1e-5, &exact, false},
+    {"gpt_oss_mxfp4", "", true, true, 1e-1, 1e-3, &mxfp4, false},
+    {"llama4", "", false, false, 6e-6, 1e-5, &exact, false},
+    {"deepseek_v2", "_top2_groups", true, false, 9e-6, 1e-5, &exact, false},
+    {"deepseek_v2_greedy", "", false, false, 7e-6, 1e-5, &exact, false},
+    {"deepseek_v3", "", false, false, 1e-5, 1e-5, &exact, false},
+    {"ernie4_5_moe", "", false, false, 2e-5, 1e-5, &exact, false},
+    {"glm4_moe", "", false, false, 5e-6, 1e-5, &exact, false},
+    {"nemotron_h", "", false, false, 3e-5, 1e-5, &exact, false},
 };
 const uint32_t n_family_cases = sizeof family_cases / sizeof *family_cases;
 
@@ -38,8 +41,44 @@ const char *family_file(const struct family_case *f, const char *name)
     static char ring[64][512];
     static unsigned next;
     char *s = ring[next++ % 64];
-    snprintf(s, sizeof ring[0], TEST_DATA_DIR "/families/%s/%s", f->name, name);
+    snprintf(s, sizeof ring[0], TEST_DATA_DIR "/%s/%s/%s", f->seeded ? "seeded" : "families", f->name, name);
     return s;
+}
+
+const char *family_texts(const struct family_case *f, const char *name)
+{
+    const struct family_case lender = {.name = "qwen3_moe"};
+    return family_file(f->seeded ? &lender : f, name);
+}
+
+static int is_fixture(const struct dirent *d)
+{
+    return !strchr(d->d_name, '.'); /* README.md */
+}
+
+const struct family_case *family_seeded(uint32_t *n)
+{
+    static struct family_case *list;
+    static uint32_t n_list;
+    struct dirent **names;
+    int found = list ? 0 : scandir(TEST_DATA_DIR "/seeded", &names, is_fixture, alphasort);
+    if (!list) {
+        if (found <= 0)
+            fail_msg("tests/data/seeded is empty");
+        list = xcalloc((size_t)found, sizeof *list);
+        for (; n_list < (uint32_t)found; n_list++)
+            list[n_list] = (struct family_case){.name = xstrdup(names[n_list]->d_name),
+                                                .suffix = "",
+                                                .token = 1e-5,
+                                                .nll = 1e-5,
+                                                .tol = &exact,
+                                                .seeded = true};
+        for (int i = 0; i < found; i++)
+            free(names[i]);
+        free(names);
+    }
+    *n = n_list;
+    return list;
 }
 
 json_t *family_golden(const struct family_case *f, const char *name)
@@ -69,7 +108,7 @@ struct view *family_view(const char *path)
 void family_prune(const struct family_case *f, const char *model, const char *out, bool no_provenance)
 {
     struct err e = {0};
-    struct view *v = family_view(family_file(f, model));
+    struct view *v = family_view(model);
     struct plan *p = family_plan(f);
     struct prune_result r;
     struct prune_opts o = {.out = golden_tmp(out), .no_provenance = no_provenance};
@@ -82,14 +121,27 @@ void family_prune(const struct family_case *f, const char *model, const char *ou
     view_free(v);
 }
 
-int family_run(const char *group, void (*test)(void **state))
+static int run_cases(const char *group, void (*test)(void **state), const struct family_case *cases,
+                     uint32_t n)
 {
-    struct CMUnitTest *tests = xcalloc(n_family_cases, sizeof *tests);
-    for (uint32_t i = 0; i < n_family_cases; i++)
-        tests[i] = (struct CMUnitTest){family_cases[i].name, test, golden_setup, golden_teardown,
-                                       (void *)(uintptr_t)&family_cases[i]};
+    struct CMUnitTest *tests = xcalloc(n, sizeof *tests);
+    for (uint32_t i = 0; i < n; i++)
+        tests[i] = (struct CMUnitTest){cases[i].name, test, golden_setup, golden_teardown,
+                                       (void *)(uintptr_t)&cases[i]};
     /* cmocka_run_group_tests() wants an array whose size is known at compile time. */
-    int rc = _cmocka_run_group_tests(group, tests, n_family_cases, NULL, NULL);
+    int rc = _cmocka_run_group_tests(group, tests, n, NULL, NULL);
     free(tests);
     return rc;
+}
+
+int family_run(const char *group, void (*test)(void **state))
+{
+    return run_cases(group, test, family_cases, n_family_cases);
+}
+
+int family_run_seeded(const char *group, void (*test)(void **state))
+{
+    uint32_t n;
+    const struct family_case *cases = family_seeded(&n);
+    return run_cases(group, test, cases, n);
 }

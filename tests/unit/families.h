@@ -1,4 +1,4 @@
-/* families.h - the tiny models of tests/data/families, one test each. */
+/* families.h - the tiny models of tests/data/families and tests/data/seeded, one test each. */
 #ifndef REAP_TESTS_FAMILIES_H
 #define REAP_TESTS_FAMILIES_H
 
@@ -14,21 +14,30 @@ struct family_case {
     double token;       /* largest difference of one log-probability that was seen */
     double nll;         /* bound, relative, of the mean negative log-likelihood */
     const struct golden_tol *tol;
+    bool seeded; /* of tests/data/seeded: there are no weights and no texts, tests make and borrow them */
 };
 extern const struct family_case family_cases[];
 extern const uint32_t n_family_cases;
+/* One for each folder of tests/data/seeded, by name. */
+const struct family_case *family_seeded(uint32_t *n);
 
 /* Path of a file in the folder; the last 64 results are valid. */
 const char *family_file(const struct family_case *f, const char *name);
+/* Of texts.jsonl and golden_tokens.json: all seeded models have one tokenizer. */
+const char *family_texts(const struct family_case *f, const char *name);
 /* "golden_stats": with the suffix and .json. */
 json_t *family_golden(const struct family_case *f, const char *name);
 struct plan *family_plan(const struct family_case *f); /* plan.json */
 struct view *family_view(const char *path);            /* with its router hash */
-/* golden_tmp(out): the model (a file or folder of the family) pruned by plan.json. */
+/* golden_tmp(out): the model (a path) pruned by plan.json. */
 void family_prune(const struct family_case *f, const char *model, const char *out, bool no_provenance);
 /* One cmocka test per family. */
 int family_run(const char *group, void (*test)(void **state));
+int family_run_seeded(const char *group, void (*test)(void **state));
 /* Everything that the engine computes with a model, against the goldens; model: its name in each folder. */
 int families_engine(const char *group, const char *model);
+/* The same of a seeded checkpoint, once: profiled, scored, masked, pruned and scored again. Without goldens: it runs,
+ * and so does what is left of it. */
+void families_engine_seeded(const struct family_case *f, const char *folder);
 
 #endif

@@ -26,11 +26,11 @@
  * batches add up in another order. */
 #define TOKEN_ROOM 5
 
-static const char *model_name; /* in the family's folder */
+static const char *model_name; /* in the family's folder; of a seeded one: the whole path */
 
 static const char *model_of(const struct family_case *f)
 {
-    return family_file(f, model_name);
+    return f->seeded ? model_name : family_file(f, model_name);
 }
 
 static bool is_folder(const char *model)
@@ -41,7 +41,7 @@ static bool is_folder(const char *model)
 static void load_texts(const struct family_case *f, struct corpus *c)
 {
     struct err e = {0};
-    const char *spec = family_file(f, "texts.jsonl");
+    const char *spec = family_texts(f, "texts.jsonl");
     const struct corpus_opts o = {.specs = &spec, .n_specs = 1};
     golden_ok(corpus_load(&o, c, &e), &e, f->name);
 }
@@ -94,7 +94,7 @@ static void check_tokens(const struct family_case *f)
 {
     struct corpus c;
     struct engine *g = open_engine(model_of(f));
-    json_t *golden = golden_json(family_file(f, "golden_tokens.json")),
+    json_t *golden = golden_json(family_texts(f, "golden_tokens.json")),
            *rows = json_object_get(golden, "samples");
     uint32_t n_text = 0;
     load_texts(f, &c);
@@ -233,7 +233,7 @@ static void check_profile(const struct family_case *f)
 {
     static const char *const out[2][2] = {{"packed-1.json", "packed-2.json"},
                                           {"single-1.json", "single-2.json"}};
-    const char *texts = family_file(f, "texts.jsonl");
+    const char *texts = family_texts(f, "texts.jsonl");
     json_t *golden = family_golden(f, "golden_stats"), *residuals = family_golden(f, "golden_residuals");
     for (uint32_t single = 0; single < 2; single++) {
         for (uint32_t t = 0; t < 2; t++) {
@@ -263,7 +263,7 @@ static void check_profile(const struct family_case *f)
 
 static void check_pruned_profile(const struct family_case *f, const char *model)
 {
-    const char *texts = family_file(f, "texts.jsonl");
+    const char *texts = family_texts(f, "texts.jsonl");
     json_t *golden = family_golden(f, "pruned_golden_stats");
     struct profile_opts o = golden_profile(model, &texts, "pruned.json");
     if (is_folder(model))
@@ -299,7 +299,7 @@ static void check_rows(const struct family_case *f, const char *path, const json
 {
     struct err e = {0};
     struct buf text = {0};
-    json_t *tokens = golden_json(family_file(f, "golden_tokens.json")),
+    json_t *tokens = golden_json(family_texts(f, "golden_tokens.json")),
            *rows = json_object_get(golden, "samples");
     size_t i = 0;
     golden_ok(file_read_all(path, 1 << 24, &text, &e), &e, path);
@@ -375,7 +375,7 @@ static void test_family(void **state)
     check_profile(f);
     check_eval(f, model_of(f), "golden_logprobs");
     check_masked(f);
-    family_prune(f, model_name, "pruned", false);
+    family_prune(f, model_of(f), "pruned", false);
     check_pruned_profile(f, pruned);
     check_eval(f, pruned, "pruned_golden_logprobs");
 }
@@ -384,4 +384,55 @@ int families_engine(const char *group, const char *model)
 {
     model_name = model;
     return family_run(group, test_family);
+}
+
+/* ---- seeded ---- */
+
+static void check_seeded_profile(const struct family_case *f)
+{
+    const char *texts = family_texts(f, "texts.jsonl");
+    struct profile_opts o = golden_profile(model_of(f), &texts, "stats.json");
+    o.engine.type = "f32";
+    struct stats *s = golden_run(&o, NULL);
+    if (file_exists(family_file(f, "golden_stats.json"))) {
+        json_t *golden = family_golden(f, "golden_stats");
+        check_stats(s, golden, f->tol, "the profile");
+        check_plan(f, s, o.out);
+        json_decref(golden);
+    }
+    stats_free(s);
+}
+
+/* Where no reference computes it: a number for every token. */
+static void check_runs(const struct family_case *f, const char *model)
+{
+    struct err e = {0};
+    struct corpus c;
+    struct eval_score s;
+    struct engine *g = open_engine(model);
+    load_texts(f, &c);
+    golden_ok(eval_samples(g, &c, 0, NULL, &s, &e), &e, model);
+    assert_true(isfinite(s.nll) && s.nll > 0);
+    assert_int_equal(s.n_tokens, s.n_scored + c.n_samples);
+    corpus_free(&c);
+    engine_free(g);
+}
+
+void families_engine_seeded(const struct family_case *f, const char *folder)
+{
+    const char *pruned = golden_tmp("pruned");
+    bool golden = file_exists(family_file(f, "golden_logprobs.json"));
+    model_name = folder;
+    check_seeded_profile(f);
+    if (golden) {
+        check_eval(f, folder, "golden_logprobs");
+        check_masked(f);
+    } else {
+        check_runs(f, folder);
+    }
+    family_prune(f, folder, "pruned", false);
+    if (golden)
+        check_eval(f, pruned, "pruned_golden_logprobs");
+    else
+        check_runs(f, pruned);
 }

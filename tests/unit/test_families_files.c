@@ -370,8 +370,8 @@ static void test_family(void **state)
 {
     const struct family_case *f = *state;
     const char *plain = golden_tmp("plain.gguf"), *named = golden_tmp("named.gguf");
-    family_prune(f, "model.gguf", "plain.gguf", true);
-    family_prune(f, "model.gguf", "named.gguf", false);
+    family_prune(f, family_file(f, "model.gguf"), "plain.gguf", true);
+    family_prune(f, family_file(f, "model.gguf"), "named.gguf", false);
     check_against_reference(f, plain);
     check_provenance(plain, named);
     check_verify(f, plain, false);

@@ -278,21 +278,28 @@ static const struct conversion *conversion_of(const struct family_case *c)
     return found;
 }
 
-/* tests/data/families has a model of each conversion. */
+/* tests/data/families or tests/data/seeded has a model of each conversion. */
 static void every_conversion_has_a_fixture(void **state)
 {
     const struct family *f;
+    uint32_t n_seeded;
+    const struct family_case *seeded = family_seeded(&n_seeded);
     (void)state;
     for (uint32_t i = 0; i < n_family_cases; i++)
         if (!conversion_of(&family_cases[i]))
             fail_msg("tests/data/families/%s is of no conversion", family_cases[i].name);
+    for (uint32_t i = 0; i < n_seeded; i++)
+        if (!conversion_of(&seeded[i]))
+            fail_msg("tests/data/seeded/%s is of no conversion", seeded[i].name);
     for (uint32_t i = 0; (f = family_at(i)); i++)
         for (int k = 0; k < FAMILY_CLASSES && f->classes[k].name; k++) {
             bool has = !f->classes[k].convert;
             for (uint32_t c = 0; !has && c < n_family_cases; c++)
                 has = conversion_of(&family_cases[c]) == f->classes[k].convert;
+            for (uint32_t c = 0; !has && c < n_seeded; c++)
+                has = conversion_of(&seeded[c]) == f->classes[k].convert;
             if (!has)
-                fail_msg("%s: tests/data/families has no model of its conversion", f->classes[k].name);
+                fail_msg("%s: tests/data has no model of its conversion", f->classes[k].name);
         }
 }
 

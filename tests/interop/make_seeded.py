@@ -1,0 +1,449 @@
+#!/usr/bin/env python3
+"""Makes the files of a folder of tests/data/seeded (its README says what they are); called by seeded.sh.
+
+    make_seeded.py tables FOLDER                     tensors.tsv, from hf/config.json by the transformers class, or from a list
+    make_seeded.py goldens FOLDER CHECKPOINT SEED    golden_*.json and plan.json, what transformers computes; status 4: this seed
+                                                     gives no clear plan, or experts that are chosen by less than rounding
+    make_seeded.py converted FOLDER CHECKPOINT SRC   gguf.tsv, what the converter of llama.cpp (its sources: SRC) makes of it
+
+hf/config.json is written by hand, in the form of the published checkpoints. What it does not say stands in make.json, all of it optional:
+
+    transformers  false: transformers has no such class, no goldens
+    tensors       {"NAME": [SHAPE]}: instead of asking transformers. "{0-7}" in a name stands for each of these numbers
+    extra         the same, beside those that transformers has (MTP blocks)
+    rename        [[REGEX, TEXT]]: names that save_pretrained does not write as they are published
+    drop          [REGEX]: tensors that save_pretrained writes and published checkpoints do not have
+    values        [[REGEX, LOW, HIGH]]: before the ranges of `ranges` below
+    dtypes        [[REGEX, "F32"]]: other types than BF16
+    ignored       [REGEX]: tensors that transformers leaves out
+    config        {KEY: VALUE}: what transformers is told beside config.json, where it does not read what published configs say
+    keep          how many experts a plan keeps; else about three quarters
+    axis          [REGEX]: further tensors whose first dimension is the expert
+    pre           tokenizer.ggml.pre; else qwen2
+    plain_vocab   true: the converter's class has code of its own for the published tokenizer; the common code is taken
+"""
+import hashlib
+import json
+import math
+import os
+import re
+import struct
+import sys
+import tempfile
+
+COUNTS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts", "num_moe_experts", "n_experts")
+KEYS = ("gate_sum", "gate_sq_sum", "ean_sum", "ean_sq_sum", "reap_sum", "reap_sq_sum", "max_activation")
+NOISE = 1e-5  # relative, of the input of a layer with experts: choices that it changes are no reference
+
+
+def read_json(*path, other=None):
+    path = os.path.join(*path)
+    if other is not None and not os.path.exists(path):
+        return other
+    with open(path, encoding="utf-8") as f:
+        return json.load(f)
+
+
+def save_json(path, data, indent=2):
+    with open(path, "w", encoding="utf-8") as f:
+        json.dump(data, f, ensure_ascii=False, indent=indent)
+        f.write("\n")
+
+
+def short(x):
+    """Nine digits say all that is compared."""
+    if isinstance(x, dict):
+        return {k: short(v) for k, v in x.items()}
+    if isinstance(x, list):
+        return [short(v) for v in x]
+    return float(f"{x:.9g}") if isinstance(x, float) else x
+
+
+def save_numbers(path, data):
+    """A list of numbers is one line."""
+    text = json.dumps(short(data), ensure_ascii=False, indent=1)
+    text = re.sub(r"\[\s+((?:-?[\d.eE+-]+,?\s+)+)\]", lambda m: "[" + re.sub(r"\s+", " ", m.group(1)).strip() + "]", text)
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(text + "\n")
+
+
+def text_config(cfg):
+    for key in ("text_config", "llm_config", "language_config"):
+        if isinstance(cfg.get(key), dict):
+            return cfg[key]
+    return cfg
+
+
+def n_experts(cfg):
+    for c in (text_config(cfg), text_config(cfg).get("ffn_config") or {}):
+        for key in COUNTS:
+            if isinstance(c.get(key), int):
+                return c[key]
+            if isinstance(c.get(key), list):
+                return c[key][0]
+    raise SystemExit("config.json has no count of experts")
+
+
+def set_experts(x, old, new):
+    """The count in all its places."""
+    if isinstance(x, dict):
+        for key, v in x.items():
+            if key in COUNTS and v == old:
+                x[key] = new
+            elif key in COUNTS and isinstance(v, list):
+                x[key] = [new if n == old else n for n in v]
+            else:
+                set_experts(v, old, new)
+
+
+# ---- tables ----
+
+
+def ranges(name, shape, tied):
+    """What the numbers of a tensor are between: so that no layer drowns the others, and experts are told apart."""
+    leaf = name.rsplit(".", 1)[-1]
+    fan = shape[-1] if len(shape) > 1 else 1
+    even = lambda std: (-std * math.sqrt(3), std * math.sqrt(3))
+    expert = re.search(r"experts\.(\d+)\.", name)
+    if re.search(r"(correction_bias|expert_bias|router_bias)$", name):
+        return even(0.1)
+    if leaf == "A_log":
+        return 0.0, 2.0
+    if leaf == "dt_bias":
+        return -4.0, -0.5
+    if leaf == "D":
+        return 0.5, 1.5
+    if leaf == "sinks":
+        return even(1.0)
+    if "conv" in name and leaf == "weight":
+        return even(0.4)
+    if "norm" in name.lower() and len(shape) == 1 and leaf == "weight":
+        return 0.6, 1.4
+    if re.search(r"(embed_tokens|embeddings|embedding|wte)\.weight$", name):
+        return even(0.25 if tied else 0.8)
+    if "lm_head" in name or "shared_head.head" in name:
+        return even(1.5 / math.sqrt(fan))
+    if re.search(r"\.(gate|router|router\.gate|router\.layer|gate\.wg|primary_router)\.weight$", name):
+        return even(2.0 / math.sqrt(fan))
+    if expert or re.search(r"experts\.(gate_up_proj|down_proj)$|(input|output)_linear\.weight$", name):
+        down = re.search(r"(down_proj|w2|output_linear)(\.weight)?$", name)
+        spread = 1.0
+        if down and expert:  # experts differ in how much they say
+            spread = math.exp(0.8 * math.sin(1 + 2.4 * int(expert.group(1))))
+        return even((0.9 if down else 1.6) * spread / math.sqrt(fan))
+    if leaf.endswith("bias"):
+        return even(0.2)
+    if re.search(r"(o_proj|out_proj|dense|down_proj)\.weight$", name):
+        return even(0.8 / math.sqrt(fan))
+    if len(shape) > 1:
+        return even(1.2 / math.sqrt(fan))
+    return even(0.3)
+
+
+def spread_names(listed):
+    out = {}
+    for name, shape in listed.items():
+        names = [name]
+        while True:
+            m = re.search(r"\{(\d+)-(\d+)\}", names[0])
+            if not m:
+                break
+            names = [n.replace(m.group(0), str(i), 1) for n in names for i in range(int(m.group(1)), int(m.group(2)) + 1)]
+        out.update({n: tuple(shape) for n in names})
+    return out
+
+
+def transformers_shapes(folder):
+    """What save_pretrained writes for a model of this config."""
+    import torch
+    import transformers
+    from safetensors import safe_open
+    with tempfile.TemporaryDirectory() as tmp:
+        cfg = read_json(folder, "hf", "config.json")
+        cls = getattr(transformers, cfg["architectures"][0])
+        config = transformers.AutoConfig.from_pretrained(os.path.join(folder, "hf"))
+        model = cls._from_config(config, dtype=torch.float32)
+        model.save_pretrained(tmp)
+        out = {}
+        for f in sorted(os.listdir(tmp)):
+            if f.endswith(".safetensors"):
+                with safe_open(os.path.join(tmp, f), "pt") as st:
+                    out.update({n: tuple(st.get_slice(n).get_shape()) for n in st.keys()})
+        return out
+
+
+def tables(folder):
+    make = read_json(folder, "make.json", other={})
+    tied = bool(read_json(folder, "hf", "config.json").get("tie_word_embeddings"))
+    shapes = spread_names(make["tensors"]) if "tensors" in make else transformers_shapes(folder)
+    for pattern, text in make.get("rename", []):
+        shapes = {re.sub(pattern, text, n): s for n, s in shapes.items()}
+    shapes = {n: s for n, s in shapes.items() if not any(re.search(p, n) for p in make.get("drop", []))}
+    shapes.update(spread_names(make.get("extra", {})))
+    order = lambda n: [int(p) if p.isdigit() else p for p in re.split(r"(\d+)", n)]
+    with open(os.path.join(folder, "tensors.tsv"), "w", encoding="utf-8") as f:
+        f.write("seed 1\n")
+        for name in sorted(shapes, key=order):
+            shape = shapes[name]
+            dtype = next((t for p, t in make.get("dtypes", []) if re.search(p, name)), "BF16")
+            values = next(([lo, hi] for p, lo, hi in make.get("values", []) if re.search(p, name)), None)
+            lo, hi = values or ranges(name, shape, tied)
+            text = "bits" if lo == "bits" else f"{lo:.4g}\t{hi:.4g}"
+            f.write(f"{name}\t{dtype}\t{','.join(map(str, shape)) or '-'}\t{text}\n")
+
+
+# ---- goldens ----
+
+
+def load(folder, ignored):
+    import torch
+    import transformers
+    config = read_json(folder, "config.json")
+    cls = getattr(transformers, config["architectures"][0])
+    model, info = cls.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager", experts_implementation="eager",
+                                      output_loading_info=True, ignore_mismatched_sizes=True)
+    bad = {kind: sorted(map(str, names)) for kind, names in info.items()}
+    bad["unexpected_keys"] = [n for n in bad.get("unexpected_keys", []) if not any(re.search(p, n) for p in ignored)]
+    for kind, names in bad.items():
+        if names:
+            raise SystemExit(f"{folder}: {len(names)} {kind.replace('_', ' ')}: {', '.join(names[:4])}")
+    return model.eval()
+
+
+def blocks_of(model):
+    """Layers with experts: number, the module that holds them, the module of the experts."""
+    for name, mod in model.named_modules():
+        m = re.search(r"layers\.(\d+)(\.|$)", name)
+        experts = getattr(mod, "experts", None)
+        if m and experts is not None and hasattr(experts, "forward") and type(experts).forward is not type(mod).forward:
+            yield int(m.group(1)), mod, experts
+
+
+def run(model, samples, n, noise=None):
+    """Log-probabilities, sums per expert, and who was chosen."""
+    import numpy as np
+    import torch
+    stats, halves, chosen, hooks, half = {}, ({}, {}), [], [], 0
+    rng = torch.Generator().manual_seed(noise or 0)
+
+    def tally(layer, experts, x, idx, w):
+        st = stats.setdefault(layer, dict(count=np.zeros(n, np.int64), **{k: np.zeros(n) for k in KEYS}))
+        part = halves[half].setdefault(layer, dict(count=np.zeros(n, np.int64), reap_sum=np.zeros(n)))
+        for s in range(idx.shape[1]):
+            one = idx[:, s:s + 1]
+            f = type(experts).forward(experts, x, one, torch.ones_like(w[:, :1]))
+            g, at = w[:, s].double().numpy(), one[:, 0].numpy()
+            norm = f.double().norm(dim=-1).numpy()
+            both = (f * w[:, s:s + 1]).double().norm(dim=-1).numpy()
+            for key, v in (("gate_sum", g), ("gate_sq_sum", g * g), ("ean_sum", norm), ("ean_sq_sum", norm * norm), ("reap_sum", both),
+                           ("reap_sq_sum", both * both)):
+                np.add.at(st[key], at, v)
+            np.maximum.at(st["max_activation"], at, f.abs().amax(-1).double().numpy())
+            np.add.at(st["count"], at, 1)
+            np.add.at(part["count"], at, 1)
+            np.add.at(part["reap_sum"], at, both)
+
+    def experts_hook(layer):
+        def hook(mod, args, kwargs):
+            a = list(args) + list(kwargs.values())
+            x, idx, w = a[0].reshape(-1, a[0].shape[-1]), a[1], a[2]
+            if idx.is_floating_point():
+                idx, w = w, idx
+            chosen.append(idx.sort(-1).values)
+            if not noise:
+                tally(layer, mod, x, idx, w.float())
+        return hook
+
+    def shake(mod, args, kwargs):
+        x = args[0] if args else kwargs["hidden_states"]
+        y = x * (1 + NOISE * torch.randn(x.shape, generator=rng))
+        return ((y,) + args[1:], kwargs) if args else (args, dict(kwargs, hidden_states=y))
+
+    for layer, block, experts in blocks_of(model):
+        hooks.append(experts.register_forward_pre_hook(experts_hook(layer), with_kwargs=True))
+        if noise:
+            hooks.append(block.register_forward_pre_hook(shake, with_kwargs=True))
+    rows = []
+    for number, ids in enumerate(samples):
+        half = number % 2
+        lp = torch.log_softmax(model(input_ids=torch.tensor([ids]), use_cache=False).logits[0].double(), -1)
+        rows.append([lp[i, ids[i + 1]].item() for i in range(len(ids) - 1)])
+    for h in hooks:
+        h.remove()
+    return dict(rows=rows, stats=dict(sorted(stats.items())), halves=halves, chosen=chosen)
+
+
+def steady(model, samples, n, res):
+    import torch
+    for noise in range(1, 4):
+        other = run(model, samples, n, noise)["chosen"]
+        if not all(torch.equal(a, b) for a, b in zip(res["chosen"], other)):
+            return False
+    return True
+
+
+def groups_of(cfg):
+    c = text_config(cfg)
+    return c.get("n_group") or c.get("num_expert_group") or 1
+
+
+def make_plan(cfg, make, res, n):
+    import numpy as np
+    groups = groups_of(cfg)
+    keep = make.get("keep") or max(n * 3 // 4 // groups * groups, groups * 2)
+    plan, gap = {}, math.inf
+    for layer, st in res["stats"].items():
+        if not (st["count"] > 0).all():
+            return None, f"an expert of layer {layer} was never chosen"
+        score, ids = st["reap_sum"] / np.maximum(st["count"], 1), []
+        for g in range(groups):
+            order = sorted(range(g * n // groups, (g + 1) * n // groups), key=lambda j: -score[j])
+            cut = keep // groups
+            ids += order[:cut]
+            gap = min(gap, (score[order[cut - 1]] - score[order[cut]]) / score[order[cut - 1]])
+        plan[str(layer)] = sorted(ids)
+    if gap < 0.01:
+        return None, f"scores at the cut differ by {gap:.4f} only"
+    return dict(schema="reap.plan/1", n_keep=keep, keep=plan), None
+
+
+def prune(checkpoint, out, cfg, make, plan, n):
+    """The checkpoint without the experts that the plan drops, by names and shapes alone."""
+    import shutil
+    from safetensors.torch import load_file, save_file
+    tensors, pruned = load_file(os.path.join(checkpoint, "model.safetensors")), {}
+    keep = {int(k): v for k, v in plan["keep"].items()}
+    for name, t in tensors.items():
+        m = re.search(r"(?:layers|blocks|h)\.(\d+)\.(.*)", name)
+        ids = keep.get(int(m.group(1)), keep[max(keep)] if int(m.group(1)) > max(keep) else None) if m else None
+        if ids is None:
+            pruned[name] = t
+            continue
+        rest, one = m.group(2), re.search(r"experts\.(\d+)\.", m.group(2))
+        named = re.search(r"experts\.|router|\bgate\b|e_score_correction_bias|expert_bias|(input|output)_linear|moe_statics", rest)
+        named = named or any(re.search(p, rest) for p in make.get("axis", []))
+        if one and "shared" not in rest:
+            j = int(one.group(1))
+            if j in ids:
+                a, b = one.span(1)
+                pruned[name[:len(name) - len(rest)] + rest[:a] + str(ids.index(j)) + rest[b:]] = t
+        elif named and "shared" not in rest and t.shape[0] == n:
+            pruned[name] = t[ids].contiguous()
+        elif named and t.ndim == 2 and t.shape == (1, n):
+            pruned[name] = t[:, ids].contiguous()
+        else:
+            pruned[name] = t
+    for f in os.listdir(checkpoint):
+        if not f.endswith(".safetensors"):
+            shutil.copy(os.path.join(checkpoint, f), out)
+    set_experts(cfg, n, plan["n_keep"])
+    save_json(os.path.join(out, "config.json"), cfg)
+    save_file(pruned, os.path.join(out, "model.safetensors"), metadata={"format": "pt"})
+
+
+def logprobs(res, names):
+    rows = res["rows"]
+    return dict(schema="reap.golden_logprobs/1", mean_nll=-sum(map(sum, rows)) / sum(map(len, rows)), n_predicted=sum(map(len, rows)),
+                samples=[dict(id=i, nll=-math.fsum(r) / max(1, len(r)), logprobs=r) for i, r in zip(names, rows)])
+
+
+def goldens(folder, checkpoint, seed):
+    import torch
+    import transformers
+    torch.set_num_threads(1)
+    torch.set_grad_enabled(False)
+    transformers.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    make, cfg = read_json(folder, "make.json", other={}), read_json(checkpoint, "config.json")
+    if not make.get("transformers", True):
+        return 0
+    if make.get("config"):
+        tmp = tempfile.mkdtemp()  # in the reference's own /tmp
+        for f in os.listdir(checkpoint):
+            os.symlink(os.path.join(checkpoint, f), os.path.join(tmp, f))
+        os.remove(os.path.join(tmp, "config.json"))
+        text_config(cfg).update(make["config"])
+        save_json(os.path.join(tmp, "config.json"), cfg)
+        checkpoint = tmp
+    rows = read_json(folder, "..", "..", "families", "qwen3_moe", "golden_tokens.json")["samples"]
+    names, samples, n, ignored = [r["id"] for r in rows], [r["ids"] for r in rows], n_experts(cfg), make.get("ignored", [])
+    model = load(checkpoint, ignored)
+    res = run(model, samples, n)
+    plan, why = make_plan(cfg, make, res, n)
+    if plan and not steady(model, samples, n, res):
+        why = "rounding would change who is chosen"
+    if not why:
+        with tempfile.TemporaryDirectory() as tmp:
+            prune(checkpoint, tmp, cfg, make, plan, n)
+            model = load(tmp, ignored)
+            cut = run(model, samples, plan["n_keep"])
+            if not steady(model, samples, plan["n_keep"], cut):
+                why = "rounding would change who is chosen behind the cut"
+    if why:
+        print(f"seed {seed}: {why}")
+        return 4
+    tokens = sum(map(len, samples))
+    first = next(iter(res["stats"].values()))
+    stats = dict(schema="reap.golden_stats/1", n_tokens=tokens, n_samples=len(samples), top_k=int(first["count"].sum()) // tokens,
+                 n_experts=n, layers={str(k): {a: b.tolist() for a, b in st.items()} for k, st in res["stats"].items()})
+    for name, part in zip(("even_samples", "odd_samples"), res["halves"]):
+        stats[name] = {str(k): {a: b.tolist() for a, b in st.items()} for k, st in sorted(part.items())}
+    save_numbers(os.path.join(folder, "golden_stats.json"), stats)
+    save_numbers(os.path.join(folder, "golden_logprobs.json"), logprobs(res, names))
+    save_numbers(os.path.join(folder, "plan.json"), plan)
+    save_numbers(os.path.join(folder, "pruned_golden_logprobs.json"), logprobs(cut, names))
+    print(f"seed {seed}: {len(res['stats'])} layers with experts, {tokens} tokens, NLL {logprobs(res, names)['mean_nll']:.4f}, "
+          f"pruned {logprobs(cut, names)['mean_nll']:.4f}")
+    return 0
+
+
+# ---- converted ----
+
+
+def converted(folder, checkpoint, src):
+    sys.path[:0] = [os.path.join(src, "gguf-py"), src]
+    from pathlib import Path
+    import gguf
+    import numpy as np
+    from conversion import ModelBase, ModelType, get_model_architecture, get_model_class
+    make = read_json(folder, "make.json", other={})
+    hparams = ModelBase.load_hparams(Path(checkpoint), False)
+    cls = get_model_class(get_model_architecture(hparams, ModelType.TEXT))
+    cls.get_vocab_base_pre = lambda self, tokenizer: make.get("pre", "qwen2")
+    if make.get("plain_vocab"):
+        cls.set_vocab = lambda self: self._set_vocab_gpt2()
+    with tempfile.TemporaryDirectory() as tmp:
+        out = Path(tmp) / "model.gguf"
+        cls(Path(checkpoint), gguf.LlamaFileType.ALL_F32, out).write()
+        reader = gguf.GGUFReader(out)
+        lines = []
+        for key in reader.fields.values():
+            if key.name.startswith("GGUF."):
+                continue
+            types, values = key.types, key.contents()
+            if types[0] == gguf.GGUFValueType.ARRAY:
+                raw = b"".join(struct.pack("<Q", len(v.encode())) + v.encode() if isinstance(v, str) else key.parts[i].tobytes()
+                               for v, i in zip(values, key.data))
+                lines.append(f"key\t{key.name}\t[{types[1].name.lower()}]\t{len(values)} {hashlib.sha256(raw).hexdigest()}")
+            elif types[0] == gguf.GGUFValueType.STRING:
+                plain = len(values.encode()) <= 60 and values.isprintable() and values.isascii()
+                text = values if plain else "sha256 " + hashlib.sha256(values.encode()).hexdigest()
+                lines.append(f"key\t{key.name}\tstring\t{text}")
+            else:
+                text = f"{values:.9g}" if isinstance(values, float) else str(values).lower()
+                lines.append(f"key\t{key.name}\t{types[0].name.lower()}\t{text}")
+        for t in reader.tensors:
+            lines.append(f"tensor\t{t.name}\t{t.tensor_type.name}\t{','.join(str(int(x)) for x in t.shape)}\t"
+                         f"{hashlib.sha256(t.data.tobytes()).hexdigest()}")
+    with open(os.path.join(folder, "gguf.tsv"), "w", encoding="utf-8") as f:
+        f.write("\n".join(lines) + "\n")
+    return 0
+
+
+def main():
+    what, folder, *rest = sys.argv[1:]
+    return {"tables": tables, "goldens": goldens, "converted": converted}[what](folder, *rest) or 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,189 @@
+/* test_seeded.c - checkpoints of tests/data/seeded, whose weights are made here: what they are converted to, against what the
+ * engine's own converter wrote, key by key and tensor by tensor; and what the engine computes with them, against
+ * transformers (families_engine.c). */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/mem.h"
+#include "convert/image_part.h"
+#include "convert/load.h"
+#include "engine/engine.h"
+#include "families.h"
+#include "gguf/gguf_file.h"
+#include "seed.h"
+#include "tempdir.h"
+
+#include <dirent.h>
+#include <string.h>
+#include <strings.h>
+
+/* ---- the folder ---- */
+
+static void copy(const char *from, const char *name, const char *to)
+{
+    struct err e = {0};
+    struct buf b = {0};
+    golden_ok(file_read_all(from, 1u << 22, &b, &e), &e, from);
+    char *path = xasprintf("%s/%s", to, name);
+    put_bytes(path, b.s, b.n);
+    free(path);
+    buf_clear(&b);
+}
+
+/* The fixture's own files, the tokenizer of all, and the weights. */
+static const char *make_folder(const struct family_case *f)
+{
+    static const char *const tokenizer[] = {"tokenizer.json", "tokenizer_config.json"};
+    struct err e = {0};
+    struct dirent *d;
+    for (size_t i = 0; i < sizeof tokenizer / sizeof *tokenizer; i++) {
+        char *own = xasprintf("hf/%s", tokenizer[i]);
+        copy(family_texts(f, own), tokenizer[i], "hf");
+        free(own);
+    }
+    DIR *own = opendir(family_file(f, "hf"));
+    assert_non_null(own);
+    while ((d = readdir(own)))
+        if (d->d_name[0] != '.') {
+            char *name = xasprintf("hf/%s", d->d_name);
+            copy(family_file(f, name), d->d_name, "hf");
+            free(name);
+        }
+    closedir(own);
+    golden_ok(seed_write(family_file(f, "tensors.tsv"), 0, at("hf/model.safetensors"), &e), &e, f->name);
+    return at("hf");
+}
+
+/* ---- against gguf.tsv ---- */
+
+static const char *kind_word(enum gg_kind k)
+{
+    static const char *const words[GG_N_KINDS] = {[GG_U32] = "uint32",
+                                                  [GG_I32] = "int32",
+                                                  [GG_F32] = "float32",
+                                                  [GG_BOOL] = "bool",
+                                                  [GG_STR] = "string"};
+    return words[k] ? words[k] : "of a kind that the test has to learn";
+}
+
+static void value_text(struct buf *b, const struct gg_key *k)
+{
+    char hex[65];
+    uint32_t u;
+    float f;
+    bool plain = k->str_len <= 60;
+    memcpy(&u, k->value, k->kind == GG_U32 || k->kind == GG_I32 || k->kind == GG_F32 ? 4 : 0);
+    memcpy(&f, &u, 4);
+    switch (k->kind) {
+    case GG_U32: buf_fmt(b, "%u", u); return;
+    case GG_I32: buf_fmt(b, "%d", (int32_t)u); return;
+    case GG_F32: buf_fmt(b, "%.9g", (double)f); return;
+    case GG_BOOL: buf_str(b, *k->value ? "true" : "false"); return;
+    case GG_STR:
+        for (uint64_t i = 0; i < k->str_len; i++)
+            plain = plain && k->value[i] >= ' ' && k->value[i] < 127;
+        sha256_bytes(k->value, k->str_len, hex);
+        if (plain)
+            buf_add(b, k->value, k->str_len);
+        else
+            buf_fmt(b, "sha256 %s", hex);
+        return;
+    case GG_ARR:
+        sha256_bytes(k->value, (size_t)(k->raw + k->raw_bytes - k->value), hex);
+        buf_fmt(b, "%llu %s", (unsigned long long)k->n, hex);
+        return;
+    default: return;
+    }
+}
+
+static void same_key(const struct gg_file *g, const char *name, const char *kind, const char *value)
+{
+    const struct gg_key *k = gg_find(g, name);
+    struct buf text = {0}, word = {0};
+    if (!k)
+        fail_msg("key '%s' (%s) is missing", name, value);
+    buf_fmt(&word, k->kind == GG_ARR ? "[%s]" : "%s", kind_word(k->kind == GG_ARR ? k->elem : k->kind));
+    value_text(&text, k);
+    if (strcmp(name, "general.name") != 0 && (strcmp(word.s, kind) || strcmp(text.s ? text.s : "", value)))
+        fail_msg("key '%s' is %s %s, expected %s %s", name, word.s, text.s, kind, value);
+    buf_clear(&text);
+    buf_clear(&word);
+}
+
+static void same_tensor(struct image *im, const char *name, const char *type, const char *shape,
+                        const char *sha)
+{
+    struct err e = {0};
+    struct buf ne = {0};
+    char hex[65];
+    const struct image_tensor *t = NULL;
+    for (uint64_t i = 0; i < im->n_tensors; i++)
+        t = strcmp(im->tensors[i].name, name) ? t : &im->tensors[i];
+    if (!t)
+        fail_msg("tensor '%s' [%s] is missing", name, shape);
+    for (uint32_t d = 0; d < t->n_dims; d++)
+        buf_fmt(&ne, "%s%llu", d ? "," : "", (unsigned long long)t->ne[d]);
+    if (strcasecmp(gg_type_get(t->type)->name, type) != 0 || strcmp(ne.s, shape) != 0)
+        fail_msg("tensor '%s' is %s [%s], expected %s [%s]", name, gg_type_get(t->type)->name, ne.s, type,
+                 shape);
+    uint8_t *p = xmalloc(t->bytes);
+    golden_ok(image_read(im, t->off, t->bytes, p, &e), &e, name);
+    sha256_bytes(p, t->bytes, hex);
+    if (strcmp(hex, sha) != 0)
+        fail_msg("tensor '%s' has other bytes than the converter's", name);
+    free(p);
+    buf_clear(&ne);
+}
+
+static void check_converted(const struct family_case *f, const char *folder)
+{
+    struct err e = {0};
+    struct convert_opts o = {.type = "f32", .quantize = engine_quantize_rows, .threads = 2};
+    struct buf text = {0};
+    struct gg_file got;
+    uint64_t n_tensors = 0;
+    struct hf_checkpoint *c = hf_open(folder, &e);
+    golden_ok(c != NULL, &e, f->name);
+    struct image *im = convert_open(c, folder, &o, &e);
+    golden_ok(im != NULL, &e, f->name);
+    golden_ok(gg_parse((const uint8_t *)im->header.s, im->header.n, im->size, &got, &e), &e, f->name);
+    golden_ok(file_read_all(family_file(f, "gguf.tsv"), 1u << 22, &text, &e), &e, "gguf.tsv");
+    buf_char(&text, 0);
+    for (char *rest = text.s, *line; (line = strsep(&rest, "\n")) && *line;) {
+        char *field[5] = {0};
+        for (int i = 0; i < 5 && line; i++)
+            field[i] = strsep(&line, "\t");
+        if (!strcmp(field[0], "key"))
+            same_key(&got, field[1], field[2], field[3]);
+        else {
+            same_tensor(im, field[1], field[2], field[3], field[4]);
+            n_tensors++;
+        }
+    }
+    assert_int_equal(im->n_tensors, n_tensors);
+    buf_clear(&text);
+    gg_clear(&got);
+    image_free(im);
+    hf_free(c);
+}
+
+static void test_seeded(void **state)
+{
+    const struct family_case *f = *state;
+    const char *folder = make_folder(f);
+    check_converted(f, folder);
+    families_engine_seeded(f, folder);
+}
+
+int main(int argc, char **argv)
+{
+    (void)argc;
+    engine_tame_threads(argv);
+    return family_run_seeded("seeded", test_seeded);
+}
