@@ -6,6 +6,7 @@
 #   make check-asan      the same tests under the address and undefined-behaviour sanitizers
 #   make test-archs      every architecture of the engine
 #   make interop         pruned checkpoints in Hugging Face transformers (root; the first time 2.5 GB)
+#   make interop-tokenizers  real tokenizers against the Rust library (node, npm; the first time 570 MB)
 #   make bench           measurements
 #   make fuzz            each parser under libFuzzer for FUZZ_SECONDS, or all of them in FUZZ_TOTAL_SECONDS
 #   make faults          each call of libc fails, or is the last thing that happens
@@ -44,7 +45,7 @@ $(Q)sh scripts/build.sh $(call folder,$(1)) -j $(JOBS) $(if $(3),--target $(3))
 endef
 
 .NOTPARALLEL:
-.PHONY: all reap tests demo test check-asan test-archs interop bench fuzz faults install docs format clean
+.PHONY: all reap tests demo test check-asan test-archs interop interop-tokenizers bench fuzz faults install docs format clean
 
 all: reap
 	@echo 'build/reap is ready'
@@ -70,6 +71,9 @@ test-archs: tests
 
 interop: tests
 	$(Q)REAP="$$PWD/build/reap" SRC="$$PWD" sh scripts/interop.sh
+
+interop-tokenizers: tests
+	$(Q)BIN="$$PWD/build" SRC="$$PWD" sh scripts/interop-tokenizers.sh
 
 bench: tests
 	$(Q)REAP="$$PWD/build/reap" SRC="$$PWD" BIN="$$PWD/build" bash bench/run.sh

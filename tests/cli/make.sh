@@ -10,7 +10,7 @@ for goal in demo install docs; do
     make -n -C "$SRC" $goal >goal.txt 2>&1
     has goal.txt 'build.sh build .*--target reap$'
 done
-for goal in test test-archs bench faults interop; do # they need tools of the tests
+for goal in test test-archs bench faults interop interop-tokenizers; do # they need tools of the tests
     make -n -C "$SRC" $goal >goal.txt 2>&1
     has goal.txt 'scripts/build.sh build '
     lacks goal.txt '--target reap'
