@@ -8,6 +8,7 @@
 #     commands [FOLDER/]   all commands with their summaries; FOLDER: where their pages are
 #     criteria, gates, classes     tables of the criteria, of the families by their gate, of the classes that convert
 #     checkpoints                  all classes
+#     families                     all families: cut as GGUF, cut as a checkpoint, run natively; native: those that run alone
 #     tensors, refused             tensors of GGUF files with an expert axis, and those that cannot be cut
 # The dump is what src/cmd/dump.c says it is.
 
@@ -38,6 +39,10 @@ NR == FNR {
     } else if (f[1] == "family") {
         family = f[2]
         cannot = f[5] == "" ? f[6] : f[5]
+        families[++n_families] = family
+        people[n_families] = f[3] == "" ? "" : f[3]
+        whole[n_families] = family == "" ? "no such model" : f[5] == "" ? "cut" : "refused"
+        cut[n_families] = cannot == "" ? "cut" : "refused: " cannot
         if (family == "" || f[4] == "")
             next
         if (!(f[4] in gate_place)) {
@@ -47,6 +52,12 @@ NR == FNR {
         list = gate_of[gate_place[f[4]]]
         gate_of[gate_place[f[4]]] = list (list == "" ? "" : ", ") "`" family "`" (f[5] == "" ? "" : " (refused)")
     } else if (f[1] == "class") {
+        runs = f[3] != "converted" ? "" : f[4]
+        folders[n_families] = folders[n_families] (folders[n_families] == "" ? "" : "<br>") "`" f[2] "`"
+        how[n_families] = how[n_families] (folders[n_families] ~ /<br>/ ? "<br>" : "") (runs == "" ? "no" : runs)
+        native[n_families] = native[n_families] || runs != ""
+        if (runs != "" && worded[n_families] != "numbers")
+            worded[n_families] = runs
         checkpoint[++n_checkpoints] = "`" f[2] "` | " (family == "" ? "" : "`" family "`") " | " (cannot == "" ? f[3] : "refused: " cannot)
         if (f[3] != "converted")
             next
@@ -205,6 +216,15 @@ function make(part, arg,    i, f, n) {
         print "| class | architecture | |\n|---|---|---|"
         for (i = 1; i <= n_checkpoints; i++)
             print "| " checkpoint[i] (checkpoint[i] ~ / $/ ? "" : " ") "|"
+    } else if (part == "families") {
+        print "| family | architecture | as GGUF | class | as a checkpoint | natively |\n|---|---|---|---|---|---|"
+        for (i = 1; i <= n_families; i++)
+            print "| " people[i] " | " (families[i] == "" ? "" : "`" families[i] "`") " | " whole[i] " | " folders[i] " | " (folders[i] == "" ? "" : cut[i]) " | " how[i] " |"
+    } else if (part == "native") {
+        print "| family | as GGUF | as a checkpoint | natively |\n|---|---|---|---|"
+        for (i = 1; i <= n_families; i++)
+            if (native[i])
+                print "| " people[i] " | " whole[i] " | " cut[i] " | " worded[i] " |"
     } else if (part == "tensors") {
         print "| tensor | of | shape | axis |\n|---|---|---|---:|"
         for (i = 1; i <= n_tensor_kinds; i++)

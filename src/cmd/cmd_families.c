@@ -1,5 +1,6 @@
 /* cmd_families.c - what works with which family, as their records have it. */
 #include "cmd/cmd.h"
+#include "family/conversion.h"
 #include "family/family.h"
 
 #include <string.h>
@@ -36,22 +37,31 @@ static bool is_asked(const struct family *f, const char *text)
     return yes;
 }
 
-static bool converts(const struct family *f)
+/* The three columns. How each is checked: docs/commands/families.md. */
+static const char *as_gguf(const struct family *f)
 {
-    for (int i = 0; i < FAMILY_CLASSES && f->classes[i].name; i++)
-        if (f->classes[i].convert)
-            return true;
-    return false;
+    return !f->arch ? "-" : f->refuse ? "refused" : "cut";
 }
 
-/* What the tests do with each (docs/formats.md, "Checkpoint folders"; tests/interop, tests/archs). */
+static const char *as_checkpoint(const struct family *f)
+{
+    return family_refusal_checkpoint(f) ? "refused" : "cut";
+}
+
+static const char *natively(const struct family_class *c)
+{
+    return !c->convert ? "no" : c->convert->flags & CONVERT_FILE_ONLY ? "file" : "numbers";
+}
+
 static const char *checked(const struct family *f)
 {
-    if (converts(f))
-        return "numbers of transformers, and the file of llama.cpp's converter";
-    if (f->arch && !f->refuse)
-        return "the whole job on a small GGUF file of random weights";
-    return "refused before any work";
+    const char *best = "no";
+    for (int i = 0; i < FAMILY_CLASSES && f->classes[i].name; i++)
+        best = strcmp(best, "numbers") ? natively(&f->classes[i]) : best;
+    return !strcmp(best, "numbers") ? "numbers of transformers, and the file of llama.cpp's converter"
+           : !strcmp(best, "file")  ? "the file of llama.cpp's converter"
+           : f->arch && !f->refuse  ? "the whole job on a small GGUF file of random weights"
+                                    : "refused before any work";
 }
 
 static json_t *in_json(const struct family *f)
@@ -69,6 +79,7 @@ static json_t *in_json(const struct family *f)
         json_object_set_new(c, "name", json_string(f->classes[i].name));
         json_object_set_new(c, "prunes", json_boolean(!no));
         json_object_set_new(c, "runs", json_boolean(f->classes[i].convert != NULL));
+        json_object_set_new(c, "checked_by", json_string(natively(&f->classes[i])));
         json_array_append_new(classes, c);
     }
     json_object_set_new(o, "classes", classes);
@@ -76,17 +87,19 @@ static json_t *in_json(const struct family *f)
     return o;
 }
 
+#define COLUMNS "%-15s %-43s %-8s %-14s %s"
+
 static void in_text(struct buf *b, const struct family *f)
 {
     const char *no = family_refusal_checkpoint(f);
-    buf_fmt(b, "%-15s %-7s %s\n", f->arch ? f->arch : "-", f->arch && !f->refuse ? "prunes" : "-", f->models);
-    for (int i = 0; i < FAMILY_CLASSES && f->classes[i].name; i++)
-        buf_fmt(b, "%24s%-36s %s\n", "", f->classes[i].name,
-                no                      ? "refused"
-                : f->classes[i].convert ? "prunes, runs"
-                                        : "prunes");
+    char name[64];
+    buf_fmt(b, "%-15s %-43s %s\n", f->arch ? f->arch : "-", f->models ? f->models : "-", as_gguf(f));
+    for (int i = 0; i < FAMILY_CLASSES && f->classes[i].name; i++) {
+        snprintf(name, sizeof name, "  %s", f->classes[i].name);
+        buf_fmt(b, COLUMNS "\n", "", name, "", as_checkpoint(f), natively(&f->classes[i]));
+    }
     if (no)
-        buf_fmt(b, "%24s%s: %s\n", "", f->arch && !f->refuse ? "as a checkpoint" : "refused", no);
+        buf_fmt(b, "%18s%s: %s\n", "", f->arch && !f->refuse ? "as a checkpoint" : "refused", no);
 }
 
 static bool run(char const *const *args, uint32_t n, struct err *e)
@@ -120,14 +133,15 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     }
     json_decref(list);
     struct buf all = {0};
-    buf_fmt(&all, "%-15s %-7s %s\n%24s%s\n\n", "architecture", "GGUF", "models", "",
-            "classes of checkpoints");
+    buf_fmt(&all, COLUMNS "\n\n", "architecture", "models, classes of checkpoints", "as GGUF",
+            "as checkpoint", "runs natively");
     buf_add(&all, b.s, b.n);
     buf_str(
         &all,
-        "\nprunes: profile, plan, prune, verify, eval of its GGUF files; prune and verify of its checkpoints.\n"
-        "runs: its checkpoints are also profiled and evaluated without a file in between, and converted;\n"
-        "checked against the numbers of transformers and the files of llama.cpp's converter.\n");
+        "\ncut: profile, plan, prune, verify, eval of its GGUF files; prune and verify of its checkpoints.\n"
+        "runs natively: its checkpoints are also profiled and evaluated without a file in between, and converted.\n"
+        "numbers: statistics and log-probabilities of transformers, before and after a cut, and the file of\n"
+        "llama.cpp's converter; file: the latter alone, as transformers has no such class.\n");
     buf_clear(&b);
     return cmd_print(&all, e);
 }

@@ -9,6 +9,7 @@
  *   option   name alias also kind value help default default-is min max required group choices sentence
  *   criterion, family, class, tensor    rows of other tables, behind the commands */
 #include "cmd/cmd.h"
+#include "family/conversion.h"
 #include "family/family.h"
 #include "stats/criteria.h"
 
@@ -87,6 +88,12 @@ static void dump_command(struct buf *b, const struct cmd *c)
         dump_option(b, o);
 }
 
+static void dump_class(struct buf *b, const struct family_class *c)
+{
+    bool file_only = c->convert && c->convert->flags & CONVERT_FILE_ONLY;
+    buf_fmt(b, "class\t%s\t%s\t%s\n", c->name, c->convert ? "converted" : "", file_only ? "file" : "numbers");
+}
+
 static void dump_family(struct buf *b, const struct family *f)
 {
     buf_str(b, "family");
@@ -97,7 +104,7 @@ static void dump_family(struct buf *b, const struct family *f)
     field(b, f->refuse_checkpoint);
     buf_char(b, '\n');
     for (int i = 0; i < FAMILY_CLASSES && f->classes[i].name; i++)
-        buf_fmt(b, "class\t%s\t%s\n", f->classes[i].name, f->classes[i].convert ? "converted" : "");
+        dump_class(b, &f->classes[i]);
 }
 
 static void dump_tensor(struct buf *b, const struct tensor_rule *r)

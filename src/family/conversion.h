@@ -98,6 +98,8 @@ enum {
     CONVERT_NEEDS_OUTPUT = 4, /* the graph has no tied embeddings */
     CONVERT_HEADS_FILL = 8,   /* the graph takes heads x head size for the hidden size */
     CONVERT_NO_ROPE = 16,     /* the graph does not rotate */
+    CONVERT_FILE_ONLY =
+        64, /* transformers lacks the class: checked by the converter's file, not by numbers */
 };
 
 /* A model by its config, for derive: read, and what of it the family decides. */

@@ -278,6 +278,22 @@ static const struct conversion *conversion_of(const struct family_case *c)
     return found;
 }
 
+static bool has_numbers(const struct family_case *c)
+{
+    return !c->seeded || file_exists(family_file(c, "golden_logprobs.json"));
+}
+
+/* How a conversion is said to be checked is how its fixtures check it. */
+static void check_said(const struct family_class *c, const struct family_case *list, uint32_t n, bool *found,
+                       bool *numbers)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (conversion_of(&list[i]) == c->convert) {
+            *found = true;
+            *numbers = *numbers || has_numbers(&list[i]);
+        }
+}
+
 /* tests/data/families or tests/data/seeded has a model of each conversion. */
 static void every_conversion_has_a_fixture(void **state)
 {
@@ -293,13 +309,17 @@ static void every_conversion_has_a_fixture(void **state)
             fail_msg("tests/data/seeded/%s is of no conversion", seeded[i].name);
     for (uint32_t i = 0; (f = family_at(i)); i++)
         for (int k = 0; k < FAMILY_CLASSES && f->classes[k].name; k++) {
-            bool has = !f->classes[k].convert;
-            for (uint32_t c = 0; !has && c < n_family_cases; c++)
-                has = conversion_of(&family_cases[c]) == f->classes[k].convert;
-            for (uint32_t c = 0; !has && c < n_seeded; c++)
-                has = conversion_of(&seeded[c]) == f->classes[k].convert;
+            const struct family_class *c = &f->classes[k];
+            bool has = false, numbers = false;
+            if (!c->convert)
+                continue;
+            check_said(c, family_cases, n_family_cases, &has, &numbers);
+            check_said(c, seeded, n_seeded, &has, &numbers);
             if (!has)
-                fail_msg("%s: tests/data has no model of its conversion", f->classes[k].name);
+                fail_msg("%s: tests/data has no model of its conversion", c->name);
+            if (numbers == !!(c->convert->flags & CONVERT_FILE_ONLY))
+                fail_msg("%s: CONVERT_FILE_ONLY is for what transformers does not have, and its fixtures %s",
+                         c->name, numbers ? "have its numbers" : "lack its numbers");
         }
 }
 
