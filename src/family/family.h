@@ -47,8 +47,10 @@ struct family_class {
 /* Tensors of a checkpoint: what follows "layers.N.". Lists are names separated by spaces. A name M stands for
  * the tensor M and for all tensors M.<anything>. */
 struct family_names {
-    const char *block;   /* the module that holds all below; "": the layer itself; NULL: no checkpoints */
-    const char *experts; /* the modules with the experts' weights: <M>.<expert>.<anything>, or stacked */
+    const char *block; /* the module that holds all below; "": the layer itself; NULL: no checkpoints */
+    /* The modules with the experts' weights: <M>.<expert>.<anything>, or stacked. What mlx-lm makes of any
+     * family, <block>.switch_mlp, is known without. */
+    const char *experts;
     const char *router;  /* the module of the router: what has one row per expert is cut, the rest stays */
     const char *vectors; /* further tensors with one value per expert: [E] or [1, E]; NULL: none */
     const char *whole;   /* tensors under these modules that have no expert axis; NULL: none */
@@ -119,6 +121,9 @@ const char *family_refusal_checkpoint(const struct family *f);
 bool family_name_marks(const char *name, size_t n);
 
 /* ---- what a tensor is, by its name ---- */
+/* How mlx-lm calls stacked experts of any family: a list of modules. */
+extern const char family_switches[];
+
 enum role {
     ROLE_NONE,   /* no expert axis */
     ROLE_EXPERT, /* matrices and vectors of the experts */
@@ -150,5 +155,8 @@ struct family_role {
 };
 /* What a tensor of a checkpoint is, by the name behind "layers.N.". Shapes are the caller's business. */
 struct family_role family_role(const struct family_names *f, const char *rest);
+/* Whether a name, whole or behind "layers.N.", is that of experts in some family: what has no role then is
+ * refused, and not left alone. */
+bool family_looks_like_experts(const char *rest);
 
 #endif

@@ -72,12 +72,6 @@ const struct tensor_rule *family_rule(const char *name, int32_t *layer, bool *su
 
 /* ---- in a checkpoint, by the record ---- */
 
-static const char *skip(const char *s, const char *prefix)
-{
-    size_t n = strlen(prefix);
-    return strncmp(s, prefix, n) ? NULL : s + n;
-}
-
 /* Patterns for classes that no record knows: names that many families share. */
 static const struct family_names usual[] = {
     {MLP, CORRECTION},
@@ -110,18 +104,26 @@ static bool in_list(const char *list, const char *s, const char **rest)
     return false;
 }
 
+/* How mlx-lm calls stacked experts of any family (mlx_lm/models/switch_layers.py, d78bf58e): weight, scales,
+ * biases below them have the expert in dimension 0. */
+const char family_switches[] = "switch_mlp switch_glu";
+
+bool family_looks_like_experts(const char *rest)
+{
+    return !strncmp(rest, "experts.", 8) || strstr(rest, ".experts.") || strstr(rest, "switch_mlp.") ||
+           strstr(rest, "switch_glu.");
+}
+
 struct family_role family_role(const struct family_names *f, const char *rest)
 {
     struct family_role r = {.role = ROLE_NONE, .axis = -1};
-    const char *m, *end;
+    const char *m = rest, *end;
     uint32_t n;
-    if (*f->block && (!(m = skip(rest, f->block)) || *m++ != '.'))
+    if (*f->block && !in_list(f->block, rest, &m))
         return r;
-    if (!*f->block)
-        m = rest;
     if (in_list(f->whole, m, &end))
         return r;
-    if (in_list(f->experts, m, &end)) {
+    if (in_list(f->experts, m, &end) || in_list(family_switches, m, &end)) {
         r.role = ROLE_EXPERT;
         if (hf_take_number(end, &n, &r.part))
             r.number = end;

@@ -27,7 +27,8 @@ struct block { /* what a block has */
 
 struct folder { /* the reader of a view, and what it says */
     struct hf_checkpoint *c;
-    struct family unknown; /* the view's when the engine has no such model */
+    struct family own; /* the view's when the engine has no such model, or names are not the record's */
+    char *block;       /* .. in own.names */
     struct hf_counts counts;
 };
 
@@ -75,7 +76,7 @@ static bool guessed(const struct view *v)
 static bool any_experts(const struct hf_checkpoint *c)
 {
     for (uint64_t i = 0; i < c->n_tensors; i++)
-        if (strstr(c->tensors[i].name, ".experts."))
+        if (family_looks_like_experts(c->tensors[i].name))
             return true;
     return false;
 }
@@ -102,13 +103,32 @@ static bool read_family(struct view *v, struct err *e)
             class_name);
     v->family = f;
     if (!f || !f->arch) { /* called by its class */
-        struct family *u = &folder(v)->unknown;
+        struct family *u = &folder(v)->own;
         *u = f ? *f : (struct family){.names = *usual};
         u->arch = u->models = class_name;
         u->gate = "not known";
         v->family = u;
     }
     return true;
+}
+
+/* The stacked experts of mlx-lm stand in the record's module, but for families whose names it has changed
+ * (Step-3.5, Kimi-Linear): then all of the block stands where they do. */
+static void find_switches(struct view *v)
+{
+    struct folder *f = folder(v);
+    for (uint64_t i = 0; i < f->c->n_tensors; i++) {
+        struct hf_place p = hf_place(f->c->tensors[i].name);
+        const char *at = p.rest && !p.mtp ? strstr(p.rest, ".switch_") : NULL;
+        if (!at || !family_looks_like_experts(at) ||
+            family_role(&v->family->names, p.rest).role == ROLE_EXPERT)
+            continue;
+        f->own = *v->family;
+        f->own.names.block = f->block = xstrndup(p.rest, (size_t)(at - p.rest));
+        f->own.names.experts = family_switches;
+        v->family = &f->own;
+        return;
+    }
 }
 
 static bool read_counts(struct view *v, struct err *e)
@@ -238,7 +258,7 @@ static bool read_tensor(struct reading *r, uint64_t i, struct err *e)
     v->bytes += x->bytes;
     v->n_params += x->n_elements;
     if (!p.rest) {
-        if (!p.other && strstr(x->name, ".experts."))
+        if (!p.other && family_looks_like_experts(x->name))
             return err_set(e, ERR_INPUT,
                            "tensor '%s' looks like part of the experts, but stands in no known "
                            "place; nothing is pruned by guess",
@@ -255,7 +275,7 @@ static bool read_tensor(struct reading *r, uint64_t i, struct err *e)
     struct family_role role = family_role(&v->family->names, p.rest);
     x->role = role.role;
     if (role.role == ROLE_NONE) {
-        if (strstr(p.rest, ".experts.") || !strncmp(p.rest, "experts.", 8))
+        if (family_looks_like_experts(p.rest))
             return err_set(e, ERR_INPUT,
                            "tensor '%s' looks like part of the experts, but is not known to this "
                            "version; nothing is pruned by guess",
@@ -417,6 +437,7 @@ static bool fill(struct reading *r, struct err *e)
     struct view *v = r->v;
     if (!read_family(v, e) || !read_counts(v, e))
         return false;
+    find_switches(v);
     v->n_blocks = r->n_trunk = trunk_blocks(v);
     for (uint64_t i = 0; i < v->n_tensors; i++)
         if (!read_tensor(r, i, e))
@@ -489,6 +510,7 @@ static void close_folder(struct view *v)
         return;
     hf_free(f->c);
     hf_counts_clear(&f->counts);
+    free(f->block);
     free(f);
 }
 
