@@ -295,22 +295,20 @@ static bool read_keys(struct cur *c, uint64_t n)
 
 /* ---- tensors ---- */
 
-/* The number of elements; 0 if a size is 0. The bound is the engine's: below INT64_MAX at every step. */
-static uint64_t count_elements(struct cur *c, const struct gg_tensor *t)
+/* How many elements it may have. The bound is the engine's: below INT64_MAX at every step. */
+static void check_elements(struct cur *c, const struct gg_tensor *t)
 {
     uint64_t n = 1;
-    bool zero = false;
     for (int j = 0; j < MAX_DIMS; j++) {
         if (t->ne[j] == 0)
-            zero = true;
-        else if (j > 0 && INT64_MAX / t->ne[j] <= n)
+            continue;
+        if (j > 0 && INT64_MAX / t->ne[j] <= n)
             fail(c, "the shape %llu x %llu x %llu x %llu has too many elements, expected less than %lld",
                  (unsigned long long)t->ne[0], (unsigned long long)t->ne[1], (unsigned long long)t->ne[2],
                  (unsigned long long)t->ne[3], (long long)INT64_MAX);
         else
             n *= t->ne[j];
     }
-    return zero ? 0 : n;
 }
 
 static void read_shape(struct cur *c, struct gg_tensor *t)
@@ -332,7 +330,8 @@ static void read_shape(struct cur *c, struct gg_tensor *t)
 
 static void read_type(struct cur *c, struct gg_tensor *t)
 {
-    uint64_t n = c->ok ? count_elements(c, t) : 0;
+    if (c->ok)
+        check_elements(c, t);
     t->type = cur_u32(c, "the type");
     const struct gg_type *type = gg_type_get(t->type);
     if (!c->ok)
@@ -344,9 +343,13 @@ static void read_type(struct cur *c, struct gg_tensor *t)
     if (t->ne[0] % type->block)
         fail(c, "a row of %llu elements is not a multiple of the %u that a block of %s has",
              (unsigned long long)t->ne[0], type->block, type->name);
-    else if (!mul_u64(n / type->block, type->bytes, &t->bytes))
-        fail(c, "%llu elements of type %s are more bytes than a file can have", (unsigned long long)n,
-             type->name);
+    else if (t->ne[1] % type->rows)
+        fail(c, "%llu rows are not a multiple of the %u that %s weaves together",
+             (unsigned long long)t->ne[1], type->rows, type->name);
+    else if (!gg_type_size(type, t->ne, &t->bytes))
+        fail(c, "the shape %llu x %llu x %llu x %llu of type %s is more bytes than a file can have",
+             (unsigned long long)t->ne[0], (unsigned long long)t->ne[1], (unsigned long long)t->ne[2],
+             (unsigned long long)t->ne[3], type->name);
 }
 
 /* t->off: relative to the data section. *next is the running sum of padded sizes, which offsets must equal

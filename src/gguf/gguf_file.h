@@ -14,14 +14,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* ---- tensor types (ggml 0.25.1) ---- */
+/* ---- tensor types (ggml 0.25.1; from GG_N_TYPES on: of ik_llama.cpp, which the engine does not run) ---- */
 struct gg_type {
-    const char *name; /* "q4_K"; NULL: no such type */
-    uint32_t block;   /* elements per block */
-    uint32_t bytes;   /* bytes per block */
+    const char *name;   /* "q4_K"; NULL: no such type */
+    uint32_t block;     /* elements per block */
+    uint32_t bytes;     /* bytes per block */
+    uint32_t row_bytes; /* of each row besides its blocks: a scale of the whole row */
+    uint32_t rows;      /* so many rows are woven into each other; 1: each stands alone */
 };
-#define GG_N_TYPES 48
+#define GG_N_TYPES   48
+#define GG_LAST_TYPE 399
 const struct gg_type *gg_type_get(uint32_t id); /* NULL if unknown */
+/* The bytes of a tensor of whole blocks; false: more than 64 bits count. ne: four sizes. */
+bool gg_type_size(const struct gg_type *t, const uint64_t *ne, uint64_t *bytes);
 
 /* ---- keys ---- */
 enum gg_kind {

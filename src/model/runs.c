@@ -364,6 +364,11 @@ static bool is_exact(const struct gg_tensor *t)
 static bool tensor_ok(const struct gg_tensor *t, struct err *e)
 {
     const char *type = gg_type_get(t->type)->name;
+    if (t->type >= GG_N_TYPES)
+        return err_set(e, ERR_INPUT,
+                       "tensor '%s' is of type %s, which ik_llama.cpp alone can run: such a model is pruned, "
+                       "but not run here",
+                       t->name, type);
     for (int d = 0; d < 4; d++)
         if (!t->ne[d])
             return err_set(e, ERR_INPUT, "tensor '%s': dimension %d is 0", t->name, d + 1);

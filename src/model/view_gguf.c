@@ -165,6 +165,11 @@ static bool read_tensor(struct view *v, uint64_t i, struct err *e)
             return err_set(e, ERR_INPUT,
                            "tensor '%s': dimension %d is %llu behind the expert axis, expected 1", t->name,
                            d + 1, (unsigned long long)t->ne[d]);
+    if (r->axis == 1 && gg_type_get(t->type)->rows > 1) {
+        x->role = ROLE_REFUSE;
+        x->why = "holds the experts' rows woven into each other";
+        return true;
+    }
     if (r->axis == 0 && gg_type_get(t->type)->block != 1)
         return err_set(e, ERR_INPUT, "tensor '%s' is of type %s, expected one value per expert", t->name,
                        x->type);
@@ -217,7 +222,7 @@ static bool read_layers(struct view *v, struct err *e)
     struct block_seen *b = xcalloc(v->n_blocks, sizeof *b);
     for (uint64_t i = 0; i < v->n_tensors; i++) {
         const struct view_tensor *x = &v->tensors[i];
-        if (x->axis >= 0)
+        if (x->role != ROLE_NONE)
             see(&b[x->layer], x->name, i);
     }
     const struct block_seen *first = NULL;

@@ -86,8 +86,8 @@ static char *unescape(const char *s)
 
 static uint64_t bytes_of(const struct tensor *t)
 {
-    const struct gg_type *y = gg_type_get(t->type);
-    return t->ne[0] * t->ne[1] * t->ne[2] * t->ne[3] / y->block * y->bytes;
+    uint64_t n;
+    return gg_type_size(gg_type_get(t->type), t->ne, &n) ? n : 0;
 }
 
 /* ---- reading ---- */
@@ -256,7 +256,7 @@ static void resize(struct tensor *t)
 
 static uint32_t type_of(const char *name)
 {
-    for (uint32_t i = 0; i < GG_N_TYPES; i++)
+    for (uint32_t i = 0; i <= GG_LAST_TYPE; i++)
         if (gg_type_get(i) && !strcmp(gg_type_get(i)->name, name))
             return i;
     die("type '%s' is not known", name);
