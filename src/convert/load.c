@@ -21,16 +21,26 @@ static bool read_image(void *ctx, uint64_t off, uint64_t n, void *dst, struct er
     return image_read(ctx, off, n, dst, e);
 }
 
-bool load_check(const struct view *v, struct err *e)
+static bool check(const struct view *v, struct err *e)
 {
     const struct gg_file *f = view_gguf(v);
     return (runs_check(f, v->family, v->n_blocks, e) && vocab_check(f, e)) || err_ctx(e, "%s", v->path);
 }
 
+bool load_check(const struct view *v, struct err *e)
+{
+    if (view_gguf(v)->split_left) /* load_engine tells the engine otherwise */
+        return err_set(e, ERR_INPUT,
+                       "%s: its keys of a split are left over, and the engine looks for parts that are not "
+                       "there: reap prune writes the model without them",
+                       v->path);
+    return check(v, e);
+}
+
 bool load_check_image(const struct image *im, const char *path, struct err *e)
 {
     struct view *v = view_of_header((const uint8_t *)im->header.s, im->header.n, im->size, path, e);
-    bool ok = v && load_check(v, e);
+    bool ok = v && check(v, e);
     view_free(v);
     return ok;
 }
@@ -91,8 +101,9 @@ struct engine *load_engine(const struct view *v, const struct engine_opts *o, st
         return NULL;
     }
     struct engine_opts own = *o;
-    if (!load_check(v, e) || !choose_mode(v, &own, e))
+    if (!check(v, e) || !choose_mode(v, &own, e))
         return NULL;
+    own.whole = view_gguf(v)->split_left;
     foresee(v->path, v->bytes, &own);
     return engine_open(v->path, &own, e);
 }

@@ -34,6 +34,7 @@ struct engine_opts {
     int64_t now;      /* Unix time in seconds that templates are told; 0: SOURCE_DATE_EPOCH, or the clock's */
     const char *type; /* checkpoints: type of the matrices (convert/); NULL: as stored */
     const char *pretokenizer; /* checkpoints: the engine's name of the pre-tokenizer; NULL: recognised */
+    bool whole;               /* GGUF: one file holds the model, whatever its keys of a split say */
     bool vocab_only;          /* the tokenizer and the chat template alone; nothing can be computed */
     bool device_norms;        /* compute norms by the device even when the tensor is in host memory (tests) */
 };

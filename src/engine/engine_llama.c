@@ -259,6 +259,12 @@ static bool stream_mode(struct load *l, const char *name, struct err *e)
     }
 }
 
+/* What the loader reads instead of the file's split.count; the row behind the last has no key. */
+static const struct llama_model_kv_override one_part[] = {
+    {.tag = LLAMA_KV_OVERRIDE_TYPE_INT, .key = "split.count", .val_i64 = 1},
+    {.key = ""},
+};
+
 static struct engine *open_model(const char *path, const struct engine_source *s, const struct engine_opts *o,
                                  struct err *e)
 {
@@ -277,6 +283,8 @@ static struct engine *open_model(const char *path, const struct engine_source *s
         goto fail;
     set_cpu_moe(&l, o);
     l.p.vocab_only = o->vocab_only;
+    if (o->whole)
+        l.p.kv_overrides = one_part;
     l.p.n_gpu_layers = (int32_t)o->n_gpu_layers;
     if ((o->load_mode && !load_mode(o->load_mode, &l.p.load_mode, e)) || (s && !stream_mode(&l, path, e)))
         goto fail;

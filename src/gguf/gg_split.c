@@ -100,6 +100,25 @@ static bool read_part(struct gg_file *f, const char *path, uint32_t i, uint32_t 
     return true;
 }
 
+/* The first part is open: whether it holds all tensors, and there is no second. */
+static bool is_whole(const struct gg_file *f, uint32_t n_parts, bool *whole, struct err *e)
+{
+    const struct gg_part *p = &f->parts[0];
+    uint64_t n;
+    uint32_t part, in_name;
+    *whole = gg_key_u64(gg_part_find(p, "split.tensors.count"), &n) && n == p->n_tensors;
+    char *prefix = *whole ? gg_split_prefix(p->path, &part, &in_name) : NULL;
+    bool ok = true, there = false;
+    if (prefix && part == 0 && in_name == n_parts) {
+        char *second = gg_split_path(prefix, 1, n_parts);
+        ok = file_there(second, &there, e);
+        free(second);
+    }
+    *whole = *whole && !there;
+    free(prefix);
+    return ok;
+}
+
 /* The first part is open; opens the others. */
 static bool read_others(struct gg_file *f, uint32_t n_parts, struct err *e)
 {
@@ -139,7 +158,8 @@ static bool open_all(struct gg_file *f, const char *path, struct err *e)
             return false;
         if (no != 0)
             return not_first(path, no, count, e);
-        if (!read_others(f, (uint32_t)count, e))
+        if (!is_whole(f, (uint32_t)count, &f->split_left, e) ||
+            (!f->split_left && !read_others(f, (uint32_t)count, e)))
             return false;
     }
     return gg_index(f, e) || err_ctx(e, "%s", path);

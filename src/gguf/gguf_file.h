@@ -86,11 +86,13 @@ struct gg_file {
     uint32_t n_parts;
     struct gg_tensor *tensors; /* of all parts, in order */
     uint64_t n_tensors;
+    bool split_left; /* one whole file whose keys say that it is the first of several: they are left over */
     const struct gg_tensor **by_name; /* the same, sorted by name; for gg_find_tensor */
 };
 
 /* Opens `path` and, when it is the first part of a split model (key split.count > 1), all other parts, found
- * beside it by the name pattern NAME-00001-of-0000N.gguf. Checks everything that the engine's reader would
+ * beside it by the name pattern NAME-00001-of-0000N.gguf. A file that says so, but holds all tensors and has no
+ * second part, is whole (split_left): tools of early 2024 copied the keys of a split parent. Checks everything that the engine's reader would
  * (magic, version, counts against the file size, string lengths, UTF-8, duplicate keys and names, alignment,
  * dims and byte products, exact offsets, data inside the file, split.* keys). NULL with *e set (ERR_INPUT;
  * the file is named in the message). */

@@ -3,6 +3,7 @@
 #include "model/view_gguf.h"
 #include "base/file.h"
 #include "base/limits.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "model/foreign.h"
@@ -298,7 +299,14 @@ static bool open_files(struct view *v, struct err *e)
 {
     if (!foreign_file(v->path, e) || !(v->reader = gg_open(v->path, e)))
         return false;
-    return (foreign_gguf(v->reader, e) && fill(v, e)) || err_ctx(e, "%s", v->path);
+    if (!foreign_gguf(v->reader, e) || !fill(v, e))
+        return err_ctx(e, "%s", v->path);
+    if (view_gguf(v)->split_left)
+        log_note(
+            "note: %s is the whole model in one file: its keys of a split ('split.count' and others) are "
+            "left over and not followed, prune leaves them out",
+            v->path);
+    return true;
 }
 
 static void close_files(struct view *v)

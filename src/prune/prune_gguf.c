@@ -115,7 +115,7 @@ static bool put_without_mtp(struct buf *b, const struct job *j, const struct gg_
 }
 
 /* Keys of output file i: as they were, but the expert count, what the model is named by, the provenance of an
- * earlier pruning, and the split keys of a merge. */
+ * earlier pruning, and the split keys of a merge, or those that were left over. */
 static bool put_keys(struct buf *b, const struct job *j, uint32_t i, uint64_t *n, struct err *e)
 {
     const struct gg_part *g = &j->f->parts[i];
@@ -126,7 +126,7 @@ static bool put_keys(struct buf *b, const struct job *j, uint32_t i, uint64_t *n
         const struct gg_key *x = &g->keys[k];
         if (!strncmp(x->name, "reap.", 5) && !j->o->no_provenance)
             continue;
-        if (j->c->n_files < j->f->n_parts && !strncmp(x->name, "split.", 6))
+        if ((j->c->n_files < j->f->n_parts || j->f->split_left) && !strncmp(x->name, "split.", 6))
             continue;
         if (j->base.name && !strncmp(x->name, "general.base_model.", 19))
             continue;

@@ -114,6 +114,25 @@ printf '\050' >byte
 off=$(grep -abo 'split.tensors.count' n/$first | head -1 | cut -d: -f1)
 dd if=byte of=n/$first bs=1 seek=$((off + 19 + 4)) conv=notrunc status=none
 fails 2 n/$first split.tensors.count 'is 40' '39 tensors' -- inspect n/$first
+# ---- keys of a split that were left over in a file that holds all tensors
+"$EDIT" "$M" left.gguf set split.no u16 0 set split.count u16 3 set split.tensors.count i32 39
+ok inspect left.gguf --json
+has .err '^note: left.gguf is the whole model in one file: .*split.count.* left over'
+json .out n_files=1 n_tensors=39
+ok eval left.gguf --calib "$texts" -t 1 -o e2.json
+expect 'it runs, and computes what the model without them computes' \
+    test "$("$JSON" get e2.json texts/0/nll)" = "$("$JSON" get e1.json texts/0/nll)"
+ok prune left.gguf --plan plan.json -o mended.gguf --no-provenance
+expect 'pruned, they are gone' cmp mended.gguf ref.gguf
+ok verify left.gguf mended.gguf --plan plan.json
+fails 2 'left.gguf' 'left over' -- quantize left.gguf Q8_0 -o q.gguf --quiet
+cp left.gguf left-00001-of-00003.gguf # under any name
+ok inspect left-00001-of-00003.gguf
+cp m-00002-of-00003.gguf left-00002-of-00003.gguf # but not where there is a second part
+fails 2 'part 3 of 3 is missing' -- inspect left-00001-of-00003.gguf
+"$EDIT" left.gguf odd.gguf set split.tensors.count i32 40
+fails 2 odd.gguf 'of-00003.gguf' -- inspect odd.gguf
+rm left* odd.gguf mended.gguf
 no_parts
 expect 'inputs unchanged' test "$sums" = "$(sha256sum m-*.gguf)"
 finish
