@@ -23,7 +23,8 @@ const char *convert_type_name(uint32_t i)
     return !i ? "auto" : i <= sizeof types / sizeof *types ? types[i - 1].name : NULL;
 }
 
-/* "auto": the type in which most bytes of the checkpoint's matrices are stored; FP8 becomes BF16. */
+/* "auto": the type in which most bytes of the checkpoint's matrices are stored; of quantised ones that of their
+ * scales, F16 or else BF16. */
 static uint32_t stored_type(const struct layout *l)
 {
     uint64_t f32 = 0, f16 = 0, bf16 = 0;
@@ -119,9 +120,20 @@ static bool find_conversion(struct layout *l, struct err *e)
     return l->in.conversion != NULL;
 }
 
+static bool find_forms(struct layout *l, struct err *e)
+{
+    const struct hf_checkpoint *c = l->in.c;
+    l->im->forms = forms_open(c, e);
+    if (!l->im->forms)
+        return false;
+    l->in.c = &l->im->forms->c;
+    l->used = xcalloc(l->in.c->n_tensors ? l->in.c->n_tensors : 1, sizeof *l->used);
+    return true;
+}
+
 static bool lay_out(struct layout *l, const char *dir, struct err *e)
 {
-    return find_conversion(l, e) && layout_check_forms(l, e) && layout_load_facts(&l->in, e) &&
+    return find_conversion(l, e) && find_forms(l, e) && layout_load_facts(&l->in, e) &&
            layout_check_musts(&l->in, e) && choose_type(l, e) && layout_match(l, e) &&
            layout_add_tensors(l, e) && build_header(l, dir, e);
 }
@@ -130,7 +142,6 @@ struct image *convert_open(const struct hf_checkpoint *c, const char *dir, const
                            struct err *e)
 {
     struct layout l = {.in = {.c = c}, .o = o, .im = xcalloc(1, sizeof *l.im)};
-    l.used = xcalloc(c->n_tensors ? c->n_tensors : 1, sizeof *l.used);
     bool ok = lay_out(&l, dir, e);
     if (ok) {
         l.im->arch = l.in.family->arch;

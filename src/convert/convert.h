@@ -43,6 +43,7 @@ struct image {
     const char *arch; /* general.architecture */
     uint64_t window;  /* bytes that are made at once, where rows allow it (tests make it small) */
     struct image_reader *reader;
+    struct forms *forms; /* the checkpoint's tensors as they were laid out */
 };
 
 /* The checkpoint is borrowed and must outlive the image; `dir` is its folder, for the tokenizer. NULL with *e

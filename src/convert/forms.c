@@ -1,160 +1,432 @@
-/* forms.c - weights that are stored with scales: FP8 in blocks, rows or whole matrices, and MXFP4. Refused:
- * every other quantised form. */
+/* forms.c - the forms in which checkpoints store weights in few bits, as records: which tensors one weight is
+ * made of, and what its codes are worth (packed.h). A form is known by names and types, as loaders know it;
+ * config.json says what these leave open. Sources of the formulas: docs/formats.md. */
+#include "convert/forms_part.h"
+
 #include "base/mem.h"
 #include "base/text.h"
-#include "convert/layout_part.h"
+#include "convert/image_part.h"
 #include "hf/names.h"
 
 #include <string.h>
 
-static const struct hf_tensor *find_beside(const struct layout *l, const char *name, const char *end)
+#define MAX_WITH 8
+
+struct form {
+    const char *name;
+    const char *end, *weight; /* what the name of the codes ends in, and that of the weight instead */
+    const char *types;        /* of the codes */
+    struct {
+        const char *end;
+        enum part part; /* the first that is there */
+    } with[MAX_WITH];
+    unsigned needs; /* parts, as bits */
+    enum codes codes;
+    enum values values;
+    uint32_t bits; /* 0: fit finds them */
+    enum rounding round;
+    bool divide;
+    double times;
+    bool (*is)(const struct packed *p); /* what names and types do not tell; NULL */
+    form_fit *fit;
+};
+
+/* ---- what the config says ---- */
+
+/* The block of one FP8 scale: weight_block_size, or compressed-tensors' block_structure, else 128 x 128; and
+ * num_bits of compressed-tensors' packed integers. */
+static void read_config(struct finder *f)
 {
-    char *s = xasprintf("%s%s", name, end);
-    const struct hf_tensor *t = hf_find_tensor(l->in.c, s);
-    free(s);
-    return t;
+    const struct jdoc *d = f->conf.d;
+    uint32_t q = conf_get(&f->conf, HF_KEYS_QUANTIZATION), groups = form_member(d, q, "config_groups");
+    uint64_t a, b, bits;
+    bool differ = false;
+    f->block_rows = f->block_cols = 128;
+    if (groups != JSPAN_NONE && d->nodes[groups].kind == J_OBJECT)
+        for (uint32_t g = d->nodes[groups].first; g != JSPAN_NONE; g = d->nodes[g].next) {
+            uint32_t w = form_member(d, g, "weights"), type = form_member(d, w, "type");
+            if (form_pair(d, form_member(d, w, "block_structure"), &a, &b)) {
+                f->block_rows = a;
+                f->block_cols = b;
+            }
+            if ((type != JSPAN_NONE && !jdoc_str_is(d, type, "int")) ||
+                !jdoc_u64(d, form_member(d, w, "num_bits"), &bits) || !bits || bits > 8)
+                continue;
+            differ = differ || (f->bits && f->bits != bits);
+            f->bits = (uint32_t)bits;
+        }
+    if (differ)
+        f->bits = 0;
+    if (form_pair(d, form_member(d, q, "weight_block_size"), &a, &b)) {
+        f->block_rows = a;
+        f->block_cols = b;
+    }
 }
 
-static bool refuse_form(const struct hf_tensor *t, const char *form, struct err *e)
+/* ---- the forms ---- */
+
+#define NEED(x)   (1u << PART_##x)
+#define FLOAT8    "F8_E4M3 F8_E5M2"
+#define BNB_QUANT ".weight.quant_state.bitsandbytes__"
+
+static const struct form forms[] = {
+    {.name = "FP8",
+     .types = FLOAT8,
+     .with = {{"_scale_inv", PART_SCALE}, {"_scale", PART_SCALE}},
+     .needs = NEED(SCALE),
+     .values = VALUES_FLOAT8,
+     .bits = 8,
+     .fit = form_fit_floats},
+    {.name = "FP8 of Mistral and DeepSeek-V4",
+     .end = ".weight",
+     .weight = ".weight",
+     .types = FLOAT8,
+     .with = {{".qscale_weight", PART_SCALE}, {".scale", PART_SCALE}},
+     .needs = NEED(SCALE),
+     .values = VALUES_FLOAT8,
+     .bits = 8,
+     .fit = form_fit_floats},
+    {.name = "NVFP4 of compressed-tensors",
+     .end = "_packed",
+     .types = "U8",
+     .with = {{"_scale", PART_SCALE}, {"_global_scale", PART_GLOBAL}},
+     .needs = NEED(SCALE) | NEED(GLOBAL),
+     .values = VALUES_FLOAT4,
+     .bits = 4,
+     .divide = true,
+     .fit = form_fit_floats},
+    {.name = "MXFP4 of compressed-tensors",
+     .end = "_packed",
+     .types = "U8",
+     .with = {{"_scale", PART_SCALE}},
+     .needs = NEED(SCALE),
+     .values = VALUES_FLOAT4,
+     .bits = 4,
+     .is = form_is_mxfp4,
+     .fit = form_fit_floats},
+    {.name = "NVFP4 of ModelOpt",
+     .types = "U8",
+     .with = {{"_scale", PART_SCALE}, {"_scale_2", PART_GLOBAL}},
+     .needs = NEED(SCALE) | NEED(GLOBAL),
+     .values = VALUES_FLOAT4,
+     .bits = 4,
+     .fit = form_fit_floats},
+    {.name = "MXFP4",
+     .types = "U8 I8",
+     .with = {{"_scale", PART_SCALE}},
+     .needs = NEED(SCALE),
+     .values = VALUES_FLOAT4,
+     .bits = 4,
+     .is = form_is_mxfp4,
+     .fit = form_fit_floats},
+    {.name = "MXFP4 of DeepSeek-V4",
+     .end = ".weight",
+     .weight = ".weight",
+     .types = "U8 I8",
+     .with = {{".scale", PART_SCALE}},
+     .needs = NEED(SCALE),
+     .values = VALUES_FLOAT4,
+     .bits = 4,
+     .is = form_is_mxfp4,
+     .fit = form_fit_floats},
+    {.name = "packed integers of compressed-tensors",
+     .end = "_packed",
+     .types = "I32",
+     .with =
+         {{"_scale", PART_SCALE}, {"_zero_point", PART_ZERO}, {"_g_idx", PART_ORDER}, {"_shape", PART_STATE}},
+     .needs = NEED(SCALE),
+     .values = VALUES_CENTRED,
+     .round = ROUND_ONCE,
+     .fit = form_fit_packed_ints},
+    {.name = "INT8 of compressed-tensors",
+     .types = "I8",
+     .with = {{"_scale", PART_SCALE}, {"_zero_point", PART_ZERO}},
+     .needs = NEED(SCALE),
+     .values = VALUES_SIGNED,
+     .bits = 8,
+     .round = ROUND_ONCE,
+     .fit = form_fit_ints},
+    {.name = "INT8 of bitsandbytes",
+     .end = ".weight",
+     .weight = ".weight",
+     .types = "I8",
+     .with = {{".SCB", PART_SCALE}},
+     .needs = NEED(SCALE),
+     .values = VALUES_SIGNED,
+     .bits = 8,
+     .times = 7.874015718698502e-3, /* 1 / 127, as bitsandbytes has it */
+     .fit = form_fit_int8},
+    {.name = "4 bits of bitsandbytes",
+     .end = ".weight",
+     .weight = ".weight",
+     .types = "U8 BF16 F16 F32", /* the same bytes by another name */
+     .with = {{".weight.absmax", PART_SCALE},
+              {".weight.quant_map", PART_MAP},
+              {".weight.nested_absmax", PART_NESTED},
+              {".weight.nested_quant_map", PART_NESTED_MAP},
+              {BNB_QUANT "nf4", PART_STATE},
+              {BNB_QUANT "fp4", PART_STATE}},
+     .needs = NEED(SCALE) | NEED(MAP) | NEED(STATE),
+     .codes = CODES_HIGH_FIRST,
+     .values = VALUES_MAP,
+     .bits = 4,
+     .fit = form_fit_bnb4},
+    {.name = "GPTQ",
+     .end = ".qweight",
+     .weight = ".weight",
+     .types = "I32",
+     .with = {{".scales", PART_SCALE}, {".qzeros", PART_ZERO}, {".g_idx", PART_ORDER}},
+     .needs = NEED(SCALE) | NEED(ZERO),
+     .codes = CODES_COLUMNS,
+     .round = ROUND_ONCE,
+     .is = form_is_gptq,
+     .fit = form_fit_gptq},
+    {.name = "AWQ",
+     .end = ".qweight",
+     .weight = ".weight",
+     .types = "I32",
+     .with = {{".scales", PART_SCALE}, {".qzeros", PART_ZERO}},
+     .needs = NEED(SCALE) | NEED(ZERO),
+     .codes = CODES_AWQ,
+     .round = ROUND_ONCE,
+     .is = form_is_awq,
+     .fit = form_fit_awq},
+    {.name = "MLX",
+     .end = ".weight",
+     .weight = ".weight",
+     .types = "U32",
+     .with = {{".scales", PART_SCALE}, {".biases", PART_BIAS}},
+     .needs = NEED(SCALE) | NEED(BIAS),
+     .round = ROUND_EACH,
+     .fit = form_fit_mlx},
+    {.name = "MXFP4 of MLX",
+     .end = ".weight",
+     .weight = ".weight",
+     .types = "U32",
+     .with = {{".scales", PART_SCALE}},
+     .needs = NEED(SCALE),
+     .values = VALUES_FLOAT4,
+     .bits = 4,
+     .is = form_is_mxfp4,
+     .fit = form_fit_mlx},
+    {.name = "MXFP4 of gpt-oss",
+     .end = "_blocks",
+     .weight = "_blocks",
+     .types = "U8",
+     .with = {{"_scales", PART_SCALE}},
+     .needs = NEED(SCALE),
+     .values = VALUES_FLOAT4,
+     .bits = 4,
+     .fit = form_fit_blocks},
+};
+
+/* ---- finding them ---- */
+
+static bool has_word(const char *list, const char *word)
 {
-    return err_set(
-        e, ERR_INPUT,
-        "tensor '%.200s': weights in the form of %s cannot be converted (FP8 and gpt-oss's MXFP4 can)",
-        t->name, form);
+    size_t n = strlen(word);
+    for (const char *p = strstr(list, word); p; p = strstr(p + 1, word))
+        if ((p == list || p[-1] == ' ') && (!p[n] || p[n] == ' '))
+            return true;
+    return false;
 }
 
-/* The block of one FP8 scale: weight_block_size, or compressed-tensors' block_structure, else 128 x 128. */
-static void find_fp8_block(struct layout *l)
+static const char *or_empty(const char *s)
 {
-    const struct jdoc *d = l->in.conf.d;
-    uint32_t list = JSPAN_NONE, q = conf_get(&l->in.conf, HF_KEYS_QUANTIZATION);
-    l->fp8_rows = l->fp8_cols = 128;
-    if (q == JSPAN_NONE || d->nodes[q].kind != J_OBJECT)
+    return s ? s : "";
+}
+
+/* Whether a tensor holds codes of the form: the parts that are beside it. */
+static bool find_parts(const struct finder *f, const struct form *r, const struct hf_tensor *t,
+                       struct packed *p)
+{
+    unsigned found = 0;
+    if (!text_ends(t->name, or_empty(r->end)) || !has_word(r->types, t->dtype->name))
+        return false;
+    *p = (struct packed){.parts = {[PART_CODES] = t}};
+    size_t base = strlen(t->name) - strlen(or_empty(r->end));
+    for (size_t i = 0; i < MAX_WITH && r->with[i].end; i++) {
+        char *name = xasprintf("%.*s%s", (int)base, t->name, r->with[i].end);
+        const struct hf_tensor *other = p->parts[r->with[i].part] ? NULL : hf_find_tensor(f->c, name);
+        free(name);
+        if (!other)
+            continue;
+        p->parts[r->with[i].part] = other;
+        found |= 1u << r->with[i].part;
+    }
+    return (found & r->needs) == r->needs && (!r->is || r->is(p));
+}
+
+static char *keep_name(struct forms *out, char *name)
+{
+    GROW(out->names, out->n_names, out->cap_names);
+    out->names[out->n_names++] = name;
+    return name;
+}
+
+static void add(struct finder *f, const struct hf_tensor *t, struct packed *p)
+{
+    struct hf_checkpoint *c = &f->out->c;
+    uint64_t cap = f->cap;
+    GROW(c->tensors, c->n_tensors, f->cap);
+    if (f->cap != cap)
+        f->out->packed = xrealloc(f->out->packed, f->cap, sizeof *f->out->packed);
+    f->out->packed[c->n_tensors] = p;
+    c->tensors[c->n_tensors++] = *t;
+}
+
+/* MLX stacks experts under a name of its own: here they are single, as in the checkpoints that it is made of. */
+static void add_stack(struct finder *f, const struct hf_tensor *t, const struct packed *p)
+{
+    static const char word[] = ".switch_mlp.";
+    const char *at = strstr(t->name, word);
+    uint64_t n = at && t->n_dims == 3 ? t->dims[0] : 0;
+    if (!n) {
+        struct packed *own = p ? xcalloc(1, sizeof *own) : NULL;
+        if (own)
+            *own = *p;
+        add(f, t, own);
         return;
-    list = jdoc_get(d, q, "weight_block_size");
-    uint32_t groups = jdoc_get(d, q, "config_groups");
-    if (list == JSPAN_NONE && groups != JSPAN_NONE && d->nodes[groups].kind == J_OBJECT &&
-        d->nodes[groups].n) {
-        uint32_t group = d->nodes[groups].first;
-        uint32_t w = d->nodes[group].kind == J_OBJECT ? jdoc_get(d, group, "weights") : JSPAN_NONE;
-        if (w != JSPAN_NONE && d->nodes[w].kind == J_OBJECT)
-            list = jdoc_get(d, w, "block_structure");
     }
-    uint64_t a, b;
-    if (list != JSPAN_NONE && d->nodes[list].kind == J_ARRAY && d->nodes[list].n == 2 &&
-        jdoc_u64(d, d->nodes[list].first, &a) && jdoc_u64(d, d->nodes[d->nodes[list].first].next, &b) && a &&
-        b && a <= 1u << 28 && b <= 1u << 28) {
-        l->fp8_rows = a;
-        l->fp8_cols = b;
+    for (uint64_t i = 0; i < n; i++) {
+        struct hf_tensor one = *t;
+        one.n_dims = 2;
+        memmove(one.dims, t->dims + 1, 2 * sizeof *t->dims);
+        one.bytes = t->bytes / n;
+        one.off = t->off + (p ? 0 : i * one.bytes);
+        one.name = keep_name(f->out, xasprintf("%.*s.experts.%llu.%s", (int)(at - t->name), t->name,
+                                               (unsigned long long)i, at + strlen(word)));
+        struct packed *own = p ? xcalloc(1, sizeof *own) : NULL;
+        if (own) {
+            *own = *p;
+            own->n = 1;
+            own->first = i;
+        }
+        add(f, &one, own);
     }
 }
 
-bool layout_check_forms(struct layout *l, struct err *e)
+/* A weight in the place of its codes, with its own shape and name. */
+static bool add_packed(struct finder *f, const struct form *r, struct packed *p, struct err *e)
+{
+    struct hf_tensor t = *p->parts[PART_CODES];
+    char *name =
+        xasprintf("%.*s%s", (int)(strlen(t.name) - strlen(or_empty(r->end))), t.name, or_empty(r->weight));
+    t.name = keep_name(f->out, name);
+    p->codes = r->codes;
+    p->values = r->values;
+    p->bits = r->bits;
+    p->round = r->round;
+    p->divide = r->divide;
+    p->times = r->times ? (float)r->times : 1;
+    if (!r->fit(f, name, p, e))
+        return err_ctx(e, "weights in the form %s", r->name);
+    for (uint32_t i = 0; i < PACKED_PARTS; i++)
+        if (p->parts[i]) {
+            f->taken[p->parts[i] - f->c->tensors] = true;
+            t.bytes += i ? p->parts[i]->bytes : 0;
+        }
+    if (p->rows) {
+        t.n_dims = p->n > 1 ? t.n_dims : p->parts[PART_CODES]->n_dims > 2 ? t.n_dims : 2;
+        t.dims[t.n_dims - 2] = p->rows;
+        t.dims[t.n_dims - 1] = p->cols;
+        t.dtype = hf_dtype_find(p->round != ROUND_NOT && p->round_to == T_F16 ? "F16" : "BF16");
+    }
+    add_stack(f, &t, p);
+    return true;
+}
+
+/* Endings of names that only forms have: what is left of them belongs to nothing. */
+static bool check_left(const struct finder *f, struct err *e)
 {
     static const struct {
         const char *end, *form;
-    } forms[] = {{".qweight", "AWQ or GPTQ"},
-                 {".weight_packed", "compressed-tensors' packed integers or NVFP4"},
-                 {".weight_scale_2", "ModelOpt's NVFP4"},
-                 {".weight.absmax", "bitsandbytes"},
-                 {".qscale_weight", "Mistral's FP8"}};
-    for (uint64_t i = 0; i < l->in.c->n_tensors; i++)
+    } known[] = {{".qweight", "AWQ or GPTQ"},      {"_packed", "compressed-tensors"},
+                 {"_scale_2", "ModelOpt's NVFP4"}, {".weight.absmax", "bitsandbytes"},
+                 {".SCB", "bitsandbytes"},         {".qscale_weight", "Mistral's FP8"}};
+    for (uint64_t i = 0; i < f->c->n_tensors; i++)
+        for (size_t k = 0; !f->taken[i] && k < sizeof known / sizeof *known; k++)
+            if (text_ends(f->c->tensors[i].name, known[k].end) && !hf_place(f->c->tensors[i].name).other)
+                return err_set(
+                    e, ERR_INPUT,
+                    "tensor '%.200s': of weights in the form of %s, but not all that belongs to them is "
+                    "beside it",
+                    f->c->tensors[i].name, known[k].form);
+    return true;
+}
+
+static bool find_all(struct finder *f, struct err *e)
+{
+    for (uint64_t i = 0; i < f->c->n_tensors; i++) {
+        const struct hf_tensor *t = &f->c->tensors[i];
+        struct packed p;
+        if (num_of(t->dtype) != N_NONE && num_of(t->dtype) < N_F8_E4M3 && !text_ends(t->name, ".weight"))
+            continue; /* the most of a checkpoint that is not quantised */
+        if (hf_place(t->name).other)
+            continue;
         for (size_t k = 0; k < sizeof forms / sizeof *forms; k++)
-            if (text_ends(l->in.c->tensors[i].name, forms[k].end))
-                return refuse_form(&l->in.c->tensors[i], forms[k].form, e);
-    find_fp8_block(l);
-    return true;
-}
-
-static uint64_t blocks_of(uint64_t n, uint64_t block)
-{
-    return (n + block - 1) / block;
-}
-
-/* Finds the scale of an FP8 weight and the shape of its blocks. */
-static bool fp8_scale(struct layout *l, struct image_source *s, struct made *m, struct err *e)
-{
-    const struct hf_tensor *w = s->w, *t = find_beside(l, w->name, "_scale_inv");
-    if (!t)
-        t = find_beside(l, w->name, "_scale");
-    if (!t || w->n_dims < 2)
-        return err_set(e, ERR_INPUT, "tensor '%.200s' is %s and has no '%s'", w->name, w->dtype->name,
-                       w->n_dims < 2 ? "second dimension" : "_scale_inv");
-    uint64_t rows = w->dims[w->n_dims - 2], cols = w->dims[w->n_dims - 1], n = 1;
-    for (uint32_t i = 0; i < t->n_dims; i++)
-        n *= t->dims[i];
-    for (uint32_t i = 0; i + 2 < w->n_dims; i++)
-        n = n % w->dims[i] ? 0 : n / w->dims[i]; /* scales of one matrix */
-    enum num num = num_of(t->dtype);
-    if (num == N_NONE || !n || (t->n_dims > 1 && t->n_dims != w->n_dims))
-        return err_set(e, ERR_INPUT, "tensor '%.200s' does not fit the weight that it scales", t->name);
-    m->scale_rows = l->fp8_rows;
-    m->scale_cols = l->fp8_cols;
-    uint64_t last = t->n_dims ? t->dims[t->n_dims - 1] : 1;
-    if (n == 1) { /* of the whole matrix */
-        m->scale_rows = rows;
-        m->scale_cols = cols;
-    } else if (n == rows && (t->n_dims == 1 || last == 1)) { /* of each row */
-        m->scale_rows = 1;
-        m->scale_cols = cols;
-    } else if (n != blocks_of(rows, l->fp8_rows) * blocks_of(cols, l->fp8_cols) ||
-               last != blocks_of(cols, l->fp8_cols))
-        return err_set(e, ERR_INPUT, "tensor '%.200s' has %llu scales, expected blocks of %llu x %llu",
-                       t->name, (unsigned long long)n, (unsigned long long)l->fp8_rows,
-                       (unsigned long long)l->fp8_cols);
-    s->scale = t;
-    return true;
-}
-
-/* What belongs to a weight that is stored with scales; those of activations are not needed. */
-void layout_mark_companions(struct layout *l, const struct hf_tensor *t)
-{
-    static const struct {
-        const char *end, *companion; /* what the name ends in, and what stands there instead */
-    } known[] = {{"", "_scale_inv"},          {"", "_scale"},          {".weight", ".activation_scale"},
-                 {".weight", ".input_scale"}, {".weight", ".k_scale"}, {".weight", ".v_scale"},
-                 {"_blocks", "_scales"}};
-    enum num num = num_of(t->dtype);
-    bool fp8 = num == N_F8_E4M3 || num == N_F8_E5M2;
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-        if (!text_ends(t->name, known[i].end) || fp8 == !strcmp(known[i].end, "_blocks"))
-            continue;
-        char *base = xstrndup(t->name, strlen(t->name) - strlen(known[i].end));
-        const struct hf_tensor *other = find_beside(l, base, known[i].companion);
-        if (other)
-            layout_mark(l, other);
-        free(base);
+            if (find_parts(f, &forms[k], t, &p)) {
+                if (!add_packed(f, &forms[k], &p, e))
+                    return false;
+                break;
+            }
     }
+    if (!check_left(f, e))
+        return false;
+    for (uint64_t i = 0; i < f->c->n_tensors; i++)
+        if (!f->taken[i])
+            add_stack(f, &f->c->tensors[i], NULL);
+    return true;
 }
 
-bool layout_add_scales(struct layout *l, struct layout_slot *s, struct made *m, struct err *e)
+struct forms *forms_open(const struct hf_checkpoint *c, struct err *e)
 {
-    for (uint64_t i = 0; i < s->room; i++) {
-        struct image_source *src = &s->sources[i];
-        enum num num = num_of(src->w->dtype);
-        uint64_t rows = m->scale_rows, cols = m->scale_cols;
-        if (m->value == V_MXFP4) {
-            char *base = xstrndup(src->w->name, strlen(src->w->name) - strlen("_blocks"));
-            src->scale = find_beside(l, base, "_scales");
-            free(base);
-            const struct hf_tensor *t = src->scale;
-            if (!t || t->n_dims != 3 || memcmp(t->dims, src->w->dims, 3 * sizeof *t->dims) != 0 ||
-                t->dtype->bits != 8 || src->w->dtype->bits != 8)
-                return err_set(e, ERR_INPUT, "tensor '%.200s': no '_scales' of the same shape beside it",
-                               src->w->name);
-            continue;
-        }
-        if (num == N_NONE || num == N_E8M0)
-            return err_set(e, ERR_INPUT, "tensor '%.200s' has type %s, expected a float type", src->w->name,
-                           src->w->dtype->name);
-        if (num != N_F8_E4M3 && num != N_F8_E5M2)
-            continue;
-        if (!fp8_scale(l, src, m, e))
-            return false;
-        if (i && (rows != m->scale_rows || cols != m->scale_cols) && rows)
-            return err_set(e, ERR_INPUT,
-                           "tensor '%.200s' is scaled in another way than the experts before it",
-                           src->w->name);
-    }
-    return true;
+    struct forms *out = xcalloc(1, sizeof *out);
+    struct finder f = {.c = c, .conf = conf_of(&c->json[HF_CONFIG].doc), .out = out};
+    out->c = *c;
+    out->c.tensors = NULL;
+    out->c.n_tensors = out->c.cap_tensors = 0;
+    out->c.by_name = NULL;
+    f.taken = xcalloc(c->n_tensors ? c->n_tensors : 1, sizeof *f.taken);
+    read_config(&f);
+    bool ok = find_all(&f, e);
+    free(f.taken);
+    if (ok)
+        return out;
+    forms_free(out);
+    return NULL;
+}
+
+void forms_free(struct forms *f)
+{
+    if (!f)
+        return;
+    for (uint64_t i = 0; i < f->c.n_tensors; i++)
+        free(f->packed[i]);
+    for (uint64_t i = 0; i < f->n_names; i++)
+        free(f->names[i]);
+    free(f->names);
+    free(f->packed);
+    free(f->c.tensors);
+    free(f);
+}
+
+const struct packed *forms_packed(const struct forms *f, const struct hf_tensor *t)
+{
+    return f->packed[t - f->c.tensors];
+}
+
+bool forms_of_activations(const char *name)
+{
+    static const char *const ends[] = {".input_scale",      "_input_scale",
+                                       ".activation_scale", "_activation_scale",
+                                       ".qscale_act",       ".k_scale",
+                                       ".v_scale",          ".q_scale",
+                                       ".output_scale",     ".input_global_scale",
+                                       ".input_zero_point", ".output_zero_point",
+                                       ".weight_format"};
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        if (text_ends(name, ends[i]))
+            return true;
+    return false;
 }

@@ -37,15 +37,13 @@ struct image_reader {
     uint64_t raw_cap;
     float *line; /* a row for each thread */
     uint64_t line_cap;
-    const struct hf_tensor *scale_of; /* whose scales are in scales */
-    float *scales;
-    uint64_t scales_cap;
+    struct packed_reader packed;
 };
 
 void image_init_reader(struct image *im, const struct hf_checkpoint *c, const struct convert_opts *o)
 {
     im->reader = xcalloc(1, sizeof *im->reader);
-    im->reader->c = c;
+    im->reader->c = im->reader->packed.c = c;
     im->reader->quantize = o->quantize;
     im->reader->threads = o->threads ? o->threads : 1;
     im->window = WINDOW * (o->threads > 16 ? 16 : im->reader->threads);
@@ -67,9 +65,10 @@ void image_free(struct image *im)
         free(im->reader->bytes);
         free(im->reader->raw);
         free(im->reader->line);
-        free(im->reader->scales);
+        packed_clear(&im->reader->packed);
         free(im->reader);
     }
+    forms_free(im->forms);
     buf_clear(&im->header);
     free(im);
 }
@@ -93,14 +92,20 @@ static bool room(void *pp, uint64_t *cap, uint64_t n, uint64_t size, struct err 
     return true;
 }
 
-static bool read_source(const struct image_reader *r, const struct hf_tensor *t, uint64_t off, uint64_t n,
-                        void *dst, struct err *e)
+bool image_read_tensor(const struct hf_checkpoint *c, const struct hf_tensor *t, uint64_t off, uint64_t n,
+                       void *dst, struct err *e)
 {
     if (off > t->bytes || n > t->bytes - off)
         BUG("tensor '%s': bytes %llu + %llu of %llu", t->name, (unsigned long long)off, (unsigned long long)n,
             (unsigned long long)t->bytes);
-    const struct hf_file *f = &r->c->files[t->file];
+    const struct hf_file *f = &c->files[t->file];
     return file_pread(f->fd, dst, n, t->off + off, e) || err_ctx(e, "%s: tensor '%.200s'", f->name, t->name);
+}
+
+static bool read_source(const struct image_reader *r, const struct hf_tensor *t, uint64_t off, uint64_t n,
+                        void *dst, struct err *e)
+{
+    return image_read_tensor(r->c, t, off, n, dst, e);
 }
 
 static const struct image_source *source_of(const struct made *m, uint64_t slice)
@@ -127,47 +132,6 @@ static uint64_t row_bytes(const struct image_tensor *t)
     return t->ne[0] / type->block * type->bytes;
 }
 
-/* ---- FP8 scales ---- */
-
-static bool load_scales(struct image_reader *r, const struct image_source *s, struct err *e)
-{
-    if (r->scale_of == s->scale)
-        return true;
-    enum num num = num_of(s->scale->dtype);
-    uint64_t n = s->scale->bytes / num_bytes(num);
-    uint8_t *raw = mem_try(s->scale->bytes, 1, "scales", e);
-    r->scale_of = NULL;
-    bool ok = raw && room(&r->scales, &r->scales_cap, n, sizeof(float), e) &&
-              read_source(r, s->scale, 0, s->scale->bytes, raw, e);
-    if (ok) {
-        num_load(num, raw, 1, n, r->scales);
-        r->scale_of = s->scale;
-    }
-    free(raw);
-    return ok;
-}
-
-/* Multiplies a row of the output, whose first element is element `at` of w, by the scales of its blocks. */
-static void apply_scales(const struct image_reader *r, const struct made *m, const struct hf_tensor *w,
-                         uint64_t at, float *v)
-{
-    uint64_t cols = w->dims[w->n_dims - 1], rows = w->dims[w->n_dims - 2];
-    uint64_t per_row = (cols + m->scale_cols - 1) / m->scale_cols;
-    uint64_t per_matrix = (rows + m->scale_rows - 1) / m->scale_rows * per_row;
-    for (uint64_t c = 0; c < m->cols;) {
-        uint64_t row = at / cols, col = at % cols, block = col / m->scale_cols, n = 1;
-        float scale = r->scales[row / rows * per_matrix + row % rows / m->scale_rows * per_row + block];
-        if (m->col_step == 1) { /* up to the end of the block, of the source's row, of ours */
-            uint64_t end = (block + 1) * m->scale_cols < cols ? (block + 1) * m->scale_cols : cols;
-            n = end - col < m->cols - c ? end - col : m->cols - c;
-        }
-        for (uint64_t i = 0; i < n; i++)
-            v[c + i] *= scale;
-        c += n;
-        at += n * m->col_step;
-    }
-}
-
 /* ---- windows ---- */
 
 /* How many rows are made at once: what fits a window, all of them where rows are columns of the source. */
@@ -187,6 +151,23 @@ static uint64_t window_rows(const struct image_reader *r, const struct image_ten
     return n < m->rows ? n : m->rows;
 }
 
+/* The n blocks of a window as F32: of a byte the lower value comes first; a block's scale is 2^(byte - 127). */
+static void decode_mxfp4(struct image_reader *r, const struct made *m, uint64_t n)
+{
+    float *out = (float *)(void *)r->bytes;
+    for (uint64_t row = 0; row < r->n_rows; row++)
+        for (uint64_t c = 0; c < m->cols; c++) {
+            uint64_t block = row * m->row_step + c;
+            const uint8_t *in = r->raw + block * MX_BLOCK;
+            float scale;
+            num_load(N_E8M0, r->raw + n * MX_BLOCK + block, 1, 1, &scale);
+            for (uint32_t j = 0; j < MX_BLOCK; j++) {
+                *out++ = packed_float4(in[j] & 15) * scale;
+                *out++ = packed_float4(in[j] >> 4) * scale;
+            }
+        }
+}
+
 static bool make_mxfp4(struct image_reader *r, const struct image_tensor *t, struct err *e)
 {
     const struct made *m = t->made;
@@ -195,8 +176,12 @@ static bool make_mxfp4(struct image_reader *r, const struct image_tensor *t, str
     uint64_t n = (r->n_rows - 1) * m->row_step + m->cols;
     if (!room(&r->raw, &r->raw_cap, n * MX_OUT, 1, e) ||
         !read_source(r, s->w, first * MX_BLOCK, n * MX_BLOCK, r->raw, e) ||
-        !read_source(r, s->scale, first, n, r->raw + n * MX_BLOCK, e))
+        !read_source(r, s->packed->parts[PART_SCALE], first, n, r->raw + n * MX_BLOCK, e))
         return false;
+    if (t->type != T_MXFP4) {
+        decode_mxfp4(r, m, n);
+        return true;
+    }
     uint8_t *out = r->bytes;
     for (uint64_t row = 0; row < r->n_rows; row++)
         for (uint64_t c = 0; c < m->cols; c++, out += MX_OUT) {
@@ -215,6 +200,11 @@ static bool same_number(uint32_t type, enum num num)
 {
     return (type == T_F32 && num == N_F32) || (type == T_F16 && num == N_F16) ||
            (type == T_BF16 && num == N_BF16);
+}
+
+static enum num num_as_read(const struct image_source *s)
+{
+    return s->packed ? N_F32 : num_of(s->w->dtype);
 }
 
 /* Rows [from, to) of the window, made by one thread. */
@@ -250,7 +240,7 @@ static void *make_rows(void *arg)
     struct job *j = arg;
     const struct made *m = j->t->made;
     uint64_t size = num_bytes(j->num), bytes = row_bytes(j->t);
-    bool copy = same_number(j->t->type, j->num) && m->col_step == 1 && m->value == V_AS_IS && !j->s->scale;
+    bool copy = same_number(j->t->type, j->num) && m->col_step == 1 && m->value == V_AS_IS;
     for (uint64_t i = j->from; i < j->to; i++) {
         uint64_t at = j->start + source_row(m, j->r->row + i) * m->row_step;
         const uint8_t *p = j->r->raw + (at - j->first) * size;
@@ -260,34 +250,33 @@ static void *make_rows(void *arg)
             continue;
         }
         num_load(j->num, p, m->col_step, m->cols, j->line);
-        if (j->s->scale)
-            apply_scales(j->r, m, j->s->w, at, j->line);
         if (!store_row(j, dst))
             break;
     }
     return NULL;
 }
 
-/* The rows in equal parts, each large enough to be worth a thread. */
-static bool run_jobs(struct image_reader *r, const struct job *all, struct err *e)
+/* n_rows of some work in equal parts, each large enough to be worth a thread. */
+static bool run_jobs(struct image_reader *r, const struct job *all, void *(*work)(void *), uint64_t n_rows,
+                     uint64_t cols, struct err *e)
 {
-    uint64_t cols = all->t->made->cols, n = r->n_rows * cols / THREAD_ELEMENTS;
+    uint64_t n = n_rows * cols / THREAD_ELEMENTS;
     n = n > r->threads ? r->threads : n;
-    n = n > r->n_rows ? r->n_rows : n;
+    n = n > n_rows ? n_rows : n;
     n = n ? n : 1;
     if (!room(&r->line, &r->line_cap, n * cols, sizeof(float), e))
         return false;
     struct job *jobs = xcalloc(n, sizeof *jobs);
     for (uint64_t i = 0; i < n; i++) {
         jobs[i] = *all;
-        jobs[i].from = r->n_rows * i / n;
-        jobs[i].to = r->n_rows * (i + 1) / n;
+        jobs[i].from = n_rows * i / n;
+        jobs[i].to = n_rows * (i + 1) / n;
         jobs[i].line = r->line + i * cols;
-        jobs[i].started = i && pthread_create(&jobs[i].thread, NULL, make_rows, &jobs[i]) == 0;
+        jobs[i].started = i && pthread_create(&jobs[i].thread, NULL, work, &jobs[i]) == 0;
     }
     for (uint64_t i = 0; i < n; i++)
         if (!jobs[i].started)
-            make_rows(&jobs[i]);
+            work(&jobs[i]);
     for (uint64_t i = 0; i < n; i++) {
         if (jobs[i].started)
             pthread_join(jobs[i].thread, NULL);
@@ -298,11 +287,43 @@ static bool run_jobs(struct image_reader *r, const struct job *all, struct err *
     return e->code == ERR_NONE;
 }
 
+/* Rows of the source that are stored in few bits, into raw as floats. */
+static void *decode_rows(void *arg)
+{
+    const struct job *j = arg;
+    const struct packed *p = j->s->packed;
+    for (uint64_t i = j->from; i < j->to; i++)
+        packed_decode(&j->r->packed, j->start + i, (float *)(void *)j->r->raw + (j->first + i) * p->cols);
+    return NULL;
+}
+
+/* The rows of the source that hold elements [from, from + n), as floats; *first: the first of them. */
+static bool read_packed(struct image_reader *r, const struct image_source *s, uint64_t from, uint64_t n,
+                        uint64_t *first, struct err *e)
+{
+    const struct packed *p = s->packed;
+    uint64_t row = from / p->cols, end = (from + n + p->cols - 1) / p->cols;
+    *first = row * p->cols;
+    if (!room(&r->raw, &r->raw_cap, (end - row) * p->cols * sizeof(float), 1, e))
+        return false;
+    for (uint64_t done = 0; row < end;) { /* as many as one matrix has */
+        uint64_t matrix = row / p->rows, in = row % p->rows, rows = p->rows - in;
+        struct job j = {.r = r, .s = s, .start = in, .first = done};
+        rows = rows < end - row ? rows : end - row;
+        if (!packed_load(&r->packed, p, matrix, in, rows, e) ||
+            !run_jobs(r, &j, decode_rows, rows, p->cols, e))
+            return false;
+        row += rows;
+        done += rows;
+    }
+    return true;
+}
+
 static bool make_numbers(struct image_reader *r, const struct image_tensor *t, struct err *e)
 {
     const struct made *m = t->made;
     const struct image_source *s = source_of(m, r->slice);
-    struct job j = {.r = r, .t = t, .s = s, .num = num_of(s->w->dtype), .start = first_of(m, r->slice)};
+    struct job j = {.r = r, .t = t, .s = s, .num = num_as_read(s), .start = first_of(m, r->slice)};
     uint64_t size = num_bytes(j.num);
     /* the range of the source that holds all rows: whole heads where rows change places inside them */
     uint64_t lo = r->row, hi = r->row + r->n_rows;
@@ -312,8 +333,10 @@ static bool make_numbers(struct image_reader *r, const struct image_tensor *t, s
     }
     j.first = j.start + lo * m->row_step;
     uint64_t n = (hi - lo - 1) * m->row_step + (m->cols - 1) * m->col_step + 1;
-    return room(&r->raw, &r->raw_cap, n * size, 1, e) && (!s->scale || load_scales(r, s, e)) &&
-           read_source(r, s->w, j.first * size, n * size, r->raw, e) && run_jobs(r, &j, e);
+    bool ok = s->packed ? read_packed(r, s, j.first, n, &j.first, e)
+                        : room(&r->raw, &r->raw_cap, n * size, 1, e) &&
+                              read_source(r, s->w, j.first * size, n * size, r->raw, e);
+    return ok && run_jobs(r, &j, make_rows, r->n_rows, m->cols, e);
 }
 
 static bool make_window(struct image_reader *r, const struct image_tensor *t, uint64_t slice, uint64_t row,
@@ -345,14 +368,14 @@ static bool is_run(const struct image_tensor *t)
 {
     const struct made *m = t->made;
     const struct image_source *s = m->sources;
-    return m->value == V_AS_IS && !m->head && m->col_step == 1 && m->row_step == m->cols && !s->scale &&
+    return m->value == V_AS_IS && !m->head && m->col_step == 1 && m->row_step == m->cols && !s->packed &&
            same_number(t->type, num_of(s->w->dtype));
 }
 
 static bool same_dtype(const struct made *m) /* a stack may be made of several */
 {
     for (uint64_t i = 1; i < m->n_sources; i++)
-        if (m->sources[i].w->dtype != m->sources[0].w->dtype)
+        if (m->sources[i].w->dtype != m->sources[0].w->dtype || m->sources[i].packed)
             return false;
     return true;
 }

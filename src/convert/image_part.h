@@ -3,6 +3,7 @@
 #define REAP_CONVERT_IMAGE_PART_H
 
 #include "convert/convert.h"
+#include "convert/forms.h"
 #include "gguf/gguf_file.h"
 
 enum { T_F32 = 0, T_F16 = 1, T_Q8_0 = 8, T_BF16 = 30, T_MXFP4 = 39 }; /* ggml type ids */
@@ -18,7 +19,7 @@ void num_store(uint32_t ggml_type, const float *v, uint64_t n, uint8_t *out); /*
 /* ---- how a tensor's bytes are made (image.c) ---- */
 struct image_source {
     const struct hf_tensor *w;
-    const struct hf_tensor *scale; /* of FP8 weights and MXFP4 blocks; NULL: none */
+    const struct packed *packed; /* how it is stored in few bits; NULL: as it is */
 };
 
 enum made_value { V_AS_IS, V_NEG_EXP, V_MXFP4, V_CONST };
@@ -35,10 +36,12 @@ struct made {
     uint64_t base, slice_step, row_step, col_step;
     uint64_t head;
     enum made_value value;
-    uint64_t scale_rows, scale_cols; /* block of one FP8 scale */
-    float *values;                   /* V_CONST */
+    float *values; /* V_CONST */
 };
 
+/* Bytes [off, off + n) of a tensor of the checkpoint, which has them. */
+bool image_read_tensor(const struct hf_checkpoint *c, const struct hf_tensor *t, uint64_t off, uint64_t n,
+                       void *dst, struct err *e);
 void image_init_reader(struct image *im, const struct hf_checkpoint *c, const struct convert_opts *o);
 
 #endif

@@ -36,18 +36,39 @@ static struct image_tensor *new_tensor(struct layout *l, int64_t block, const ch
     return t;
 }
 
+static bool check_sources(const struct layout_slot *s, enum made_value value, struct err *e)
+{
+    for (uint64_t i = 0; i < s->room; i++) {
+        const struct hf_tensor *t = s->sources[i].w;
+        enum num num = num_of(t->dtype);
+        if (value == V_MXFP4 && !s->sources[i].packed)
+            return err_set(e, ERR_INPUT, "tensor '%.200s': no '_scales' of the same shape beside it",
+                           t->name);
+        if (s->sources[i].packed)
+            continue;
+        if (num == N_F8_E4M3 || num == N_F8_E5M2)
+            return err_set(e, ERR_INPUT, "tensor '%.200s' is %s and has no '_scale_inv'", t->name,
+                           t->dtype->name);
+        if (num == N_NONE || num == N_E8M0)
+            return err_set(e, ERR_INPUT, "tensor '%.200s' has type %s, expected a float type", t->name,
+                           t->dtype->name);
+    }
+    return true;
+}
+
 static bool add_output(struct layout *l, int64_t block, uint64_t rule, struct err *e)
 {
     struct layout_slot *s = layout_slot_at(l, block, rule);
     if (!s->n)
         return true;
     struct image_tensor *t = new_tensor(l, block, s->rule->gguf);
-    if (!layout_set_shape(l, block, s, t->made, t, e) || !layout_add_scales(l, s, t->made, e))
+    if (!layout_set_shape(l, block, s, t->made, t, e) || !check_sources(s, t->made->value, e))
         return false;
     t->made->sources = s->sources;
     t->made->n_sources = s->room;
     s->sources = NULL;
-    t->type = t->made->value == V_MXFP4 ? T_MXFP4 : is_float(t) ? T_F32 : l->type;
+    bool blocks = t->made->value == V_MXFP4 && l->type != T_F32; /* the engine has them as they are */
+    t->type = blocks ? T_MXFP4 : is_float(t) ? T_F32 : l->type;
     if (t->type != T_MXFP4 && t->ne[0] % gg_type_get(t->type)->block)
         t->type = T_F16; /* as llama.cpp's converter does */
     return set_size(t, e);

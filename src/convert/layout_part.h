@@ -21,7 +21,7 @@ static inline uint64_t facts_at(const struct facts *f, char letter, int64_t bloc
 
 /* What is being converted. */
 struct layout_in {
-    const struct hf_checkpoint *c;
+    const struct hf_checkpoint *c; /* with quantised weights as matrices: of im->forms */
     const struct family *family;
     const struct conversion *conversion; /* the rules */
     struct conf conf;
@@ -57,7 +57,6 @@ struct layout {
     uint64_t n_rules, n_globals;
     struct layout_slot *slots; /* n_globals, then n_rules per block */
     bool *used;                /* per tensor of the checkpoint */
-    uint64_t fp8_rows, fp8_cols;
     struct left_out left;
     uint32_t type; /* of matrices */
     struct image *im;
@@ -71,7 +70,6 @@ bool layout_check_musts(const struct layout_in *in, struct err *e);
 /* ---- tensors into slots (match.c) ---- */
 /* Makes the slots and puts every tensor into its own, or leaves it out; nothing that is needed is missing. */
 bool layout_match(struct layout *l, struct err *e);
-void layout_mark(struct layout *l, const struct hf_tensor *t); /* is used */
 /* The slot of a rule in a block; block -1: of a rule outside of blocks. */
 struct layout_slot *layout_slot_at(const struct layout *l, int64_t block, uint64_t rule);
 void layout_tensor_name(char dst[64], int64_t block, const char *name);
@@ -80,14 +78,6 @@ void layout_tensor_name(char dst[64], int64_t block, const char *name);
 void left_out_add(struct left_out *x, const struct hf_tensor *t, const char *why); /* why: static */
 void left_out_say(const struct left_out *x); /* in a line for each reason; every kind with --verbose */
 void left_out_clear(struct left_out *x);
-
-/* ---- weights with scales (forms.c) ---- */
-/* None that cannot be read; and how the scales of FP8 blocks lie. */
-bool layout_check_forms(struct layout *l, struct err *e);
-/* Marks what belongs to a weight that is stored with scales. */
-void layout_mark_companions(struct layout *l, const struct hf_tensor *t);
-/* Finds the scales of a slot's sources, and how they lie over its matrices. */
-bool layout_add_scales(struct layout *l, struct layout_slot *s, struct made *m, struct err *e);
 
 /* ---- shapes (geometry.c) ---- */
 /* How the output of a block follows from the slot's sources (see struct made), and its dimensions. */

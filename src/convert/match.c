@@ -12,7 +12,7 @@
 
 #include <string.h>
 
-void layout_mark(struct layout *l, const struct hf_tensor *t)
+static void mark(struct layout *l, const struct hf_tensor *t)
 {
     l->used[t - l->in.c->tensors] = true;
 }
@@ -56,6 +56,8 @@ static const char *why_left_out(const struct layout *l, const struct hf_place *a
         return "MTP in a form that the engine cannot use";
     if (text_ends(name, ".rotary_emb.inv_freq"))
         return "computed by the engine";
+    if (forms_of_activations(name))
+        return "scales of activations and of the cache, for engines that quantise them";
     uint64_t il = at->layer;
     return at->rest && il >= l->in.n_blocks && il - l->in.f.v['L'] < l->in.f.v['B']
                ? "MTP, which the engine cannot use in this family"
@@ -102,9 +104,9 @@ static bool put_source(struct layout *l, int64_t block, struct layout_slot *s, c
         return err_set(e, ERR_INPUT, "tensors '%.150s' and '%.150s' are the same to the engine",
                        s->sources[expert].w->name, t->name);
     s->sources[expert].w = t;
+    s->sources[expert].packed = forms_packed(l->im->forms, t);
     s->n++;
-    layout_mark(l, t);
-    layout_mark_companions(l, t);
+    mark(l, t);
     return true;
 }
 
@@ -133,7 +135,7 @@ static bool place_tensor(struct layout *l, const struct hf_tensor *t, struct err
     const char *why = why_left_out(l, &at, t->name);
     if (why) {
         left_out_add(&l->left, t, why);
-        layout_mark(l, t);
+        mark(l, t);
         return true;
     }
     if (!at.rest)
@@ -189,7 +191,7 @@ static bool drop_tied_output(struct layout *l, struct err *e)
     if (!head || !embd || !is_tied(l) || l->in.conversion->flags & CONVERT_NEEDS_OUTPUT)
         return true;
     const struct hf_tensor *a = head->sources[0].w, *b = embd->sources[0].w;
-    if (!same_data(l->in.c, a, b, &same, e))
+    if (!head->sources[0].packed && !embd->sources[0].packed && !same_data(l->in.c, a, b, &same, e))
         return false;
     if (same) {
         head->n = 0;

@@ -34,6 +34,14 @@ const struct family_case family_cases[] = {
     {"glm4_moe", "", false, false, 5e-6, 1e-5, &exact, false},
     {"nemotron_h", "", false, false, 3e-5, 1e-5, &exact, false},
 };
+/* Its blocks decoded, as --type f32 does: then nothing is rounded. */
+static const struct family_case decoded = {"gpt_oss_mxfp4", "", false, true, 2e-5, 1e-5, &exact, false};
+
+const struct family_case *family_in_floats(const struct family_case *f)
+{
+    return strcmp(f->name, decoded.name) ? f : &decoded;
+}
+
 const uint32_t n_family_cases = sizeof family_cases / sizeof *family_cases;
 
 const char *family_file(const struct family_case *f, const char *name)

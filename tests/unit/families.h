@@ -20,6 +20,8 @@ extern const struct family_case family_cases[];
 extern const uint32_t n_family_cases;
 /* One for each folder of tests/data/seeded, by name. */
 const struct family_case *family_seeded(uint32_t *n);
+/* The case when all its weights are floats. */
+const struct family_case *family_in_floats(const struct family_case *f);
 
 /* Path of a file in the folder; the last 64 results are valid. */
 const char *family_file(const struct family_case *f, const char *name);
