@@ -24,8 +24,10 @@ static bool load_fact(struct layout_in *in, const struct fact_rule *r, struct er
 {
     uint64_t *v = &in->f.v[(unsigned char)r->letter];
     uint32_t node = conf_get(&in->conf, r->keys);
-    if (*v)
+    bool *read = &in->f.read[(unsigned char)r->letter];
+    if (*read)
         return true; /* the family's own rule came first */
+    *read = true;
     if (node == JSPAN_NONE) {
         if (!r->other)
             return err_set(e, ERR_INPUT, "config.json: '%s' is missing", r->keys);

@@ -86,7 +86,7 @@ static void split_kv(struct made *m, const struct view3 *v, const struct facts *
     }
 }
 
-/* HOW_SQUEEZE, HOW_COLUMN, HOW_NEG_EXP, HOW_GROUPS: one matrix. */
+/* HOW_SQUEEZE, HOW_COLUMN, HOW_NEG_EXP_COLUMN, HOW_GROUPS: one matrix. */
 static void one_matrix(struct made *m, const struct hf_tensor *t, uint64_t groups, enum how how)
 {
     uint64_t n = m->cols;
@@ -100,8 +100,49 @@ static void one_matrix(struct made *m, const struct hf_tensor *t, uint64_t group
     } else {
         m->rows = n;
         m->cols = 1;
-        m->value = how == HOW_NEG_EXP ? V_NEG_EXP : V_AS_IS;
+        m->value = how == HOW_NEG_EXP_COLUMN ? V_NEG_EXP : V_AS_IS;
     }
+}
+
+/* HOW_DELTA_QKV, HOW_DELTA_Z: for each of g key heads s rows of q, s of k, h / g heads of v, as many of z. */
+static void split_delta(struct made *m, const uint64_t *f, enum how how)
+{
+    uint64_t s = f['s'], v = f['h'] / f['g'] * s, all = 2 * s + 2 * v;
+    if (how == HOW_DELTA_Z) {
+        m->row_parts[m->n_row_parts++] = (struct made_part){2 * s + v, f['g'], all, 1, 0, v};
+        m->rows = f['g'] * v;
+        return;
+    }
+    m->row_parts[m->n_row_parts++] = (struct made_part){0, f['g'], all, 1, 0, s};
+    m->row_parts[m->n_row_parts++] = (struct made_part){s, f['g'], all, 1, 0, s};
+    m->row_parts[m->n_row_parts++] = (struct made_part){2 * s, f['g'], all, 1, 0, v};
+    m->rows = f['g'] * (2 * s + v);
+}
+
+/* Value heads of `width` rows, from h / g beside each other for each key head to one for each key head in turn. */
+static struct made_part turns(const uint64_t *f, uint64_t base, uint64_t width)
+{
+    uint64_t n = f['h'] / f['g'];
+    return (struct made_part){base, n, width, f['g'], n * width, width};
+}
+
+/* HOW_TURNS, HOW_TURNS_NEG_EXP, HOW_TURNS_COLUMNS */
+static void take_turns(struct made *m, const struct hf_tensor *t, const uint64_t *f, enum how how)
+{
+    if (t->n_dims == 1 || how == HOW_TURNS_COLUMNS)
+        m->col_parts[m->n_col_parts++] = turns(f, 0, m->cols / f['h']);
+    else
+        m->row_parts[m->n_row_parts++] = turns(f, 0, m->rows / f['h']);
+    m->value = how == HOW_TURNS_NEG_EXP ? V_NEG_EXP : V_AS_IS;
+}
+
+/* HOW_TURNS_V: the rows of q and k as they are, then those of v in turns. */
+static void turn_values(struct made *m, const struct hf_tensor *t, const uint64_t *f)
+{
+    uint64_t rows = t->dims[0], qk = 2 * f['g'] * f['s'], cols = t->dims[t->n_dims - 1];
+    *m = (struct made){.n_slices = 1, .rows = rows, .cols = cols, .row_step = cols, .col_step = 1};
+    m->row_parts[m->n_row_parts++] = (struct made_part){0, 1, 0, 1, 0, qk};
+    m->row_parts[m->n_row_parts++] = turns(f, qk, f['s']);
 }
 
 /* *n_dims: of the output, where it is not that of the source. */
@@ -143,9 +184,20 @@ static bool set_strides(const struct layout *l, int64_t block, const struct layo
         break;
     case HOW_SQUEEZE:
     case HOW_COLUMN:
-    case HOW_NEG_EXP:
+    case HOW_NEG_EXP_COLUMN:
     case HOW_GROUPS:
         one_matrix(m, t, facts_at(f, 'g', block), how);
+        *n_dims = 2;
+        break;
+    case HOW_NEG_EXP: m->value = V_NEG_EXP; break;
+    case HOW_PLUS_ONE: m->value = V_PLUS_ONE; break;
+    case HOW_DELTA_QKV:
+    case HOW_DELTA_Z: split_delta(m, f->v, how); break;
+    case HOW_TURNS:
+    case HOW_TURNS_NEG_EXP:
+    case HOW_TURNS_COLUMNS: take_turns(m, t, f->v, how); break;
+    case HOW_TURNS_V:
+        turn_values(m, t, f->v);
         *n_dims = 2;
         break;
     }

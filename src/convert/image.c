@@ -118,8 +118,23 @@ static uint64_t first_of(const struct made *m, uint64_t slice)
     return m->base + slice * m->slice_step;
 }
 
+/* Where element i of what the parts make comes from, and how many behind it follow there. */
+static uint64_t part_at(const struct made_part *p, uint64_t i, uint64_t *follow)
+{
+    while (i >= p->outer * p->inner * p->run) { /* the last part holds all that are behind the others */
+        i -= p->outer * p->inner * p->run;
+        p++;
+    }
+    uint64_t in = i % (p->inner * p->run);
+    *follow = p->run - in % p->run;
+    return p->base + i / (p->inner * p->run) * p->outer_step + in / p->run * p->inner_step + in % p->run;
+}
+
 static uint64_t source_row(const struct made *m, uint64_t r)
 {
+    uint64_t follow;
+    if (m->n_row_parts)
+        return part_at(m->row_parts, r, &follow);
     if (!m->head)
         return r;
     uint64_t in = r % m->head;
@@ -215,18 +230,33 @@ struct job {
     enum num num;
     uint64_t start, first; /* elements of the source: of the slice, of raw */
     uint64_t from, to;
-    float *line; /* one row */
+    float *line; /* one row, and room for another where columns change places */
     struct err err;
     pthread_t thread;
     bool started;
 };
 
+/* The row's values in the order that the parts say, through `room`. */
+static void turn_columns(const struct made *m, float *line, float *room)
+{
+    uint64_t follow;
+    memcpy(room, line, m->cols * sizeof *line);
+    for (uint64_t c = 0; c < m->cols; c += follow) {
+        uint64_t from = part_at(m->col_parts, c, &follow);
+        follow = follow < m->cols - c ? follow : m->cols - c;
+        memcpy(line + c, room + from, follow * sizeof *line);
+    }
+}
+
 static bool store_row(struct job *j, uint8_t *dst)
 {
     const struct made *m = j->t->made;
-    if (m->value == V_NEG_EXP)
-        for (uint64_t c = 0; c < m->cols; c++)
-            j->line[c] = (float)-exp((double)j->line[c]); /* rounded once, whatever the C library */
+    for (uint64_t c = 0; m->value == V_NEG_EXP && c < m->cols; c++)
+        j->line[c] = (float)-exp((double)j->line[c]); /* rounded once, whatever the C library */
+    for (uint64_t c = 0; m->value == V_PLUS_ONE && c < m->cols; c++)
+        j->line[c] += 1;
+    if (m->n_col_parts)
+        turn_columns(m, j->line, j->line + m->cols);
     if (j->t->type == T_F32 || j->t->type == T_F16 || j->t->type == T_BF16) {
         num_store(j->t->type, j->line, m->cols, dst);
         return true;
@@ -240,10 +270,10 @@ static void *make_rows(void *arg)
     struct job *j = arg;
     const struct made *m = j->t->made;
     uint64_t size = num_bytes(j->num), bytes = row_bytes(j->t);
-    bool copy = same_number(j->t->type, j->num) && m->col_step == 1 && m->value == V_AS_IS;
+    bool copy = same_number(j->t->type, j->num) && m->col_step == 1 && !m->n_col_parts && m->value == V_AS_IS;
     for (uint64_t i = j->from; i < j->to; i++) {
         uint64_t at = j->start + source_row(m, j->r->row + i) * m->row_step;
-        const uint8_t *p = j->r->raw + (at - j->first) * size;
+        const uint8_t *p = j->r->raw + (m->n_row_parts ? i * m->row_step : at - j->first) * size;
         uint8_t *dst = j->r->bytes + i * bytes;
         if (copy) {
             memcpy(dst, p, bytes);
@@ -297,24 +327,42 @@ static void *decode_rows(void *arg)
     return NULL;
 }
 
-/* The rows of the source that hold elements [from, from + n), as floats; *first: the first of them. */
+/* The rows of the source that hold elements [from, from + n), as floats into raw, from its row `at` on; *first: the
+ * first element of them. */
 static bool read_packed(struct image_reader *r, const struct image_source *s, uint64_t from, uint64_t n,
-                        uint64_t *first, struct err *e)
+                        uint64_t at, uint64_t *first, struct err *e)
 {
     const struct packed *p = s->packed;
     uint64_t row = from / p->cols, end = (from + n + p->cols - 1) / p->cols;
     *first = row * p->cols;
-    if (!room(&r->raw, &r->raw_cap, (end - row) * p->cols * sizeof(float), 1, e))
+    if (!room(&r->raw, &r->raw_cap, (at + end - row) * p->cols * sizeof(float), 1, e))
         return false;
     for (uint64_t done = 0; row < end;) { /* as many as one matrix has */
         uint64_t matrix = row / p->rows, in = row % p->rows, rows = p->rows - in;
-        struct job j = {.r = r, .s = s, .start = in, .first = done};
+        struct job j = {.r = r, .s = s, .start = in, .first = at + done};
         rows = rows < end - row ? rows : end - row;
         if (!packed_load(&r->packed, p, matrix, in, rows, e) ||
             !run_jobs(r, &j, decode_rows, rows, p->cols, e))
             return false;
         row += rows;
         done += rows;
+    }
+    return true;
+}
+
+/* The rows of the window, run after run, one behind the other. */
+static bool read_parts(struct image_reader *r, const struct made *m, const struct image_source *s,
+                       uint64_t start, uint64_t size, struct err *e)
+{
+    uint64_t follow, first, row_size = m->row_step * size;
+    if (!room(&r->raw, &r->raw_cap, r->n_rows * row_size, 1, e))
+        return false;
+    for (uint64_t i = 0; i < r->n_rows; i += follow) {
+        uint64_t from = start + part_at(m->row_parts, r->row + i, &follow) * m->row_step;
+        follow = follow < r->n_rows - i ? follow : r->n_rows - i;
+        if (s->packed ? !read_packed(r, s, from, follow * m->row_step, i, &first, e)
+                      : !read_source(r, s->w, from * size, follow * row_size, r->raw + i * row_size, e))
+            return false;
     }
     return true;
 }
@@ -333,10 +381,11 @@ static bool make_numbers(struct image_reader *r, const struct image_tensor *t, s
     }
     j.first = j.start + lo * m->row_step;
     uint64_t n = (hi - lo - 1) * m->row_step + (m->cols - 1) * m->col_step + 1;
-    bool ok = s->packed ? read_packed(r, s, j.first, n, &j.first, e)
-                        : room(&r->raw, &r->raw_cap, n * size, 1, e) &&
-                              read_source(r, s->w, j.first * size, n * size, r->raw, e);
-    return ok && run_jobs(r, &j, make_rows, r->n_rows, m->cols, e);
+    bool ok = m->n_row_parts ? read_parts(r, m, s, j.start, size, e)
+              : s->packed    ? read_packed(r, s, j.first, n, 0, &j.first, e)
+                             : room(&r->raw, &r->raw_cap, n * size, 1, e) &&
+                                read_source(r, s->w, j.first * size, n * size, r->raw, e);
+    return ok && run_jobs(r, &j, make_rows, r->n_rows, m->cols * (m->n_col_parts ? 2 : 1), e);
 }
 
 static bool make_window(struct image_reader *r, const struct image_tensor *t, uint64_t slice, uint64_t row,
@@ -368,8 +417,8 @@ static bool is_run(const struct image_tensor *t)
 {
     const struct made *m = t->made;
     const struct image_source *s = m->sources;
-    return m->value == V_AS_IS && !m->head && m->col_step == 1 && m->row_step == m->cols && !s->packed &&
-           same_number(t->type, num_of(s->w->dtype));
+    return m->value == V_AS_IS && !m->head && !m->n_row_parts && !m->n_col_parts && m->col_step == 1 &&
+           m->row_step == m->cols && !s->packed && same_number(t->type, num_of(s->w->dtype));
 }
 
 static bool same_dtype(const struct made *m) /* a stack may be made of several */

@@ -22,19 +22,28 @@ struct image_source {
     const struct packed *packed; /* how it is stored in few bits; NULL: as it is */
 };
 
-enum made_value { V_AS_IS, V_NEG_EXP, V_MXFP4, V_CONST };
+enum made_value { V_AS_IS, V_NEG_EXP, V_PLUS_ONE, V_MXFP4, V_CONST };
+
+/* Rows (or columns) of the source in another order: parts, one behind the other; each is outer x inner runs of
+ * `run` rows, of which run (a, b) begins at base + a * outer_step + b * inner_step. */
+#define MADE_PARTS 3
+struct made_part {
+    uint64_t base, outer, outer_step, inner, inner_step, run;
+};
 
 /* The tensor is n_slices matrices of rows x cols. Element (r, c) of slice s is element
  *     base + s * slice_step + row(r) * row_step + c * col_step
  * of its source: sources[s] when there are as many as slices (slice_step is 0 then), else sources[0]. With
- * `head` set, row(r) undoes the halves-to-pairs order of rotary dimensions inside each head. MXFP4 counts in
- * blocks of 32 values. */
+ * `head` set, row(r) undoes the halves-to-pairs order of rotary dimensions inside each head; with n_row_parts it
+ * is what the parts say, and with n_col_parts c is too (col_step is 1 then). MXFP4 counts in blocks of 32 values. */
 struct made {
     struct image_source *sources;
     uint64_t n_sources;
     uint64_t n_slices, rows, cols;
     uint64_t base, slice_step, row_step, col_step;
     uint64_t head;
+    struct made_part row_parts[MADE_PARTS], col_parts[MADE_PARTS];
+    uint32_t n_row_parts, n_col_parts;
     enum made_value value;
     float *values; /* V_CONST */
 };

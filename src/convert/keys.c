@@ -95,8 +95,8 @@ static bool put_text(struct out_keys *k, const struct key_rule *r, const char *t
     case KEY_F32: put_f32(k, r->name, strtod(text, NULL)); return true;
     case KEY_BOOL: put_bool(k, r->name, !strcmp(text, "true")); return true;
     case KEY_GATING: return put_gating(k, r->name, text, e);
+    default: return true;
     }
-    return true;
 }
 
 static bool put_node(struct out_keys *k, const struct key_rule *r, uint32_t node, struct err *e)
@@ -129,8 +129,8 @@ static bool put_node(struct out_keys *k, const struct key_rule *r, uint32_t node
             return ok;
         }
         return bad(k, node, "a string", e);
+    default: return true;
     }
-    return true;
 }
 
 /* A fact that differs from block to block: an array. */
@@ -167,8 +167,39 @@ static bool put_fact(struct out_keys *k, const struct key_rule *r, struct err *e
     return true;
 }
 
+#define SECTIONS 4
+
+static bool put_sections(struct out_keys *k, const struct key_rule *r, struct err *e)
+{
+    const struct jdoc *d = k->in->conf.d;
+    uint32_t list = conf_rope(&k->in->conf, r->from);
+    int32_t v[SECTIONS] = {0};
+    char s[128], word[CONF_WORD];
+    uint32_t n = 0;
+    uint64_t u;
+    if (list == JSPAN_NONE && !strcmp(r->other, "!"))
+        return err_set(e, ERR_INPUT, "config.json: '%s' is missing", r->from);
+    if (list == JSPAN_NONE) {
+        for (const char *p = r->other; conf_next(&p, word); n++)
+            v[n] = (int32_t)strtol(word, NULL, 10);
+    } else {
+        if (d->nodes[list].kind != J_ARRAY || d->nodes[list].n > SECTIONS)
+            return bad(k, list, "a list of at most 4 numbers", e);
+        for (uint32_t at = d->nodes[list].first; at != JSPAN_NONE; at = d->nodes[at].next) {
+            if (!jdoc_u64(d, at, &u) || u > INT32_MAX)
+                return bad(k, at, "a whole number below 2^31", e);
+            v[n++] = (int32_t)u;
+        }
+    }
+    gg_put_i32s(k->b, full_name(k, r->name, s), v, SECTIONS);
+    k->n++;
+    return true;
+}
+
 static bool put_key(struct out_keys *k, const struct key_rule *r, struct err *e)
 {
+    if (r->kind == KEY_SECTIONS)
+        return put_sections(k, r, e);
     if (r->from[0] == '=')
         return put_fact(k, r, e);
     uint32_t node = *r->from ? conf_get(&k->in->conf, r->from) : JSPAN_NONE;

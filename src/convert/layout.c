@@ -9,7 +9,7 @@
 static bool is_float(const struct image_tensor *t)
 {
     static const char *const always[] = {"_norm.weight", "ffn_gate_inp.weight", "ffn_gate_inp_shexp.weight",
-                                         "ssm_conv1d.weight"};
+                                         "ssm_conv1d.weight", "shortconv.conv.weight"};
     for (size_t i = 0; i < sizeof always / sizeof *always; i++)
         if (text_ends(t->name, always[i]))
             return true;

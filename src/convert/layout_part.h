@@ -10,6 +10,7 @@
 
 struct facts {
     uint64_t v[128];         /* by letter; 0: not known */
+    bool read[128];          /* a rule has been asked for it */
     uint64_t *by_block[128]; /* of those that differ from block to block; NULL: the same in all */
 };
 /* A fact in a block; block -1: outside of blocks. */
@@ -54,6 +55,7 @@ struct layout {
     struct layout_in in;
     const struct convert_opts *o;
     const struct name_rule **rules; /* of the family, all lists */
+    const struct name_rule *globals;
     uint64_t n_rules, n_globals;
     struct layout_slot *slots; /* n_globals, then n_rules per block */
     bool *used;                /* per tensor of the checkpoint */

@@ -22,6 +22,11 @@ struct layout_slot *layout_slot_at(const struct layout *l, int64_t block, uint64
     return &l->slots[block < 0 ? rule : l->n_globals + (uint64_t)block * l->n_rules + rule];
 }
 
+static const struct name_rule *rule_at(const struct layout *l, int64_t block, uint64_t i)
+{
+    return block < 0 ? &l->globals[i] : l->rules[i];
+}
+
 static bool is_used(const struct layout *l, const struct hf_tensor *t)
 {
     return l->used[t - l->in.c->tensors];
@@ -64,16 +69,22 @@ static const char *why_left_out(const struct layout *l, const struct hf_place *a
                : NULL;
 }
 
+static bool has_shape(const struct layout *l, int64_t block, const struct name_rule *r,
+                      const struct hf_tensor *t)
+{
+    bool ok = t->n_dims == strlen(r->shape);
+    for (uint32_t i = 0; ok && r->shape[i]; i++)
+        ok = t->dims[i] && t->dims[i] == facts_at(&l->in.f, r->shape[i], block);
+    return ok;
+}
+
 static bool check_shape(const struct layout *l, int64_t block, const struct name_rule *r,
                         const struct hf_tensor *t, struct err *e)
 {
-    bool ok = t->n_dims == strlen(r->shape);
+    bool ok = has_shape(l, block, r, t);
     struct buf want = {0}, got = {0};
-    for (uint32_t i = 0; r->shape[i]; i++) {
-        uint64_t v = facts_at(&l->in.f, r->shape[i], block);
-        ok = ok && v && t->dims[i] == v;
-        buf_fmt(&want, "%s%llu", i ? ", " : "", (unsigned long long)v);
-    }
+    for (uint32_t i = 0; r->shape[i]; i++)
+        buf_fmt(&want, "%s%llu", i ? ", " : "", (unsigned long long)facts_at(&l->in.f, r->shape[i], block));
     for (uint32_t i = 0; i < t->n_dims; i++)
         buf_fmt(&got, "%s%llu", i ? ", " : "", (unsigned long long)t->dims[i]);
     if (!ok)
@@ -110,17 +121,35 @@ static bool put_source(struct layout *l, int64_t block, struct layout_slot *s, c
     return true;
 }
 
+/* Whether another rule than i makes the same output of the same tensor and is the one to use: the first whose
+ * shape the tensor has, or the first at all. */
+static bool is_other_form(const struct layout *l, int64_t block, uint64_t i, const struct hf_tensor *t)
+{
+    const struct name_rule *r = rule_at(l, block, i);
+    uint64_t n = block < 0 ? l->n_globals : l->n_rules, first = n, fits = n;
+    for (uint64_t k = 0; k < n; k++) {
+        const struct name_rule *other = rule_at(l, block, k);
+        if (strcmp(other->hf, r->hf) != 0 || strcmp(other->gguf, r->gguf) != 0)
+            continue;
+        first = first == n ? k : first;
+        fits = fits == n && has_shape(l, block, other, t) ? k : fits;
+    }
+    return i != (fits == n ? first : fits);
+}
+
 /* Uses a tensor by all rules that match; by none, it stays unused (check_used). */
 static bool place(struct layout *l, const struct hf_tensor *t, int64_t block, const char *rest, struct err *e)
 {
     uint64_t n = block < 0 ? l->n_globals : l->n_rules;
     for (uint64_t i = 0; i < n; i++) {
-        const struct name_rule *r = block < 0 ? &conversion_globals[i] : l->rules[i];
+        const struct name_rule *r = rule_at(l, block, i);
         uint32_t expert = 0;
         bool stacked;
         if (!rule_matches(r->hf, rest, &expert, &stacked))
             continue;
         if (block >= 0 && r->blocks && !(r->blocks & l->in.kinds[block]))
+            continue;
+        if (is_other_form(l, block, i, t))
             continue;
         if (!put_source(l, block, layout_slot_at(l, block, i), r, t, stacked ? expert : 0, stacked, e))
             return false;
@@ -149,7 +178,7 @@ static bool place_tensor(struct layout *l, const struct hf_tensor *t, struct err
 static struct layout_slot *global_slot(const struct layout *l, const char *gguf)
 {
     for (uint64_t i = 0; i < l->n_globals; i++)
-        if (!strcmp(conversion_globals[i].gguf, gguf) && layout_slot_at(l, -1, i)->n)
+        if (!strcmp(l->globals[i].gguf, gguf) && layout_slot_at(l, -1, i)->n)
             return layout_slot_at(l, -1, i);
     return NULL;
 }
@@ -239,14 +268,14 @@ static bool check_stack(const struct layout *l, const struct layout_slot *s, int
 static bool check_output(const struct layout *l, int64_t block, uint64_t rule, struct err *e)
 {
     uint64_t n = block < 0 ? l->n_globals : l->n_rules, made = 0;
-    const struct name_rule *r = block < 0 ? &conversion_globals[rule] : l->rules[rule];
+    const struct name_rule *r = rule_at(l, block, rule);
     bool optional = r->optional;
     if (block >= 0 && r->blocks && !(r->blocks & l->in.kinds[block]))
         return true;
     if (block < 0 && !strcmp(r->gguf, "output.weight"))
         optional = is_tied(l) && !(l->in.conversion->flags & CONVERT_NEEDS_OUTPUT);
     for (uint64_t i = 0; i < n; i++) {
-        const struct name_rule *other = block < 0 ? &conversion_globals[i] : l->rules[i];
+        const struct name_rule *other = rule_at(l, block, i);
         if (!strcmp(other->gguf, r->gguf) && layout_slot_at(l, block, i)->n) {
             made++;
             if (!check_stack(l, layout_slot_at(l, block, i), block, e))
@@ -277,7 +306,8 @@ static bool check_outputs(const struct layout *l, struct err *e)
 
 static bool make_slots(struct layout *l, struct err *e)
 {
-    while (conversion_globals[l->n_globals].hf)
+    l->globals = l->in.conversion->globals ? l->in.conversion->globals : conversion_globals;
+    while (l->globals[l->n_globals].hf)
         l->n_globals++;
     for (const struct name_rule *const *list = l->in.conversion->names; *list; list++)
         for (const struct name_rule *r = *list; r->hf; r++)

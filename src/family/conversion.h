@@ -30,7 +30,7 @@ enum {
     B_DENSE = 2,
     B_MOE = 4,
     B_SHARED = 8, /* shared experts, in families where there may be none */
-    B_SSM = 16,
+    B_SSM = 16,   /* a state in the place of attention */
     B_MTP = 32,
     B_Q_LORA = 64, /* q through a rank, or directly */
     B_Q_FULL = 128,
@@ -59,10 +59,22 @@ enum how {
     /* kv_b_proj [N (n + v), c] -> [N, c, n] and [N, v, c] */
     HOW_K_B,
     HOW_V_B,
-    HOW_SQUEEZE, /* [a, 1, b] -> [a, b] */
-    HOW_COLUMN,  /* [a] -> [a, 1] */
-    HOW_NEG_EXP, /* the same of -exp(x) */
-    HOW_GROUPS,  /* [i] -> [g, i / g] */
+    HOW_SQUEEZE,        /* [a, 1, b] -> [a, b] */
+    HOW_COLUMN,         /* [a] -> [a, 1] */
+    HOW_NEG_EXP_COLUMN, /* the same of -exp(x) */
+    HOW_NEG_EXP,        /* -exp(x) */
+    HOW_PLUS_ONE,       /* 1 + x: norms that are stored as what they add to one */
+    HOW_GROUPS,         /* [i] -> [g, i / g] */
+    /* Linear attention of g key heads and h value heads of size s. Rows that hold for each key head its q, k,
+     * v and z: all q, then all k, then all v; all z. */
+    HOW_DELTA_QKV,
+    HOW_DELTA_Z,
+    /* The value heads from those of one key head side by side to turns, as ggml repeats keys: all rows (or the
+     * values of a vector), and of -exp(x); the rows behind q and k, [z, 1, k] -> [z, k]; columns. */
+    HOW_TURNS,
+    HOW_TURNS_NEG_EXP,
+    HOW_TURNS_V,
+    HOW_TURNS_COLUMNS,
 };
 
 struct name_rule {
@@ -71,11 +83,18 @@ struct name_rule {
     const char *shape; /* in letters */
     enum how how;
     uint32_t blocks; /* kinds of block that have it; 0: every one */
-    bool optional;   /* may be missing where it could be. Rules with the same gguf are alternatives */
+    bool optional;   /* may be missing where it could be. Rules with the same gguf are alternatives; with
+                      * the same hf, too, they are told apart by the shape, the first of those that fit */
 };
 
 /* ---- keys ---- */
-enum key_kind { KEY_U32, KEY_F32, KEY_BOOL, KEY_GATING /* softmax, sigmoid, .. */ };
+enum key_kind {
+    KEY_U32,
+    KEY_F32,
+    KEY_BOOL,
+    KEY_GATING,   /* softmax, sigmoid, .. */
+    KEY_SECTIONS, /* of rotation, four; `from` among the rotary parameters; `other` "11|11|10" */
+};
 struct key_rule {
     const char *name; /* behind "ARCH." */
     enum key_kind kind;
@@ -114,12 +133,13 @@ struct family_model {
 struct conversion {
     unsigned flags;
     const struct name_rule *const *names; /* lists that end with hf NULL */
+    const struct name_rule *globals;      /* outside of blocks; NULL: conversion_globals */
     const struct fact_rule *facts;        /* before the common ones */
     const struct key_rule *keys;          /* before the common ones */
     const struct must_rule *musts;
     bool (*derive)(struct family_model *m, struct err *e); /* further facts, kinds of blocks, checks; NULL */
 };
 
-extern const struct name_rule conversion_globals[]; /* of all families, outside of blocks */
+extern const struct name_rule conversion_globals[]; /* outside of blocks, of most families */
 
 #endif

@@ -1,8 +1,6 @@
 /* nemotron_h.c - Nemotron-H. */
 #include "family/rules.h"
 
-#include <string.h>
-
 /* h, d: Mamba heads and their size, g groups, s state, k kernel; i = h d, z = i + 2 g s, y = i + z + h. l:
  * width of the experts' input. q and k are permuted as llama.cpp's converter does, though the graph does not
  * rotate: permuting both changes nothing, and files of both programs are equal. */
@@ -12,7 +10,7 @@ static const struct name_rule nemotron_names[] = {
     {"mixer.conv1d.weight", "ssm_conv1d.weight", "z1k", HOW_SQUEEZE, B_SSM, false},
     {"mixer.conv1d.bias", "ssm_conv1d.bias", "z", HOW_COPY, B_SSM, true},
     {"mixer.dt_bias", "ssm_dt.bias", "h", HOW_COPY, B_SSM, false},
-    {"mixer.A_log", "ssm_a", "h", HOW_NEG_EXP, B_SSM, false},
+    {"mixer.A_log", "ssm_a", "h", HOW_NEG_EXP_COLUMN, B_SSM, false},
     {"mixer.D", "ssm_d", "h", HOW_COLUMN, B_SSM, false},
     {"mixer.norm.weight", "ssm_norm.weight", "i", HOW_GROUPS, B_SSM, false},
     {"mixer.out_proj.weight", "ssm_out.weight", "Hi", HOW_COPY, B_SSM, false},
@@ -31,32 +29,13 @@ static const struct name_rule nemotron_names[] = {
     END,
 };
 
-static bool nemotron_kind(uint64_t il, const char *word, uint32_t *kind, struct err *e)
-{
-    static const struct {
-        const char *words[3];
-        uint32_t kind;
-    } known[] = {{{"M", "mamba", "linear_attention"}, B_SSM},
-                 {{"*", "attention", "full_attention"}, B_ATTN},
-                 {{"E", "moe", "moe"}, B_MOE}};
-    for (size_t i = 0; i < 3; i++)
-        for (size_t k = 0; k < 3; k++)
-            if (!strcmp(word, known[i].words[k])) {
-                *kind = known[i].kind;
-                return true;
-            }
-    return err_set(e, ERR_INPUT,
-                   "config.json: layer %llu is of kind '%.20s', expected M (mamba), * (attention) or E (moe)",
-                   (unsigned long long)il, word);
-}
-
 static bool nemotron_derive(struct family_model *m, struct err *e)
 {
-    uint64_t *f = m->f, n = 0;
-    uint32_t node = conf_get(m->conf, "hybrid_override_pattern|layers_block_type");
-    const struct jdoc *d = m->conf->d;
-    struct buf text = {0};
-    bool ok = true;
+    static const struct kind_word words[] = {
+        {"M", B_SSM},  {"mamba", B_SSM},      {"linear_attention", B_SSM},
+        {"*", B_ATTN}, {"attention", B_ATTN}, {"full_attention", B_ATTN},
+        {"E", B_MOE},  {"moe", B_MOE},        {NULL, 0}};
+    uint64_t *f = m->f;
     f['i'] = f['h'] * f['d'];
     f['z'] = f['i'] + 2 * f['g'] * f['s'];
     f['y'] = f['i'] + f['z'] + f['h'];
@@ -65,28 +44,14 @@ static bool nemotron_derive(struct family_model *m, struct err *e)
     if (!f['g'] || f['i'] % f['g'])
         return err_set(e, ERR_INPUT, "config.json: 'n_groups' is %llu, expected a divisor of %llu",
                        (unsigned long long)f['g'], (unsigned long long)f['i']);
-    if (node != JSPAN_NONE && d->nodes[node].kind == J_STRING) {
-        jdoc_str(d, node, &text);
-        for (n = 0; ok && n < text.n; n++)
-            ok = n >= f['L'] || nemotron_kind(n, (char[]){text.s[n], 0}, &m->kinds[n], e);
-    } else if (node != JSPAN_NONE && d->nodes[node].kind == J_ARRAY) {
-        for (uint32_t k = d->nodes[node].first; ok && k != JSPAN_NONE; k = d->nodes[k].next, n++) {
-            text.n = 0;
-            if (d->nodes[k].kind == J_STRING)
-                jdoc_str(d, k, &text);
-            ok = n >= f['L'] || nemotron_kind(n, text.n ? text.s : "", &m->kinds[n], e);
-        }
-    }
-    if (ok && n != f['L'])
-        ok = err_set(e, ERR_INPUT, "config.json: 'hybrid_override_pattern' names %llu layers, expected %llu",
-                     (unsigned long long)n, (unsigned long long)f['L']);
-    buf_clear(&text);
+    if (!model_kinds_by_words(m, "hybrid_override_pattern|layers_block_type", words, e))
+        return false;
     /* as the converter has it: 0 where a layer has no such part */
-    for (uint64_t i = 0; ok && i < f['L']; i++) {
+    for (uint64_t i = 0; i < f['L']; i++) {
         model_set_block(m, 'M', i, m->kinds[i] & B_ATTN ? f['M'] : 0);
         model_set_block(m, 'F', i, m->kinds[i] & B_MOE ? f['F'] : 0);
     }
-    return ok;
+    return true;
 }
 
 static const struct conversion nemotron_h = {

@@ -5,6 +5,8 @@
 
 #include "base/mem.h"
 
+#include <string.h>
+
 const char rules_silu_only[] = "the engine computes SiLU";
 
 const struct name_rule conversion_globals[] = {
@@ -29,34 +31,34 @@ const struct name_rule rules_post_norm[] = {
     END,
 };
 const struct name_rule rules_attn[] = {
-    {"self_attn.q_proj.weight", "attn_q.weight", "QH", HOW_COPY, 0, false},
-    {"self_attn.k_proj.weight", "attn_k.weight", "KH", HOW_COPY, 0, false},
-    {"self_attn.v_proj.weight", "attn_v.weight", "KH", HOW_COPY, 0, false},
-    {"self_attn.o_proj.weight", "attn_output.weight", "HQ", HOW_COPY, 0, false},
+    {"self_attn.q_proj.weight", "attn_q.weight", "QH", HOW_COPY, B_ATTN, false},
+    {"self_attn.k_proj.weight", "attn_k.weight", "KH", HOW_COPY, B_ATTN, false},
+    {"self_attn.v_proj.weight", "attn_v.weight", "KH", HOW_COPY, B_ATTN, false},
+    {"self_attn.o_proj.weight", "attn_output.weight", "HQ", HOW_COPY, B_ATTN, false},
     END,
 };
 const struct name_rule rules_attn_permuted[] = {
-    {"self_attn.q_proj.weight", "attn_q.weight", "QH", HOW_PERM, 0, false},
-    {"self_attn.k_proj.weight", "attn_k.weight", "KH", HOW_PERM, 0, false},
-    {"self_attn.v_proj.weight", "attn_v.weight", "KH", HOW_COPY, 0, false},
-    {"self_attn.o_proj.weight", "attn_output.weight", "HQ", HOW_COPY, 0, false},
+    {"self_attn.q_proj.weight", "attn_q.weight", "QH", HOW_PERM, B_ATTN, false},
+    {"self_attn.k_proj.weight", "attn_k.weight", "KH", HOW_PERM, B_ATTN, false},
+    {"self_attn.v_proj.weight", "attn_v.weight", "KH", HOW_COPY, B_ATTN, false},
+    {"self_attn.o_proj.weight", "attn_output.weight", "HQ", HOW_COPY, B_ATTN, false},
     END,
 };
 const struct name_rule rules_qkv_bias[] = {
-    {"self_attn.q_proj.bias", "attn_q.bias", "Q", HOW_COPY, 0, false},
-    {"self_attn.k_proj.bias", "attn_k.bias", "K", HOW_COPY, 0, false},
-    {"self_attn.v_proj.bias", "attn_v.bias", "K", HOW_COPY, 0, false},
+    {"self_attn.q_proj.bias", "attn_q.bias", "Q", HOW_COPY, B_ATTN, false},
+    {"self_attn.k_proj.bias", "attn_k.bias", "K", HOW_COPY, B_ATTN, false},
+    {"self_attn.v_proj.bias", "attn_v.bias", "K", HOW_COPY, B_ATTN, false},
     END,
 };
 const struct name_rule rules_qkv_bias_optional[] = {
-    {"self_attn.q_proj.bias", "attn_q.bias", "Q", HOW_COPY, 0, true},
-    {"self_attn.k_proj.bias", "attn_k.bias", "K", HOW_COPY, 0, true},
-    {"self_attn.v_proj.bias", "attn_v.bias", "K", HOW_COPY, 0, true},
+    {"self_attn.q_proj.bias", "attn_q.bias", "Q", HOW_COPY, B_ATTN, true},
+    {"self_attn.k_proj.bias", "attn_k.bias", "K", HOW_COPY, B_ATTN, true},
+    {"self_attn.v_proj.bias", "attn_v.bias", "K", HOW_COPY, B_ATTN, true},
     END,
 };
 const struct name_rule rules_head_norms[] = {
-    {"self_attn.q_norm.weight", "attn_q_norm.weight", "D", HOW_COPY, 0, false},
-    {"self_attn.k_norm.weight", "attn_k_norm.weight", "D", HOW_COPY, 0, false},
+    {"self_attn.q_norm.weight", "attn_q_norm.weight", "D", HOW_COPY, B_ATTN, false},
+    {"self_attn.k_norm.weight", "attn_k_norm.weight", "D", HOW_COPY, B_ATTN, false},
     END,
 };
 const struct name_rule rules_dense[] = {
@@ -91,6 +93,13 @@ const struct name_rule rules_shared[] = {
     {"mlp.shared_experts.gate_proj.weight", "ffn_gate_shexp.weight", "SH", HOW_COPY, B_SHARED, false},
     {"mlp.shared_experts.up_proj.weight", "ffn_up_shexp.weight", "SH", HOW_COPY, B_SHARED, false},
     {"mlp.shared_experts.down_proj.weight", "ffn_down_shexp.weight", "HS", HOW_COPY, B_SHARED, false},
+    END,
+};
+const struct name_rule rules_qwen_shared[] = {
+    {"mlp.shared_expert.gate_proj.weight", "ffn_gate_shexp.weight", "SH", HOW_COPY, B_MOE, false},
+    {"mlp.shared_expert.up_proj.weight", "ffn_up_shexp.weight", "SH", HOW_COPY, B_MOE, false},
+    {"mlp.shared_expert.down_proj.weight", "ffn_down_shexp.weight", "HS", HOW_COPY, B_MOE, false},
+    {"mlp.shared_expert_gate.weight", "ffn_gate_inp_shexp.weight", "1H", HOW_COPY, B_MOE, false},
     END,
 };
 
@@ -134,11 +143,58 @@ bool model_rotated(struct family_model *m, double other, struct err *e)
     return true;
 }
 
+static bool word_kind(uint64_t il, const char *word, const struct kind_word *words, uint32_t *kind,
+                      struct err *e)
+{
+    struct buf known = {0};
+    for (const struct kind_word *w = words; w->word; w++) {
+        if (!strcmp(word, w->word)) {
+            *kind = w->kind;
+            buf_clear(&known);
+            return true;
+        }
+        buf_fmt(&known, "%s%s", known.n ? ", " : "", w->word);
+    }
+    err_set(e, ERR_INPUT, "config.json: layer %llu is of kind '%.20s', expected one of: %s",
+            (unsigned long long)il, word, known.s);
+    buf_clear(&known);
+    return false;
+}
+
 void model_dense_first(struct family_model *m, uint64_t lead)
 {
     for (uint64_t i = 0; i < m->n_blocks; i++)
         m->kinds[i] =
             (m->kinds[i] & B_MTP) | B_ATTN | (i < lead ? B_DENSE : B_MOE | (m->f['S'] ? B_SHARED : 0u));
+}
+
+bool model_kinds_by_words(struct family_model *m, const char *keys, const struct kind_word *words,
+                          struct err *e)
+{
+    const struct jdoc *d = m->conf->d;
+    uint32_t list = conf_get(m->conf, keys);
+    uint64_t n = 0;
+    struct buf text = {0};
+    bool ok = true;
+    if (list == JSPAN_NONE || (d->nodes[list].kind != J_STRING && d->nodes[list].kind != J_ARRAY))
+        return err_set(e, ERR_INPUT, "config.json: '%s' is missing or no list of words", keys);
+    if (d->nodes[list].kind == J_STRING) {
+        jdoc_str(d, list, &text);
+        for (n = 0; ok && n < text.n; n++)
+            ok = n >= m->f['L'] || word_kind(n, (char[]){text.s[n], 0}, words, &m->kinds[n], e);
+    } else {
+        for (uint32_t k = d->nodes[list].first; ok && k != JSPAN_NONE; k = d->nodes[k].next, n++) {
+            text.n = 0;
+            if (d->nodes[k].kind == J_STRING)
+                jdoc_str(d, k, &text);
+            ok = n >= m->f['L'] || word_kind(n, text.n ? text.s : "", words, &m->kinds[n], e);
+        }
+    }
+    if (ok && n != m->f['L'])
+        ok = err_set(e, ERR_INPUT, "config.json: '%s' names %llu layers, expected %llu", keys,
+                     (unsigned long long)n, (unsigned long long)m->f['L']);
+    buf_clear(&text);
+    return ok;
 }
 
 bool model_key_too_large(const char *key, struct err *e)

@@ -11,6 +11,9 @@
 /* One record each, in the order in which messages and tables list them; table.c has the others. */
 #define FAMILIES_WITH_FILES(X) \
     X(qwen3moe)                \
+    X(qwen3vlmoe)              \
+    X(qwen3next)               \
+    X(qwen35moe)               \
     X(qwen2moe)                \
     X(olmoe)                   \
     X(mixtral)                 \
@@ -67,6 +70,7 @@ extern const struct name_rule rules_select_bias[];
 extern const struct name_rule rules_select_bias_optional[];
 extern const struct name_rule rules_shared[];
 extern const struct name_rule rules_nextn[];
+extern const struct name_rule rules_qwen_shared[]; /* one, behind a gate */
 
 extern const char rules_silu_only[]; /* why of a must */
 
@@ -78,6 +82,14 @@ void model_set_block(struct family_model *m, char letter, uint64_t block, uint64
 bool model_rotated(struct family_model *m, double other, struct err *e);
 /* The first `lead` blocks are dense, the others have experts, and shared ones if there are any. */
 void model_dense_first(struct family_model *m, uint64_t lead);
+/* The kinds of all blocks by a list of words, or a string with a letter for each block; `words` ends with a word
+ * NULL. A missing key, a word that is not known and another number of them are errors. */
+struct kind_word {
+    const char *word;
+    uint32_t kind;
+};
+bool model_kinds_by_words(struct family_model *m, const char *keys, const struct kind_word *words,
+                          struct err *e);
 bool model_key_too_large(const char *key, struct err *e); /* sets it, returns false */
 
 #endif

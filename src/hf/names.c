@@ -7,12 +7,19 @@
 
 /* ---- keys of config.json ---- */
 
+static uint32_t object_in(const struct jdoc *config, uint32_t at, const char *name)
+{
+    uint32_t node = jdoc_get(config, at, name);
+    return node != JSPAN_NONE && config->nodes[node].kind == J_OBJECT ? node : JSPAN_NONE;
+}
+
 uint32_t hf_text_config(const struct jdoc *config)
 {
     static const char *const names[] = {"text_config", "llm_config", "language_config"};
+    uint32_t thinker = object_in(config, 0, "thinker_config"); /* Qwen-Omni's */
     for (size_t i = 0; i < COUNT(names); i++) {
-        uint32_t node = jdoc_get(config, 0, names[i]);
-        if (node != JSPAN_NONE && config->nodes[node].kind == J_OBJECT)
+        uint32_t node = object_in(config, thinker == JSPAN_NONE ? 0 : thinker, names[i]);
+        if (node != JSPAN_NONE)
             return node;
     }
     return JSPAN_NONE;

@@ -24,8 +24,8 @@
     "num_nextn_predict_layers|mtp_num_hidden_layers|num_mtp_modules|num_mtp_layers|mtp_num_layers"
 #define HF_KEYS_QUANTIZATION "quantization_config|compression_config"
 
-/* The object at the root that describes the language model (text_config, llm_config, language_config);
- * JSPAN_NONE: there is none, the root does. */
+/* The object that describes the language model: text_config, llm_config or language_config, at the root or in
+ * thinker_config; JSPAN_NONE: there is none, the root does. */
 uint32_t hf_text_config(const struct jdoc *config);
 
 /* A word in the name of an object of config.json, or of a module, that is not part of the language model. */

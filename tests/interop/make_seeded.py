@@ -20,6 +20,7 @@ hf/config.json is written by hand, in the form of the published checkpoints. Wha
     keep          how many experts a plan keeps; else about three quarters
     axis          [REGEX]: further tensors whose first dimension is the expert
     pre           tokenizer.ggml.pre; else qwen2
+    no_mtp        true: the converter is told to leave MTP blocks out, as for a checkpoint that has none
     plain_vocab   true: the converter's class has code of its own for the published tokenizer; the common code is taken
 """
 import hashlib
@@ -404,12 +405,15 @@ def converted(folder, checkpoint, src):
     sys.path[:0] = [os.path.join(src, "gguf-py"), src]
     from pathlib import Path
     import gguf
-    import numpy as np
+    import torch
     from conversion import ModelBase, ModelType, get_model_architecture, get_model_class
     make = read_json(folder, "make.json", other={})
     hparams = ModelBase.load_hparams(Path(checkpoint), False)
     cls = get_model_class(get_model_architecture(hparams, ModelType.TEXT))
     cls.get_vocab_base_pre = lambda self, tokenizer: make.get("pre", "qwen2")
+    exp = torch.exp  # rounded once: torch's own is off by one in the last place here and there, by the processor
+    torch.exp = lambda x: exp(x.double()).to(x.dtype)
+    cls.no_mtp = make.get("no_mtp", False)
     if make.get("plain_vocab"):
         cls.set_vocab = lambda self: self._set_vocab_gpt2()
     with tempfile.TemporaryDirectory() as tmp:
