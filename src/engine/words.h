@@ -3,7 +3,8 @@
  * Byte-level tokenizers merge within words, and a regular expression says what a word is. Under some names of
  * tokenizer.ggml.pre the engine has an expression that is only near the model's, because std::regex knows neither \p{Lu}
  * nor \p{Ll}. There a letter that is not a-z counts as a capital, one that is not A-Z as a small letter, and a
- * combining mark as punctuation (gpt-4o, tekken); or all letters count as both (tiny_aya, youtu). */
+ * combining mark as punctuation (gpt-4o, tekken); or all letters count as both (tiny_aya, youtu, and kimi-k2, where it also
+ * takes fewer characters for Han). */
 #ifndef REAP_ENGINE_WORDS_H
 #define REAP_ENGINE_WORDS_H
 

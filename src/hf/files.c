@@ -29,10 +29,10 @@ static const struct hf_file_row rows[] = {
     {.name = "special_tokens_map.json", .role = HF_FILE_COPIED},
     {.name = "vocab.json", .role = HF_FILE_COPIED},
     {.name = "merges.txt", .role = HF_FILE_COPIED},
+    {.name = "tiktoken.model", .role = HF_FILE_TOKENIZER},
+    {.name = "hy.tiktoken", .role = HF_FILE_TOKENIZER},
     {.name = "tekken.json", .role = HF_FILE_COPIED}, /* these tokenizers are refused, by name */
-    {.name = "tiktoken.model", .role = HF_FILE_COPIED},
     {.name = "qwen.tiktoken", .role = HF_FILE_COPIED},
-    {.name = "hy.tiktoken", .role = HF_FILE_COPIED},
     {.name = "preprocessor_config.json", .role = HF_FILE_COPIED},
     {.name = "processor_config.json", .role = HF_FILE_COPIED},
 };

@@ -44,6 +44,16 @@ void tok_special_set(struct tok_special *s, enum special_kind kind, uint64_t id)
     }
 }
 
+void tok_special_replace(struct tok_special *s, enum special_kind kind, uint64_t id)
+{
+    for (size_t i = 0; i < s->n_ids && id < s->n_vocab; i++)
+        if (s->ids[i].kind == kind) {
+            s->ids[i].id = id;
+            return;
+        }
+    tok_special_set(s, kind, id);
+}
+
 void tok_special_set_add(struct tok_special *s, enum special_kind kind, bool yes)
 {
     for (size_t i = 0; i < s->n_adds; i++)

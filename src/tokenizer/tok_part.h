@@ -69,6 +69,8 @@ void tok_special_set_named(struct tok_special *s, const struct tok_vocab *v,
 bool tok_special_has(const struct tok_special *s, enum special_kind kind);
 /* The first id that is set for a kind stays. */
 void tok_special_set(struct tok_special *s, enum special_kind kind, uint64_t id);
+/* The id counts, whatever was set before. */
+void tok_special_replace(struct tok_special *s, enum special_kind kind, uint64_t id);
 /* Whether the engine adds it to a text. The last answer counts, at the place of the first. */
 bool tok_special_says_add(const struct tok_special *s, enum special_kind kind);
 void tok_special_set_add(struct tok_special *s, enum special_kind kind, bool yes);
@@ -87,6 +89,15 @@ bool tok_bpe_ignores_merges(const json_t *tokenizer);
  * it merges. */
 bool tok_bpe_unreachable(const json_t *tokenizer, const struct tok_vocab *v, uint64_t *count, uint64_t *first,
                          struct err *e);
+
+/* ---- tiktoken files (tiktoken.c) ---- */
+struct tok_tiktoken { /* what the model's own code says beside the file */
+    const char *pre;  /* the engine's name for how text is split */
+    const char *bos;  /* the token before a text, whatever config.json says; NULL: what that says */
+};
+/* tiktoken.model or hy.tiktoken of the folder as a tokenizer.json with model and added_tokens: a new reference. NULL
+ * without *e set: there is none. */
+json_t *tok_tiktoken_read(const struct tok_files *f, struct tok_tiktoken *t, struct err *e);
 
 /* ---- SentencePiece (spm.c) ---- */
 enum { SPM_UNIGRAM = 1, SPM_BPE = 2 };

@@ -159,11 +159,14 @@ static bool check_ignore_merges(const struct tok_files *f, const struct tok_voca
     return true;
 }
 
-static const struct tok_pre *find_pre(const struct tok_files *f, const char *asked, struct err *e)
+/* known: the name where it is known already, of a form that says it otherwise; else NULL. */
+static const struct tok_pre *find_pre(const struct tok_files *f, const char *known, const char *asked,
+                                      struct err *e)
 {
     struct err why = {0};
     char t[TOK_SHOWN];
-    const struct tok_pre *found = tok_pre_recognise(f->tokenizer, f->family, &why);
+    const struct tok_pre *found =
+        known ? tok_pre_find(known) : tok_pre_recognise(f->tokenizer, f->family, &why);
     if (!asked) {
         if (!found)
             err_set(e, why.code,
@@ -178,19 +181,26 @@ static const struct tok_pre *find_pre(const struct tok_files *f, const char *ask
     else if (!found)
         log_warn("tokenizer.json: %s; '%s' is used as asked", why.msg, pre->name);
     else if (found != pre)
-        log_warn("tokenizer.json has the pre-tokenizer '%s', '%s' is used as asked", found->name, pre->name);
+        log_warn("the tokenizer has the pre-tokenizer '%s', '%s' is used as asked", found->name, pre->name);
     return pre;
 }
 
 static bool put_bpe(struct tok_files *f, const struct jdoc *config, const struct tokenizer_opts *o,
-                    struct keys *k, struct tok_special *s, struct err *e)
+                    const struct tok_tiktoken *t, struct keys *k, struct tok_special *s, struct err *e)
 {
-    const struct tok_pre *pre = find_pre(f, o->pretokenizer, e);
+    const struct tok_pre *pre = find_pre(f, t->pre, o->pretokenizer, e);
     struct tok_vocab v = {0};
     bool ok = pre && tok_bpe_load(f, &v, e) && check_ignore_merges(f, &v, pre, e);
     if (ok) {
+        if (t->pre) { /* such a checkpoint has no tokenizer.json: ids stand in config.json */
+            json_decref(f->tokenizer);
+            f->tokenizer = NULL;
+        }
         tok_special_find(s, f, config, v.n);
         tok_special_set_named(s, &v, f->family);
+        for (uint64_t i = 0; t->bos && i < v.n; i++)
+            if (!strcmp(v.text[i], t->bos))
+                tok_special_replace(s, SP_BOS, i);
         if (f->family->no_bos_vocab && v.n == f->family->no_bos_vocab)
             tok_special_set_add(s, SP_BOS, false);
         settle_add_bos(s, f, pre->add_bos);
@@ -248,7 +258,7 @@ static bool put_gemma4(struct tok_files *f, const struct jdoc *config, struct ke
 
 /* ---- which tokenizer ---- */
 
-enum form { FORM_NONE, FORM_BPE, FORM_SPM, FORM_SPM_JSON, FORM_GEMMA4 };
+enum form { FORM_NONE, FORM_BPE, FORM_TIKTOKEN, FORM_SPM, FORM_SPM_JSON, FORM_GEMMA4 };
 
 static bool has_file(const char *dir, const char *name, struct err *e)
 {
@@ -260,7 +270,7 @@ static bool has_file(const char *dir, const char *name, struct err *e)
 
 /* A byte-level tokenizer.json is complete by itself. Otherwise tokenizer.model, which tokenizer.json was made
  * from, says it better: it has scores. */
-static enum form find_form(const struct tok_files *f, struct err *e)
+static enum form find_form(struct tok_files *f, struct tok_tiktoken *tik, struct err *e)
 {
     const json_t *model = json_object_get(f->tokenizer, "model");
     const char *type = json_string_value(json_object_get(model, "type"));
@@ -271,8 +281,10 @@ static enum form find_form(const struct tok_files *f, struct err *e)
         return FORM_BPE;
     if (has_file(f->dir, "tokenizer.model", e))
         return FORM_SPM;
-    if (e->code)
-        return FORM_NONE;
+    if (!f->tokenizer && !e->code)
+        f->tokenizer = tok_tiktoken_read(f, tik, e);
+    if (tik->pre || e->code)
+        return e->code ? FORM_NONE : FORM_TIKTOKEN;
     if (bpe && tok_is_gemma4(f->tokenizer) && f->family->spaced_bpe)
         return FORM_GEMMA4;
     if (bpe && json_is_true(json_object_get(model, "byte_fallback")))
@@ -285,19 +297,14 @@ static enum form find_form(const struct tok_files *f, struct err *e)
     else if (f->tokenizer)
         err_set(e, ERR_INPUT, "%s/tokenizer.json: model type '%s', expected BPE: others are not supported",
                 f->dir, text_shown(t, sizeof t, type ? type : ""));
-    else if (has_file(f->dir, "tiktoken.model", e) || has_file(f->dir, "hy.tiktoken", e) ||
-             has_file(f->dir, "qwen.tiktoken", e))
+    else if (has_file(f->dir, "qwen.tiktoken", e) || has_file(f->dir, "tekken.json", e))
         err_set(e, ERR_INPUT,
-                "%s: only a tiktoken file, which is not supported: expected tokenizer.json or "
-                "tokenizer.model",
-                f->dir);
-    else if (has_file(f->dir, "tekken.json", e))
-        err_set(e, ERR_INPUT,
-                "%s: only tekken.json, which is not supported: expected tokenizer.json or "
-                "tokenizer.model",
+                "%s: only qwen.tiktoken or tekken.json, which are not supported: expected tokenizer.json, "
+                "tokenizer.model or tiktoken.model",
                 f->dir);
     else
-        err_set(e, ERR_INPUT, "%s: no tokenizer: expected tokenizer.json or tokenizer.model", f->dir);
+        err_set(e, ERR_INPUT, "%s: no tokenizer: expected tokenizer.json, tokenizer.model or tiktoken.model",
+                f->dir);
     return FORM_NONE;
 }
 
@@ -336,7 +343,8 @@ static bool put_all(struct tok_files *f, const struct jdoc *config, const struct
 {
     static const char prefix_key[] = "tokenizer.ggml.add_space_prefix";
     const json_t *prefix = json_object_get(f->config, "add_prefix_space");
-    enum form form = find_form(f, e);
+    struct tok_tiktoken tik = {0};
+    enum form form = find_form(f, &tik, e);
     if (form == FORM_NONE)
         return false;
     enum family_prefix where = f->family->space_prefix;
@@ -345,10 +353,10 @@ static bool put_all(struct tok_files *f, const struct jdoc *config, const struct
         key_bool(k, prefix_key, json_is_true(prefix));
     struct tok_special s;
     struct spm m = {.dummy_prefix = true};
-    if (o->pretokenizer && form != FORM_BPE)
+    if (o->pretokenizer && form != FORM_BPE && form != FORM_TIKTOKEN)
         log_warn("--pretokenizer is not used: this tokenizer is no byte-level BPE");
-    bool ok = form == FORM_BPE      ? put_bpe(f, config, o, k, &s, e)
-              : form == FORM_GEMMA4 ? put_gemma4(f, config, k, &s, e)
+    bool ok = form == FORM_BPE || form == FORM_TIKTOKEN ? put_bpe(f, config, o, &tik, k, &s, e)
+              : form == FORM_GEMMA4                     ? put_gemma4(f, config, k, &s, e)
                                     : put_spm(f, config, form == FORM_SPM_JSON, k, &s, &m, e);
     if (!ok || !chat_template_put_keys(f->dir, f->config, k->b, &k->n, e))
         return false;

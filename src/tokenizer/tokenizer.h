@@ -1,11 +1,11 @@
 /* tokenizer.h - the tokenizer of a Hugging Face checkpoint as the tokenizer.* keys of a GGUF file.
  *
  * Read are tokenizer.json (byte-level BPE, or a BPE with byte fallback), tokenizer.model (SentencePiece BPE),
- * tokenizer_config.json, added_tokens.json, chat_template.jinja, chat_template.json and
+ * tiktoken.model and hy.tiktoken (by the rules of Kimi-K2 and Hunyuan-A13B), tokenizer_config.json, added_tokens.json, chat_template.jinja, chat_template.json and
  * additional_chat_templates/NAME.jinja of the checkpoint's folder; no other file, whatever they name. The
  * keys, their kinds, values and order are those of llama.cpp v0.5.0's converter; where it would write tokens
  * that differ from the model's own (said at each place), the right ones are written. Refused: WordPiece,
- * Unigram, tiktoken files, and a pre-tokenizer that the engine does not know. */
+ * Unigram, other tiktoken files, and a pre-tokenizer that the engine does not know. */
 #ifndef REAP_TOKENIZER_TOKENIZER_H
 #define REAP_TOKENIZER_TOKENIZER_H
 

@@ -1,7 +1,7 @@
 /* fuzz_tokenizer.c - any bytes as the tokenizer files of a checkpoint.
  *
  * The input holds the files, separated by lines "%%": config.json, tokenizer.json, tokenizer_config.json,
- * tokenizer.model, chat_template.jinja, chat_template.json, added_tokens.json, generation_config.json;
+ * tokenizer.model, chat_template.jinja, chat_template.json, added_tokens.json, generation_config.json, tiktoken.model;
  * an empty one is not there. Succeeds exactly when no error is set; the
  * keys then read back as a GGUF header, so none stands twice and all text is what the format allows; every
  * token has a type. */
@@ -21,10 +21,11 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { CONFIG, N_PARTS = 8 };
+enum { CONFIG, N_PARTS = 9 };
 static const char *const names[N_PARTS] = {
-    "config.json",         "tokenizer.json",     "tokenizer_config.json", "tokenizer.model",
-    "chat_template.jinja", "chat_template.json", "added_tokens.json",     "generation_config.json"};
+    "config.json",       "tokenizer.json",         "tokenizer_config.json",
+    "tokenizer.model",   "chat_template.jinja",    "chat_template.json",
+    "added_tokens.json", "generation_config.json", "tiktoken.model"};
 static char dir[64];
 
 static void in_dir(char path[128], int part)

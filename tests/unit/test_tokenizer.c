@@ -24,6 +24,7 @@
 #include "tokenizer/tokenizer.h"
 
 #include <string.h>
+#include <unistd.h>
 
 /* ---- running ---- */
 
@@ -131,6 +132,31 @@ static void test_family(void **state)
     same_keys(&r.f, want, f->name);
     result_clear(&r);
     gg_free(want);
+}
+
+/* The checkpoints of tests/data/tokenizers, whose tokenizers are tiktoken files, against the converter's keys. */
+static void test_tiktoken(void **state)
+{
+    static const char *const names[] = {"kimi_k2", "hunyuan"};
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char dir[512], path[640];
+        struct err e = {0};
+        struct result r;
+        snprintf(dir, sizeof dir, "%s/tokenizers/%s", TEST_DATA_DIR, names[i]);
+        snprintf(path, sizeof path, "%s/vocab.gguf", dir);
+        struct gg_file *want = gg_open(path, &e);
+        golden_ok(want != NULL, &e, names[i]);
+        snprintf(path, sizeof path, "%s/config.json", dir);
+        char *config = text_of(path);
+        size_t warnings = n_warnings();
+        golden_ok(convert(dir, config, &(struct tokenizer_opts){0}, &r, &e), &e, names[i]);
+        assert_int_equal(n_warnings(), warnings);
+        same_keys(&r.f, want, names[i]);
+        result_clear(&r);
+        gg_free(want);
+        free(config);
+    }
 }
 
 /* ---- the engine with our keys ---- */
@@ -510,12 +536,50 @@ static void test_bpe_refused(void **state)
     result_clear(&r);
 }
 
+static void take_away(const char *name)
+{
+    char *path = xasprintf("%s/%s", tmp, name);
+    assert_int_equal(unlink(path), 0);
+    free(path);
+}
+
+static void test_tiktoken_bad(void)
+{
+    static const struct {
+        const char *text, *want;
+    } rows[] = {
+        {"", "tiktoken.model: no tokens"},
+        {"\n\n", "tiktoken.model: no tokens"},
+        {"x", "line 1: expected a token in base64, a space and its rank"},
+        {"YQ== 0\nYg==\n", "line 2: expected a token"},
+        {"YQ== 0\r\nYg== -1\r\n", "line 2: the rank is no number from 0 to 4194303"},
+        {"YQ== 4194304", "line 1: the rank is no number"},
+        {"YQ== 0 ", "line 1: the rank is no number"},
+        {"Y!== 0", "line 1: no token in base64"},
+        {"YQ= 0", "line 1: no token in base64"},
+        {" 0", "line 1: no token in base64"},
+        {"==== 0", "line 1: no token in base64"},
+        {"YQ== 0\nYQ== 1", "line 2: the token was there before"},
+        {"YQ== 0\nYg== 0", "line 2: the rank 0 was there before"},
+        {"YQ== 0\nYg== 1\nYWI= 2\nYWJi 3", "the model has only 2 tokens"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        put("tiktoken.model", rows[i].text);
+        refused("{\"vocab_size\":2}", rows[i].want);
+    }
+    put("tiktoken.model", "YQ== 0\n");
+    refused(config_json, "'merges' is empty");
+    take_away("tiktoken.model");
+}
+
 static void test_form(void **state)
 {
     (void)state;
-    refused(config_json, "no tokenizer: expected tokenizer.json or tokenizer.model");
-    put("tiktoken.model", "x");
-    refused(config_json, "only a tiktoken file");
+    refused(config_json, "no tokenizer: expected tokenizer.json, tokenizer.model or tiktoken.model");
+    put("qwen.tiktoken", "x");
+    refused(config_json, "only qwen.tiktoken or tekken.json, which are not supported");
+    take_away("qwen.tiktoken");
+    test_tiktoken_bad();
     put("tokenizer.json", "{\"model\":{\"type\":\"WordPiece\"}}");
     refused(config_json, "model type 'WordPiece', expected BPE");
     put("tokenizer.json", "{\"model\":{\"type\":\"Unigram\"}}");
@@ -909,6 +973,7 @@ static void test_spm_tokens(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_tiktoken),
         cmocka_unit_test(test_pre),
         IN_FOLDER(test_spm_from_json),
         IN_FOLDER(test_bpe_tokens),

@@ -22,7 +22,7 @@ static bool differs(const char *pre, const char *text)
 
 static void test_reference(void **state)
 {
-    static const char *const pres[] = {"gpt-4o", "tekken"};
+    static const char *const pres[] = {"gpt-4o", "tekken", "kimi-k2"};
     struct buf b = {0};
     struct err e = {0};
     uint32_t n = 0, other = 0;
@@ -32,7 +32,7 @@ static void test_reference(void **state)
         json_t *row = json_parse(line, (size_t)(next - line), &e);
         golden_ok(row != NULL, &e, "words.jsonl");
         const char *text = json_string_value(json_object_get(row, "text"));
-        for (size_t i = 0; i < 2; i++) {
+        for (size_t i = 0; i < sizeof pres / sizeof *pres; i++) {
             bool want = json_is_true(json_object_get(row, pres[i]));
             other += want;
             if (differs(pres[i], text) != want)
@@ -81,8 +81,11 @@ static void test_apart(void **state)
         {"qwen2",
          "FRAN\xc3\x87"
          "AIS",
-         false},                         /* its expression is the model's */
-        {"tiny_aya", "camelCase", true}, /* no capitals there */
+         false},                                                     /* its expression is the model's */
+        {"tiny_aya", "camelCase", true},                             /* no capitals there */
+        {"kimi-k2", "camelCase HTMLParser it's 1234/\n\n x", false}, /* taken together */
+        {"kimi-k2", "\xe4\xba\xba\xe3\x80\x85\xe4\xb8\xad", true},   /* a mark of repetition is Han */
+        {"kimi-k2", "\xe0\xa4\xa8\xe0\xa4\xae\xe0\xa4\xb8\xe0\xa5\x8d", true},
         {"gpt-4o", "", false},
         {"gpt-4o", "\xff\x80 \xe0", false}, /* no text at all */
     };
