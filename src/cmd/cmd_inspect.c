@@ -61,9 +61,13 @@ static json_t *to_json(const struct view *v)
     json_object_set_new(o, "n_mtp_blocks", json_integer(v->n_mtp));
     json_object_set_new(o, "bytes", json_integer((json_int_t)v->bytes));
     json_object_set_new(o, "expert_bytes", json_integer((json_int_t)v->expert_bytes));
+    json_object_set_new(o, "router_bytes", json_integer((json_int_t)v->router_bytes));
+    json_object_set_new(o, "shared_expert_bytes", json_integer((json_int_t)v->shared_bytes));
     json_object_set_new(o, "parameters", v->n_params ? json_integer((json_int_t)v->n_params) : json_null());
     json_object_set_new(o, "expert_parameters",
                         v->n_params ? json_integer((json_int_t)v->expert_params) : json_null());
+    json_object_set_new(o, "shared_expert_parameters",
+                        v->n_params ? json_integer((json_int_t)v->shared_params) : json_null());
     json_object_set_new(o, "expert_types", types_json(v, true));
     json_object_set_new(o, "other_types", types_json(v, false));
     json_object_set_new(o, "refused", v->refusal ? json_text(v->refusal) : json_null());
@@ -123,13 +127,20 @@ static void to_text(struct buf *b, const struct view *v)
     cmd_fmt(b, "%-14s%u per layer, %u per token", "experts", v->shape.n_experts, v->shape.n_used);
     if (v->shape.n_groups > 1)
         cmd_fmt(b, ", in %u groups of which %u are used", v->shape.n_groups, v->shape.n_groups_used);
-    cmd_fmt(b, "\n%-14s%s\n", "gate", v->family->gate);
+    buf_char(b, '\n');
+    if (v->shared_bytes)
+        cmd_fmt(b, "%-14sshared experts beside them, %s, of every token; they stay\n", "",
+                human_bytes(v->shared_bytes, s));
+    cmd_fmt(b, "%-14s%s\n", "gate", v->family->gate);
     cmd_fmt(b, "%-14s%s in %u file%s; experts %s (%.1f %%)\n", "size", human_bytes(v->bytes, s), v->n_files,
             v->n_files == 1 ? "" : "s", human_bytes(v->expert_bytes, t),
             v->bytes ? 100.0 * (double)v->expert_bytes / (double)v->bytes : 0.0);
     if (v->n_params) {
         cmd_fmt(b, "%-14s%s", "parameters", human_count(v->n_params, s));
-        cmd_fmt(b, ", in experts %s\n", human_count(v->expert_params, s));
+        cmd_fmt(b, ", in experts %s", human_count(v->expert_params, s));
+        if (v->shared_params)
+            cmd_fmt(b, ", in shared experts %s", human_count(v->shared_params, s));
+        buf_char(b, '\n');
     }
     types_text(b, "expert types", types_json(v, true));
     types_text(b, "other types", types_json(v, false));

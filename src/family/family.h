@@ -156,6 +156,8 @@ struct family_role {
 /* What a tensor of a checkpoint is, by the name behind "layers.N.". Shapes are the caller's business. */
 struct family_role family_role(const struct family_names *f, const char *rest);
 /* Whether a name, whole or behind "layers.N.", is that of experts in some family: what has no role then is
+/* Whether a name, in GGUF or in a checkpoint, is of experts that every token passes through, or of their gate. */
+bool family_is_shared(const char *name);
  * refused, and not left alone. */
 bool family_looks_like_experts(const char *rest);
 

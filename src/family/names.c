@@ -107,6 +107,15 @@ static bool in_list(const char *list, const char *s, const char **rest)
 /* How mlx-lm calls stacked experts of any family (mlx_lm/models/switch_layers.py, d78bf58e): weight, scales,
  * biases below them have the expert in dimension 0. */
 const char family_switches[] = "switch_mlp switch_glu";
+bool family_is_shared(const char *name)
+{
+    static const char *const words[] = {"_shexp", "shared_expert", "share_expert", "shared_mlp"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strstr(name, words[i]))
+            return true;
+    return false;
+}
+
 
 bool family_looks_like_experts(const char *rest)
 {

@@ -46,6 +46,23 @@ bool hf_is_foreign(const char *name)
 
 /* ---- names of tensors and modules ---- */
 
+bool hf_is_scale(const char *name, const char *dtype)
+{
+    static const char *const ends[] = {
+        "_scale_inv",  "weight_scale",     "weight_scale_2", "proj_scale",
+        "input_scale", "activation_scale", "global_scale",   "output_scale",
+        ".k_scale",    ".v_scale",         ".q_scale",       ".weight_zero_point",
+        ".qscale_act", ".absmax",          ".quant_map",     ".qscale_weight",
+    };
+    size_t n = strlen(name);
+    for (size_t i = 0; i < COUNT(ends); i++) {
+        size_t k = strlen(ends[i]);
+        if (n >= k && !strcmp(name + n - k, ends[i]))
+            return true;
+    }
+    return !strcmp(dtype, "F8_E8M0"); /* a power of two: stores nothing else */
+}
+
 /* One that begins like another one is before it. */
 static const char *const prefixes[] = {
     "model.language_model.",

@@ -43,6 +43,10 @@ const char *hf_prefix_at(uint32_t i); /* NULL behind the last */
 bool hf_is_layer_list(const char *s, size_t n);
 bool hf_is_mtp(const char *s, size_t n);
 
+/* Whether a tensor holds what quantised weights are scaled or shifted by, and no weights: by the end of its name,
+ * and its type. For counting; how such tensors are read is in convert/forms.c. */
+bool hf_is_scale(const char *name, const char *dtype);
+
 /* "12.rest": 12 and the rest; false unless a number without leading zeros, below 10^9, and a dot. */
 bool hf_take_number(const char *s, uint32_t *n, const char **rest);
 

@@ -23,5 +23,5 @@ const char *estimate_type(uint32_t i)
 uint64_t estimate_bytes(const struct view *v, uint32_t n_keep, uint32_t i)
 {
     double experts = (double)v->expert_params / v->shape.n_experts * n_keep * types[i].bits / 8;
-    return v->bytes - v->expert_bytes + (uint64_t)experts;
+    return v->bytes - v->expert_bytes + v->router_bytes / v->shape.n_experts * n_keep + (uint64_t)experts;
 }

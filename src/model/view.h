@@ -70,9 +70,13 @@ struct view {
     uint32_t n_layers;
     struct view_tensor *tensors; /* file by file, in the order of the reader */
     uint64_t n_tensors;
-    uint64_t bytes;                   /* of all tensor data */
-    uint64_t expert_bytes;            /* of what is cut: all tensors with experts, MTP blocks included */
-    uint64_t n_params, expert_params; /* 0: not known, because weights are packed */
+    uint64_t bytes;        /* of all tensor data */
+    uint64_t expert_bytes; /* of what is cut: all tensors with experts, MTP blocks included */
+    uint64_t router_bytes; /* of that: routers, and what takes part in the selection */
+    uint64_t shared_bytes; /* experts that every token passes through; not cut */
+    /* Weights, without the scales that they are stored with; those of experts without routers. 0: not known,
+     * because weights are packed. */
+    uint64_t n_params, expert_params, shared_params;
     char router_hash[65]; /* "" until view_hash, and when routers are stored in a type that is not exact */
     bool hashed;          /* view_hash was asked */
 };

@@ -143,6 +143,10 @@ static bool read_tensor(struct view *v, uint64_t i, struct err *e)
     v->bytes += t->bytes;
     v->n_params += x->n_elements;
     if (x->layer >= 0 && (uint32_t)x->layer >= v->n_blocks)
+    if (family_is_shared(t->name)) {
+        v->shared_bytes += t->bytes;
+        v->shared_params += x->n_elements;
+    }
         return err_set(e, ERR_INPUT, "tensor '%s' belongs to block %d, but the model has %u blocks", t->name,
                        x->layer, v->n_blocks);
     x->mtp = x->layer >= 0 && (uint32_t)x->layer + v->n_mtp >= v->n_blocks;
@@ -176,7 +180,10 @@ static bool read_tensor(struct view *v, uint64_t i, struct err *e)
                        x->type);
     x->axis = r->axis;
     v->expert_bytes += t->bytes;
-    v->expert_params += x->n_elements;
+    if (r->role == ROLE_EXPERT)
+        v->expert_params += x->n_elements;
+    else
+        v->router_bytes += t->bytes;
     return true;
 }
 

@@ -256,7 +256,13 @@ static bool read_tensor(struct reading *r, uint64_t i, struct err *e)
     for (uint32_t d = 0; d < x->n_dims; d++)
         x->n_elements *= x->dims[d]; /* the reader has checked the product */
     v->bytes += x->bytes;
-    v->n_params += x->n_elements;
+    uint64_t n_params = hf_is_scale(x->name, x->type) ? 0 : x->n_elements;
+    v->n_params += n_params;
+    if (!p.other && family_is_shared(x->name)) {
+        v->shared_bytes += x->bytes;
+        v->shared_params += n_params;
+        r->packed = r->packed || (n_params > 1 && !is_float(x->type));
+    }
     if (!p.rest) {
         if (!p.other && family_looks_like_experts(x->name))
             return err_set(e, ERR_INPUT,
@@ -302,7 +308,10 @@ static bool read_tensor(struct reading *r, uint64_t i, struct err *e)
     }
     if (view_has_experts(x)) {
         v->expert_bytes += x->bytes;
-        v->expert_params += x->n_elements;
+        if (x->role == ROLE_EXPERT)
+            v->expert_params += n_params;
+        else
+            v->router_bytes += x->bytes;
         r->packed = r->packed || !is_float(x->type);
     }
     return true;
@@ -443,7 +452,7 @@ static bool fill(struct reading *r, struct err *e)
         if (!read_tensor(r, i, e))
             return false;
     if (r->packed)
-        v->n_params = v->expert_params = 0;
+        v->n_params = v->expert_params = v->shared_params = 0;
     return check_parts(r, e) && read_layers(r, e);
 }
 

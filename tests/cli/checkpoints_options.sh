@@ -16,6 +16,19 @@ lacks .err 'not known'
 same_tensors 'another spelling of the class' one other
 rm -rf spelled one other
 
+# ---- figures: no scale is a parameter, no router is in the experts; shared experts are shown
+count() { # weights whose names match, without scales
+    "$TOOL" list "$D" | awk -v p="$1" '
+        $1 ~ p && $1 !~ /scale/ { n = 1; gsub(/[^0-9]+/, " ", $3); m = split($3, d, " "); for (i = 1; i <= m; i++) n *= d[i]; sum += n }
+        END { print sum }'
+}
+ok inspect "$D" --json
+json .out parameters="$(count .)" expert_parameters="$(count '[.]experts[.]')" shared_expert_parameters="$(count shared_experts)"
+ok inspect "$D"
+has .out "^parameters .*, in experts .*, in shared experts 2,304$" 'shared experts beside them, 2.34 kB'
+ok inspect "$M"
+lacks .out 'shared'
+
 # ---- how tensors are spread over files is free
 ok prune "$M" --plan "$plan" -o shards --max-shard-size 10K
 # more shards, out and in, than a process may have open at first
