@@ -112,9 +112,12 @@ static void dump_tensor(struct buf *b, const struct tensor_rule *r)
     static const char *const of[] = {[ROLE_EXPERT] = "experts",
                                      [ROLE_ROUTER] = "router",
                                      [ROLE_SELECT] = "choice of experts",
+                                     [ROLE_TABLE] = "ids of experts",
                                      [ROLE_REFUSE] = "refused"};
-    buf_fmt(b, "tensor\t%s\t%s\t%s\t%d\t%s\n", r->suffix, of[r->role], r->shape ? r->shape : "", r->axis,
-            r->why ? r->why : "");
+    buf_fmt(b, "tensor\t%s\t%s\t%s\t", r->suffix, of[r->role], r->shape ? r->shape : "");
+    if (r->axis >= 0)
+        buf_fmt(b, "%d", r->axis);
+    buf_fmt(b, "\t%s\n", r->why ? r->why : "");
 }
 
 void cmd_dump(struct buf *b)

@@ -129,6 +129,7 @@ enum role {
     ROLE_EXPERT, /* matrices and vectors of the experts */
     ROLE_ROUTER, /* ffn_gate_inp.weight */
     ROLE_SELECT, /* router bias, selection bias */
+    ROLE_TABLE,  /* ids of experts for each token: no expert axis, but its values change (model/id_table.h) */
     ROLE_REFUSE, /* holds experts in a form that cannot be cut; .why says so */
 };
 
@@ -136,7 +137,7 @@ enum role {
 struct tensor_rule {
     const char *suffix; /* what follows "blk.N." */
     enum role role;
-    int axis;          /* the dimension (ggml order) that is the expert */
+    int axis;          /* the dimension (ggml order) that is the expert; -1: none */
     const char *shape; /* for people: H hidden size, F expert width, E experts; NULL: refused */
     const char *why;   /* ROLE_REFUSE */
 };
@@ -155,9 +156,9 @@ struct family_role {
 };
 /* What a tensor of a checkpoint is, by the name behind "layers.N.". Shapes are the caller's business. */
 struct family_role family_role(const struct family_names *f, const char *rest);
-/* Whether a name, whole or behind "layers.N.", is that of experts in some family: what has no role then is
 /* Whether a name, in GGUF or in a checkpoint, is of experts that every token passes through, or of their gate. */
 bool family_is_shared(const char *name);
+/* Whether a name, whole or behind "layers.N.", is that of experts in some family: what has no role then is
  * refused, and not left alone. */
 bool family_looks_like_experts(const char *rest);
 

@@ -30,8 +30,7 @@ static const struct tensor_rule rules[] = {
     {"exp_probs_b.bias", ROLE_SELECT, 0, "E", NULL},
     {"exp_probs_b", ROLE_SELECT, 0, "E", NULL}, /* written without a suffix by some converters */
     {"exp_probs_b_vl.bias", ROLE_SELECT, 0, "E", NULL},
-    {"ffn_gate_tid2eid.weight", ROLE_REFUSE, -1, NULL,
-     "routes tokens by a table of expert ids; removing an expert leaves its tokens without a route"},
+    {"ffn_gate_tid2eid.weight", ROLE_TABLE, -1, "K, V", NULL},
     {"ffn_gate_chexps.weight", ROLE_REFUSE, -1, NULL, "holds chunk experts, shared by groups of experts"},
     {"ffn_up_chexps.weight", ROLE_REFUSE, -1, NULL, "holds chunk experts, shared by groups of experts"},
     {"ffn_down_chexps.weight", ROLE_REFUSE, -1, NULL, "holds chunk experts, shared by groups of experts"},
@@ -107,6 +106,7 @@ static bool in_list(const char *list, const char *s, const char **rest)
 /* How mlx-lm calls stacked experts of any family (mlx_lm/models/switch_layers.py, d78bf58e): weight, scales,
  * biases below them have the expert in dimension 0. */
 const char family_switches[] = "switch_mlp switch_glu";
+
 bool family_is_shared(const char *name)
 {
     static const char *const words[] = {"_shexp", "shared_expert", "share_expert", "shared_mlp"};
@@ -115,7 +115,6 @@ bool family_is_shared(const char *name)
             return true;
     return false;
 }
-
 
 bool family_looks_like_experts(const char *rest)
 {
@@ -142,6 +141,10 @@ struct family_role family_role(const struct family_names *f, const char *rest)
         r.role = ROLE_ROUTER;
         r.router = end;
         r.axis = 0;
+        if (!strcmp(end, "tid2eid")) {
+            r.role = ROLE_TABLE;
+            r.axis = -1;
+        }
     } else if (in_list(f->vectors, m, &end)) {
         r.role = ROLE_SELECT;
         r.axis = 0;

@@ -66,9 +66,6 @@ const struct family family_table[] = {
      .engine = ENGINE_GATE_KEY | ENGINE_INDEXER | ENGINE_HYPER,
      .models = "DeepSeek-V4",
      .gate = BY_KEYS,
-     .refuse_checkpoint =
-         "its first layers route tokens by a table of expert ids; removing an expert leaves its "
-         "tokens without a route",
      .classes = {CLASS("DeepseekV4ForCausalLM")},
      NAMES(.block = "ffn", .experts = "experts", .router = "gate")},
     {.arch = "dots1",

@@ -2,6 +2,7 @@
 #include "model/cut.h"
 #include "base/mem.h"
 #include "model/gain.h"
+#include "model/id_table.h"
 
 #include <string.h>
 
@@ -163,6 +164,24 @@ static void add_gain(struct cut *c, const struct view_tensor *x)
     }
 }
 
+/* The last tensor so far names experts by number: its values as they go out. */
+static bool add_table(struct cut *c, const struct view_tensor *x, struct err *e)
+{
+    const struct cut_layer *l = x->layer >= 0 ? &c->blocks[x->layer] : NULL;
+    if (!l || !l->keep)
+        return err_set(e, ERR_INPUT, "tensor '%s' names experts of its block, but block %d has none", x->name,
+                       x->layer);
+    uint8_t *ids = id_table_cut(c->view, x, l->keep, c->n_keep, e);
+    if (!ids)
+        return false;
+    c->tables = xrealloc(c->tables, c->n_tables + 1, sizeof *c->tables);
+    c->tables[c->n_tables++] = ids;
+    c->tensors[c->n_tensors - 1].values = ids;
+    c->n_same--;
+    c->n_cut++;
+    return true;
+}
+
 static bool choose(struct cut *c, const struct cut_opts *o, struct err *e)
 {
     const struct view *v = c->view;
@@ -180,6 +199,8 @@ static bool choose(struct cut *c, const struct cut_opts *o, struct err *e)
         else {
             add(c, x);
             add_gain(c, x);
+            if (x->role == ROLE_TABLE && !add_table(c, x, e))
+                return false;
         }
     }
     return true;
@@ -301,6 +322,9 @@ void cut_free(struct cut *c)
     free(c->names);
     for (uint32_t i = 0; c->added && i < c->view->n_layers; i++)
         free((char *)(uintptr_t)c->added[i].name);
+    for (uint32_t i = 0; i < c->n_tables; i++)
+        free(c->tables[i]);
+    free(c->tables);
     free(c->added);
     free(c->scales);
     free(c);

@@ -39,7 +39,7 @@ struct cut_tensor {
     uint64_t bytes;                /* that go out */
     const struct cut_layer *layer; /* stacked experts, of which some stay; NULL: it goes out whole */
     uint32_t file;                 /* index into cut.files */
-    const float *values;           /* float32 that go out instead of bytes of `from`; NULL: those bytes */
+    const void *values;            /* bytes that go out instead of those of `from`; NULL: those */
 };
 
 struct cut_file { /* tensors[first .. first + n - 1]; n is 0 where all of an input's file goes */
@@ -56,10 +56,13 @@ struct cut {
     uint64_t n_tensors;
     struct cut_file *files; /* like the view's, unless the options say otherwise */
     uint32_t n_files;
-    uint64_t bytes, n_elements;     /* of all tensors */
-    uint64_t n_cut, n_same, n_gone; /* tensors cut along the experts; unchanged; left out */
-    struct cut_layer *blocks;       /* one for each block of the view */
-    char *names;                    /* owns those that changed */
+    uint64_t bytes, n_elements; /* of all tensors */
+    uint64_t n_cut, n_same,
+        n_gone;               /* tensors cut along the experts, or with other ids; unchanged; left out */
+    struct cut_layer *blocks; /* one for each block of the view */
+    char *names;              /* owns those that changed */
+    uint8_t **tables;         /* of ids of experts, counted anew (id_table.h) */
+    uint32_t n_tables;
     /* With gains (plan.gain), per layer: the scales as they go out, n_keep each; and the tensor that holds
      * them, where the model has none. */
     float *scales;

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "model/foreign.h"
+#include "model/id_table.h"
 
 #include <string.h>
 
@@ -142,11 +143,11 @@ static bool read_tensor(struct view *v, uint64_t i, struct err *e)
                               .expert = -1};
     v->bytes += t->bytes;
     v->n_params += x->n_elements;
-    if (x->layer >= 0 && (uint32_t)x->layer >= v->n_blocks)
     if (family_is_shared(t->name)) {
         v->shared_bytes += t->bytes;
         v->shared_params += x->n_elements;
     }
+    if (x->layer >= 0 && (uint32_t)x->layer >= v->n_blocks)
         return err_set(e, ERR_INPUT, "tensor '%s' belongs to block %d, but the model has %u blocks", t->name,
                        x->layer, v->n_blocks);
     x->mtp = x->layer >= 0 && (uint32_t)x->layer + v->n_mtp >= v->n_blocks;
@@ -161,6 +162,8 @@ static bool read_tensor(struct view *v, uint64_t i, struct err *e)
     x->why = r->why;
     if (r->role == ROLE_REFUSE)
         return true;
+    if (r->role == ROLE_TABLE)
+        return id_table_check(v, x, e);
     if (t->ne[r->axis] != v->shape.n_experts)
         return err_set(e, ERR_INPUT, "tensor '%s': dimension %d is %llu, but the model has %u experts",
                        t->name, r->axis + 1, (unsigned long long)t->ne[r->axis], v->shape.n_experts);

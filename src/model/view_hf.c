@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "hf/config.h"
 #include "hf/names.h"
+#include "model/id_table.h"
 
 #include <string.h>
 
@@ -288,6 +289,8 @@ static bool read_tensor(struct reading *r, uint64_t i, struct err *e)
                            x->name);
         return true;
     }
+    if (x->role == ROLE_TABLE)
+        return id_table_check(v, x, e);
     struct block *b = &r->blocks[il];
     b->stem = x->name;
     b->stem_n = (int)(p.rest - x->name - 1);

@@ -91,14 +91,14 @@ static bool copy_data(struct hf_job *j, struct out *out, const struct cut_file *
         const struct view_tensor *x = t->from;
         uint64_t n = t->bytes;
         next = t + 1;
-        if (t->layer) {
+        if (t->layer || t->values) {
             if (!prune_copy(out, j->c, t, &j->progress, &j->done, e))
                 return err_ctx(e, "tensor '%s' of '%s'", x->name, j->v->files[x->file].path);
             continue;
         }
         for (; next < end && n < (64u << 20); next++) {
             const struct view_tensor *y = next->from;
-            if (next->layer || y->file != x->file || y->off != x->off + n)
+            if (next->layer || next->values || y->file != x->file || y->off != x->off + n)
                 break;
             n += y->bytes;
         }

@@ -142,6 +142,71 @@ static bool check_stacked(struct check *c, const struct view_tensor *x, const st
     return true;
 }
 
+/* ---- tables of expert ids ---- */
+
+static int64_t id_at(const uint8_t *p, uint64_t width)
+{
+    return width == 8 ? (int64_t)((uint64_t)p[0] | (uint64_t)p[1] << 8 | (uint64_t)p[2] << 16 |
+                                  (uint64_t)p[3] << 24 | (uint64_t)p[4] << 32 | (uint64_t)p[5] << 40 |
+                                  (uint64_t)p[6] << 48 | (uint64_t)p[7] << 56)
+                      : (int32_t)((uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 |
+                                  (uint32_t)p[3] << 24);
+}
+
+/* What stays has its new number, in its place; in the place of what went stands, of the experts that the token has
+ * not, the first from (number of the place in the table) mod n_keep on. a, b: a row of k ids of each model. */
+static bool ids_follow(const struct check *c, const uint32_t *keep, uint64_t token, uint64_t k,
+                       uint64_t width, const uint8_t *a, const uint8_t *b)
+{
+    bool *has = xcalloc(c->p->n_keep, sizeof *has), ok = true;
+    for (uint64_t s = 0; s < k; s++) {
+        int64_t was = id_at(a + s * width, width);
+        uint32_t id = (uint32_t)was, *at = was < 0 || was > UINT32_MAX
+                                               ? NULL
+                                               : bsearch(&id, keep, c->p->n_keep, sizeof *keep, ids_compare);
+        if (at) {
+            has[at - keep] = true;
+            ok = ok && id_at(b + s * width, width) == at - keep;
+        }
+    }
+    for (uint64_t s = 0; ok && s < k; s++) {
+        uint32_t id = (uint32_t)id_at(a + s * width, width), n = (uint32_t)((token * k + s) % c->p->n_keep);
+        if (bsearch(&id, keep, c->p->n_keep, sizeof *keep, ids_compare))
+            continue;
+        for (uint32_t tries = 0; has[n] && tries < c->p->n_keep; tries++)
+            n = (n + 1) % c->p->n_keep;
+        has[n] = true;
+        ok = id_at(b + s * width, width) == n;
+    }
+    free(has);
+    return ok;
+}
+
+static bool check_table(struct check *c, const struct view_tensor *x, const struct view_tensor *y,
+                        struct err *e)
+{
+    const uint32_t *keep = keep_of(c, x);
+    uint64_t width = x->bytes / (x->n_elements ? x->n_elements : 1);
+    uint64_t k = x->dims[x->ggml_type >= 0 ? 0 : 1], row = k * width, n_rows = row ? x->bytes / row : 0;
+    uint64_t step = row && row < WINDOW ? WINDOW / row : 0;
+    for (uint64_t t = 0; keep && step && t < n_rows; t += step) {
+        uint64_t n = n_rows - t < step ? n_rows - t : step;
+        if (!sig_check(e) || !view_read(c->a, x, c->buf, n * row, x->off + t * row, e) ||
+            !view_read(c->b, y, c->buf + WINDOW, n * row, y->off + t * row, e))
+            return false;
+        for (uint64_t i = 0; i < n; i++)
+            if (!ids_follow(c, keep, t + i, k, width, c->buf + i * row, c->buf + WINDOW + i * row)) {
+                verify_differ(c->r, "tensor '%s': token %llu goes to other experts than it should", y->name,
+                              (unsigned long long)(t + i));
+                return true;
+            }
+        c->r->bytes += n * row;
+        progress_set(&c->progress, c->done += n * row);
+    }
+    c->r->tensors_cut += keep != NULL;
+    return true;
+}
+
 /* ---- gains ---- */
 
 /* Which layer's scale a tensor of either model is, when there are gains; -1: none. */
@@ -211,7 +276,9 @@ static bool check_tensor(struct check *c, const struct view_tensor *x, struct er
     if (!y)
         verify_differ(c->r, "tensor '%s' is missing", name);
     else if (same_shape(c, x, y))
-        ok = x->axis < 0 ? check_whole(c, x, y, e) : check_stacked(c, x, y, e);
+        ok = x->role == ROLE_TABLE ? check_table(c, x, y, e)
+             : x->axis < 0         ? check_whole(c, x, y, e)
+                                   : check_stacked(c, x, y, e);
     free(name);
     return ok || err_ctx(e, "tensor '%s'", x->name);
 }

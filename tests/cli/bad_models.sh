@@ -205,8 +205,10 @@ for il in 1 3; do
 done
 E "$L" maverick.gguf "${maverick[@]}"
 refused maverick.gguf 'QK norm'
-E "$Q" table.gguf add blk.0.ffn_gate_tid2eid.weight i32 2,640
-refused table.gguf 'blk.0.ffn_gate_tid2eid.weight' 'table of expert ids'
+E "$Q" table.gguf add blk.0.ffn_gate_tid2eid.weight f32 2,640
+everywhere table.gguf 'blk.0.ffn_gate_tid2eid.weight' 'expected a table of expert ids'
+E "$Q" table.gguf add blk.0.ffn_gate_tid2eid.weight i32 9,640
+everywhere table.gguf 'blk.0.ffn_gate_tid2eid.weight' '9 ids in a row, expected 1 to 8'
 grove=(set general.architecture str grovemoe)
 for k in block_count:u32:3 expert_count:u32:8 expert_used_count:u32:2; do
     IFS=: read -r key kind v <<<"$k"

@@ -11,6 +11,7 @@
  *       dim NAME D N           dimension D (from 1) becomes N: data cut, or filled up with zeros
  *       flip NAME BYTE         inverts one byte of the data
  *       f32 NAME INDEX VALUE   one number of an f32 tensor ("nan" is one, too)
+ *       i32 NAME INDEX VALUE   one of an i32 tensor
  *       version N, align N
  *   gguf_edit --keys IN               "KEY = VALUE" of each key that is a number or a string
  *   gguf_edit --cases IN              hostile edits of this model, one a line, \\037 between the words
@@ -331,6 +332,14 @@ static int edit(struct model *m, int n, char **v)
             die("'%s' has %llu bytes", a, (unsigned long long)t->bytes);
         t->data[number(v[2])] ^= 0xff;
         used = 3;
+    } else if (!strcmp(v[0], "i32") && n > 3) {
+        struct tensor *t = tensor(m, a);
+        uint64_t i = number(v[2]);
+        int32_t value = (int32_t)strtol(v[3], NULL, 10);
+        if (t->type != type_of("i32") || i >= t->bytes / 4)
+            die("'%s' is not i32, or smaller", a);
+        memcpy(t->data + 4 * i, &value, 4);
+        used = 4;
     } else if (!strcmp(v[0], "f32") && n > 3) {
         struct tensor *t = tensor(m, a);
         float x = strtof(v[3], NULL);
