@@ -207,7 +207,7 @@ complete -c reap -n '__reap_is refine' -l set-aside -x -d 'leave this share of e
 complete -c reap -n '__reap_is refine' -l check -r -F -d 'another text, measured before and after instead'
 complete -c reap -n '__reap_is refine' -l ctx -x -d 'window in tokens; longer samples go on in a next window (default 256)'
 complete -c reap -n '__reap_is refine' -l budget -x -d 'begin nothing new after this time: 600, 10m, 2h (default: 15m, if there is no other limit)'
-complete -c reap -n '__reap_is refine' -l trials -x -d 'swaps that are raced, at most'
+complete -c reap -n '__reap_is refine' -l trials -x -d 'swaps that are tried, at most'
 complete -c reap -n '__reap_is refine' -l tokens -x -d 'tokens that are decoded, about'
 complete -c reap -n '__reap_is refine' -l near -x -d 'swap among the N lowest that stay and the N highest that go (default: a quarter of the experts)'
 complete -c reap -n '__reap_is refine' -l z -x -d 'a gain must exceed Z errors (default 2)'

@@ -35,7 +35,7 @@ static const struct opt opts[] = {
             .dflt = OPT_TEXT(REFINE_CTX)),
     OPT_DURATION("budget", &budget, "TIME", 0.001, 1e9, "begin nothing new after this time: 600, 10m, 2h",
                  .dflt_is = "15m, if there is no other limit"),
-    OPT_INT("trials", &trials, "N", 1, 1e6, "swaps that are raced, at most"),
+    OPT_INT("trials", &trials, "N", 1, 1e6, "swaps that are tried, at most"),
     OPT_INT("tokens", &tokens, "N", 1, 1e15, "tokens that are decoded, about"),
     OPT_INT("near", &near_cut, "N", 1, LIMIT_EXPERTS,
             "swap among the N lowest that stay and the N highest that go",
@@ -81,7 +81,7 @@ static bool check_files(const struct refine_opts *o, struct err *e)
     for (uint32_t i = 0; i < o->corpus.n_specs; i++)
         if (o->check && file_same(o->check, o->corpus.specs[i]))
             return err_set(e, ERR_INPUT,
-                           "--check is one of the texts that swaps are raced on: it would show nothing");
+                           "--check is one of the texts that swaps are tried on: it would show nothing");
     struct view *v = view_open(o->model, e);
     bool ok = v && view_check_output(v, out, e);
     view_free(v);
@@ -122,7 +122,7 @@ static bool print(const struct refine_result *r, struct err *e)
     cmd_fmt(&b, "%s: %u swap%s of %u tried stayed; %s tokens in %s%s\n", out, r->n_swaps,
             r->n_swaps == 1 ? "" : "s", r->n_trials, human_count(r->n_tokens, n), human_secs(r->secs, t),
             r->exhausted ? "; nothing near the cut is left to try (--near widens it)" : "");
-    cmd_fmt(&b, "race:  KL divergence lower by %.6f +/- %.6f, on the text that chose\n", r->gain,
+    cmd_fmt(&b, "gain:  KL divergence lower by %.6f +/- %.6f, on the text that chose\n", r->gain,
             r->gain_stderr);
     if (r->checked)
         check_text(&b, &r->check);

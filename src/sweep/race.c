@@ -111,14 +111,17 @@ struct plan *plan_with(const struct plan *p, const struct swap *s, uint32_t n)
 
 void duel_begin(struct job *j, struct duel *d)
 {
-    d->n = 0;
     d->order = xcalloc(j->t.n_packs, sizeof *d->order);
     d->loss = xcalloc(j->t.text.n, sizeof *d->loss);
-    if (d->kind != DUEL_ALONE)
-        d->plan = plan_with(j->r->plan, d->swap, d->n_swaps);
-    struct rng same = {
-        j->o->corpus.seed}; /* alone on the same windows: what they have in common is no difference */
-    race_order(j, d->kind == DUEL_ALONE ? &same : &j->rng, d->order);
+    if (d->kind == DUEL_ALONE) {
+        /* of one plan all on the same windows: what they have in common is no difference */
+        struct rng same = {j->o->corpus.seed + j->n_steps};
+        d->first = d->n = j->at[(size_t)d->but.layer * j->worth.n_experts + d->but.expert];
+        race_order(j, &same, d->order);
+        return;
+    }
+    d->plan = plan_with(j->r->plan, d->swap, d->n_swaps);
+    race_order(j, &j->rng, d->order);
 }
 
 void duel_clear(struct duel *d)
@@ -162,7 +165,7 @@ bool duel_step(struct job *j, struct duel *d, struct err *e)
 uint32_t duel_windows(const struct job *j, const struct duel *d)
 {
     uint32_t n = 0;
-    for (uint32_t i = 0; i < d->n; i++)
+    for (uint32_t i = d->first; i < d->n; i++)
         n += j->t.packs[d->order[i]].n;
     return n;
 }
@@ -172,7 +175,7 @@ struct paired duel_result(const struct job *j, const struct duel *d)
     uint32_t n = duel_windows(j, d), m = 0;
     double *a = xcalloc(n, sizeof *a), *b = xcalloc(n, sizeof *b);
     uint32_t *tokens = xcalloc(n, sizeof *tokens), *category = xcalloc(n, sizeof *category);
-    for (uint32_t i = 0; i < d->n; i++) {
+    for (uint32_t i = d->first; i < d->n; i++) {
         struct pack p = j->t.packs[d->order[i]];
         for (uint32_t w = p.first; w < p.first + p.n; w++) {
             a[m] = j->loss[w];

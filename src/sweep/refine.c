@@ -1,11 +1,12 @@
 /* refine.c - see refine.h.
  *
- * First the worth of each expert near the cut is measured alone, on a dozen windows (worth.h): that costs as many
- * measurements as there are experts, not pairs of them. Then swaps are raced in the order of what they promise. Most
- * are given up after a few windows; one that looks better waits until there are several, in different layers. These
- * go into the plan together when all of them at once, on windows that are drawn anew, gain more than the stated
- * number of errors: gains of different layers nearly add up while errors do not, so a group needs fewer windows than
- * one of its swaps alone. A group that fails is tried once more with its better half. */
+ * The worth of each expert near the cut is measured alone, on a dozen windows at first (worth.h): that costs as many
+ * measurements as there are experts, not pairs of them. More windows go to the experts that may change the best swap of
+ * their layer, until more would tell little. Then the best swaps of all layers go into the plan together, when all of
+ * them at once, on windows that are drawn anew, gain more than the stated number of errors: gains of different layers
+ * nearly add up while errors do not, so a group needs fewer windows than one of its swaps alone. How many windows
+ * decide is said before the first of them is seen: who looks after each one and stops when it pleases finds a gain
+ * where there is none. A group that fails is tried once more with its better half. */
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/log.h"
@@ -21,21 +22,23 @@
 
 #define SAVE_EVERY    5.0 /* seconds */
 #define TEXT_LEAST    8   /* windows */
-#define ALONE_WINDOWS 12  /* on which an expert is measured alone */
-#define ALONE_SHARE   3   /* these take at most one part in so many of the tokens or the time */
+#define ALONE_WINDOWS 12  /* on which an expert is measured alone at first .. */
+#define MORE_WINDOWS  24  /* .. and each further time */
+#define ALONE_SHARE   3   /* the first take at most one part in so many of the tokens or the time */
 #define LEAST_NEAR    4
-#define UNKNOWN       5e-3 /* nats: the worth of an expert that cannot be measured alone, one standard deviation */
-/* A race of one swap ends when it is sure enough of no gain, or of one; or when it would take too long to tell. What its
- * experts promised decides when it is tried, not what comes of it. */
-#define GIVE_UP    0.3
-#define PROMISING  2.0
-#define LOOK_FIRST 12 /* windows */
-#define RACE_LEAST 32
-#define RACE_MOST  160
-/* A group stays or goes; it goes, too, when it would take too many windows to tell. */
+/* More windows tell enough when they are expected to raise the gain of a swap by this share of the plan's loss. Where
+ * nothing is to be tried the half of it is enough, down to the last part. The more swaps wait, the sooner they are tried. */
+#define ENOUGH      2e-4
+#define ENOUGH_LAST (ENOUGH / 256)
+#define ENOUGH_WAIT 3.0 /* swaps */
+#define PROMISING   1.5 /* errors that a swap is to be expected to gain, at least */
+/* A group stays or goes behind as many windows as it takes to tell a part of what its swaps promised: they were chosen
+ * because they looked good, so they promise too much. It goes before that when it can hardly be told any more. */
+#define LOOK_FIRST  12 /* windows */
 #define GROUP_LEAST 40
-#define GROUP_MOST  400
-#define GROUP_SIZE  3
+#define GROUP_SHARE 0.5
+#define GROUP_SURE  1.5   /* times the windows that would just tell it */
+#define HARDLY      1.5   /* standard deviations of what the rest of the windows may bring */
 #define NEARLY      0.9   /* of the budget: what waits is tried now */
 #define FORECAST    600.0 /* seconds */
 
@@ -69,25 +72,6 @@ static double spent_alone(const struct job *j)
     double a = o->tokens ? (double)refine_tokens(j) / (double)o->tokens : 0;
     double b = o->budget > 0 ? refine_secs(j) / o->budget : 0;
     return a > b ? a : b;
-}
-
-/* ---- how far windows lie apart ---- */
-
-/* A few windows say little of how far windows lie apart: as if SPREAD_WINDOWS more had been seen, which differ as
- * those of the layer's other measurements. */
-#define SPREAD_WINDOWS 20
-#define SPREAD_PACE    0.1
-
-static double variance(const struct job *j, uint32_t layer, const struct paired *r)
-{
-    double n = r->n_windows, own = r->stderr_mean * r->stderr_mean * n, others = j->spread[layer];
-    return others < 0 ? own / n : (n * own + SPREAD_WINDOWS * others) / (n + SPREAD_WINDOWS) / n;
-}
-
-static void learn_spread(struct job *j, uint32_t layer, const struct paired *r)
-{
-    double own = r->stderr_mean * r->stderr_mean * r->n_windows, *s = &j->spread[layer];
-    *s = *s < 0 ? own : *s + SPREAD_PACE * (own - *s);
 }
 
 /* ---- experts alone ---- */
@@ -139,7 +123,7 @@ static bool next_alone(struct job *j, struct duel *d)
         if (x < 0)
             continue;
         if (kept && !may_take) {
-            worth_set(&j->worth, layer, (uint32_t)x, 0, UNKNOWN * UNKNOWN);
+            worth_set_nothing(&j->worth, layer, (uint32_t)x);
             continue;
         }
         *d = (struct duel){.kind = DUEL_ALONE, .but = {layer, (uint32_t)x}};
@@ -150,65 +134,32 @@ static bool next_alone(struct job *j, struct duel *d)
 
 static bool end_alone(struct job *j, const struct duel *d)
 {
-    uint32_t want = j->t.text.n < ALONE_WINDOWS ? j->t.text.n : ALONE_WINDOWS;
-    if (duel_windows(j, d) < want && d->n < j->t.n_packs)
+    if (duel_windows(j, d) < (j->measured ? MORE_WINDOWS : ALONE_WINDOWS) && d->n < j->t.n_packs)
         return false;
     struct paired r = duel_result(j, d);
-    learn_spread(j, d->but.layer, &r);
-    double worth = keeps(j->r->plan, d->but.layer, d->but.expert) ? -r.mean : r.mean;
-    worth_set(&j->worth, d->but.layer, d->but.expert, worth, r.stderr_mean * r.stderr_mean);
-    j->r->n_measured++;
-    j->n_alone++;
+    uint32_t layer = d->but.layer, x = d->but.expert;
+    worth_measured(&j->worth, layer, x, keeps(j->r->plan, layer, x) ? -r.mean : r.mean, r.stderr_mean,
+                   duel_windows(j, d));
+    j->at[(size_t)layer * j->worth.n_experts + x] = d->n;
+    if (!j->measured) {
+        j->r->n_measured++;
+        j->n_alone++;
+    }
     return true;
 }
 
-/* ---- swaps ---- */
-
-/* Windows until a gain like this exceeds z errors. */
-static double windows_needed(double n, double gain, double err, double z)
+/* Windows that no measurement of an expert had since the plan changed last. */
+static double telling(const struct job *j, struct duel *d)
 {
-    return n * (z * err / gain) * (z * err / gain);
-}
-
-static int verdict_of_swap(const struct job *j, const struct duel *d, const struct hope *h)
-{
-    uint32_t n = duel_windows(j, d);
-    bool end = d->n == j->t.n_packs || n >= RACE_MOST;
-    if (n < LOOK_FIRST && !end)
-        return 0;
-    if (h->gain <= 0 || h->gain < GIVE_UP * h->err)
-        return -1;
-    if (n < RACE_LEAST && !end)
-        return 0;
-    if (h->gain > PROMISING * h->err)
-        return 1;
-    return end || windows_needed(n, h->gain, h->err, PROMISING) > 2 * RACE_MOST ? -1 : 0;
-}
-
-static bool end_swap(struct job *j, const struct duel *d)
-{
-    struct swap s = d->swap[0];
-    struct paired r = duel_result(j, d);
-    double var = variance(j, s.layer, &r);
-    struct hope h = {s, r.mean, sqrt(var)};
-    int v = verdict_of_swap(j, d, &h);
-    if (!v)
-        return false;
-    worth_learn(&j->worth, s, r.mean, var);
-    learn_spread(j, s.layer, &r);
-    j->r->n_trials++;
-    if (v > 0)
-        j->hope[j->n_hope++] = h;
-    return true;
-}
-
-static int by_hope(const void *a, const void *b)
-{
-    const struct hope *x = a, *y = b;
-    double p = x->gain * y->err, q = y->gain * x->err;
-    if (p != q)
-        return p > q ? -1 : 1;
-    return x->swap.layer < y->swap.layer ? -1 : x->swap.layer > y->swap.layer;
+    size_t n = (size_t)j->worth.n_layers * j->worth.n_experts;
+    bool *spent = xcalloc(n, sizeof *spent);
+    for (size_t i = 0; i < n; i++)
+        spent[i] = j->at[i] >= j->t.n_packs;
+    *d = (struct duel){.kind = DUEL_ALONE};
+    double most =
+        worth_most_telling(&j->worth, j->r->plan, spent, MORE_WINDOWS, &d->but.layer, &d->but.expert);
+    free(spent);
+    return most;
 }
 
 /* ---- groups ---- */
@@ -240,11 +191,15 @@ static void take_group(struct job *j, struct duel *d, const struct paired *g)
 {
     struct refine_result *r = j->r;
     r->swaps = xrealloc(r->swaps, r->n_swaps + d->n_swaps, sizeof *r->swaps);
+    bool *moved = xcalloc(j->worth.n_layers, sizeof *moved);
     for (uint32_t i = 0; i < d->n_swaps; i++) {
         struct swap s = d->swap[i];
         r->swaps[r->n_swaps++] = (struct refine_swap){r->plan->layers[s.layer].il, s.out, s.in};
-        worth_moved(&j->worth, s.layer);
+        moved[s.layer] = true;
     }
+    worth_moved(&j->worth, moved);
+    free(moved);
+    memset(j->at, 0, (size_t)j->worth.n_layers * j->worth.n_experts * sizeof *j->at);
     struct plan *better = plan_with(r->plan, d->swap, d->n_swaps);
     for (uint32_t l = 0; l < better->n_layers; l++)
         memcpy(r->plan->layers[l].keep, better->layers[l].keep, better->n_keep * sizeof(uint32_t));
@@ -263,19 +218,32 @@ static void take_group(struct job *j, struct duel *d, const struct paired *g)
     say(j);
 }
 
+/* Packs until a group can be told, by what its swaps promised. */
+static uint32_t packs_that_decide(const struct job *j)
+{
+    double gain = 0, var = 0; /* of one window */
+    for (uint32_t i = 0; i < j->n_hope; i++) {
+        struct swap s = j->hope[i].swap;
+        gain += j->hope[i].gain * GROUP_SHARE;
+        var += worth_spread(&j->worth, s.layer, s.out) + worth_spread(&j->worth, s.layer, s.in);
+    }
+    double n = gain > 0 ? GROUP_SURE * var * (j->o->z / gain) * (j->o->z / gain) : 0;
+    n = n > GROUP_LEAST ? n : GROUP_LEAST;
+    n *= (double)j->t.n_packs / j->t.text.n;
+    return n < j->t.n_packs ? (uint32_t)ceil(n) : j->t.n_packs;
+}
+
+/* Only the last look lets a group in: looks before it can but end it. */
 static int verdict_of_group(const struct job *j, const struct duel *d, const struct paired *r)
 {
-    uint32_t n = duel_windows(j, d);
-    bool end = d->n == j->t.n_packs, enough = n >= GROUP_LEAST || end;
-    if (n < LOOK_FIRST && !end)
+    if (d->n >= d->n_decide)
+        return r->mean > j->o->z * r->stderr_mean ? 1 : -1;
+    if (duel_windows(j, d) < LOOK_FIRST)
         return 0;
-    if (r->mean < -GIVE_UP * r->stderr_mean)
-        return -1;
-    if (!enough)
-        return 0;
-    if (r->mean > j->o->z * r->stderr_mean)
-        return 1;
-    return end || r->mean <= 0 || windows_needed(n, r->mean, r->stderr_mean, j->o->z) > GROUP_MOST ? -1 : 0;
+    /* The mean at the end, if it is to be foretold from this part f of the windows, lies about the mean so far by
+     * sqrt(1 - f) of today's errors, and its own error is sqrt(f) of today's. */
+    double f = (double)d->n / d->n_decide;
+    return r->mean + HARDLY * sqrt(1 - f) * r->stderr_mean < j->o->z * sqrt(f) * r->stderr_mean ? -1 : 0;
 }
 
 /* How far the group is from what its swaps promised, shared by what each of them left open. */
@@ -297,23 +265,70 @@ static bool end_group(struct job *j, struct duel *d)
     if (!v)
         return false;
     learn_group(j, d, &r);
-    if (v > 0)
-        take_group(j, d, &r);
     j->n_hope = v > 0 ? 0 : d->n_swaps / 2;
     j->testing = j->n_hope > 0;
+    for (uint32_t i = j->n_hope; v < 0 && i < d->n_swaps; i++)
+        worth_set_tried(&j->worth, d->swap[i]);
+    if (v > 0)
+        take_group(j, d, &r);
     return true;
 }
 
 /* ---- one after the other ---- */
 
+static int by_hope(const void *a, const void *b)
+{
+    const struct hope *x = a, *y = b;
+    double p = x->gain * y->err, q = y->gain * x->err;
+    if (p != q)
+        return p > q ? -1 : 1;
+    return x->swap.layer < y->swap.layer ? -1 : x->swap.layer > y->swap.layer;
+}
+
+/* The best swap of each layer, as far as it promises enough; the surest of them first. */
+static void find_hopes(struct job *j)
+{
+    uint32_t most = MAX_GROUP, left = j->o->trials ? j->o->trials - j->r->n_trials : most, n = 0;
+    struct hope *all = xcalloc(j->worth.n_layers, sizeof *all);
+    for (uint32_t l = 0; l < j->worth.n_layers; l++) {
+        struct hope *h = &all[n];
+        double var;
+        if (!worth_best(&j->worth, j->r->plan, l, &h->swap))
+            continue;
+        h->gain = worth_gain(&j->worth, h->swap, &var);
+        h->err = sqrt(var);
+        n += h->gain > PROMISING * h->err;
+    }
+    qsort(all, n, sizeof *all, by_hope);
+    most = left < most ? left : most;
+    j->n_hope = n < most ? n : most;
+    memcpy(j->hope, all, j->n_hope * sizeof *all);
+    free(all);
+}
+
 static void begin_group(struct job *j, struct duel *d)
 {
-    if (!j->testing)
-        qsort(j->hope, j->n_hope, sizeof *j->hope, by_hope);
+    j->r->n_trials += j->testing ? 0 : j->n_hope;
     j->testing = true;
-    *d = (struct duel){.kind = DUEL_GROUP, .n_swaps = j->n_hope};
+    *d = (struct duel){.kind = DUEL_GROUP, .n_swaps = j->n_hope, .n_decide = packs_that_decide(j)};
     for (uint32_t i = 0; i < j->n_hope; i++)
         d->swap[i] = j->hope[i].swap;
+}
+
+/* Every one was measured once. */
+static void settle(struct job *j)
+{
+    double loss = 0, tokens = 0;
+    for (uint32_t w = 0; w < j->t.text.n; w++)
+        if (j->loss[w] >= 0) {
+            loss += j->loss[w];
+            tokens += j->t.n_scored[w];
+        }
+    worth_settle(&j->worth, j->r->plan);
+    j->loss_first = tokens > 0 ? loss / tokens : 0;
+    j->enough = ENOUGH;
+    j->measured = true;
+    j->race_tokens = refine_tokens(j);
 }
 
 /* False: nothing is left to try. */
@@ -321,24 +336,24 @@ static bool next_duel(struct job *j, struct duel *d)
 {
     if (!j->measured && next_alone(j, d))
         return true;
-    if (!j->measured) {
-        worth_settle(&j->worth, j->r->plan);
-        j->measured = true;
-        j->race_tokens = refine_tokens(j);
+    if (!j->measured)
+        settle(j);
+    while (!j->testing) {
+        find_hopes(j);
+        double more = telling(j, d), enough = j->enough * j->loss_first;
+        bool now = j->n_hope && (more < enough * j->n_hope / ENOUGH_WAIT || spent(j) > NEARLY);
+        if (!now && more > 0 && more >= enough) {
+            j->n_hope = 0;
+            return true;
+        }
+        if (j->n_hope)
+            break;
+        if (more <= 0 || j->enough < ENOUGH_LAST) {
+            *d = (struct duel){0};
+            return false;
+        }
+        j->enough /= 2;
     }
-    uint32_t most = j->r->view->n_layers < GROUP_SIZE ? j->r->view->n_layers : GROUP_SIZE;
-    bool *busy = xcalloc(j->r->view->n_layers, sizeof *busy), found = false;
-    for (uint32_t i = 0; i < j->n_hope; i++)
-        busy[j->hope[i].swap.layer] = true;
-    *d = (struct duel){.kind = DUEL_SWAP, .n_swaps = 1};
-    if (!j->testing && j->n_hope < most && (!j->n_hope || spent(j) < NEARLY))
-        found = worth_next(&j->worth, j->r->plan, busy, &d->swap[0]);
-    free(busy);
-    if (found)
-        return true;
-    *d = (struct duel){0};
-    if (!j->n_hope)
-        return false;
     begin_group(j, d);
     return true;
 }
@@ -347,7 +362,6 @@ static bool ended(struct job *j, struct duel *d)
 {
     switch (d->kind) {
     case DUEL_ALONE: return end_alone(j, d);
-    case DUEL_SWAP: return end_swap(j, d);
     case DUEL_GROUP: return end_group(j, d);
     default: return true;
     }
@@ -357,7 +371,7 @@ static bool ended(struct job *j, struct duel *d)
 static bool over(const struct job *j)
 {
     const struct refine_opts *o = j->o;
-    bool trials = o->trials && j->r->n_trials >= o->trials && j->duel.kind != DUEL_GROUP && !j->n_hope;
+    bool trials = o->trials && j->r->n_trials >= o->trials && j->duel.kind != DUEL_GROUP && !j->testing;
     return trials || (o->tokens && refine_tokens(j) >= o->tokens) ||
            (o->budget > 0 && refine_secs(j) >= o->budget);
 }
@@ -410,105 +424,7 @@ static bool race_and_save(struct job *j, struct err *e)
                    "interrupted; '%s' holds what is done, the same call goes on from there", j->o->state);
 }
 
-/* ---- the check ---- */
-
-struct side_sums {
-    double *kl;
-    double nll, base_nll;
-    uint64_t n, same_top;
-};
-
-static struct refine_side side_of(const struct race_text *t, const struct side_sums *s)
-{
-    double n = (double)s->n;
-    return (struct refine_side){
-        .kl = paired_of(s->kl, NULL, t->n_scored, t->text.category, t->text.n).mean,
-        .ppl = exp(s->nll / n),
-        .base_ppl = exp(s->base_nll / n),
-        .top1 = (double)s->same_top / n,
-    };
-}
-
-static bool check_pack(const struct race_text *t, struct pack p, const struct plan *const plans[2],
-                       struct side_sums s[2], struct err *e)
-{
-    struct trial_ask *ask = xcalloc(2 * (size_t)p.n, sizeof *ask);
-    struct trial_loss *l = xcalloc(2 * (size_t)p.n, sizeof *l);
-    for (uint32_t i = 0; i < 2 * p.n; i++)
-        ask[i] = (struct trial_ask){p.first + i % p.n, plans[i / p.n], NULL};
-    bool ok = trial_losses(t->trial, ask, 2 * p.n, l, e);
-    for (uint32_t i = 0; ok && i < 2 * p.n; i++) {
-        struct side_sums *x = &s[i / p.n];
-        x->kl[ask[i].window] = l[i].kl;
-        x->nll += l[i].nll;
-        x->base_nll += l[i].base_nll;
-        x->same_top += l[i].same_top;
-        x->n += l[i].n;
-    }
-    free(ask);
-    free(l);
-    return ok;
-}
-
-/* Both plans on text that no swap was chosen by. */
-static bool check(struct job *j, const struct plan *before, struct err *e)
-{
-    struct corpus_opts text = j->corpus;
-    text.part = CORPUS_CHECK;
-    if (j->o->check)
-        text = (struct corpus_opts){.specs = &j->o->check, .n_specs = 1};
-    else if (!j->t.text.corpus.aside.n_check)
-        return true;
-    struct race_text t;
-    struct refine_check *c = &j->r->check;
-    const struct plan *const plans[2] = {before, j->r->plan};
-    struct side_sums s[2] = {0};
-    bool ok = race_text_open(&t, &text, j->g, j->r->view, j->o->n_ctx, 0, e);
-    for (int i = 0; i < 2; i++)
-        s[i].kl = xcalloc(ok ? t.text.n : 1, sizeof *s[i].kl);
-    for (uint32_t i = 0; ok && i < t.n_packs; i++)
-        ok = check_pack(&t, t.packs[i], plans, s, e);
-    if (ok) {
-        struct paired p = paired_of(s[0].kl, s[1].kl, t.n_scored, t.text.category, t.text.n);
-        *c = (struct refine_check){.n_windows = p.n_windows,
-                                   .n_categories = p.n_categories,
-                                   .n_scored = s[0].n,
-                                   .before = side_of(&t, &s[0]),
-                                   .after = side_of(&t, &s[1]),
-                                   .gain = p.mean,
-                                   .gain_stderr = p.stderr_mean};
-        j->r->checked = true;
-    }
-    for (int i = 0; i < 2; i++)
-        free(s[i].kl);
-    race_text_clear(&t);
-    return ok;
-}
-
 /* ---- the document ---- */
-
-static json_t *side_json(const struct refine_side *s)
-{
-    json_t *o = json_object();
-    json_object_set_new(o, "kl", json_real(s->kl));
-    json_object_set_new(o, "ppl", json_real(s->ppl));
-    json_object_set_new(o, "base_ppl", json_real(s->base_ppl));
-    json_object_set_new(o, "top1_agreement", json_real(s->top1));
-    return o;
-}
-
-json_t *refine_check_json(const struct refine_check *c)
-{
-    json_t *o = json_object();
-    json_object_set_new(o, "n_windows", json_integer(c->n_windows));
-    json_object_set_new(o, "n_categories", json_integer(c->n_categories));
-    json_object_set_new(o, "n_scored", json_integer((json_int_t)c->n_scored));
-    json_object_set_new(o, "before", side_json(&c->before));
-    json_object_set_new(o, "after", side_json(&c->after));
-    json_object_set_new(o, "gain", json_real(c->gain));
-    json_object_set_new(o, "gain_stderr", json_finite(c->gain_stderr));
-    return o;
-}
 
 static json_t *texts_json(const struct corpus *c)
 {
@@ -641,9 +557,7 @@ static bool prepare(struct job *j, struct err *e)
     j->near = o->near ? o->near : s->n_experts / s->n_groups / 4;
     j->near = j->near < LEAST_NEAR && !o->near ? LEAST_NEAR : j->near;
     j->rng.s = o->corpus.seed;
-    j->spread = xcalloc(r->view->n_layers, sizeof *j->spread);
-    for (uint32_t l = 0; l < r->view->n_layers; l++)
-        j->spread[l] = -1;
+    j->at = xcalloc((size_t)r->view->n_layers * s->n_experts, sizeof *j->at);
     worth_init(&j->worth, r->view->n_layers, s->n_experts, s->n_groups);
     if (!(j->g = load_engine(r->view, &o->engine, e)) || !load_text(j, e))
         return false;
@@ -656,7 +570,7 @@ static bool refine(struct job *j, struct err *e)
     const struct refine_opts *o = j->o;
     struct plan *before = plan_open(o->plan, j->r->view, true, e); /* the state may have changed ours */
     j->start = j->saved = now_secs();
-    bool ok = before && race_and_save(j, e) && check(j, before, e);
+    bool ok = before && race_and_save(j, e) && check_elsewhere(j, before, e);
     if (ok)
         write_doc(j);
     plan_free(before);
@@ -673,7 +587,7 @@ static void job_clear(struct job *j)
     free(j->score);
     free(j->loss);
     free(j->steps);
-    free(j->spread);
+    free(j->at);
     worth_clear(&j->worth);
 }
 

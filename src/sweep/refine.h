@@ -15,7 +15,7 @@
 
 struct refine_opts {
     const char *model, *plan, *stats; /* stats: decide which experts are near the cut */
-    /* The text that swaps are raced on, all but what is set aside. set_aside below 0: as much as the statistics say, else
+    /* The text that swaps are tried on, all but what is set aside. set_aside below 0: as much as the statistics say, else
      * REFINE_ASIDE. Of that the part for checks is measured before and after. */
     struct corpus_opts corpus;
     const char *check; /* another text instead; NULL: none */
@@ -25,7 +25,7 @@ struct refine_opts {
     const struct criterion *criterion;
     uint32_t near;     /* so many of the kept and of the removed are tried in a layer; 0: a quarter */
     double z;          /* a gain must exceed so many errors */
-    uint32_t trials;   /* swaps raced, at most; 0: no such limit */
+    uint32_t trials;   /* swaps tried, at most; 0: no such limit */
     uint64_t tokens;   /* decoded, about; 0: no such limit */
     double budget;     /* seconds after which nothing new begins; 0: no such limit */
     const char *state; /* how far it is: read if it is there, saved now and then; NULL: none */
@@ -56,10 +56,10 @@ struct refine_result {
     struct refine_swap *swaps; /* that stayed, in their order */
     uint32_t n_swaps;
     uint32_t n_measured;      /* experts whose worth was measured alone */
-    uint32_t n_trials;        /* swaps that were raced */
+    uint32_t n_trials;        /* swaps that were tried */
     uint64_t n_tokens;        /* decoded */
     double secs;              /* so far, with those of the runs that this one goes on from */
-    double gain, gain_stderr; /* KL per token on the text of the race, which chose: a little too high */
+    double gain, gain_stderr; /* KL per token on the text that chose: too high for other text */
     bool checked;
     struct refine_check check;
     bool exhausted; /* nothing near the cut is left to try */

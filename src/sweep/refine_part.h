@@ -1,5 +1,5 @@
 /* refine_part.h - between the files of refine: race.c (a candidate against the plan), refine.c (which candidates, what
- * stays), refine_state.c (how far it is, in a file). */
+ * stays), refine_check.c (what it brings elsewhere), refine_state.c (how far it is, in a file). */
 #ifndef REAP_SWEEP_REFINE_PART_H
 #define REAP_SWEEP_REFINE_PART_H
 
@@ -25,9 +25,9 @@ bool race_text_open(struct race_text *t, const struct corpus_opts *o, struct eng
                     uint32_t n_ctx, uint64_t cache, struct err *e);
 void race_text_clear(struct race_text *t);
 
-#define MAX_GROUP 8
+#define MAX_GROUP 16
 
-enum duel_kind { DUEL_NONE, DUEL_ALONE, DUEL_SWAP, DUEL_GROUP };
+enum duel_kind { DUEL_NONE, DUEL_ALONE, DUEL_GROUP };
 
 /* A candidate against the plan. */
 struct duel {
@@ -36,12 +36,13 @@ struct duel {
     uint32_t n_swaps;    /* else: with these made */
     struct swap swap[MAX_GROUP];
     struct plan *plan; /* owned; NULL with DUEL_ALONE */
-    uint32_t *order;   /* [n_packs] the packs, and how many of them are measured */
-    uint32_t n;
-    double *loss; /* [windows] sums of KL under the candidate, where they are measured */
+    uint32_t *order;   /* [n_packs] the packs: */
+    uint32_t first, n; /* those from first to n are measured */
+    uint32_t n_decide; /* GROUP: of so many packs */
+    double *loss;      /* [windows] sums of KL under the candidate, where they are measured */
 };
 
-/* A swap that a duel found promising. */
+/* A swap that promises a gain. */
 struct hope {
     struct swap swap;
     double gain, err;
@@ -66,9 +67,12 @@ struct job {
     struct rng rng;
     double *loss; /* [windows] sums of KL under the plan as it is; below 0: not measured */
     struct worth worth;
-    double *spread;       /* [layers] variance of a window's gain in the measurements so far; below 0: none */
-    uint32_t n_alone;     /* candidates of the list that were looked at */
+    uint32_t
+        *at; /* [layers x experts] packs on which an expert was measured alone, since the plan changed last */
+    uint32_t n_alone;     /* candidates of the first list that were looked at */
     bool measured;        /* the list is done with */
+    double loss_first;    /* of the plan, per token, as far as it was known then */
+    double enough;        /* of it: that more windows must tell */
     uint64_t race_tokens; /* decoded when it was */
     struct hope hope[MAX_GROUP];
     uint32_t n_hope;
@@ -83,7 +87,8 @@ struct job {
     double start, saved; /* seconds on the clock */
 };
 
-/* Takes candidate and order; measures one more pack of it, and of the plan where that is not known. */
+/* Takes candidate and order, an expert alone from where its last measurement ended; measures one more pack of it, and of
+ * the plan where that is not known. */
 void duel_begin(struct job *j, struct duel *d);
 bool duel_step(struct job *j, struct duel *d, struct err *e);
 /* What was measured so far: loss of the plan less that of the candidate. */
@@ -94,6 +99,9 @@ struct plan *plan_with(const struct plan *p, const struct swap *s, uint32_t n);
 
 uint64_t refine_tokens(const struct job *j);
 double refine_secs(const struct job *j);
+
+/* Both plans on the part of the text for checks, or on another text: the result's check. */
+bool check_elsewhere(struct job *j, const struct plan *before, struct err *e);
 
 void state_key(struct job *j, const char *stats_hash, const char *plan_hash);
 bool state_load(struct job *j, struct err *e);

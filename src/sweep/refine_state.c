@@ -1,4 +1,4 @@
-/* refine_state.c - how far a refinement is, as a file (reap.refine-state/1): the plan as it is, what was measured, and
+/* refine_state.c - how far a refinement is, as a file (reap.refine-state/2): the plan as it is, what was measured, and
  * the duel that goes on. Numbers come back equal, so a run that goes on from it ends as one that was not disturbed. */
 #include "base/file.h"
 #include "base/hash.h"
@@ -11,7 +11,7 @@
 #include <math.h>
 #include <string.h>
 
-#define SCHEMA "reap.refine-state/1"
+#define SCHEMA "reap.refine-state/2"
 
 /* ---- what the result depends on ---- */
 
@@ -69,6 +69,7 @@ static json_t *duel_json(const struct job *j, const struct duel *d)
     json_object_set_new(o, "swaps", swaps);
     json_object_set_new(o, "order", ids_json(d->order, j->t.n_packs));
     json_object_set_new(o, "n", json_integer(d->n));
+    json_object_set_new(o, "n_decide", json_integer(d->n_decide));
     json_object_set_new(o, "loss", json_f64s(d->loss, j->t.text.n));
     return o;
 }
@@ -135,9 +136,12 @@ bool state_save(struct job *j, struct err *e)
     json_object_set_new(o, "loss", json_f64s(j->loss, j->t.text.n));
     json_object_set_new(o, "worth", json_f64s(j->worth.mean, n));
     json_object_set_new(o, "worth_variance", json_f64s(j->worth.var, n));
-    json_object_set_new(o, "beyond", json_real(j->worth.beyond));
-    json_object_set_new(o, "n_beyond", json_real(j->worth.n_beyond));
-    json_object_set_new(o, "spread", json_f64s(j->spread, j->worth.n_layers));
+    json_object_set_new(o, "worth_spread", json_f64s(j->worth.spread, n));
+    json_object_set_new(o, "worth_windows", json_f64s(j->worth.windows, n));
+    json_object_set_new(o, "layer_spread", json_f64s(j->worth.of_layer, j->worth.n_layers));
+    json_object_set_new(o, "at", ids_json(j->at, (uint32_t)n));
+    json_object_set_new(o, "loss_first", json_real(j->loss_first));
+    json_object_set_new(o, "enough", json_real(j->enough));
     json_object_set_new(o, "tried", tried_json(j));
     json_object_set_new(o, "n_alone", json_integer(j->n_alone));
     json_object_set_new(o, "measured", json_boolean(j->measured));
@@ -230,13 +234,13 @@ static bool read_worth(struct job *j, const json_t *o, struct err *e)
     struct swap s;
     if (!json_need_f64s(o, "worth", "state", j->worth.mean, n, e) ||
         !json_need_f64s(o, "worth_variance", "state", j->worth.var, n, e) ||
-        !json_opt_f64(o, "beyond", "state", &j->worth.beyond, e) ||
-        !json_opt_f64(o, "n_beyond", "state", &j->worth.n_beyond, e) ||
-        !json_need_f64s(o, "spread", "state", j->spread, j->worth.n_layers, e) ||
+        !json_need_f64s(o, "worth_spread", "state", j->worth.spread, n, e) ||
+        !json_need_f64s(o, "worth_windows", "state", j->worth.windows, n, e) ||
+        !json_need_f64s(o, "layer_spread", "state", j->worth.of_layer, j->worth.n_layers, e) ||
+        !json_need_arr(o, "at", "state", &a, e) ||
+        !read_ids(a, (uint32_t)n, j->t.n_packs + 1, j->at, "at", e) ||
         !read_list(o, "tried", n * j->worth.n_experts, &a, e))
         return false;
-    if (!(j->worth.n_beyond >= 0) || isnan(j->worth.beyond))
-        return err_set(e, ERR_INPUT, "beyond, n_beyond: expected numbers, the second of 0 or more");
     for (size_t i = 0; i < json_array_size(a); i++) {
         if (!read_swap(j, json_array_get(a, i), &s, e))
             return false;
@@ -333,14 +337,15 @@ static bool read_duel(struct job *j, const json_t *state, struct err *e)
     for (; d->n_swaps < json_array_size(swaps); d->n_swaps++)
         if (!read_swap(j, json_array_get(swaps, d->n_swaps), &d->swap[d->n_swaps], e))
             return false;
-    if (!check_swaps(j, d->swap, d->n_swaps, e) ||
-        (kind == DUEL_SWAP ? d->n_swaps != 1 : (kind == DUEL_GROUP) != (d->n_swaps > 0)))
+    if (!check_swaps(j, d->swap, d->n_swaps, e) || (kind == DUEL_GROUP) != (d->n_swaps > 0))
         return e->code ? false : err_set(e, ERR_INPUT, "duel: swaps do not fit its kind");
     d->kind = (enum duel_kind)kind;
     struct rng rng = j->rng; /* as it is behind the draws of this duel */
     duel_begin(j, d);
     j->rng = rng;
     return read_order(j, d, o, e) && read_u32(o, "n", j->t.n_packs - 1, &d->n, e) &&
+           (d->n >= d->first || err_set(e, ERR_INPUT, "n: expected at least %u", d->first)) &&
+           read_u32(o, "n_decide", j->t.n_packs, &d->n_decide, e) &&
            json_need_f64s(o, "loss", "duel", d->loss, j->t.text.n, e);
 }
 
@@ -354,7 +359,9 @@ static bool read_numbers(struct job *j, const json_t *o, struct err *e)
     if (strlen(rng) != 16 || *end)
         return err_set(e, ERR_INPUT, "rng: expected 16 hex digits");
     double secs, gain, var;
-    if (!json_opt_f64(o, "seconds", "state", &secs, e) || !json_opt_f64(o, "gain", "state", &gain, e) ||
+    if (!json_opt_f64(o, "loss_first", "state", &j->loss_first, e) ||
+        !json_opt_f64(o, "enough", "state", &j->enough, e) ||
+        !json_opt_f64(o, "seconds", "state", &secs, e) || !json_opt_f64(o, "gain", "state", &gain, e) ||
         !json_opt_f64(o, "gain_variance", "state", &var, e) ||
         !json_opt_bool(o, "measured", "state", &j->measured, e) ||
         !json_opt_bool(o, "testing", "state", &j->testing, e) ||
@@ -364,6 +371,8 @@ static bool read_numbers(struct job *j, const json_t *o, struct err *e)
         !read_u32(o, "n_trials", UINT32_MAX, &j->r->n_trials, e) ||
         !read_u32(o, "n_alone", UINT32_MAX, &j->n_alone, e))
         return false;
+    if (!(j->loss_first >= 0 && j->enough >= 0))
+        return err_set(e, ERR_INPUT, "loss_first, enough: expected numbers of 0 or more");
     j->secs_before = secs >= 0 ? secs : 0;
     j->r->gain = isnan(gain) ? 0 : gain;
     j->gain_var = var >= 0 ? var : 0;

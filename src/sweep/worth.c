@@ -5,10 +5,11 @@
 #include <math.h>
 #include <string.h>
 
-#define WORTH_PAIR   1e-3 /* nats: how far a swap is from what its two experts say, one standard deviation */
 #define WORTH_DRIFT  3e-4 /* nats: how far the worth of an expert goes when another of its layer is swapped */
-#define BEYOND_PRIOR 8.0  /* as many swaps are taken to have gained what their experts said */
+#define DRIFT_BESIDE 0.5  /* of it: when one of another layer is */
 #define LEAST_SHARE  0.25 /* of what experts differ by that is no error, at least */
+#define LAYER_COUNTS 6.0  /* windows: the spread of the layer counts as if seen on so many of the expert's */
+#define LAYER_PACE   0.1
 
 static size_t at(const struct worth *w, uint32_t layer, uint32_t expert)
 {
@@ -26,15 +27,23 @@ void worth_init(struct worth *w, uint32_t n_layers, uint32_t n_experts, uint32_t
     *w = (struct worth){.n_layers = n_layers, .n_experts = n_experts, .n_groups = n_groups};
     w->mean = xcalloc(n, sizeof *w->mean);
     w->var = xcalloc(n, sizeof *w->var);
+    w->spread = xcalloc(n, sizeof *w->spread);
+    w->windows = xcalloc(n, sizeof *w->windows);
+    w->of_layer = xcalloc(n_layers, sizeof *w->of_layer);
     w->tried = xcalloc((n * n_experts + 7) / 8, 1);
     for (size_t i = 0; i < n; i++)
         w->var[i] = -1;
+    for (uint32_t l = 0; l < n_layers; l++)
+        w->of_layer[l] = -1;
 }
 
 void worth_clear(struct worth *w)
 {
     free(w->mean);
     free(w->var);
+    free(w->spread);
+    free(w->windows);
+    free(w->of_layer);
     free(w->tried);
     *w = (struct worth){0};
 }
@@ -42,12 +51,6 @@ void worth_clear(struct worth *w)
 static bool is_known(const struct worth *w, uint32_t layer, uint32_t expert)
 {
     return w->var[at(w, layer, expert)] >= 0;
-}
-
-void worth_set(struct worth *w, uint32_t layer, uint32_t expert, double mean, double var)
-{
-    w->mean[at(w, layer, expert)] = mean;
-    w->var[at(w, layer, expert)] = var;
 }
 
 bool worth_was_tried(const struct worth *w, struct swap s)
@@ -69,6 +72,38 @@ static void kept_of(const struct plan *p, uint32_t layer, uint32_t n_experts, bo
 }
 
 /* ---- what is known ---- */
+
+void worth_set_nothing(struct worth *w, uint32_t layer, uint32_t expert)
+{
+    w->mean[at(w, layer, expert)] = w->var[at(w, layer, expert)] = 0;
+}
+
+double worth_spread(const struct worth *w, uint32_t layer, uint32_t expert)
+{
+    size_t i = at(w, layer, expert);
+    double n = w->windows[i], others = w->of_layer[layer];
+    return others < 0 ? w->spread[i] : (n * w->spread[i] + LAYER_COUNTS * others) / (n + LAYER_COUNTS);
+}
+
+void worth_measured(struct worth *w, uint32_t layer, uint32_t expert, double mean, double stderr_mean,
+                    uint32_t n_windows)
+{
+    size_t i = at(w, layer, expert);
+    double n = n_windows, own = isfinite(stderr_mean) ? stderr_mean * stderr_mean * n : 0;
+    double *all = &w->of_layer[layer];
+    *all = *all < 0 ? own : *all + LAYER_PACE * (own - *all);
+    w->spread[i] = (w->windows[i] * w->spread[i] + n * own) / (w->windows[i] + n);
+    w->windows[i] += n;
+    double var = worth_spread(w, layer, expert) / n;
+    if (w->var[i] < 0) {
+        w->mean[i] = mean;
+        w->var[i] = var;
+        return;
+    }
+    double share = w->var[i] + var > 0 ? w->var[i] / (w->var[i] + var) : 0.5;
+    w->mean[i] += share * (mean - w->mean[i]);
+    w->var[i] *= 1 - share;
+}
 
 static void settle(struct worth *w, uint32_t layer, const bool *keeps, bool side)
 {
@@ -108,23 +143,8 @@ void worth_settle(struct worth *w, const struct plan *p)
 double worth_gain(const struct worth *w, struct swap s, double *var)
 {
     size_t i = at(w, s.layer, s.in), o = at(w, s.layer, s.out);
-    *var = w->var[i] + w->var[o] + WORTH_PAIR * WORTH_PAIR;
-    return w->mean[i] - w->mean[o] + w->beyond;
-}
-
-/* The step of a Kalman filter whose states are taken for independent. */
-void worth_learn(struct worth *w, struct swap s, double gain, double var)
-{
-    size_t i = at(w, s.layer, s.in), o = at(w, s.layer, s.out);
-    double expected_var, news = gain - worth_gain(w, s, &expected_var), all = expected_var + var;
-    double share_in = w->var[i] / all, share_out = w->var[o] / all;
-    w->mean[i] += share_in * news;
-    w->mean[o] -= share_out * news;
-    w->var[i] *= 1 - share_in;
-    w->var[o] *= 1 - share_out;
-    w->n_beyond++;
-    w->beyond += news / (w->n_beyond + BEYOND_PRIOR);
-    worth_set_tried(w, s);
+    *var = w->var[i] + w->var[o];
+    return w->mean[i] - w->mean[o];
 }
 
 void worth_shift(struct worth *w, struct swap s, double gain)
@@ -133,55 +153,90 @@ void worth_shift(struct worth *w, struct swap s, double gain)
     w->mean[at(w, s.layer, s.out)] -= gain / 2;
 }
 
-void worth_moved(struct worth *w, uint32_t layer)
+void worth_moved(struct worth *w, const bool *layers)
 {
     size_t n = (size_t)w->n_experts * w->n_experts;
-    for (uint32_t x = 0; x < w->n_experts; x++)
-        if (is_known(w, layer, x))
-            w->var[at(w, layer, x)] += WORTH_DRIFT * WORTH_DRIFT;
-    for (size_t b = layer * n; b < (layer + 1) * n; b++)
-        w->tried[b / 8] &= (uint8_t) ~(1u << (b % 8));
+    for (uint32_t l = 0; l < w->n_layers; l++) {
+        double drift = layers[l] ? WORTH_DRIFT : DRIFT_BESIDE * WORTH_DRIFT;
+        for (uint32_t x = 0; x < w->n_experts; x++)
+            if (w->var[at(w, l, x)] > 0)
+                w->var[at(w, l, x)] += drift * drift;
+        for (size_t b = l * n; layers[l] && b < (l + 1) * n; b++)
+            w->tried[b / 8] &= (uint8_t) ~(1u << (b % 8));
+    }
 }
 
 /* ---- the next ---- */
 
-/* Mean of max(0, gain). */
-static double improvement(double gain, double var)
+/* Mean of max(0, x) of a normal x. */
+static double improvement(double mean, double sd)
 {
-    double sd = sqrt(var), x = gain / sd;
-    return gain * 0.5 * erfc(-x / sqrt(2)) + sd * exp(-0.5 * x * x) / sqrt(2 * acos(-1));
+    double x = mean / sd;
+    return mean * 0.5 * erfc(-x / sqrt(2)) + sd * exp(-0.5 * x * x) / sqrt(2 * acos(-1));
 }
 
-static void best_of_layer(const struct worth *w, uint32_t layer, const bool *keeps, double *best,
-                          struct swap *out)
+/* What the best swap of a group gains is max(0, best of the removed - least of the kept). It changes when expert x passes
+ * the one that is best on its side without it, or the one of the other side that makes a swap worth while. */
+static double threshold(const struct worth *w, uint32_t layer, const bool *keeps, uint32_t x)
 {
-    uint32_t size = w->n_experts / w->n_groups;
-    for (uint32_t o = 0; o < w->n_experts; o++) {
-        if (!keeps[o] || !is_known(w, layer, o))
+    uint32_t size = w->n_experts / w->n_groups, first = x / size * size;
+    double best_in = -INFINITY, least_out = INFINITY;
+    for (uint32_t i = first; i < first + size; i++) {
+        double m = w->mean[at(w, layer, i)];
+        if (i == x || !is_known(w, layer, i))
             continue;
-        for (uint32_t i = o / size * size; i < (o / size + 1) * size; i++) {
-            struct swap s = {layer, o, i};
-            double var, gain;
-            if (keeps[i] || !is_known(w, layer, i) || worth_was_tried(w, s))
-                continue;
-            gain = worth_gain(w, s, &var);
-            if (improvement(gain, var) > *best) {
-                *best = improvement(gain, var);
-                *out = s;
+        if (keeps[i])
+            least_out = fmin(least_out, m);
+        else
+            best_in = fmax(best_in, m);
+    }
+    return keeps[x] ? fmin(least_out, best_in) : fmax(best_in, least_out);
+}
+
+static double telling(const struct worth *w, uint32_t layer, const bool *keeps, uint32_t x, double n_windows)
+{
+    size_t i = at(w, layer, x);
+    double other = threshold(w, layer, keeps, x), news = worth_spread(w, layer, x) / n_windows;
+    if (!isfinite(other) || !(w->var[i] > 0))
+        return 0;
+    return improvement(-fabs(w->mean[i] - other), w->var[i] / sqrt(w->var[i] + news));
+}
+
+double worth_most_telling(const struct worth *w, const struct plan *p, const bool *spent, uint32_t n_windows,
+                          uint32_t *layer, uint32_t *expert)
+{
+    bool *keeps = xcalloc(w->n_experts, sizeof *keeps);
+    double most = 0;
+    for (uint32_t l = 0; l < w->n_layers; l++) {
+        kept_of(p, l, w->n_experts, keeps);
+        for (uint32_t x = 0; x < w->n_experts; x++) {
+            double t = is_known(w, l, x) && !spent[at(w, l, x)] ? telling(w, l, keeps, x, n_windows) : 0;
+            if (t > most) {
+                most = t;
+                *layer = l;
+                *expert = x;
             }
         }
     }
+    free(keeps);
+    return most;
 }
 
-bool worth_next(const struct worth *w, const struct plan *p, const bool *busy, struct swap *out)
+bool worth_best(const struct worth *w, const struct plan *p, uint32_t layer, struct swap *s)
 {
     bool *keeps = xcalloc(w->n_experts, sizeof *keeps);
-    double best = -1;
-    for (uint32_t l = 0; l < w->n_layers; l++)
-        if (!busy[l]) {
-            kept_of(p, l, w->n_experts, keeps);
-            best_of_layer(w, l, keeps, &best, out);
+    uint32_t size = w->n_experts / w->n_groups;
+    double best = 0, var;
+    kept_of(p, layer, w->n_experts, keeps);
+    for (uint32_t o = 0; o < w->n_experts; o++)
+        for (uint32_t i = o / size * size; keeps[o] && i < (o / size + 1) * size; i++) {
+            struct swap x = {layer, o, i};
+            if (keeps[i] || !is_known(w, layer, o) || !is_known(w, layer, i) || worth_was_tried(w, x) ||
+                worth_gain(w, x, &var) <= best)
+                continue;
+            best = worth_gain(w, x, &var);
+            *s = x;
         }
     free(keeps);
-    return best >= 0;
+    return best > 0;
 }

@@ -23,7 +23,7 @@ expect 'the check is better' less "$(value report.json check/after/kl)" "$(value
 ok choose "$m" --stats stats.json --text other.txt --criteria reap --keep 5 --ctx 64 -t 1 -o c.json --json -q
 near report.json .out 1e-4 check/before/kl=rows/0/kl/mean
 # the file says what was done, and its swaps lead from the one plan to the other
-expect 'trials' test "$(value a.json refined/trials)" = 8
+expect 'no more swaps were tried than allowed' test "$(value a.json refined/trials)" -le 8 -a "$(value a.json refined/trials)" -ge "$(value report.json swaps)"
 for key in check gain gain_stderr; do
     value report.json $key >x
     value a.json refined/$key >y

@@ -8,11 +8,13 @@
 #include "engine/quantize.h"
 #include "model/view.h"
 
+#include <math.h>
 #include <signal.h>
 #include <string.h>
 #include <time.h>
 
 #define MAX_FAKE_SEQS 256
+#define MAX_FAKE_GONE 64
 
 struct engine {
     struct view *view;
@@ -21,10 +23,12 @@ struct engine {
     bool started;
     uint32_t next_pos[MAX_FAKE_SEQS]; /* per sequence */
     uint32_t cells;                   /* tokens in memory */
-    double damage;                    /* worth of the experts that are masked */
-    double coarse;                    /* the same of its type */
-    int32_t *token, *pos;             /* of the last batch, [ubatch] */
-    float *logits;                    /* of its tokens, made when asked for */
+    double damage;                    /* worth of the experts that are masked, */
+    uint64_t gone[MAX_FAKE_GONE];     /* and which these are */
+    uint32_t n_gone;
+    double coarse;        /* the same of its type */
+    int32_t *token, *pos; /* of the last batch, [ubatch] */
+    float *logits;        /* of its tokens, made when asked for */
     bool *made;
     uint32_t n;
 };
@@ -332,15 +336,27 @@ bool engine_decode(struct engine *g, const struct engine_batch *b, struct err *e
     return !g->run.observe || (observe(g, b, e) && (!g->run.inputs || inputs(g, b, e)));
 }
 
+/* Of the experts that are gone, at this place. */
+static double noise_at(const struct engine *g, uint32_t i)
+{
+    double sum = 0;
+    for (uint32_t k = 0; fake.noise > 0 && k < g->n_gone; k++) {
+        struct rng r = seeded(g->gone[k], (uint64_t)g->token[i], (uint64_t)g->pos[i]);
+        sum += sqrt(12) * (unit(&r) - 0.5);
+    }
+    return fake.noise * sum;
+}
+
 const float *engine_logits(struct engine *g, uint32_t i)
 {
     if (!g->run.want_logits || i >= g->n)
         BUG("logits of token %u of %u", i, g->n);
     float *x = g->logits + (size_t)i * FAKE_VOCAB;
     struct rng r = seeded(1, (uint64_t)g->token[i], (uint64_t)g->pos[i]);
+    double noise = noise_at(g, i);
     for (uint32_t v = 0; v < FAKE_VOCAB && !g->made[i]; v++) {
         float base = 4 * unit(&r), away = 2 * unit(&r) - 1;
-        x[v] = base + (float)(g->damage + g->coarse) * away;
+        x[v] = base + (float)(g->damage + noise + g->coarse) * away;
     }
     g->made[i] = true;
     return x;
@@ -356,14 +372,18 @@ static double worth_of(uint32_t il, uint32_t expert)
 bool engine_mask(struct engine *g, const struct engine_mask *m, struct err *e)
 {
     g->damage = 0;
+    g->n_gone = 0;
     for (uint32_t l = 0; m && l < m->n_layers; l++) {
         const struct engine_mask_layer *x = &m->layers[l];
         uint32_t next = 0;
         for (uint32_t i = 0; i < m->n_experts; i++)
             if (next < x->n_keep && x->keep[next] == i)
                 next++;
-            else
+            else {
                 g->damage += worth_of(x->il, i);
+                if (g->n_gone < MAX_FAKE_GONE)
+                    g->gone[g->n_gone++] = 2 + (uint64_t)x->il * m->n_experts + i;
+            }
         if (!x->n_keep || next != x->n_keep)
             return err_set(e, ERR_INPUT, "mask: layer %u: expected ascending ids below %u", x->il,
                            m->n_experts);

@@ -29,6 +29,8 @@ struct fake_engine {
                   struct routed *rows);
     /* How far the logits go when this expert is masked; NULL: 0.01 each. */
     double (*worth)(uint32_t il, uint32_t expert);
+    /* .. and how much farther or nearer at each place, one standard deviation, of each expert by itself. */
+    double noise;
     uint64_t fail_at;                                /* the decode that fails, from 1; 0: none */
     uint64_t interrupt_at;                           /* the decode during which SIGINT comes; 0: none */
     uint64_t fail_quantize;                          /* the quantisation that fails, from 1; 0: none */

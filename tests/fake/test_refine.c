@@ -133,7 +133,7 @@ static void test_best_first(void **state)
     refine_result_clear(&r);
 }
 
-/* Where no swap is better none stays, and when all that is near the cut was tried it ends. */
+/* Where no swap is better none is tried, and when all that is near the cut was measured it ends. */
 static void test_nothing_better(void **state)
 {
     (void)state;
@@ -145,13 +145,13 @@ static void test_nothing_better(void **state)
     assert_int_equal(r.n_swaps, 0);
     assert_true(r.exhausted);
     assert_int_equal(r.n_measured, N_LAYERS * 2 * 2);
-    assert_int_equal(r.n_trials, N_LAYERS * 2 * 2);
+    assert_int_equal(r.n_trials, 0);
     assert_true(r.gain == 0);
     check_swaps(&r);
     refine_result_clear(&r);
     r = run_ok(&o);
     assert_true(r.exhausted);
-    assert_int_equal(r.n_trials, N_LAYERS * 2 * 2);
+    assert_int_equal(r.n_trials, 0);
     refine_result_clear(&r);
 }
 
@@ -167,11 +167,53 @@ static void test_not_sure(void **state)
     refine_result_clear(&r);
 }
 
+/* 150 windows of letters, none like the other; with a line more it is another file. */
+static void put_letters(const char *name, const char *end)
+{
+    struct buf b = {0};
+    uint64_t x = 1;
+    for (uint32_t i = 0; i < 6000; i++) {
+        x = x * 6364136223846793005u + 1442695040888963407u;
+        buf_fmt(&b, "%c", '0' + (char)((x >> 33) % 75));
+    }
+    buf_fmt(&b, "%s", end);
+    put_bytes(name, b.s, b.n);
+    buf_clear(&b);
+}
+
+/* Experts that are worth the same but for chance: what the race says it gained is what the same text, measured whole,
+ * says. Who looks after each window and stops where it looks best says far too much. */
+static void test_no_boast(void **state)
+{
+    (void)state;
+    double said = 0, is = 0;
+    uint32_t n = 0;
+    put_letters("long.txt", "");
+    put_letters("again.txt", "\n");
+    for (uint64_t seed = 1; seed <= 4; seed++) {
+        struct refine_opts o = options(0);
+        o.tokens = 120000;
+        fake.worth = alike;
+        fake.noise = 0.3;
+        text = at("long.txt");
+        o.corpus.seed = seed;
+        o.check = at("again.txt");
+        struct refine_result r = run_ok(&o);
+        n += r.n_swaps;
+        said += r.gain;
+        is += r.check.gain;
+        refine_result_clear(&r);
+    }
+    print_message("%u swaps, said %.6f, is %.6f\n", n, said, is);
+    assert_true(n > 0 && is > 0);
+    assert_true(said < 1.1 * is);
+}
+
 /* The number of trials is a limit to the one, tokens to a compute step, and a budget that is spent begins nothing. */
 static void test_limits(void **state)
 {
     (void)state;
-    for (uint32_t n = 1; n <= 9; n += 4) {
+    for (uint32_t n = 1; n <= 7; n += 3) {
         struct refine_opts o = options(n);
         struct refine_result r = run_ok(&o);
         assert_int_equal(r.n_trials, n);
@@ -280,17 +322,17 @@ static void test_interrupted(void **state)
 static void test_goes_on(void **state)
 {
     (void)state;
-    struct refine_opts o = options(8);
+    struct refine_opts o = options(5);
     struct refine_result r = run_ok(&o), s;
     o.state = at("state.json");
     o.trials = 3;
     s = run_ok(&o);
     assert_int_equal(s.n_trials, 3);
     refine_result_clear(&s);
-    o.trials = 8;
+    o.trials = 5;
     fake.n_tokens = 0;
     s = run_ok(&o);
-    assert_int_equal(s.n_trials, 8);
+    assert_int_equal(s.n_trials, 5);
     assert_true(fake.n_tokens < s.n_tokens); /* of which some were decoded before */
     check_swaps(&s);
     refine_result_clear(&s);
@@ -306,9 +348,9 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, sweeping_setup, tempdir_teardown)
     static const struct CMUnitTest tests[] = {
-        TEST(test_better),     TEST(test_best_first),  TEST(test_nothing_better),
-        TEST(test_not_sure),   TEST(test_limits),      TEST(test_seeds),
-        TEST(test_short_text), TEST(test_interrupted), TEST(test_goes_on),
+        TEST(test_better),      TEST(test_best_first), TEST(test_nothing_better), TEST(test_not_sure),
+        TEST(test_no_boast),    TEST(test_limits),     TEST(test_seeds),          TEST(test_short_text),
+        TEST(test_interrupted), TEST(test_goes_on),
     };
     return cmocka_run_group_tests_name("refine on a fake engine", tests, NULL, NULL);
 }
