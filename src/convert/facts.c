@@ -87,6 +87,17 @@ static bool check_counts(const struct layout_in *in, struct err *e)
     return true;
 }
 
+/* Whether the checkpoint has a block behind the last: configs go on to tell of MTP blocks that a tool left out. */
+static bool has_more_blocks(const struct layout_in *in)
+{
+    for (uint64_t i = 0; i < in->c->n_tensors; i++) {
+        struct hf_place at = hf_place(in->c->tensors[i].name);
+        if (at.rest && !at.mtp && at.layer >= in->f.v['L'])
+            return true;
+    }
+    return false;
+}
+
 bool layout_load_facts(struct layout_in *in, struct err *e)
 {
     uint64_t *v = in->f.v;
@@ -116,6 +127,8 @@ bool layout_load_facts(struct layout_in *in, struct err *e)
     if (v['B'] > 64)
         return err_set(e, ERR_INPUT, "config.json: %llu MTP layers, expected at most 64",
                        (unsigned long long)v['B']);
+    if (!has_more_blocks(in))
+        v['B'] = 0;
     in->n_blocks = v['L'] + (in->conversion->flags & CONVERT_MTP_KEPT ? v['B'] : 0);
     in->kinds = xcalloc(in->n_blocks, sizeof *in->kinds);
     for (uint64_t i = 0; i < in->n_blocks; i++)

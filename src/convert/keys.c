@@ -93,6 +93,7 @@ static bool put_text(struct out_keys *k, const struct key_rule *r, const char *t
     switch (r->kind) {
     case KEY_U32: put_u32(k, r->name, strtoull(text, NULL, 10)); return true;
     case KEY_F32: put_f32(k, r->name, strtod(text, NULL)); return true;
+    case KEY_BOOL_TRUNK:
     case KEY_BOOL: put_bool(k, r->name, !strcmp(text, "true")); return true;
     case KEY_GATING: return put_gating(k, r->name, text, e);
     default: return true;
@@ -115,6 +116,7 @@ static bool put_node(struct out_keys *k, const struct key_rule *r, uint32_t node
             return bad(k, node, "a number", e);
         put_f32(k, r->name, f);
         return true;
+    case KEY_BOOL_TRUNK:
     case KEY_BOOL:
         if (d->nodes[node].kind != J_TRUE && d->nodes[node].kind != J_FALSE)
             return bad(k, node, "true or false", e);
@@ -136,7 +138,7 @@ static bool put_node(struct out_keys *k, const struct key_rule *r, uint32_t node
 /* A fact that differs from block to block: an array. */
 static bool put_by_block(struct out_keys *k, const struct key_rule *r, const uint64_t *v, struct err *e)
 {
-    uint64_t n = k->in->n_blocks;
+    uint64_t n = r->kind == KEY_BOOL_TRUNK ? k->in->f.v['L'] : k->in->n_blocks;
     char s[128];
     int32_t *out = xcalloc(n, sizeof *out);
     bool ok = true;
@@ -146,7 +148,7 @@ static bool put_by_block(struct out_keys *k, const struct key_rule *r, const uin
     }
     if (!ok)
         err_set(e, ERR_INPUT, "config.json: the sizes are too large for the key '%s'", r->name);
-    else if (r->kind == KEY_BOOL)
+    else if (r->kind == KEY_BOOL || r->kind == KEY_BOOL_TRUNK)
         gg_put_bools(k->b, full_name(k, r->name, s), out, n);
     else
         gg_put_i32s(k->b, full_name(k, r->name, s), out, n);
@@ -330,7 +332,7 @@ bool layout_put_keys(const struct layout_in *in, struct buf *b, uint64_t *n, str
     gg_put_u32(b, "general.quantization_version", 2);
     k.n = 6;
     put_u32(&k, "block_count", in->n_blocks);
-    if (in->conversion->flags & CONVERT_MTP_KEPT)
+    if (in->f.v['B'] && in->conversion->flags & CONVERT_MTP_KEPT)
         put_u32(&k, "nextn_predict_layers", in->f.v['B']);
     for (const struct key_rule *r = in->conversion->keys; r && r->name; r++)
         if (!put_key(&k, r, e))

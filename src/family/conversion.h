@@ -34,6 +34,7 @@ enum {
     B_MTP = 32,
     B_Q_LORA = 64, /* q through a rank, or directly */
     B_Q_FULL = 128,
+    B_INDEXER = 256, /* chooses the tokens that attention sees */
 };
 
 /* ---- tensors ---- */
@@ -92,8 +93,9 @@ enum key_kind {
     KEY_U32,
     KEY_F32,
     KEY_BOOL,
-    KEY_GATING,   /* softmax, sigmoid, .. */
-    KEY_SECTIONS, /* of rotation, four; `from` among the rotary parameters; `other` "11|11|10" */
+    KEY_BOOL_TRUNK, /* of each block but those of MTP */
+    KEY_GATING,     /* softmax, sigmoid, .. */
+    KEY_SECTIONS,   /* of rotation, four; `from` among the rotary parameters; `other` "11|11|10" */
 };
 struct key_rule {
     const char *name; /* behind "ARCH." */

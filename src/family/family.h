@@ -36,6 +36,8 @@ enum family_engine {
     ENGINE_HYPER = 16384,      /* hyper_connection, */
     ENGINE_RES = 32768,        /* attn_res_block_size */
     ENGINE_HEADS_FILL = 65536, /* all heads together are as wide as the model */
+    ENGINE_INDEXER_TURN =
+        131072, /* multiplies heads of the indexer by a Hadamard matrix: 64, 128, .. values */
 };
 
 /* One of "architectures" in config.json. */

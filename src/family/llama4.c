@@ -23,14 +23,9 @@ static const struct name_rule llama4_names[] = {
 /* Element i of an integer list, or `other`. */
 static uint64_t list_at(const struct family_model *m, uint32_t list, uint64_t i, uint64_t other)
 {
-    const struct jdoc *d = m->conf->d;
     uint64_t v;
-    if (list == JSPAN_NONE || d->nodes[list].kind != J_ARRAY)
-        return other;
-    uint32_t n = d->nodes[list].first;
-    for (; n != JSPAN_NONE && i; i--)
-        n = d->nodes[n].next;
-    return n != JSPAN_NONE && jdoc_u64(d, n, &v) ? v : other;
+    uint32_t n = model_list_at(m, list, i);
+    return n != JSPAN_NONE && jdoc_u64(m->conf->d, n, &v) ? v : other;
 }
 
 static bool llama4_derive(struct family_model *m, struct err *e)

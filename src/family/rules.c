@@ -197,6 +197,44 @@ bool model_kinds_by_words(struct family_model *m, const char *keys, const struct
     return ok;
 }
 
+uint32_t model_list_at(const struct family_model *m, uint32_t list, uint64_t i)
+{
+    const struct jdoc *d = m->conf->d;
+    if (list == JSPAN_NONE || d->nodes[list].kind != J_ARRAY)
+        return JSPAN_NONE;
+    uint32_t n = d->nodes[list].first;
+    for (; n != JSPAN_NONE && i; i--)
+        n = d->nodes[n].next;
+    return n;
+}
+
+bool model_lead(struct family_model *m, uint64_t lead, struct err *e)
+{
+    const struct jdoc *d = m->conf->d;
+    uint32_t types = conf_get(m->conf, "mlp_layer_types");
+    if (types != JSPAN_NONE) {
+        bool moe = false;
+        lead = 0;
+        for (uint64_t i = 0; i < m->f['L']; i++) {
+            uint32_t n = model_list_at(m, types, i);
+            bool is_dense = n != JSPAN_NONE && jdoc_str_is(d, n, "dense");
+            if (is_dense ? moe : n == JSPAN_NONE || !jdoc_str_is(d, n, "sparse"))
+                return err_set(
+                    e, ERR_INPUT,
+                    "config.json: 'mlp_layer_types' of layer %llu is not what the engine expects: dense "
+                    "layers first, then sparse ones",
+                    (unsigned long long)i);
+            moe = !is_dense;
+            lead += is_dense;
+        }
+    }
+    if (lead > m->f['L'])
+        return model_key_too_large("first_k_dense_replace", e);
+    m->f['l'] = lead;
+    model_dense_first(m, lead);
+    return true;
+}
+
 bool model_key_too_large(const char *key, struct err *e)
 {
     return err_set(e, ERR_INPUT, "config.json: '%s' is larger than the model", key);

@@ -23,6 +23,8 @@
     X(ernie4_5)                \
     X(glm4moe)                 \
     X(nemotron_h)              \
+    X(deepseek32)              \
+    X(glm_dsa)                 \
     X(minimax_m2)
 #define FAMILY_DECLARE(x) extern const struct family family_##x;
 FAMILIES_WITH_FILES(FAMILY_DECLARE)
@@ -90,6 +92,10 @@ struct kind_word {
 };
 bool model_kinds_by_words(struct family_model *m, const char *keys, const struct kind_word *words,
                           struct err *e);
+/* The same where mlp_layer_types may say it ("dense", "sparse") instead; the fact 'l' is their number then. */
+bool model_lead(struct family_model *m, uint64_t lead, struct err *e);
+/* The node of element i of an array of the config; JSPAN_NONE: there is none. */
+uint32_t model_list_at(const struct family_model *m, uint32_t list, uint64_t i);
 bool model_key_too_large(const char *key, struct err *e); /* sets it, returns false */
 
 #endif

@@ -26,9 +26,9 @@ uint32_t hf_text_config(const struct jdoc *config)
 }
 
 /* Qwen-Omni's talker has experts of its own. */
-static const char *const foreign[] = {"vision", "visual",   "vit_config", "audio",
-                                      "speech", "sound",    "image",      "video",
-                                      "talker", "code2wav", "token2wav",  "multi_modal"};
+static const char *const foreign[] = {"vision",    "visual",      "vit_config",  "audio",  "speech",
+                                      "sound",     "image",       "video",       "talker", "code2wav",
+                                      "token2wav", "multi_modal", "mm_projector"};
 
 const char *hf_foreign_at(uint32_t i)
 {

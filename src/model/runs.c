@@ -287,6 +287,17 @@ static bool check_pattern(const struct model *m, struct err *e)
     return any || err_set(e, ERR_INPUT, "key '%s' gives no block a window, but the model has one", k->name);
 }
 
+static bool check_indexer(const struct model *m, struct err *e)
+{
+    uint64_t n = number(m, "attention.indexer.key_length", 0, 0);
+    return !wants(m, ENGINE_INDEXER_TURN) || (n >= 64 && !(n & (n - 1))) ||
+           err_set(e, ERR_INPUT,
+                   "key '%s.attention.indexer.key_length' is %" PRIu64
+                   ", expected 64, 128 or another power of two: "
+                   "the engine turns these heads by a Hadamard matrix",
+                   m->arch, n);
+}
+
 static bool check_temperature(const struct model *m, struct err *e)
 {
     double scale;
@@ -431,9 +442,9 @@ bool runs_mapped(const struct gg_file *f)
 }
 
 static bool (*const checks[])(const struct model *, struct err *) = {
-    check_numbers, check_fractions, check_words,    check_heads,       check_head_sizes,
-    check_latent,  check_sections,  check_pattern,  check_temperature, check_state,
-    check_top_k,   check_tensors,   check_partners,
+    check_numbers, check_fractions, check_words,   check_heads,       check_head_sizes,
+    check_latent,  check_sections,  check_pattern, check_temperature, check_state,
+    check_top_k,   check_indexer,   check_tensors, check_partners,
 };
 
 bool runs_check(const struct gg_file *f, const struct family *family, uint32_t n_blocks, struct err *e)

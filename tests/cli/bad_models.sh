@@ -317,6 +317,13 @@ E "$Q" x.gguf "${dots[@]}"
 runs_not x.gguf "'dots1.expert_gating_func' is missing" 'expected 1 to 4'
 E "$Q" x.gguf "${dots[@]}" set dots1.expert_gating_func u32 0
 runs_not x.gguf "'dots1.expert_gating_func' is 0" 'expected 1 to 4'
+dsa=(set general.architecture str glm-dsa)
+for k in block_count:3 expert_count:8 expert_used_count:2 embedding_length:64 attention.{head_count:4,head_count_kv:4,key_length:16,value_length:16} \
+    rope.dimension_count:8 attention.indexer.{head_count:4,top_k:8,key_length:96}; do
+    dsa+=(set glm-dsa.${k%:*} u32 ${k#*:})
+done
+E "$Q" x.gguf "${dsa[@]}"
+runs_not x.gguf "'glm-dsa.attention.indexer.key_length' is 96" 'power of two'
 # what the engine saves has all keys, 0 where a model has no such thing
 saved=(set qwen3moe.kda.gate_lower_bound f32 -inf)
 each_of 'keys of other families' attention.temperature_length attention.indexer.{head_count,key_length,top_k,block_size} \

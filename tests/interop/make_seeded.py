@@ -8,7 +8,7 @@
 
 hf/config.json is written by hand, in the form of the published checkpoints. What it does not say stands in make.json, all of it optional:
 
-    transformers  false: transformers has no such class, no goldens
+    transformers  false: transformers has no such class, no goldens, and a plan by place
     tensors       {"NAME": [SHAPE]}: instead of asking transformers. "{0-7}" in a name stands for each of these numbers
     extra         the same, beside those that transformers has (MTP blocks)
     rename        [[REGEX, TEXT]]: names that save_pretrained does not write as they are published
@@ -154,15 +154,17 @@ def spread_names(listed):
     return out
 
 
-def transformers_shapes(folder):
-    """What save_pretrained writes for a model of this config."""
+def transformers_shapes(folder, told):
+    """What save_pretrained writes for a model of this config, with the keys that transformers is told."""
     import torch
     import transformers
     from safetensors import safe_open
     with tempfile.TemporaryDirectory() as tmp:
         cfg = read_json(folder, "hf", "config.json")
         cls = getattr(transformers, cfg["architectures"][0])
-        config = transformers.AutoConfig.from_pretrained(os.path.join(folder, "hf"))
+        text_config(cfg).update(told)
+        save_json(os.path.join(tmp, "config.json"), cfg)
+        config = transformers.AutoConfig.from_pretrained(tmp)
         model = cls._from_config(config, dtype=torch.float32)
         model.save_pretrained(tmp)
         out = {}
@@ -176,7 +178,7 @@ def transformers_shapes(folder):
 def tables(folder):
     make = read_json(folder, "make.json", other={})
     tied = bool(read_json(folder, "hf", "config.json").get("tie_word_embeddings"))
-    shapes = spread_names(make["tensors"]) if "tensors" in make else transformers_shapes(folder)
+    shapes = spread_names(make["tensors"]) if "tensors" in make else transformers_shapes(folder, make.get("config", {}))
     for pattern, text in make.get("rename", []):
         shapes = {re.sub(pattern, text, n): s for n, s in shapes.items()}
     shapes = {n: s for n, s in shapes.items() if not any(re.search(p, n) for p in make.get("drop", []))}
@@ -308,6 +310,16 @@ def make_plan(cfg, make, res, n):
     return dict(schema="reap.plan/1", n_keep=keep, keep=plan), None
 
 
+def plan_by_place(folder, cfg):
+    """Without statistics: of four experts another one goes in each layer."""
+    last, n = text_config(cfg)["num_hidden_layers"], n_experts(cfg)
+    with open(os.path.join(folder, "tensors.tsv"), encoding="utf-8") as f:
+        found = [re.search(r"layers\.(\d+)\..*\bexperts\.|layers\.(\d+)\.moe\.", line) for line in f]
+    layers = sorted({int(m.group(1) or m.group(2)) for m in found if m and "shared" not in m.group(0)})
+    keep = {str(i): [j for j in range(n) if (j + i) % 4] for i in layers if i < last}
+    return dict(schema="reap.plan/1", n_keep=n * 3 // 4, keep=keep)
+
+
 def prune(checkpoint, out, cfg, make, plan, n):
     """The checkpoint without the experts that the plan drops, by names and shapes alone."""
     import shutil
@@ -357,6 +369,7 @@ def goldens(folder, checkpoint, seed):
     transformers.utils.logging.disable_progress_bar()
     make, cfg = read_json(folder, "make.json", other={}), read_json(checkpoint, "config.json")
     if not make.get("transformers", True):
+        save_json(os.path.join(folder, "plan.json"), plan_by_place(folder, cfg), None)
         return 0
     if make.get("config"):
         tmp = tempfile.mkdtemp()  # in the reference's own /tmp
