@@ -60,22 +60,26 @@ bool file_check_output(const char *path, bool force, struct err *e)
     return file_check_parent(path, e);
 }
 
-bool file_check_space(const char *path, uint64_t n, struct err *e)
+uint64_t file_free_space(const char *path)
 {
     char *dir = path_dir(path);
     struct statvfs v;
-    bool ok = true;
-    if (statvfs(dir, &v) == 0) {
-        uint64_t avail;
-        if (!mul_u64((uint64_t)v.f_bavail, (uint64_t)v.f_frsize, &avail))
-            avail = UINT64_MAX;
-        char a[32], b[32];
-        if (avail < n)
-            ok = err_set(e, ERR_FAILED, "'%s' has %s free, the output needs %s", dir, human_bytes(avail, a),
-                         human_bytes(n, b));
-    }
+    uint64_t avail = UINT64_MAX;
+    if (statvfs(dir, &v) == 0 && !mul_u64((uint64_t)v.f_bavail, (uint64_t)v.f_frsize, &avail))
+        avail = UINT64_MAX;
     free(dir);
-    return ok;
+    return avail;
+}
+
+bool file_check_space(const char *path, uint64_t n, struct err *e)
+{
+    uint64_t avail = file_free_space(path);
+    char a[32], b[32], *dir = path_dir(path);
+    if (avail < n)
+        err_set(e, ERR_FAILED, "'%s' has %s free, the output needs %s", dir, human_bytes(avail, a),
+                human_bytes(n, b));
+    free(dir);
+    return avail >= n;
 }
 
 /* ---- locks and names ---- */

@@ -83,7 +83,9 @@ bool out_recover(const char *const *paths, uint32_t n, struct err *e);
 bool file_check_output(const char *path, bool force, struct err *e);
 /* The part of it about the folder, for outputs that are folders. */
 bool file_check_parent(const char *path, struct err *e);
-/* Fails when the file system of `path` has less than n bytes free for us. */
+/* How many bytes the file system of `path` has free for us; all there are where that cannot be known. */
+uint64_t file_free_space(const char *path);
+/* Fails when those are less than n. */
 bool file_check_space(const char *path, uint64_t n, struct err *e);
 
 /* What lies under the name of an output and is not to be lost: renamed to "NAME.old", "NAME.old2", ..., never over

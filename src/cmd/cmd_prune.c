@@ -67,6 +67,8 @@ static bool print(const struct view *v, const struct plan *p, const struct prune
         json_object_set_new(j, "tensors_left_out", json_integer((json_int_t)r->tensors_gone));
         json_object_set_new(j, "bytes_in", json_integer((json_int_t)r->bytes_in));
         json_object_set_new(j, "bytes_out", json_integer((json_int_t)r->bytes_out));
+        if (dry_run)
+            json_object_set_new(j, "bytes_missing", json_integer((json_int_t)r->bytes_missing));
         json_object_set_new(j, "seconds", json_real(r->secs));
         if (p->gain)
             json_object_set_new(j, "gain", json_text(gain_path));
@@ -80,6 +82,9 @@ static bool print(const struct view *v, const struct plan *p, const struct prune
     cmd_fmt(&b, ": %u -> %u experts, %s -> %s", v->shape.n_experts, p->n_keep, human_bytes(r->bytes_in, x),
             human_bytes(r->bytes_out, y));
     cmd_fmt(&b, "%s%s\n", dry_run ? "" : " in ", dry_run ? "" : human_secs(r->secs, s));
+    if (r->bytes_missing)
+        cmd_fmt(&b, "the disk has too little room for it: %s are missing\n",
+                human_bytes(r->bytes_missing, x));
     if (p->gain)
         cmd_fmt(
             &b,

@@ -21,6 +21,15 @@ bool prune_copy(struct out *out, const struct cut *c, const struct cut_tensor *t
     return true;
 }
 
+bool prune_check_space(const struct prune_opts *o, struct prune_result *r, struct err *e)
+{
+    uint64_t room = o->dry_run ? file_free_space(r->files[0]) : 0;
+    if (!o->dry_run)
+        return file_check_space(r->files[0], r->bytes_out, e);
+    r->bytes_missing = r->bytes_out > room ? r->bytes_out - room : 0;
+    return true;
+}
+
 char **prune_file_names(const struct view *v, const char *out, bool merge, uint32_t *n)
 {
     return v->format->prune->file_names(v, out, merge, n);

@@ -28,8 +28,9 @@ struct prune_opts {
 };
 
 struct prune_result {
-    uint64_t bytes_in, bytes_out;                     /* of all files that hold weights */
-    uint64_t tensor_bytes;                            /* of what goes out */
+    uint64_t bytes_in, bytes_out; /* of all files that hold weights */
+    uint64_t tensor_bytes;        /* of what goes out */
+    uint64_t bytes_missing;       /* on the disk, after a dry run; else that is an error */
     uint64_t tensors_cut, tensors_kept, tensors_gone; /* cut along the experts; unchanged; left out */
     uint32_t n_files;
     char **files; /* written, or to be written; owned by the caller: prune_result_clear */
@@ -104,6 +105,8 @@ extern const struct prune_ops prune_gguf_ops, prune_hf_ops;
 /* Copies what stays of a tensor behind what was written; *done: bytes so far, for the progress. */
 bool prune_copy(struct out *out, const struct cut *c, const struct cut_tensor *t, struct progress *progress,
                 uint64_t *done, struct err *e);
+/* Refuses an output for which there is no room; of a dry run it is said in the result. */
+bool prune_check_space(const struct prune_opts *o, struct prune_result *r, struct err *e);
 struct verify_of {
     const struct plan *plan; /* given or found; NULL: not known */
     const char *name;        /* as verify_run has it */

@@ -195,7 +195,7 @@ static bool write_part(struct job *j, uint32_t i, const char *path, struct err *
 
 /* ---- all of it ---- */
 
-static bool check_outputs(const struct job *j, const struct prune_result *r, struct err *e)
+static bool check_outputs(const struct job *j, struct prune_result *r, struct err *e)
 {
     if (!j->o->dry_run && !out_recover((const char *const *)r->files, r->n_files, e))
         return false;
@@ -204,7 +204,7 @@ static bool check_outputs(const struct job *j, const struct prune_result *r, str
             return false;
     if (j->o->card && !prune_card_check(j->o, r->files[0], e))
         return false;
-    return file_check_space(r->files[0], r->bytes_out, e);
+    return prune_check_space(j->o, r, e);
 }
 
 static bool measure(struct job *j, struct prune_result *r, struct err *e)

@@ -210,7 +210,7 @@ static bool write_model(const struct cut *c, const struct prune_opts *o, struct 
     struct hf_job j = {.c = c, .v = c->view, .in = view_hf(c->view), .o = o, .r = r, .dir = {.fd = -1}};
     name_files(&j);
     bool ok = measure(&j, e) && view_check_output(j.v, r->files[0], e) &&
-              check_output(r->files[0], o->force, e) && file_check_space(r->files[0], r->bytes_out, e) &&
+              check_output(r->files[0], o->force, e) && prune_check_space(o, r, e) &&
               (o->dry_run || write_folder(&j, e));
     for (uint32_t f = 0; f < c->n_files; f++)
         free(j.files[f]);

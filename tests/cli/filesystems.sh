@@ -162,6 +162,13 @@ own && { truncate -s 4M img && mkfs.ext4 -q -F -m 0 img && mount -o loop img mnt
 if mounted 'a full disk: ext4'; then
     head -c 8M /dev/zero >mnt/fill 2>/dev/null
     full 'ext4, full'
+    for k in one_file split folder; do # what would be written can be said all the same
+        kind "$k" 0 mnt --dry-run
+        has .out '^would write ' '^the disk has too little room for it: [0-9.]+ .?B are missing$'
+        kind "$k" 0 mnt --dry-run --json
+        expect "$k: what is missing" test "$("$JSON" get .out bytes_missing)" -gt 0
+        nothing mnt "$k, a dry run"
+    done
     # nothing is lost where something was
     rm mnt/fill
     kind one_file 0 mnt

@@ -433,6 +433,8 @@ static void test_out_refused(void **state)
     assert_false(file_check_space(at("x"), UINT64_MAX / 2, &e));
     expect_err(&e, ERR_FAILED, "free, the output needs");
     assert_true(file_check_space(at("x"), 0, &e));
+    assert_in_range(file_free_space(at("x")), 1, UINT64_MAX / 2);
+    assert_true(file_free_space(at("missing/x")) == UINT64_MAX);
 }
 
 static void test_out_read_only_folder(void **state)
