@@ -53,9 +53,9 @@ struct image *convert_open(const struct hf_checkpoint *c, const char *dir, const
 void image_free(struct image *im); /* NULL is fine */
 
 /* Bytes [off, off + n) of the file. Ranges may come in any order; cheap when a tensor is read from its start
- * to its end. Bytes are made in windows of about 1 MiB per thread (at most 16 MiB), or of one expert's matrix
- * where that has to be transposed; the last window is kept, so memory is bounded by the largest such matrix
- * (as stored, and once more as made). Not for several threads at once. */
+ * to its end. Bytes are made in windows of about 1 MiB per thread (at most 16 MiB; 8 MiB where rows become columns), and
+ * the last one is kept, as made and as stored. Only what must be both decoded and transposed takes the memory of a whole
+ * matrix. Not for several threads at once. */
 bool image_read(struct image *im, uint64_t off, uint64_t n, void *dst, struct err *e);
 
 /* Writes the whole file, complete or not at all (file.h); shows progress. */

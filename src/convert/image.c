@@ -17,9 +17,11 @@
 #include <string.h>
 
 #define WINDOW          (1u << 20)
-#define THREAD_ELEMENTS 16384u /* the least that a thread is started for */
-#define MX_BLOCK        16u    /* bytes of codes for 32 values in a checkpoint */
-#define MX_OUT          17u    /* and in GGUF, with the scale in front */
+#define TURN            4u         /* windows in which rows become columns are so much larger: longer runs */
+#define TURN_MOST       (8u << 20) /* but not above this, whatever the number of threads */
+#define THREAD_ELEMENTS 16384u     /* the least that a thread is started for */
+#define MX_BLOCK        16u        /* bytes of codes for 32 values in a checkpoint */
+#define MX_OUT          17u        /* and in GGUF, with the scale in front */
 #define MX_VALUES       32u
 
 struct image_reader {
@@ -149,16 +151,26 @@ static uint64_t row_bytes(const struct image_tensor *t)
 
 /* ---- windows ---- */
 
-/* How many rows are made at once: what fits a window, all of them where rows are columns of the source. */
-static uint64_t window_rows(const struct image_reader *r, const struct image_tensor *t)
+/* Rows are columns of the source, of which a window takes a piece of each row. Not of what must be decoded row by
+ * row, or where rows change places: the window is then the whole matrix. */
+static bool is_turned(const struct made *m, uint64_t slice)
+{
+    return m->col_step > m->row_step && !m->head && !m->n_row_parts && !source_of(m, slice)->packed;
+}
+
+/* How many rows are made at once: what fits a window. */
+static uint64_t window_rows(const struct image_reader *r, const struct image_tensor *t, uint64_t slice)
 {
     const struct made *m = t->made;
-    if (m->value != V_CONST && m->value != V_MXFP4 && m->col_step != 1)
+    bool turned = m->value != V_CONST && m->value != V_MXFP4 && m->col_step != 1;
+    if (turned && !is_turned(m, slice))
         return m->rows;
-    uint64_t bytes = row_bytes(t);
-    if (m->value == V_AS_IS && m->row_step * 4 > bytes)
+    uint64_t bytes = row_bytes(t), window = *r->window;
+    if (turned)
+        window = window < TURN_MOST / TURN ? window * TURN : TURN_MOST;
+    else if (m->value == V_AS_IS && m->row_step * 4 > bytes)
         bytes = m->row_step * 4;
-    uint64_t n = *r->window / (bytes ? bytes : 1);
+    uint64_t n = window / (bytes ? bytes : 1);
     if (m->head)
         n -= n % m->head;
     if (!n)
@@ -229,6 +241,7 @@ struct job {
     const struct image_source *s;
     enum num num;
     uint64_t start, first; /* elements of the source: of the slice, of raw */
+    uint64_t run; /* raw holds runs of so many elements, one for each column; 0: the range as it is */
     uint64_t from, to;
     float *line; /* one row, and room for another where columns change places */
     struct err err;
@@ -273,13 +286,13 @@ static void *make_rows(void *arg)
     bool copy = same_number(j->t->type, j->num) && m->col_step == 1 && !m->n_col_parts && m->value == V_AS_IS;
     for (uint64_t i = j->from; i < j->to; i++) {
         uint64_t at = j->start + source_row(m, j->r->row + i) * m->row_step;
-        const uint8_t *p = j->r->raw + (m->n_row_parts ? i * m->row_step : at - j->first) * size;
+        const uint8_t *p = j->r->raw + (m->n_row_parts || j->run ? i * m->row_step : at - j->first) * size;
         uint8_t *dst = j->r->bytes + i * bytes;
         if (copy) {
             memcpy(dst, p, bytes);
             continue;
         }
-        num_load(j->num, p, m->col_step, m->cols, j->line);
+        num_load(j->num, p, j->run ? j->run : m->col_step, m->cols, j->line);
         if (!store_row(j, dst))
             break;
     }
@@ -367,6 +380,17 @@ static bool read_parts(struct image_reader *r, const struct made *m, const struc
     return true;
 }
 
+/* The rows of the window, which are columns of the source: a run of each of its rows. */
+static bool read_turned(struct image_reader *r, const struct made *m, const struct image_source *s,
+                        uint64_t start, uint64_t run, uint64_t size, struct err *e)
+{
+    bool ok = room(&r->raw, &r->raw_cap, m->cols * run * size, 1, e);
+    for (uint64_t c = 0; ok && c < m->cols; c++)
+        ok = read_source(r, s->w, (start + r->row * m->row_step + c * m->col_step) * size, run * size,
+                         r->raw + c * run * size, e);
+    return ok;
+}
+
 static bool make_numbers(struct image_reader *r, const struct image_tensor *t, struct err *e)
 {
     const struct made *m = t->made;
@@ -381,9 +405,12 @@ static bool make_numbers(struct image_reader *r, const struct image_tensor *t, s
     }
     j.first = j.start + lo * m->row_step;
     uint64_t n = (hi - lo - 1) * m->row_step + (m->cols - 1) * m->col_step + 1;
-    bool ok = m->n_row_parts ? read_parts(r, m, s, j.start, size, e)
-              : s->packed    ? read_packed(r, s, j.first, n, 0, &j.first, e)
-                             : room(&r->raw, &r->raw_cap, n * size, 1, e) &&
+    if (m->col_step != 1 && r->n_rows < m->rows)
+        j.run = (r->n_rows - 1) * m->row_step + 1;
+    bool ok = j.run            ? read_turned(r, m, s, j.start, j.run, size, e)
+              : m->n_row_parts ? read_parts(r, m, s, j.start, size, e)
+              : s->packed      ? read_packed(r, s, j.first, n, 0, &j.first, e)
+                               : room(&r->raw, &r->raw_cap, n * size, 1, e) &&
                                 read_source(r, s->w, j.first * size, n * size, r->raw, e);
     return ok && run_jobs(r, &j, make_rows, r->n_rows, m->cols * (m->n_col_parts ? 2 : 1), e);
 }
@@ -392,7 +419,7 @@ static bool make_window(struct image_reader *r, const struct image_tensor *t, ui
                         struct err *e)
 {
     const struct made *m = t->made;
-    uint64_t per_window = window_rows(r, t);
+    uint64_t per_window = window_rows(r, t, slice);
     row -= row % per_window;
     if (r->t == t && r->slice == slice && r->row == row)
         return true;
