@@ -209,7 +209,7 @@ complete -c reap -n '__reap_is refine' -l ctx -x -d 'window in tokens; longer sa
 complete -c reap -n '__reap_is refine' -l budget -x -d 'begin nothing new after this time: 600, 10m, 2h (default: 15m, if there is no other limit)'
 complete -c reap -n '__reap_is refine' -l trials -x -d 'swaps that are tried, at most'
 complete -c reap -n '__reap_is refine' -l tokens -x -d 'tokens that are decoded, about'
-complete -c reap -n '__reap_is refine' -l near -x -d 'swap among the N lowest that stay and the N highest that go (default: a quarter of the experts)'
+complete -c reap -n '__reap_is refine' -l near -x -d 'swap among the N lowest that stay and the N highest that go (default: a quarter of the experts, more when nothing is left there)'
 complete -c reap -n '__reap_is refine' -l z -x -d 'a gain must exceed Z errors (default 2)'
 complete -c reap -n '__reap_is refine' -l criterion -x -a 'reap reap_sum ean_mean ean_sum frequency gate_mean gate_sum reap_l2 ean_l2 reap_sq_sum loo loo_mean hope max_activation random' -d 'the score that ranks experts (one of reap, reap_sum, ean_mean, ean_sum, frequency, gate_mean, gate_sum, reap_l2, ean_l2, reap_sq_sum, loo, loo_mean, hope, max_activation, random; default: the plan\'s, or the best measured for it)'
 complete -c reap -n '__reap_is refine' -l state -k -x -a '(__fish_complete_suffix .json)' -d 'where it goes on from; stays, so that another budget goes on (default: OUTPUT.state, removed at the end)'

@@ -39,7 +39,7 @@ static const struct opt opts[] = {
     OPT_INT("tokens", &tokens, "N", 1, 1e15, "tokens that are decoded, about"),
     OPT_INT("near", &near_cut, "N", 1, LIMIT_EXPERTS,
             "swap among the N lowest that stay and the N highest that go",
-            .dflt_is = "a quarter of the experts"),
+            .dflt_is = "a quarter of the experts, more when nothing is left there"),
     OPT_REAL("z", &z, "Z", 0.5, 10, "a gain must exceed Z errors", .dflt = "2"),
     OPT_CHOICE("criterion", &criterion, "NAME", &cmd_criteria, "the score that ranks experts",
                .dflt_is = "the plan's, or the best measured for it", .seen = &has_criterion),
@@ -121,7 +121,7 @@ static bool print(const struct refine_result *r, struct err *e)
         return cmd_print_json("refine", result_json(r), e);
     cmd_fmt(&b, "%s: %u swap%s of %u tried stayed; %s tokens in %s%s\n", out, r->n_swaps,
             r->n_swaps == 1 ? "" : "s", r->n_trials, human_count(r->n_tokens, n), human_secs(r->secs, t),
-            r->exhausted ? "; nothing near the cut is left to try (--near widens it)" : "");
+            r->exhausted ? "; nothing is left to try" : "");
     cmd_fmt(&b, "gain:  KL divergence lower by %.6f +/- %.6f, on the text that chose\n", r->gain,
             r->gain_stderr);
     if (r->checked)

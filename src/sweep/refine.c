@@ -107,7 +107,7 @@ static int64_t nearest(const struct job *j, uint32_t layer, uint32_t group, bool
     return found;
 }
 
-/* One of these: from the cut outwards, in each layer and group, one that stays and one that goes. */
+/* One of these that was never measured: from the cut outwards, in each layer and group, one that stays and one that goes. */
 static bool next_alone(struct job *j, struct duel *d)
 {
     const struct view *v = j->r->view;
@@ -117,10 +117,10 @@ static bool next_alone(struct job *j, struct duel *d)
         uint32_t i = j->n_alone;
         bool kept = i % 2 == 0;
         uint32_t group = i / 2 % v->shape.n_groups, layer = i / 2 / v->shape.n_groups % v->n_layers;
-        if (i && i % round == 0 && spent_alone(j) * ALONE_SHARE >= 1)
+        if (i && i % round == 0 && !j->wider && spent_alone(j) * ALONE_SHARE >= 1)
             return false;
         int64_t x = nearest(j, layer, group, kept, i / round);
-        if (x < 0)
+        if (x < 0 || worth_is_known(&j->worth, layer, (uint32_t)x))
             continue;
         if (kept && !may_take) {
             worth_set_nothing(&j->worth, layer, (uint32_t)x);
@@ -328,16 +328,26 @@ static void settle(struct job *j)
     j->loss_first = tokens > 0 ? loss / tokens : 0;
     j->enough = ENOUGH;
     j->measured = true;
-    j->race_tokens = refine_tokens(j);
+    if (!j->wider)
+        j->race_tokens = refine_tokens(j);
 }
 
-/* False: nothing is left to try. */
-static bool next_duel(struct job *j, struct duel *d)
+/* Nothing near the cut is left, and nobody said what near is: twice as many are. False: that were all. */
+static bool widen(struct job *j)
 {
-    if (!j->measured && next_alone(j, d))
-        return true;
-    if (!j->measured)
-        settle(j);
+    const struct shape *s = &j->r->view->shape;
+    if (j->o->near || j->near >= s->n_experts / s->n_groups)
+        return false;
+    j->near *= 2;
+    j->wider = true;
+    j->measured = false;
+    j->n_alone = 0;
+    return true;
+}
+
+/* More windows of an expert, or a group; false: neither is left. */
+static bool next_measured(struct job *j, struct duel *d)
+{
     while (!j->testing) {
         find_hopes(j);
         double more = telling(j, d), enough = j->enough * j->loss_first;
@@ -348,14 +358,27 @@ static bool next_duel(struct job *j, struct duel *d)
         }
         if (j->n_hope)
             break;
-        if (more <= 0 || j->enough < ENOUGH_LAST) {
-            *d = (struct duel){0};
+        if (more <= 0 || j->enough < ENOUGH_LAST)
             return false;
-        }
         j->enough /= 2;
     }
     begin_group(j, d);
     return true;
+}
+
+/* False: nothing is left to try. */
+static bool next_duel(struct job *j, struct duel *d)
+{
+    do {
+        if (!j->measured && next_alone(j, d))
+            return true;
+        if (!j->measured)
+            settle(j);
+        if (next_measured(j, d))
+            return true;
+    } while (widen(j));
+    *d = (struct duel){0};
+    return false;
 }
 
 static bool ended(struct job *j, struct duel *d)

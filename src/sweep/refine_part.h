@@ -70,6 +70,7 @@ struct job {
     uint32_t
         *at; /* [layers x experts] packs on which an expert was measured alone, since the plan changed last */
     uint32_t n_alone;     /* candidates of the first list that were looked at */
+    bool wider;           /* more are near than at first */
     bool measured;        /* the list is done with */
     double loss_first;    /* of the plan, per token, as far as it was known then */
     double enough;        /* of it: that more windows must tell */

@@ -144,6 +144,8 @@ bool state_save(struct job *j, struct err *e)
     json_object_set_new(o, "enough", json_real(j->enough));
     json_object_set_new(o, "tried", tried_json(j));
     json_object_set_new(o, "n_alone", json_integer(j->n_alone));
+    json_object_set_new(o, "near", json_integer(j->near));
+    json_object_set_new(o, "wider", json_boolean(j->wider));
     json_object_set_new(o, "measured", json_boolean(j->measured));
     json_object_set_new(o, "race_tokens", json_integer((json_int_t)j->race_tokens));
     json_object_set_new(o, "hopes", hopes_json(j));
@@ -364,6 +366,7 @@ static bool read_numbers(struct job *j, const json_t *o, struct err *e)
         !json_opt_f64(o, "seconds", "state", &secs, e) || !json_opt_f64(o, "gain", "state", &gain, e) ||
         !json_opt_f64(o, "gain_variance", "state", &var, e) ||
         !json_opt_bool(o, "measured", "state", &j->measured, e) ||
+        !json_opt_bool(o, "wider", "state", &j->wider, e) || !read_u32(o, "near", 1u << 30, &j->near, e) ||
         !json_opt_bool(o, "testing", "state", &j->testing, e) ||
         !json_need_u64(o, "tokens", "state", &j->tokens_before, e) ||
         !json_need_u64(o, "race_tokens", "state", &j->race_tokens, e) ||

@@ -48,7 +48,7 @@ void worth_clear(struct worth *w)
     *w = (struct worth){0};
 }
 
-static bool is_known(const struct worth *w, uint32_t layer, uint32_t expert)
+bool worth_is_known(const struct worth *w, uint32_t layer, uint32_t expert)
 {
     return w->var[at(w, layer, expert)] >= 0;
 }
@@ -109,7 +109,7 @@ static void settle(struct worth *w, uint32_t layer, const bool *keeps, bool side
 {
     double n = 0, sum = 0, sum2 = 0, errors = 0;
     for (uint32_t x = 0; x < w->n_experts; x++)
-        if (keeps[x] == side && is_known(w, layer, x)) {
+        if (keeps[x] == side && worth_is_known(w, layer, x)) {
             double m = w->mean[at(w, layer, x)];
             n++;
             sum += m;
@@ -121,7 +121,7 @@ static void settle(struct worth *w, uint32_t layer, const bool *keeps, bool side
         return;
     own = own > LEAST_SHARE * all ? own : LEAST_SHARE * all;
     for (uint32_t x = 0; x < w->n_experts; x++)
-        if (keeps[x] == side && is_known(w, layer, x)) {
+        if (keeps[x] == side && worth_is_known(w, layer, x)) {
             double *m = &w->mean[at(w, layer, x)], *v = &w->var[at(w, layer, x)];
             double share = own + *v > 0 ? own / (own + *v) : 1;
             *m = mean + share * (*m - mean);
@@ -183,7 +183,7 @@ static double threshold(const struct worth *w, uint32_t layer, const bool *keeps
     double best_in = -INFINITY, least_out = INFINITY;
     for (uint32_t i = first; i < first + size; i++) {
         double m = w->mean[at(w, layer, i)];
-        if (i == x || !is_known(w, layer, i))
+        if (i == x || !worth_is_known(w, layer, i))
             continue;
         if (keeps[i])
             least_out = fmin(least_out, m);
@@ -210,7 +210,8 @@ double worth_most_telling(const struct worth *w, const struct plan *p, const boo
     for (uint32_t l = 0; l < w->n_layers; l++) {
         kept_of(p, l, w->n_experts, keeps);
         for (uint32_t x = 0; x < w->n_experts; x++) {
-            double t = is_known(w, l, x) && !spent[at(w, l, x)] ? telling(w, l, keeps, x, n_windows) : 0;
+            double t =
+                worth_is_known(w, l, x) && !spent[at(w, l, x)] ? telling(w, l, keeps, x, n_windows) : 0;
             if (t > most) {
                 most = t;
                 *layer = l;
@@ -231,8 +232,8 @@ bool worth_best(const struct worth *w, const struct plan *p, uint32_t layer, str
     for (uint32_t o = 0; o < w->n_experts; o++)
         for (uint32_t i = o / size * size; keeps[o] && i < (o / size + 1) * size; i++) {
             struct swap x = {layer, o, i};
-            if (keeps[i] || !is_known(w, layer, o) || !is_known(w, layer, i) || worth_was_tried(w, x) ||
-                worth_gain(w, x, &var) <= best)
+            if (keeps[i] || !worth_is_known(w, layer, o) || !worth_is_known(w, layer, i) ||
+                worth_was_tried(w, x) || worth_gain(w, x, &var) <= best)
                 continue;
             best = worth_gain(w, x, &var);
             *s = x;

@@ -31,6 +31,7 @@ struct worth {
 void worth_init(struct worth *w, uint32_t n_layers, uint32_t n_experts, uint32_t n_groups);
 void worth_clear(struct worth *w);
 
+bool worth_is_known(const struct worth *w, uint32_t layer, uint32_t expert);
 /* An expert that cannot be measured alone: a candidate that is worth nothing. */
 void worth_set_nothing(struct worth *w, uint32_t layer, uint32_t expert);
 /* A mean over n_windows that no measurement of the expert had before, and its error. */

@@ -181,6 +181,22 @@ static void put_letters(const char *name, const char *end)
     buf_clear(&b);
 }
 
+/* Where nobody says what is near, all experts are in the end, and the best stay. */
+static void test_wider(void **state)
+{
+    (void)state;
+    struct refine_opts o = options(1000);
+    o.near = 0;
+    struct refine_result r = run_ok(&o);
+    assert_true(r.exhausted);
+    assert_int_equal(r.n_measured, N_LAYERS * N_EXPERT);
+    check_swaps(&r);
+    for (uint32_t l = 0; l < N_LAYERS; l++)
+        for (uint32_t i = 0; i < N_KEEP; i++)
+            assert_int_equal(r.plan->layers[l].keep[i], N_EXPERT - N_KEEP + i);
+    refine_result_clear(&r);
+}
+
 /* Experts that are worth the same but for chance: what the race says it gained is what the same text, measured whole,
  * says. Who looks after each window and stops where it looks best says far too much. */
 static void test_no_boast(void **state)
@@ -348,9 +364,9 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, sweeping_setup, tempdir_teardown)
     static const struct CMUnitTest tests[] = {
-        TEST(test_better),      TEST(test_best_first), TEST(test_nothing_better), TEST(test_not_sure),
-        TEST(test_no_boast),    TEST(test_limits),     TEST(test_seeds),          TEST(test_short_text),
-        TEST(test_interrupted), TEST(test_goes_on),
+        TEST(test_better),     TEST(test_best_first),  TEST(test_nothing_better), TEST(test_not_sure),
+        TEST(test_wider),      TEST(test_no_boast),    TEST(test_limits),         TEST(test_seeds),
+        TEST(test_short_text), TEST(test_interrupted), TEST(test_goes_on),
     };
     return cmocka_run_group_tests_name("refine on a fake engine", tests, NULL, NULL);
 }
