@@ -112,8 +112,13 @@ static bool find_conversion(struct layout *l, struct err *e)
     l->in.conversion = name ? family_conversion(name, &l->in.family) : NULL;
     if (!l->in.conversion) {
         family_list_converted(&all);
-        err_set(e, ERR_INPUT, "config.json: models of the class '%.60s' cannot be converted; known are: %s",
-                name && *name ? name : "(none)", all.s);
+        const char *what = l->in.c->layout->what;
+        err_set(e, ERR_INPUT, "%s: models of %s%.60s%s cannot be converted; known are: %s",
+                l->in.c->layout->config, what ? "" : "the class '",
+                what            ? what
+                : name && *name ? name
+                                : "(none)",
+                what ? "" : "'", all.s);
     }
     free(name);
     buf_clear(&all);

@@ -222,6 +222,8 @@ const struct family family_deepseek32 = {
     .gate = BY_KEYS,
     .classes = {{"DeepseekV32ForCausalLM", &deepseek_v32}},
     NAMES(MLP),
+    /* Mistral-Large 3 (conversion/mistral.py of llama.cpp v0.5.0: MistralMoeModel) */
+    .own_names = {.block = "", .experts = "experts", .router = "gate"},
     .yarn_all_dim = true,
 };
 

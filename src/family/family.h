@@ -87,6 +87,7 @@ struct family {
     /* ---- checkpoints ---- */
     struct family_class classes[FAMILY_CLASSES]; /* up to the first without a name */
     struct family_names names;
+    struct family_names own_names; /* in the layout of the family's makers (params.json); block NULL: none */
     struct family_tokenizer tokenizers[FAMILY_TOKENIZERS]; /* up to the first without model_types */
     const char *refuse_checkpoint; /* why its checkpoints are not pruned, where GGUF files may be */
 

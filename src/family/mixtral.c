@@ -31,6 +31,7 @@ const struct family family_mixtral = {
     .gate = SOFTMAX_NORM,
     .classes = {{"MixtralForCausalLM", &mixtral}},
     NAMES(SPARSE),
+    .own_names = {.block = "feed_forward", .experts = "experts", .router = "gate"},
     .tokenizers = {{.model_types = "llama smollm3", .pre = "smollm", LLAMA_TOKENIZER},
                    {.model_types = "mixtral mistral arcee apertus", LLAMA_TOKENIZER},
                    {.model_types = "llama* smollm*", .pre = "smollm"}},

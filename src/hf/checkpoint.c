@@ -219,12 +219,12 @@ static bool check_index(const struct hf_checkpoint *c, const struct hf_index *x,
         text_shown(shown, sizeof shown, name);
         if (r < 0)
             return err_set(e, ERR_INPUT, "%s/%s: tensor '%s' is not in '%s', the file that the index names",
-                           c->dir, HF_INDEX_NAME, shown, want->file);
+                           c->dir, c->layout->index, shown, want->file);
         if (r > 0)
             return err_set(e, ERR_INPUT, "%s/%s: tensor '%s' of '%s' is missing in the index", c->dir,
-                           HF_INDEX_NAME, shown, file_of(c, t));
+                           c->layout->index, shown, file_of(c, t));
         return err_set(e, ERR_INPUT, "%s/%s: tensor '%s' is in '%s', the index says '%s'", c->dir,
-                       HF_INDEX_NAME, shown, file_of(c, t), want->file);
+                       c->layout->index, shown, file_of(c, t), want->file);
     }
     return true;
 }
@@ -295,25 +295,74 @@ static bool fail_missing(const char *dir, const char *what, struct err *e)
                    "%s: %s is missing, expected a folder with config.json and safetensors files", dir, what);
 }
 
+/* All files whose names begin as the layout says, in their order. */
+static bool add_shards(struct hf_checkpoint *c, bool *any, struct err *e)
+{
+    char **names;
+    size_t n, k = c->layout->shards ? strlen(c->layout->shards) : 0, tail = strlen(".safetensors");
+    uint32_t cap = 0;
+    if (!folder_names(c->dir, &names, &n, e))
+        return false;
+    for (size_t i = 0; k && i < n; i++) {
+        size_t len = strlen(names[i]);
+        if (len > k + tail && !strncmp(names[i], c->layout->shards, k) &&
+            !strcmp(names[i] + len - tail, ".safetensors"))
+            add_file(c, names[i], &cap);
+    }
+    folder_names_free(names, n);
+    *any = c->n_files > 0;
+    return true;
+}
+
+static bool fail_no_weights(const struct hf_checkpoint *c, struct err *e)
+{
+    char *part = find_other(c->dir, "", ".safetensors");
+    bool ok = part ? err_set(e, ERR_INPUT, "%s: %s is missing; there is '%s'", c->dir, c->layout->index, part)
+                   : fail_missing(c->dir, c->layout->weights, e);
+    free(part);
+    return ok;
+}
+
 static bool open_weights(struct hf_checkpoint *c, struct err *e)
 {
-    char *index = path_join(c->dir, HF_INDEX_NAME), *one = path_join(c->dir, HF_WEIGHTS_NAME);
-    bool is_indexed, is_one, ok = file_there(index, &is_indexed, e) && file_there(one, &is_one, e);
+    char *index = path_join(c->dir, c->layout->index), *one = path_join(c->dir, c->layout->weights);
+    bool is_indexed, is_one, any, ok = file_there(index, &is_indexed, e) && file_there(one, &is_one, e);
     if (ok && is_indexed) {
         ok = open_indexed(c, index, e);
     } else if (ok && is_one) {
         uint32_t cap = 0;
-        add_file(c, HF_WEIGHTS_NAME, &cap);
+        add_file(c, c->layout->weights, &cap);
         ok = read_files(c, e);
-    } else if (ok) {
-        char *part = find_other(c->dir, "", ".safetensors");
-        ok = part ? err_set(e, ERR_INPUT, "%s: " HF_INDEX_NAME " is missing; there is '%s'", c->dir, part)
-                  : fail_missing(c->dir, HF_WEIGHTS_NAME, e);
-        free(part);
+    } else if (ok && (ok = add_shards(c, &any, e))) {
+        ok = any ? read_files(c, e) : fail_no_weights(c, e);
     }
     free(index);
     free(one);
     return ok;
+}
+
+/* By what describes the model: the first that is there. */
+static bool choose_layout(struct hf_checkpoint *c, struct err *e)
+{
+    const struct hf_layout *l;
+    c->layout = hf_layout_at(0);
+    for (uint32_t i = 0; (l = hf_layout_at(i)); i++) {
+        char *path = path_join(c->dir, l->config);
+        bool there, ok = file_there(path, &there, e);
+        free(path);
+        if (!ok)
+            return false;
+        if (there) {
+            c->layout = l;
+            break;
+        }
+    }
+    return true;
+}
+
+const char *hf_json_name(const struct hf_checkpoint *c, uint32_t file)
+{
+    return file == HF_CONFIG ? c->layout->config : hf_files_at(file)->name;
 }
 
 static bool open_folder(struct hf_checkpoint *c, struct err *e)
@@ -324,11 +373,13 @@ static bool open_folder(struct hf_checkpoint *c, struct err *e)
     if (!file_is_dir(c->dir))
         return err_set(e, ERR_INPUT, "'%s' %s, expected a folder with config.json and safetensors files",
                        c->dir, there ? "is a file" : "does not exist");
+    if (!choose_layout(c, e))
+        return false;
     for (uint32_t i = 0; i < HF_N_JSON; i++) {
-        if (!read_json(c->dir, hf_files_at(i)->name, &c->json[i], e))
+        if (!read_json(c->dir, hf_json_name(c, i), &c->json[i], e))
             return false;
         if (!c->json[HF_CONFIG].text)
-            return fail_missing(c->dir, hf_files_at(HF_CONFIG)->name, e);
+            return fail_missing(c->dir, c->layout->config, e);
     }
     return open_weights(c, e);
 }

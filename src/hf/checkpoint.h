@@ -56,11 +56,15 @@ struct hf_checkpoint {
     uint64_t n_tensors, cap_tensors;
     const struct hf_tensor **by_name; /* sorted */
     struct hf_json json[HF_N_JSON];   /* objects; that of HF_CONFIG is always there */
-    bool has_index;       /* model.safetensors.index.json names the files; else model.safetensors alone */
+    const struct hf_layout *layout;
+    bool has_index;       /* an index names the files; else they are what the layout says */
     char *index_metadata; /* the text of the index's "metadata" object; NULL: none */
 };
 
-/* Opens config.json, the index if there is one, and the headers of all files. Checks: JSON (depth, duplicate
+/* Name of one of the files in c->json. */
+const char *hf_json_name(const struct hf_checkpoint *c, uint32_t file);
+
+/* Opens config.json, or what stands for it, the index if there is one, and the headers of all files. Checks: JSON (depth, duplicate
  * keys), every rule of the format (header length, offsets that cover the data exactly, sizes, dtypes, names),
  * the index against the files both ways, no tensor in two files, file names that stay in the folder. NULL
  * with *e set (ERR_INPUT). Symbolic links inside the folder are followed (the hub's cache is made of

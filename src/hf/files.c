@@ -1,5 +1,6 @@
 /* files.c - see files.h. Names: huggingface_hub and transformers 5.12; ModelOpt (hf_quant_config.json), GPTQ
- * (quantize_config.json), Mistral (tekken.json). */
+ * (quantize_config.json), Mistral (tekken.json, params.json, consolidated*: conversion/base.py and mistral.py of
+ * llama.cpp v0.5.0). */
 #include "hf/files.h"
 #include "base/file.h"
 #include "base/folder.h"
@@ -11,12 +12,29 @@
 
 #define MAX_JSON (1ull << 30)
 
+#define PARAMS_NAME  "params.json"
+#define PARAMS_INDEX "consolidated.safetensors.index.json"
+#define PARAMS_ONE   "consolidated.safetensors"
+
+static const struct hf_layout layouts[] = {
+    {"config.json", HF_INDEX_NAME, HF_WEIGHTS_NAME, NULL, NULL},
+    {PARAMS_NAME, PARAMS_INDEX, PARAMS_ONE, "consolidated-", "Mistral's own layout (params.json)"},
+};
+
+const struct hf_layout *hf_layout_at(uint32_t i)
+{
+    return i < sizeof layouts / sizeof *layouts ? &layouts[i] : NULL;
+}
+
 static const struct hf_file_row rows[] = {
     [HF_CONFIG] = {.name = "config.json", .role = HF_FILE_JSON},
     [HF_QUANT_CONFIG] = {.name = "hf_quant_config.json", .role = HF_FILE_JSON, .bound = true},
     [HF_QUANTIZE_CONFIG] = {.name = "quantize_config.json", .role = HF_FILE_JSON, .bound = true},
     {.name = HF_INDEX_NAME, .role = HF_FILE_WEIGHTS},
     {.name = HF_WEIGHTS_NAME, .role = HF_FILE_WEIGHTS},
+    {.name = PARAMS_NAME, .role = HF_FILE_HEADER},
+    {.name = PARAMS_INDEX, .role = HF_FILE_WEIGHTS},
+    {.name = PARAMS_ONE, .role = HF_FILE_WEIGHTS},
     {.name = "tokenizer.json", .role = HF_FILE_TOKENIZER},
     {.name = "tokenizer.model", .role = HF_FILE_TOKENIZER},
     {.name = "tokenizer_config.json", .role = HF_FILE_TOKENIZER},

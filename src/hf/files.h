@@ -17,6 +17,17 @@
 #define HF_CARD_NAME      "README.md"
 #define HF_TEMPLATES_NAME "additional_chat_templates"
 
+/* How the files of weights and what describes them are called. */
+struct hf_layout {
+    const char *config; /* what takes the place of config.json */
+    const char *index;
+    const char *weights; /* where there is no index */
+    const char *shards;  /* what files begin with where there is neither, in any number; NULL: that is none */
+    const char *what;    /* stands for a class, which such a config does not name; NULL: it does */
+};
+/* transformers' layout, then Mistral's own: of a folder with config.json the first. NULL behind the last. */
+const struct hf_layout *hf_layout_at(uint32_t i);
+
 enum hf_file_role {
     HF_FILE_JSON = 1,      /* JSON that names counts and experts: kept as text, edited by a cut */
     HF_FILE_WEIGHTS = 2,   /* weights and their index */

@@ -17,8 +17,9 @@
 #define HF_KEYS_USED /* per token */                                                                      \
     "num_experts_per_tok|num_experts_per_token|experts_per_token|moe_k|moe_topk|moe_top_k|top_k_experts|" \
     "moe_num_active_primary_experts"
-#define HF_KEYS_GROUPS      "n_group|num_expert_group" /* n_groups and mamba_n_groups are Mamba's */
-#define HF_KEYS_GROUPS_USED "topk_group"
+#define HF_KEYS_GROUPS \
+    "n_group|num_expert_group|num_expert_groups" /* n_groups and mamba_n_groups are Mamba's */
+#define HF_KEYS_GROUPS_USED "topk_group|num_expert_groups_per_tok"
 #define HF_KEYS_LAYERS      "num_hidden_layers|n_layers|n_layer|num_layers"
 #define HF_KEYS_MTP         /* layers behind the last, that predict further tokens */ \
     "num_nextn_predict_layers|mtp_num_hidden_layers|num_mtp_modules|num_mtp_layers|mtp_num_layers"

@@ -49,23 +49,40 @@ struct reading {
 
 /* ---- the family ---- */
 
-/* The usual names under which single experts and a router are found. */
+/* Whether experts and a router are found under these names. */
+static bool fits(const struct view *v, const struct family_names *f)
+{
+    bool experts = false, router = false;
+    for (uint64_t i = 0; i < folder(v)->c->n_tensors; i++) {
+        struct hf_place p = hf_place(folder(v)->c->tensors[i].name);
+        struct family_role r = {0};
+        if (p.rest)
+            r = family_role(f, p.rest);
+        experts = experts || r.role == ROLE_EXPERT;
+        router = router || r.role == ROLE_ROUTER;
+    }
+    return experts && router;
+}
+
 static const struct family_names *guess(const struct view *v)
 {
     const struct family_names *f;
-    for (uint32_t k = 0; (f = family_usual_names(k)); k++) {
-        bool experts = false, router = false;
-        for (uint64_t i = 0; i < folder(v)->c->n_tensors; i++) {
-            struct hf_place p = hf_place(folder(v)->c->tensors[i].name);
-            struct family_role r = {0};
-            if (p.rest)
-                r = family_role(f, p.rest);
-            experts = experts || r.role == ROLE_EXPERT;
-            router = router || r.role == ROLE_ROUTER;
-        }
-        if (experts && router)
+    for (uint32_t k = 0; (f = family_usual_names(k)); k++)
+        if (fits(v, f))
             return f;
-    }
+    return NULL;
+}
+
+/* The family whose makers' own layout has these names, with them; NULL: none. */
+static const struct family *find_own(const struct view *v)
+{
+    const struct family *f;
+    for (uint32_t i = 0; folder(v)->c->layout->what && (f = family_at(i)); i++)
+        if (f->own_names.block && fits(v, &f->own_names)) {
+            folder(v)->own = *f;
+            folder(v)->own.names = f->own_names;
+            return &folder(v)->own;
+        }
     return NULL;
 }
 
@@ -85,7 +102,7 @@ static bool any_experts(const struct hf_checkpoint *c)
 static bool read_family(struct view *v, struct err *e)
 {
     const char *class_name = folder(v)->counts.architecture ? folder(v)->counts.architecture : "";
-    const struct family *f = family_of_class(class_name);
+    const struct family *own = find_own(v), *f = own ? own : family_of_class(class_name);
     const struct family_names *usual = f ? NULL : guess(v);
     if (!folder(v)->counts.n_experts) {
         if (f || usual || any_experts(folder(v)->c))
@@ -484,7 +501,9 @@ static bool read_folder(struct view *v, struct err *e)
     struct reading r = {.v = v};
     if (!hf_counts(&f->c->json[HF_CONFIG].doc, &f->counts, e))
         return err_ctx(e, "config.json");
-    v->class_name = f->counts.architecture ? f->counts.architecture : "";
+    v->class_name = f->counts.architecture ? f->counts.architecture
+                    : f->c->layout->what   ? f->c->layout->what
+                                           : "";
     v->quant_method = f->counts.quant_method;
     v->n_files = f->c->n_files;
     v->files = xcalloc(v->n_files, sizeof *v->files);

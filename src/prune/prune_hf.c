@@ -39,6 +39,13 @@ static char *name_like(const struct hf_job *j, uint32_t f, uint32_t number)
     return xstrdup(name);
 }
 
+/* "model-00001-of-00003.safetensors" */
+static char *shard_name(const struct hf_job *j, uint32_t number)
+{
+    const char *one = j->in->layout->weights;
+    return xasprintf("%.*s-%05u-of-%05u.safetensors", (int)strcspn(one, "."), one, number, j->n_files);
+}
+
 static void name_files(struct hf_job *j)
 {
     bool like = !j->c->opts.merge && !j->c->opts.max_shard;
@@ -51,8 +58,8 @@ static void name_files(struct hf_job *j)
             continue;
         number++;
         j->files[f] = like              ? name_like(j, f, number)
-                      : j->n_files == 1 ? xstrdup(HF_WEIGHTS_NAME)
-                                        : xasprintf("model-%05u-of-%05u.safetensors", number, j->n_files);
+                      : j->n_files == 1 ? xstrdup(j->in->layout->weights)
+                                        : shard_name(j, number);
     }
 }
 
@@ -61,7 +68,7 @@ static bool needs_index(const struct hf_job *j)
     if (j->n_files != 1 || (j->in->has_index && !j->c->opts.merge))
         return true;
     const struct cut_tensor *only = &j->c->tensors[0];
-    return strcmp(j->files[only->file], HF_WEIGHTS_NAME) != 0;
+    return strcmp(j->files[only->file], j->in->layout->weights) != 0;
 }
 
 /* ---- the weights ---- */
@@ -182,7 +189,7 @@ static bool write_all(struct hf_job *j, struct err *e)
     bool ok = write_weights(j, e);
     if (ok && needs_index(j)) {
         put_index(&index, j);
-        ok = prune_hf_put_text(j, HF_INDEX_NAME, &index, e);
+        ok = prune_hf_put_text(j, j->in->layout->index, &index, e);
         buf_clear(&index);
     }
     return ok && prune_hf_put_others(j, e) && out_dir_commit(&j->dir, e);

@@ -103,7 +103,7 @@ bool prune_hf_edit_json(struct hf_job *j, struct err *e)
             ok = add_count_aliases(&plain, j->c->n_keep, &j->json[i], e);
         buf_clear(&plain);
         if (!ok)
-            return err_ctx(e, "%s", hf_files_at(i)->name) || err_ctx(e, "%s", j->v->path);
+            return err_ctx(e, "%s", hf_json_name(c, i)) || err_ctx(e, "%s", j->v->path);
     }
     return true;
 }
@@ -111,8 +111,8 @@ bool prune_hf_edit_json(struct hf_job *j, struct err *e)
 static bool write_json(const struct hf_job *j, struct err *e)
 {
     for (uint32_t i = 0; i < HF_N_JSON; i++)
-        if (j->json[i].n && !prune_hf_put_text(j, hf_files_at(i)->name, &j->json[i], e))
-            return err_ctx(e, "%s", hf_files_at(i)->name);
+        if (j->json[i].n && !prune_hf_put_text(j, hf_json_name(j->in, i), &j->json[i], e))
+            return err_ctx(e, "%s", hf_json_name(j->in, i));
     return true;
 }
 
@@ -146,9 +146,9 @@ static bool is_ours(const struct hf_job *j, const char *name)
         if (!strcmp(name, c->files[f].name))
             return true;
     for (uint32_t i = 0; i < HF_N_JSON; i++)
-        if (c->json[i].text && !strcmp(name, hf_files_at(i)->name))
+        if (c->json[i].text && !strcmp(name, hf_json_name(c, i)))
             return true;
-    return !strcmp(name, HF_INDEX_NAME) || !strcmp(name, PRUNE_OURS) ||
+    return !strcmp(name, c->layout->index) || !strcmp(name, PRUNE_OURS) ||
            (!strcmp(name, HF_CARD_NAME) && !j->o->no_card);
 }
 

@@ -375,8 +375,9 @@ static void check_index(const struct view *pruned, struct verify_result *r)
     uint64_t n;
     if (text && jdoc_parse(&d, text, strlen(text), 0, NULL, false, &e) && d.nodes[0].kind == J_OBJECT &&
         jdoc_u64(&d, jdoc_get(&d, 0, "total_size"), &n) && n != pruned->bytes)
-        verify_differ(r, "%s: 'metadata.total_size' is %llu, the tensors have %llu bytes", HF_INDEX_NAME,
-                      (unsigned long long)n, (unsigned long long)pruned->bytes);
+        verify_differ(r, "%s: 'metadata.total_size' is %llu, the tensors have %llu bytes",
+                      view_hf(pruned)->layout->index, (unsigned long long)n,
+                      (unsigned long long)pruned->bytes);
     jdoc_clear(&d);
 }
 
@@ -384,7 +385,7 @@ static void check_file(const struct view *parent, const struct view *pruned, con
                        uint32_t file, bool dropped, struct verify_result *r)
 {
     const struct hf_json *a = &view_hf(parent)->json[file], *b = &view_hf(pruned)->json[file];
-    struct check c = {.file = hf_files_at(file)->name,
+    struct check c = {.file = hf_json_name(view_hf(parent), file),
                       .a = &a->doc,
                       .b = &b->doc,
                       .counts = file == HF_CONFIG,

@@ -19,7 +19,7 @@ identity() { # MODEL
     keep_all "$1" all.json
     ok prune "$1" --plan all.json -o same || return
     same_tensors "$1, all kept" "$1" same
-    for f in config.json hf_quant_config.json quantize_config.json; do
+    for f in config.json params.json hf_quant_config.json quantize_config.json; do
         [[ ! -e $1/$f ]] || expect "$1, all kept: $f is the same" cmp "$1/$f" "same/$f"
     done
 }
@@ -59,7 +59,7 @@ while IFS=$'\t' read -r form _ _ experts kept layers _; do
     fails 2 "${words[@]}" -- prune "$FORMS/$form" --plan plan.json -o out2 --quiet --dry-run
     n=$((n + 1))
 done < <(forms error)
-want=$(find "$FORMS" -mindepth 2 -maxdepth 2 -name config.json -not -path '*/bad/*' | wc -l)
+want=$(find "$FORMS" -mindepth 2 -maxdepth 2 '(' -name config.json -o -name params.json ')' -not -path '*/bad/*' | wc -l)
 expect "$want forms, not $pruned and $n refused" test $((pruned + n)) = "$want" -a $pruned -gt 0 -a $n -gt 0
 
 # ---- the families: as transformers pruned them; the GGUF file of the model has the same experts and routers

@@ -29,6 +29,26 @@ has .out "^parameters .*, in experts .*, in shared experts 2,304$" 'shared exper
 ok inspect "$M"
 lacks .out 'shared'
 
+# ---- Mistral's own layout: files without an index, others than the input's, a folder with both layouts, none of the weights
+O=$FORMS/mistral-own-fp8
+cp -r "$O" own
+rm -r own/pruned own/consolidated.safetensors.index.json
+ok prune own --plan "$O/pruned/plan.json" -o one
+ok prune "$O" --plan "$O/pruned/plan.json" -o other --max-shard-size 10K
+same_tensors 'files without an index' one other
+expect 'files of the same kind' test -s other/consolidated-00002-of-00004.safetensors -a -s other/consolidated.safetensors.index.json
+absent other/model.safetensors.index.json other/config.json
+ok verify "$O" other --plan "$O/pruned/plan.json"
+ok inspect other
+has .out "^checkpoint +Mistral's own layout"
+fails 2 "Mistral's own layout .*cannot be converted" -- convert "$O" -o own.gguf
+cp "$M/config.json" "$M/model.safetensors" own
+ok inspect own --json
+json .out 'class="MixtralForCausalLM"' n_files=1
+rm own/model.safetensors own/config.json own/consolidated-*
+fails 2 'own' 'consolidated.safetensors is missing' -- inspect own
+rm -rf own one other
+
 # ---- how tensors are spread over files is free
 ok prune "$M" --plan "$plan" -o shards --max-shard-size 10K
 # more shards, out and in, than a process may have open at first

@@ -31,6 +31,9 @@
 
 #define INDEX "model.safetensors.index.json"
 
+/* Of the folder that is looked at: Mistral's own layout has other names. */
+static const char *index_name = INDEX, *weights_name = "model.safetensors";
+
 static int differences;
 
 static void __attribute__((format(printf, 1, 2))) differ(const char *fmt, ...)
@@ -268,7 +271,7 @@ static void check_index(struct folder *d, const char *dir)
     DIR *list = opendir(dir);
     const struct dirent *entry;
     while (list && (entry = readdir(list)))
-        if (strstr(entry->d_name, ".safetensors") && strcmp(entry->d_name, INDEX) != 0 &&
+        if (strstr(entry->d_name, ".safetensors") && strcmp(entry->d_name, index_name) != 0 &&
             add_file(d, entry->d_name))
             differ("%s belongs to nothing", entry->d_name);
     if (list)
@@ -278,22 +281,25 @@ static void check_index(struct folder *d, const char *dir)
 static struct folder read_folder(const char *dir)
 {
     struct folder d = {0};
-    if (exists(dir, INDEX)) {
-        d.index = load(dir, INDEX);
+    bool own = !exists(dir, "config.json") && exists(dir, "params.json");
+    index_name = own ? "consolidated.safetensors.index.json" : INDEX;
+    weights_name = own ? "consolidated.safetensors" : "model.safetensors";
+    if (exists(dir, index_name)) {
+        d.index = load(dir, index_name);
         json_t *map = json_object_get(d.index, "weight_map"), *file;
         const char *name, *last = "";
         if (!json_is_object(map))
-            die("%s has no weight_map", INDEX);
+            die("%s has no weight_map", index_name);
         json_object_foreach (map, name, file) {
             const char *s = json_string_value(file);
             if (!s || !*s || strchr(s, '/'))
-                die("%s: the file of %s", INDEX, name);
+                die("%s: the file of %s", index_name, name);
             if (strcmp(s, last) != 0)
                 add_file(&d, s);
             last = s;
         }
     } else {
-        add_file(&d, "model.safetensors");
+        add_file(&d, weights_name);
     }
     size_t n = d.n_files;
     for (size_t i = 0; i < n; i++)
@@ -420,7 +426,7 @@ static void compare_totals(const json_t *expected, const struct folder *d)
         differ("%" PRIu64 " bytes of tensors, expected %lld", d->bytes, json_integer_value(size));
     if (!d->index) {
         if (json_is_true(json_object_get(expected, "index")))
-            differ("%s is missing", INDEX);
+            differ("%s is missing", index_name);
         return;
     }
     const json_t *meta = json_object_get(d->index, "metadata");
@@ -458,6 +464,7 @@ static int compare(const char *expected, const char *out, const char *without)
     }
     compare_totals(want, &d);
     compare_json(expected, out, "config.json");
+    compare_json(expected, out, "params.json");
     compare_json(expected, out, "hf_quant_config.json");
     compare_json(expected, out, "quantize_config.json");
     compare_copied(want, out);
