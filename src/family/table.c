@@ -119,7 +119,11 @@ const struct family family_table[] = {
      .engine = ENGINE_HEADS_EQUAL | ENGINE_ROPE_WHOLE | ENGINE_FIRST_TOP_K,
      .models = "GroveMoE",
      .gate = SOFTMAX_NORM,
-     .refuse = "its chunk experts are shared by groups of neighbouring experts, which a cut would tear apart",
+     /* llama-graph.cpp:2114: chunk expert j serves experts 2j and 2j + 1, with the score of expert j, whichever was
+      * chosen. Neither holds with other numbers, however the groups are kept. */
+     .refuse =
+         "its chunk experts are shared by groups of neighbouring experts, and weighted by the scores of the experts "
+         "that have their numbers: a cut would give both to others",
      .classes = {CLASS("GroveMoeForCausalLM")},
      NAMES(MLP, .whole = "chunk_experts")},
     {.arch = "hunyuan-moe",
