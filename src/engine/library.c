@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/sig.h"
+#include "engine/expert_backend.h"
 #include "engine/uncaught.h"
 
 #include <ctype.h>
@@ -73,5 +74,6 @@ void library_init(void)
     ggml_set_abort_callback(on_abort);
     uncaught_install();
     ggml_backend_load_all();
+    expert_backend_register();
     llama_backend_init();
 }

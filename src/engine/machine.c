@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "engine/cost.h"
+#include "engine/expert_backend.h"
 #include "engine/library.h"
 
 #include <ggml-backend.h>
@@ -35,7 +36,8 @@ bool engine_offloads(void)
     library_init();
     for (size_t i = 0; i < ggml_backend_reg_count(); i++) {
         const char *name = ggml_backend_reg_name(ggml_backend_reg_get(i));
-        if (strcmp(name, "CPU") != 0 && strcmp(name, "BLAS") != 0 && strcmp(name, "RPC") != 0)
+        if (strcmp(name, "CPU") != 0 && strcmp(name, "BLAS") != 0 && strcmp(name, "RPC") != 0 &&
+            strcmp(name, EXPERT_BACKEND) != 0)
             return true;
     }
     return false;

@@ -82,7 +82,9 @@ static void same(const struct imatrix *a, const struct imatrix *b, const char *w
                 fail_msg("%s: '%s', matrix %u: %g and %g rows", what, x->name, (unsigned)k, x->counts[k],
                          y->counts[k]);
         for (uint64_t k = 0; k < x->n_mat * x->row; k++)
-            if (fabsf(x->sums[k] - y->sums[k]) > 1e-5f * y->sums[k] + 1e-6f)
+            /* the experts' products are summed in another order, and what is rounded to f16 in the KV cache may fall on
+             * the other side: 1.7e-5 was seen */
+            if (fabsf(x->sums[k] - y->sums[k]) > 1e-4f * y->sums[k] + 1e-6f)
                 fail_msg("%s: '%s', %u: %.9g and %.9g", what, x->name, (unsigned)k, (double)x->sums[k],
                          (double)y->sums[k]);
     }
