@@ -1,6 +1,7 @@
 /* fuzz_ggml.c - any bytes as a GGUF file, for us and for the engine.
  *
- * What our reader takes, ggml's takes as well, with the same keys, tensors and offsets. What becomes a view and is
+ * What our reader takes, ggml's takes as well, with the same keys, tensors and offsets, but for types that it does not
+ * know (of ik_llama.cpp), which are then not run. What becomes a view and is
  * found fit to run (load_check), the engine opens or refuses in words, and where it opens it a text is tokenised or
  * refused in words: it never ends the process. Only the vocabulary is loaded, because inputs are small. */
 #include "convert/load.h"
@@ -18,6 +19,11 @@ static void same(const struct gg_file *f, const uint8_t *data, size_t size)
     struct gguf_context *g =
         gguf_init_from_buffer(data, size, (struct gguf_init_params){.no_alloc = true, .ctx = NULL});
     const struct gg_part *p = &f->parts[0];
+    for (uint64_t i = 0; i < f->n_tensors; i++)
+        if (f->tensors[i].type >= GG_N_TYPES) {
+            MUST(!g);
+            return;
+        }
     MUST(g && (uint64_t)gguf_get_n_kv(g) == p->n_keys && (uint64_t)gguf_get_n_tensors(g) == f->n_tensors);
     MUST(gguf_get_alignment(g) == p->alignment);
     for (uint64_t i = 0; i < p->n_keys; i++)

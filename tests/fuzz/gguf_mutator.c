@@ -123,7 +123,7 @@ static void change_tensor(struct gg_tensor *t, const struct gg_file *f, struct r
 {
     switch (how) {
     case 0: t->ne[rng_below(r, t->n_dims)] = edge(r); break;
-    case 1: t->type = (uint32_t)rng_below(r, GG_N_TYPES); break;
+    case 1: t->type = (uint32_t)rng_below(r, rng_below(r, 4) ? GG_N_TYPES : GG_LAST_TYPE + 1); break;
     case 2: t->n_dims = 1 + (uint32_t)rng_below(r, 5); break;
     case 3: t->name = f->tensors[rng_below(r, f->n_tensors)].name; break;
     default: t->ne[rng_below(r, t->n_dims)] += rng_below(r, 2) ? 1 : UINT64_MAX; break;
@@ -135,7 +135,8 @@ static void change_tensor(struct gg_tensor *t, const struct gg_file *f, struct r
 static uint64_t size_of(const struct gg_tensor *t)
 {
     const struct gg_type *y = gg_type_get(t->type);
-    return y ? t->ne[0] * t->ne[1] * t->ne[2] * t->ne[3] / y->block * y->bytes : 0;
+    uint64_t n;
+    return y && gg_type_size(y, t->ne, &n) ? n : 0;
 }
 
 static void put_tensors(struct buf *b, const struct gg_file *f, struct rng *r, const struct change *c,
