@@ -1,5 +1,5 @@
 /* next_steps.c - see next_steps.h. The forms: https://docs.ollama.com/modelfile, https://lmstudio.ai/docs/cli/local-models/import,
- * https://huggingface.co/docs/huggingface_hub/guides/cli. */
+ * https://huggingface.co/docs/huggingface_hub/guides/cli; mlx-lm's README; Mistral's own layout: the cards of its models. */
 #include "cmd/next_steps.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "cmd/cmd.h"
 #include "gguf/gguf_file.h"
+#include "hf/checkpoint.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -147,15 +148,31 @@ static void say_file(const char *name, const char *repo, const char *output, con
     gg_free(f);
 }
 
+/* What runs a folder: of its layout's maker, or of what wrote its files (their metadata says so). */
+static void say_folder(const char *repo, const char *output)
+{
+    struct err ignored = {0};
+    struct hf_checkpoint *c = hf_open(output, &ignored);
+    const char *metadata = c && c->n_files ? c->files[0].metadata : NULL;
+    if (metadata && strstr(metadata, "\"mlx\""))
+        say("MLX", "mlx_lm.generate --prompt Hello --model", "", output);
+    else if (c && c->layout->what)
+        say("vLLM", "vllm serve --tokenizer-mode mistral --config-format mistral --load-format mistral", "",
+            output);
+    else
+        say("vLLM", "vllm serve", "", output);
+    say("the hub", "hf upload YOU/", repo, output);
+    hf_free(c);
+}
+
 void next_steps(const char *name, const char *output, const char *typed, const char *card)
 {
     char *repo = plain_name(name, false);
-    if (!cmd_json) {
+    if (!cmd_json && !log_quiet) {
         log_note("next (docs/recipes):");
-        if (file_is_dir(output)) {
-            say("vLLM", "vllm serve", "", output);
-            say("the hub", "hf upload YOU/", repo, output);
-        } else
+        if (file_is_dir(output))
+            say_folder(repo, output);
+        else
             say_file(name, repo, output, typed, card);
     }
     free(repo);

@@ -1,4 +1,4 @@
-/* next_steps.h - where a pruned model can go from here: lines for Ollama, LM Studio, the hub, vLLM. */
+/* next_steps.h - where a pruned model can go from here: lines for Ollama, LM Studio, the hub, vLLM, MLX. */
 #ifndef REAP_CMD_NEXT_STEPS_H
 #define REAP_CMD_NEXT_STEPS_H
 

@@ -86,4 +86,14 @@ ok prune parent-00001-of-00002.gguf --plan "$plan" -o 'a b.gguf'
 has .err "^  the hub    hf upload YOU/Qwen3_Moe-REAP-6x . . --include='a b-[*].gguf'$"
 ok prune parent-00001-of-00002.gguf --plan "$plan" -o out/parts.gguf --card --force
 has .err "^  the hub    hf upload YOU/Qwen3_Moe-REAP-6x out . --include='parts-[*].gguf' --include=README.md$"
+# ---- a folder, by what it was made for
+for x in 'qwen3moe-mlx-4bit:^  MLX        mlx_lm.generate --prompt Hello --model folder$' \
+    'mixtral-own:^  vLLM       vllm serve --tokenizer-mode mistral --config-format mistral --load-format mistral folder$' \
+    'mixtral:^  vLLM       vllm serve folder$'; do
+    f=$SRC/tests/data/structural/${x%%:*}
+    ok prune "$f" --plan "$f/pruned/plan.json" -o folder
+    has .err "${x#*:}" '^  the hub    hf upload YOU/.* folder$'
+    rm -rf folder
+done
+
 finish
