@@ -51,6 +51,23 @@ profile_secs() {
 }
 decode_secs() { "$work/decode" "$@" | awk '{ print $3 }'; }
 
+now() { date +%s.%N; }
+elapsed() { awk -v a="$1" -v b="$(now)" 'BEGIN { print b - a }'; }
+
+# Peak memory: VmHWM of the process, polled; it only ever grows, so the last value seen is within one poll of the peak.
+peak() { # WHAT COMMAND...
+    local what=$1 pid peak=0 kb
+    shift
+    "$@" >/dev/null 2>&1 &
+    pid=$!
+    while kb=$(awk '/^VmHWM:/ { print $2 }' "/proc/$pid/status" 2>/dev/null) && [ -n "$kb" ]; do
+        peak=$kb
+        sleep 0.02
+    done
+    wait "$pid" || die "$what failed"
+    awk -v kb="$peak" -v what="$what: peak resident memory" 'BEGIN { printf "%-62s %6.1f MiB  bar below 64: %s\n", what, kb / 1024, (kb < 65536 ? "met" : "MISSED") }'
+}
+
 # alternate ROUNDS A B...: runs the commands in turn (ABC, BCA, ..), each of which prints seconds, after one of each that does not
 # count. The first is what the others are compared with: see speed_of and least_of (command 0 is A).
 alternate() {

@@ -18,8 +18,6 @@ awk -v layers="$layers" 'BEGIN {
     print "}}"
 }' >"$work/plan.json"
 
-now() { date +%s.%N; }
-elapsed() { awk -v a="$1" -v b="$(now)" 'BEGIN { print b - a }'; }
 size() { du -sb "$1" | awk '{ printf "%.2f", $1 / 1e9 }'; }
 # Cold: the input is dropped from the page cache first (what dd's nocache asks for; only clean pages can go).
 forget() { [ "$cold" = 0 ] || find "$1" -type f -exec dd if={} iflag=nocache count=0 status=none \;; }
@@ -33,20 +31,6 @@ copying() {
     local t
     rm -rf "$copy"; forget "$source"; sync "$work"; t=$(now)
     cp -r --reflink=never "$source" "$copy" && synced "$copy" && elapsed "$t"
-}
-
-# Peak memory: VmHWM of the process, polled; it only ever grows, so the last value seen is within one poll of the peak.
-peak() { # WHAT COMMAND...
-    local what=$1 pid peak=0 kb
-    shift
-    "$@" >/dev/null 2>&1 &
-    pid=$!
-    while kb=$(awk '/^VmHWM:/ { print $2 }' "/proc/$pid/status" 2>/dev/null) && [ -n "$kb" ]; do
-        peak=$kb
-        sleep 0.02
-    done
-    wait "$pid" || die "$what failed"
-    awk -v kb="$peak" -v what="$what: peak resident memory" 'BEGIN { printf "%-62s %6.1f MiB  bar below 64: %s\n", what, kb / 1024, (kb < 65536 ? "met" : "MISSED") }'
 }
 
 against_cp() { # WHAT
