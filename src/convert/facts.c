@@ -20,6 +20,19 @@ static bool bad_value(const struct conf *c, uint32_t node, const char *want, str
     return false;
 }
 
+/* A whole number, or a list with one for each layer, all equal. */
+static bool one_number(const struct jdoc *d, uint32_t node, uint64_t *v)
+{
+    if (d->nodes[node].kind != J_ARRAY)
+        return jdoc_u64(d, node, v);
+    uint64_t other;
+    uint32_t k = d->nodes[node].first;
+    bool ok = k != JSPAN_NONE && jdoc_u64(d, k, v);
+    for (; ok && k != JSPAN_NONE; k = d->nodes[k].next)
+        ok = jdoc_u64(d, k, &other) && other == *v;
+    return ok;
+}
+
 static bool load_fact(struct layout_in *in, const struct fact_rule *r, struct err *e)
 {
     uint64_t *v = &in->f.v[(unsigned char)r->letter];
@@ -34,8 +47,12 @@ static bool load_fact(struct layout_in *in, const struct fact_rule *r, struct er
         *v = r->other[0] == '=' ? in->f.v[(unsigned char)r->other[1]] : strtoull(r->other, NULL, 10);
         return true;
     }
-    if (!jdoc_u64(in->conf.d, node, v) || *v > FACT_MAX)
-        return bad_value(&in->conf, node, "a whole number below 2^28", e);
+    if (!one_number(in->conf.d, node, v) || *v > FACT_MAX)
+        return bad_value(&in->conf, node,
+                         in->conf.d->nodes[node].kind == J_ARRAY
+                             ? "one whole number below 2^28, the same in all layers"
+                             : "a whole number below 2^28",
+                         e);
     return true;
 }
 

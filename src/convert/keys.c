@@ -78,7 +78,7 @@ static bool put_gating(struct out_keys *k, const char *name, const char *func, s
     static const struct {
         const char *func;
         uint32_t id;
-    } known[] = {{"softmax", 1}, {"sigmoid", 2}, {"sqrtsoftplus", 4}};
+    } known[] = {{"softmax", 1}, {"sigmoid", 2}, {"noaux_tc", 2} /* dots.llm1's word */, {"sqrtsoftplus", 4}};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (!strcmp(func, known[i].func)) {
             put_u32(k, name, known[i].id);
@@ -96,6 +96,12 @@ static bool put_text(struct out_keys *k, const struct key_rule *r, const char *t
     case KEY_BOOL_TRUNK:
     case KEY_BOOL: put_bool(k, r->name, !strcmp(text, "true")); return true;
     case KEY_GATING: return put_gating(k, r->name, text, e);
+    case KEY_TEXT: {
+        char s[128];
+        gg_put_str(k->b, full_name(k, r->name, s), text);
+        k->n++;
+        return true;
+    }
     default: return true;
     }
 }
@@ -122,6 +128,7 @@ static bool put_node(struct out_keys *k, const struct key_rule *r, uint32_t node
             return bad(k, node, "true or false", e);
         put_bool(k, r->name, d->nodes[node].kind == J_TRUE);
         return true;
+    case KEY_TEXT: return bad(k, node, "nothing", e); /* no rule of this kind names a key */
     case KEY_GATING:
         if (d->nodes[node].kind == J_STRING) {
             struct buf s = {0};
@@ -261,6 +268,26 @@ static bool put_yarn(struct out_keys *k, double factor, struct err *e)
     return true;
 }
 
+/* Hunyuan's scaling: the base is theta alpha^(d / (d - 2)), whatever the length of a text; nothing else is scaled.
+ * modeling_hunyuan_v1_moe.py of transformers 5.12.1; the keys are those of llama.cpp's converter, which takes the context
+ * for 256 Ki tokens, as the model's report has it. */
+static bool put_alpha(struct out_keys *k, struct err *e)
+{
+    char s[128];
+    double alpha, theta, d = (double)k->in->f.v['D'];
+    rope_f64(k->in, "alpha", 0, &alpha);
+    rope_f64(k->in, "rope_theta", 10000, &theta);
+    if (!(alpha > 0 && d > 2))
+        return err_set(e, ERR_INPUT,
+                       "config.json: rotary scaling of type 'dynamic' without an 'alpha' above 0");
+    put_f32(k, "rope.freq_base", theta * pow(alpha, d / (d - 2)));
+    gg_put_str(k->b, full_name(k, "rope.scaling.type", s), "none");
+    k->n++;
+    put_f32(k, "rope.scaling.factor", 1);
+    put_u32(k, "rope.scaling.original_context_length", 256 << 10);
+    return true;
+}
+
 static bool put_rope(struct out_keys *k, struct err *e)
 {
     struct buf type = {0};
@@ -268,6 +295,10 @@ static bool put_rope(struct out_keys *k, struct err *e)
     double theta, factor;
     bool ok = true, has_factor = rope_f64(k->in, "factor", 1, &factor);
     rope_type(k->in, &type);
+    if (!strcmp(type.s, "dynamic") && k->in->conversion->flags & CONVERT_ROPE_ALPHA) {
+        buf_clear(&type);
+        return put_alpha(k, e);
+    }
     if (!strcmp(type.s, "linear") && has_factor) {
         gg_put_str(k->b, full_name(k, "rope.scaling.type", s), "linear");
         k->n++;

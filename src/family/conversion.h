@@ -96,6 +96,7 @@ enum key_kind {
     KEY_BOOL_TRUNK, /* of each block but those of MTP */
     KEY_GATING,     /* softmax, sigmoid, .. */
     KEY_SECTIONS,   /* of rotation, four; `from` among the rotary parameters; `other` "11|11|10" */
+    KEY_TEXT,       /* `other` alone */
 };
 struct key_rule {
     const char *name; /* behind "ARCH." */
@@ -119,8 +120,8 @@ enum {
     CONVERT_NEEDS_OUTPUT = 4, /* the graph has no tied embeddings */
     CONVERT_HEADS_FILL = 8,   /* the graph takes heads x head size for the hidden size */
     CONVERT_NO_ROPE = 16,     /* the graph does not rotate */
-    CONVERT_FILE_ONLY =
-        64, /* transformers lacks the class: checked by the converter's file, not by numbers */
+    CONVERT_ROPE_ALPHA = 32,  /* the rotary base is raised by the scaling's alpha, as Hunyuan's is */
+    CONVERT_FILE_ONLY = 64,   /* checked by the converter's file alone: transformers lacks the class */
 };
 
 /* A model by its config, for derive: read, and what of it the family decides. */

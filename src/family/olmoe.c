@@ -9,9 +9,7 @@ static const struct name_rule olmoe_norms[] = {
 
 static bool olmoe_derive(struct family_model *m, struct err *e)
 {
-    return m->f['N'] == m->f['M'] ||
-           err_set(e, ERR_INPUT, "config.json: %llu KV heads for %llu heads; the engine expects as many",
-                   (unsigned long long)m->f['M'], (unsigned long long)m->f['N']);
+    return model_heads_equal(m, e);
 }
 
 static const struct conversion olmoe = {

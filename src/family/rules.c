@@ -12,6 +12,7 @@ const char rules_silu_only[] = "the engine computes SiLU";
 const struct name_rule conversion_globals[] = {
     {"embed_tokens.weight", "token_embd.weight", "VH", HOW_COPY, 0, false},
     {"embeddings.weight", "token_embd.weight", "VH", HOW_COPY, 0, false},
+    {"word_embeddings.weight", "token_embd.weight", "VH", HOW_COPY, 0, false},
     {"norm.weight", "output_norm.weight", "H", HOW_COPY, 0, false},
     {"norm_f.weight", "output_norm.weight", "H", HOW_COPY, 0, false},
     {"lm_head.weight", "output.weight", "VH", HOW_COPY, 0, true}, /* required unless tied */
@@ -159,6 +160,35 @@ static bool word_kind(uint64_t il, const char *word, const struct kind_word *wor
             (unsigned long long)il, word, known.s);
     buf_clear(&known);
     return false;
+}
+
+bool model_heads_equal(const struct family_model *m, struct err *e)
+{
+    return m->f['N'] == m->f['M'] ||
+           err_set(e, ERR_INPUT, "config.json: %llu KV heads for %llu heads; the engine expects as many",
+                   (unsigned long long)m->f['M'], (unsigned long long)m->f['N']);
+}
+
+bool model_layer_types(const struct family_model *m, uint32_t period, struct err *e)
+{
+    const struct jdoc *d = m->conf->d;
+    uint32_t list = conf_get(m->conf, "layer_types");
+    uint64_t i = 0;
+    if (list == JSPAN_NONE)
+        return true;
+    if (d->nodes[list].kind != J_ARRAY || d->nodes[list].n != m->f['L'])
+        return err_set(e, ERR_INPUT, "config.json: 'layer_types' is no list of %llu layers",
+                       (unsigned long long)m->f['L']);
+    for (uint32_t k = d->nodes[list].first; k != JSPAN_NONE; k = d->nodes[k].next, i++) {
+        const char *want = (i + 1) % period ? "sliding_attention" : "full_attention";
+        if (!jdoc_str_is(d, k, want))
+            return err_set(
+                e, ERR_INPUT,
+                "config.json: layer %llu of 'layer_types' is not '%s': the engine has full attention "
+                "in every %u-th layer",
+                (unsigned long long)i, want, period);
+    }
+    return true;
 }
 
 void model_dense_first(struct family_model *m, uint64_t lead)

@@ -25,6 +25,12 @@
     X(nemotron_h)              \
     X(deepseek32)              \
     X(glm_dsa)                 \
+    X(afmoe)                   \
+    X(bailingmoe2)             \
+    X(dots1)                   \
+    X(exaone_moe)              \
+    X(granitemoe)              \
+    X(hunyuan_moe)             \
     X(minimax_m2)
 #define FAMILY_DECLARE(x) extern const struct family family_##x;
 FAMILIES_WITH_FILES(FAMILY_DECLARE)
@@ -82,6 +88,9 @@ uint64_t model_number(const struct family_model *m, const char *keys, uint64_t o
 void model_set_block(struct family_model *m, char letter, uint64_t block, uint64_t value);
 /* f['R']: how much of a head is rotated, by partial_rotary_factor; other: where the config has none. */
 bool model_rotated(struct family_model *m, double other, struct err *e);
+bool model_heads_equal(const struct family_model *m, struct err *e); /* as many of keys as of queries */
+/* The engine's pattern of windows: every `period`-th block attends to the whole context, the others to a window. */
+bool model_layer_types(const struct family_model *m, uint32_t period, struct err *e);
 /* The first `lead` blocks are dense, the others have experts, and shared ones if there are any. */
 void model_dense_first(struct family_model *m, uint64_t lead);
 /* The kinds of all blocks by a list of words, or a string with a letter for each block; `words` ends with a word

@@ -213,6 +213,27 @@ def load(folder, ignored):
     return model.eval()
 
 
+class Paired:
+    """The experts of Granite's blocks, which hold them in two stacks without a module of their own."""
+
+    def __init__(self, block):
+        self.block = block
+
+    def forward(self, x, idx, w):
+        import torch
+        out = torch.zeros_like(x)
+        for s in range(idx.shape[1]):
+            gate, up = torch.einsum("td,tgd->tg", x, self.block.input_linear.weight[idx[:, s]]).chunk(2, -1)
+            y = torch.einsum("tg,tdg->td", self.block.activation(gate) * up, self.block.output_linear.weight[idx[:, s]])
+            out += y * w[:, s:s + 1]
+        return out
+
+    def chosen(self, x):
+        logits = self.block.router.layer(x).float()
+        top, idx = logits.topk(self.block.router.top_k, dim=1)
+        return idx, top.softmax(-1)
+
+
 def blocks_of(model):
     """Layers with experts: number, the module that holds them, the module of the experts."""
     for name, mod in model.named_modules():
@@ -220,6 +241,8 @@ def blocks_of(model):
         experts = getattr(mod, "experts", None)
         if m and experts is not None and hasattr(experts, "forward") and type(experts).forward is not type(mod).forward:
             yield int(m.group(1)), mod, experts
+        elif m and hasattr(mod, "input_linear") and hasattr(mod, "router"):
+            yield int(m.group(1)), mod, Paired(mod)
 
 
 def run(model, samples, n, noise=None):
@@ -246,26 +269,29 @@ def run(model, samples, n, noise=None):
             np.add.at(part["count"], at, 1)
             np.add.at(part["reap_sum"], at, both)
 
-    def experts_hook(layer):
+    def experts_hook(layer, experts):
         def hook(mod, args, kwargs):
             a = list(args) + list(kwargs.values())
-            x, idx, w = a[0].reshape(-1, a[0].shape[-1]), a[1], a[2]
+            x = a[0].reshape(-1, a[0].shape[-1])
+            idx, w = experts.chosen(x) if isinstance(experts, Paired) else a[1:3]
             if idx.is_floating_point():
                 idx, w = w, idx
             chosen.append(idx.sort(-1).values)
             if not noise:
-                tally(layer, mod, x, idx, w.float())
+                tally(layer, experts, x, idx, w.float())
         return hook
 
     def shake(mod, args, kwargs):
-        x = args[0] if args else kwargs["hidden_states"]
+        name = None if args else next(iter(kwargs))
+        x = kwargs[name] if name else args[0]
         y = x * (1 + NOISE * torch.randn(x.shape, generator=rng))
-        return ((y,) + args[1:], kwargs) if args else (args, dict(kwargs, hidden_states=y))
+        return (args, {**kwargs, name: y}) if name else ((y,) + args[1:], kwargs)
 
     for layer, block, experts in blocks_of(model):
-        hooks.append(experts.register_forward_pre_hook(experts_hook(layer), with_kwargs=True))
         if noise:
             hooks.append(block.register_forward_pre_hook(shake, with_kwargs=True))
+        at = block if isinstance(experts, Paired) else experts
+        hooks.append(at.register_forward_pre_hook(experts_hook(layer, experts), with_kwargs=True))
     rows = []
     for number, ids in enumerate(samples):
         half = number % 2
@@ -312,9 +338,10 @@ def make_plan(cfg, make, res, n):
 
 def plan_by_place(folder, cfg):
     """Without statistics: of four experts another one goes in each layer."""
-    last, n = text_config(cfg)["num_hidden_layers"], n_experts(cfg)
+    c, n = text_config(cfg), n_experts(cfg)
+    last = c.get("num_hidden_layers") or c["n_layers"]
     with open(os.path.join(folder, "tensors.tsv"), encoding="utf-8") as f:
-        found = [re.search(r"layers\.(\d+)\..*\bexperts\.|layers\.(\d+)\.moe\.", line) for line in f]
+        found = [re.search(r"(?:layers|blocks)\.(\d+)\..*\bexperts\.|layers\.(\d+)\.moe\.", line) for line in f]
     layers = sorted({int(m.group(1) or m.group(2)) for m in found if m and "shared" not in m.group(0)})
     keep = {str(i): [j for j in range(n) if (j + i) % 4] for i in layers if i < last}
     return dict(schema="reap.plan/1", n_keep=n * 3 // 4, keep=keep)
