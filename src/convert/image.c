@@ -335,8 +335,8 @@ static void *decode_rows(void *arg)
 {
     const struct job *j = arg;
     const struct packed *p = j->s->packed;
-    for (uint64_t i = j->from; i < j->to; i++)
-        packed_decode(&j->r->packed, j->start + i, (float *)(void *)j->r->raw + (j->first + i) * p->cols);
+    packed_decode(&j->r->packed, j->start + j->from, j->to - j->from,
+                  (float *)(void *)j->r->raw + (j->first + j->from) * p->cols);
     return NULL;
 }
 

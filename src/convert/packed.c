@@ -8,7 +8,9 @@
 #include <math.h>
 #include <string.h>
 
-#define CHUNK 512u /* codes that are taken apart at once */
+/* Codes that are taken apart at once: what lies in columns gives some rows from the same bytes. */
+#define ROWS  16u
+#define CHUNK 512u
 
 static const uint8_t awq_place[8] = {0, 4, 1, 5, 2, 6, 3, 7}; /* of row i of 8 */
 
@@ -295,42 +297,96 @@ void packed_clear(struct packed_reader *x)
     *x = (struct packed_reader){0};
 }
 
-/* ---- a row ---- */
+/* ---- rows ---- */
 
-/* Codes [c, c + n) of a row. */
-static void take_codes(const struct packed_reader *x, const struct packed *p, uint64_t row, uint64_t c,
-                       uint64_t n, uint8_t *out)
+/* Codes of words that go down the columns: a word has some of each row. */
+static void take_columns(const struct packed *p, const uint8_t *words, uint64_t n_rows, uint64_t c,
+                         uint64_t n, uint8_t out[ROWS][CHUNK])
 {
-    const uint8_t *line = x->codes + (row - x->first_row) * (p->code_bytes / p->rows);
-    switch (p->codes) {
-    case CODES_ROWS:
-        if (p->bits == 8)
-            memcpy(out, line + c, n);
-        else
+    uint64_t per = 32 / p->bits, step = p->rows * 4;
+    uint32_t mask = (1u << p->bits) - 1;
+    if (32 % p->bits) {
+        for (uint64_t r = 0; r < n_rows; r++)
             for (uint64_t i = 0; i < n; i++)
-                out[i] = (uint8_t)code_of_bytes(line, c + i, p->bits);
-        break;
-    case CODES_HIGH_FIRST:
+                out[r][i] = (uint8_t)code_of_words(words + r * 4, step, c + i, p->bits);
+        return;
+    }
+    for (uint64_t i = 0; i < n; i += per) /* whole words: their number is how the columns were counted */
+        for (uint64_t r = 0; r < n_rows; r++) {
+            uint32_t v = word_at(words + (c + i) / per * step + r * 4);
+            for (uint64_t k = 0; k < per; k++, v >>= p->bits & 31)
+                out[r][i + k] = (uint8_t)(v & mask);
+        }
+}
+
+static void take_awq(const struct packed *p, const uint8_t *words, uint64_t row, uint64_t n_rows, uint64_t c,
+                     uint64_t n, uint8_t out[ROWS][CHUNK])
+{
+    for (uint64_t i = 0; i < n; i++)
+        for (uint64_t r = 0; r < n_rows; r++) {
+            uint64_t at = (c + i) * (p->rows / 8) + (row + r) / 8;
+            out[r][i] = word_at(words + at * 4) >> (4 * awq_place[(row + r) % 8]) & 15;
+        }
+}
+
+static void take_line(const struct packed *p, const uint8_t *line, uint64_t c, uint64_t n, uint8_t *out)
+{
+    bool high_first = p->codes == CODES_HIGH_FIRST;
+    if (p->bits == 8) {
+        memcpy(out, line + c, n);
+    } else if (p->bits == 4 && n % 2 == 0) { /* chunks begin with a byte */
+        for (uint64_t i = 0; i < n; i += 2) {
+            uint8_t b = line[(c + i) / 2];
+            out[i] = high_first ? b >> 4 : b & 15;
+            out[i + 1] = high_first ? b & 15 : b >> 4;
+        }
+    } else {
         for (uint64_t i = 0; i < n; i++)
-            out[i] = line[(c + i) / 2] >> ((c + i) % 2 ? 0 : 4) & 15;
-        break;
-    case CODES_COLUMNS:
-        for (uint64_t i = 0; i < n; i++)
-            out[i] = (uint8_t)code_of_words(x->codes + row * 4, p->rows * 4, c + i, p->bits);
-        break;
-    case CODES_AWQ:
-        for (uint64_t i = 0; i < n; i++)
-            out[i] = x->codes[((c + i) * (p->rows / 8) + row / 8) * 4 + awq_place[row % 8] / 2] >>
-                         (awq_place[row % 8] % 2 * 4) &
-                     15;
-        break;
+            out[i] = (uint8_t)code_of_bytes(line, c + i, p->bits);
     }
 }
 
-static float rounded(const struct packed *p, float v)
+/* Codes [c, c + n) of some rows. */
+static void take_codes(const struct packed_reader *x, const struct packed *p, uint64_t row, uint64_t n_rows,
+                       uint64_t c, uint64_t n, uint8_t out[ROWS][CHUNK])
 {
-    return p->round_to == T_F16 ? float_of_f16(float_to_f16(v))
-                                : float_from_bits((uint32_t)float_to_bf16(v) << 16);
+    uint64_t bytes = p->code_bytes / p->rows;
+    switch (p->codes) {
+    case CODES_ROWS:
+    case CODES_HIGH_FIRST:
+        for (uint64_t r = 0; r < n_rows; r++)
+            take_line(p, x->codes + (row + r - x->first_row) * bytes, c, n, out[r]);
+        break;
+    case CODES_COLUMNS: take_columns(p, x->codes + row * 4, n_rows, c, n, out); break;
+    case CODES_AWQ: take_awq(p, x->codes, row, n_rows, c, n, out); break;
+    }
+}
+
+/* To nearest, ties to even, as float_to_f16 and back. */
+static void round_f16(float *v, uint64_t n)
+{
+    for (uint64_t i = 0; i < n; i++) {
+        float abs = fabsf(v[i]);
+        uint32_t u = float_bits(abs);
+        u = (u + 0xfff + (u >> 13 & 1)) & ~0x1fffu;
+        float small = (abs + 0.75f) - 0.75f; /* below 2^-14 the last place is 2^-24 */
+        float r = abs < 0x1p-14f ? small : u >= 0x47800000 ? INFINITY : float_from_bits(u);
+        v[i] = copysignf(isnan(abs) ? abs : r, v[i]);
+    }
+}
+
+static void round_bf16(float *v, uint64_t n)
+{
+    for (uint64_t i = 0; i < n; i++)
+        v[i] = float_from_bits((uint32_t)float_to_bf16(v[i]) << 16);
+}
+
+static void round_all(const struct packed *p, float *v, uint64_t n)
+{
+    if (p->round_to == T_F16)
+        round_f16(v, n);
+    else
+        round_bf16(v, n);
 }
 
 /* Numbers of one group. */
@@ -343,33 +399,44 @@ static void make_run(const struct packed_reader *x, const struct packed *p, uint
     if (p->times != 1)
         for (uint64_t i = 0; i < n; i++)
             out[i] *= p->times;
-    for (uint64_t i = 0; p->round == ROUND_EACH && i < n; i++)
-        out[i] = rounded(p, out[i]);
+    if (p->round == ROUND_EACH)
+        round_all(p, out, n);
     for (uint64_t i = 0; x->bias && i < n; i++)
         out[i] += x->bias[g];
-    for (uint64_t i = 0; p->round != ROUND_NOT && i < n; i++)
-        out[i] = rounded(p, out[i]);
+    if (p->round != ROUND_NOT)
+        round_all(p, out, n);
 }
 
-void packed_decode(const struct packed_reader *x, uint64_t row, float *out)
+/* Columns [c, c + n) of a row. */
+static void make_line(const struct packed_reader *x, const struct packed *p, uint64_t row, uint64_t c,
+                      uint64_t n, const uint8_t *codes, float *out)
+{
+    for (uint64_t i = 0, run; i < n; i += run) {
+        uint64_t at = p->flat ? row * p->cols + c + i : c + i, g = at / p->scale_cols;
+        run = (g + 1) * p->scale_cols - at;
+        if (x->order) {
+            g = x->order[c + i];
+            for (run = 1; i + run < n && x->order[c + i + run] == g;)
+                run++;
+        }
+        run = run < n - i ? run : n - i;
+        if (!p->flat)
+            g = row / p->scale_rows * p->row_step + g * p->col_step;
+        make_run(x, p, g, codes + i, run, out + i);
+    }
+}
+
+void packed_decode(const struct packed_reader *x, uint64_t row, uint64_t n_rows, float *out)
 {
     const struct packed *p = x->of;
-    uint8_t codes[CHUNK];
-    for (uint64_t c = 0, n; c < p->cols; c += n) {
-        n = p->cols - c < CHUNK ? p->cols - c : CHUNK;
-        take_codes(x, p, row, c, n, codes);
-        for (uint64_t i = 0, run; i < n; i += run) {
-            uint64_t at = p->flat ? row * p->cols + c + i : c + i, g = at / p->scale_cols;
-            run = (g + 1) * p->scale_cols - at;
-            if (x->order) {
-                g = x->order[c + i];
-                for (run = 1; i + run < n && x->order[c + i + run] == g;)
-                    run++;
-            }
-            run = run < n - i ? run : n - i;
-            if (!p->flat)
-                g = row / p->scale_rows * p->row_step + g * p->col_step;
-            make_run(x, p, g, codes + i, run, out + c + i);
+    uint8_t codes[ROWS][CHUNK];
+    for (uint64_t done = 0, rows; done < n_rows; done += rows) {
+        rows = n_rows - done < ROWS ? n_rows - done : ROWS;
+        for (uint64_t c = 0, n; c < p->cols; c += n) {
+            n = p->cols - c < CHUNK ? p->cols - c : CHUNK;
+            take_codes(x, p, row + done, rows, c, n, codes);
+            for (uint64_t r = 0; r < rows; r++)
+                make_line(x, p, row + done + r, c, n, codes[r], out + (done + r) * p->cols + c);
         }
     }
 }

@@ -100,8 +100,9 @@ struct packed_reader {
 /* Brings what rows [row, row + n) of one matrix need; they may be decoded then, by several threads. */
 bool packed_load(struct packed_reader *x, const struct packed *p, uint64_t matrix, uint64_t row, uint64_t n,
                  struct err *e);
-void packed_decode(const struct packed_reader *x, uint64_t row, float *out); /* cols numbers */
-float packed_float4(uint32_t code);                                          /* of 4 bits, E2M1 */
+/* n rows of cols numbers. */
+void packed_decode(const struct packed_reader *x, uint64_t row, uint64_t n, float *out);
+float packed_float4(uint32_t code); /* of 4 bits, E2M1 */
 void packed_clear(struct packed_reader *x);
 
 #endif
