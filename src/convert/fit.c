@@ -113,6 +113,9 @@ static bool fit_grid(const struct finder *f, struct packed *p, struct err *e)
     uint64_t rows, cols;
     if (!is_number(t) || !grid_of(p, t, &rows, &cols))
         return wrong_shape(t, e);
+    if ((rows == 1 && cols > 1 && cols != p->cols && p->rows > f->block_rows) ||
+        (cols == 1 && rows > 1 && rows != p->rows && p->cols > f->block_cols))
+        return bad_scales(f, t, e); /* neither of columns or rows, nor blocks */
     p->scale_rows = block_of(p->rows, rows, f->block_rows);
     p->scale_cols = block_of(p->cols, cols, f->block_cols);
     if (!p->scale_rows || !p->scale_cols)

@@ -10,7 +10,8 @@
 
 #include <string.h>
 
-#define MAX_WITH 8
+#define MAX_WITH    8
+#define MAX_EXPERTS 4096u /* in a stack; the engine takes 1024 */
 
 struct form {
     const char *name;
@@ -275,27 +276,54 @@ static void add(struct finder *f, const struct hf_tensor *t, struct packed *p)
     c->tensors[c->n_tensors++] = *t;
 }
 
-/* MLX stacks experts under a name of its own: here they are single, as in the checkpoints that it is made of. */
+/* MLX's names of what lies in a stack of experts, where they are not those of the checkpoints (mlx-lm, models). */
+static const char *unstacked_name(const char *block, const char *name, char dst[64])
+{
+    static const struct {
+        const char *block, *mlx, *own;
+    } known[] = {{".block_sparse_moe", "gate_proj.", "w1."},
+                 {".block_sparse_moe", "down_proj.", "w2."},
+                 {".block_sparse_moe", "up_proj.", "w3."},
+                 {".mixer", "fc1.", "up_proj."},
+                 {".mixer", "fc2.", "down_proj."}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        size_t n = strlen(known[i].mlx);
+        if (!text_ends(block, known[i].block) || strncmp(name, known[i].mlx, n) != 0)
+            continue;
+        snprintf(dst, 64, "%s%.40s", known[i].own, name + n);
+        return dst;
+    }
+    return name;
+}
+
+/* MLX stacks experts under a name of its own: here they are single, as in the checkpoints that it is made of. Its
+ * convolutions have the axis of length 1 last: the same bytes. */
 static void add_stack(struct finder *f, const struct hf_tensor *t, const struct packed *p)
 {
     static const char word[] = ".switch_mlp.";
     const char *at = strstr(t->name, word);
-    uint64_t n = at && t->n_dims == 3 ? t->dims[0] : 0;
+    uint64_t n = at && t->n_dims == 3 && t->bytes && t->dims[0] <= MAX_EXPERTS ? t->dims[0] : 0;
     if (!n) {
         struct packed *own = p ? xcalloc(1, sizeof *own) : NULL;
+        struct hf_tensor one = *t;
         if (own)
             *own = *p;
-        add(f, t, own);
+        if (text_ends(t->name, ".conv1d.weight") && t->n_dims == 3 && t->dims[2] == 1) {
+            one.dims[2] = t->dims[1];
+            one.dims[1] = 1;
+        }
+        add(f, &one, own);
         return;
     }
+    char *block = xstrndup(t->name, (size_t)(at - t->name)), own_name[64];
+    const char *rest = unstacked_name(block, at + strlen(word), own_name);
     for (uint64_t i = 0; i < n; i++) {
         struct hf_tensor one = *t;
         one.n_dims = 2;
         memmove(one.dims, t->dims + 1, 2 * sizeof *t->dims);
         one.bytes = t->bytes / n;
         one.off = t->off + (p ? 0 : i * one.bytes);
-        one.name = keep_name(f->out, xasprintf("%.*s.experts.%llu.%s", (int)(at - t->name), t->name,
-                                               (unsigned long long)i, at + strlen(word)));
+        one.name = keep_name(f->out, xasprintf("%s.experts.%llu.%s", block, (unsigned long long)i, rest));
         struct packed *own = p ? xcalloc(1, sizeof *own) : NULL;
         if (own) {
             *own = *p;
@@ -304,6 +332,7 @@ static void add_stack(struct finder *f, const struct hf_tensor *t, const struct 
         }
         add(f, &one, own);
     }
+    free(block);
 }
 
 /* A weight in the place of its codes, with its own shape and name. */
@@ -429,4 +458,16 @@ bool forms_of_activations(const char *name)
         if (text_ends(name, ends[i]))
             return true;
     return false;
+}
+
+bool forms_all_zero(const struct forms *f, const struct hf_tensor *t, bool *zero, struct err *e)
+{
+    *zero = false;
+    if (t->bytes > 1u << 20 || !t->bytes || forms_packed(f, t))
+        return true;
+    uint8_t *p = xmalloc(t->bytes);
+    bool ok = image_read_tensor(&f->c, t, 0, t->bytes, p, e);
+    *zero = ok && !p[0] && !memcmp(p, p + 1, t->bytes - 1);
+    free(p);
+    return ok;
 }

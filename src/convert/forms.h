@@ -20,5 +20,7 @@ void forms_free(struct forms *f); /* NULL is fine */
 const struct packed *forms_packed(const struct forms *f, const struct hf_tensor *t);
 /* A tensor that has to do with activations or the cache, by its name: such are for other engines. */
 bool forms_of_activations(const char *name);
+/* Whether a tensor of f->c that is stored as it is holds zeros alone (of at most 1 MiB; a larger one does not). */
+bool forms_all_zero(const struct forms *f, const struct hf_tensor *t, bool *zero, struct err *e);
 
 #endif

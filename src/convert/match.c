@@ -61,8 +61,6 @@ static const char *why_left_out(const struct layout *l, const struct hf_place *a
         return "MTP in a form that the engine cannot use";
     if (text_ends(name, ".rotary_emb.inv_freq"))
         return "computed by the engine";
-    if (forms_of_activations(name))
-        return "scales of activations and of the cache, for engines that quantise them";
     uint64_t il = at->layer;
     return at->rest && il >= l->in.n_blocks && il - l->in.f.v['L'] < l->in.f.v['B']
                ? "MTP, which the engine cannot use in this family"
@@ -232,11 +230,33 @@ static bool drop_tied_output(struct layout *l, struct err *e)
     return true;
 }
 
-static bool check_used(const struct layout *l, struct err *e)
+/* Of a tensor that has no place: why it may be left out nevertheless; NULL: it may not. */
+static bool why_unused(const struct layout *l, const struct hf_tensor *t, const char **why, struct err *e)
+{
+    bool zero = false;
+    *why = forms_of_activations(t->name)
+               ? "scales of activations and of the cache, for engines that quantise them"
+               : NULL;
+    if (*why || !text_ends(t->name, ".bias"))
+        return true;
+    if (!forms_all_zero(l->im->forms, t, &zero, e))
+        return false;
+    *why = zero ? "biases of zeros, which some quantisers write for every matrix" : NULL;
+    return true;
+}
+
+static bool check_used(struct layout *l, struct err *e)
 {
     for (uint64_t i = 0; i < l->in.c->n_tensors; i++) {
         const struct hf_tensor *t = &l->in.c->tensors[i];
-        if (!is_used(l, t))
+        const char *why = NULL;
+        if (is_used(l, t))
+            continue;
+        if (!why_unused(l, t, &why, e))
+            return false;
+        if (why)
+            left_out_add(&l->left, t, why);
+        else
             return err_set(e, ERR_INPUT, "tensor '%.200s' has no place in a %s model (or not in this layer)",
                            t->name, l->in.family->arch);
     }

@@ -139,7 +139,7 @@ static const char *make(const char *family, const struct edit *edits, const stru
         struct hf_tensor t = c->tensors[i];
         bool keep = true;
         for (const struct edit *x = edits; x && (x->tensor || x->from); x++)
-            if (x->tensor && !strcmp(x->tensor, t.name)) {
+            if (keep && x->tensor && !strcmp(x->tensor, t.name)) {
                 keep = x->to != NULL;
                 t.name = x->to;
             }
@@ -654,45 +654,111 @@ static void same_matrix(const char *dir, const char *type, uint32_t id, const ui
     close_image(&x);
 }
 
-static void a_form_is_decoded(const struct hf_checkpoint *c, const char *form)
-{
-    static const char expert[] = "model.layers.2.mlp.experts.3.up_proj";
+static const char expert3[] = "model.layers.2.mlp.experts.3.up_proj";
+
+/* A form with the tensors that are given as an expert's matrix of a small model. */
+struct form {
+    char *config;
     struct added parts[10];
     uint8_t *data[10];
-    const struct hf_tensor *expected = NULL;
-    char *config = form_config(c, form);
-    struct edit edits[] = {{NULL, "\"attention_bias\"", config},
-                           {"model.layers.2.mlp.experts.3.up_proj.weight", NULL, NULL},
-                           {NULL, NULL, NULL}};
-    uint32_t n = form_parts(c, form, expert, parts, data, &expected), used = 0;
-    const uint8_t *want = NULL;
-    struct added given[10];
+    uint32_t n; /* without the one that is expected */
+    const struct hf_tensor *expected;
+    const uint8_t *want;
+};
+
+static void form_load(const struct hf_checkpoint *c, const char *name, const char *module, struct form *x)
+{
+    *x = (struct form){.config = form_config(c, name)};
+    uint32_t n = form_parts(c, name, module, x->parts, x->data, &x->expected);
     for (uint32_t i = 0; i < n; i++)
-        if (text_ends(parts[i].t.name, ".expected"))
-            want = data[i];
-        else
-            given[used++] = parts[i];
-    assert_non_null(want);
-    uint64_t count = expected->dims[0] * expected->dims[1];
-    float *v = xcalloc(count, sizeof *v);
-    uint16_t *half = xcalloc(count, sizeof *half);
-    const char *dir = make("deepseek_v3", edits, given, used), *type = expected->dtype->name;
-    same_matrix(dir, type, !strcmp(type, "F32") ? T_F32 : !strcmp(type, "F16") ? T_F16 : T_BF16, want, form);
-    num_load(num_of(expected->dtype), want, 1, count, v);
-    num_store(T_BF16, v, count, (uint8_t *)half);
-    same_matrix(dir, "bf16", T_BF16, (uint8_t *)half, form);
-    for (uint32_t i = 0; i < n; i++) {
-        free((char *)parts[i].t.name);
-        free(data[i]);
-    }
-    free(v);
-    free(half);
-    free(config);
+        if (text_ends(x->parts[i].t.name, ".expected")) { /* behind the others */
+            struct added part = x->parts[i];
+            uint8_t *data = x->data[i];
+            x->parts[i] = x->parts[n - 1];
+            x->data[i] = x->data[n - 1];
+            x->parts[n - 1] = part;
+            x->data[n - 1] = data;
+        }
+    x->n = n - 1;
+    x->want = x->data[n - 1];
+    assert_true(text_ends(x->parts[n - 1].t.name, ".expected"));
 }
 
-static void forms_are_decoded(void **state)
+static void form_clear(struct form *x)
 {
-    (void)state;
+    for (uint32_t i = 0; i <= x->n; i++) {
+        free((char *)(uintptr_t)x->parts[i].t.name);
+        free(x->data[i]);
+    }
+    free(x->config);
+}
+
+static const char *form_model(const struct form *x, const struct added *parts, uint32_t n)
+{
+    struct edit edits[] = {{NULL, "\"attention_bias\"", x->config},
+                           {"model.layers.2.mlp.experts.3.up_proj.weight", NULL, NULL},
+                           {NULL, NULL, NULL}};
+    return make("deepseek_v3", edits, parts, n);
+}
+
+static void a_form_is_decoded(const struct hf_checkpoint *c, const char *form)
+{
+    struct form x;
+    form_load(c, form, expert3, &x);
+    uint64_t count = x.expected->dims[0] * x.expected->dims[1];
+    float *v = xcalloc(count, sizeof *v);
+    uint16_t *half = xcalloc(count, sizeof *half);
+    const char *dir = form_model(&x, x.parts, x.n), *type = x.expected->dtype->name;
+    same_matrix(dir, type,
+                !strcmp(type, "F32")   ? T_F32
+                : !strcmp(type, "F16") ? T_F16
+                                       : T_BF16,
+                x.want, form);
+    num_load(num_of(x.expected->dtype), x.want, 1, count, v);
+    num_store(T_BF16, v, count, (uint8_t *)half);
+    same_matrix(dir, "bf16", T_BF16, (uint8_t *)half, form);
+    free(v);
+    free(half);
+    form_clear(&x);
+}
+
+/* A part that is missing or too short is an error, never a crash; those that say nothing more are not needed. */
+static void a_form_is_complete(const struct hf_checkpoint *c, const char *form)
+{
+    static const char *const spare[] = {".weight_shape", ".weight_g_idx",  ".weight_zero_point", ".g_idx",
+                                        ".input_scale",  ".weight_format", ".weight_scale_2"};
+    struct form x;
+    form_load(c, form, expert3, &x);
+    for (uint32_t i = 0; i < x.n; i++)
+        for (int cut = 0; cut < 2; cut++) {
+            struct err e = {0};
+            struct added parts[10];
+            bool may = false;
+            for (size_t k = 0; k < sizeof spare / sizeof *spare; k++)
+                may = may || text_ends(x.parts[i].t.name, spare[k]);
+            memcpy(parts, x.parts, sizeof parts);
+            if (cut && (!parts[i].t.n_dims || parts[i].t.dims[0] < 2))
+                continue;
+            if (cut) {
+                parts[i].t.bytes = parts[i].t.bytes / parts[i].t.dims[0] * (parts[i].t.dims[0] - 1);
+                parts[i].t.dims[0]--;
+            } else {
+                memmove(parts + i, parts + i + 1, (x.n - i - 1) * sizeof *parts);
+            }
+            struct opened o = open_dir(form_model(&x, parts, cut ? x.n : x.n - 1), "bf16", &e);
+            if (o.im && !may)
+                fail_msg("form %s: taken with '%s' %s", form, x.parts[i].t.name, cut ? "cut" : "gone");
+            if (o.im)
+                free(read_range(o.im, 0, o.im->size));
+            else
+                assert_int_equal(e.code, ERR_INPUT);
+            close_image(&o);
+        }
+    form_clear(&x);
+}
+
+static void each_form(void (*see)(const struct hf_checkpoint *c, const char *form))
+{
     struct err e = {0};
     struct hf_checkpoint *c = hf_open(TEST_DATA_DIR "/packed", &e);
     golden_ok(c != NULL, &e, "packed");
@@ -701,10 +767,68 @@ static void forms_are_decoded(void **state)
     for (uint32_t m = d->nodes[jdoc_get(d, 0, "forms")].first; m != JSPAN_NONE; m = d->nodes[m].next, n++) {
         struct buf name = {0};
         jdoc_key(d, m, &name);
-        a_form_is_decoded(c, name.s);
+        see(c, name.s);
         buf_clear(&name);
     }
     assert_int_equal(n, 36);
+    hf_free(c);
+}
+
+static void forms_are_decoded(void **state)
+{
+    (void)state;
+    each_form(a_form_is_decoded);
+}
+
+static void forms_are_complete(void **state)
+{
+    (void)state;
+    each_form(a_form_is_complete);
+}
+
+/* MLX has the experts of a layer in one tensor, quantised or not: here each is the form's matrix. */
+static void mlx_stacks_are_taken_apart(void **state)
+{
+    (void)state;
+    enum { E = 12 };
+    static const char *const forms[] = {"mlx_4", "mlx_mxfp4"};
+    struct err err = {0};
+    struct hf_checkpoint *c = hf_open(TEST_DATA_DIR "/packed", &err);
+    golden_ok(c != NULL, &err, "packed");
+    for (size_t k = 0; k < sizeof forms / sizeof *forms; k++) {
+        struct form x;
+        struct edit edits[E + 2] = {0};
+        char *names[E];
+        form_load(c, forms[k], "model.layers.2.mlp.switch_mlp.up_proj", &x);
+        edits[E] = (struct edit){NULL, "\"attention_bias\"", x.config};
+        for (int i = 0; i < E; i++) {
+            names[i] = xasprintf("model.layers.2.mlp.experts.%d.up_proj.weight", i);
+            edits[i].tensor = names[i];
+        }
+        for (uint32_t i = 0; i < x.n; i++) { /* [a, b] -> [E, a, b] */
+            struct hf_tensor *t = &x.parts[i].t;
+            uint8_t *all = xcalloc(E, t->bytes);
+            for (uint64_t n = 0; n < E; n++)
+                memcpy(all + n * t->bytes, x.data[i], t->bytes);
+            memmove(t->dims + 1, t->dims, 2 * sizeof *t->dims);
+            t->dims[0] = E;
+            t->n_dims = 3;
+            t->bytes *= E;
+            free(x.data[i]);
+            x.parts[i].data = x.data[i] = all;
+        }
+        struct opened o = must_open(make("deepseek_v3", edits, x.parts, x.n), "bf16");
+        const struct image_tensor *t = find(o.im, "blk.2.ffn_up_exps.weight");
+        uint64_t n = t->bytes / E;
+        for (uint64_t i = 0; i < E; i++) {
+            uint8_t *got = read_range(o.im, t->off + i * n, n);
+            assert_memory_equal(got, x.want, n);
+            free(got);
+            free(names[i]);
+        }
+        close_image(&o);
+        form_clear(&x);
+    }
     hf_free(c);
 }
 
@@ -770,6 +894,10 @@ static void further_tensors_are_refused(void **state)
         {"nemotron_h", "backbone.layers.0.mixer.q_proj.weight", "F32", 64, 64, "has no place"},
         {"nemotron_h", "backbone.norm.weight", "F32", 64, 0, "in two forms"},
     };
+    struct added bias = tensor(L1 "self_attn.q_proj.bias", "F32", 64, 0, zeros); /* quantisers write such */
+    struct opened x = must_open(make("qwen3_moe", NULL, &bias, 1), "f32");
+    close_image(&x);
+    zeros[0] = 1;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct added add = tensor(cases[i].name, cases[i].dtype, cases[i].a, cases[i].b, zeros);
         refused_made(make(cases[i].family, NULL, &add, 1), cases[i].message);
@@ -1066,6 +1194,8 @@ int main(void)
         T(fp8_rows_and_matrices_are_scaled),
         T(fp8_needs_a_fitting_scale),
         T(forms_are_decoded),
+        T(forms_are_complete),
+        T(mlx_stacks_are_taken_apart),
         T(wrong_tensors_are_refused),
         T(further_tensors_are_refused),
         T(configs_are_refused),
