@@ -189,6 +189,15 @@ static bool set_strides(const struct layout *l, int64_t block, const struct layo
         one_matrix(m, t, facts_at(f, 'g', block), how);
         *n_dims = 2;
         break;
+    case HOW_CONV:
+        *m = (struct made){.n_slices = v.n,
+                           .rows = 1,
+                           .cols = v.cols,
+                           .slice_step = v.cols,
+                           .row_step = v.cols,
+                           .col_step = 1};
+        *n_dims = 4;
+        break;
     case HOW_NEG_EXP: m->value = V_NEG_EXP; break;
     case HOW_PLUS_ONE: m->value = V_PLUS_ONE; break;
     case HOW_DELTA_QKV:
@@ -221,7 +230,7 @@ bool layout_set_shape(const struct layout *l, int64_t block, const struct layout
     o->ne[1] = n_dims > 1 ? m->rows : 1;
     o->ne[2] = n_dims > 2 ? m->n_slices : 1;
     o->ne[3] = 1;
-    if (t->n_dims > 3 && m->value != V_MXFP4)
+    if (t->n_dims > 3 && t->dims[0] != 1 && m->value != V_MXFP4)
         BUG("rule '%s' has too many dimensions", s->rule->hf);
     return true;
 }

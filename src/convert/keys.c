@@ -319,6 +319,8 @@ static bool put_rope(struct out_keys *k, struct err *e)
         !(k->in->conversion->flags & CONVERT_NO_ROPE))
         return err_set(e, ERR_INPUT, "config.json: 'rope_theta' is missing or not a number");
     put_f32(k, "rope.freq_base", theta);
+    if (jdoc_f64(k->in->conf.d, conf_rope_window(&k->in->conf, "rope_theta"), &theta) && isfinite(theta))
+        put_f32(k, "rope.freq_base_swa", theta);
     return true;
 }
 

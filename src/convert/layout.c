@@ -8,8 +8,9 @@
 /* Vectors, norms, routers, and what the engine's kernels read as floats are never narrowed. */
 static bool is_float(const struct image_tensor *t)
 {
-    static const char *const always[] = {"_norm.weight", "ffn_gate_inp.weight", "ffn_gate_inp_shexp.weight",
-                                         "ssm_conv1d.weight", "shortconv.conv.weight"};
+    static const char *const always[] = {
+        "_norm.weight",          "ffn_gate_inp.weight", "ffn_gate_inp_shexp.weight", "ssm_conv1d.weight",
+        "shortconv.conv.weight", "ssm_conv1d_q.weight", "ssm_conv1d_k.weight",       "ssm_conv1d_v.weight"};
     for (size_t i = 0; i < sizeof always / sizeof *always; i++)
         if (text_ends(t->name, always[i]))
             return true;

@@ -127,7 +127,8 @@ static bool is_other_form(const struct layout *l, int64_t block, uint64_t i, con
     uint64_t n = block < 0 ? l->n_globals : l->n_rules, first = n, fits = n;
     for (uint64_t k = 0; k < n; k++) {
         const struct name_rule *other = rule_at(l, block, k);
-        if (strcmp(other->hf, r->hf) != 0 || strcmp(other->gguf, r->gguf) != 0)
+        if (strcmp(other->hf, r->hf) != 0 || strcmp(other->gguf, r->gguf) != 0 ||
+            (block >= 0 && other->blocks && !(other->blocks & l->in.kinds[block])))
             continue;
         first = first == n ? k : first;
         fits = fits == n && has_shape(l, block, other, t) ? k : fits;

@@ -35,6 +35,7 @@ enum {
     B_Q_LORA = 64, /* q through a rank, or directly */
     B_Q_FULL = 128,
     B_INDEXER = 256, /* chooses the tokens that attention sees */
+    B_WINDOW = 512,  /* attention to a window of the last tokens */
 };
 
 /* ---- tensors ---- */
@@ -61,6 +62,7 @@ enum how {
     HOW_K_B,
     HOW_V_B,
     HOW_SQUEEZE,        /* [a, 1, b] -> [a, b] */
+    HOW_CONV,           /* [a, 1, b] -> [1, a, 1, b] */
     HOW_COLUMN,         /* [a] -> [a, 1] */
     HOW_NEG_EXP_COLUMN, /* the same of -exp(x) */
     HOW_NEG_EXP,        /* -exp(x) */

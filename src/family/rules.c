@@ -148,9 +148,12 @@ static bool word_kind(uint64_t il, const char *word, const struct kind_word *wor
                       struct err *e)
 {
     struct buf known = {0};
+    uint32_t all = 0;
+    for (const struct kind_word *w = words; w->word; w++)
+        all |= w->kind;
     for (const struct kind_word *w = words; w->word; w++) {
         if (!strcmp(word, w->word)) {
-            *kind = w->kind;
+            *kind = (*kind & ~all) | w->kind;
             buf_clear(&known);
             return true;
         }
@@ -262,6 +265,17 @@ bool model_lead(struct family_model *m, uint64_t lead, struct err *e)
         return model_key_too_large("first_k_dense_replace", e);
     m->f['l'] = lead;
     model_dense_first(m, lead);
+    return true;
+}
+
+bool model_windows(struct family_model *m, struct err *e)
+{
+    static const struct kind_word words[] = {
+        {"sliding_attention", B_ATTN | B_WINDOW}, {"full_attention", B_ATTN}, {NULL, 0}};
+    if (!model_kinds_by_words(m, "layer_types", words, e))
+        return false;
+    for (uint64_t i = 0; i < m->n_blocks; i++)
+        model_set_block(m, 'w', i, m->kinds[i] & B_WINDOW ? 1 : 0);
     return true;
 }
 

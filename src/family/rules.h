@@ -14,6 +14,12 @@
     X(qwen3vlmoe)              \
     X(qwen3next)               \
     X(qwen35moe)               \
+    X(lfm2moe)                 \
+    X(jamba)                   \
+    X(granitehybrid)           \
+    X(kimi_linear)             \
+    X(laguna)                  \
+    X(mellum)                  \
     X(qwen2moe)                \
     X(olmoe)                   \
     X(mixtral)                 \
@@ -94,7 +100,7 @@ bool model_layer_types(const struct family_model *m, uint32_t period, struct err
 /* The first `lead` blocks are dense, the others have experts, and shared ones if there are any. */
 void model_dense_first(struct family_model *m, uint64_t lead);
 /* The kinds of all blocks by a list of words, or a string with a letter for each block; `words` ends with a word
- * NULL. A missing key, a word that is not known and another number of them are errors. */
+ * NULL. Kinds that no word means stay as they are. A missing key, a word that is not known and another number of them are errors. */
 struct kind_word {
     const char *word;
     uint32_t kind;
@@ -105,6 +111,8 @@ bool model_kinds_by_words(struct family_model *m, const char *keys, const struct
 bool model_lead(struct family_model *m, uint64_t lead, struct err *e);
 /* The node of element i of an array of the config; JSPAN_NONE: there is none. */
 uint32_t model_list_at(const struct family_model *m, uint32_t list, uint64_t i);
+/* Which blocks attend to a window alone, by layer_types: B_ATTN, B_WINDOW and the fact 'w' of each block. */
+bool model_windows(struct family_model *m, struct err *e);
 bool model_key_too_large(const char *key, struct err *e); /* sets it, returns false */
 
 #endif

@@ -51,3 +51,13 @@ uint32_t conf_rope(const struct conf *c, const char *keys)
     }
     return conf_get(c, keys);
 }
+
+uint32_t conf_rope_window(const struct conf *c, const char *key)
+{
+    uint32_t obj = conf_get(c, "rope_parameters|rope_scaling"), near = JSPAN_NONE, n = JSPAN_NONE;
+    if (obj != JSPAN_NONE && c->d->nodes[obj].kind == J_OBJECT)
+        near = jdoc_get(c->d, obj, "sliding_attention");
+    if (near != JSPAN_NONE && c->d->nodes[near].kind == J_OBJECT)
+        n = jdoc_get(c->d, near, key);
+    return n != JSPAN_NONE && c->d->nodes[n].kind != J_NULL ? n : JSPAN_NONE;
+}

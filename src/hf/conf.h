@@ -17,6 +17,9 @@ uint32_t conf_get(const struct conf *c, const char *keys);
  * two kinds) or rope_scaling, then where conf_get looks. */
 uint32_t conf_rope(const struct conf *c, const char *keys);
 
+/* The same of attention to a window, where there are two kinds; else JSPAN_NONE. */
+uint32_t conf_rope_window(const struct conf *c, const char *key);
+
 /* Copies the next word of "a|b" into out and goes on behind it; false at the end. */
 #define CONF_WORD 96
 bool conf_next(const char **list, char out[CONF_WORD]);

@@ -20,6 +20,7 @@ hf/config.json is written by hand, in the form of the published checkpoints. Wha
     keep          how many experts a plan keeps; else about three quarters
     axis          [REGEX]: further tensors whose first dimension is the expert
     pre           tokenizer.ggml.pre; else qwen2
+    scale         the block multiplies what its experts give by this, which the engine counts as part of the gate
     no_mtp        true: the converter is told to leave MTP blocks out, as for a checkpoint that has none
     plain_vocab   true: the converter's class has code of its own for the published tokenizer; the common code is taken
 """
@@ -245,7 +246,7 @@ def blocks_of(model):
             yield int(m.group(1)), mod, Paired(mod)
 
 
-def run(model, samples, n, noise=None):
+def run(model, samples, n, noise=None, scale=1):
     """Log-probabilities, sums per expert, and who was chosen."""
     import numpy as np
     import torch
@@ -278,7 +279,7 @@ def run(model, samples, n, noise=None):
                 idx, w = w, idx
             chosen.append(idx.sort(-1).values)
             if not noise:
-                tally(layer, experts, x, idx, w.float())
+                tally(layer, experts, x, idx, w.float() * scale)
         return hook
 
     def shake(mod, args, kwargs):
@@ -409,7 +410,7 @@ def goldens(folder, checkpoint, seed):
     rows = read_json(folder, "..", "..", "families", "qwen3_moe", "golden_tokens.json")["samples"]
     names, samples, n, ignored = [r["id"] for r in rows], [r["ids"] for r in rows], n_experts(cfg), make.get("ignored", [])
     model = load(checkpoint, ignored)
-    res = run(model, samples, n)
+    res = run(model, samples, n, scale=make.get("scale", 1))
     plan, why = make_plan(cfg, make, res, n)
     if plan and not steady(model, samples, n, res):
         why = "rounding would change who is chosen"
