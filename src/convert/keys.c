@@ -306,6 +306,7 @@ static bool put_rope(struct out_keys *k, struct err *e)
     } else if (!strcmp(type.s, "yarn") && has_factor)
         ok = put_yarn(k, factor, e);
     else if (strcmp(type.s, "default") != 0 &&
+             (strcmp(type.s, "proportional") != 0 || !(k->in->conversion->flags & CONVERT_ROPE_PART)) &&
              (strcmp(type.s, "llama3") != 0 || !(k->in->conversion->flags & CONVERT_ROPE_FREQS)))
         ok = err_set(
             e, ERR_INPUT,
@@ -324,13 +325,33 @@ static bool put_rope(struct out_keys *k, struct err *e)
     return true;
 }
 
+/* Rotated as far as the factor says; what comes behind turns by nothing that a float can tell. */
+static bool rope_part(const struct layout_in *in, float **out, struct err *e)
+{
+    double part, factor;
+    rope_f64(in, "partial_rotary_factor", 1, &part);
+    rope_f64(in, "factor", 1, &factor);
+    if (!(part > 0 && part <= 1) || factor != 1)
+        return err_set(e, ERR_INPUT,
+                       "config.json: rotation of %g of each head, slower by %g; expected 0 to 1, and 1", part,
+                       factor);
+    uint64_t n = in->f.v['D'] / 2, rotated = (uint64_t)((double)in->f.v['D'] * part / 2);
+    *out = xcalloc(n ? n : 1, sizeof **out);
+    for (uint64_t i = 0; i < n; i++)
+        (*out)[i] = i < rotated ? 1 : 1e30f;
+    return true;
+}
+
 bool layout_rope_freqs(const struct layout_in *in, float **out, struct err *e)
 {
     struct buf type = {0};
     rope_type(in, &type);
     bool has = (in->conversion->flags & CONVERT_ROPE_FREQS) && !strcmp(type.s, "llama3");
+    bool part = (in->conversion->flags & CONVERT_ROPE_PART) && !strcmp(type.s, "proportional");
     buf_clear(&type);
     *out = NULL;
+    if (part)
+        return rope_part(in, out, e);
     if (!has)
         return true;
     double theta, factor, low, high, old;

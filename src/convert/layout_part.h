@@ -94,7 +94,7 @@ bool layout_add_tensors(struct layout *l, struct err *e);
 bool layout_put_keys(const struct layout_in *in, struct buf *b, uint64_t *n, struct err *e);
 /* general.sampling.*: what generation_config.json of the folder proposes; nothing when there is none. */
 bool layout_put_sampling(const char *dir, struct buf *b, uint64_t *n, struct err *e);
-/* rope_freqs.weight of rope type llama3: D/2 factors in a new array; NULL: the model has none. */
+/* rope_freqs.weight of rope types llama3 and proportional: D/2 factors in a new array; NULL: the model has none. */
 bool layout_rope_freqs(const struct layout_in *in, float **out, struct err *e);
 
 #endif

@@ -36,6 +36,7 @@ enum {
     B_Q_FULL = 128,
     B_INDEXER = 256, /* chooses the tokens that attention sees */
     B_WINDOW = 512,  /* attention to a window of the last tokens */
+    B_VALUES = 1024, /* attention has values besides its keys */
 };
 
 /* ---- tensors ---- */
@@ -121,6 +122,7 @@ enum {
     CONVERT_ROPE_FREQS = 2,   /* the graph reads rope_freqs.weight */
     CONVERT_NEEDS_OUTPUT = 4, /* the graph has no tied embeddings */
     CONVERT_HEADS_FILL = 8,   /* the graph takes heads x head size for the hidden size */
+    CONVERT_ROPE_PART = 256,  /* rotation of type "proportional": a part of each head, by rope_freqs.weight */
     CONVERT_NO_ROPE = 16,     /* the graph does not rotate */
     CONVERT_ROPE_ALPHA = 32,  /* the rotary base is raised by the scaling's alpha, as Hunyuan's is */
     CONVERT_FILE_ONLY = 64,   /* checked by the converter's file alone: transformers lacks the class */

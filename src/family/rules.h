@@ -29,6 +29,7 @@
     X(ernie4_5)                \
     X(glm4moe)                 \
     X(nemotron_h)              \
+    X(gemma4)                  \
     X(deepseek32)              \
     X(glm_dsa)                 \
     X(afmoe)                   \

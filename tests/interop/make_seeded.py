@@ -22,6 +22,7 @@ hf/config.json is written by hand, in the form of the published checkpoints. Wha
     pre           tokenizer.ggml.pre; else qwen2
     scale         the block multiplies what its experts give by this, which the engine counts as part of the gate
     no_mtp        true: the converter is told to leave MTP blocks out, as for a checkpoint that has none
+    half_gelu     true: transformers computes GELU as the engine does, by F16
     plain_vocab   true: the converter's class has code of its own for the published tokenizer; the common code is taken
 """
 import hashlib
@@ -235,6 +236,20 @@ class Paired:
         return idx, top.softmax(-1)
 
 
+def halve_gelu(model):
+    """The engine looks GELU up in a table of F16 (ggml-cpu/vec.h); so must who is compared with it."""
+    import torch
+
+    class HalfGelu(torch.nn.Module):
+        def forward(self, x):
+            y = torch.nn.functional.gelu(x.half().float(), approximate="tanh").half().float()
+            return torch.where(x <= -10, 0.0, torch.where(x >= 10, x, y))
+    for mod in model.modules():
+        if "gelu" in type(getattr(mod, "act_fn", None)).__name__.lower():
+            mod.act_fn = HalfGelu()
+    return model
+
+
 def blocks_of(model):
     """Layers with experts: number, the module that holds them, the module of the experts."""
     for name, mod in model.named_modules():
@@ -253,15 +268,17 @@ def run(model, samples, n, noise=None, scale=1):
     stats, halves, chosen, hooks, half = {}, ({}, {}), [], [], 0
     rng = torch.Generator().manual_seed(noise or 0)
 
-    def tally(layer, experts, x, idx, w):
+    def tally(layer, block, experts, x, idx, w):
+        scale = getattr(getattr(block, "router", None), "per_expert_scale", None)  # of the gate here, of the expert in the engine
         st = stats.setdefault(layer, dict(count=np.zeros(n, np.int64), **{k: np.zeros(n) for k in KEYS}))
         part = halves[half].setdefault(layer, dict(count=np.zeros(n, np.int64), reap_sum=np.zeros(n)))
         for s in range(idx.shape[1]):
             one = idx[:, s:s + 1]
             f = type(experts).forward(experts, x, one, torch.ones_like(w[:, :1]))
-            g, at = w[:, s].double().numpy(), one[:, 0].numpy()
-            norm = f.double().norm(dim=-1).numpy()
             both = (f * w[:, s:s + 1]).double().norm(dim=-1).numpy()
+            by = 1 if scale is None else scale[one]
+            f, g, at = f * by, (w[:, s:s + 1] / by)[:, 0].double().numpy(), one[:, 0].numpy()
+            norm = f.double().norm(dim=-1).numpy()
             for key, v in (("gate_sum", g), ("gate_sq_sum", g * g), ("ean_sum", norm), ("ean_sq_sum", norm * norm), ("reap_sum", both),
                            ("reap_sq_sum", both * both)):
                 np.add.at(st[key], at, v)
@@ -270,7 +287,7 @@ def run(model, samples, n, noise=None, scale=1):
             np.add.at(part["count"], at, 1)
             np.add.at(part["reap_sum"], at, both)
 
-    def experts_hook(layer, experts):
+    def experts_hook(layer, block, experts):
         def hook(mod, args, kwargs):
             a = list(args) + list(kwargs.values())
             x = a[0].reshape(-1, a[0].shape[-1])
@@ -279,7 +296,7 @@ def run(model, samples, n, noise=None, scale=1):
                 idx, w = w, idx
             chosen.append(idx.sort(-1).values)
             if not noise:
-                tally(layer, experts, x, idx, w.float() * scale)
+                tally(layer, block, experts, x, idx, w.float() * scale)
         return hook
 
     def shake(mod, args, kwargs):
@@ -292,7 +309,7 @@ def run(model, samples, n, noise=None, scale=1):
         if noise:
             hooks.append(block.register_forward_pre_hook(shake, with_kwargs=True))
         at = block if isinstance(experts, Paired) else experts
-        hooks.append(at.register_forward_pre_hook(experts_hook(layer, experts), with_kwargs=True))
+        hooks.append(at.register_forward_pre_hook(experts_hook(layer, block, experts), with_kwargs=True))
     rows = []
     for number, ids in enumerate(samples):
         half = number % 2
@@ -409,7 +426,8 @@ def goldens(folder, checkpoint, seed):
         checkpoint = tmp
     rows = read_json(folder, "..", "..", "families", "qwen3_moe", "golden_tokens.json")["samples"]
     names, samples, n, ignored = [r["id"] for r in rows], [r["ids"] for r in rows], n_experts(cfg), make.get("ignored", [])
-    model = load(checkpoint, ignored)
+    as_engine = halve_gelu if make.get("half_gelu") else lambda model: model
+    model = as_engine(load(checkpoint, ignored))
     res = run(model, samples, n, scale=make.get("scale", 1))
     plan, why = make_plan(cfg, make, res, n)
     if plan and not steady(model, samples, n, res):
@@ -417,7 +435,7 @@ def goldens(folder, checkpoint, seed):
     if not why:
         with tempfile.TemporaryDirectory() as tmp:
             prune(checkpoint, tmp, cfg, make, plan, n)
-            model = load(tmp, ignored)
+            model = as_engine(load(tmp, ignored))
             cut = run(model, samples, plan["n_keep"])
             if not steady(model, samples, plan["n_keep"], cut):
                 why = "rounding would change who is chosen behind the cut"

@@ -19,6 +19,10 @@ static const struct golden_tol exact = {1e-5, 1e-5, 1e-5, 0, 0};
  * maximum, 3e-4 of the NLL. Allowed: about twice that. */
 static const struct golden_tol mxfp4 = {8e-2, 16e-2, 26e-2, 6, 18};
 
+/* The engine looks GELU up in a table of F16, and so does the reference, but their numbers before the rounding
+ * are not the same to the bit. Seen: 2e-5 of a sum of squares. */
+static const struct golden_tol gelu = {1e-4, 1e-4, 1e-3, 0, 0};
+
 const struct family_case family_cases[] = {
     {"qwen3_moe", "", false, false, 6e-6, 1e-5, &exact, false},
     {"qwen2_moe", "", false, false, 6e-6, 1e-5, &exact, false},
@@ -81,6 +85,12 @@ const struct family_case *family_seeded(uint32_t *n)
                                                 .nll = 1e-5,
                                                 .tol = &exact,
                                                 .seeded = true};
+        for (uint32_t i = 0; i < n_list; i++)
+            if (!strcmp(list[i].name, "gemma4")) {
+                list[i].tol = &gelu;
+                list[i].token = 1e-3;
+                list[i].nll = 1e-5;
+            }
         for (int i = 0; i < found; i++)
             free(names[i]);
         free(names);
