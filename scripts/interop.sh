@@ -33,6 +33,23 @@ for hf in "$families"/*/hf; do
 done
 sh "$env" run "$reference" "/host$SRC/tests/interop/check_checkpoint.py" "/host$families" "/host$work" || status=1
 
+
+# those whose weights are made from a seed (tests/data/seeded), as far as transformers has the class
+mkdir "$work.seeded"
+trap 'rm -rf "$work" "$work.seeded"' EXIT
+for golden in "$SRC"/tests/data/seeded/*/pruned_golden_logprobs.json; do
+    dir=${golden%/*}
+    hf=$work.seeded/hf
+    mkdir "$hf"
+    for f in tokenizer.json tokenizer_config.json vocab.json merges.txt; do cp "$families/qwen3_moe/hf/$f" "$hf"; done
+    cp "$dir"/hf/* "$hf"
+    "${REAP%/*}/seed_checkpoint" "$dir/tensors.tsv" "$hf/model.safetensors" "$(sed -n 's/^seed //p' "$dir/tensors.tsv")"
+    out=$work.seeded/${dir##*/}
+    "$REAP" prune "$hf" --plan "$dir/plan.json" -o "$out" --quiet >/dev/null || mkdir -p "$out"
+    rm -rf "$hf"
+done
+sh "$env" run "$reference" "/host$SRC/tests/interop/make_seeded.py" check "/host$SRC/tests/data/seeded" "/host$work.seeded" || status=1
+
 engine=$(bash "$SRC/scripts/engine.sh" --source)
 check=/host$SRC/tests/interop/check_chats.py
 sh "$env" run "$reference" "$check" write "/host$engine" "/host$work/cases.jsonl"

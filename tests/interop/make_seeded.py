@@ -4,6 +4,7 @@
     make_seeded.py tables FOLDER                     tensors.tsv, from hf/config.json by the transformers class, or from a list
     make_seeded.py goldens FOLDER CHECKPOINT SEED    golden_*.json and plan.json, what transformers computes; status 4: this seed
                                                      gives no clear plan, or experts that are chosen by less than rounding
+    make_seeded.py check FOLDERS PRUNED              PRUNED/NAME, what `reap prune` made of FOLDERS/NAME's checkpoint, in transformers
     make_seeded.py converted FOLDER CHECKPOINT SRC   gguf.tsv, what the converter of llama.cpp (its sources: SRC) makes of it
 
 hf/config.json is written by hand, in the form of the published checkpoints. What it does not say stands in make.json, all of it optional:
@@ -405,6 +406,52 @@ def logprobs(res, names):
                 samples=[dict(id=i, nll=-math.fsum(r) / max(1, len(r)), logprobs=r) for i, r in zip(names, rows)])
 
 
+def as_told(checkpoint, make):
+    """The folder with the keys that transformers is told beside config.json."""
+    if not make.get("config"):
+        return checkpoint
+    cfg, tmp = read_json(checkpoint, "config.json"), tempfile.mkdtemp()  # in the reference's own /tmp
+    for f in os.listdir(checkpoint):
+        os.symlink(os.path.join(checkpoint, f), os.path.join(tmp, f))
+    os.remove(os.path.join(tmp, "config.json"))
+    keep = n_experts(cfg)
+    text_config(cfg).update(make["config"])
+    if n_experts(cfg) != keep:  # they say the whole number
+        set_experts(cfg, n_experts(cfg), keep)
+    save_json(os.path.join(tmp, "config.json"), cfg)
+    return tmp
+
+
+def check(folders, pruned):
+    """What `reap prune` made of each folder's checkpoint, loaded by transformers: as check_checkpoint.py does it."""
+    import torch
+    import transformers
+    torch.set_num_threads(1)
+    torch.set_grad_enabled(False)
+    transformers.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    failed, all_names = 0, sorted(os.listdir(pruned))
+    for name in all_names:
+        folder, checkpoint = os.path.join(folders, name), os.path.join(pruned, name)
+        try:
+            make, want = read_json(folder, "make.json", other={}), read_json(folder, "pruned_golden_logprobs.json")["samples"]
+            rows = read_json(folder, "..", "..", "families", "qwen3_moe", "golden_tokens.json")["samples"]
+            cfg = read_json(checkpoint, "config.json")
+            model = load(as_told(checkpoint, make), make.get("ignored", []))
+            model = halve_gelu(model) if make.get("half_gelu") else model
+            got = run(model, [r["ids"] for r in rows], n_experts(cfg), scale=make.get("scale", 1))["rows"]
+            if [len(r) for r in got] != [len(x["logprobs"]) for x in want]:
+                raise ValueError("another number of log-probabilities")
+            worst = max(abs(a - b) for r, x in zip(got, want) for a, b in zip(r, x["logprobs"]))
+            ok, said = worst <= 1e-4, f"{sum(map(len, got))} tokens, largest difference {worst:.1e}"
+        except (Exception, SystemExit) as e:  # whatever keeps it from loading is the result
+            ok, said = False, f"{type(e).__name__}: {' '.join(str(e).split())[:300]}"
+        failed += not ok
+        print(f"{'ok' if ok else 'FAIL':4} {name:20} {said}", flush=True)
+    print(f"{len(all_names) - failed} passed, {failed} failed")
+    return 1 if failed or not all_names else 0
+
+
 def goldens(folder, checkpoint, seed):
     import torch
     import transformers
@@ -416,14 +463,8 @@ def goldens(folder, checkpoint, seed):
     if not make.get("transformers", True):
         save_json(os.path.join(folder, "plan.json"), plan_by_place(folder, cfg), None)
         return 0
-    if make.get("config"):
-        tmp = tempfile.mkdtemp()  # in the reference's own /tmp
-        for f in os.listdir(checkpoint):
-            os.symlink(os.path.join(checkpoint, f), os.path.join(tmp, f))
-        os.remove(os.path.join(tmp, "config.json"))
-        text_config(cfg).update(make["config"])
-        save_json(os.path.join(tmp, "config.json"), cfg)
-        checkpoint = tmp
+    checkpoint = as_told(checkpoint, make)
+    cfg = read_json(checkpoint, "config.json")
     rows = read_json(folder, "..", "..", "families", "qwen3_moe", "golden_tokens.json")["samples"]
     names, samples, n, ignored = [r["id"] for r in rows], [r["ids"] for r in rows], n_experts(cfg), make.get("ignored", [])
     as_engine = halve_gelu if make.get("half_gelu") else lambda model: model
@@ -505,7 +546,7 @@ def converted(folder, checkpoint, src):
 
 def main():
     what, folder, *rest = sys.argv[1:]
-    return {"tables": tables, "goldens": goldens, "converted": converted}[what](folder, *rest) or 0
+    return {"tables": tables, "goldens": goldens, "converted": converted, "check": check}[what](folder, *rest) or 0
 
 
 if __name__ == "__main__":
