@@ -107,21 +107,19 @@ static bool find_conversion(struct layout *l, struct err *e)
 {
     const struct jdoc *d = &l->in.c->json[HF_CONFIG].doc;
     char *name = hf_class_name(d);
-    struct buf all = {0};
     l->in.conf = conf_of(d);
     l->in.conversion = name ? family_conversion(name, &l->in.family) : NULL;
     if (!l->in.conversion) {
-        family_list_converted(&all);
         const char *what = l->in.c->layout->what;
-        err_set(e, ERR_INPUT, "%s: models of %s%.60s%s cannot be converted; known are: %s",
+        err_set(e, ERR_INPUT,
+                "%s: models of %s%.60s%s cannot be converted; `reap families` lists those that can",
                 l->in.c->layout->config, what ? "" : "the class '",
                 what            ? what
                 : name && *name ? name
                                 : "(none)",
-                what ? "" : "'", all.s);
+                what ? "" : "'");
     }
     free(name);
-    buf_clear(&all);
     return l->in.conversion != NULL;
 }
 

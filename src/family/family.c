@@ -96,15 +96,6 @@ const struct family_tokenizer *family_tokenizer(const char *model_type)
     return best;
 }
 
-void family_list_converted(struct buf *b)
-{
-    const struct family *f;
-    for (uint32_t i = 0; (f = family_at(i)); i++)
-        for (uint32_t k = 0; k < FAMILY_CLASSES && f->classes[k].name; k++)
-            if (f->classes[k].convert)
-                buf_fmt(b, "%s%s", b->n ? ", " : "", f->classes[k].name);
-}
-
 const char *family_refusal_gguf(const struct family *f, uint32_t n_experts)
 {
     if (f->refuse)

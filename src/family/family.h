@@ -10,8 +10,8 @@
 #ifndef REAP_FAMILY_FAMILY_H
 #define REAP_FAMILY_FAMILY_H
 
-#include "base/buf.h"
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct conversion;
@@ -108,7 +108,6 @@ const struct family *family_nearest(const char *arch);        /* whose arch look
 const struct family *family_of_class(const char *class_name); /* NULL if unknown */
 /* How models of the class are converted, and their family; NULL: they are not. */
 const struct conversion *family_conversion(const char *class_name, const struct family **f);
-void family_list_converted(struct buf *b); /* the classes that can be converted, comma-separated */
 
 /* By model_type: of all records the one whose word fits best, a whole word before a star, a longer one before
  * a shorter. Where none fits, one without any quirk. */
