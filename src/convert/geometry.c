@@ -145,6 +145,32 @@ static void turn_values(struct made *m, const struct hf_tensor *t, const uint64_
     m->row_parts[m->n_row_parts++] = turns(f, qk, f['s']);
 }
 
+/* HOW_PERM_Q, HOW_PERM_K, HOW_ROWS_V */
+static bool split_qkv(struct made *m, struct view3 v, const struct facts *f, int64_t block,
+                      const struct layout_slot *s, struct err *e)
+{
+    enum how how = s->rule->how;
+    uint64_t q = facts_at(f, 'Q', block), k = facts_at(f, 'K', block);
+    m->base = (how == HOW_PERM_Q ? 0 : how == HOW_PERM_K ? q : q + k) * v.cols;
+    v.rows = m->rows = how == HOW_PERM_Q ? q : k;
+    return how == HOW_ROWS_V || rotate_heads(m, &v, facts_at(f, 'D', block), s->sources[0].w, e);
+}
+
+/* HOW_STACKED, HOW_STACKED_SWAP */
+static void unstack(struct made *m, const struct view3 *v, uint64_t n, enum how how)
+{
+    uint64_t rows = v->rows / n;
+    m->n_slices = n;
+    m->slice_step = rows * v->cols;
+    m->rows = rows;
+    if (how == HOW_STACKED_SWAP) {
+        m->rows = v->cols;
+        m->cols = rows;
+        m->row_step = 1;
+        m->col_step = v->cols;
+    }
+}
+
 /* *n_dims: of the output, where it is not that of the source. */
 static bool set_strides(const struct layout *l, int64_t block, const struct layout_slot *s, struct made *m,
                         uint32_t *n_dims, struct err *e)
@@ -180,6 +206,14 @@ static bool set_strides(const struct layout *l, int64_t block, const struct layo
     case HOW_K_B:
     case HOW_V_B:
         split_kv(m, &v, f, block, how);
+        *n_dims = 3;
+        break;
+    case HOW_PERM_Q:
+    case HOW_PERM_K:
+    case HOW_ROWS_V: return split_qkv(m, v, f, block, s, e);
+    case HOW_STACKED:
+    case HOW_STACKED_SWAP:
+        unstack(m, &v, facts_at(f, 'E', block), how);
         *n_dims = 3;
         break;
     case HOW_SQUEEZE:

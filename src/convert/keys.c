@@ -316,7 +316,7 @@ static bool put_rope(struct out_keys *k, struct err *e)
     buf_clear(&type);
     if (!ok)
         return false;
-    if (!rope_f64(k->in, "rope_theta|rotary_emb_base", 10000, &theta) &&
+    if (!rope_f64(k->in, "rope_theta|rotary_emb_base|attn_config.rope_theta", 10000, &theta) &&
         !(k->in->conversion->flags & CONVERT_NO_ROPE))
         return err_set(e, ERR_INPUT, "config.json: 'rope_theta' is missing or not a number");
     put_f32(k, "rope.freq_base", theta);

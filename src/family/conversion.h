@@ -69,6 +69,13 @@ enum how {
     HOW_NEG_EXP,        /* -exp(x) */
     HOW_PLUS_ONE,       /* 1 + x: norms that are stored as what they add to one */
     HOW_GROUPS,         /* [i] -> [g, i / g] */
+    /* of the rows of q, k and v in one, Q + 2 K: the first Q as HOW_PERM, the next K so, the last K */
+    HOW_PERM_Q,
+    HOW_PERM_K,
+    HOW_ROWS_V,
+    /* experts one below the other, [E a, b] -> [E, a, b]; .. -> [E, b, a] */
+    HOW_STACKED,
+    HOW_STACKED_SWAP,
     /* Linear attention of g key heads and h value heads of size s. Rows that hold for each key head its q, k,
      * v and z: all q, then all k, then all v; all z. */
     HOW_DELTA_QKV,

@@ -13,6 +13,7 @@ const struct name_rule conversion_globals[] = {
     {"embed_tokens.weight", "token_embd.weight", "VH", HOW_COPY, 0, false},
     {"embeddings.weight", "token_embd.weight", "VH", HOW_COPY, 0, false},
     {"word_embeddings.weight", "token_embd.weight", "VH", HOW_COPY, 0, false},
+    {"wte.weight", "token_embd.weight", "VH", HOW_COPY, 0, false},
     {"norm.weight", "output_norm.weight", "H", HOW_COPY, 0, false},
     {"norm_f.weight", "output_norm.weight", "H", HOW_COPY, 0, false},
     {"lm_head.weight", "output.weight", "VH", HOW_COPY, 0, true}, /* required unless tied */

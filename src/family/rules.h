@@ -33,7 +33,10 @@
     X(deepseek32)              \
     X(glm_dsa)                 \
     X(afmoe)                   \
+    X(arctic)                  \
+    X(bailingmoe)              \
     X(bailingmoe2)             \
+    X(dbrx)                    \
     X(dots1)                   \
     X(exaone_moe)              \
     X(granitemoe)              \

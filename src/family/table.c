@@ -7,15 +7,6 @@
 #include <stddef.h>
 
 const struct family family_table[] = {
-    {.arch = "arctic",
-     .engine = ENGINE_HEADS_EQUAL | ENGINE_ROPE_WHOLE,
-     .models = "Snowflake Arctic",
-     .gate = SOFTMAX_NORM},
-    {.arch = "bailingmoe",
-     .models = "Ling 1",
-     .gate = "softmax, top-k, renormalised and scaled where the keys say so",
-     .classes = {CLASS("BailingMoeForCausalLM")},
-     NAMES(MLP)},
     {.arch = "bailingmoe3",
      .engine = ENGINE_GATE_KEY | ENGINE_KDA,
      .models = "Ling 3",
@@ -28,12 +19,6 @@ const struct family family_table[] = {
      .gate = BY_KEYS,
      .tokenizers = {{.model_types = "cohere2_moe*", .pre = "cohere2moe command-r"},
                     {.model_types = "cohere*", .pre = "command-r"}}},
-    {.arch = "dbrx",
-     .engine = ENGINE_HEADS_EQUAL | ENGINE_HEADS_FILL | ENGINE_ROPE_WHOLE,
-     .models = "DBRX",
-     .gate = SOFTMAX_NORM,
-     .classes = {CLASS("DbrxForCausalLM")},
-     NAMES(.block = "ffn", .experts = "experts", .router = "router", .rows = true)},
     {.arch = "deepseek",
      .engine = ENGINE_HEADS_EQUAL | ENGINE_ROPE_WHOLE,
      .models = "DeepSeek-MoE",

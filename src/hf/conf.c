@@ -24,12 +24,25 @@ struct conf conf_of(const struct jdoc *d)
     return (struct conf){d, hf_text_config(d)};
 }
 
+/* A member, or "object.member". */
+static uint32_t member(const struct jdoc *d, uint32_t object, const char *key)
+{
+    const char *dot = strchr(key, '.');
+    char first[CONF_WORD];
+    if (!dot)
+        return jdoc_get(d, object, key);
+    snprintf(first, sizeof first, "%.*s", (int)(dot - key), key);
+    object = jdoc_get(d, object, first);
+    return object == JSPAN_NONE || d->nodes[object].kind != J_OBJECT ? JSPAN_NONE
+                                                                     : jdoc_get(d, object, dot + 1);
+}
+
 uint32_t conf_get(const struct conf *c, const char *keys)
 {
     char key[CONF_WORD];
     while (conf_next(&keys, key)) {
-        uint32_t in_text = c->text == JSPAN_NONE ? JSPAN_NONE : jdoc_get(c->d, c->text, key);
-        uint32_t n = in_text != JSPAN_NONE ? in_text : jdoc_get(c->d, 0, key);
+        uint32_t in_text = c->text == JSPAN_NONE ? JSPAN_NONE : member(c->d, c->text, key);
+        uint32_t n = in_text != JSPAN_NONE ? in_text : member(c->d, 0, key);
         if (n != JSPAN_NONE && c->d->nodes[n].kind != J_NULL)
             return n;
     }

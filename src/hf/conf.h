@@ -11,7 +11,7 @@ struct conf {
     uint32_t text; /* the object with the text model's keys, tried before the root; JSPAN_NONE */
 };
 struct conf conf_of(const struct jdoc *d); /* the text object by its names (names.h) */
-/* keys: "a|b|c", the first that is there and not null; JSPAN_NONE. */
+/* keys: "a|b|c.d", the first that is there and not null (c.d: the member d of the object c); JSPAN_NONE. */
 uint32_t conf_get(const struct conf *c, const char *keys);
 /* The same among the rotary parameters: rope_parameters (transformers 5; of full attention, where there are
  * two kinds) or rope_scaling, then where conf_get looks. */
