@@ -156,11 +156,18 @@ bool form_fit_floats(const struct finder *f, const char *name, struct packed *p,
 
 /* ---- integers of compressed-tensors ---- */
 
-static bool fit_zeros(struct packed *p, struct err *e)
+/* What the config says that there is must be there: without it the numbers would be others. */
+static bool gone(const struct packed *p, const char *what, struct err *e)
+{
+    return err_set(e, ERR_INPUT, "tensor '%.200s' has no %s beside it, which config.json tells of",
+                   p->parts[PART_CODES]->name, what);
+}
+
+static bool fit_zeros(const struct finder *f, struct packed *p, struct err *e)
 {
     const struct hf_tensor *t = p->parts[PART_ZERO];
     if (!t)
-        return true;
+        return !f->needs_zeros || gone(p, "zero points", e);
     uint64_t words = (p->rows / p->scale_rows * p->bits + 31) / 32;
     if (!strcmp(t->dtype->name, "I32") && p->n == 1 && p->scale_rows == 1 && has_shape(t, words, p->n_groups))
         p->zeros = ZEROS_DOWN;
@@ -170,17 +177,19 @@ static bool fit_zeros(struct packed *p, struct err *e)
     return true;
 }
 
-static bool fit_order(struct packed *p, struct err *e)
+static bool fit_order(const struct finder *f, struct packed *p, struct err *e)
 {
     const struct hf_tensor *t = p->parts[PART_ORDER];
-    return !t || (!strcmp(t->dtype->name, "I32") && t->n_dims == 1 && t->dims[0] == p->cols && p->n == 1) ||
+    if (!t)
+        return !f->needs_order || gone(p, "order of columns ('g_idx')", e);
+    return (!strcmp(t->dtype->name, "I32") && t->n_dims == 1 && t->dims[0] == p->cols && p->n == 1) ||
            wrong_shape(t, e);
 }
 
 bool form_fit_ints(const struct finder *f, const char *name, struct packed *p, struct err *e)
 {
     (void)name;
-    if (!fit_rows(p, e) || !fit_grid(f, p, e) || !fit_zeros(p, e))
+    if (!fit_rows(p, e) || !fit_grid(f, p, e) || !fit_zeros(f, p, e))
         return false;
     round_as(p, p->parts[PART_SCALE]);
     return true;
@@ -224,7 +233,7 @@ bool form_fit_packed_ints(const struct finder *f, const char *name, struct packe
     if (cols)
         p->cols = cols; /* what is behind them is padding */
     (void)name;
-    if (!fit_grid(f, p, e) || !fit_zeros(p, e) || !fit_order(p, e))
+    if (!fit_grid(f, p, e) || !fit_zeros(f, p, e) || !fit_order(f, p, e))
         return false;
     round_as(p, p->parts[PART_SCALE]);
     return true;
@@ -267,7 +276,7 @@ static bool fit_columns(struct packed *p, uint64_t cols, struct err *e)
     if (!p->parts[PART_ORDER] && cols % p->n_groups)
         return wrong_shape(s, e);
     round_as(p, s);
-    return fit_order(p, e);
+    return true;
 }
 
 bool form_fit_gptq(const struct finder *f, const char *name, struct packed *p, struct err *e)
@@ -287,7 +296,7 @@ bool form_fit_gptq(const struct finder *f, const char *name, struct packed *p, s
     p->zeros = format != JSPAN_NONE && jdoc_str_is(d, format, "gptq_v2") ? ZEROS_ALONG : ZEROS_ALONG_1;
     if (t->dims[0] > 1u << 28 || t->dims[0] * 32 % bits)
         return wrong_shape(t, e);
-    return fit_columns(p, t->dims[0] * 32 / bits, e);
+    return fit_columns(p, t->dims[0] * 32 / bits, e) && fit_order(f, p, e);
 }
 
 bool form_fit_awq(const struct finder *f, const char *name, struct packed *p, struct err *e)

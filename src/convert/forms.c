@@ -34,13 +34,25 @@ struct form {
 
 /* ---- what the config says ---- */
 
+static bool is_kind(const struct jdoc *d, uint32_t node, enum jkind kind)
+{
+    return node != JSPAN_NONE && d->nodes[node].kind == kind;
+}
+
+/* "actorder" of compressed-tensors: "group", or true; by any other the columns stand in their order. */
+static bool orders_columns(const struct jdoc *d, uint32_t node)
+{
+    return is_kind(d, node, J_TRUE) || (is_kind(d, node, J_STRING) && jdoc_str_is(d, node, "group"));
+}
+
 /* The block of one FP8 scale: weight_block_size, or compressed-tensors' block_structure, else 128 x 128; and
- * num_bits of compressed-tensors' packed integers. */
+ * num_bits of compressed-tensors' packed integers; which parts all weights must have. */
 static void read_config(struct finder *f)
 {
     const struct jdoc *d = f->conf.d;
     uint32_t q = conf_get(&f->conf, HF_KEYS_QUANTIZATION), groups = form_member(d, q, "config_groups");
     uint64_t a, b, bits;
+    uint32_t n_ints = 0, n_zeros = 0, n_orders = 0;
     bool differ = false;
     f->block_rows = f->block_cols = 128;
     if (groups != JSPAN_NONE && d->nodes[groups].kind == J_OBJECT)
@@ -50,6 +62,11 @@ static void read_config(struct finder *f)
                 f->block_rows = a;
                 f->block_cols = b;
             }
+            if (type != JSPAN_NONE && jdoc_str_is(d, type, "int")) {
+                n_ints++;
+                n_zeros += is_kind(d, form_member(d, w, "symmetric"), J_FALSE);
+                n_orders += orders_columns(d, form_member(d, w, "actorder"));
+            }
             if ((type != JSPAN_NONE && !jdoc_str_is(d, type, "int")) ||
                 !jdoc_u64(d, form_member(d, w, "num_bits"), &bits) || !bits || bits > 8)
                 continue;
@@ -58,6 +75,8 @@ static void read_config(struct finder *f)
         }
     if (differ)
         f->bits = 0;
+    f->needs_zeros = n_zeros && n_zeros == n_ints;
+    f->needs_order = (n_orders && n_orders == n_ints) || is_kind(d, form_member(d, q, "desc_act"), J_TRUE);
     if (form_pair(d, form_member(d, q, "weight_block_size"), &a, &b)) {
         f->block_rows = a;
         f->block_cols = b;
@@ -335,6 +354,17 @@ static void add_stack(struct finder *f, const struct hf_tensor *t, const struct 
     free(block);
 }
 
+/* All dimensions but the last two count matrices: as many as the parts hold. */
+static bool check_count(const struct packed *p, const struct hf_tensor *t, struct err *e)
+{
+    uint64_t n = 1; /* those of the codes, whose product fits */
+    for (uint32_t i = 0; i + 2 < t->n_dims; i++)
+        n *= t->dims[i];
+    return n == p->n || err_set(e, ERR_INPUT, "tensor '%.200s' has %u dimensions, but belongs to %llu %s",
+                                p->parts[PART_CODES]->name, t->n_dims, (unsigned long long)p->n,
+                                p->n == 1 ? "matrix" : "matrices");
+}
+
 /* A weight in the place of its codes, with its own shape and name. */
 static bool add_packed(struct finder *f, const struct form *r, struct packed *p, struct err *e)
 {
@@ -360,6 +390,8 @@ static bool add_packed(struct finder *f, const struct form *r, struct packed *p,
         t.dims[t.n_dims - 2] = p->rows;
         t.dims[t.n_dims - 1] = p->cols;
         t.dtype = hf_dtype_find(p->round != ROUND_NOT && p->round_to == T_F16 ? "F16" : "BF16");
+        if (!check_count(p, &t, e))
+            return err_ctx(e, "weights in the form %s", r->name);
     }
     add_stack(f, &t, p);
     return true;

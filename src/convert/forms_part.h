@@ -9,7 +9,8 @@ struct finder {
     struct conf conf;
     uint64_t block_rows, block_cols; /* of FP8 scales */
     uint32_t bits; /* of packed integers, in all groups of the config; 0: not said, or several */
-    bool *taken;   /* per tensor: part of a weight */
+    bool needs_zeros, needs_order; /* the config says that weights of integers have zero points, an order */
+    bool *taken;                   /* per tensor: part of a weight */
     struct forms *out;
     uint64_t cap;
 };

@@ -42,7 +42,8 @@ static bool check_sources(const struct layout_slot *s, enum made_value value, st
     for (uint64_t i = 0; i < s->room; i++) {
         const struct hf_tensor *t = s->sources[i].w;
         enum num num = num_of(t->dtype);
-        if (value == V_MXFP4 && !s->sources[i].packed)
+        const struct packed *p = s->sources[i].packed;
+        if (value == V_MXFP4 && (!p || p->rows)) /* of another form: its blocks are no blocks of MXFP4 */
             return err_set(e, ERR_INPUT, "tensor '%.200s': no '_scales' of the same shape beside it",
                            t->name);
         if (s->sources[i].packed)

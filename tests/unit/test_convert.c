@@ -786,6 +786,88 @@ static void forms_are_complete(void **state)
     each_form(a_form_is_complete);
 }
 
+/* What config.json tells of weights is beside them, or they are refused: without it they would be others. */
+static void told_parts_are_there(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *form, *part, *from, *to, *message;
+    } cases[] = {
+        {"ct_int4_zero", ".weight_zero_point", "", "", "has no zero points beside it"},
+        {"gptq_order", ".g_idx", "", "", "has no order of columns ('g_idx') beside it"},
+        {"gptq", ".g_idx", "", "", NULL},
+        {"ct_int4_order", ".weight_g_idx", "", "", NULL}, /* the config is silent */
+        {"ct_int4_order", ".weight_g_idx", "\"symmetric\"", "\"actorder\": \"group\", \"symmetric\"",
+         "has no order of columns ('g_idx') beside it"},
+        {"ct_int4_order", ".weight_g_idx", "\"symmetric\"", "\"actorder\": \"weight\", \"symmetric\"", NULL},
+    };
+    struct err err = {0};
+    struct hf_checkpoint *c = hf_open(TEST_DATA_DIR "/packed", &err);
+    golden_ok(c != NULL, &err, "packed");
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        struct form x;
+        struct added parts[10];
+        uint32_t n = 0;
+        form_load(c, cases[k].form, expert3, &x);
+        for (uint32_t i = 0; i < x.n; i++)
+            if (!text_ends(x.parts[i].t.name, cases[k].part))
+                parts[n++] = x.parts[i];
+        assert_int_equal(n, x.n - 1);
+        char *at = strstr(x.config, cases[k].from);
+        assert_non_null(at);
+        char *config =
+            xasprintf("%.*s%s%s", (int)(at - x.config), x.config, cases[k].to, at + strlen(cases[k].from));
+        free(x.config);
+        x.config = config;
+        const char *dir = form_model(&x, parts, n);
+        if (cases[k].message) {
+            refused_made(dir, cases[k].message);
+        } else {
+            struct opened o = must_open(dir, "bf16");
+            close_image(&o);
+        }
+        form_clear(&x);
+    }
+    hf_free(c);
+}
+
+/* Codes of as many matrices as their shape says, and blocks of MXFP4 alone where a family's rules take blocks. */
+static void parts_of_other_counts_are_refused(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    struct form x;
+    struct hf_checkpoint *c = hf_open(TEST_DATA_DIR "/packed", &err);
+    golden_ok(c != NULL, &err, "packed");
+    form_load(c, "bnb_nf4", expert3, &x);
+    for (uint32_t i = 0; i < x.n; i++)
+        if (text_ends(x.parts[i].t.name, ".weight")) {
+            assert_int_equal(x.parts[i].t.bytes, 1024);
+            x.parts[i].t.n_dims = 3;
+            x.parts[i].t.dims[0] = 8;
+            x.parts[i].t.dims[1] = 128;
+            x.parts[i].t.dims[2] = 1;
+        }
+    refused_made(form_model(&x, x.parts, x.n), "has 3 dimensions, but belongs to 1 matrix");
+    form_clear(&x);
+    hf_free(c);
+
+#define GATE_UP "model.layers.0.mlp.experts.gate_up_proj"
+    static uint8_t bytes[12 * 64 * 2 * 8];
+    static const float one = 1;
+    struct edit edits[] = {{GATE_UP, NULL, NULL}, {NULL, NULL, NULL}};
+    struct added add[] = {tensor(GATE_UP "_blocks_packed", "U8", 12 * 64, 2 * 8, bytes),
+                          tensor(GATE_UP "_blocks_scale", "F8_E4M3", 12 * 64, 2, bytes),
+                          tensor(GATE_UP "_blocks_global_scale", "F32", 1, 0, &one)};
+    for (int i = 0; i < 2; i++)
+        add[i].t = (struct hf_tensor){.name = add[i].t.name,
+                                      .dtype = add[i].t.dtype,
+                                      .n_dims = 4,
+                                      .dims = {12, 64, 2, i ? 1 : 8},
+                                      .bytes = add[i].t.bytes};
+    refused_made(make("gpt_oss", edits, add, 3), "no '_scales' of the same shape beside it");
+}
+
 /* MLX has the experts of a layer in one tensor, quantised or not: here each is the form's matrix. */
 static void mlx_stacks_are_taken_apart(void **state)
 {
@@ -1195,6 +1277,8 @@ int main(void)
         T(fp8_needs_a_fitting_scale),
         T(forms_are_decoded),
         T(forms_are_complete),
+        T(told_parts_are_there),
+        T(parts_of_other_counts_are_refused),
         T(mlx_stacks_are_taken_apart),
         T(wrong_tensors_are_refused),
         T(further_tensors_are_refused),
