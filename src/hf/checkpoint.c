@@ -365,6 +365,20 @@ const char *hf_json_name(const struct hf_checkpoint *c, uint32_t file)
     return file == HF_CONFIG ? c->layout->config : hf_files_at(file)->name;
 }
 
+/* What another layout has in the place of config.json is there once when that layout is the folder's. Beside
+ * config.json it may be anything of that name: without an object in it nobody states a count there, and it is copied. */
+static bool read_other_config(struct hf_checkpoint *c, uint32_t file, struct err *e)
+{
+    if (!strcmp(hf_files_at(file)->name, c->layout->config) ||
+        read_json(c->dir, hf_json_name(c, file), &c->json[file], e))
+        return true;
+    if (e->code != ERR_INPUT)
+        return false;
+    err_clear(e);
+    clear_json(&c->json[file]);
+    return true;
+}
+
 static bool open_folder(struct hf_checkpoint *c, struct err *e)
 {
     bool there;
@@ -376,7 +390,8 @@ static bool open_folder(struct hf_checkpoint *c, struct err *e)
     if (!choose_layout(c, e))
         return false;
     for (uint32_t i = 0; i < HF_N_JSON; i++) {
-        if (!read_json(c->dir, hf_json_name(c, i), &c->json[i], e))
+        if (!(i == HF_PARAMS ? read_other_config(c, i, e)
+                             : read_json(c->dir, hf_json_name(c, i), &c->json[i], e)))
             return false;
         if (!c->json[HF_CONFIG].text)
             return fail_missing(c->dir, c->layout->config, e);

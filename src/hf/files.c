@@ -30,9 +30,9 @@ static const struct hf_file_row rows[] = {
     [HF_CONFIG] = {.name = "config.json", .role = HF_FILE_JSON},
     [HF_QUANT_CONFIG] = {.name = "hf_quant_config.json", .role = HF_FILE_JSON, .bound = true},
     [HF_QUANTIZE_CONFIG] = {.name = "quantize_config.json", .role = HF_FILE_JSON, .bound = true},
+    [HF_PARAMS] = {.name = PARAMS_NAME, .role = HF_FILE_JSON, .bound = true},
     {.name = HF_INDEX_NAME, .role = HF_FILE_WEIGHTS},
     {.name = HF_WEIGHTS_NAME, .role = HF_FILE_WEIGHTS},
-    {.name = PARAMS_NAME, .role = HF_FILE_HEADER},
     {.name = PARAMS_INDEX, .role = HF_FILE_WEIGHTS},
     {.name = PARAMS_ONE, .role = HF_FILE_WEIGHTS},
     {.name = "tokenizer.json", .role = HF_FILE_TOKENIZER},
@@ -58,6 +58,11 @@ static const struct hf_file_row rows[] = {
 const struct hf_file_row *hf_files_at(uint32_t i)
 {
     return i < sizeof rows / sizeof *rows ? &rows[i] : NULL;
+}
+
+bool hf_json_counts(uint32_t file)
+{
+    return file == HF_CONFIG || file == HF_PARAMS;
 }
 
 static const struct hf_file_row *find_row(const char *name)

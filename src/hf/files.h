@@ -40,7 +40,9 @@ enum hf_file_role {
 #define HF_FILES_MODEL (HF_FILE_JSON | HF_FILE_WEIGHTS | HF_FILE_TOKENIZER | HF_FILE_HEADER)
 
 /* The rows with the role HF_FILE_JSON, which come first. */
-enum hf_json_file { HF_CONFIG, HF_QUANT_CONFIG, HF_QUANTIZE_CONFIG, HF_N_JSON };
+enum hf_json_file { HF_CONFIG, HF_QUANT_CONFIG, HF_QUANTIZE_CONFIG, HF_PARAMS, HF_N_JSON };
+/* Whether it states how many experts there are; the others may only name them. */
+bool hf_json_counts(uint32_t file);
 
 struct hf_file_row {
     const char *name; /* in the folder */

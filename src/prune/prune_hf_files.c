@@ -61,7 +61,7 @@ static bool edit_text(const struct hf_job *j, uint32_t file, struct buf *out, st
                                 .keep = keep_of,
                                 .ctx = (void *)c,
                                 .drop_mtp = c->opts.drop_mtp};
-    return hf_edit_config(&j->in->json[file].doc, &plan, file == HF_CONFIG, out, e);
+    return hf_edit_config(&j->in->json[file].doc, &plan, hf_json_counts(file), out, e);
 }
 
 /* num_experts and n_experts beside the key that states the count, for loaders that look for those names. */

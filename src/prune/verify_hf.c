@@ -388,7 +388,7 @@ static void check_file(const struct view *parent, const struct view *pruned, con
     struct check c = {.file = hf_json_name(view_hf(parent), file),
                       .a = &a->doc,
                       .b = &b->doc,
-                      .counts = file == HF_CONFIG,
+                      .counts = hf_json_counts(file),
                       .dropped = dropped,
                       .n_trunk = parent->n_blocks - parent->n_mtp,
                       .n_experts = parent->shape.n_experts,

@@ -45,6 +45,20 @@ fails 2 "Mistral's own layout .*cannot be converted" -- convert "$O" -o own.gguf
 cp "$M/config.json" "$M/model.safetensors" own
 ok inspect own --json
 json .out 'class="MixtralForCausalLM"' n_files=1
+# the config of the other layout states the count too; what is no object states none
+ok prune own --plan "$plan" -o both
+expect 'params.json has the count of config.json' test "$("$JSON" get both/params.json moe/num_experts)" = "$("$JSON" get both/config.json num_local_experts)"
+absent both/consolidated.safetensors.index.json
+ok verify own both --plan "$plan"
+cp own/params.json both/params.json
+call 3 verify own both --plan "$plan"
+has .out "params.json"
+rm -rf both
+echo '["any", "thing"' >own/params.json
+ok prune own --plan "$plan" -o both
+expect 'params.json that is no object is copied' cmp -s own/params.json both/params.json
+rm -rf both
+cp "$O/params.json" own
 rm own/model.safetensors own/config.json own/consolidated-*
 fails 2 'own' 'consolidated.safetensors is missing' -- inspect own
 rm -rf own one other
