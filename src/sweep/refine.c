@@ -577,8 +577,10 @@ static bool prepare(struct job *j, struct err *e)
     const struct shape *s = &r->view->shape;
     if (r->plan->n_keep == s->n_experts)
         return err_set(e, ERR_INPUT, "%s: keeps all experts, there is nothing to swap", o->plan);
-    j->near = o->near ? o->near : s->n_experts / s->n_groups / 4;
+    uint32_t size = s->n_experts / s->n_groups;
+    j->near = o->near ? o->near : size / 4;
     j->near = j->near < LEAST_NEAR && !o->near ? LEAST_NEAR : j->near;
+    j->near = j->near < size ? j->near : size;
     j->rng.s = o->corpus.seed;
     j->at = xcalloc((size_t)r->view->n_layers * s->n_experts, sizeof *j->at);
     worth_init(&j->worth, r->view->n_layers, s->n_experts, s->n_groups);

@@ -97,8 +97,11 @@ static json_t *hopes_json(const struct job *j)
     json_t *a = json_array();
     for (uint32_t i = 0; i < j->n_hope; i++) {
         const struct hope *h = &j->hope[i];
-        const double v[] = {h->swap.layer, h->swap.out, h->swap.in, h->gain, h->err};
-        json_array_append_new(a, json_f64s(v, 5));
+        json_t *x = json_object();
+        json_object_set_new(x, "swap", swap_json(h->swap));
+        json_object_set_new(x, "gain", json_real(h->gain));
+        json_object_set_new(x, "error", json_real(h->err));
+        json_array_append_new(a, x);
     }
     return a;
 }
@@ -278,16 +281,13 @@ static bool read_hopes(struct job *j, const json_t *o, struct err *e)
         return false;
     uint32_t n = (uint32_t)json_array_size(a);
     for (uint32_t i = 0; i < n; i++) {
-        const json_t *x = json_array_get(a, i);
-        json_t *ids = json_array();
-        for (size_t k = 0; k < 3; k++)
-            json_array_append_new(ids, json_integer((json_int_t)json_number_value(json_array_get(x, k))));
-        bool ok = read_swap(j, ids, &s[i], e);
-        json_decref(ids);
-        if (!ok)
+        json_t *x = json_array_get(a, i), *ids = json_object_get(x, "swap");
+        if (!read_swap(j, ids, &s[i], e) || !json_opt_f64(x, "gain", "hopes", &j->hope[i].gain, e) ||
+            !json_opt_f64(x, "error", "hopes", &j->hope[i].err, e))
             return false;
-        j->hope[i] = (struct hope){s[i], json_number_value(json_array_get(x, 3)),
-                                   json_number_value(json_array_get(x, 4))};
+        if (!isfinite(j->hope[i].gain) || !(j->hope[i].err >= 0))
+            return err_set(e, ERR_INPUT, "hopes: expected a gain, and an error of 0 or more");
+        j->hope[i].swap = s[i];
     }
     j->n_hope = n;
     return check_swaps(j, s, n, e);
@@ -366,7 +366,8 @@ static bool read_numbers(struct job *j, const json_t *o, struct err *e)
         !json_opt_f64(o, "seconds", "state", &secs, e) || !json_opt_f64(o, "gain", "state", &gain, e) ||
         !json_opt_f64(o, "gain_variance", "state", &var, e) ||
         !json_opt_bool(o, "measured", "state", &j->measured, e) ||
-        !json_opt_bool(o, "wider", "state", &j->wider, e) || !read_u32(o, "near", 1u << 30, &j->near, e) ||
+        !json_opt_bool(o, "wider", "state", &j->wider, e) ||
+        !read_u32(o, "near", 2 * j->worth.n_experts, &j->near, e) ||
         !json_opt_bool(o, "testing", "state", &j->testing, e) ||
         !json_need_u64(o, "tokens", "state", &j->tokens_before, e) ||
         !json_need_u64(o, "race_tokens", "state", &j->race_tokens, e) ||
@@ -374,6 +375,8 @@ static bool read_numbers(struct job *j, const json_t *o, struct err *e)
         !read_u32(o, "n_trials", UINT32_MAX, &j->r->n_trials, e) ||
         !read_u32(o, "n_alone", UINT32_MAX, &j->n_alone, e))
         return false;
+    if (!j->near)
+        return err_set(e, ERR_INPUT, "near: expected at least 1");
     if (!(j->loss_first >= 0 && j->enough >= 0))
         return err_set(e, ERR_INPUT, "loss_first, enough: expected numbers of 0 or more");
     j->secs_before = secs >= 0 ? secs : 0;

@@ -74,6 +74,13 @@ expect 'the state stays' test -s st.json
 ok "${refine[@]}" --trials 3 --check other.txt --state st.json -o few2.json
 equal few.json few2.json keep refined
 fails 2 'st.json' 'another model, plan, text or options' -- "${refine[@]}" --near 1 --state st.json -o x.json
+# a state that says what cannot be
+for what in 'near 0' 'near 99999' 'hopes [{"swap":[0,1e300,1],"gain":0,"error":0}]' 'hopes [[1e300,0,1,0,0]]' 'hopes [{"swap":[0,0,1],"gain":1,"error":-1}]' 'enough -1'; do
+    "$JSON" set st.json "${what%% *}" "${what#* }" >hostile.json
+    cp hostile.json before.json
+    fails 2 'hostile.json' "${what%% *}|swap" -- "${refine[@]}" --trials 9 --check other.txt --state hostile.json -o x.json
+    expect "the state stays as it was: $what" cmp -s hostile.json before.json
+done
 echo '{"schema": "reap.refine-state/1"' >st.json
 fails 2 'st.json' 'line' -- "${refine[@]}" --state st.json -o x.json
 absent x.json
