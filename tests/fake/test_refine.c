@@ -206,9 +206,9 @@ static void test_no_boast(void **state)
     uint32_t n = 0;
     put_letters("long.txt", "");
     put_letters("again.txt", "\n");
-    for (uint64_t seed = 1; seed <= 4; seed++) {
+    for (uint64_t seed = 1; seed <= 3; seed++) {
         struct refine_opts o = options(0);
-        o.tokens = 120000;
+        o.tokens = 60000;
         fake.worth = alike;
         fake.noise = 0.3;
         text = at("long.txt");
@@ -222,7 +222,7 @@ static void test_no_boast(void **state)
     }
     print_message("%u swaps, said %.6f, is %.6f\n", n, said, is);
     assert_true(n > 0 && is > 0);
-    assert_true(said < 1.1 * is);
+    assert_true(said < 1.05 * is);
 }
 
 /* The number of trials is a limit to the one, tokens to a compute step, and a budget that is spent begins nothing. */
