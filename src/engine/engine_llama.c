@@ -74,6 +74,14 @@ static bool add_device(struct load *l, ggml_backend_dev_t d, struct err *e)
     return true;
 }
 
+/* host:port with a port of 1 to 65535: the engine ends the program at anything else. */
+static bool is_endpoint(const char *s)
+{
+    const char *colon = strchr(s, ':');
+    uint64_t port;
+    return colon && colon > s && parse_u64(colon + 1, &port) && port >= 1 && port <= 65535;
+}
+
 typedef ggml_backend_reg_t (*rpc_add_server)(const char *endpoint);
 
 static bool add_rpc(struct load *l, const char *list, bool use, struct err *e)
@@ -89,6 +97,11 @@ static bool add_rpc(struct load *l, const char *list, bool use, struct err *e)
     char *s = xstrdup(list), *save = NULL;
     bool ok = true;
     for (char *p = strtok_r(s, ",", &save); ok && p; p = strtok_r(NULL, ",", &save)) {
+        if (!is_endpoint(p)) {
+            ok = err_set(e, ERR_INPUT, "--rpc '%s': expected host:port, with a port of 1 to 65535", p);
+            break;
+        }
+        library_forget();
         ggml_backend_reg_t r = add(p);
         if (!r) {
             ok = err_set(e, ERR_FAILED, "--rpc: no answer from '%s'", p);

@@ -55,12 +55,46 @@ void library_listen(library_listener *fn, void *ud)
     listener_ud = ud;
 }
 
+/* What the engine's client of RPC servers says when it gives up, from ggml-rpc.cpp, and what has happened to users of --rpc. */
+static const struct {
+    const char *says, *reason;
+} rpc_reasons[] = {
+    {"Failed to connect", "no server answers there"},
+    {"RPC handshake failed",
+     "the server speaks another version of the protocol; it must be of this engine's version"},
+    {"Remote RPC server crashed",
+     "a server has ended, was lost, or speaks another version; what was saved stays, and --resume goes on "
+     "from it where the command has that"},
+};
+
+/* "FILE:LINE: text", the text alone, with its endpoint where it names one. */
+static void rpc_reason(const char *message, char *dst, size_t size)
+{
+    const char *at = NULL;
+    static const char *const before[] = {"connect to ", "failed for "};
+    for (size_t i = 0; !at && i < sizeof before / sizeof *before; i++)
+        if ((at = strstr(message, before[i])))
+            at += strlen(before[i]);
+    size_t n = at ? strcspn(at, "\n") : 0;
+    for (size_t i = 0; i < sizeof rpc_reasons / sizeof *rpc_reasons; i++)
+        if (strstr(message, rpc_reasons[i].says)) {
+            snprintf(dst, size, "--rpc%s%.*s: %s%s%s%s", n ? " " : "", (int)n, n ? at : "",
+                     rpc_reasons[i].reason, first_error[0] ? " (" : "", first_error[0] ? library_said() : "",
+                     first_error[0] ? ")" : "");
+            return;
+        }
+    snprintf(dst, size, "the engine gave up: %s", message);
+}
+
 /* An assertion inside the engine: nothing can be saved, but the user gets a line, an exit status, and no half-written
  * output. */
 static void on_abort(const char *message)
 {
     char reason[512];
-    snprintf(reason, sizeof reason, "the engine gave up: %s", message);
+    if (strstr(message, "ggml-rpc"))
+        rpc_reason(message, reason, sizeof reason);
+    else
+        snprintf(reason, sizeof reason, "the engine gave up: %s", message);
     sig_die(reason);
 }
 
