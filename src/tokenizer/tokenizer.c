@@ -299,12 +299,10 @@ static enum form find_form(struct tok_files *f, struct tok_tiktoken *tik, struct
                 f->dir, text_shown(t, sizeof t, type ? type : ""));
     else if (has_file(f->dir, "qwen.tiktoken", e) || has_file(f->dir, "tekken.json", e))
         err_set(e, ERR_INPUT,
-                "%s: only qwen.tiktoken or tekken.json, which are not supported: expected tokenizer.json, "
-                "tokenizer.model or tiktoken.model",
-                f->dir);
+                "only qwen.tiktoken or tekken.json, which are not supported: expected tokenizer.json, "
+                "tokenizer.model or tiktoken.model");
     else
-        err_set(e, ERR_INPUT, "%s: no tokenizer: expected tokenizer.json, tokenizer.model or tiktoken.model",
-                f->dir);
+        err_set(e, ERR_INPUT, "no tokenizer: expected tokenizer.json, tokenizer.model or tiktoken.model");
     return FORM_NONE;
 }
 
