@@ -84,7 +84,7 @@ static void check(struct image *im)
 static void run(const char *folder, const char *type, char *config, char *header, size_t n, uint64_t bytes)
 {
     struct err e = {0};
-    struct hf_checkpoint c = {0};
+    struct hf_checkpoint c = {.layout = hf_layout_at(0)};
     struct hf_file f = {
         .name = (char[]){"model.safetensors"}, .path = (char[]){"model.safetensors"}, .size = bytes};
     char dir[512];
