@@ -17,12 +17,10 @@ static const struct name_rule afmoe_names[] = {
 
 static bool afmoe_derive(struct family_model *m, struct err *e)
 {
-    uint64_t *f = m->f, lead = model_number(m, "num_dense_layers", 0);
+    uint64_t *f = m->f;
     f['S'] = f['X'] * f['s'];
-    if (lead > f['L'])
-        return model_key_too_large("num_dense_layers", e);
-    model_dense_first(m, lead);
-    return model_layer_types(m, 4, e); /* a block of full attention, which is not rotated, behind three */
+    /* a block of full attention, which is not rotated, behind three */
+    return model_dense_by_key(m, "num_dense_layers", e) && model_layer_types(m, 4, e);
 }
 
 static const struct conversion afmoe = {

@@ -14,16 +14,13 @@ static const struct name_rule bailing_names[] = {
 
 static bool bailing_derive(struct family_model *m, struct err *e)
 {
-    uint64_t *f = m->f, lead = model_number(m, "first_k_dense_replace", 0);
+    uint64_t *f = m->f;
     f['P'] = f['Q'] + 2 * f['K'];
     f['S'] = f['X'] * f['s'];
     if (f['s'] != 1) /* it multiplies the width of all by their number */
         return err_set(e, ERR_INPUT, "config.json: 'num_shared_experts' is %llu, the engine expects 1",
                        (unsigned long long)f['s']);
-    if (lead > f['L'])
-        return model_key_too_large("first_k_dense_replace", e);
-    model_dense_first(m, lead);
-    return model_rotated(m, 0.5, e);
+    return model_dense_by_key(m, "first_k_dense_replace", e) && model_rotated(m, 0.5, e);
 }
 
 static const struct conversion bailing_moe_v2 = {

@@ -3,15 +3,12 @@
 
 static bool dots_derive(struct family_model *m, struct err *e)
 {
-    uint64_t *f = m->f, lead = model_number(m, "first_k_dense_replace", 0);
+    uint64_t *f = m->f;
     f['S'] = f['X'] * f['s'];
     if (!f['S'])
         return err_set(e, ERR_INPUT,
                        "config.json: no shared experts; the engine expects them in this family");
-    if (lead > f['L'])
-        return model_key_too_large("first_k_dense_replace", e);
-    model_dense_first(m, lead);
-    return model_heads_equal(m, e);
+    return model_dense_by_key(m, "first_k_dense_replace", e) && model_heads_equal(m, e);
 }
 
 static const struct conversion dots1 = {

@@ -9,14 +9,13 @@ static const struct name_rule exaone_select[] = {
 /* w: whether a block attends to a window; those that do not are not rotated either. */
 static bool exaone_derive(struct family_model *m, struct err *e)
 {
-    uint64_t *f = m->f, lead = model_number(m, "first_k_dense_replace", 0);
+    uint64_t *f = m->f;
     f['S'] = f['X'] * f['s'];
     if (!f['S'])
         return err_set(e, ERR_INPUT,
                        "config.json: no shared experts; the engine expects them in this family");
-    if (lead > f['L'])
-        return model_key_too_large("first_k_dense_replace", e);
-    model_dense_first(m, lead);
+    if (!model_dense_by_key(m, "first_k_dense_replace", e))
+        return false;
     for (uint64_t i = 0; i < m->n_blocks; i++)
         model_set_block(m, 'w', i, (i + 1) % 4 != 0);
     return model_layer_types(m, 4, e);

@@ -9,14 +9,9 @@ static const struct name_rule glm_names[] = {
 
 static bool glm_derive(struct family_model *m, struct err *e)
 {
-    uint64_t *f = m->f, lead = model_number(m, "first_k_dense_replace", 0);
+    uint64_t *f = m->f;
     f['S'] = f['X'] * f['s'];
-    if (!model_rotated(m, 0.5, e))
-        return false;
-    if (lead > f['L'])
-        return model_key_too_large("first_k_dense_replace", e);
-    model_dense_first(m, lead);
-    return true;
+    return model_rotated(m, 0.5, e) && model_dense_by_key(m, "first_k_dense_replace", e);
 }
 
 static const struct conversion glm4_moe = {

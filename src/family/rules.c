@@ -242,6 +242,15 @@ uint32_t model_list_at(const struct family_model *m, uint32_t list, uint64_t i)
     return n;
 }
 
+bool model_dense_by_key(struct family_model *m, const char *key, struct err *e)
+{
+    uint64_t lead = model_number(m, key, 0);
+    if (lead > m->f['L'])
+        return model_key_too_large(key, e);
+    model_dense_first(m, lead);
+    return true;
+}
+
 bool model_lead(struct family_model *m, uint64_t lead, struct err *e)
 {
     const struct jdoc *d = m->conf->d;

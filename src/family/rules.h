@@ -103,6 +103,10 @@ bool model_heads_equal(const struct family_model *m, struct err *e); /* as many 
 bool model_layer_types(const struct family_model *m, uint32_t period, struct err *e);
 /* The first `lead` blocks are dense, the others have experts, and shared ones if there are any. */
 void model_dense_first(struct family_model *m, uint64_t lead);
+bool model_dense_by_key(struct family_model *m, const char *key,
+                        struct err *e); /* so many as the config says, or none */
+/* The same where mlp_layer_types may say it ("dense", "sparse") instead; the fact 'l' is their number then. */
+bool model_lead(struct family_model *m, uint64_t lead, struct err *e);
 /* The kinds of all blocks by a list of words, or a string with a letter for each block; `words` ends with a word
  * NULL. Kinds that no word means stay as they are. A missing key, a word that is not known and another number of them are errors. */
 struct kind_word {
@@ -111,8 +115,6 @@ struct kind_word {
 };
 bool model_kinds_by_words(struct family_model *m, const char *keys, const struct kind_word *words,
                           struct err *e);
-/* The same where mlp_layer_types may say it ("dense", "sparse") instead; the fact 'l' is their number then. */
-bool model_lead(struct family_model *m, uint64_t lead, struct err *e);
 /* The node of element i of an array of the config; JSPAN_NONE: there is none. */
 uint32_t model_list_at(const struct family_model *m, uint32_t list, uint64_t i);
 /* Which blocks attend to a window alone, by layer_types: B_ATTN, B_WINDOW and the fact 'w' of each block. */
