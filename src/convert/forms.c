@@ -377,7 +377,7 @@ static bool add_packed(struct finder *f, const struct form *r, struct packed *p,
     p->bits = r->bits;
     p->round = r->round;
     p->divide = r->divide;
-    p->times = r->times ? (float)r->times : 1;
+    p->times = r->times != 0 ? (float)r->times : 1;
     if (!r->fit(f, name, p, e))
         return err_ctx(e, "weights in the form %s", r->name);
     for (uint32_t i = 0; i < PACKED_PARTS; i++)
