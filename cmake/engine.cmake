@@ -12,6 +12,13 @@ unset(llama_DIR CACHE)
 unset(ggml_DIR CACHE)
 unset(llama_LIBRARY CACHE)
 
+# Without CC and CXX, which CMake sets to the compilers of this build: the engine is the same one for all presets
+# (ENGINE_CC and ENGINE_CXX choose other compilers for it), unless it is for another machine.
+set(engine_env "${CMAKE_COMMAND}" -E env --unset=CC --unset=CXX --unset=CFLAGS --unset=CXXFLAGS)
+if(CMAKE_CROSSCOMPILING)
+    list(APPEND engine_env "ENGINE_CC=${CMAKE_C_COMPILER}" "ENGINE_CXX=${CMAKE_CXX_COMPILER}")
+endif()
+
 # An engine built with gcc carries libgomp; clang without its own libomp finds it only when told where it is.
 if(CMAKE_C_COMPILER_ID MATCHES "Clang" AND NOT APPLE)
     find_package(OpenMP QUIET)
@@ -45,19 +52,16 @@ if(REAP_LLAMA_DIR)
     endif()
 else()
     # An installed engine was built with options of its own, so that asking for some rules it out.
-    if(NOT (REAP_CUDA OR REAP_HIP OR REAP_VULKAN OR REAP_METAL))
+    if(NOT (REAP_CUDA OR REAP_HIP OR REAP_VULKAN OR REAP_METAL OR CMAKE_CROSSCOMPILING))
         find_package(llama ${REAP_LLAMA_MIN} CONFIG QUIET)
     endif()
     if(NOT llama_FOUND)
-        # Without CC and CXX, which CMake sets to the compilers of this build: the engine is the same one for
-        # all presets (ENGINE_CC and ENGINE_CXX choose other compilers for it).
         set(flags "")
         foreach(name NATIVE AMX CUDA HIP VULKAN METAL)
             list(APPEND flags -DREAP_${name}=${REAP_${name}})
         endforeach()
         execute_process(
-            COMMAND "${CMAKE_COMMAND}" -E env --unset=CC --unset=CXX --unset=CFLAGS --unset=CXXFLAGS
-                bash "${CMAKE_SOURCE_DIR}/scripts/engine.sh" ${flags}
+            COMMAND ${engine_env} bash "${CMAKE_SOURCE_DIR}/scripts/engine.sh" ${flags}
             OUTPUT_VARIABLE prefix OUTPUT_STRIP_TRAILING_WHITESPACE RESULT_VARIABLE result)
         if(NOT result EQUAL 0)
             message(FATAL_ERROR "scripts/engine.sh could not provide libllama (see above)")
@@ -85,8 +89,7 @@ set(REAP_ENGINE_VERSION "${llama_VERSION}")
 # The interpreter of chat templates is in no library of the engine's: it is built from its sources, which are
 # fetched for this alone where libllama is an installed one. Without them the program refuses chats.
 execute_process(
-    COMMAND "${CMAKE_COMMAND}" -E env --unset=CC --unset=CXX --unset=CFLAGS --unset=CXXFLAGS
-        bash "${CMAKE_SOURCE_DIR}/scripts/engine.sh" --jinja
+    COMMAND ${engine_env} bash "${CMAKE_SOURCE_DIR}/scripts/engine.sh" --jinja
     OUTPUT_VARIABLE jinja OUTPUT_STRIP_TRAILING_WHITESPACE RESULT_VARIABLE result)
 add_library(reap_jinja INTERFACE)
 if(result EQUAL 0)

@@ -12,7 +12,9 @@
 #
 # NAME, also read from the environment: REAP_NATIVE (default ON: code for this CPU), REAP_AMX (default OFF),
 # REAP_CUDA, REAP_HIP, REAP_VULKAN, REAP_METAL (default OFF).
-# Environment: REAP_CACHE (default ~/.cache/reap), ENGINE_CC and ENGINE_CXX (default cc and c++), ENGINE_JOBS.
+# Environment: REAP_CACHE (default ~/.cache/reap), ENGINE_CC and ENGINE_CXX (default cc and c++; compilers for
+# another kind of processor build for that one, and REAP_NATIVE is OFF), ENGINE_ARM_ARCH (-march of an ARM engine
+# that is not native, such as armv8.2-a+dotprod; default: the compiler's own, armv8-a), ENGINE_JOBS.
 
 set -eu
 
@@ -29,6 +31,7 @@ cache=${REAP_CACHE:-${XDG_CACHE_HOME:-${HOME:-/var/tmp}/.cache}/reap}
 cc=${ENGINE_CC:-cc}
 cxx=${ENGINE_CXX:-c++}
 native=${REAP_NATIVE:-ON} amx=${REAP_AMX:-OFF}
+arm_arch=${ENGINE_ARM_ARCH:-}
 cuda=${REAP_CUDA:-OFF} hip=${REAP_HIP:-OFF} vulkan=${REAP_VULKAN:-OFF} metal=${REAP_METAL:-OFF}
 tools=()
 what=library
@@ -106,6 +109,24 @@ limited() {
     if command -v timeout >/dev/null; then timeout "$seconds" "$@"; else "$@"; fi
 }
 
+processor() {
+    case ${1%%-*} in
+    x86_64 | amd64 | i?86) echo x86_64 ;;
+    aarch64 | arm64) echo aarch64 ;;
+    arm*) echo arm ;;
+    powerpc64le | ppc64le) echo ppc64le ;;
+    *) echo "${1%%-*}" ;;
+    esac
+}
+
+# The processor that the compiler builds for, where it is of another kind than this machine's; else nothing.
+foreign_target() {
+    local target
+    target=$("$cxx" -dumpmachine 2>/dev/null) || return 0
+    target=$(processor "$target")
+    [ "$target" = "$(processor "$(uname -m)")" ] || printf %s "$target"
+}
+
 # What this CPU can do. Part of the cache key of a native build: a home folder shared between different
 # machines must never hand code for one CPU to another.
 cpu_features() {
@@ -120,6 +141,7 @@ cpu_features() {
 cache_key() {
     printf '%s\n' "layout 1" "$tree" "$(uname -sm)" "amx=$amx native=$native" \
         "cuda=$cuda hip=$hip vulkan=$vulkan metal=$metal" "$("$cc" --version)" "$("$cxx" --version)"
+    if [ -n "$target$arm_arch" ]; then printf 'target=%s arm_arch=%s\n' "$target" "$arm_arch"; fi
     if [ "$native" = ON ]; then cpu_features; fi
     if [ "$cuda" = ON ]; then nvcc --version 2>/dev/null || true; fi
 }
@@ -199,18 +221,21 @@ fetch() {
 amx_flags() {
     local flag
     [ "$amx" = OFF ] || return 0
-    case $(uname -m) in x86_64 | amd64 | i?86) ;; *) return 0 ;; esac
+    [ "$(processor "${target:-$(uname -m)}")" = x86_64 ] || return 0
     for flag in -mno-amx-tile -mno-amx-int8 -mno-amx-bf16; do
         if "$cc" "$flag" -x c -fsyntax-only /dev/null 2>/dev/null; then printf '%s ' "$flag"; fi
     done
 }
 
 configure() {
-    local common=$1 server=$2 flags
+    local common=$1 server=$2 flags cross=()
+    if [ -n "$target" ]; then
+        cross=(-DCMAKE_SYSTEM_NAME="$(uname -s)" -DCMAKE_SYSTEM_PROCESSOR="$target")
+    fi
     flags=$(amx_flags)
     need cmake
     need ninja
-    cmake -S "$src" -B "$dir/build" -G Ninja \
+    cmake -S "$src" -B "$dir/build" -G Ninja ${cross[@]+"${cross[@]}"} \
         -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=OFF -DCMAKE_POSITION_INDEPENDENT_CODE=ON \
         -DCMAKE_C_COMPILER="$cc" -DCMAKE_CXX_COMPILER="$cxx" \
         -DCMAKE_C_FLAGS="$flags" -DCMAKE_CXX_FLAGS="$flags" \
@@ -218,7 +243,7 @@ configure() {
         -DLLAMA_BUILD_IS_DEV=OFF -DLLAMA_OPENSSL=OFF -DLLAMA_BUILD_UI=OFF -DLLAMA_USE_PREBUILT_UI=OFF \
         -DLLAMA_BUILD_COMMON="$common" -DLLAMA_BUILD_TOOLS="$common" -DLLAMA_BUILD_TESTS="$common" \
         -DLLAMA_BUILD_SERVER="$server" -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_APP=OFF \
-        -DGGML_CCACHE=OFF -DGGML_RPC=ON -DGGML_NATIVE="$native" \
+        -DGGML_CCACHE=OFF -DGGML_RPC=ON -DGGML_NATIVE="$native" -DGGML_CPU_ARM_ARCH="$arm_arch" \
         -DGGML_CUDA="$cuda" -DGGML_HIP="$hip" -DGGML_VULKAN="$vulkan" -DGGML_METAL="$metal" \
         >"$dir/configure.log" 2>&1 9>&- || failed "$dir/configure.log"
 }
@@ -295,6 +320,7 @@ build_tools() {
 # sources on its own, in seconds, whichever libllama is used.
 jinja_key() {
     printf '%s\n' "layout 2" "$tree" "$(uname -sm)" "$("$cxx" --version)"
+    if [ -n "$target" ]; then printf 'target=%s\n' "$target"; fi
 }
 
 build_jinja() {
@@ -316,7 +342,7 @@ build_jinja() {
         fi
     done
     for pid in "${pids[@]}"; do wait "$pid" || die "the interpreter of chat templates cannot be compiled"; done
-    ar rcs "$new/lib/libjinja.a" "$new"/*.o >&2 || die "ar failed"
+    "$("$cxx" -print-prog-name=ar)" rcs "$new/lib/libjinja.a" "$new"/*.o >&2 || die "ar failed"
     rm -f "$new"/*.o
     rm -rf "$dir"
     mv "$new" "$dir"
@@ -325,6 +351,8 @@ build_jinja() {
 
 read_args "$@"
 need "$cxx"
+target=$(foreign_target)
+[ -z "$target" ] || native=OFF
 src=$cache/llama-$version-src
 if [ "$what" = source ]; then
     lock
