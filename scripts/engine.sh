@@ -355,8 +355,10 @@ target=$(foreign_target)
 [ -z "$target" ] || native=OFF
 src=$cache/llama-$version-src
 if [ "$what" = source ]; then
-    lock
-    fetch
+    if [ "$(tree_of "$src")" != "$tree" ]; then # nobody waits for another's build to be told where they are
+        lock
+        fetch
+    fi
     printf '%s\n' "$src"
     exit
 fi
