@@ -36,6 +36,14 @@ static void take_rows(struct made *m, const struct view3 *v, enum how how)
     m->base = how == HOW_SECOND ? m->rows * v->cols : 0;
 }
 
+/* HOW_EVEN_ROWS, HOW_ODD_ROWS */
+static void skip_rows(struct made *m, const struct view3 *v, enum how how)
+{
+    m->rows = v->rows / 2;
+    m->row_step = 2 * v->cols;
+    m->base = how == HOW_ODD_ROWS ? v->cols : 0;
+}
+
 /* HOW_EVEN, HOW_ODD */
 static void take_columns(struct made *m, const struct view3 *v, enum how how)
 {
@@ -190,6 +198,8 @@ static bool set_strides(const struct layout *l, int64_t block, const struct layo
     case HOW_PERM: return rotate_heads(m, &v, facts_at(f, 'D', block), t, e);
     case HOW_FIRST:
     case HOW_SECOND: take_rows(m, &v, how); break;
+    case HOW_EVEN_ROWS:
+    case HOW_ODD_ROWS: skip_rows(m, &v, how); break;
     case HOW_EVEN:
     case HOW_ODD: take_columns(m, &v, how); break;
     case HOW_SWAP:
@@ -254,15 +264,17 @@ bool layout_set_shape(const struct layout *l, int64_t block, const struct layout
     uint32_t n_dims = t->n_dims ? t->n_dims : 1;
     if (!set_strides(l, block, s, m, &n_dims, e))
         return false;
-    if (s->room > 1 || strchr(s->rule->hf, '#')) { /* experts, one after the other */
+    bool stack = strchr(s->rule->hf, '#') != NULL, vectors = stack && n_dims == 1;
+    uint64_t parts = layout_rule_parts(s->rule->hf);
+    if (stack || parts > 1) { /* of each expert all parts, one after the other */
         m->n_slices = s->room;
         m->slice_step = 0;
-        n_dims = 3;
+        n_dims = vectors ? 2 : stack ? 3 : n_dims;
     }
     o->n_dims = n_dims;
     o->ne[0] = m->value == V_MXFP4 ? m->cols * 32 : m->cols; /* ggml's order */
-    o->ne[1] = n_dims > 1 ? m->rows : 1;
-    o->ne[2] = n_dims > 2 ? m->n_slices : 1;
+    o->ne[1] = vectors ? m->n_slices : n_dims > 1 ? m->rows * parts : 1;
+    o->ne[2] = n_dims > 2 ? m->n_slices / parts : 1;
     o->ne[3] = 1;
     if (t->n_dims > 3 && t->dims[0] != 1 && m->value != V_MXFP4)
         BUG("rule '%s' has too many dimensions", s->rule->hf);

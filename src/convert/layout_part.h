@@ -36,7 +36,7 @@ struct layout_in {
 
 struct layout_slot { /* one output tensor of a block, or outside of blocks */
     const struct name_rule *rule;
-    struct image_source *sources; /* room for all experts where they are stacked */
+    struct image_source *sources; /* room for all experts where they are stacked, and all parts of each */
     uint64_t n, room;
 };
 
@@ -75,6 +75,8 @@ bool layout_match(struct layout *l, struct err *e);
 /* The slot of a rule in a block; block -1: of a rule outside of blocks. */
 struct layout_slot *layout_slot_at(const struct layout *l, int64_t block, uint64_t rule);
 void layout_tensor_name(char dst[64], int64_t block, const char *name);
+/* Of how many tensors, for each expert, an output is made: "a+b" of two. */
+uint64_t layout_rule_parts(const char *hf);
 
 /* ---- what is left out (left.c) ---- */
 void left_out_add(struct left_out *x, const struct hf_tensor *t, const char *why); /* why: static */

@@ -34,15 +34,14 @@ static bool is_used(const struct layout *l, const struct hf_tensor *t)
 
 /* ---- from the checkpoint into slots ---- */
 
-/* Whether a name is the rule's; *expert is the number in the place of '#'. */
-static bool rule_matches(const char *rule, const char *name, uint32_t *expert, bool *stacked)
+/* Whether a name is that of n bytes; *expert is the number in the place of '#'. */
+static bool name_matches(const char *rule, size_t n, const char *name, uint32_t *expert)
 {
-    *stacked = false;
-    while (*rule) {
+    const char *end = rule + n;
+    while (rule < end) {
         if (*rule == '#') {
             if (!hf_take_number(name, expert, &name))
                 return false;
-            *stacked = true;
             rule += 2; /* the point is taken */
             continue;
         }
@@ -50,6 +49,30 @@ static bool rule_matches(const char *rule, const char *name, uint32_t *expert, b
             return false;
     }
     return !*name;
+}
+
+/* Whether a name is one of the rule's; *source: which of the slot's sources it is then. */
+static bool rule_matches(const char *rule, const char *name, uint64_t *source)
+{
+    uint64_t parts = layout_rule_parts(rule);
+    for (uint64_t i = 0; i < parts; i++) {
+        uint32_t expert = 0;
+        size_t n = strcspn(rule, "+");
+        if (name_matches(rule, n, name, &expert)) {
+            *source = expert * parts + i;
+            return true;
+        }
+        rule += n + 1;
+    }
+    return false;
+}
+
+uint64_t layout_rule_parts(const char *hf)
+{
+    uint64_t n = 1;
+    for (; *hf; hf++)
+        n += *hf == '+';
+    return n;
 }
 
 /* Why a tensor is left out of every conversion; NULL: it is not. */
@@ -94,12 +117,12 @@ static bool check_shape(const struct layout *l, int64_t block, const struct name
 }
 
 static bool put_source(struct layout *l, int64_t block, struct layout_slot *s, const struct name_rule *r,
-                       const struct hf_tensor *t, uint64_t expert, bool stacked, struct err *e)
+                       const struct hf_tensor *t, uint64_t source, struct err *e)
 {
-    uint64_t n = stacked ? l->in.f.v['E'] : 1;
-    if (stacked && expert >= n)
+    uint64_t parts = layout_rule_parts(r->hf), n = parts * (strchr(r->hf, '#') ? l->in.f.v['E'] : 1);
+    if (source >= n)
         return err_set(e, ERR_INPUT, "tensor '%.200s' is of expert %llu, but the config has %llu experts",
-                       t->name, (unsigned long long)expert, (unsigned long long)n);
+                       t->name, (unsigned long long)(source / parts), (unsigned long long)(n / parts));
     if (!check_shape(l, block, r, t, e))
         return false;
     if (!s->sources) {
@@ -109,11 +132,11 @@ static bool put_source(struct layout *l, int64_t block, struct layout_slot *s, c
         if (!s->sources)
             return false;
     }
-    if (s->sources[expert].w)
+    if (s->sources[source].w)
         return err_set(e, ERR_INPUT, "tensors '%.150s' and '%.150s' are the same to the engine",
-                       s->sources[expert].w->name, t->name);
-    s->sources[expert].w = t;
-    s->sources[expert].packed = forms_packed(l->im->forms, t);
+                       s->sources[source].w->name, t->name);
+    s->sources[source].w = t;
+    s->sources[source].packed = forms_packed(l->im->forms, t);
     s->n++;
     mark(l, t);
     return true;
@@ -142,15 +165,14 @@ static bool place(struct layout *l, const struct hf_tensor *t, int64_t block, co
     uint64_t n = block < 0 ? l->n_globals : l->n_rules;
     for (uint64_t i = 0; i < n; i++) {
         const struct name_rule *r = rule_at(l, block, i);
-        uint32_t expert = 0;
-        bool stacked;
-        if (!rule_matches(r->hf, rest, &expert, &stacked))
+        uint64_t source;
+        if (!rule_matches(r->hf, rest, &source))
             continue;
         if (block >= 0 && r->blocks && !(r->blocks & l->in.kinds[block]))
             continue;
         if (is_other_form(l, block, i, t))
             continue;
-        if (!put_source(l, block, layout_slot_at(l, block, i), r, t, stacked ? expert : 0, stacked, e))
+        if (!put_source(l, block, layout_slot_at(l, block, i), r, t, source, e))
             return false;
     }
     return true;
@@ -281,7 +303,8 @@ static bool check_stack(const struct layout *l, const struct layout_slot *s, int
         if (!s->sources[i].w)
             return err_set(
                 e, ERR_INPUT, "layer %lld has no tensor '%s' of expert %llu; the config has %llu experts",
-                (long long)block, s->rule->hf, (unsigned long long)i, (unsigned long long)l->in.f.v['E']);
+                (long long)block, s->rule->hf, (unsigned long long)(i / layout_rule_parts(s->rule->hf)),
+                (unsigned long long)l->in.f.v['E']);
     return true;
 }
 

@@ -43,9 +43,11 @@ enum {
 enum how {
     HOW_COPY,
     HOW_PERM, /* rows of each head from halves to pairs (rotary order of ggml's NORM) */
-    /* half of the rows */
+    /* half of the rows; every other one */
     HOW_FIRST,
     HOW_SECOND,
+    HOW_EVEN_ROWS,
+    HOW_ODD_ROWS,
     /* every other column: [E, 2X] -> [E, X] */
     HOW_EVEN,
     HOW_ODD,
@@ -88,8 +90,12 @@ enum how {
     HOW_TURNS_COLUMNS,
 };
 
+/* Published checkpoints of one model may have several layouts: a rule for each output in each of them. Quantisers,
+ * whose kernels want matrices, write experts singly that the model's own checkpoint holds stacked. */
 struct name_rule {
-    const char *hf;    /* behind "layers.N."; "#" is an expert's number: those are stacked in its order */
+    /* Behind "layers.N."; "#" is an expert's number: those are stacked in its order. "a+b": matrices of one shape, the
+     * rows of b below those of a, of each expert. */
+    const char *hf;
     const char *gguf;  /* behind "blk.N." */
     const char *shape; /* in letters */
     enum how how;

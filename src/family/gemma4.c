@@ -25,6 +25,9 @@ static const struct name_rule gemma4_names[] = {
     {"router.scale", "ffn_gate_inp.scale", "H", HOW_COPY, B_MOE, false},
     {"router.per_expert_scale", "ffn_down_exps.scale", "E", HOW_COPY, B_MOE, false},
     {"experts.gate_up_proj", "ffn_gate_up_exps.weight", "EGH", HOW_COPY, B_MOE, false},
+    {"experts.#.gate_proj.weight+experts.#.up_proj.weight", "ffn_gate_up_exps.weight", "XH", HOW_COPY, B_MOE,
+     false},
+    {"experts.#.down_proj.weight", "ffn_down_exps.weight", "HX", HOW_COPY, B_MOE, false},
     {"experts.down_proj", "ffn_down_exps.weight", "EHX", HOW_COPY, B_MOE, false},
     END,
 };

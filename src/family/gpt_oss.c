@@ -1,6 +1,25 @@
 /* gpt_oss.c - gpt-oss. */
 #include "family/rules.h"
 
+/* As LLM Compressor and others write experts for their kernels; .. as Unsloth does, gate and up in turns still. */
+static const struct name_rule single[] = {
+    {"mlp.experts.#.gate_proj.weight", "ffn_gate_exps.weight", "XH", HOW_COPY, 0, false},
+    {"mlp.experts.#.up_proj.weight", "ffn_up_exps.weight", "XH", HOW_COPY, 0, false},
+    {"mlp.experts.#.down_proj.weight", "ffn_down_exps.weight", "HX", HOW_COPY, 0, false},
+    {"mlp.experts.#.gate_proj.bias", "ffn_gate_exps.bias", "X", HOW_COPY, 0, false},
+    {"mlp.experts.#.up_proj.bias", "ffn_up_exps.bias", "X", HOW_COPY, 0, false},
+    {"mlp.experts.#.down_proj.bias", "ffn_down_exps.bias", "H", HOW_COPY, 0, false},
+    END,
+};
+static const struct name_rule single_in_turns[] = {
+    {"mlp.experts.gate_up_projs.#.weight", "ffn_gate_exps.weight", "GH", HOW_EVEN_ROWS, 0, false},
+    {"mlp.experts.gate_up_projs.#.weight", "ffn_up_exps.weight", "GH", HOW_ODD_ROWS, 0, false},
+    {"mlp.experts.down_projs.#.weight", "ffn_down_exps.weight", "HX", HOW_COPY, 0, false},
+    {"mlp.experts.gate_up_projs.#.bias", "ffn_gate_exps.bias", "G", HOW_EVEN, 0, false},
+    {"mlp.experts.gate_up_projs.#.bias", "ffn_up_exps.bias", "G", HOW_ODD, 0, false},
+    {"mlp.experts.down_projs.#.bias", "ffn_down_exps.bias", "H", HOW_COPY, 0, false},
+    END,
+};
 static const struct name_rule gpt_oss_names[] = {
     {"self_attn.o_proj.bias", "attn_output.bias", "H", HOW_COPY, 0, false},
     {"self_attn.sinks", "attn_sinks.weight", "N", HOW_COPY, 0, false},
@@ -41,7 +60,7 @@ static bool gpt_oss_derive(struct family_model *m, struct err *e)
 static const struct conversion gpt_oss = {
     .flags = CONVERT_NEEDS_OUTPUT,
     .names = (const struct name_rule *const[]){rules_pre_norm, rules_post_norm, rules_attn, rules_qkv_bias,
-                                               gpt_oss_names, NULL},
+                                               gpt_oss_names, single, single_in_turns, NULL},
     .facts = (const struct fact_rule[]){{'X', "intermediate_size", NULL}, {0, NULL, NULL}},
     .keys =
         (const struct key_rule[]){
@@ -64,5 +83,5 @@ const struct family family_gpt_oss = {
     .models = "gpt-oss",
     .gate = "softmax over the top-k of the logits (router bias included)",
     .classes = {{"GptOssForCausalLM", &gpt_oss}},
-    NAMES(.block = "mlp", .experts = "experts", .router = "router"),
+    NAMES(.block = "mlp", .experts = "experts.gate_up_projs experts.down_projs experts", .router = "router"),
 };

@@ -339,19 +339,27 @@ static bool read_tensor(struct reading *r, uint64_t i, struct err *e)
 
 /* ---- single experts: all there, all alike ---- */
 
+/* "model.layers.0.mlp.experts" of a single expert's tensor: up to the dot before the number. */
+static int stem_len(const struct view_tensor *x)
+{
+    return (int)x->number - 1;
+}
+
+/* Experts of a layer may be numbered in several modules ("experts.down_projs"). */
+static int by_module(const struct view_tensor *a, const struct view_tensor *b)
+{
+    int n = stem_len(a) < stem_len(b) ? stem_len(a) : stem_len(b), c = memcmp(a->name, b->name, (size_t)n);
+    return c ? c : stem_len(a) - stem_len(b);
+}
+
 static int by_place(const void *a, const void *b)
 {
     const struct part *x = a, *y = b;
     if (x->x->layer != y->x->layer)
         return x->x->layer < y->x->layer ? -1 : 1;
-    int c = strcmp(x->part, y->part);
+    int c = by_module(x->x, y->x);
+    c = c ? c : strcmp(x->part, y->part);
     return c ? c : (x->x->expert > y->x->expert) - (x->x->expert < y->x->expert);
-}
-
-/* "model.layers.0.mlp.experts" of a single expert's tensor: up to the dot before the number. */
-static int stem_len(const struct view_tensor *x)
-{
-    return (int)x->number - 1;
 }
 
 /* Tensors of one matrix that are stored alike have one shape. (bitsandbytes writes the state as JSON text, of
@@ -403,7 +411,7 @@ static bool check_parts(struct reading *r, struct err *e)
     /* first the shapes, then which are missing: a matrix is a run of parts, as '.' sorts before letters */
     for (size_t i = 1, first = 0; ok && i < r->n_parts; i++) {
         const struct part *p = &r->parts[i], *f = &r->parts[first];
-        if (p->x->layer != f->x->layer || strcmp(p->part, f->part) != 0)
+        if (p->x->layer != f->x->layer || by_module(p->x, f->x) || strcmp(p->part, f->part) != 0)
             first = i;
         else
             ok = same_shape(f, p, e);
@@ -411,7 +419,7 @@ static bool check_parts(struct reading *r, struct err *e)
     for (size_t a = 0, b; ok && a < r->n_parts; a = b) {
         size_t n = strcspn(r->parts[a].part, ".");
         for (b = a + 1; b < r->n_parts && r->parts[b].x->layer == r->parts[a].x->layer &&
-                        strcspn(r->parts[b].part, ".") == n &&
+                        !by_module(r->parts[b].x, r->parts[a].x) && strcspn(r->parts[b].part, ".") == n &&
                         !strncmp(r->parts[a].part, r->parts[b].part, n);)
             b++;
         ok = all_there(r, a, b, seen, e);

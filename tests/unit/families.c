@@ -6,8 +6,11 @@
 
 #include <cmocka.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "families.h"
+#include "seed.h"
+#include "tempdir.h"
 
 #include <dirent.h>
 #include <string.h>
@@ -97,6 +100,24 @@ const struct family_case *family_seeded(uint32_t *n)
     }
     *n = n_list;
     return list;
+}
+
+const char *family_folder(const struct family_case *f)
+{
+    static const char *const tokenizer[] = {"tokenizer.json", "tokenizer_config.json"};
+    struct err e = {0};
+    for (size_t i = 0; f->seeded && i < sizeof tokenizer / sizeof *tokenizer; i++) {
+        char *from = xasprintf("hf/%s", tokenizer[i]);
+        struct buf b = {0};
+        golden_ok(file_read_all(family_texts(f, from), 1u << 22, &b, &e), &e, from);
+        put_bytes(from, b.s, b.n);
+        buf_clear(&b);
+        free(from);
+    }
+    put_files("hf", family_file(f, "hf"));
+    if (f->seeded)
+        golden_ok(seed_write(family_file(f, "tensors.tsv"), 0, at("hf/model.safetensors"), &e), &e, f->name);
+    return at("hf");
 }
 
 json_t *family_golden(const struct family_case *f, const char *name)

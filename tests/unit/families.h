@@ -28,6 +28,8 @@ const char *family_file(const struct family_case *f, const char *name);
 /* Of texts.jsonl and golden_tokens.json: all seeded models have one tokenizer. */
 const char *family_texts(const struct family_case *f, const char *name);
 /* "golden_stats": with the suffix and .json. */
+/* The checkpoint in the running test's folder as "hf"; of a seeded one weights and tokenizer, too. */
+const char *family_folder(const struct family_case *f);
 json_t *family_golden(const struct family_case *f, const char *name);
 struct plan *family_plan(const struct family_case *f); /* plan.json */
 struct view *family_view(const char *path);            /* with its router hash */

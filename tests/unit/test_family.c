@@ -234,11 +234,18 @@ static void check_rule(const struct family *f, const struct name_rule *r)
     char hf[128], gguf[96];
     int32_t layer;
     bool suspect;
-    const char *number = strchr(r->hf, '#');
+    size_t n = strcspn(r->hf, "+");
+    const char *number = memchr(r->hf, '#', n);
+    if (r->hf[n]) { /* all parts are alike */
+        struct name_rule rest = *r;
+        rest.hf += n + 1;
+        check_rule(f, &rest);
+    }
     if (number)
-        snprintf(hf, sizeof hf, "%.*s3%s", (int)(number - r->hf), r->hf, number + 1);
+        snprintf(hf, sizeof hf, "%.*s3%.*s", (int)(number - r->hf), r->hf, (int)(r->hf + n - number - 1),
+                 number + 1);
     else
-        snprintf(hf, sizeof hf, "%s", r->hf);
+        snprintf(hf, sizeof hf, "%.*s", (int)n, r->hf);
     snprintf(gguf, sizeof gguf, "blk.1.%s", r->gguf);
     const struct tensor_rule *out = family_rule(gguf, &layer, &suspect);
     struct family_role in = family_role(&f->names, hf);

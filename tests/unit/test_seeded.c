@@ -16,49 +16,9 @@
 #include "engine/engine.h"
 #include "families.h"
 #include "gguf/gguf_file.h"
-#include "seed.h"
-#include "tempdir.h"
 
-#include <dirent.h>
 #include <string.h>
 #include <strings.h>
-
-/* ---- the folder ---- */
-
-static void copy(const char *from, const char *name, const char *to)
-{
-    struct err e = {0};
-    struct buf b = {0};
-    golden_ok(file_read_all(from, 1u << 22, &b, &e), &e, from);
-    char *path = xasprintf("%s/%s", to, name);
-    put_bytes(path, b.s, b.n);
-    free(path);
-    buf_clear(&b);
-}
-
-/* The fixture's own files, the tokenizer of all, and the weights. */
-static const char *make_folder(const struct family_case *f)
-{
-    static const char *const tokenizer[] = {"tokenizer.json", "tokenizer_config.json"};
-    struct err e = {0};
-    struct dirent *d;
-    for (size_t i = 0; i < sizeof tokenizer / sizeof *tokenizer; i++) {
-        char *own = xasprintf("hf/%s", tokenizer[i]);
-        copy(family_texts(f, own), tokenizer[i], "hf");
-        free(own);
-    }
-    DIR *own = opendir(family_file(f, "hf"));
-    assert_non_null(own);
-    while ((d = readdir(own)))
-        if (d->d_name[0] != '.') {
-            char *name = xasprintf("hf/%s", d->d_name);
-            copy(family_file(f, name), d->d_name, "hf");
-            free(name);
-        }
-    closedir(own);
-    golden_ok(seed_write(family_file(f, "tensors.tsv"), 0, at("hf/model.safetensors"), &e), &e, f->name);
-    return at("hf");
-}
 
 /* ---- against gguf.tsv ---- */
 
@@ -176,7 +136,7 @@ static void check_converted(const struct family_case *f, const char *folder)
 static void test_seeded(void **state)
 {
     const struct family_case *f = *state;
-    const char *folder = make_folder(f);
+    const char *folder = family_folder(f);
     check_converted(f, folder);
     families_engine_seeded(f, folder);
 }
