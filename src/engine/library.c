@@ -7,9 +7,11 @@
 #include "engine/uncaught.h"
 
 #include <ctype.h>
+#include <fcntl.h>
 #include <ggml-backend.h>
 #include <llama.h>
 #include <string.h>
+#include <unistd.h>
 
 static char first_error[512];
 static library_listener *listener;
@@ -98,6 +100,32 @@ static void on_abort(const char *message)
     sig_die(reason);
 }
 
+#ifndef O_PATH
+#define O_PATH O_RDONLY
+#endif
+
+/* The engine looks for shared libraries of its devices beside the program and in the current folder, and loads what it
+ * finds there. The current folder may be a model from anywhere; so it is another one meanwhile. (Where it may not be
+ * entered, nothing in it can be loaded.) */
+static void load_devices(void)
+{
+    if (access(".", X_OK) != 0) {
+        ggml_backend_load_all();
+        return;
+    }
+    int here = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (here < 0 || chdir("/") != 0) {
+        log_warn(
+            "the current folder cannot be left: devices that the engine loads when it runs are not looked for");
+    } else {
+        ggml_backend_load_all();
+        if (fchdir(here) != 0)
+            sig_die("the current folder cannot be entered again");
+    }
+    if (here >= 0)
+        close(here);
+}
+
 void library_init(void)
 {
     static bool done;
@@ -107,7 +135,7 @@ void library_init(void)
     llama_log_set(on_log, NULL);
     ggml_set_abort_callback(on_abort);
     uncaught_install();
-    ggml_backend_load_all();
+    load_devices();
     expert_backend_register();
     llama_backend_init();
 }

@@ -6,6 +6,7 @@
 #include "serve/secret.h"
 #include "serve/server_part.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
@@ -47,14 +48,27 @@ static char *own_folder(void)
     return dir;
 }
 
+/* In our own folder, or where an installed one is: bin/reap, lib/reap/llama-server. */
 static char *beside_us(void)
 {
-    char *dir = own_folder(), *file = dir ? path_join(dir, NAME) : NULL;
+    static const char *const places[] = {NAME, "../lib/reap/" NAME};
+    char *dir = own_folder(), *file = NULL;
+    for (size_t i = 0; dir && !file && i < sizeof places / sizeof *places; i++) {
+        file = path_join(dir, places[i]);
+        if (!is_program(file)) {
+            free(file);
+            file = NULL;
+        }
+    }
     free(dir);
-    if (file && is_program(file))
-        return file;
-    free(file);
-    return NULL;
+    return file;
+}
+
+/* Where the build of this program has the engine's programs; nowhere, if it was built for other machines. */
+static char *in_tools(void)
+{
+    return *REAP_ENGINE_TOOLS && is_program(REAP_ENGINE_TOOLS "/" NAME) ? xstrdup(REAP_ENGINE_TOOLS "/" NAME)
+                                                                        : NULL;
 }
 
 /* This program lies in the checkout (its build folder) that it was built from. */
@@ -94,8 +108,27 @@ static bool build(struct err *e)
     return sig_check(e) && (status == 0 || err_set(e, ERR_FAILED, "scripts/engine.sh could not build " NAME));
 }
 
+/* llama-server runs what it finds in the current folder under the name of a device; the folder may be a model from anywhere. */
+static bool folder_has_no_device(struct err *e)
+{
+    DIR *d = opendir(".");
+    bool ok = true;
+    for (struct dirent *f; ok && d && (f = readdir(d)) != NULL;)
+        if (!strncmp(f->d_name, "libggml-", 8) && strstr(f->d_name, ".so"))
+            ok = err_set(e, ERR_INPUT,
+                         "the current folder has a '%s', which " NAME
+                         " would load and run: start reap in another "
+                         "folder, or remove it",
+                         f->d_name);
+    if (d)
+        closedir(d);
+    return ok;
+}
+
 char *server_find(struct err *e)
 {
+    if (!folder_has_no_device(e))
+        return NULL;
     const char *named = getenv("REAP_LLAMA_SERVER");
     if (named && *named) {
         if (is_program(named))
@@ -104,18 +137,15 @@ char *server_find(struct err *e)
         return NULL;
     }
     char *file = beside_us();
-    if (file)
-        return file;
-    if (is_program(REAP_ENGINE_TOOLS "/" NAME))
-        return xstrdup(REAP_ENGINE_TOOLS "/" NAME);
-    if ((file = in_path()) != NULL)
+    if (file || (file = in_tools()) != NULL || (file = in_path()) != NULL)
         return file;
     if (!in_checkout()) {
+        bool tools = *REAP_ENGINE_TOOLS;
         err_set(e, ERR_FAILED,
-                NAME " is not found (beside reap, in '%s', in PATH): install llama.cpp, or run "
+                NAME " is not found (beside reap, in ../lib/reap, %s%s%sin PATH): install llama.cpp, or run "
                      "'bash scripts/engine.sh --tools " NAME "' in reap's source folder, or set "
                      "REAP_LLAMA_SERVER",
-                REAP_ENGINE_TOOLS);
+                tools ? "in '" : "", REAP_ENGINE_TOOLS, tools ? "', " : "");
         return NULL;
     }
     return build(e) ? xstrdup(REAP_ENGINE_TOOLS "/" NAME) : NULL;
