@@ -3,6 +3,13 @@
 #
 #   scripts/setup.sh [--asan] [--fuzz] [--npm]
 #
+# On Debian and Ubuntu it installs; on Fedora, Arch and macOS (Homebrew) it says what to install; elsewhere what is missing:
+#
+#   Fedora:  dnf install gcc gcc-c++ make cmake ninja-build git pkgconf-pkg-config jansson-devel openssl-devel
+#            xxhash-devel libcurl-devel zlib-devel libcmocka-devel
+#   Arch:    pacman -S --needed gcc make cmake ninja git pkgconf jansson openssl xxhash curl zlib cmocka
+#   macOS:   xcode-select --install; brew install cmake ninja git pkgconf jansson openssl@3 xxhash curl zlib cmocka
+#
 # --asan: the address and undefined-behaviour sanitizers. --fuzz: clang with libFuzzer.
 # --npm: npm, the second source of the engine; scripts/engine.sh asks for it only when the first is out of
 # reach.
@@ -44,11 +51,47 @@ missing_by_hand() {
     done
 }
 
+# The packages of another system that hold these commands and modules: other_packages COLUMN NAME...
+# A '-' is no package of that system's; on macOS it comes with Apple's tools.
+other_packages() {
+    column=$1
+    shift
+    for name; do
+        awk -v name="$name" -v column="$column" '$1 == name && $column != "-" { gsub(/,/, " ", $column); print $column }' <<END
+cc          gcc                 gcc                -
+c++         gcc-c++             gcc                -
+make        make                make               -
+cmake       cmake               cmake              cmake
+ninja       ninja-build         ninja              ninja
+git         git                 git                git
+pkg-config  pkgconf-pkg-config  pkgconf            pkgconf
+jansson     jansson-devel       jansson            jansson
+libcrypto   openssl-devel       openssl            openssl@3
+libxxhash   xxhash-devel        xxhash             xxhash
+libcurl     libcurl-devel       curl               curl
+zlib        zlib-devel          zlib               zlib
+cmocka      libcmocka-devel     cmocka             cmocka
+clang       clang,compiler-rt   clang,compiler-rt  llvm
+npm         nodejs-npm          npm                node
+END
+    done | awk '!seen[$0]++' | tr '\n' ' ' | sed 's/ $//'
+}
+
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
     missing=$(missing_by_hand)
     [ -n "$missing" ] || exit 0
-    say "not found: ${missing}(commands, or libraries as pkg-config calls them; headers are needed too)." \
-        "Please install them with this system's package manager"
+    say "not found: ${missing}(commands, or libraries as pkg-config calls them; headers are needed too)"
+    # shellcheck disable=SC2086
+    if command -v dnf >/dev/null; then
+        say "run 'sudo dnf install $(other_packages 2 $missing)'"
+    elif command -v pacman >/dev/null; then
+        say "run 'sudo pacman -S --needed $(other_packages 3 $missing)'"
+    elif command -v brew >/dev/null; then
+        say "run 'brew install $(other_packages 4 $missing)'"
+        case " $missing" in *' cc '* | *' c++ '* | *' make '*) say "and 'xcode-select --install' for compilers and make" ;; esac
+    else
+        say "install them with this system's package manager; 'scripts/setup.sh --help' names packages of some"
+    fi
     exit 1
 fi
 
