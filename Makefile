@@ -4,6 +4,7 @@
 #   make demo            the same, then show what it does
 #   make test            build the tests as well, then all of them
 #   make check-asan      the same tests under the address and undefined-behaviour sanitizers
+#   make test-arm64      all tests for 64-bit ARM, emulated (Debian; root the first time)
 #   make test-archs      every architecture of the engine
 #   make interop         pruned checkpoints in Hugging Face transformers (root; the first time 2.5 GB)
 #   make interop-tokenizers  real tokenizers against the Rust library (node, npm; the first time 570 MB)
@@ -45,7 +46,7 @@ $(Q)sh scripts/build.sh $(call folder,$(1)) -j $(JOBS) $(if $(3),--target $(3))
 endef
 
 .NOTPARALLEL:
-.PHONY: all reap tests demo test check-asan test-archs interop interop-tokenizers bench fuzz faults install docs format clean
+.PHONY: all reap tests demo test check-asan test-arm64 test-archs interop interop-tokenizers bench fuzz faults install docs format clean
 
 all: reap
 	@echo 'build/reap is ready'
@@ -65,6 +66,9 @@ test: tests
 check-asan:
 	$(call build,asan,--asan)
 	$(Q)sh scripts/ctest-summary.sh build-asan -j $(TEST_JOBS)
+
+test-arm64:
+	$(Q)JOBS=$(JOBS) TEST_JOBS=$(TEST_JOBS) CMAKE_ARGS="$(CMAKE_ARGS)" bash scripts/test-arm64.sh
 
 test-archs: tests
 	$(Q)REAP="$$PWD/build/reap" SRC="$$PWD" BIN="$$PWD/build" bash tests/archs.sh
@@ -95,4 +99,4 @@ format:
 	$(Q)find src tests -name '*.[ch]' -exec clang-format -i {} +
 
 clean:
-	$(Q)rm -rf build build-dev build-asan build-fuzz
+	$(Q)rm -rf build build-dev build-asan build-fuzz build-arm64

@@ -7,6 +7,7 @@
 #   tests/cli/X.sh        run with bash, test "cli-X"; exit status 77 is "skipped"
 
 set(tests "${CMAKE_SOURCE_DIR}/tests")
+set(REAP_TEST_TIMEOUT 600 CACHE STRING "seconds that a test may take")
 # Where the engine's sources are, which hold chat templates of models (unit-chat leaves them out otherwise).
 if(TARGET reap_jinja AND jinja)
     execute_process(COMMAND bash "${CMAKE_SOURCE_DIR}/scripts/engine.sh" --source
@@ -35,7 +36,7 @@ endfunction()
 function(reap_add_test name)
     add_test(NAME ${name} COMMAND ${ARGN} WORKING_DIRECTORY "${CMAKE_BINARY_DIR}")
     set_tests_properties(${name} PROPERTIES
-        TIMEOUT 600 SKIP_RETURN_CODE 77 ENVIRONMENT "${test_env}")
+        TIMEOUT ${REAP_TEST_TIMEOUT} SKIP_RETURN_CODE 77 ENVIRONMENT "${test_env}")
 endfunction()
 
 file(GLOB fuzz_sources CONFIGURE_DEPENDS "${tests}/fuzz/fuzz_*.c")

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Install what the build needs, where it is missing. Says nothing when everything is there.
 #
-#   scripts/setup.sh [--asan] [--fuzz] [--npm]
+#   scripts/setup.sh [--asan] [--fuzz] [--npm] [--arm64]
 #
 # On Debian and Ubuntu it installs; on Fedora, Arch and macOS (Homebrew) it says what to install; elsewhere what is missing:
 #
@@ -12,7 +12,7 @@
 #
 # --asan: the address and undefined-behaviour sanitizers. --fuzz: clang with libFuzzer.
 # --npm: npm, the second source of the engine; scripts/engine.sh asks for it only when the first is out of
-# reach.
+# reach. --arm64: a cross compiler, and the emulator that runs what it makes.
 
 set -eu
 
@@ -31,6 +31,10 @@ for arg; do
     --npm)
         packages="$packages npm"
         commands="$commands npm"
+        ;;
+    --arm64)
+        packages="$packages gcc-aarch64-linux-gnu g++-aarch64-linux-gnu qemu-user-static"
+        commands="$commands aarch64-linux-gnu-gcc aarch64-linux-gnu-g++ qemu-aarch64-static"
         ;;
     *)
         sed -n '2,/^$/s/^# \{0,1\}//p' "$0" >&2

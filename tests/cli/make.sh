@@ -15,6 +15,8 @@ for goal in test test-archs bench faults interop interop-tokenizers; do # they n
     has goal.txt 'scripts/build.sh build '
     lacks goal.txt '--target reap'
 done
+make -n -C "$SRC" test-arm64 >goal.txt 2>&1
+has goal.txt 'bash scripts/test-arm64.sh$'
 
 # a build that says what it is told to
 mkdir bin

@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# Cross-build engine, program and tests for 64-bit ARM and run the tests with qemu; the last line is
+# 'N passed, N failed'. For Debian; root the first time, to tell the kernel (binfmt_misc) what runs such programs.
+#
+#   scripts/test-arm64.sh [CTEST OPTION]...     e.g. -R unit-, or -R 'cli-split|cli-prune'
+#   scripts/test-arm64.sh --build               builds alone
+#
+# Environment: JOBS, TEST_JOBS, BUILD (default build-arm64), CMAKE_ARGS (more options of CMakeLists.txt), REAP_CACHE,
+# ENGINE_ARM_ARCH (scripts/engine.sh), QEMU_CPU (default max).
+
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+top=${here%/*}
+build=${BUILD:-$top/build-arm64}
+jobs=${JOBS:-$(nproc 2>/dev/null || echo 2)}
+
+say() { printf 'arm64: %s\n' "$*" >&2; }
+die() { say "$@"; exit 1; }
+
+# Tests that cannot say anything here, and why: the emulation's doing, nothing else.
+left_out() {
+    cat <<'END'
+END
+}
+
+probe() { "$sysroot/lib/aarch64-linux-gnu/ld-linux-aarch64.so.1" --version >/dev/null 2>&1; }
+
+# The kernel gives such a program to qemu wherever it is started: by a shell, a test, or reap itself.
+register() {
+    local dir=/proc/sys/fs/binfmt_misc name=reap-aarch64 qemu
+    if probe; then return; fi
+    qemu=$(command -v qemu-aarch64-static) || die "qemu-aarch64-static is missing (scripts/setup.sh --arm64)"
+    [ -e $dir/register ] || mount -t binfmt_misc none $dir 2>/dev/null || true
+    [ -w $dir/register ] || die "the kernel does not know what runs ARM programs, and only root can tell it:" \
+        "run this as root once, or install the packages binfmt-support and qemu-user-static"
+    # The header of a 64-bit little-endian ELF file for AArch64, a program or a shared object.
+    printf '%s' ":$name:M::"'\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00:' \
+        '\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff:'"$qemu:PF" >$dir/register ||
+        die "$dir/register takes no entry"
+    say "until the next restart $qemu runs ARM programs here ('echo -1 >$dir/$name' ends that)"
+    probe || die "ARM programs do not run although $dir/$name is there"
+}
+
+build() {
+    local args="$sysroot ${CMAKE_ARGS:-}"
+    if [ ! -f "$build/build.ninja" ] || [ "$(cat "$build/arm64-args" 2>/dev/null)" != "$args" ]; then
+        mkdir -p "$build"
+        rm -f "$build/arm64-args"
+        # shellcheck disable=SC2086
+        cmake -S "$top" -B "$build" -G Ninja --log-level=NOTICE \
+            -DCMAKE_TOOLCHAIN_FILE="$top/cmake/aarch64.cmake" -DREAP_SYSROOT="$sysroot" \
+            -DCMAKE_BUILD_TYPE=RelWithDebInfo -DREAP_WERROR=ON \
+            -DREAP_TEST_TIMEOUT=6000 ${CMAKE_ARGS:-} >"$build/configure.log"
+        printf '%s\n' "$args" >"$build/arm64-args"
+    fi
+    sh "$here/build.sh" "$build" -j "$jobs"
+}
+
+sh "$here/setup.sh" --arm64
+sysroot=$(bash "$here/arm64-sysroot.sh" | tail -n 1)
+# Programs of the engine that tests start are ARM's, too.
+export ENGINE_CC=aarch64-linux-gnu-gcc ENGINE_CXX=aarch64-linux-gnu-g++
+export QEMU_LD_PREFIX=$sysroot QEMU_CPU=${QEMU_CPU:-max} REAP_EMULATED=1
+register
+build
+if [ "${1:-}" = --build ]; then exit; fi
+
+left_out | sed 's/^[^ ]*/left out: &:/'
+names=$(left_out | cut -d' ' -f1 | paste -sd'|')
+exec sh "$here/ctest-summary.sh" "$build" -j "${TEST_JOBS:-$jobs}" -E "^($names)\$" "$@"
