@@ -1,6 +1,7 @@
 # Every file in tests/ is found by its name and place; nothing is listed here.
 #   tests/unit/test_X.c   cmocka program, test "unit-X"; other .c files there are linked into all of them
 #   tests/fake/test_X.c   the same, test "fake-X", with tests/fake/engine_fake.c in the place of libllama
+#   tests/library/test_X.c  a cmocka program that has reap.h and libreap.so alone, test "unit-X"
 #   tests/fuzz/fuzz_X.c   with driver.c it runs the stored inputs tests/data/fuzz/X (and slow/X), test "fuzz-X";
 #                         with REAP_FUZZ it becomes a libFuzzer program instead, with the X_mutator.c
 #                         whose header it includes
@@ -29,7 +30,7 @@ function(reap_test_target_without_engine target)
 endfunction()
 
 function(reap_test_target target)
-    reap_test_target_without_engine(${target} ${ARGN} reapcore reapengine)
+    reap_test_target_without_engine(${target} ${ARGN} reapprogram reapcore reapengine)
     set_target_properties(${target} PROPERTIES LINKER_LANGUAGE CXX) # the engine is C++ inside
 endfunction()
 
@@ -92,9 +93,20 @@ if(cmocka_FOUND)
         string(REGEX REPLACE "^test_" "" subject "${name}")
         add_executable(fake_${subject} "${source}")
         reap_test_target_without_engine(fake_${subject}
-            fakeengine $<TARGET_NAME_IF_EXISTS:testsupport> PkgConfig::cmocka reapcore fakeengine)
+            reapprogram fakeengine $<TARGET_NAME_IF_EXISTS:testsupport> PkgConfig::cmocka reapcore fakeengine)
         target_include_directories(fake_${subject} PRIVATE "${tests}/fake")
         reap_add_test(fake-${subject} fake_${subject})
+    endforeach()
+
+    file(GLOB library_sources CONFIGURE_DEPENDS "${tests}/library/test_*.c")
+    foreach(source ${library_sources})
+        get_filename_component(name "${source}" NAME_WE)
+        string(REGEX REPLACE "^test_" "" subject "${name}")
+        add_executable(${name} "${source}" "${tests}/unit/tempdir.c")
+        target_link_libraries(${name} PRIVATE reap_flags reaplib Threads::Threads PkgConfig::cmocka)
+        target_include_directories(${name} PRIVATE "${CMAKE_SOURCE_DIR}/src/lib" "${tests}/unit")
+        target_compile_definitions(${name} PRIVATE TEST_DATA_DIR="${tests}/data" REAP_VERSION="${PROJECT_VERSION}")
+        reap_add_test(unit-${subject} ${name})
     endforeach()
 else()
     message(NOTICE "cmocka not found: no unit tests (scripts/setup.sh installs it)")

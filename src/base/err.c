@@ -78,14 +78,12 @@ void err_clear(struct err *e)
 
 void err_bug(const char *file, int line, const char *fmt, ...)
 {
-    char msg[1024];
+    char msg[900], all[1024];
     va_list ap;
     va_start(ap, fmt);
     vsnprintf(msg, sizeof msg, fmt, ap);
     va_end(ap);
-    sanitize(msg);
-    fprintf(stderr, "reap: bug at %s:%d: %s\n", file, line, msg);
-    sig_remove_parts();
-    sig_told();
-    abort();
+    snprintf(all, sizeof all, "bug at %s:%d: %s", file, line, msg);
+    sanitize(all);
+    sig_bug(all);
 }

@@ -14,6 +14,8 @@
 
 static bool not_json(const json_error_t *je, size_t column, bool is_row, struct err *e)
 {
+    if (!*je->text)
+        return err_set(e, ERR_FAILED, "out of memory for JSON");
     return is_row && je->line == 1
                ? err_set(e, ERR_INPUT, "column %zu: not valid JSON: %s", column, je->text)
                : err_set(e, ERR_INPUT, "line %d, column %zu: not valid JSON: %s", je->line, column, je->text);
@@ -22,12 +24,6 @@ static bool not_json(const json_error_t *je, size_t column, bool is_row, struct 
 static json_t *load(const char *s, size_t n, json_error_t *je)
 {
     return json_loadb(s, n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, je);
-}
-
-/* Jansson goes on without what it has no memory for: a file would lack a key, with exit status 0. */
-__attribute__((constructor)) static void never_without_memory(void)
-{
-    json_set_alloc_funcs(xmalloc, free);
 }
 
 json_t *json_parse(const char *s, size_t n, struct err *e)

@@ -10,6 +10,34 @@
 #include <jansson.h>
 #include <stdint.h>
 
+/* Without memory jansson returns NULL, or goes on without it: a file would lack a key. So a program gives it an allocator
+ * that never fails (src/program.c), which a library may not do: it is the process's. */
+/* What builds and prints values is sure everywhere, by these in the place of jansson's own: the process ends (mem.h). They return
+ * NULL, or -1, for a value or a key that cannot be, as jansson's do. */
+json_t *json_sure(json_t *v);
+json_t *json_sure_string(const char *s);
+json_t *json_sure_real(double d);
+json_t *json_sure_copy(const json_t *v, json_t *made);
+int json_sure_set(json_t *o, const char *key, json_t *v);
+int json_sure_append(json_t *a, json_t *v);
+int json_sure_extend(json_t *a, const json_t *more);
+int json_sure_rc(int rc);
+char *json_sure_dumps(const json_t *v, size_t flags);
+#define json_object()                     json_sure(json_object())
+#define json_array()                      json_sure(json_array())
+#define json_string(s)                    json_sure_string(s)
+#define json_integer(i)                   json_sure(json_integer(i))
+#define json_real(d)                      json_sure_real(d)
+#define json_copy(v)                      json_sure_copy(v, json_copy(v))
+#define json_deep_copy(v)                 json_sure_copy(v, json_deep_copy(v))
+#define json_object_set_new(o, key, v)    json_sure_set(o, key, v)
+#define json_object_set(o, key, v)        json_sure_set(o, key, json_incref(v))
+#define json_array_append_new(a, v)       json_sure_append(a, v)
+#define json_array_append(a, v)           json_sure_append(a, json_incref(v))
+#define json_array_extend(a, more)        json_sure_extend(a, more)
+#define json_dump_callback(v, f, ud, how) json_sure_rc(json_dump_callback(v, f, ud, how))
+#define json_dumps(v, flags)              json_sure_dumps(v, flags)
+
 /* New reference, or NULL with "line L, column C: ...". */
 json_t *json_parse(const char *s, size_t n, struct err *e);
 /* The same of a line of a file; which one it is, the caller knows: "column C: ...". */

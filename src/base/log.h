@@ -1,5 +1,8 @@
-/* log.h - what the program says besides its result, all on standard error: notes, warnings, progress.
- * Library layers never print otherwise. Warnings are also kept, so that a --json result can list them. */
+/* log.h - what is said besides a result: notes, warnings, progress. Library layers never print.
+ *
+ * It goes to a listener: that of the thread, else that of the process, else nobody hears it. A program of ours has
+ * log_terminal, which prints on standard error, and keeps warnings, so that a --json result can list them; a library has one for
+ * the time of each call. */
 #ifndef REAP_BASE_LOG_H
 #define REAP_BASE_LOG_H
 
@@ -7,6 +10,26 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum log_kind {
+    LOG_NOTE,
+    LOG_WARNING,
+    LOG_LINES, /* what others say, lines and pieces of lines */
+};
+
+struct progress;
+struct listener {
+    void (*say)(void *ud, enum log_kind kind, const char *text, size_t n); /* text: whatever a file says */
+    void (*progress)(void *ud, struct progress *p);
+    bool (*go_on)(
+        void *ud); /* asked in every long loop (sig_check): false ends it as a signal does; NULL: always */
+    void *ud;
+};
+void log_listen_all(const struct listener *l); /* of the process, before there are threads; borrowed */
+/* Of this thread, borrowed, until it is changed; NULL: none. The one before. */
+const struct listener *log_listen(const struct listener *l);
+bool log_go_on(void);
+
+extern const struct listener log_terminal;
 extern bool log_quiet;  /* --quiet: no notes, no progress; warnings stay */
 extern int log_verbose; /* how many --verbose: 1 the engine's own lines too, 2 those for its developers */
 
@@ -27,7 +50,8 @@ struct progress {
     uint64_t total, done;
     uint64_t first;     /* what was there at the start (a resumed run): not counted in the rate */
     double start, last; /* seconds */
-    bool shown, tty;
+    bool ended;
+    bool tty; /* of log_terminal */
 };
 void progress_start(struct progress *p, const char *what, const char *unit, uint64_t total, uint64_t first);
 void progress_set(struct progress *p, uint64_t done);

@@ -1,9 +1,8 @@
 /* sig.c - see sig.h. */
 #include "base/sig.h"
+#include "base/log.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -125,15 +124,14 @@ void sig_remove_parts(void)
         }
 }
 
-/* ---- signals ---- */
+/* ---- signals that were noted ---- */
 
-static void on_signal(int no)
+bool sig_note(int no)
 {
-    if (pending && !held) {
-        sig_remove_parts();
-        _exit(ERR_INTERRUPTED);
-    }
-    pending = no;
+    bool again = pending && !held;
+    if (!again)
+        pending = no;
+    return again;
 }
 
 void sig_hold(void)
@@ -146,117 +144,6 @@ void sig_release(void)
     held--;
 }
 
-/* ---- crashes ---- */
-
-static _Atomic int dying; /* the first thread that gets here speaks, and ends all */
-static _Thread_local bool is_dying;
-static _Atomic bool told;
-
-void sig_told(void)
-{
-    told = true;
-}
-
-/* One line, and nothing in it that drives a terminal: a reason may hold what a file says. */
-static void say_line(const char *begin, const char *reason)
-{
-    char line[1024], *s = line;
-    size_t n = 0;
-    for (; *begin; begin++)
-        line[n++] = *begin;
-    for (; *reason && n < sizeof line - 1; reason++)
-        line[n++] = *reason < ' ' || *reason > '~' ? '?' : *reason;
-    line[n++] = '\n';
-    while (n) {
-        ssize_t r = write(STDERR_FILENO, s, n);
-        if (r < 0 && errno != EINTR)
-            return;
-        s += r > 0 ? r : 0;
-        n -= r > 0 ? (size_t)r : 0;
-    }
-}
-
-/* A fuzzer keeps the input of what aborts, and sees nothing of _exit. */
-static _Noreturn void end(void)
-{
-#if REAP_FUZZ
-    abort();
-#else
-    _exit(ERR_FAILED);
-#endif
-}
-
-void sig_die(const char *reason)
-{
-    if (is_dying) /* it crashed once more: nobody would end its waiting */
-        end();
-    is_dying = true;
-    if (dying++)
-        for (;;)
-            pause();
-    if (!told)
-        say_line(isatty(STDERR_FILENO) ? "\nreap: " : "reap: ", reason); /* behind a line of progress */
-    sig_remove_parts();
-    end();
-}
-
-#if SIG_CATCHES_CRASHES
-static const struct {
-    int no;
-    const char *reason;
-} crashes[] = {
-    {SIGSEGV, "crashed (SIGSEGV, an invalid access to memory)"},
-    {SIGBUS,
-     "a file became shorter, or its disk failed, while it was mapped into memory (SIGBUS); --no-mmap reads "
-     "models without mapping them"},
-    {SIGFPE, "crashed (SIGFPE, an impossible computation)"},
-    {SIGILL, "crashed (SIGILL, an instruction that this CPU does not have)"},
-    {SIGABRT, "crashed (SIGABRT)"},
-};
-
-static void on_crash(int no)
-{
-    for (size_t i = 0; i < sizeof crashes / sizeof *crashes; i++)
-        if (crashes[i].no == no)
-            sig_die(crashes[i].reason);
-}
-#endif
-
-void sig_own_stack(void *room)
-{
-#if SIG_CATCHES_CRASHES /* a sanitizer has one of its own, which it wants to find again */
-    stack_t s = {.ss_sp = room, .ss_size = SIG_STACK};
-    (void)sigaltstack(&s, NULL);
-#else
-    (void)room;
-#endif
-}
-
-/* From the start: objects of the engine are made before main, and may run out of memory. */
-__attribute__((constructor(101))) static void catch_crashes(void)
-{
-#if SIG_CATCHES_CRASHES
-    static _Alignas(64) char room[SIG_STACK];
-    sig_own_stack(room);
-    struct sigaction sa = {.sa_handler = on_crash, .sa_flags = SA_ONSTACK | (int)SA_RESETHAND};
-    sigemptyset(&sa.sa_mask);
-    for (size_t i = 0; i < sizeof crashes / sizeof *crashes; i++)
-        sigaction(crashes[i].no, &sa, NULL);
-#endif
-}
-
-void sig_install(void)
-{
-    static const int noted[] = {SIGINT, SIGTERM, SIGHUP};
-    struct sigaction sa = {.sa_handler = on_signal, .sa_flags = SA_ONSTACK}, was;
-    sigemptyset(&sa.sa_mask);
-    for (size_t i = 0; i < sizeof noted / sizeof *noted; i++)
-        if (sigaction(noted[i], NULL, &was) == 0 && was.sa_handler != SIG_IGN)
-            sigaction(noted[i], &sa, NULL);
-    signal(SIGXFSZ, SIG_IGN); /* a limit on the size of files is a write error like any other */
-    signal(SIGPIPE, SIG_IGN); /* so is a closed pipe */
-}
-
 bool sig_pending(void)
 {
     return pending != 0;
@@ -264,5 +151,43 @@ bool sig_pending(void)
 
 bool sig_check(struct err *e)
 {
-    return !pending || err_set(e, ERR_INTERRUPTED, "interrupted");
+    return (!pending && log_go_on()) || err_set(e, ERR_INTERRUPTED, "interrupted");
+}
+
+/* ---- the end ---- */
+
+static const struct sig_ends *ends; /* NULL: the process is somebody else's */
+static void (*_Atomic last_words)(const char *reason);
+
+void sig_end_by(const struct sig_ends *of_program)
+{
+    ends = of_program;
+}
+
+void sig_last_words(void (*say)(const char *reason))
+{
+    last_words = say;
+}
+
+static _Noreturn void give_up(const char *reason)
+{
+    void (*say)(const char *) = last_words;
+    sig_remove_parts();
+    if (say)
+        say(reason);
+    abort();
+}
+
+void sig_die(const char *reason)
+{
+    if (ends)
+        ends->die(reason);
+    give_up(reason);
+}
+
+void sig_bug(const char *reason)
+{
+    if (ends)
+        ends->bug(reason);
+    give_up(reason);
 }

@@ -30,7 +30,7 @@ bool text_ends(const char *s, const char *end); /* s ends with `end` */
  * it, or hide in it. Whether the character (k = utf8_len(s, n) > 0) would: the list is in text.c. */
 bool text_misleads(const char *s, size_t k);
 /* Adds s with such characters and bad UTF-8 as '?', in one line. All that is printed goes through it: messages
- * (err.c, log.c), results (cmd_print), lines of the engine and of servers. */
+ * (err.c, log_terminal.c), results (cmd_print), lines of the engine and of servers. */
 void buf_safe(struct buf *b, const char *s, size_t n);
 /* The same, but these (of "\n\t") stay. */
 void buf_safe_but(struct buf *b, const char *s, size_t n, const char *keep);

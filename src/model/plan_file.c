@@ -381,7 +381,7 @@ json_t *plan_json(const struct plan *p)
     put_json(d, "measured", p->measured);
     put_json(d, "refined", p->refined);
     if (p->rest)
-        json_object_update(d, p->rest);
+        json_sure_rc(json_object_update(d, p->rest));
     return d;
 }
 

@@ -357,7 +357,7 @@ bool pairs_are_orphans(const char *path, const char *pairs, bool *are, struct er
 
 json_t *pairs_json(const struct stats *s)
 {
-    return s->pairs ? json_pack("{s:s}", "sha256", s->pairs->sha256) : NULL;
+    return s->pairs ? json_sure(json_pack("{s:s}", "sha256", s->pairs->sha256)) : NULL;
 }
 
 bool pairs_read_json(struct stats *s, const json_t *o, const char *path, struct err *e)

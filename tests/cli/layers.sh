@@ -38,8 +38,10 @@ declare -A may=(
     [doctor]='convert engine model'
     [hub]='gguf hf'
     [cmd]='convert corpus doctor engine eval family gguf hf hub import model plan profile prune quant report results run serve stats sweep'
+    [lib]='model plan prune stats'
     [formats.c]='model prune'
     [main.c]='cmd'
+    [program.c]=''
 )
 # The headers of a folder that may be included where the rest of it may not.
 declare -A only=([stats/engine]=routed.h [serve/corpus]='source.h row.h rowfile.h foreign.h' [corpus/results]=batch.h [report/corpus]=unused.h)
@@ -171,7 +173,7 @@ done < <(comm -23 <(echo "$want") <(echo "$got") | grep .)
 
 # ---- who prints ----
 # Each of these makes safe what it prints, or prints what no stranger has a part in.
-prints='src/base/err.c src/base/log.c src/base/sig.c src/cmd/print.c src/main.c src/serve/server.c'
+prints='src/base/log_terminal.c src/base/sig_program.c src/cmd/print.c src/main.c src/serve/server.c'
 got=$(grep -rlE --include='*.[ch]' --include='*.cpp' \
     '\b(printf|vprintf|puts|putchar|perror|psignal) *\(|\bf?write[a-z_]* *\(.*(stdout|stderr|STD[A-Z]*_FILENO)|\b[a-z]*(put|print)[a-z_]* *\(.*(stdout|stderr|STD[A-Z]*_FILENO)|std::(cout|cerr|clog)|\bd?printf *\((1|2|STD)|\bwrite *\((1|2|STD)' src | sort | tr '\n' ' ')
 [ "$got" = "$prints " ] || fail "printing is done in '$got', expected '$prints': others return text, or use log.h, cmd_print"
@@ -213,7 +215,7 @@ if [ -f "$bin/libreapcore.a" ] && command -v nm >/dev/null; then
 
     # Every global name is used by another file, or at least by its own and by tests (a parser's entry, a table's row);
     # what nobody else uses is static, and what tests alone use is no part of the program.
-    uses=$(nm -A -u "$bin"/lib{reapcore,reapengine}.a "$bin/CMakeFiles/reap.dir/src/main.c.o" | sed 's/.* U //' | sort -u)
+    uses=$(nm -A -u "$bin"/lib{reapcore,reapengine}.a "$bin"/CMakeFiles/{reap.dir/src/main.c,reapprogram.dir/src/program.c,reaplib.dir/src/lib/*.c}.o | sed 's/.* U //' | sort -u)
     names=$(nm -g --defined-only "$bin"/lib{reapcore,reapengine}.a | sed -n 's/^[0-9a-f]* [A-Z] //p' | grep -v '^_\|^DW\.ref\.' | sort -u)
     while read -r name; do
         if [ "$(cat src/*.c src/*/*.c | grep -v '^[[:space:]]*\*' | grep -ow "$name" | wc -l)" -lt 2 ]; then

@@ -1,0 +1,98 @@
+# libreap as somebody finds it who installs it: pkg-config, the header in C and C++, the example (its result has the bytes of `reap prune`), the
+# parts of docs/library.md, what the library gives away and what it takes from libc. What its functions do: tests/library/.
+. "$(dirname "$0")/lib.bash"
+cd "$T" || exit 1
+for need in cc c++ pkg-config nm cmake; do
+    command -v $need >/dev/null || skip "no $need"
+done
+flags=
+! grep -q '^REAP_SANITIZE:BOOL=ON' "$BIN/CMakeCache.txt" || flags='-fsanitize=address,undefined'
+
+env -u DESTDIR cmake --install "$BIN" --prefix "$T/a place" >install.txt 2>&1 || { say_bad 'cmake --install'; show install.txt; }
+mv 'a place' 'another place' # the folder may be moved
+where="$T/another place"
+pc=$(find "$where" -name reap.pc)
+export PKG_CONFIG_PATH=${pc%/*} LD_LIBRARY_PATH=${pc%/pkgconfig/*}
+expect 'pkg-config knows it' pkg-config --exists reap
+expect 'its version is that of the program' test "reap $(pkg-config --modversion reap)" = "$("$where/bin/reap" --version | cut -d' ' -f1,2)"
+lib=$(readlink -f "$LD_LIBRARY_PATH/libreap.so")
+expect 'the library has the version in its name' test "${lib##*/}" = "libreap.so.$(pkg-config --modversion reap)"
+
+build() { # COMPILER FLAGS... (sources among them), -o OUT
+    local words
+    words=$(printf '%q ' "$@")
+    eval "$words $flags $(pkg-config --cflags --libs reap) -pthread" >build.txt 2>&1 || { say_bad "cannot build: $words"; show build.txt; }
+    n_checks=$((n_checks + 1))
+    [[ ! -s build.txt ]] || { say_bad "warnings of: $words"; show build.txt; }
+}
+warnings=(-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror)
+cp "$SRC/examples/prune.c" .
+build cc -std=c99 "${warnings[@]}" prune.c -o prune
+build c++ -std=c++11 -x c++ "${warnings[@]}" prune.c -o prune-c++
+echo '#include <reap.h>' >alone.c
+build cc -std=c99 "${warnings[@]}" -Wmissing-prototypes -c alone.c -o alone.o
+build c++ -std=c++11 -x c++ "${warnings[@]}" -c alone.c -o alone.o
+
+# the example
+ok plan "$SRC/examples/stats.json" --prune-ratio 0.25 --model "$TINY" -o plan.json
+ok prune "$TINY" --plan plan.json -o want.gguf
+for program in ./prune ./prune-c++; do
+    rm -f out.gguf
+    "$program" "$TINY" "$SRC/examples/stats.json" out.gguf 0.25 >out.txt 2>err.txt
+    expect "$program: exit status 0" test $? = 0
+    has out.txt '^out.gguf: 10.5 MB of 13.3 MB$'
+    lacks err.txt '^reap' 'warning'
+    has err.txt '^pruning: 100 %$' '^verifying: 100 %$'
+    expect "$program: the bytes of reap prune" cmp want.gguf out.gguf
+done
+ok verify "$TINY" out.gguf --plan plan.json
+./prune "$TINY" "$SRC/examples/stats.json" out.gguf 0.25 >out.txt 2>err.txt
+expect 'an output that is there: exit status 2' test $? = 2
+has err.txt "^output 'out.gguf' exists"
+./prune none.gguf "$SRC/examples/stats.json" x.gguf 0.25 >out.txt 2>err.txt
+expect 'no such model: exit status 2' test $? = 2
+expect 'and one line' test "$(wc -l <err.txt)" = 1
+absent x.gguf
+expect 'the output that was there is as it was' cmp want.gguf out.gguf
+no_parts
+
+# the parts of the page: each in a function of its own
+awk '/^```c$/ { n++; on = 1; printf "static int part%d(reap_model *model, reap_stats *stats, reap_plan *plan, const char *out)\n{\nreap_error e;\n", n; next }
+    /^```$/ && on { on = 0; print "(void)model, (void)stats, (void)plan, (void)out, (void)e;\nreturn 0;\n}" }
+    on
+    END { print "int main(int n, char **v)\n{\nreap_error e;\n(void)n;"
+          print "reap_model *m = reap_model_open(v[1], &e);\nreap_stats *s = reap_stats_open(v[2], &e);\nreap_plan *p = reap_plan_open(v[3], &e);\nint bad = !m || !s || !p;"
+          for (i = 1; i <= n; i++) printf "bad = bad || part%d(m, s, p, \"x.gguf\");\n", i
+          print "reap_plan_close(p);\nreap_stats_close(s);\nreap_model_close(m);\nreturn bad;\n}" }' "$SRC/docs/library.md" >body.c
+printf '#include <reap.h>\n#include <stdio.h>\n#include <stdlib.h>\n' | cat - body.c >page.c
+expect 'three parts' test "$(grep -c '^static int part' page.c)" = 3
+build cc -std=c99 "${warnings[@]}" -Wno-uninitialized -Wno-maybe-uninitialized page.c -o page
+./page "$TINY" "$SRC/examples/stats.json" plan.json >out.txt 2>err.txt
+expect 'the parts run' test $? = 0
+has out.txt '^tinymoe: 6 layers of 32 experts$' '^16 experts: 7.5 MB$' '^x.gguf would have [0-9]* bytes$' '^block 5 keeps experts [0-9]* to [0-9]*$'
+lacks err.txt .
+absent x.gguf
+
+# what others see of it
+declared=$(grep -oE '\breap_[a-z_]+\(' "$where/include/reap.h" | tr -d '(' | sort -u)
+exported=$(nm -D --defined-only "$lib" | awk '{ print $3 }' | sort -u)
+expect 'there are functions' test "$(wc -l <<<"$declared")" -gt 25
+if [[ -z $flags ]]; then
+    expect 'what is exported is what is declared' diff <(echo "$declared") <(echo "$exported")
+    nm -D -u "$lib" | awk '{ sub(/@.*/, "", $2); print $2 }' >takes.txt
+    lacks takes.txt '^(v?f?printf|v?dprintf|puts|fputs|putchar|fwrite|perror|stdout|stderr|isatty)$' '^(signal|sigaction|sigaltstack|raise|kill)$' \
+        '^(exit|_exit|_Exit|atexit|fork|system)$' '^(getenv|secure_getenv|setenv|environ|setlocale|chdir|umask|setrlimit64|setrlimit)$' \
+        '^json_set_alloc_funcs' '^(llama|ggml|gguf)_'
+    has takes.txt '^abort$' '^malloc$'
+fi
+
+# a host that writes numbers with commas
+if command -v localedef >/dev/null && localedef -i de_DE -f UTF-8 "$T/de_DE.UTF-8" >/dev/null 2>&1; then
+    LOCPATH=$T COMMA_LOCALE=de_DE.UTF-8 "$BIN/test_library" test_locale >out.txt 2>&1
+    expect 'files have points where the host has commas' test $? = 0
+    has out.txt 'OK \] test_locale'
+    lacks out.txt 'left out'
+else
+    left_out 'a locale with commas: localedef makes none here'
+fi
+finish
