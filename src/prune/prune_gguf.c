@@ -228,7 +228,7 @@ static bool write_files(struct job *j, struct prune_result *r, struct err *e)
     j->outs = xcalloc(n, sizeof *j->outs);
     for (uint32_t i = 0; i < n; i++)
         j->outs[i].fd = -1;
-    progress_start(&j->progress, "pruning", "bytes", r->bytes_out, 0);
+    progress_start(&j->progress, "pruning", "bytes", j->c->bytes, 0);
     for (uint32_t i = 0; ok && i < n; i++)
         ok = write_part(j, i, r->files[i], e);
     progress_end(&j->progress);
