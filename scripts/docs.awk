@@ -10,6 +10,7 @@
 #     checkpoints                  all classes
 #     families                     all families: cut as GGUF, cut as a checkpoint, run natively; native: those that run alone
 #     tensors, refused             tensors of GGUF files with an expert axis, and those that cannot be cut
+#     methods                      quant_method of checkpoints: decoded, or refused
 # The dump is what src/cmd/dump.c says it is.
 
 function fail(text) {
@@ -69,6 +70,10 @@ NR == FNR {
         if (!(list in tensors))
             tensor_kind[++n_tensor_kinds] = list
         tensors[list] = tensors[list] (tensors[list] == "" ? "" : ", ") "`" f[2] "`"
+    } else if (f[1] == "method") {
+        if (!(f[3] in methods))
+            method_kind[++n_methods] = f[3]
+        methods[f[3]] = methods[f[3]] (methods[f[3]] == "" ? "" : ", ") "`" f[2] "`"
     } else if (f[1] != "operands") {
         fail("a line of the dump begins with '" f[1] "'")
     }
@@ -235,6 +240,10 @@ function make(part, arg,    i, f, n) {
         for (i = 1; i <= n_tensor_kinds; i++)
             if (tensor_kind[i] !~ /\t/)
                 print "| " tensors[tensor_kind[i]] " | " tensor_kind[i] " |"
+    } else if (part == "methods") {
+        print "| `quant_method` | |\n|---|---|"
+        for (i = 1; i <= n_methods; i++)
+            print "| " methods[method_kind[i]] " | " (method_kind[i] == "" ? "decoded" : "refused: " method_kind[i]) " |"
     } else if (part == "classes") {
         print "| class in config.json | architecture |\n|---|---|"
         for (i = 1; i <= n_converted; i++)

@@ -7,8 +7,9 @@
  *   example  line
  *   heading  text
  *   option   name alias also kind value help default default-is min max required group choices sentence
- *   criterion, family, class, tensor    rows of other tables, behind the commands */
+ *   criterion, family, class, tensor, method    rows of other tables, behind the commands */
 #include "cmd/cmd.h"
+#include "convert/forms.h"
 #include "family/conversion.h"
 #include "family/family.h"
 #include "stats/criteria.h"
@@ -125,6 +126,7 @@ void cmd_dump(struct buf *b)
     const struct tensor_rule *r;
     const struct criterion *c;
     const struct family *f;
+    const struct forms_method *m;
     for (size_t i = 0; cmds[i]; i++)
         dump_command(b, cmds[i]);
     for (uint32_t i = 0; (c = criterion_at(i)); i++) {
@@ -138,4 +140,6 @@ void cmd_dump(struct buf *b)
         dump_family(b, f);
     for (uint32_t i = 0; (r = family_rule_at(i)); i++)
         dump_tensor(b, r);
+    for (uint32_t i = 0; (m = forms_method_at(i)); i++)
+        buf_fmt(b, "method\t%s\t%s\n", m->name, m->why ? m->why : "");
 }

@@ -107,6 +107,13 @@ static bool grid_of(const struct packed *p, const struct hf_tensor *t, uint64_t 
     return *rows && *cols && per % *rows == 0 && per / *rows == *cols;
 }
 
+/* Blocks that the config tells of are those of every grid of scales. */
+static bool is_told_grid(const struct finder *f, const struct packed *p, uint64_t rows, uint64_t cols)
+{
+    return !f->told_block || p->values != VALUES_FLOAT8 || rows == 1 || cols == 1 ||
+           ((p->rows - 1) / f->block_rows + 1 == rows && (p->cols - 1) / f->block_cols + 1 == cols);
+}
+
 static bool fit_grid(const struct finder *f, struct packed *p, struct err *e)
 {
     const struct hf_tensor *t = p->parts[PART_SCALE];
@@ -116,6 +123,8 @@ static bool fit_grid(const struct finder *f, struct packed *p, struct err *e)
     if ((rows == 1 && cols > 1 && cols != p->cols && p->rows > f->block_rows) ||
         (cols == 1 && rows > 1 && rows != p->rows && p->cols > f->block_cols))
         return bad_scales(f, t, e); /* neither of columns or rows, nor blocks */
+    if (!is_told_grid(f, p, rows, cols))
+        return bad_scales(f, t, e);
     p->scale_rows = block_of(p->rows, rows, f->block_rows);
     p->scale_cols = block_of(p->cols, cols, f->block_cols);
     if (!p->scale_rows || !p->scale_cols)
@@ -151,7 +160,19 @@ static bool fit_global(struct packed *p, struct err *e)
 bool form_fit_floats(const struct finder *f, const char *name, struct packed *p, struct err *e)
 {
     (void)name;
-    return fit_rows(p, e) && fit_grid(f, p, e) && fit_global(p, e);
+    if (!fit_rows(p, e) || !fit_grid(f, p, e) || !fit_global(p, e))
+        return false;
+    const struct hf_tensor *s = p->parts[PART_SCALE];
+    if (p->values != VALUES_FLOAT4)
+        return true;
+    uint64_t group = p->parts[PART_GLOBAL] ? 16 : 32; /* what NVFP4 and MXFP4 are */
+    if (p->parts[PART_GLOBAL] && !strcmp(s->dtype->name, "U8"))
+        return err_set(e, ERR_INPUT, "tensor '%.200s' is U8, expected F8_E4M3, as scales of NVFP4 are",
+                       s->name);
+    return (p->scale_rows == 1 && p->scale_cols == group) ||
+           err_set(e, ERR_INPUT, "tensor '%.200s' has scales for groups of %llu x %llu, expected 1 x %llu",
+                   s->name, (unsigned long long)p->scale_rows, (unsigned long long)p->scale_cols,
+                   (unsigned long long)group);
 }
 
 /* ---- integers of compressed-tensors ---- */
@@ -186,54 +207,89 @@ static bool fit_order(const struct finder *f, struct packed *p, struct err *e)
            wrong_shape(t, e);
 }
 
+/* A scale for each row and group of columns: as wide as the config says. */
+static bool fit_groups(const struct finder *f, struct packed *p, struct err *e)
+{
+    if (!fit_grid(f, p, e) || p->scale_rows != 1)
+        return e->code == ERR_NONE;
+    return told_group(f, p, false, e);
+}
+
 bool form_fit_ints(const struct finder *f, const char *name, struct packed *p, struct err *e)
 {
     (void)name;
-    if (!fit_rows(p, e) || !fit_grid(f, p, e) || !fit_zeros(f, p, e))
+    if (!fit_rows(p, e) || !told_bits(f, p, e) || !fit_groups(f, p, e) || !fit_zeros(f, p, e))
         return false;
     round_as(p, p->parts[PART_SCALE]);
     return true;
 }
 
-/* weight_shape: the true number of columns. */
-static bool read_shape(const struct finder *f, const struct hf_tensor *t, uint64_t *cols, struct err *e)
+/* weight_shape: rows and the true number of columns. */
+static bool read_shape(const struct finder *f, const struct hf_tensor *t, uint64_t *rows, uint64_t *cols,
+                       struct err *e)
 {
     uint8_t raw[16] = {0};
-    uint64_t last = 0;
     bool wide = !strcmp(t->dtype->name, "I64");
     if (t->n_dims != 1 || t->dims[0] != 2 || (!wide && strcmp(t->dtype->name, "I32") != 0))
         return wrong_shape(t, e);
     if (!image_read_tensor(f->c, t, 0, t->bytes, raw, e))
         return false;
-    memcpy(&last, raw + t->bytes / 2, t->bytes / 2);
-    *cols = last;
-    return (last && last <= 1u << 30) || wrong_shape(t, e);
+    *rows = *cols = 0;
+    memcpy(rows, raw, t->bytes / 2);
+    memcpy(cols, raw + t->bytes / 2, t->bytes / 2);
+    return (*cols && *cols <= 1u << 30) || wrong_shape(t, e);
 }
 
-/* Packed integers: the bits are in the config, where all groups have the same, else in the shape. */
-bool form_fit_packed_ints(const struct finder *f, const char *name, struct packed *p, struct err *e)
+/* Whether rows end in codes that belong to no column: not if groups as the config tells fill all words. Of a large model
+ * thousands of shapes need not be read then. */
+static bool may_be_padded(const struct finder *f, const struct packed *p, uint64_t words)
+{
+    const struct hf_tensor *s = p->parts[PART_SCALE];
+    uint64_t n = s->n_dims ? s->dims[s->n_dims - 1] : 0;
+    for (size_t i = 0; i < f->n_told; i++)
+        if (f->told[i].kind == TOLD_GROUP && n * f->told[i].value * p->bits == words * 32)
+            return false;
+    return true;
+}
+
+/* The bits are in the config, where all groups have the same, else they follow from the shape. */
+static bool set_bits_and_columns(const struct finder *f, struct packed *p, struct err *e)
 {
     const struct hf_tensor *t = p->parts[PART_CODES], *shape = p->parts[PART_STATE];
-    uint64_t cols = 0, words = t->n_dims ? t->dims[t->n_dims - 1] : 0;
+    uint64_t rows = 0, cols = 0, words = t->n_dims ? t->dims[t->n_dims - 1] : 0;
     p->bits = f->bits;
-    if (!p->bits || 32 % p->bits) {
-        if (!shape)
-            return err_set(e, ERR_INPUT,
-                           "tensor '%.200s': no 'weight_shape' beside it, and config.json gives no "
-                           "'num_bits' for all weights",
-                           t->name);
-        if (!read_shape(f, shape, &cols, e))
-            return false;
+    bool known = p->bits && 32 % p->bits == 0;
+    if (!known && !shape)
+        return err_set(
+            e, ERR_INPUT,
+            "tensor '%.200s': no 'weight_shape' beside it, and config.json gives no 'num_bits' for all "
+            "weights",
+            t->name);
+    if (shape && (!known || may_be_padded(f, p, words)) && !read_shape(f, shape, &rows, &cols, e))
+        return false;
+    if (!known)
         p->bits = words && words <= cols ? (uint32_t)(words * 32 / cols) : 0;
-    }
     if (!p->bits || p->bits > 8)
         return err_set(e, ERR_INPUT, "tensor '%.200s': codes of %u bits", t->name, p->bits);
     if (!fit_rows(p, e))
         return false;
-    if (cols)
-        p->cols = cols; /* what is behind them is padding */
+    if (!cols)
+        return true;
+    if (rows != p->rows || (cols * p->bits + 31) / 32 != words)
+        return err_set(
+            e, ERR_INPUT,
+            "tensor '%.200s' says [%llu, %llu], but there are %llu rows of %llu words with codes of %u bits%s",
+            shape->name, (unsigned long long)rows, (unsigned long long)cols, (unsigned long long)p->rows,
+            (unsigned long long)words, p->bits, known ? ", as 'num_bits' of config.json says" : "");
+    p->cols = cols; /* what is behind them is padding */
+    return true;
+}
+
+bool form_fit_packed_ints(const struct finder *f, const char *name, struct packed *p, struct err *e)
+{
     (void)name;
-    if (!fit_grid(f, p, e) || !fit_zeros(f, p, e) || !fit_order(f, p, e))
+    if (!set_bits_and_columns(f, p, e) || !told_bits(f, p, e) || !fit_groups(f, p, e) ||
+        !fit_zeros(f, p, e) || !fit_order(f, p, e))
         return false;
     round_as(p, p->parts[PART_SCALE]);
     return true;
@@ -256,7 +312,8 @@ bool form_is_awq(const struct packed *p)
     return !form_is_gptq(p);
 }
 
-static bool fit_columns(struct packed *p, uint64_t cols, struct err *e)
+static bool fit_columns(const struct finder *f, struct packed *p, uint64_t cols, bool short_last,
+                        struct err *e)
 {
     const struct hf_tensor *s = p->parts[PART_SCALE], *z = p->parts[PART_ZERO];
     if (!is_number(s) || s->n_dims != 2 || !s->dims[0] || !s->dims[1] || s->dims[0] > cols)
@@ -268,13 +325,12 @@ static bool fit_columns(struct packed *p, uint64_t cols, struct err *e)
     p->n_scales = p->rows * p->n_groups;
     p->scale_rows = p->row_step = 1;
     p->col_step = p->rows;
-    p->scale_cols = cols / p->n_groups;
     p->code_bytes = p->parts[PART_CODES]->bytes;
     if (strcmp(z->dtype->name, "I32") != 0 || p->rows * p->bits % 32 ||
         !has_shape(z, p->n_groups, p->rows * p->bits / 32))
         return wrong_shape(z, e);
-    if (!p->parts[PART_ORDER] && cols % p->n_groups)
-        return wrong_shape(s, e);
+    if (!told_bits(f, p, e) || !told_group(f, p, short_last, e))
+        return false;
     round_as(p, s);
     return true;
 }
@@ -282,8 +338,6 @@ static bool fit_columns(struct packed *p, uint64_t cols, struct err *e)
 bool form_fit_gptq(const struct finder *f, const char *name, struct packed *p, struct err *e)
 {
     const struct hf_tensor *t = p->parts[PART_CODES], *z = p->parts[PART_ZERO];
-    const struct jdoc *d = f->conf.d;
-    uint32_t q = conf_get(&f->conf, HF_KEYS_QUANTIZATION), format = form_member(d, q, "checkpoint_format");
     (void)name;
     uint64_t bits = z->n_dims == 2 && t->dims[1] ? z->dims[1] * 32 / t->dims[1] : 0;
     if (z->n_dims == 2 && z->dims[1] > t->dims[1])
@@ -293,27 +347,24 @@ bool form_fit_gptq(const struct finder *f, const char *name, struct packed *p, s
                        "tensor '%.200s': GPTQ with %llu bits cannot be converted (2, 3, 4 and 8 can)",
                        t->name, (unsigned long long)bits);
     p->bits = (uint32_t)bits;
-    p->zeros = format != JSPAN_NONE && jdoc_str_is(d, format, "gptq_v2") ? ZEROS_ALONG : ZEROS_ALONG_1;
+    if (!told_gptq_zeros(f, &p->zeros, e))
+        return false;
     if (t->dims[0] > 1u << 28 || t->dims[0] * 32 % bits)
         return wrong_shape(t, e);
-    return fit_columns(p, t->dims[0] * 32 / bits, e) && fit_order(f, p, e);
+    return fit_columns(f, p, t->dims[0] * 32 / bits, true, e) && fit_order(f, p, e);
 }
 
 bool form_fit_awq(const struct finder *f, const char *name, struct packed *p, struct err *e)
 {
     const struct hf_tensor *t = p->parts[PART_CODES], *s = p->parts[PART_SCALE];
-    const struct jdoc *d = f->conf.d;
-    uint32_t q = conf_get(&f->conf, HF_KEYS_QUANTIZATION), version = form_member(d, q, "version");
     (void)name;
-    if (version != JSPAN_NONE && d->nodes[version].kind == J_STRING && !jdoc_str_is(d, version, "gemm") &&
-        !jdoc_str_is(d, version, "GEMM"))
-        return err_set(e, ERR_INPUT, "tensor '%.200s': AWQ in another layout than 'gemm' cannot be converted",
-                       t->name);
+    if (!told_awq_order(f, e))
+        return false;
     p->bits = 4;
     p->zeros = ZEROS_AWQ;
     if (t->n_dims != 2 || s->n_dims != 2 || t->dims[1] > 1u << 28 || t->dims[1] * 8 != s->dims[1])
         return wrong_shape(t, e);
-    return fit_columns(p, t->dims[0], e);
+    return fit_columns(f, p, t->dims[0], false, e);
 }
 
 /* ---- MLX ---- */

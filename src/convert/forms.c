@@ -59,6 +59,7 @@ static void read_config(struct finder *f)
         for (uint32_t g = d->nodes[groups].first; g != JSPAN_NONE; g = d->nodes[g].next) {
             uint32_t w = form_member(d, g, "weights"), type = form_member(d, w, "type");
             if (form_pair(d, form_member(d, w, "block_structure"), &a, &b)) {
+                f->told_block = true;
                 f->block_rows = a;
                 f->block_cols = b;
             }
@@ -78,6 +79,7 @@ static void read_config(struct finder *f)
     f->needs_zeros = n_zeros && n_zeros == n_ints;
     f->needs_order = (n_orders && n_orders == n_ints) || is_kind(d, form_member(d, q, "desc_act"), J_TRUE);
     if (form_pair(d, form_member(d, q, "weight_block_size"), &a, &b)) {
+        f->told_block = true;
         f->block_rows = a;
         f->block_cols = b;
     }
@@ -218,6 +220,14 @@ static const struct form forms[] = {
      .with = {{".scales", PART_SCALE}, {".biases", PART_BIAS}},
      .needs = NEED(SCALE) | NEED(BIAS),
      .round = ROUND_EACH,
+     .fit = form_fit_mlx},
+    {.name = "MLX, as transformers writes it", /* integrations/metal_quantization.py */
+     .end = ".weight",
+     .weight = ".weight",
+     .types = "U32",
+     .with = {{".scales", PART_SCALE}, {".qbiases", PART_BIAS}},
+     .needs = NEED(SCALE) | NEED(BIAS),
+     .round = ROUND_ONCE,
      .fit = form_fit_mlx},
     {.name = "MXFP4 of MLX",
      .end = ".weight",
@@ -450,8 +460,10 @@ struct forms *forms_open(const struct hf_checkpoint *c, struct err *e)
     out->c.by_name = NULL;
     f.taken = xcalloc(c->n_tensors ? c->n_tensors : 1, sizeof *f.taken);
     read_config(&f);
-    bool ok = find_all(&f, e);
+    told_read(&f);
+    bool ok = told_method(&f, e) && find_all(&f, e);
     free(f.taken);
+    free(f.told);
     if (ok)
         return out;
     forms_free(out);

@@ -16,6 +16,12 @@ struct forms {
 /* NULL with *e set (ERR_INPUT) when tensors of a known form do not fit together. Borrows the checkpoint. */
 struct forms *forms_open(const struct hf_checkpoint *c, struct err *e);
 void forms_free(struct forms *f); /* NULL is fine */
+/* What is known of a quant_method of config.json. */
+struct forms_method {
+    const char *name;
+    const char *why; /* it is not decoded; NULL: it is, where its tensors are in a form of docs/formats.md */
+};
+const struct forms_method *forms_method_at(uint32_t i); /* NULL behind the last */
 /* How a tensor of f->c is stored; NULL: as it is. */
 const struct packed *forms_packed(const struct forms *f, const struct hf_tensor *t);
 /* A tensor that has to do with activations or the cache, by its name: such are for other engines. */

@@ -180,7 +180,7 @@ static bool load_order(struct packed_reader *x, const struct packed *p, struct e
                          (unsigned long long)p->n_groups);
     }
     free(raw);
-    if (ok && none && p->cols % p->n_groups)
+    if (ok && none && !p->scale_cols)
         ok = err_set(e, ERR_INPUT, "tensor '%.200s' orders no columns, and groups are of unequal size",
                      t->name);
     if (none) {

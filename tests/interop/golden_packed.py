@@ -4,8 +4,9 @@ usage: golden_packed.py OUT [LIBRARIES]
 
 Writes OUT/config.json and OUT/model.safetensors. FORM.SUFFIX is a tensor of the form, FORM.expected the weight [32, 64]
 in the type that the reference gives; "forms" in config.json is what a config says beside such weights. The values follow
-the formulas below, in torch. With LIBRARIES, a folder with checkouts of compressed-tensors, AutoAWQ, GPTQModel and
-bitsandbytes by these names, each is compared with the library's own function, bit for bit; GOLDEN.txt says what was.
+the formulas below, in torch. With LIBRARIES, a folder with checkouts of compressed-tensors, AutoAWQ, GPTQModel,
+Model-Optimizer and bitsandbytes by these names, each is compared with the own function of the library, or of transformers,
+bit for bit; GOLDEN.txt says what was.
 Run it in the reference environment (reference-env.sh).
 """
 
@@ -154,10 +155,26 @@ add("ct_mxfp4", ct_group({"num_bits": 4, "type": "float", "group_size": 32}, "mx
 # ---- ModelOpt, and MXFP4 with the weight under its own name (Quark) ----
 
 glob2 = torch.tensor(0.000613)
+
+
+def modelopt_nvfp4():
+    (dequantize,) = take("Model-Optimizer/modelopt/torch/quantization/qtensor/nvfp4_tensor.py", "dequantize")
+    q = type("QTensor", (), {"get_e2m1_values": lambda self, device: FP4})()
+    q._quantized_data, q.metadata = packed4, {"dtype": torch.bfloat16, "shape": (ROWS, COLS)}
+    return dequantize(q, scale=s8, double_scale=glob2, block_sizes={-1: 16})
+
+
+def transformers_fp8(w, scale):
+    from transformers.integrations.finegrained_fp8 import Fp8Dequantize
+
+    return Fp8Dequantize(None)._dequantize_one(w, scale, torch.bfloat16)
+
+
 add("modelopt_nvfp4", {"quantization_config": {"quant_method": "modelopt", "quant_algo": "NVFP4"}},
     {"weight": packed4, "weight_scale": s8, "weight_scale_2": glob2, "input_scale": torch.tensor(0.5)},
-    (FP4[f4] * (s8.float() * glob2).repeat_interleave(16, 1)).to(torch.bfloat16))
-add("mxfp4", {"quantization_config": {"quant_method": "quark"}}, {"weight": packed4, "weight_scale": e8}, mx)
+    (FP4[f4] * (s8.float() * glob2).repeat_interleave(16, 1)).to(torch.bfloat16), modelopt_nvfp4)
+add("mxfp4", {"quantization_config": {"quant_method": "quark"}}, {"weight": packed4, "weight_scale": e8}, mx,
+    lambda: transformers_fp8(packed4.view(torch.int8), e8))
 
 # ---- FP8 ----
 
@@ -166,7 +183,8 @@ f8 = (torch.randn(ROWS, COLS) * 100).to(torch.float8_e4m3fn)
 
 def fp8(form, scale, per_weight, suffix="weight_scale_inv", w=f8, block=None):
     config = {"quantization_config": {"quant_method": "fp8", **({"weight_block_size": block} if block else {})}}
-    add(form, config, {"weight": w, suffix: scale}, (w.float() * per_weight).to(torch.bfloat16))
+    add(form, config, {"weight": w, suffix: scale}, (w.float() * per_weight).to(torch.bfloat16),
+        None if block == [20, 24] else lambda: transformers_fp8(w, scale.squeeze(3).squeeze(1) if scale.ndim == 4 else scale))
 
 
 s = scales((2, 3), torch.float32)
@@ -190,13 +208,13 @@ fp8("fp8_e5m2", s, s, "weight_scale", (torch.randn(ROWS, COLS) * 100).to(torch.f
 # ---- GPTQ and AWQ ----
 
 
-def gptq(form, bits, group, v2=False, order=False, dtype=torch.float16):
-    c, groups = codes(bits), COLS // group
+def gptq(form, bits, group, v2=False, order=False, dtype=torch.float16, stored_order=True, said={}):
+    c, groups = codes(bits), -(-COLS // group)
     z, s = codes(bits, groups, ROWS), scales((groups, ROWS), dtype)
     g = torch.arange(COLS) // group
     if order:
         g = g[torch.randperm(COLS)]
-    parts = {"qweight": words(c, bits).T, "scales": s, "g_idx": g.to(torch.int32)}
+    parts = {"qweight": words(c, bits).T, "scales": s, **({"g_idx": g.to(torch.int32)} if stored_order else {})}
     stored = z if v2 else (z - 1) % (1 << bits)
     if not v2 and bits != 3:  # as GPTQModel subtracts it: from whole words, with the borrow
         ones = sum(1 << i for i in range(0, 32, bits))
@@ -206,7 +224,7 @@ def gptq(form, bits, group, v2=False, order=False, dtype=torch.float16):
         parts["qzeros"] = words(stored, bits)
     expected = (s[g] * (c.T - z[g]).to(dtype)).T
     config = {"quantization_config": {"quant_method": "gptq", "bits": bits, "group_size": group, "desc_act": order,
-                                      "checkpoint_format": "gptq_v2" if v2 else "gptq"}}
+                                      "checkpoint_format": "gptq_v2" if v2 else "gptq", **said}}
 
     def library():
         dequantize, from_codes, _, _ = take(
@@ -219,10 +237,13 @@ def gptq(form, bits, group, v2=False, order=False, dtype=torch.float16):
         f._init_wf_unsqueeze_buffers = lambda: None
         f._dequantize_from_codes = lambda w, z, num_itr: from_codes(f, w, z, num_itr)
         shifts = torch.arange(0, 32, bits, dtype=torch.int32).unsqueeze(0)
+        if bits == 3:
+            shifts = torch.tensor([[*range(0, 31, 3), 0], [0, *range(1, 32, 3)], [0, *range(2, 30, 3), 0]], dtype=torch.int32)
+            shifts = shifts.reshape(1, 3, 12)
         f.wf_unsqueeze_zero, f.wf_unsqueeze_neg_one = shifts.unsqueeze(0), shifts.unsqueeze(-1)
         return dequantize(f).T
 
-    add(form, config, parts, expected, library if bits != 3 else None)
+    add(form, config, parts, expected, library)
 
 
 gptq("gptq", 4, 32)
@@ -337,6 +358,32 @@ mlx("mlx_6", 6, 32, torch.bfloat16)
 mlx("mlx_3", 3, 64, torch.bfloat16)
 add("mlx_mxfp4", {"quantization": {"group_size": 32, "bits": 4, "mode": "mxfp4"}},
     {"weight": words(f4, 4).view(torch.uint32), "scales": e8}, mx)
+
+# ---- further ones: behind the others, so that those keep their values ----
+
+gptq("gptq_short", 4, 48, stored_order=False)  # the last group has 16 columns
+gptq("auto_round", 4, 32, v2=True, stored_order=False,
+     said={"quant_method": "auto-round", "packing_format": "auto_round", "checkpoint_format": None})
+
+
+def metal(form, bits, group, dtype):
+    """As transformers writes MLX's form (integrations/metal_quantization.py): the product and the sum in float32."""
+    c, n = codes(bits), COLS // group
+    s, b = scales((ROWS, n), dtype), -scales((ROWS, n), dtype, 0.01, 0.3)
+    parts = {"weight": words(c, bits).view(torch.uint32), "scales": s, "qbiases": b}
+    g = torch.arange(COLS) // group
+
+    def library():
+        from transformers.integrations.metal_quantization import _affine_dequantize_tensor
+
+        return _affine_dequantize_tensor(parts["weight"].view(torch.int32), s, b, group, bits).to(dtype)
+
+    add(form, {"quantization_config": {"quant_method": "metal", "group_size": group, "bits": bits}}, parts,
+        (c.float() * s.float()[:, g] + b.float()[:, g]).to(dtype), library)
+
+
+metal("metal_4", 4, 64, torch.bfloat16)
+metal("metal_8", 8, 32, torch.float16)
 
 os.makedirs(OUT, exist_ok=True)
 json.dump({"forms": configs}, open(os.path.join(OUT, "config.json"), "w"), indent=1)

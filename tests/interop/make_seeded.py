@@ -24,6 +24,7 @@ hf/config.json is written by hand, in the form of the published checkpoints. Wha
     scale         the block multiplies what its experts give by this, which the engine counts as part of the gate
     no_mtp        true: the converter is told to leave MTP blocks out, as for a checkpoint that has none
     half_gelu     true: transformers computes GELU as the engine does, by F16
+    form          the checkpoint is quantised (seeded_forms.py): transformers and the converter are given its numbers, dequantised
     plain_vocab   true: the converter's class has code of its own for the published tokenizer; the common code is taken
 """
 import hashlib
@@ -86,6 +87,12 @@ def n_experts(cfg):
             if isinstance(c.get(key), list):
                 return c[key][0]
     raise SystemExit("config.json has no count of experts")
+
+
+def drop_quantisation(cfg):
+    for c in (cfg, text_config(cfg)):
+        for key in ("quantization_config", "quantization"):
+            c.pop(key, None)
 
 
 def set_experts(x, old, new):
@@ -166,6 +173,7 @@ def transformers_shapes(folder, told):
         cfg = read_json(folder, "hf", "config.json")
         cls = getattr(transformers, cfg["architectures"][0])
         text_config(cfg).update(told)
+        drop_quantisation(cfg)
         save_json(os.path.join(tmp, "config.json"), cfg)
         config = transformers.AutoConfig.from_pretrained(tmp)
         model = cls._from_config(config, dtype=torch.float32)
@@ -178,6 +186,27 @@ def transformers_shapes(folder, told):
         return out
 
 
+def order(name):
+    return [int(p) if p.isdigit() else p for p in re.split(r"(\d+)", name)]
+
+
+def dtype_of(make, name):
+    return next((t for p, t in make.get("dtypes", []) if re.search(p, name)), "BF16")
+
+
+def values_of(make, name, shape, tied):
+    return next(([lo, hi] for p, lo, hi in make.get("values", []) if re.search(p, name)), None) or ranges(name, shape, tied)
+
+
+def quantised_tables(folder, make, shapes, tied):
+    import seeded_forms
+    with open(os.path.join(folder, "tensors.tsv"), "w", encoding="utf-8") as f:
+        f.write("seed 1\n")
+        rows = seeded_forms.stored(make["form"], shapes, lambda name, shape: values_of(make, name, shape, tied))
+        for name, dtype, shape, text in sorted(rows, key=lambda r: order(r[0])):
+            f.write(f"{name}\t{dtype or dtype_of(make, name)}\t{','.join(map(str, shape)) or '-'}\t{text}\n")
+
+
 def tables(folder):
     make = read_json(folder, "make.json", other={})
     tied = bool(read_json(folder, "hf", "config.json").get("tie_word_embeddings"))
@@ -186,14 +215,13 @@ def tables(folder):
         shapes = {re.sub(pattern, text, n): s for n, s in shapes.items()}
     shapes = {n: s for n, s in shapes.items() if not any(re.search(p, n) for p in make.get("drop", []))}
     shapes.update(spread_names(make.get("extra", {})))
-    order = lambda n: [int(p) if p.isdigit() else p for p in re.split(r"(\d+)", n)]
+    if "form" in make:
+        return quantised_tables(folder, make, shapes, tied)
     with open(os.path.join(folder, "tensors.tsv"), "w", encoding="utf-8") as f:
         f.write("seed 1\n")
         for name in sorted(shapes, key=order):
-            shape = shapes[name]
-            dtype = next((t for p, t in make.get("dtypes", []) if re.search(p, name)), "BF16")
-            values = next(([lo, hi] for p, lo, hi in make.get("values", []) if re.search(p, name)), None)
-            lo, hi = values or ranges(name, shape, tied)
+            shape, dtype = shapes[name], dtype_of(make, name)
+            lo, hi = values_of(make, name, shape, tied)
             text = "bits" if lo == "bits" else f"{lo:.4g}\t{hi:.4g}"
             f.write(f"{name}\t{dtype}\t{','.join(map(str, shape)) or '-'}\t{text}\n")
 
@@ -406,8 +434,30 @@ def logprobs(res, names):
                 samples=[dict(id=i, nll=-math.fsum(r) / max(1, len(r)), logprobs=r) for i, r in zip(names, rows)])
 
 
+def in_numbers(checkpoint, make):
+    """A quantised folder as one of BF16 or F16."""
+    if "form" not in make:
+        return checkpoint
+    import shutil
+    import seeded_forms
+    from safetensors.torch import load_file, save_file
+    cfg, tmp = read_json(checkpoint, "config.json"), tempfile.mkdtemp()  # in the reference's own /tmp
+    for f in os.listdir(checkpoint):
+        if f.endswith(".json") and f != "config.json" and "index" not in f:
+            shutil.copy(os.path.join(checkpoint, f), tmp)
+    drop_quantisation(cfg)
+    save_json(os.path.join(tmp, "config.json"), cfg)
+    tensors = {}
+    for f in os.listdir(checkpoint):
+        if f.endswith(".safetensors"):
+            tensors.update(load_file(os.path.join(checkpoint, f)))
+    save_file(seeded_forms.dequantised(make["form"], tensors), os.path.join(tmp, "model.safetensors"), metadata={"format": "pt"})
+    return tmp
+
+
 def as_told(checkpoint, make):
     """The folder with the keys that transformers is told beside config.json."""
+    checkpoint = in_numbers(checkpoint, make)
     if not make.get("config"):
         return checkpoint
     cfg, tmp = read_json(checkpoint, "config.json"), tempfile.mkdtemp()  # in the reference's own /tmp
@@ -508,6 +558,7 @@ def converted(folder, checkpoint, src):
     import torch
     from conversion import ModelBase, ModelType, get_model_architecture, get_model_class
     make = read_json(folder, "make.json", other={})
+    checkpoint = in_numbers(checkpoint, make)
     hparams = ModelBase.load_hparams(Path(checkpoint), False)
     cls = get_model_class(get_model_architecture(hparams, ModelType.TEXT))
     cls.get_vocab_base_pre = lambda self, tokenizer: make.get("pre", "qwen2")

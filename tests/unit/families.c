@@ -89,7 +89,7 @@ const struct family_case *family_seeded(uint32_t *n)
                                                 .tol = &exact,
                                                 .seeded = true};
         for (uint32_t i = 0; i < n_list; i++)
-            if (!strcmp(list[i].name, "gemma4")) {
+            if (!strncmp(list[i].name, "gemma4", 6)) {
                 list[i].tol = &gelu;
                 list[i].token = 1e-3;
                 list[i].nll = 1e-5;

@@ -18,6 +18,7 @@
 struct row {
     struct hf_tensor t;
     bool bits;
+    const char *list; /* of numbers; NULL: none */
     double low, high;
 };
 
@@ -60,14 +61,16 @@ static bool parse_row(struct table *t, char *line, struct err *e, uint32_t numbe
     char *name = strsep(&line, "\t"), *dtype = strsep(&line, "\t"), *shape = strsep(&line, "\t"),
          *low = strsep(&line, "\t"), *high = strsep(&line, "\t"), *end = NULL;
     r.bits = low && !strcmp(low, "bits");
+    r.list = low && !strcmp(low, "list") ? high : NULL;
     if (!low || r.bits == (high != NULL) || line)
-        return err_set(e, ERR_INPUT, "line %u: expected NAME, DTYPE, SHAPE and LOW, HIGH or bits", number);
+        return err_set(e, ERR_INPUT,
+                       "line %u: expected NAME, DTYPE, SHAPE and LOW, HIGH or list, A,B,.. or bits", number);
     r.t.name = name;
     r.t.dtype = hf_dtype_find(dtype);
     if (!r.t.dtype || !parse_shape(&r, shape, &n) || (t->elements += n) > MANY)
         return err_set(e, ERR_INPUT, "line %u: unknown type '%.20s', or a shape that is none", number, dtype);
     r.t.bytes = n * r.t.dtype->bits / 8;
-    if (!r.bits) {
+    if (!r.bits && !r.list) {
         r.low = strtod(low, &end);
         bool ok = !*end;
         r.high = strtod(high, &end);
@@ -142,7 +145,16 @@ static bool put_tensor(struct buf *b, const struct row *r, uint64_t seed, struct
         return true;
     }
     uint64_t n = r->t.bytes * 8 / r->t.dtype->bits;
-    for (uint64_t i = 0; i < n; i++) {
+    const char *list = r->list;
+    for (uint64_t i = 0; list && i < n; i++) {
+        char *end;
+        double v = strtod(list, &end);
+        if (end == list || *end != (i + 1 < n ? ',' : 0) || !put_number(b, r->t.dtype->name, v))
+            return err_set(e, ERR_INPUT, "tensor '%.100s': '%.60s' is no list of %llu numbers", r->t.name,
+                           r->list, (unsigned long long)n);
+        list = end + 1;
+    }
+    for (uint64_t i = 0; !list && i < n; i++) {
         double u = ((double)(rng_next(&rng) >> 56) + 0.5) / 256;
         if (!put_number(b, r->t.dtype->name, fma(r->high - r->low, u, r->low)))
             return err_set(e, ERR_INPUT, "tensor '%.100s': numbers of type %s are not known here", r->t.name,

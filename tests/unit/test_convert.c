@@ -770,7 +770,7 @@ static void each_form(void (*see)(const struct hf_checkpoint *c, const char *for
         see(c, name.s);
         buf_clear(&name);
     }
-    assert_int_equal(n, 36);
+    assert_int_equal(n, 40);
     hf_free(c);
 }
 

@@ -1,0 +1,163 @@
+/* test_told.c - a config that says something else of quantised weights than their tensors, and forms that are known
+ * only by name: refused with file, key, found and expected. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "convert/convert.h"
+#include "convert/forms.h"
+#include "engine/engine.h"
+#include "families.h"
+#include "tempdir.h"
+
+#include <string.h>
+
+static const struct family_case *case_of(const char *name)
+{
+    uint32_t n;
+    const struct family_case *list = family_seeded(&n);
+    for (uint32_t i = 0; i < n; i++)
+        if (!strcmp(list[i].name, name))
+            return &list[i];
+    fail_msg("no fixture %s", name);
+    return NULL;
+}
+
+/* config.json of "hf" with the first `from` as `to`. */
+static void edit(const char *config, const char *from, const char *to)
+{
+    const char *p = strstr(config, from);
+    if (!p)
+        fail_msg("config.json has no '%s'", from);
+    char *text = xasprintf("%.*s%s%s", (int)(p - config), config, to, p + strlen(from));
+    put("hf/config.json", text);
+    free(text);
+}
+
+/* What a conversion of "hf" says; "": it goes. The last text is valid. */
+static const char *answer(void)
+{
+    static struct err e;
+    struct convert_opts o = {.type = "f32", .threads = 1};
+    memset(&e, 0, sizeof e);
+    struct hf_checkpoint *c = hf_open(at("hf"), &e);
+    struct image *im = c ? convert_open(c, at("hf"), &o, &e) : NULL;
+    if (!im)
+        assert_int_equal(e.code, ERR_INPUT);
+    image_free(im);
+    hf_free(c);
+    return e.msg;
+}
+
+static char *config_of(const char *folder)
+{
+    struct err e = {0};
+    struct buf b = {0};
+    const char *dir = family_folder(case_of(folder));
+    golden_ok(file_read_all(at("hf/config.json"), 1u << 20, &b, &e), &e, dir);
+    buf_char(&b, 0);
+    return b.s;
+}
+
+static const struct {
+    const char *folder, *from, *to, *answer; /* what it says; "": it goes */
+} told[] = {
+    {"qwen3_moe_awq", "\"group_size\": 32", "\"group_size\": 64",
+     "config.json: 'quantization_config.group_size' is 64, but tensor 'model.layers.0."},
+    {"qwen3_moe_awq", "\"group_size\": 32", "\"group_size\": 48", "has 1 group for 32 columns"},
+    {"qwen3_moe_awq", "\"group_size\": 32", "\"group_size\": -1",
+     "'quantization_config.group_size' is -1, but"},
+    {"qwen3_moe_awq", "\"group_size\": 32", "\"other\": {\"group_size\": 32}, \"group_size\": 64", ""},
+    {"qwen3_moe_awq", "\"group_size\": 32,", "", ""},
+    {"qwen3_moe_awq", "\"bits\": 4", "\"bits\": 8",
+     "config.json: 'quantization_config.bits' is 8, but tensor 'model.layers.0."},
+    {"qwen3_moe_awq", "\"bits\": 4", "\"bits\": \"four\"", ""},
+    {"qwen3_moe_awq", "\"gemm\"", "\"gemv\"",
+     "config.json: 'quantization_config.version' is \"gemv\", expected gemm: weights in another order cannot be "
+     "converted; give the checkpoint that it was made from"},
+    {"qwen3_moe_awq", "\"gemm\"", "\"GEMM\"", ""},
+    {"qwen3_moe_awq", "\"version\": \"gemm\"", "\"format\": \"gemv_fast\"",
+     "'quantization_config.format' is \"gemv_fast\""},
+    {"qwen3_5_moe_gptq", "\"bits\": 4", "\"bits\": 8", "'quantization_config.bits' is 8, but tensor '"},
+    {"qwen3_5_moe_gptq", "\"group_size\": 32", "\"group_size\": 128",
+     "'quantization_config.group_size' is 128, but tensor '"},
+    {"qwen3_5_moe_gptq", "\"checkpoint_format\": \"gptq\"", "\"checkpoint_format\": \"marlin\"",
+     "'quantization_config.checkpoint_format' is \"marlin\", expected gptq or gptq_v2"},
+    {"gemma4_w4a16", "\"group_size\": 4", "\"group_size\": 16",
+     "'quantization_config.config_groups.group_0.weights.group_size' is 16, but tensor '"},
+    {"gemma4_w4a16", "\"num_bits\": 4", "\"num_bits\": 8",
+     "rows of 3 words with codes of 8 bits, as 'num_bits' of config.json says"},
+    {"gemma4_w4a16", "\"input_activations\": null",
+     "\"input_activations\": {\"num_bits\": 8, \"group_size\": 64}", ""},
+    {"qwen3_moe_mlx", "\"bits\": 4", "\"bits\": 8", "has scales for groups of 16, expected 32"},
+};
+
+static void contradictions_are_refused(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof told / sizeof *told; i++) {
+        char *config = config_of(told[i].folder);
+        edit(config, told[i].from, told[i].to);
+        const char *got = answer();
+        if (*told[i].answer ? !strstr(got, told[i].answer) : *got)
+            fail_msg("%s with %s: '%s', expected '%s'", told[i].folder, told[i].to, got, told[i].answer);
+        free(config);
+    }
+}
+
+/* All of transformers 5.12.1 (utils/quantization_config.py, QuantizationMethod). */
+static const char *const methods[] = {
+    "bitsandbytes", "gptq",        "awq",        "aqlm",  "vptq",
+    "quanto",       "eetq",        "higgs",      "hqq",   "compressed-tensors",
+    "fbgemm_fp8",   "torchao",     "bitnet",     "spqr",  "fp8",
+    "quark",        "fp_quant",    "auto-round", "mxfp4", "mxfp8",
+    "metal",        "fouroversix", "sinq",       "gemma"};
+
+static const struct forms_method *method_of(const char *name)
+{
+    const struct forms_method *m;
+    for (uint32_t i = 0; (m = forms_method_at(i)); i++)
+        if (!strcmp(m->name, name))
+            return m;
+    fail_msg("quant_method '%s' has no row", name);
+    return NULL;
+}
+
+static void every_method_has_a_row(void **state)
+{
+    char *config = config_of("qwen3_moe_awq");
+    (void)state;
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
+        const struct forms_method *m = method_of(methods[i]);
+        char *to = xasprintf("\"quant_method\": \"%s\"", methods[i]),
+             *want = xasprintf(
+                 "config.json: 'quantization_config.quant_method' is \"%s\": such weights cannot be "
+                 "converted: %s; give the checkpoint that it was made from",
+                 methods[i], m->why ? m->why : "");
+        edit(config, "\"quant_method\": \"awq\"", to);
+        const char *got = answer();
+        if (m->why ? !strstr(got, want) : *got)
+            fail_msg("%s: '%s'", methods[i], got);
+        free(to);
+        free(want);
+    }
+    assert_null(method_of("fp8")->why);
+    assert_non_null(method_of("hqq")->why);
+    free(config);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(contradictions_are_refused, golden_setup, golden_teardown),
+        cmocka_unit_test_setup_teardown(every_method_has_a_row, golden_setup, golden_teardown),
+    };
+    (void)argc;
+    engine_tame_threads(argv);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
