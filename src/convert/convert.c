@@ -1,7 +1,9 @@
 /* convert.c - opens a checkpoint as the image of a GGUF file: finds the family's rules, has the tensors
  * matched with them (match.c) and laid out (layout.c), and writes the header. */
 #include "base/file.h"
+#include "base/log.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "convert/layout_part.h"
 #include "hf/config.h"
 #include "tokenizer/tokenizer.h"
@@ -103,6 +105,26 @@ static bool build_header(struct layout *l, const char *dir, struct err *e)
 
 /* ---- the whole file ---- */
 
+#define WORTH_A_WORD 1.5 /* times as large as it is stored */
+
+/* Numbers of few bits become whole ones where no type was asked for: exact, and often more than memory holds. */
+static void tell_growth(const struct layout *l)
+{
+    uint64_t stored = 0, becomes = l->im->size - l->im->header.n;
+    char from[32], to[32];
+    if (l->o->type && strcasecmp(l->o->type, "auto") != 0)
+        return;
+    for (uint64_t i = 0; i < l->in.c->n_tensors; i++)
+        stored += l->in.c->tensors[i].bytes;
+    for (uint32_t i = 0; i < l->left.n; i++)
+        stored -= l->left.kinds[i].bytes;
+    if ((double)becomes > WORTH_A_WORD * (double)stored)
+        log_note(
+            "note: weights of %s in few bits become %s of %s, every value as it is; --type q8_0 takes about "
+            "half of that, q4_K about a quarter, and rounds them anew",
+            human_bytes(stored, from), human_bytes(becomes, to), gg_type_get(l->type)->name);
+}
+
 static bool find_conversion(struct layout *l, struct err *e)
 {
     const struct jdoc *d = &l->in.c->json[HF_CONFIG].doc;
@@ -147,6 +169,7 @@ struct image *convert_open(const struct hf_checkpoint *c, const char *dir, const
     struct layout l = {.in = {.c = c}, .o = o, .im = xcalloc(1, sizeof *l.im)};
     bool ok = lay_out(&l, dir, e);
     if (ok) {
+        tell_growth(&l);
         l.im->arch = l.in.family->arch;
         image_init_reader(l.im, c, o);
     }

@@ -27,6 +27,24 @@ has q8.gguf 'My model'
 has c.gguf 'qwen3 ü'
 ok inspect q8.gguf
 
+# Of few bits: every value as it is takes more room, and a note says what to give instead.
+SEEDED=$SRC/tests/data/seeded
+cp -r "$SEEDED/qwen3_moe_awq/hf" awq
+cp "$MODELS"/qwen3_moe/hf/tokenizer*.json awq
+expect 'the weights' "$BIN/seed_checkpoint" "$SEEDED/qwen3_moe_awq/tensors.tsv" awq/model.safetensors
+ok convert awq -o awq.gguf
+has .err 'note: weights of .* in few bits become .* of f16, .*--type q8_0 takes about half'
+ok convert awq -o awq8.gguf --type q8_0
+lacks .err 'few bits'
+expect 'q8_0 is smaller' test "$(stat -c %s awq8.gguf)" -lt "$(stat -c %s awq.gguf)"
+ok eval awq --calib texts.jsonl -t 1
+has .err 'few bits'
+sed -i 's/"group_size": 32/"group_size": 128/' awq/config.json
+fails 2 "config.json: 'quantization_config.group_size' is 128, but tensor '.*scales' has 1 group" -- convert awq -o x.gguf
+sed -i 's/"quant_method": "awq"/"quant_method": "hqq"/' awq/config.json
+fails 2 'such weights cannot be converted: .*give the checkpoint that it was made from' -- convert awq -o x.gguf
+ok inspect awq
+
 # Refused, in one line, with nothing written.
 fails 2 'output is missing' -- convert 'qwen3 ü'
 fails 2 "c.gguf' exists" -- convert 'qwen3 ü' -o c.gguf
