@@ -96,7 +96,7 @@ docs: reap
 	$(Q)sh scripts/docs.sh build/reap
 
 format:
-	$(Q)find src tests -name '*.[ch]' -exec clang-format -i {} +
+	$(Q)find src tests examples -name '*.[ch]' -exec clang-format -i {} +
 
 clean:
 	$(Q)rm -rf build build-dev build-asan build-fuzz build-arm64

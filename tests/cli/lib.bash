@@ -118,7 +118,7 @@ tool() {
     fi
     echo "$dir/$name"
 }
-base=("$SRC"/src/base/{buf,err,file,log,mem,sig,text}.c)
+base=("$SRC"/src/base/{buf,err,file,hub_path,log,mem,sig,text}.c)
 EDIT=$(tool gguf_edit "$SRC"/src/gguf/*.c "${base[@]}" -lm)
 JSON=$(tool json_tool -ljansson -lm)
 [[ -x $EDIT && -x $JSON ]] || { echo "the tools of tests/tools cannot be built"; exit 1; }
