@@ -4,6 +4,8 @@
 #include "base/text.h"
 #include "lib/lib_part.h"
 
+#include <stdatomic.h>
+
 static _Thread_local reap_listener heard_by;
 
 const char *reap_version(void)
@@ -39,10 +41,8 @@ static locale_t plain(void)
     if (l)
         return l;
     l = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-    if (l && !__atomic_compare_exchange_n((locale_t *)&made, &none, l, false, __ATOMIC_SEQ_CST,
-                                          __ATOMIC_SEQ_CST)) {
-        if (none != l)
-            freelocale(l);
+    if (l && !atomic_compare_exchange_strong(&made, &none, l)) { /* another thread was faster */
+        freelocale(l);
         l = none;
     }
     return l;

@@ -85,7 +85,7 @@ typedef struct reap_listener {
 } reap_listener;
 
 /* Who hears the calls of this thread from now on; copied. NULL: nobody, as at the start. The functions of a listener may not call
- * the library, but for reap_version. */
+ * the library, but for reap_version, nor throw. */
 REAP_API void reap_listen(const reap_listener *listener);
 
 /* Two things cannot come back as an error: memory is gone for a small thing (what a file asks for is an error), and an invariant of
