@@ -19,21 +19,37 @@ void expert_backend_register(void)
 #include <stdatomic.h>
 #include <string.h>
 
-#define BLOCK 32 /* rows of weights that are decoded and multiplied at once; a multiple of DOTS_COLS */
 #define ROWS_EACH \
     4 /* tokens of an expert, on the average, from which on this is faster than the engine's own way */
 
+#define ALIGN 64
+
+struct room {
+    void *p;
+    size_t n;
+};
+
 struct state {
     int n_threads;
-    dots_fn *dots;
-    float **scratch; /* [n_threads] BLOCK rows of weights */
-    size_t *room;
+    struct room *scratch; /* [n_threads] */
     /* [ids] of the node that is computed: pairs of token and place, by expert */
-    const float **x;
+    const void **x;
     float **y;
     uint32_t *first; /* [experts + 1] */
     size_t cap, cap_experts;
+    struct room made; /* the rows of x as they are multiplied */
 };
+
+/* Room for n bytes, at a multiple of a vector's size; what was in it is lost when it grows. */
+static void *room(struct room *r, size_t n)
+{
+    if (n > r->n) {
+        free(r->p);
+        r->p = xmalloc(n + ALIGN - 1);
+        r->n = n;
+    }
+    return r->p ? (void *)(((uintptr_t)r->p + ALIGN - 1) / ALIGN * ALIGN) : NULL;
+}
 
 /* ---- the product ---- */
 
@@ -43,21 +59,33 @@ static const char *name(ggml_backend_t b)
     return EXPERT_BACKEND;
 }
 
-/* Sorts the rows of x and of the result by expert. */
-static void sort_rows(struct state *s, const struct ggml_tensor *t)
+static void make_room(struct state *s, size_t n_rows, size_t n_experts)
+{
+    if (n_rows > s->cap) {
+        s->x = xrealloc(s->x, n_rows, sizeof *s->x);
+        s->y = xrealloc(s->y, n_rows, sizeof *s->y);
+        s->cap = n_rows;
+    }
+    if (n_experts + 2 > s->cap_experts) {
+        s->first = xrealloc(s->first, n_experts + 2, sizeof *s->first);
+        s->cap_experts = n_experts + 2;
+    }
+    memset(s->first, 0, (n_experts + 2) * sizeof *s->first);
+}
+
+/* Row i of t's column k, of the bytes that x_make made of it or of its own. */
+static const void *row_of(const struct ggml_tensor *x, int64_t k, int64_t i, const char *made, size_t x_bytes)
+{
+    return x_bytes ? made + (size_t)(i * x->ne[1] + k) * x_bytes
+                   : (const char *)x->data + (size_t)k * x->nb[1] + (size_t)i * x->nb[2];
+}
+
+/* Sorts the rows of x, and of the result, by expert. */
+static void sort_rows(struct state *s, const struct ggml_tensor *t, const char *made, size_t x_bytes)
 {
     const struct ggml_tensor *w = t->src[0], *x = t->src[1], *ids = t->src[2];
-    size_t n_e = (size_t)w->ne[2], n = (size_t)(ids->ne[0] * ids->ne[1]);
-    if (n > s->cap) {
-        s->x = xrealloc(s->x, n, sizeof *s->x);
-        s->y = xrealloc(s->y, n, sizeof *s->y);
-        s->cap = n;
-    }
-    if (n_e + 2 > s->cap_experts) {
-        s->first = xrealloc(s->first, n_e + 2, sizeof *s->first);
-        s->cap_experts = n_e + 2;
-    }
-    memset(s->first, 0, (n_e + 2) * sizeof *s->first);
+    size_t n_e = (size_t)w->ne[2];
+    make_room(s, (size_t)(ids->ne[0] * ids->ne[1]), n_e);
     for (int pass = 0; pass < 2; pass++) {
         for (int64_t i = 0; i < ids->ne[1]; i++)
             for (int64_t k = 0; k < ids->ne[0]; k++) {
@@ -69,8 +97,7 @@ static void sort_rows(struct state *s, const struct ggml_tensor *t)
                     continue;
                 }
                 uint32_t at = s->first[e + 1]++;
-                s->x[at] = (const float *)((const char *)x->data + (size_t)(k % x->ne[1]) * x->nb[1] +
-                                           (size_t)i * x->nb[2]);
+                s->x[at] = row_of(x, k % x->ne[1], i, made, x_bytes);
                 s->y[at] = (float *)((char *)t->data + (size_t)k * t->nb[1] + (size_t)i * t->nb[2]);
             }
         for (size_t e = 0; !pass && e < n_e; e++)
@@ -78,40 +105,52 @@ static void sort_rows(struct state *s, const struct ggml_tensor *t)
     }
 }
 
-static void block(const struct state *s, const struct ggml_tensor *w, size_t e, size_t row, float *scratch)
+/* Of a product with one matrix: all rows. */
+static void all_rows(struct state *s, const struct ggml_tensor *t, const char *made, size_t x_bytes)
 {
-    size_t k = (size_t)w->ne[0], n = (size_t)w->ne[1] - row < BLOCK ? (size_t)w->ne[1] - row : BLOCK;
-    const struct ggml_type_traits *type = ggml_get_type_traits(w->type);
-    const float *rows[BLOCK];
-    for (size_t i = 0; i < n; i++) {
-        const char *from = (const char *)w->data + e * w->nb[2] + (row + i) * w->nb[1];
-        rows[i] = (const float *)from;
-        if (w->type == GGML_TYPE_F32)
-            continue;
-        type->to_float(from, scratch + i * k, (int64_t)k);
-        rows[i] = scratch + i * k;
+    const struct ggml_tensor *x = t->src[1];
+    make_room(s, (size_t)x->ne[1], 1);
+    for (int64_t i = 0; i < x->ne[1]; i++) {
+        s->x[i] = row_of(x, i, 0, made, x_bytes);
+        s->y[i] = (float *)((char *)t->data + (size_t)i * t->nb[1]);
     }
+    s->first[1] = (uint32_t)x->ne[1];
+}
+
+static void block(const struct state *s, const struct dots *d, const struct ggml_tensor *w, size_t e,
+                  size_t row, void *scratch)
+{
+    size_t n = (size_t)w->ne[1] - row;
     uint32_t first = s->first[e];
-    s->dots(rows, n, s->x + first, s->first[e + 1] - first, k, s->y + first, row);
+    struct dots_rows rows = {w->type, (const char *)w->data + e * w->nb[2] + row * w->nb[1], w->nb[1],
+                             n < d->rows ? n : d->rows};
+    d->multiply(&rows, scratch, s->x + first, s->first[e + 1] - first, (size_t)w->ne[0], s->y + first, row);
 }
 
 static void multiply(struct state *s, const struct ggml_tensor *t)
 {
-    const struct ggml_tensor *w = t->src[0];
-    size_t blocks = ((size_t)w->ne[1] + BLOCK - 1) / BLOCK, n = blocks * (size_t)w->ne[2],
-           k = (size_t)w->ne[0];
+    const struct ggml_tensor *w = t->src[0], *x = t->src[1];
+    const struct dots *d = dots_for(w->type, (size_t)w->ne[1]);
+    size_t k = (size_t)w->ne[0], blocks = ((size_t)w->ne[1] + d->rows - 1) / d->rows,
+           n = blocks * (size_t)w->ne[2], n_x = (size_t)(x->ne[1] * x->ne[2]),
+           x_bytes = d->x_bytes ? d->x_bytes(k) : 0;
     atomic_size_t next = 0;
-    sort_rows(s, t);
+    char *made = room(&s->made, n_x * x_bytes);
+    (t->op == GGML_OP_MUL_MAT ? all_rows : sort_rows)(s, t, made, x_bytes);
 #pragma omp parallel num_threads(s->n_threads)
     {
-        int me = omp_get_thread_num();
-        if (s->room[me] < k * BLOCK && w->type != GGML_TYPE_F32) {
-            s->scratch[me] = xrealloc(s->scratch[me], k * BLOCK, sizeof(float));
-            s->room[me] = k * BLOCK;
+        void *scratch = room(&s->scratch[omp_get_thread_num()], d->scratch(k));
+        if (x_bytes) {
+#pragma omp for
+            for (size_t i = 0; i < n_x; i++)
+                d->x_make((const float *)(const void *)((const char *)x->data +
+                                                        i % (size_t)x->ne[1] * x->nb[1] +
+                                                        i / (size_t)x->ne[1] * x->nb[2]),
+                          k, made + i * x_bytes);
         }
         for (size_t i; (i = atomic_fetch_add(&next, 1)) < n;)
             if (s->first[i / blocks] < s->first[i / blocks + 1])
-                block(s, w, i / blocks, i % blocks * BLOCK, s->scratch[me]);
+                block(s, d, w, i / blocks, i % blocks * d->rows, scratch);
     }
 }
 
@@ -119,7 +158,8 @@ static enum ggml_status compute(ggml_backend_t b, struct ggml_cgraph *graph)
 {
     for (int i = 0; i < ggml_graph_n_nodes(graph); i++) {
         struct ggml_tensor *t = ggml_graph_node(graph, i);
-        if (t->op == GGML_OP_MUL_MAT_ID && (t->flags & GGML_TENSOR_FLAG_COMPUTE))
+        if ((t->op == GGML_OP_MUL_MAT_ID || t->op == GGML_OP_MUL_MAT) &&
+            (t->flags & GGML_TENSOR_FLAG_COMPUTE))
             multiply(b->context, t);
     }
     return GGML_STATUS_SUCCESS;
@@ -128,16 +168,12 @@ static enum ggml_status compute(ggml_backend_t b, struct ggml_cgraph *graph)
 static void set_threads(ggml_backend_t b, int n)
 {
     struct state *s = b->context;
+    for (int i = n; i < s->n_threads; i++)
+        free(s->scratch[i].p);
     if (n > s->n_threads) {
         s->scratch = xrealloc(s->scratch, (size_t)n, sizeof *s->scratch);
-        s->room = xrealloc(s->room, (size_t)n, sizeof *s->room);
-        for (int i = s->n_threads; i < n; i++) {
-            s->scratch[i] = NULL;
-            s->room[i] = 0;
-        }
+        memset(s->scratch + s->n_threads, 0, (size_t)(n - s->n_threads) * sizeof *s->scratch);
     }
-    for (int i = n; i < s->n_threads; i++)
-        free(s->scratch[i]);
     s->n_threads = n;
 }
 
@@ -146,7 +182,7 @@ static void release(ggml_backend_t b)
     struct state *s = b->context;
     set_threads(b, 0);
     free(s->scratch);
-    free(s->room);
+    free(s->made.p);
     free(s->x);
     free(s->y);
     free(s->first);
@@ -195,17 +231,48 @@ static ggml_backend_t device_open(ggml_backend_dev_t d, const char *params)
                              0x9d, 0x11, 0x40, 0x5e, 0x8c, 0x02, 0x71, 0x33};
     (void)params;
     struct state *s = xcalloc(1, sizeof *s);
-    s->dots = dots_best();
     ggml_backend_t b = xcalloc(1, sizeof *b);
     *b = (struct ggml_backend){.guid = &guid, .iface = iface, .device = d, .context = s};
     set_threads(b, 1);
     return b;
 }
 
+/* ---- memory: the CPU's, by another name ---- */
+
+/* The engine puts weights where the first device that can multiply them has its buffers: so those of experts stay as they
+ * are in the file, which is mapped, where the CPU device would have them rearranged in a copy. */
+static const char *buffer_name(ggml_backend_buffer_type_t t)
+{
+    (void)t;
+    return EXPERT_BACKEND;
+}
+
+static ggml_backend_buffer_t buffer_new(ggml_backend_buffer_type_t t, size_t n)
+{
+    (void)t;
+    return ggml_backend_buft_alloc_buffer(ggml_backend_cpu_buffer_type(), n);
+}
+
+static size_t buffer_alignment(ggml_backend_buffer_type_t t)
+{
+    (void)t;
+    return ggml_backend_buft_get_alignment(ggml_backend_cpu_buffer_type());
+}
+
+static bool buffer_is_host(ggml_backend_buffer_type_t t)
+{
+    (void)t;
+    return true;
+}
+
 static ggml_backend_buffer_type_t device_buffers(ggml_backend_dev_t d)
 {
-    (void)d;
-    return ggml_backend_cpu_buffer_type();
+    static struct ggml_backend_buffer_type t = {.iface = {.get_name = buffer_name,
+                                                          .alloc_buffer = buffer_new,
+                                                          .get_alignment = buffer_alignment,
+                                                          .is_host = buffer_is_host}};
+    t.device = d;
+    return &t;
 }
 
 static ggml_backend_buffer_t device_from_host(ggml_backend_dev_t d, void *p, size_t n, size_t most)
@@ -214,10 +281,13 @@ static ggml_backend_buffer_t device_from_host(ggml_backend_dev_t d, void *p, siz
     return ggml_backend_cpu_buffer_from_ptr(p, n);
 }
 
-/* Of other types the engine has products of matrices of its own, in integers. */
-static bool is_float(enum ggml_type t)
+/* A product of weights with n rows, all experts together. */
+static bool can_multiply(const struct ggml_tensor *t, int64_t n)
 {
-    return t == GGML_TYPE_F32 || t == GGML_TYPE_BF16 || t == GGML_TYPE_F16;
+    const struct ggml_tensor *w = t->src[0], *x = t->src[1];
+    return x->type == GGML_TYPE_F32 && x->nb[0] == sizeof(float) && t->nb[0] == sizeof(float) &&
+           w->nb[0] == ggml_type_size(w->type) && w->ne[3] == 1 && x->ne[3] == 1 &&
+           n >= ROWS_EACH * w->ne[2] && dots_for(w->type, (size_t)w->ne[1]);
 }
 
 static bool device_can(ggml_backend_dev_t d, const struct ggml_tensor *t)
@@ -229,13 +299,12 @@ static bool device_can(ggml_backend_dev_t d, const struct ggml_tensor *t)
     case GGML_OP_VIEW:
     case GGML_OP_PERMUTE:
     case GGML_OP_TRANSPOSE: return true;
-    case GGML_OP_MUL_MAT_ID: break;
+    case GGML_OP_MUL_MAT_ID: return can_multiply(t, t->src[2]->ne[0] * t->src[2]->ne[1]);
+    case GGML_OP_MUL_MAT:
+        return ggml_is_quantized(t->src[0]->type) && t->src[0]->ne[2] == 1 && t->src[1]->ne[2] == 1 &&
+               can_multiply(t, t->src[1]->ne[1]);
     default: return false;
     }
-    const struct ggml_tensor *w = t->src[0], *x = t->src[1], *ids = t->src[2];
-    return x->type == GGML_TYPE_F32 && x->nb[0] == sizeof(float) && t->nb[0] == sizeof(float) &&
-           w->ne[3] == 1 && x->ne[3] == 1 && w->ne[1] % DOTS_COLS == 0 &&
-           ids->ne[0] * ids->ne[1] >= ROWS_EACH * w->ne[2] && is_float(w->type);
 }
 
 static bool device_buffers_ok(ggml_backend_dev_t d, ggml_backend_buffer_type_t t)
