@@ -82,9 +82,10 @@ static void same(const struct imatrix *a, const struct imatrix *b, const char *w
                 fail_msg("%s: '%s', matrix %u: %g and %g rows", what, x->name, (unsigned)k, x->counts[k],
                          y->counts[k]);
         for (uint64_t k = 0; k < x->n_mat * x->row; k++)
-            /* the experts' products are summed in another order, and what is rounded to f16 in the KV cache may fall on
-             * the other side: 1.7e-5 was seen */
-            if (fabsf(x->sums[k] - y->sums[k]) > 1e-4f * y->sums[k] + 1e-6f)
+            /* the experts' products are summed in another order, and what is rounded to f16 in attention may fall on
+             * the other side, by 2^-11: 1.7e-5 was seen on x86-64 and 2.7e-4 on 64-bit ARM, whose sums are those of
+             * x86-64 within 7e-6 with caches in F32 and without flash attention */
+            if (fabsf(x->sums[k] - y->sums[k]) > 5e-4f * y->sums[k] + 1e-6f)
                 fail_msg("%s: '%s', %u: %.9g and %.9g", what, x->name, (unsigned)k, (double)x->sums[k],
                          (double)y->sums[k]);
     }
