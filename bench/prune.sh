@@ -44,6 +44,12 @@ against_cp() { # WHAT
         echo "    seconds: reap prune $(least_of 1), cp $(least_of 0), at best"
     done
     rm -rf "$kept"
+    cold=1 forget "$parent"
+    "$REAP" prune "$parent" --plan "$work/plan.json" -o "$kept" -q >/dev/null 2>&1
+    # What of the parent is in the page cache now was read: it should be what stays, and no expert that goes.
+    find "$parent" -type f -exec fincore -nb -o RES {} + 2>/dev/null | awk -v kept="$(du -sb "$kept" | cut -f1)" '
+        { n += $1 } END { if (NR) printf "    read of the model when it is cold: %.2f GB, for an output of %.2f GB\n", n / 1e9, kept / 1e9 }'
+    rm -rf "$kept"
     peak "$1: prune" "$REAP" prune "$parent" --plan "$work/plan.json" -o "$kept" -q
     rm -rf "$parent" "$kept" "$copy" "$source"
 }

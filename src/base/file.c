@@ -60,6 +60,24 @@ bool file_pread(int fd, void *dst, uint64_t n, uint64_t off, struct err *e)
     return true;
 }
 
+void file_read_ahead(int fd, uint64_t off, uint64_t n)
+{
+#ifdef POSIX_FADV_WILLNEED
+    (void)posix_fadvise(fd, (off_t)off, (off_t)n, POSIX_FADV_WILLNEED);
+#else
+    (void)fd, (void)off, (void)n;
+#endif
+}
+
+void file_read_as_told(int fd, bool as_told)
+{
+#ifdef POSIX_FADV_RANDOM
+    (void)posix_fadvise(fd, 0, 0, as_told ? POSIX_FADV_RANDOM : POSIX_FADV_NORMAL);
+#else
+    (void)fd, (void)as_told;
+#endif
+}
+
 bool file_read_fd(int fd, const char *path, uint64_t max, struct buf *out, struct err *e)
 {
     bool ok = true;

@@ -12,6 +12,11 @@
 int file_open_read(const char *path, uint64_t *size, struct err *e);
 /* Exactly n bytes, or an error that says where the file ends. */
 bool file_pread(int fd, void *dst, uint64_t n, uint64_t off, struct err *e);
+/* Begins to read these bytes, so that they are there when they are asked for; a hint. */
+void file_read_ahead(int fd, uint64_t off, uint64_t n);
+/* From here on nothing is read but what is asked for, by file_read_ahead too; false: as usual, which is to read on behind
+ * what is asked for. A hint. */
+void file_read_as_told(int fd, bool as_told);
 /* "-" reads standard input. On failure *out is empty. */
 bool file_read_all(const char *path, uint64_t max, struct buf *out, struct err *e);
 /* What is left to read of an open file, whose name errors say. */

@@ -4,21 +4,129 @@
 #include "base/out.h"
 #include "model/naming.h"
 
-bool prune_copy(struct out *out, const struct cut *c, const struct cut_tensor *t, struct progress *progress,
-                uint64_t *done, struct err *e)
+/* ---- the bytes ---- */
+
+/* A step of copying, and how far reading is begun ahead of it: the disk then always has something to do, and reads what stays alone.
+ * The kernel's own read-ahead fetches the experts between as well, where its window is larger than they are. */
+#define STEP  (1u << 20)
+#define AHEAD (32u << 20)
+
+/* Bytes that go out one behind the other, as they lie in a file of the model, or `values`; then `pad` zeros. */
+struct run {
+    const struct cut_tensor *t; /* the first that has a part in it */
+    const void *values;
+    int fd;
+    uint64_t off, bytes, pad;
+};
+
+/* The next run of a file of the cut. */
+struct cursor {
+    const struct cut *c;
+    const struct cut_tensor *t, *end;
+    uint32_t range; /* of *t */
+    uint64_t alignment;
+};
+
+static struct cursor cursor_of(const struct cut *c, const struct cut_file *file, uint64_t alignment)
 {
-    if (t->values) {
-        progress_set(progress, *done += t->bytes);
-        return out_write(out, t->values, t->bytes, e);
+    const struct cut_tensor *t = &c->tensors[file->first];
+    return (struct cursor){c, t, t + file->n, 0, alignment};
+}
+
+static uint64_t padding(const struct cursor *k, const struct cut_tensor *t)
+{
+    uint64_t over = t->bytes % k->alignment;
+    return over ? k->alignment - over : 0;
+}
+
+/* The range behind the run belongs to it when it follows in both files. */
+static bool goes_on(const struct cursor *k, const struct run *r, struct cut_range x)
+{
+    return !r->pad && k->t->from->file == r->t->from->file && x.off == r->off + r->bytes;
+}
+
+static bool next_run(struct cursor *k, struct run *r)
+{
+    *r = (struct run){.t = k->t};
+    if (k->t == k->end)
+        return false;
+    if (k->t->values) {
+        *r = (struct run){k->t, k->t->values, -1, 0, k->t->bytes, padding(k, k->t)};
+        k->t++;
+        return true;
     }
-    int fd = view_fd(c->view, t->from);
-    for (uint32_t i = 0; i < cut_n_ranges(t); i++) {
-        struct cut_range r = cut_range(c, t, i);
-        if (!out_copy(out, fd, r.off, r.bytes, e))
-            return false;
-        progress_set(progress, *done += r.bytes);
+    while (k->t < k->end && !k->t->values) {
+        struct cut_range x = cut_range(k->c, k->t, k->range);
+        if (!r->bytes)
+            *r = (struct run){.t = k->t, .fd = view_fd(k->c->view, k->t->from), .off = x.off};
+        else if (!goes_on(k, r, x))
+            break;
+        r->bytes += x.bytes;
+        if (++k->range == cut_n_ranges(k->t)) {
+            r->pad = padding(k, k->t);
+            k->t++;
+            k->range = 0;
+        }
     }
     return true;
+}
+
+/* What is being read ahead: a cursor in front of the one that copies. */
+struct ahead {
+    struct cursor at;
+    struct run r; /* what is left of it */
+    uint64_t begun;
+};
+
+/* Begins to read until AHEAD bytes behind `done`. */
+static void read_ahead(struct ahead *a, uint64_t done)
+{
+    while (a->begun < done + AHEAD && (a->r.bytes || next_run(&a->at, &a->r))) {
+        uint64_t n = a->r.bytes < STEP ? a->r.bytes : STEP;
+        if (!a->r.values)
+            file_read_ahead(a->r.fd, a->r.off, n);
+        a->r.off += n;
+        a->r.bytes -= n;
+        a->begun += n;
+    }
+}
+
+/* What lies behind the bytes of a file that are asked for is not read while it is copied from. */
+static void read_from(int *fd, int next)
+{
+    if (*fd == next)
+        return;
+    if (*fd >= 0)
+        file_read_as_told(*fd, false);
+    if (next >= 0)
+        file_read_as_told(next, true);
+    *fd = next;
+}
+
+bool prune_copy(struct out *out, const struct cut *c, const struct cut_file *file, uint64_t alignment,
+                struct progress *progress, uint64_t *done, struct err *e)
+{
+    struct cursor k = cursor_of(c, file, alignment);
+    struct ahead a = {.at = k};
+    struct run r;
+    uint64_t copied = 0, n;
+    int from = -1;
+    bool ok = true;
+    while (ok && next_run(&k, &r)) {
+        read_from(&from, r.values ? from : r.fd);
+        for (uint64_t at = 0; ok && at < r.bytes; at += n) {
+            n = r.bytes - at < STEP ? r.bytes - at : STEP;
+            read_ahead(&a, copied);
+            ok = r.values ? out_write(out, (const uint8_t *)r.values + at, n, e)
+                          : out_copy(out, r.fd, r.off + at, n, e);
+            copied += n;
+            progress_set(progress, *done += n);
+        }
+        ok = (ok && out_zero(out, r.pad, e)) ||
+             err_ctx(e, "tensor '%s' of '%s'", r.t->from->name, c->view->files[r.t->from->file].path);
+    }
+    read_from(&from, -1);
+    return ok;
 }
 
 bool prune_check_space(const struct prune_opts *o, struct prune_result *r, struct err *e)

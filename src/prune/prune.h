@@ -102,9 +102,10 @@ void verify_result_clear(struct verify_result *r);
 
 /* ---- between the files of prune ---- */
 extern const struct prune_ops prune_gguf_ops, prune_hf_ops;
-/* Copies what stays of a tensor behind what was written; *done: bytes so far, for the progress. */
-bool prune_copy(struct out *out, const struct cut *c, const struct cut_tensor *t, struct progress *progress,
-                uint64_t *done, struct err *e);
+/* Writes the tensors of a file of the cut behind what was written, each padded to a multiple of `alignment`; *done: bytes of
+ * tensors so far, for the progress. */
+bool prune_copy(struct out *out, const struct cut *c, const struct cut_file *file, uint64_t alignment,
+                struct progress *progress, uint64_t *done, struct err *e);
 /* Refuses an output for which there is no room; of a dry run it is said in the result. */
 bool prune_check_space(const struct prune_opts *o, struct prune_result *r, struct err *e);
 struct verify_of {

@@ -173,24 +173,13 @@ static bool put_header(struct buf *b, const struct job *j, uint32_t i, struct er
 
 /* ---- the data ---- */
 
-static bool copy_data(struct job *j, uint32_t i, struct err *e)
-{
-    const struct cut_file *file = &j->c->files[i];
-    for (uint64_t k = file->first; k < file->first + file->n; k++) {
-        const struct cut_tensor *t = &j->c->tensors[k];
-        if (!prune_copy(&j->outs[i], j->c, t, &j->progress, &j->done, e) ||
-            !out_zero(&j->outs[i], gg_align(t->bytes, alignment(j, i)) - t->bytes, e))
-            return err_ctx(e, "tensor '%s' of '%s'", t->name, j->c->view->files[t->from->file].path);
-    }
-    return true;
-}
-
 static bool write_part(struct job *j, uint32_t i, const char *path, struct err *e)
 {
     bool ok = out_open(&j->outs[i], path, j->o->force, e) &&
               out_write(&j->outs[i], j->headers[i].s, j->headers[i].n, e);
     buf_clear(&j->headers[i]);
-    return ok && copy_data(j, i, e) && out_sync(&j->outs[i], e);
+    return ok && prune_copy(&j->outs[i], j->c, &j->c->files[i], alignment(j, i), &j->progress, &j->done, e) &&
+           out_sync(&j->outs[i], e);
 }
 
 /* ---- all of it ---- */

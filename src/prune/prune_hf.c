@@ -90,32 +90,6 @@ static void put_header(struct buf *b, const struct hf_job *j, uint32_t f)
     st_header_end(&h);
 }
 
-/* Neighbours that stay whole are one range of bytes. */
-static bool copy_data(struct hf_job *j, struct out *out, const struct cut_file *file, struct err *e)
-{
-    const struct cut_tensor *t = &j->c->tensors[file->first], *end = t + file->n;
-    for (const struct cut_tensor *next; t < end; t = next) {
-        const struct view_tensor *x = t->from;
-        uint64_t n = t->bytes;
-        next = t + 1;
-        if (t->layer || t->values) {
-            if (!prune_copy(out, j->c, t, &j->progress, &j->done, e))
-                return err_ctx(e, "tensor '%s' of '%s'", x->name, j->v->files[x->file].path);
-            continue;
-        }
-        for (; next < end && n < (64u << 20); next++) {
-            const struct view_tensor *y = next->from;
-            if (next->layer || next->values || y->file != x->file || y->off != x->off + n)
-                break;
-            n += y->bytes;
-        }
-        if (!out_copy(out, view_fd(j->v, x), x->off, n, e))
-            return err_ctx(e, "tensor '%s' of '%s'", x->name, j->v->files[x->file].path);
-        progress_set(&j->progress, j->done += n);
-    }
-    return true;
-}
-
 static bool write_file(struct hf_job *j, uint32_t f, struct err *e)
 {
     struct out *out = &j->outs[f];
@@ -125,7 +99,7 @@ static bool write_file(struct hf_job *j, uint32_t f, struct err *e)
     bool ok = out_open(out, path, false, e) && out_write(out, h.s, h.n, e);
     buf_clear(&h);
     free(path);
-    ok = ok && copy_data(j, out, &j->c->files[f], e);
+    ok = ok && prune_copy(out, j->c, &j->c->files[f], 1, &j->progress, &j->done, e);
     if (ok)
         out_end(out);
     return ok;
