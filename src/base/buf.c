@@ -33,7 +33,8 @@ void buf_str(struct buf *b, const char *s)
 
 void buf_char(struct buf *b, char c)
 {
-    buf_add(b, &c, 1);
+    room(b, 1)[0] = c;
+    b->s[++b->n] = 0;
 }
 
 void buf_zero(struct buf *b, size_t n)
@@ -48,14 +49,25 @@ void buf_fmt(struct buf *b, const char *fmt, ...)
     va_list ap, ap2;
     va_start(ap, fmt);
     va_copy(ap2, ap);
-    int n = vsnprintf(NULL, 0, fmt, ap);
+    char *at = room(b, 0); /* most often there is room, and once is enough */
+    int n = vsnprintf(at, b->cap - b->n, fmt, ap);
     va_end(ap);
     if (n < 0)
         BUG("format '%s'", fmt);
-    char *at = room(b, (size_t)n);
-    vsnprintf(at, (size_t)n + 1, fmt, ap2);
+    if ((size_t)n >= b->cap - b->n)
+        vsnprintf(room(b, (size_t)n), (size_t)n + 1, fmt, ap2);
     va_end(ap2);
     b->n += (size_t)n;
+}
+
+void buf_uint(struct buf *b, uint64_t v)
+{
+    char s[20];
+    size_t at = sizeof s;
+    do
+        s[--at] = (char)('0' + v % 10);
+    while (v /= 10);
+    buf_add(b, s + at, sizeof s - at);
 }
 
 void buf_u32le(struct buf *b, uint32_t v)

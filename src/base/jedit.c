@@ -218,18 +218,25 @@ void jedits_clear(struct jedits *x)
     *x = (struct jedits){0};
 }
 
+/* How many bytes from here on stand for themselves. */
+static size_t n_plain(const char *s)
+{
+    size_t n = 0;
+    while ((unsigned char)s[n] >= 0x20 && s[n] != '"' && s[n] != '\\')
+        n++;
+    return n;
+}
+
 void buf_json_str(struct buf *b, const char *s)
 {
     static const char from[] = "\"\\\b\f\n\r\t", to[] = "\"\\bfnrt";
     buf_char(b, '"');
-    for (; *s; s++) {
+    for (size_t n; n = n_plain(s), buf_add(b, s, n), *(s += n); s++) {
         const char *at = strchr(from, *s);
         if (at)
             buf_fmt(b, "\\%c", to[at - from]);
-        else if ((unsigned char)*s < 0x20)
-            buf_fmt(b, "\\u%04x", (unsigned char)*s);
         else
-            buf_char(b, *s);
+            buf_fmt(b, "\\u%04x", (unsigned char)*s);
     }
     buf_char(b, '"');
 }
