@@ -170,7 +170,19 @@ static bool is_one(const char *s, const char *a, const char *b, const char *c)
     return !strcmp(s, a) || !strcmp(s, b) || !strcmp(s, c);
 }
 
-/* argv[0] is the command, or what stands for one. */
+/* Whether its threads compute, of which one may say how many. */
+static bool computes(const struct cmd *c)
+{
+    struct command x;
+    const struct opt *o;
+    spec_of(&x, c);
+    for (uint32_t i = 0; (o = opt_at(x.tables, i)); i++)
+        if (o->kind != OPT_KIND_HEADING && !strcmp(o->name, "threads"))
+            return true;
+    return false;
+}
+
+/* argv[0] is the command, or what stands for one; in front of it is the name of the program. */
 static void obey(int argc, char **argv, struct err *e)
 {
     struct buf b = {0};
@@ -188,6 +200,7 @@ static void obey(int argc, char **argv, struct err *e)
     } else if ((c = find(argv[0], e)) && wants_help(argc, argv)) {
         command_help(&b, c);
     } else if (c) {
+        engine_tame_threads(computes(c) ? argv - 1 : NULL);
         run(c, argc - 1, argv + 1, e);
     }
     if (e->code != ERR_NONE && (cmd_json || opt_peek(argc, argv, "json")))
@@ -200,7 +213,6 @@ static void obey(int argc, char **argv, struct err *e)
 int main(int argc, char **argv)
 {
     struct err e = {0};
-    engine_tame_threads(argv);
     hold_descriptors();
     open_many_files();
     sig_install();

@@ -48,10 +48,10 @@ const char *engine_cache_type(uint32_t i);
 const char *engine_load_mode(uint32_t i);
 const char *engine_chat_template(uint32_t i);
 
-/* Called first thing in main(): makes the engine's waiting threads sleep soon instead of spinning, which
+/* Called before the work begins: makes the engine's waiting threads sleep soon instead of spinning, which
  * costs nothing on an idle machine and saves a factor on a busy one. The OpenMP runtime reads its settings
- * before main, so the program starts itself again, once. Does nothing when the user has set GOMP_SPINCOUNT or
- * OMP_WAIT_POLICY. */
+ * before main, so the program starts itself again, once, with these arguments; argv NULL: it has no such threads, and only
+ * programs that it starts are told. Does nothing when the user has set GOMP_SPINCOUNT or OMP_WAIT_POLICY. */
 void engine_tame_threads(char **argv);
 
 struct engine;

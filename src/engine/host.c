@@ -28,7 +28,7 @@ void engine_tame_threads(char **argv)
     if (getenv("GOMP_SPINCOUNT") || getenv("OMP_WAIT_POLICY") ||
         setenv("GOMP_SPINCOUNT", SPIN_ROUNDS, 1) != 0)
         return;
-    char *self = path_own_program(); /* the real name, so that ps shows it */
+    char *self = argv ? path_own_program() : NULL; /* the real name, so that ps shows it */
     if (self)
         execv(self, argv); /* if that fails, go on as we are */
     free(self);
