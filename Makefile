@@ -15,7 +15,7 @@
 #   make docs            tables, manual and completions filled from the program's own records
 #   make format, make clean
 #
-# REAP_CUDA=ON (also HIP, VULKAN, METAL), REAP_NATIVE=OFF, REAP_LLAMA_DIR=PREFIX and the other options of
+# REAP_CUDA=ON (also HIP, VULKAN, METAL), REAP_CUDA_ARCH=90, REAP_NATIVE=OFF, REAP_LLAMA_DIR=PREFIX and the other options of
 # CMakeLists.txt may be given here. V=1 shows the commands.
 
 PREFIX ?= /usr/local
@@ -26,8 +26,8 @@ TEST_JOBS ?= $(shell expr $(JOBS) + 1)
 V ?= 0
 export V
 
-options := NATIVE AMX CUDA HIP VULKAN METAL LLAMA_DIR
-args := $(foreach o,$(options),$(if $(REAP_$(o)),-DREAP_$(o)=$(REAP_$(o)))) $(CMAKE_ARGS)
+options := NATIVE AMX CUDA CUDA_ARCH HIP VULKAN METAL LLAMA_DIR
+args := $(foreach o,$(options),$(if $(REAP_$(o)),-DREAP_$(o)="$(REAP_$(o))")) $(CMAKE_ARGS)
 
 Q := $(if $(filter 1,$(V)),,@)
 

@@ -11,7 +11,8 @@
 # With the cache filled this needs no network and takes a few hundredths of a second.
 #
 # NAME, also read from the environment: REAP_NATIVE (default ON: code for this CPU), REAP_AMX (default OFF),
-# REAP_CUDA, REAP_HIP, REAP_VULKAN, REAP_METAL (default OFF).
+# REAP_CUDA, REAP_HIP, REAP_VULKAN, REAP_METAL (default OFF), REAP_CUDA_ARCH (the GPUs that code is made for, as
+# CMAKE_CUDA_ARCHITECTURES names them: "90", "86;89" or "86,89"; default: those of this machine, with REAP_NATIVE=OFF the engine's list).
 # Environment: REAP_CACHE (default ~/.cache/reap), ENGINE_CC and ENGINE_CXX (default cc and c++; compilers for
 # another kind of processor build for that one, and REAP_NATIVE is OFF), ENGINE_ARM_ARCH (-march of an ARM engine
 # that is not native, such as armv8.2-a+dotprod; default: the compiler's own, armv8-a), ENGINE_JOBS.
@@ -33,6 +34,7 @@ cxx=${ENGINE_CXX:-c++}
 native=${REAP_NATIVE:-ON} amx=${REAP_AMX:-OFF}
 arm_arch=${ENGINE_ARM_ARCH:-}
 cuda=${REAP_CUDA:-OFF} hip=${REAP_HIP:-OFF} vulkan=${REAP_VULKAN:-OFF} metal=${REAP_METAL:-OFF}
+cuda_arch=${REAP_CUDA_ARCH:-} cuda_flags=()
 tools=()
 what=library
 work=
@@ -67,6 +69,7 @@ read_args() {
         -DREAP_NATIVE=*) native=${1#*=} ;;
         -DREAP_AMX=*) amx=${1#*=} ;;
         -DREAP_CUDA=*) cuda=${1#*=} ;;
+        -DREAP_CUDA_ARCH=*) cuda_arch=${1#*=} ;;
         -DREAP_HIP=*) hip=${1#*=} ;;
         -DREAP_VULKAN=*) vulkan=${1#*=} ;;
         -DREAP_METAL=*) metal=${1#*=} ;;
@@ -88,6 +91,13 @@ read_args() {
     hip=$(on_off REAP_HIP "$hip")
     vulkan=$(on_off REAP_VULKAN "$vulkan")
     metal=$(on_off REAP_METAL "$metal")
+    cuda_arch=${cuda_arch//,/;}
+    case $cuda_arch in
+    *[!0-9a-z\;-]*)
+        say "REAP_CUDA_ARCH is '$cuda_arch', expected architectures as CMake names them, such as 90 or 86;89"
+        exit 2
+        ;;
+    esac
 }
 
 duration() {
@@ -143,7 +153,12 @@ cache_key() {
         "cuda=$cuda hip=$hip vulkan=$vulkan metal=$metal" "$("$cc" --version)" "$("$cxx" --version)"
     if [ -n "$target$arm_arch" ]; then printf 'target=%s arm_arch=%s\n' "$target" "$arm_arch"; fi
     if [ "$native" = ON ]; then cpu_features; fi
-    if [ "$cuda" = ON ]; then nvcc --version 2>/dev/null || true; fi
+    if [ "$cuda" = ON ]; then printf '%s\n' "$cuda_arch" "$("$(find_nvcc)" --version 2>/dev/null)"; fi
+}
+
+# The toolkit's usual folder is often not in PATH.
+find_nvcc() {
+    command -v nvcc || printf '%s\n' "${CUDA_HOME:-${CUDA_PATH:-/usr/local/cuda}}/bin/nvcc"
 }
 
 lock() {
@@ -227,12 +242,28 @@ amx_flags() {
     done
 }
 
+# Without the toolkit's calls of the driver itself (GGML_CUDA_NO_VMM), since a program linked to libcuda.so.1 does not even
+# start where no driver is: there, as on the machines where clusters are logged into, it shall use the CPU. A pool of
+# buffers takes the place of mapped memory there. NCCL would be one more library that must be there to start.
+with_cuda() {
+    local nvcc
+    nvcc=$(find_nvcc)
+    need "$nvcc"
+    cuda_flags=(-DGGML_CUDA_NO_VMM=ON -DGGML_CUDA_NCCL=OFF -DCMAKE_CUDA_COMPILER="$nvcc")
+    if [ -n "$cuda_arch" ]; then
+        cuda_flags+=(-DCMAKE_CUDA_ARCHITECTURES="$cuda_arch")
+    elif [ "$native" = ON ] && ! nvidia-smi -L >/dev/null 2>&1; then
+        die "there is no GPU here to make code for: name its architecture (REAP_CUDA_ARCH=90), or give REAP_NATIVE=OFF"
+    fi
+}
+
 configure() {
     local common=$1 server=$2 flags cross=()
     if [ -n "$target" ]; then
         cross=(-DCMAKE_SYSTEM_NAME="$(uname -s)" -DCMAKE_SYSTEM_PROCESSOR="$target")
     fi
     flags=$(amx_flags)
+    [ "$cuda" = OFF ] || with_cuda
     need cmake
     need ninja
     cmake -S "$src" -B "$dir/build" -G Ninja ${cross[@]+"${cross[@]}"} \
@@ -245,6 +276,7 @@ configure() {
         -DLLAMA_BUILD_SERVER="$server" -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_APP=OFF \
         -DGGML_CCACHE=OFF -DGGML_RPC=ON -DGGML_NATIVE="$native" -DGGML_CPU_ARM_ARCH="$arm_arch" \
         -DGGML_CUDA="$cuda" -DGGML_HIP="$hip" -DGGML_VULKAN="$vulkan" -DGGML_METAL="$metal" \
+        ${cuda_flags[@]+"${cuda_flags[@]}"} \
         >"$dir/configure.log" 2>&1 9>&- || failed "$dir/configure.log"
 }
 

@@ -18,6 +18,13 @@ done
 make -n -C "$SRC" test-arm64 >goal.txt 2>&1
 has goal.txt 'bash scripts/test-arm64.sh$'
 
+# options reach CMake and the engine's script, which refuses what is no architecture
+make -n -C "$SRC" REAP_CUDA=ON REAP_CUDA_ARCH='86;90' >cuda.txt 2>&1
+has cuda.txt '-DREAP_CUDA="ON" -DREAP_CUDA_ARCH="86;90"'
+REAP_CACHE=$T/cache bash "$SRC/scripts/engine.sh" -DREAP_CUDA=ON '-DREAP_CUDA_ARCH=9 0' >said 2>&1
+expect 'an architecture that is none' test $? = 2
+has said "REAP_CUDA_ARCH is '9 0', expected architectures as CMake names them"
+
 # a build that says what it is told to
 mkdir bin
 cat >bin/cmake <<'END'
