@@ -107,7 +107,7 @@ complete -c reap -n '__reap_is run profile choose eval refine gain' -l join-part
 complete -c reap -n '__reap_is run profile choose eval refine gain' -l skip-media -d 'leave images, audio and video out of chats instead of stopping'
 complete -c reap -n '__reap_is run profile choose eval refine gain' -l map -x -d 'what the rows call it, for example user=Ask,assistant=Say'
 complete -c reap -n '__reap_is run doctor profile choose eval sweep refine gain convert quantize' -l threads -s t -x -d 'threads (default: one per physical core)'
-complete -c reap -n '__reap_is run doctor profile choose eval sweep refine gain' -l ubatch-size -l ubatch -o ub -x -d 'tokens per compute step (default: 512, a profile of a model with many experts up to 2048)'
+complete -c reap -n '__reap_is run doctor profile choose eval sweep refine gain' -l ubatch-size -l ubatch -o ub -x -d 'tokens per compute step (default: 512, a profile of a model with many experts up to 2048, more where the model is larger than memory)'
 complete -c reap -n '__reap_is run doctor profile choose eval sweep refine gain' -l n-gpu-layers -l gpu-layers -o ngl -x -d 'layers on the GPU (default: all that fit)'
 complete -c reap -n '__reap_is run doctor profile choose eval sweep refine gain' -l device -o dev -x -d 'devices to use, comma-separated, or none'
 complete -c reap -n '__reap_is run doctor profile choose eval sweep refine gain' -l split-mode -o sm -x -a 'none layer' -d 'how several GPUs share the model (one of none, layer; default: layer)'

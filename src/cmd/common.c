@@ -59,9 +59,12 @@ static bool no_mmap, mlock_model;
 const struct opt engine_opt_table[] = {
     OPT_HEADING("Engine (as in llama.cpp)"),
     CMD_THREADS(&cmd_engine.threads),
-    OPT_INT("ubatch-size", &cmd_engine.ubatch, "N", 1, 65536, "tokens per compute step", .alias = "-ub",
-            .also = "ubatch",
-            .dflt_is = OPT_TEXT(ENGINE_UBATCH) ", a profile of a model with many experts up to 2048"),
+    OPT_INT(
+        "ubatch-size", &cmd_engine.ubatch, "N", 1, ENGINE_UBATCH_MOST, "tokens per compute step",
+        .alias = "-ub", .also = "ubatch",
+        .dflt_is = OPT_TEXT(
+            ENGINE_UBATCH) ", a profile of a model with many experts up to 2048, more where the model is larger "
+                           "than memory"),
     OPT_INT("n-gpu-layers", &cmd_engine.n_gpu_layers, "N", -1, 100000, "layers on the GPU", .alias = "-ngl",
             .also = "gpu-layers", .dflt_is = "all that fit"),
     OPT_STR("device", &cmd_engine.device, "LIST", "devices to use, comma-separated, or none",

@@ -104,6 +104,8 @@ struct engine *load_engine(const struct view *v, const struct engine_opts *o, st
     if (!check(v, e) || !choose_mode(v, &own, e))
         return NULL;
     own.whole = view_gguf(v)->split_left;
+    own.weights = v->bytes;
+    own.largest_file = view_largest_file(v);
     foresee(v->path, v->bytes, &own);
     return engine_open(v->path, &own, e);
 }

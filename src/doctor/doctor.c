@@ -1,5 +1,6 @@
 /* doctor.c - see doctor.h. */
 #include "doctor/doctor.h"
+#include "base/disk.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/memory.h"
@@ -138,21 +139,12 @@ static void look_memory(struct job *j)
 
 /* ---- the model ---- */
 
-static const char *largest_file(const struct view *v)
-{
-    const struct view_file *best = NULL;
-    for (uint32_t i = 0; i < v->n_files; i++)
-        if (!best || v->files[i].size > best->size)
-            best = &v->files[i];
-    return best ? best->path : v->path;
-}
-
 static void look_disk(struct job *j, const struct view *v)
 {
     struct statvfs fs;
     char a[32], c[32];
     bool cold = false;
-    double rate = doctor_disk_rate(largest_file(v), &cold);
+    double rate = disk_rate(view_largest_file(v), &cold);
     json_t *d = json_object();
     json_object_set_new(d, "bytes_per_second", rate > 0 ? json_real(rate) : json_null());
     json_object_set_new(d, "past_the_cache", json_boolean(cold));

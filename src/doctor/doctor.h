@@ -17,8 +17,5 @@ void doctor_text(const json_t *o, struct buf *b);
 /* Instructions that the CPU has and the code of the engine does not use: names of the engine, separated by blanks.
  * cpuinfo: the text of /proc/cpuinfo; used: as engine_cpu_features. */
 void doctor_cpu_lacks(const char *cpuinfo, const char *used, struct buf *b);
-/* Bytes a second of reading a file for at most a second and 256 MiB, past the page cache where the file system allows it
- * (*cold). 0: too small, or not to be read. */
-double doctor_disk_rate(const char *path, bool *cold);
 
 #endif

@@ -17,6 +17,8 @@ struct cost {
 void cost_begin(struct cost *c, const struct engine_opts *o);
 void cost_go_on(struct cost *c); /* again, for a context */
 void cost_end(void);
+/* From now to cost_end into another sum, all zero: what a context would take. */
+void cost_try(struct cost *c);
 /* Says it once: device, layers, threads, memory, and the tokens that are to be decoded (0: not known). */
 void cost_say(struct cost *c, const struct engine_opts *o, uint64_t n_tokens);
 

@@ -37,11 +37,15 @@ struct engine_opts {
     bool whole;               /* GGUF: one file holds the model, whatever its keys of a split say */
     bool vocab_only;          /* the tokenizer and the chat template alone; nothing can be computed */
     bool device_norms;        /* compute norms by the device even when the tensor is in host memory (tests) */
+    uint64_t weights; /* bytes of the model's weights, known to who opens it; 0: they fit into memory */
+    const char *largest_file; /* of the model's; NULL: not known */
+    uint64_t memory;          /* that the process may have, in bytes; 0: what the system says (tests) */
 };
 void engine_opts_default(struct engine_opts *o);
-#define ENGINE_UBATCH     512
-#define ENGINE_FLASH_ATTN "auto"
-#define ENGINE_CACHE_TYPE "f16"
+#define ENGINE_UBATCH      512
+#define ENGINE_UBATCH_MOST 65536
+#define ENGINE_FLASH_ATTN  "auto"
+#define ENGINE_CACHE_TYPE  "f16"
 /* The words that they may be, in the order of help; ended by NULL, or NULL behind the last. */
 extern const char *const engine_flash_attn[], *const engine_split_modes[];
 const char *engine_cache_type(uint32_t i);
@@ -139,6 +143,11 @@ struct engine_run {
 /* Makes the context for a kind of run; may be called again. With an observer a first short decode finds out
  * what to observe, and fails when the model has no experts that can be seen. */
 bool engine_start(struct engine *g, const struct engine_run *r, struct err *e);
+/* For a model whose weights do not fit into memory and are read from the disk for each compute step: chooses the tokens of a
+ * step (engine_ubatch), unless the options do, and says what the work will take. `usual`: the step of this work if the model
+ * did fit. Of the run n_ctx (of one sequence), observe, want_logits and n_tokens are looked at. Nothing happens where the model
+ * fits. Before texts are packed. */
+void engine_settle(struct engine *g, const struct engine_run *r, uint32_t usual);
 /* How the router weights, as the graph has it; behind an engine_start with an observer. */
 enum router engine_router(const struct engine *g);
 

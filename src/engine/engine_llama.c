@@ -289,7 +289,8 @@ static struct engine *open_model(const char *path, const struct engine_source *s
     g->o = *o;
     if (g->o.threads <= 0)
         g->o.threads = engine_cores();
-    if (g->o.ubatch <= 0)
+    g->step_given = g->o.ubatch > 0;
+    if (!g->step_given)
         g->o.ubatch = ENGINE_UBATCH;
     if (!(g->chat = chat_new(o, e)) || !cache_type(o->cache_type_k, &unused, e) ||
         !cache_type(o->cache_type_v, &unused, e) || !set_devices(&l, o, e) || !set_split(&l, o, e))
@@ -301,6 +302,10 @@ static struct engine *open_model(const char *path, const struct engine_source *s
     l.p.n_gpu_layers = (int32_t)o->n_gpu_layers;
     if ((o->load_mode && !load_mode(o->load_mode, &l.p.load_mode, e)) || (s && !stream_mode(&l, path, e)))
         goto fail;
+    if (!s && settle_streams(&g->o)) {
+        settle_begin(g);
+        l.p.use_extra_bufts = false; /* copies of the weights in another order, all of them in memory */
+    }
     cost_begin(&g->cost, &g->o);
     progress_start(&g->load, "loading the model", "permille", 1000, 0);
     l.p.progress_callback = on_load;
@@ -356,6 +361,7 @@ void engine_free(struct engine *g)
         return;
     if (g->has_batch)
         llama_batch_free(g->batch);
+    settle_end(g);
     llama_free(g->ctx);
     chat_free(g->chat);
     observer_free(g->observer);
@@ -430,11 +436,14 @@ bool engine_tokenize(const struct engine *g, const char *text, uint64_t n, bool 
 
 /* ---- running ---- */
 
-/* The evaluation callback: asks both, and remembers who wanted the node. */
+/* The evaluation callback: asks all, and remembers who wanted the node. */
 static bool on_node(struct ggml_tensor *t, bool ask, void *ud)
 {
     struct engine *g = ud;
     if (ask) {
+        if (g->learning && g->ahead)
+            settle_learn(g, t);
+        g->streaming = !g->learning && g->ahead && settle_use(g, t);
         if (g->learning && g->masker)
             masker_learn(g->masker, t);
         g->masking = !g->learning && g->masker && masker_wants(g->masker, t);
@@ -443,8 +452,10 @@ static bool on_node(struct ggml_tensor *t, bool ask, void *ud)
         if (g->learning && g->summing)
             observer_needs_rest(g->observer);
         g->summing = g->summing && !g->learning;
-        return g->masking || g->observing || g->summing;
+        return g->masking || g->observing || g->summing || g->streaming;
     }
+    if (g->ahead && !g->learning)
+        ahead_done(g->ahead);
     return (!g->masking || masker_node(g->masker, t)) && (!g->summing || inputs_node(g->inputs, t)) &&
            (!g->observing || observer_callback(t, false, g->observer));
 }
@@ -483,6 +494,26 @@ bool engine_mask(struct engine *g, const struct engine_mask *m, struct err *e)
     return masker_set(g->masker, m, e);
 }
 
+bool engine_context_params(struct engine *g, const struct engine_run *r, struct llama_context_params *p,
+                           struct err *e)
+{
+    uint32_t n = (uint32_t)g->o.ubatch;
+    *p = llama_context_default_params();
+    p->n_ctx = r->n_ctx < n ? n : r->n_ctx;
+    p->n_batch = p->n_ubatch = n;
+    p->n_seq_max = r->n_seq_max;
+    p->kv_unified = !r->separate_streams;
+    p->n_threads = p->n_threads_batch = (int32_t)g->o.threads;
+    p->no_perf = true;
+    if (!strcmp(g->o.flash_attn, "on"))
+        p->flash_attn_type = LLAMA_FLASH_ATTN_TYPE_ENABLED;
+    else if (!strcmp(g->o.flash_attn, "off"))
+        p->flash_attn_type = LLAMA_FLASH_ATTN_TYPE_DISABLED;
+    else if (strcmp(g->o.flash_attn, "auto") != 0)
+        return err_set(e, ERR_INPUT, "--flash-attn '%s': expected on, off or auto", g->o.flash_attn);
+    return cache_type(g->o.cache_type_k, &p->type_k, e) && cache_type(g->o.cache_type_v, &p->type_v, e);
+}
+
 bool engine_start(struct engine *g, const struct engine_run *r, struct err *e)
 {
     llama_free(g->ctx);
@@ -491,27 +522,16 @@ bool engine_start(struct engine *g, const struct engine_run *r, struct err *e)
     g->observer = r->observe ? observer_new(r, g->o.device_norms, (int)g->o.threads) : NULL;
     inputs_free(g->inputs);
     g->inputs = r->observe && r->inputs ? inputs_new(r->inputs, r->ud, (int)g->o.threads) : NULL;
-    struct llama_context_params p = llama_context_default_params();
+    struct llama_context_params p;
     g->n_batch = (uint32_t)g->o.ubatch;
-    p.n_ctx = r->n_ctx < g->n_batch ? g->n_batch : r->n_ctx;
-    p.n_batch = p.n_ubatch = g->n_batch;
-    p.n_seq_max = r->n_seq_max;
-    p.kv_unified = !r->separate_streams;
-    p.n_threads = p.n_threads_batch = (int32_t)g->o.threads;
-    p.no_perf = true;
-    if (!strcmp(g->o.flash_attn, "on"))
-        p.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_ENABLED;
-    else if (!strcmp(g->o.flash_attn, "off"))
-        p.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_DISABLED;
-    else if (strcmp(g->o.flash_attn, "auto") != 0)
-        return err_set(e, ERR_INPUT, "--flash-attn '%s': expected on, off or auto", g->o.flash_attn);
-    if (!cache_type(g->o.cache_type_k, &p.type_k, e) || !cache_type(g->o.cache_type_v, &p.type_v, e))
+    if (!engine_context_params(g, r, &p, e))
         return false;
-    if (g->observer || g->masker) {
+    if (g->observer || g->masker || g->ahead) {
         p.cb_eval = on_node;
         p.cb_eval_user_data = g;
     }
     library_forget();
+    settle_look(g);
     cost_go_on(&g->cost);
     g->ctx = llama_init_from_model(g->model, p);
     cost_end();
@@ -523,8 +543,11 @@ bool engine_start(struct engine *g, const struct engine_run *r, struct err *e)
     g->batch = llama_batch_init((int32_t)g->n_batch, 0, 1);
     g->has_batch = true;
     cost_say(&g->cost, &g->o, r->n_tokens);
-    bool known = !g->observer && (!g->masker || masker_learned(g->masker));
-    return known || learn(g, p.n_ctx, e);
+    bool known = !g->observer && (!g->masker || masker_learned(g->masker)) && !g->ahead;
+    if (!known && !learn(g, p.n_ctx, e))
+        return false;
+    settle_start(g);
+    return true;
 }
 
 enum router engine_router(const struct engine *g)

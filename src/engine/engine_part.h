@@ -4,6 +4,7 @@
 #define REAP_ENGINE_ENGINE_PART_H
 
 #include "base/log.h"
+#include "engine/ahead.h"
 #include "engine/cost.h"
 #include "engine/engine.h"
 #include "engine/inputs.h"
@@ -23,8 +24,12 @@ struct engine {
     struct observer *observer;
     struct masker *masker;
     struct inputs *inputs;
-    bool learning;                    /* a decode whose nodes are only looked at */
-    bool observing, masking, summing; /* who wants the node that was asked for last */
+    struct ahead *ahead;   /* of a model that does not fit into memory; else NULL */
+    double disk;           /* with it: bytes a second of the disk, 0: not known */
+    uint64_t memory, host; /* with it, before the context: bytes that are free, and cost.host */
+    bool step_given;       /* the options say how many tokens a step has */
+    bool learning;         /* a decode whose nodes are only looked at */
+    bool observing, masking, summing, streaming; /* who wants the node that was asked for last */
     struct llama_batch batch;
     uint32_t n_batch;
     bool has_batch;
@@ -35,5 +40,21 @@ struct engine {
 /* Checks the options about chat templates; NULL with *e set. */
 struct chat_state *chat_new(const struct engine_opts *o, struct err *e);
 void chat_free(struct chat_state *c);
+
+/* What a context of a run is made with; its ubatch is the engine's. */
+bool engine_context_params(struct engine *g, const struct engine_run *r, struct llama_context_params *p,
+                           struct err *e);
+
+/* ---- settle.c: a model that does not fit into memory ---- */
+/* Before and after the model is loaded; true: its weights are to be streamed. */
+bool settle_streams(const struct engine_opts *o);
+void settle_begin(struct engine *g);
+/* In the learning decode and in others, for each node that is asked for; the latter: it is wanted. */
+void settle_learn(struct engine *g, const struct ggml_tensor *t);
+bool settle_use(struct engine *g, const struct ggml_tensor *t);
+/* Before a context is made, and behind the learning decode: divides the memory. Nothing where the model fits. */
+void settle_look(struct engine *g);
+void settle_start(struct engine *g);
+void settle_end(struct engine *g); /* says what came of it, with --verbose; frees g->ahead */
 
 #endif

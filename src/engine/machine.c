@@ -90,22 +90,36 @@ static void foresee_layers(const struct engine_opts *o, bool gpu)
                    "REAP_VULKAN, REAP_METAL)");
 }
 
+bool machine_fits(uint64_t bytes, const struct engine_opts *o, struct memory *m, uint64_t *there)
+{
+    *there = 0;
+    (void)has_gpu(o, there);
+    if (o->rpc || !memory_look("", m))
+        return true;
+    if (o->memory)
+        *m = (struct memory){.total = o->memory, .free = o->memory, .limited = true};
+    return bytes <= m->free + *there;
+}
+
+bool machine_maps(const struct engine_opts *o)
+{
+    return !o->load_mode || !strcmp(o->load_mode, "auto") || strstr(o->load_mode, "mmap");
+}
+
 void engine_foresee(const char *path, uint64_t bytes, const struct engine_opts *o)
 {
     struct memory m;
     uint64_t there = 0;
     char a[32], b[32], c[32], gpus[64] = "";
-    bool gpu = has_gpu(o, &there);
-    foresee_layers(o, gpu);
-    if (o->rpc || !memory_look("", &m) || bytes <= m.free + there)
+    foresee_layers(o, has_gpu(o, &there));
+    if (machine_fits(bytes, o, &m, &there))
         return;
     if (there)
         snprintf(gpus, sizeof gpus, " and %s on GPUs", human_bytes(there, c));
     log_warn("%s has %s of weights, and %s of memory%s%s are free: %s", path, human_bytes(bytes, a),
              human_bytes(m.free, b), m.limited ? " (by a control group)" : "", gpus,
-             o->load_mode && strcmp(o->load_mode, "auto") != 0 && !strstr(o->load_mode, "mmap")
-                 ? "loading it may be ended by the system"
-                 : "it will be read from the disk again and again");
+             machine_maps(o) ? "it will be read from the disk again and again"
+                             : "loading it may be ended by the system");
 }
 
 /* ---- what it takes ---- */
@@ -159,8 +173,12 @@ void cost_begin(struct cost *c, const struct engine_opts *o)
 
 void cost_go_on(struct cost *c)
 {
-    if (!c->said)
-        library_listen(on_line, c);
+    library_listen(on_line, c);
+}
+
+void cost_try(struct cost *c)
+{
+    library_listen(on_line, c);
 }
 
 void cost_end(void)

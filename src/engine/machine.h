@@ -4,6 +4,7 @@
 #define REAP_ENGINE_MACHINE_H
 
 #include "base/buf.h"
+#include "base/memory.h"
 #include "engine/engine.h"
 
 struct engine_device {
@@ -18,6 +19,11 @@ bool engine_offloads(void); /* built with a backend for GPUs, whether there is o
 /* The names of backends, and of the instructions that the code for the CPU uses, separated by blanks. */
 void engine_backends(struct buf *b);
 void engine_cpu_features(struct buf *b);
+
+/* Whether so many bytes of weights fit into what this process may have (*m) and GPUs have free (*there). True where that is not
+ * known. */
+bool machine_fits(uint64_t bytes, const struct engine_opts *o, struct memory *m, uint64_t *there);
+bool machine_maps(const struct engine_opts *o); /* the load mode is one that maps the file */
 
 /* Warns, before a model of so many bytes of weights is loaded, of what the options ask for in vain, and of memory that is not
  * there. */

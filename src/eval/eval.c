@@ -154,16 +154,25 @@ static bool open_text(struct text *t, const struct engine *g, const char *path, 
     ok = ok && windows_cut(&t->w, n_ctx, e);
     for (uint32_t i = 0; ok && bos >= 0 && i < t->w.n; i++)
         tok[(size_t)i * n_ctx] = bos;
-    if (ok)
-        windows_pack(&t->w, engine_ubatch(g), MAX_SEQS, 1);
-    else
+    if (!ok)
         text_clear(t);
     return ok;
 }
 
-bool text_open(struct text *t, const struct engine *g, const char *path, uint32_t n_ctx, struct err *e)
+static void pack(struct windows *w, struct engine *g, uint32_t n_seqs)
 {
-    return open_text(t, g, path, n_ctx, true, e);
+    const struct engine_run r = {
+        .n_ctx = w->longest, .n_seq_max = n_seqs, .want_logits = true, .n_tokens = w->total};
+    engine_settle(g, &r, ENGINE_UBATCH);
+    windows_pack(w, engine_ubatch(g), n_seqs, 1);
+}
+
+bool text_open(struct text *t, struct engine *g, const char *path, uint32_t n_ctx, struct err *e)
+{
+    if (!open_text(t, g, path, n_ctx, true, e))
+        return false;
+    pack(&t->w, g, MAX_SEQS);
+    return true;
 }
 
 bool eval_check_texts(const struct engine *g, const char *const *paths, uint32_t n, uint32_t n_ctx,
@@ -327,7 +336,7 @@ bool eval_samples(struct engine *g, struct corpus *c, uint32_t n_ctx, struct out
     j.lp = unscored(&w);
     ok = windows_cut(&w, n_ctx, e);
     if (ok) {
-        windows_pack(&w, engine_ubatch(g), engine_has_state(g) ? 16 : MAX_SEQS, 1);
+        pack(&w, g, engine_has_state(g) ? 16 : MAX_SEQS);
         s->n_windows = w.n;
         s->n_tokens = w.total;
         ok = run(&w, g, sample_step, &j, e);

@@ -35,7 +35,7 @@ struct text {
     uint32_t n_tokens; /* of the whole text */
     uint32_t first;    /* position of a window whose next token is the first that is scored */
 };
-bool text_open(struct text *t, const struct engine *g, const char *path, uint32_t n_ctx, struct err *e);
+bool text_open(struct text *t, struct engine *g, const char *path, uint32_t n_ctx, struct err *e);
 void text_clear(struct text *t);
 /* Whether the token behind position `at` of a window is scored. */
 static inline bool text_scores(const struct text *t, const struct window *x, uint32_t at)

@@ -112,6 +112,10 @@ static bool read_questions(struct job *j, struct err *e)
 /* In the order of the file, as many as fit. */
 static void pack(struct job *j)
 {
+    struct engine_run r = {.n_seq_max = MAX_SEQS, .want_logits = true};
+    for (uint32_t i = 0; i < j->f->n; i++)
+        r.n_tokens += cells_of(&j->list[i]);
+    engine_settle(j->g, &r, ENGINE_UBATCH);
     uint32_t cells = 0, room = engine_ubatch(j->g);
     for (uint32_t i = 0; i < j->f->n; i++) {
         const struct question *q = &j->list[i];

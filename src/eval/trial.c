@@ -424,26 +424,29 @@ struct trial *trial_open(struct engine *g, const struct view *v, const struct tr
                          uint64_t cache_bytes, struct err *e)
 {
     struct trial *t = xcalloc(1, sizeof *t);
-    uint32_t ubatch = engine_ubatch(g), most = engine_has_state(g) ? MAX_SEQS_STATE : MAX_SEQS,
-             longest = ubatch;
+    uint32_t most = engine_has_state(g) ? MAX_SEQS_STATE : MAX_SEQS;
+    struct engine_run r = {.n_seq_max = most < text->n ? most : text->n, .want_logits = true};
     *t = (struct trial){
         .g = g, .v = v, .cache = cache_bytes, .vocab = engine_n_vocab(g), .n_threads = engine_cores()};
     t->w.n = text->n;
     t->w.list = xcalloc(text->n, sizeof *t->w.list);
     for (uint32_t i = 0; i < text->n; i++) {
         t->w.list[i] = text->w.list[text->order[i]];
-        longest = t->w.list[i].n > longest ? t->w.list[i].n : longest;
+        r.n_ctx = t->w.list[i].n > r.n_ctx ? t->w.list[i].n : r.n_ctx;
+        r.n_tokens += t->w.list[i].n;
     }
+    engine_settle(g, &r, ENGINE_UBATCH);
+    uint32_t ubatch = engine_ubatch(g);
+    r.n_tokens = 0; /* decoded again and again, nobody knows how often */
     t->w.batches = &t->batch;
     t->w.n_batches = 1;
-    t->max_seqs = most < text->n ? most : text->n;
+    t->max_seqs = r.n_seq_max;
     t->w.order = xcalloc(t->max_seqs, sizeof *t->w.order);
     t->top = choose_top(t, text->n_scored);
     t->kept = xcalloc(text->n, sizeof *t->kept);
     t->first = xcalloc(text->n, sizeof *t->first);
     t->step = xcalloc(ubatch, sizeof *t->step);
-    t->row = xcalloc(longest, sizeof *t->row);
-    struct engine_run r = {.n_ctx = longest, .n_seq_max = t->max_seqs, .want_logits = true};
+    t->row = xcalloc(r.n_ctx > ubatch ? r.n_ctx : ubatch, sizeof *t->row);
     if (eval_mask(g, v, NULL, e) && engine_start(g, &r, e))
         return t;
     trial_free(t);

@@ -52,6 +52,15 @@ struct view *view_open(const char *path, struct err *e)
     return NULL;
 }
 
+const char *view_largest_file(const struct view *v)
+{
+    const struct view_file *best = NULL;
+    for (uint32_t i = 0; i < v->n_files; i++)
+        if (!best || v->files[i].size > best->size)
+            best = &v->files[i];
+    return best ? best->path : v->path;
+}
+
 void view_free(struct view *v)
 {
     if (!v)

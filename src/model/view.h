@@ -84,6 +84,7 @@ struct view {
 /* Opens and checks a model. NULL with *e set. */
 struct view *view_open(const char *path, struct err *e);
 void view_free(struct view *v);
+const char *view_largest_file(const struct view *v); /* its path; of a folder without any, the folder */
 /* Adds size and time of the model's files, those that its tokenizer and templates are read from as well: what
  * is made of the model is to be made anew when these lines change. */
 void view_stamp(const struct view *v, struct buf *b);

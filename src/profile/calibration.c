@@ -184,17 +184,21 @@ json_t *calibration_json(const struct calibration *from)
     return c;
 }
 
-int64_t calibration_day(const char *stats_path)
+void calibration_resume(const char *stats_path, struct engine_opts *o)
 {
     struct err ignored = {0}; /* the file is read again, and then held against the run */
     struct stats *s = stats_load(stats_path, &ignored);
-    const json_t *chat = s ? json_object_get(s->calibration, "chat") : NULL;
+    const json_t *c = s ? s->calibration : NULL, *chat = json_object_get(c, "chat");
     const char *date = json_string_value(json_object_get(chat, "date"));
+    json_int_t step = json_integer_value(json_object_get(c, "ubatch"));
     struct tm day = {.tm_hour = 12, .tm_isdst = -1};
-    bool ok = date && sscanf(date, "%4d-%2d-%2d", &day.tm_year, &day.tm_mon, &day.tm_mday) == 3;
+    if (date && sscanf(date, "%4d-%2d-%2d", &day.tm_year, &day.tm_mon, &day.tm_mday) == 3) {
+        day.tm_year -= 1900, day.tm_mon -= 1;
+        o->now = (int64_t)mktime(&day);
+    }
+    if (!o->ubatch && step >= 1 && step <= ENGINE_UBATCH_MOST)
+        o->ubatch = step;
     stats_free(s);
-    day.tm_year -= 1900, day.tm_mon -= 1;
-    return ok ? (int64_t)mktime(&day) : 0;
 }
 
 static const char *lacking(const json_t *a, const json_t *b)

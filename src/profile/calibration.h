@@ -19,9 +19,10 @@ json_t *calibration_json(const struct calibration *c);
 /* The first key in which two differ, so that a run of one cannot go on with the sums of the other; NULL: it can. The
  * samples are for people, and an earlier version did not keep them. */
 const char *calibration_difference(const json_t *a, const json_t *b);
-/* The day on which an unfinished run was begun, noon in Unix time, where its chat template may have written the
- * date: going on needs the same text. 0: any day. */
-int64_t calibration_day(const char *stats_path);
+/* What an unfinished run must have again to go on: the day on which it was begun (o->now, noon in Unix time) where its chat
+ * template may have written the date, and the tokens of a compute step (o->ubatch) unless they are given, because they may have
+ * been chosen by the memory and the disk of that day. */
+void calibration_resume(const char *stats_path, struct engine_opts *o);
 /* Says once what is not used. */
 void calibration_warn(const struct calibration *c);
 /* The same from what a file says (calibration_json). */

@@ -406,9 +406,9 @@ static bool decode_all(struct job *j, uint32_t done, struct err *e)
                    j->o->out, human_count(tokens, a), human_count(total, c));
 }
 
-static bool start_engine(struct job *j, struct err *e)
+static struct engine_run run_of(struct job *j)
 {
-    struct engine_run run = {
+    return (struct engine_run){
         .n_ctx = j->win.longest,
         .n_seq_max = j->win.max_seqs,
         .separate_streams = j->o->separate_streams,
@@ -417,8 +417,14 @@ static bool start_engine(struct job *j, struct err *e)
         .inputs = j->matrix ? on_inputs : NULL,
         .ud = j,
         .c_is_f = j->view->family->gate_on_input,
-        .n_tokens = tokens_of(j, j->n_batches),
+        .n_tokens = j->win.total,
     };
+}
+
+static bool start_engine(struct job *j, struct err *e)
+{
+    struct engine_run run = run_of(j);
+    run.n_tokens = tokens_of(j, j->n_batches);
     if (run.separate_streams)
         run.n_ctx *= run.n_seq_max;
     if (!engine_start(j->engine, &run, e))
@@ -472,9 +478,10 @@ static bool prepare(struct job *j, struct err *e)
     note_pairs(j);
     j->resumes = j->resumes && o->resume;
     struct engine_opts eo = o->engine;
-    eo.ubatch = j->ubatch = eo.ubatch ? eo.ubatch : default_ubatch(&j->view->shape);
+    if (o->n_shards && !eo.ubatch) /* one step for all, whatever their machines */
+        eo.ubatch = default_ubatch(&j->view->shape);
     if (j->resumes)
-        eo.now = calibration_day(o->out);
+        calibration_resume(o->out, &eo);
     j->engine = load_engine(j->view, &eo, e);
     if (!j->engine || !windows_tokenize(&j->win, &j->corpus, j->engine, e) ||
         !windows_cut(&j->win, o->n_ctx, e))
@@ -484,6 +491,9 @@ static bool prepare(struct job *j, struct err *e)
         log_warn(
             "samples run in windows of up to %u tokens, but the model was trained for %u; --ctx %u cuts them there",
             j->win.longest, trained, trained);
+    const struct engine_run run = run_of(j);
+    engine_settle(j->engine, &run, (uint32_t)default_ubatch(&j->view->shape));
+    j->ubatch = engine_ubatch(j->engine);
     uint32_t seqs = o->n_seqs ? o->n_seqs : engine_has_state(j->engine) ? MAX_SEQS_STATE : MAX_SEQS;
     windows_pack(&j->win, engine_ubatch(j->engine), seqs, 2);
     set_order(j);

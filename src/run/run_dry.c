@@ -1,10 +1,10 @@
 /* run_dry.c - what a run would do: the steps that are not done, with sizes, tokens and an estimate of the time. Nothing is
  * written. The rate is measured: the model is loaded and decodes for about a second. */
+#include "base/disk.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "convert/load.h"
 #include "corpus/windows.h"
-#include "doctor/doctor.h"
 #include "eval/eval.h"
 #include "model/cut.h"
 #include "run/run_part.h"
@@ -74,7 +74,7 @@ static bool amounts_of(const struct run_job *j, struct amounts *a, struct err *e
         a->rate = measure(g, e);
         ok = e->code == ERR_NONE;
         a->bytes = cut_bytes_at(j->v, n_keep);
-        a->disk = doctor_disk_rate(j->v->n_files ? j->v->files[0].path : j->v->path, &cold);
+        a->disk = disk_rate(view_largest_file(j->v), &cold);
         j->r->n_keep = n_keep;
     }
     engine_free(g);

@@ -20,7 +20,7 @@ struct engine {
     struct view *view;
     struct engine_opts o;
     struct engine_run run;
-    bool started;
+    bool started, step_given;
     uint32_t next_pos[MAX_FAKE_SEQS]; /* per sequence */
     uint32_t cells;                   /* tokens in memory */
     double damage;                    /* worth of the experts that are masked, */
@@ -86,7 +86,8 @@ struct engine *engine_open(const char *path, const struct engine_opts *o, struct
     struct engine *g = xcalloc(1, sizeof *g);
     fake.n_open++;
     g->o = *o;
-    if (g->o.ubatch <= 0)
+    g->step_given = o->ubatch > 0;
+    if (!g->step_given)
         g->o.ubatch = 512;
     g->coarse = strcmp(path, fake.made) ? 0 : fake.coarse;
     if (!(g->view = view_open(path, e))) {
@@ -166,6 +167,13 @@ void engine_piece(const struct engine *g, int32_t id, struct buf *out)
 const char *engine_version(void)
 {
     return "fake engine";
+}
+
+void engine_settle(struct engine *g, const struct engine_run *r, uint32_t usual)
+{
+    (void)r;
+    if (!g->step_given)
+        g->o.ubatch = usual;
 }
 
 uint32_t engine_ubatch(const struct engine *g)

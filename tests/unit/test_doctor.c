@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "base/disk.h"
 #include "doctor/doctor.h"
 #include "tempdir.h"
 
@@ -43,12 +44,12 @@ static void test_disk(void **state)
     memset(p, 'x', n);
     put_bytes("large", p, n);
     free(p);
-    assert_true(doctor_disk_rate(at("large"), &cold) > 0);
+    assert_true(disk_rate(at("large"), &cold) > 0);
     put("small", "x");
-    assert_true(doctor_disk_rate(at("small"), &cold) == 0);
+    assert_true(disk_rate(at("small"), &cold) == 0);
     assert_false(cold);
-    assert_true(doctor_disk_rate(at("none"), &cold) == 0);
-    assert_true(doctor_disk_rate(tmp, &cold) == 0); /* a folder */
+    assert_true(disk_rate(at("none"), &cold) == 0);
+    assert_true(disk_rate(tmp, &cold) == 0); /* a folder */
 }
 
 int main(void)

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/out.h"
 #include "base/text.h"
@@ -191,15 +192,36 @@ static void test_separate_streams(void **state)
     stats_free(b);
 }
 
+/* Too little memory for the weights, so most of them come and go with every step: other steps, and the engine's plain
+ * layout of weights; nothing else is different. */
+static void test_streamed(void **state)
+{
+    (void)state;
+    const char *rows = golden_tmp("rows.jsonl");
+    struct stats *a = plain();
+    struct profile_opts o = options(&rows, "streamed.json");
+    o.engine.memory = 8u << 20;
+    char **said;
+    size_t n = log_warnings(&said);
+    struct stats *b = golden_run(&o, NULL);
+    bool streamed = false;
+    for (size_t i = n; i < log_warnings(&said); i++)
+        streamed = streamed || strstr(said[i], "read from the disk again and again");
+    assert_true(streamed);
+    for (uint32_t i = 0; i < a->n_layers; i++)
+        same_but_for_rounding(a, b, i);
+    stats_free(a);
+    stats_free(b);
+}
+
 int main(int argc, char **argv)
 {
     (void)argc;
     engine_tame_threads(argv);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_halves),
-        cmocka_unit_test(test_device_norms),
-        cmocka_unit_test(test_separate_streams),
+        cmocka_unit_test(test_threads),      cmocka_unit_test(test_halves),
+        cmocka_unit_test(test_device_norms), cmocka_unit_test(test_separate_streams),
+        cmocka_unit_test(test_streamed),
     };
     return cmocka_run_group_tests_name("tinymoe", tests, setup, golden_teardown);
 }

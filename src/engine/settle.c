@@ -1,0 +1,189 @@
+/* settle.c - a model that does not fit into memory: how many tokens a compute step should have, and its weights through ahead.h. */
+#include "base/disk.h"
+#include "base/text.h"
+#include "engine/ahead.h"
+#include "engine/engine_part.h"
+#include "engine/machine.h"
+#include "engine/step.h"
+
+#include <stdio.h>
+
+/* What a thread computes at best, in flops a second. Bounds the step from above: a processor that is slower hides the disk's
+ * time all the more. */
+#define PEAK 1e11
+
+/* Of memory, beside weights and the context: sums, texts, logits, and what others on the machine come to want. */
+#define SLACK 8 /* a part of so many */
+
+bool settle_streams(const struct engine_opts *o)
+{
+    struct memory m;
+    uint64_t there;
+    return o->weights && !o->vocab_only && machine_maps(o) && !machine_fits(o->weights, o, &m, &there);
+}
+
+void settle_begin(struct engine *g)
+{
+    bool cold;
+    g->ahead = ahead_new(NULL);
+    g->disk = g->o.largest_file ? disk_rate(g->o.largest_file, &cold) : 0;
+}
+
+/* ---- the weights of a node ---- */
+
+/* Rows of embeddings are few. */
+static const struct ggml_tensor *weight_of(const struct ggml_tensor *t, int i)
+{
+    const struct ggml_tensor *w = t->src[i];
+    if (!w || t->op == GGML_OP_GET_ROWS)
+        return NULL;
+    w = w->view_src ? w->view_src : w;
+    return w->data && w->buffer && ggml_backend_buffer_is_host(w->buffer) &&
+                   ggml_backend_buffer_get_usage(w->buffer) == GGML_BACKEND_BUFFER_USAGE_WEIGHTS
+               ? w
+               : NULL;
+}
+
+void settle_learn(struct engine *g, const struct ggml_tensor *t)
+{
+    for (int i = 0; i < GGML_MAX_SRC; i++) {
+        const struct ggml_tensor *w = weight_of(t, i);
+        if (w)
+            ahead_learn(g->ahead, w->data, ggml_nbytes(w));
+    }
+}
+
+bool settle_use(struct engine *g, const struct ggml_tensor *t)
+{
+    bool any = false;
+    for (int i = 0; i < GGML_MAX_SRC; i++) {
+        const struct ggml_tensor *w = weight_of(t, i);
+        any = (w && ahead_use(g->ahead, w->data)) || any;
+    }
+    return any;
+}
+
+void settle_look(struct engine *g)
+{
+    struct memory m;
+    uint64_t there;
+    if (!g->ahead)
+        return;
+    (void)machine_fits(g->o.weights, &g->o, &m, &there);
+    g->memory = m.free;
+    g->host = g->cost.host;
+}
+
+void settle_start(struct engine *g)
+{
+    if (!g->ahead)
+        return;
+    uint64_t left = g->memory - g->memory / SLACK, context = g->cost.host - g->host;
+    ahead_start(g->ahead, left > context ? left - context : 0);
+}
+
+void settle_end(struct engine *g)
+{
+    struct ahead_plan p;
+    char a[32], b[32], c[32], d[32];
+    if (!g->ahead)
+        return;
+    ahead_plan(g->ahead, &p);
+    if (log_verbose && p.fetched)
+        log_note(
+            "streaming: of %s of weights %s stayed in memory, up to %s were fetched ahead; computing waited "
+            "%.1f s, fetching %s took %.1f s of its threads",
+            human_bytes(p.bytes, a), human_bytes(p.stays, b), human_bytes(p.window, c), p.waited,
+            human_bytes(p.fetched, d), p.reading);
+    ahead_free(g->ahead);
+    g->ahead = NULL;
+}
+
+/* ---- the step ---- */
+
+static double number(const struct llama_model *m, const char *arch, const char *key)
+{
+    char name[128], value[32];
+    uint64_t n;
+    snprintf(name, sizeof name, "%s.%s", arch, key);
+    return llama_model_meta_val_str(m, name, value, sizeof value) > 0 && parse_u64(value, &n) ? (double)n : 0;
+}
+
+/* Of a token, at least: each parameter is multiplied and added once, of experts those that are used. */
+static double flops_of(const struct llama_model *m)
+{
+    char arch[64] = "";
+    double all = 2 * (double)llama_model_n_params(m);
+    (void)llama_model_meta_val_str(m, "general.architecture", arch, sizeof arch);
+    double n = number(m, arch, "expert_count"), used = number(m, arch, "expert_used_count");
+    return n > 0 && used > 0 && used < n ? all * used / n : all;
+}
+
+/* Bytes in host memory of a context for steps of n tokens; 0: it cannot be made. */
+static uint64_t try_context(struct engine *g, const struct engine_run *r, uint32_t n)
+{
+    struct engine_run one = {.n_ctx = n, .n_seq_max = 1};
+    struct llama_context_params p;
+    struct cost c = {0};
+    struct err ignored = {0}; /* the run itself will say it */
+    int64_t before = g->o.ubatch;
+    g->o.ubatch = n;
+    bool ok = engine_context_params(g, &one, &p, &ignored);
+    g->o.ubatch = before;
+    if (!ok)
+        return 0;
+    cost_try(&c);
+    struct llama_context *ctx = llama_init_from_model(g->model, p);
+    cost_end();
+    if (!ctx)
+        return 0;
+    llama_free(ctx);
+    /* logits, and what a caller keeps of them */
+    return c.host + (r->observe && !r->want_logits ? 0 : 2 * (uint64_t)n * engine_n_vocab(g) * sizeof(float));
+}
+
+static bool facts_of(struct engine *g, const struct engine_run *r, uint32_t usual, struct step_facts *f)
+{
+    struct memory m;
+    uint64_t there;
+    (void)machine_fits(g->o.weights, &g->o, &m, &there);
+    *f = (struct step_facts){.weights = g->o.weights,
+                             .memory = m.free,
+                             .disk = g->disk,
+                             .flops = flops_of(g->model),
+                             .peak = there ? 0 : PEAK * (double)g->o.threads,
+                             .sizes = {512, 1024, 2048},
+                             .n_tokens = r->n_tokens,
+                             .usual = usual};
+    for (int i = 0; i < 3; i++)
+        if (!(f->costs[i] = try_context(g, r, f->sizes[i])))
+            return false;
+    return true;
+}
+
+static void say(const struct engine *g, const struct step_facts *f, uint64_t n_tokens)
+{
+    char a[32], b[32], c[32], d[32], rest[160] = "";
+    uint64_t step = (uint64_t)g->o.ubatch, steps = (n_tokens + step - 1) / step;
+    double secs = g->disk > 0 ? (double)f->weights / g->disk : 0;
+    if (secs > 0 && steps)
+        snprintf(rest, sizeof rest, " (%s at %s/s); %s tokens take %llu, at least %s", human_secs(secs, a),
+                 human_bytes((uint64_t)g->disk, b), human_count(n_tokens, c), (unsigned long long)steps,
+                 human_secs(secs * (double)steps, d));
+    else if (secs > 0)
+        snprintf(rest, sizeof rest, " (%s at %s/s)", human_secs(secs, a), human_bytes((uint64_t)g->disk, b));
+    log_note("streaming: the weights are read from the disk for each step of %s tokens%s",
+             human_count(step, d), rest);
+}
+
+void engine_settle(struct engine *g, const struct engine_run *r, uint32_t usual)
+{
+    struct step_facts f;
+    if (!g->step_given)
+        g->o.ubatch = usual;
+    if (!g->ahead || !facts_of(g, r, usual, &f))
+        return;
+    if (!g->step_given)
+        g->o.ubatch = step_choose(&f);
+    say(g, &f, r->n_tokens);
+}

@@ -1,0 +1,28 @@
+/* step.c - see step.h. */
+#include "engine/step.h"
+
+#include <math.h>
+
+#define ROUND 256
+
+double step_cost(const struct step_facts *f, uint32_t n)
+{
+    const double x0 = f->sizes[0], x1 = f->sizes[1], x2 = f->sizes[2];
+    const double y0 = (double)f->costs[0], y1 = (double)f->costs[1], y2 = (double)f->costs[2];
+    double d01 = (y1 - y0) / (x1 - x0), d12 = (y2 - y1) / (x2 - x1); /* Newton's divided differences */
+    double cost = y0 + d01 * (n - x0) + (d12 - d01) / (x2 - x0) * (n - x0) * (n - x1);
+    return fmax(cost, n > x2 ? y2 / x2 * n : 0);
+}
+
+uint32_t step_choose(const struct step_facts *f)
+{
+    double n = STEP_MOST;
+    if (f->disk > 0 && f->peak > 0 && f->flops > 0)
+        n = fmin(n, (double)f->weights / f->disk * f->peak / f->flops);
+    if (f->n_tokens)
+        n = fmin(n, (double)f->n_tokens);
+    uint32_t step = ((uint32_t)n + ROUND - 1) / ROUND * ROUND;
+    while (step > f->usual && step_cost(f, step) > (double)f->memory / 2)
+        step -= ROUND;
+    return step > f->usual ? step : f->usual;
+}

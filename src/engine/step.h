@@ -1,0 +1,31 @@
+/* step.h - how many tokens a compute step should have when the weights do not fit into memory and are read from the disk for each
+ * step. Arithmetic alone; what it works with is found out in settle.c. */
+#ifndef REAP_ENGINE_STEP_H
+#define REAP_ENGINE_STEP_H
+
+#include <stdint.h>
+
+struct step_facts {
+    uint64_t weights; /* bytes that a step uses */
+    uint64_t memory;  /* bytes that the process may have, for all */
+    double disk;      /* bytes a second; 0: not known */
+    double flops;     /* that a token takes, at least */
+    double peak;      /* flops a second that the processors do at best; 0: no bound is known (a GPU) */
+    /* bytes of a context for steps of `sizes` tokens: buffers and KV cells together */
+    uint32_t sizes[3];
+    uint64_t costs[3];
+    uint64_t n_tokens; /* of all the work; 0: not known */
+    uint32_t usual;    /* the step if the model did fit: the least */
+};
+#define STEP_MOST 16384 /* attention over more costs more than it saves */
+
+/* Bytes of a context for steps of n tokens: the parabola through the three that are known (masks of attention grow with the
+ * square), but not less than what the largest of them costs per token. */
+double step_cost(const struct step_facts *f, uint32_t n);
+
+/* The step. A larger one reads the weights less often, so it is as large as is of use: until reading them takes no longer than
+ * computing with them even at the processors' best; not more than all the tokens; and its context takes half the memory at
+ * most, because the other half keeps weights. A multiple of 256 unless it is `usual`. */
+uint32_t step_choose(const struct step_facts *f);
+
+#endif
