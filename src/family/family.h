@@ -70,8 +70,11 @@ struct family_tokenizer {
     uint32_t no_bos_vocab;           /* with so many tokens none is put before a text; 0: with any */
     uint32_t pad_vocab;              /* the vocabulary is filled up to a multiple of this; 0: it is not */
     bool spaced_bpe;                 /* the engine's BPE over text in which a space is U+2581 */
-    /* Texts of special tokens that no file names: before a prompt, behind the model's turn, unknown, behind a
-     * call of a tool. NULL: none. */
+    bool
+        eos_by_name; /* EOS is the eos_token of tokenizer_config.json, whatever config.json's id says: so the code of
+                       * the family's tiktoken file has it */
+    /* Texts of special tokens that no file names: before a prompt, behind the model's turn (never part of what it says,
+     * though its file may not mark it as special), unknown, behind a call of a tool. NULL: none. */
     const char *bos, *eot, *unk, *eom;
 };
 

@@ -149,4 +149,5 @@ const struct family family_kimi_linear = {
     .gate = FUNC_BY_KEY_NORM ", scaled",
     .classes = {{"KimiLinearForCausalLM", &kimi_linear}},
     NAMES(SPARSE),
+    .tokenizers = {{.model_types = "kimi_linear*", .eos_by_name = true}},
 };

@@ -256,19 +256,36 @@ void tok_special_find(struct tok_special *s, const struct tok_files *f, const st
     read_model_config(s, config);
 }
 
-void tok_special_set_named(struct tok_special *s, const struct tok_vocab *v,
-                           const struct family_tokenizer *family)
+/* The number of a token that is more than text; v->n: there is none. */
+static uint64_t find_named(const struct tok_vocab *v, const char *text)
+{
+    uint64_t i = text ? 0 : v->n;
+    while (i < v->n && (v->type[i] == TOK_NORMAL || strcmp(v->text[i], text) != 0))
+        i++;
+    return i;
+}
+
+void tok_special_set_named(struct tok_special *s, struct tok_vocab *v, const struct family_tokenizer *family)
 {
     const struct {
         enum special_kind kind;
         const char *text;
     } rows[] = {{SP_BOS, family->bos}, {SP_EOT, family->eot}, {SP_UNK, family->unk}, {SP_EOM, family->eom}};
-    for (size_t r = 0; r < sizeof rows / sizeof *rows; r++)
-        for (uint64_t i = 0; rows[r].text && i < v->n; i++)
-            if (v->type[i] != TOK_NORMAL && !strcmp(v->text[i], rows[r].text)) {
-                tok_special_set(s, rows[r].kind, i);
-                break;
-            }
+    for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
+        uint64_t id = find_named(v, rows[r].text);
+        if (id == v->n)
+            continue;
+        tok_special_set(s, rows[r].kind, id);
+        if (rows[r].kind == SP_EOT) /* else the engine would write it as text, and go on */
+            v->type[id] = TOK_CONTROL;
+    }
+}
+
+void tok_special_set_eos_by_name(struct tok_special *s, const struct tok_vocab *v, const json_t *config)
+{
+    uint64_t id = find_named(v, token_text(json_object_get(config, "eos_token")));
+    if (id < v->n)
+        tok_special_replace(s, SP_EOS, id);
 }
 
 void tok_special_put(const struct tok_special *s, struct buf *b, uint64_t *n)

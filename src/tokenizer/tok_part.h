@@ -63,9 +63,10 @@ struct tok_special {
 /* Reads the files and config.json; n: size of the vocabulary. */
 void tok_special_find(struct tok_special *s, const struct tok_files *f, const struct jdoc *config,
                       uint64_t n);
-/* Tokens that the family's record names because no file does. */
-void tok_special_set_named(struct tok_special *s, const struct tok_vocab *v,
-                           const struct family_tokenizer *family);
+/* Tokens that the family's record names because no file does; what ends a turn becomes a control token. */
+void tok_special_set_named(struct tok_special *s, struct tok_vocab *v, const struct family_tokenizer *family);
+/* EOS as the eos_token of tokenizer_config.json has it, over an id in config.json. */
+void tok_special_set_eos_by_name(struct tok_special *s, const struct tok_vocab *v, const json_t *config);
 bool tok_special_has(const struct tok_special *s, enum special_kind kind);
 /* The first id that is set for a kind stays. */
 void tok_special_set(struct tok_special *s, enum special_kind kind, uint64_t id);

@@ -198,6 +198,8 @@ static bool put_bpe(struct tok_files *f, const struct jdoc *config, const struct
         }
         tok_special_find(s, f, config, v.n);
         tok_special_set_named(s, &v, f->family);
+        if (t->pre && f->family->eos_by_name)
+            tok_special_set_eos_by_name(s, &v, f->config);
         for (uint64_t i = 0; t->bos && i < v.n; i++)
             if (!strcmp(v.text[i], t->bos))
                 tok_special_replace(s, SP_BOS, i);

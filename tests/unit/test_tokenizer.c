@@ -685,6 +685,47 @@ static void test_numbers(void **state)
 }
 
 /* A template that ends a text with another token than the EOS of tokenizer_config.json. */
+/* Kimi-Linear has Kimi-K2's file; its code takes the EOS that tokenizer_config.json names (conversion/kimi_linear.py). */
+static void test_eos_by_name(void **state)
+{
+    static const struct {
+        const char *model_type;
+        uint64_t eos;
+    } rows[] = {{"kimi_k2", 597}, {"kimi_linear", 598}};
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct err e = {0};
+        struct result r;
+        char *config = xasprintf("{\"model_type\":\"%s\",\"vocab_size\":%u,\"eos_token_id\":597}",
+                                 rows[i].model_type, 1000);
+        golden_ok(convert(TEST_DATA_DIR "/tokenizers/kimi_k2", config, &(struct tokenizer_opts){0}, &r, &e),
+                  &e, rows[i].model_type);
+        assert_int_equal(u64_at(&r.f, "tokenizer.ggml.eos_token_id", 0), rows[i].eos);
+        result_clear(&r);
+        free(config);
+    }
+}
+
+/* Laguna's end of a turn is marked by nobody; said as text it would go on (conversion/laguna.py). */
+static void test_end_of_turn_is_control(void **state)
+{
+    static const char *const types[] = {"qwen3_moe", "laguna"};
+    (void)state;
+    put_bpe_json(VOCAB, MERGES, "",
+                 ",\"added_tokens\":[{\"id\":5,\"content\":\"</assistant>\",\"special\":false}]");
+    for (size_t i = 0; i < 2; i++) {
+        struct result r;
+        char *config =
+            xasprintf("{\"model_type\":\"%s\",\"vocab_size\":10,\"eos_token_id\":[2, 5]}", types[i]);
+        ok(config, &r);
+        assert_int_equal(u64_at(&r.f, "tokenizer.ggml.token_type", 5), i ? TOK_CONTROL : TOK_USER_DEFINED);
+        if (i)
+            assert_int_equal(u64_at(&r.f, "tokenizer.ggml.eot_token_id", 0), 5);
+        result_clear(&r);
+        free(config);
+    }
+}
+
 static void test_template_processing(void **state)
 {
     (void)state;
@@ -974,6 +1015,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tiktoken),
+        cmocka_unit_test(test_eos_by_name),
+        IN_FOLDER(test_end_of_turn_is_control),
         cmocka_unit_test(test_pre),
         IN_FOLDER(test_spm_from_json),
         IN_FOLDER(test_bpe_tokens),
