@@ -132,7 +132,8 @@ static bool nothing(const struct hub_fetch *x, const struct hub_list *l, const c
     else if (tag)
         err_set(e, ERR_INPUT, "'%s' has no GGUF file with '%s' in its name; there is %s", x->id, tag, offers);
     else
-        err_set(e, ERR_INPUT, "'%s' has neither GGUF files nor config.json: it is no model that can be read",
+        err_set(e, ERR_INPUT,
+                "'%s' has neither GGUF files nor config.json or params.json: it is no model that can be read",
                 x->id);
     free(offers);
     return false;
@@ -141,9 +142,9 @@ static bool nothing(const struct hub_fetch *x, const struct hub_list *l, const c
 /* The index, which tells what else belongs to it, is loaded first. */
 static bool add_weights(struct hub_fetch *x, const struct hub_list *l, struct hub_pick *p, struct err *e)
 {
-    const struct hub_file *f = hub_list_find(l, HF_INDEX_NAME);
+    const struct hub_file *f = hub_list_find(l, p->layout->index);
     struct buf b = {0};
-    char *path = path_join(x->snapshot, HF_INDEX_NAME);
+    char *path = path_join(x->snapshot, p->layout->index);
     bool ok = !f || (hub_fetch_file(x, f, e) && file_read_all(path, MAX_INDEX, &b, e));
     ok = ok && hub_pick_weights(l, f ? b.s : NULL, b.n, p, e);
     buf_clear(&b);

@@ -21,8 +21,8 @@
 static bool add_weights(const char *dir, const struct hub_list *l, struct hub_pick *p, struct err *e)
 {
     struct buf b = {0};
-    bool has = hub_list_find(l, HF_INDEX_NAME) != NULL;
-    char *path = path_join(dir, HF_INDEX_NAME);
+    bool has = hub_list_find(l, p->layout->index) != NULL;
+    char *path = path_join(dir, p->layout->index);
     bool ok = !has || file_read_all(path, MAX_INDEX, &b, e);
     ok = ok && (hub_pick_weights(l, has ? b.s : NULL, b.n, p, e) || err_ctx(e, "%s", dir));
     buf_clear(&b);

@@ -33,8 +33,9 @@ struct hub_pick {
     char *first;        /* the GGUF file to open, a path of the list; NULL: the folder is the model */
     const char **files; /* all that belong to it, borrowed from the list */
     size_t n, cap;
-    bool whole;  /* none of them is missing in the list */
-    char *lacks; /* else: one that is */
+    bool whole;                     /* none of them is missing in the list */
+    char *lacks;                    /* else: one that is */
+    const struct hf_layout *layout; /* of a checkpoint; NULL: it is none */
 };
 enum hub_kind { HUB_NOTHING, HUB_GGUF, HUB_CHECKPOINT };
 /* What `tag` (NULL: none) or `file` (NULL) means among the files; of a checkpoint without its weights, which

@@ -2,7 +2,8 @@
  *
  * GGUF files: as common/download.cpp of llama.cpp v0.5.0 chooses (find_best_model, gguf_filename_is_model). Of a
  * checkpoint what hf/files.h knows and what its kind may need elsewhere (code, licences), from the top folder: its
- * weights in safetensors, never the same ones again in another form (original/, metal/, pickles, ONNX). */
+ * weights in safetensors, never the same ones again in another form (original/, metal/, pickles, ONNX, those of Mistral's
+ * own layout beside config.json). */
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -174,8 +175,21 @@ static bool is_beside(const char *path)
     return false;
 }
 
+/* The layout whose config is there, as a folder of these files is read; NULL: none. */
+static const struct hf_layout *layout_of(const struct hub_list *l)
+{
+    const struct hf_layout *x;
+    for (uint32_t i = 0; (x = hf_layout_at(i)); i++)
+        if (hub_list_find(l, x->config))
+            return x;
+    return NULL;
+}
+
 static enum hub_kind pick_folder(const struct hub_list *l, struct hub_pick *p)
 {
+    p->layout = layout_of(l);
+    if (!p->layout)
+        return HUB_NOTHING;
     for (size_t i = 0; i < l->n; i++)
         if (is_beside(l->v[i].path))
             add(p, l, l->v[i].path);
@@ -187,15 +201,28 @@ static int by_file(const void *a, const void *b)
     return strcmp(((const struct hf_index_entry *)a)->file, ((const struct hf_index_entry *)b)->file);
 }
 
+/* Without an index: the one file, or where the layout has them, all that are called so. */
+static void add_unlisted(const struct hub_list *l, struct hub_pick *p)
+{
+    const char *shards = hub_list_find(l, p->layout->weights) ? NULL : p->layout->shards;
+    size_t n = p->n;
+    for (size_t i = 0; shards && i < l->n; i++)
+        if (!strncmp(l->v[i].path, shards, strlen(shards)) && text_ends(l->v[i].path, ".safetensors") &&
+            !strchr(l->v[i].path, '/'))
+            add(p, l, l->v[i].path);
+    if (p->n == n)
+        add(p, l, p->layout->weights);
+}
+
 bool hub_pick_weights(const struct hub_list *l, char *index, size_t n, struct hub_pick *p, struct err *e)
 {
     struct hf_index x = {0};
     if (!index) {
-        add(p, l, HF_WEIGHTS_NAME);
+        add_unlisted(l, p);
         return true;
     }
     if (!hf_index_parse(index, n, &x, e))
-        return err_ctx(e, HF_INDEX_NAME);
+        return err_ctx(e, "%s", p->layout->index);
     qsort(x.map, x.n, sizeof *x.map, by_file);
     for (uint64_t i = 0; i < x.n; i++)
         if (!i || strcmp(x.map[i].file, x.map[i - 1].file) != 0)
@@ -218,7 +245,7 @@ enum hub_kind hub_pick(const struct hub_list *l, const char *tag, const char *fi
         f = first_with(l, NULL);
     if (f)
         return pick_gguf(l, f->path, p);
-    return !file && !tag && hub_list_find(l, "config.json") ? pick_folder(l, p) : HUB_NOTHING;
+    return !file && !tag ? pick_folder(l, p) : HUB_NOTHING;
 }
 
 void hub_pick_clear(struct hub_pick *p)

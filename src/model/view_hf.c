@@ -38,6 +38,12 @@ static struct folder *folder(const struct view *v)
     return v->reader;
 }
 
+/* What the counts stand in: params.json, in Mistral's own layout. */
+static const char *config_name(const struct view *v)
+{
+    return folder(v)->c->layout->config;
+}
+
 struct reading {
     struct view *v;
     struct part *parts;
@@ -107,8 +113,9 @@ static bool read_family(struct view *v, struct err *e)
     if (!folder(v)->counts.n_experts) {
         if (f || usual || any_experts(folder(v)->c))
             return err_set(e, ERR_INPUT,
-                           "config.json: the number of experts is missing (num_experts, num_local_experts, "
-                           "n_routed_experts or another name for it)");
+                           "%s: the number of experts is missing (num_experts, num_local_experts, "
+                           "n_routed_experts or another name for it)",
+                           config_name(v));
         return err_set(e, ERR_INPUT,
                        "is a dense model (architecture '%s' without routed experts), there is "
                        "nothing to prune",
@@ -153,25 +160,25 @@ static bool read_counts(struct view *v, struct err *e)
 {
     const struct hf_counts *c = &folder(v)->counts;
     if (c->n_experts > LIMIT_EXPERTS)
-        return err_set(e, ERR_INPUT, "config.json: %llu experts, expected at most %d",
+        return err_set(e, ERR_INPUT, "%s: %llu experts, expected at most %d", config_name(v),
                        (unsigned long long)c->n_experts, LIMIT_EXPERTS);
     if (!c->n_used)
         return err_set(e, ERR_INPUT,
-                       "config.json: the number of experts per token is missing "
-                       "(num_experts_per_tok or another name for it)");
+                       "%s: the number of experts per token is missing "
+                       "(num_experts_per_tok or another name for it)",
+                       config_name(v));
     v->shape = (struct shape){(uint32_t)c->n_experts, (uint32_t)c->n_used, 1, 1};
     if (c->n_groups <= 1 || c->groups_ignored)
         return true;
     if (c->n_experts % c->n_groups || c->n_groups >= c->n_experts)
-        return err_set(e, ERR_INPUT,
-                       "config.json: n_group is %llu, which does not divide %llu experts into groups",
-                       (unsigned long long)c->n_groups, (unsigned long long)c->n_experts);
+        return err_set(e, ERR_INPUT, "%s: n_group is %llu, which does not divide %llu experts into groups",
+                       config_name(v), (unsigned long long)c->n_groups, (unsigned long long)c->n_experts);
     if (c->n_groups_used < 1 || c->n_groups_used > c->n_groups)
-        return err_set(e, ERR_INPUT, "config.json: topk_group is %llu, expected 1 to %llu",
+        return err_set(e, ERR_INPUT, "%s: topk_group is %llu, expected 1 to %llu", config_name(v),
                        (unsigned long long)c->n_groups_used, (unsigned long long)c->n_groups);
     v->shape.n_groups = (uint32_t)c->n_groups;
     v->shape.n_groups_used = (uint32_t)c->n_groups_used;
-    return shape_check_groups(&v->shape, e) || err_ctx(e, "config.json");
+    return shape_check_groups(&v->shape, e) || err_ctx(e, "%s", config_name(v));
 }
 
 /* ---- the tensors ---- */
@@ -213,11 +220,10 @@ static bool find_axis(struct reading *r, struct view_tensor *x, struct err *e)
     else if (v->family->names.rows && x->role == ROLE_EXPERT && x->n_dims == 2 && x->dims[0] % n == 0)
         x->axis = 0;
     else
-        return err_set(
-            e, ERR_INPUT,
-            "tensor '%s': its shape is [%s], but config.json says %llu experts (expected in the first "
-            "dimension)",
-            x->name, dims_text(x, s), (unsigned long long)n);
+        return err_set(e, ERR_INPUT,
+                       "tensor '%s': its shape is [%s], but %s says %llu experts (expected in the first "
+                       "dimension)",
+                       x->name, dims_text(x, s), config_name(v), (unsigned long long)n);
     return true;
 }
 
@@ -394,8 +400,8 @@ static bool all_there(const struct reading *r, size_t a, size_t b, bool *seen, s
         there += seen[j];
     if (most >= n || there == most + 1)
         if (most + 1 != n)
-            return err_set(e, ERR_INPUT, "'%.*s' holds %u experts, but config.json says %u", stem_len(x),
-                           x->name, most + 1, n);
+            return err_set(e, ERR_INPUT, "'%.*s' holds %u experts, but %s says %u", stem_len(x), x->name,
+                           most + 1, config_name(r->v), n);
     for (uint32_t j = 0; j < n; j++)
         if (!seen[j])
             return err_set(e, ERR_INPUT, "'%.*s.%u' has no '%.*s', but other experts have", stem_len(x),
@@ -449,7 +455,7 @@ static bool read_layers(struct reading *r, struct err *e)
                 (struct view_layer){il, v->shape.n_used, (uint64_t)(b->router - v->tensors)};
     }
     if (!v->n_layers)
-        return err_set(e, ERR_INPUT, "config.json says %u experts, but no tensor holds any",
+        return err_set(e, ERR_INPUT, "%s says %u experts, but no tensor holds any", config_name(v),
                        v->shape.n_experts);
     return true;
 }
@@ -508,7 +514,7 @@ static bool read_folder(struct view *v, struct err *e)
     struct folder *f = folder(v);
     struct reading r = {.v = v};
     if (!hf_counts(&f->c->json[HF_CONFIG].doc, &f->counts, e))
-        return err_ctx(e, "config.json");
+        return err_ctx(e, "%s", config_name(v));
     v->class_name = f->counts.architecture ? f->counts.architecture
                     : f->c->layout->what   ? f->c->layout->what
                                            : "";

@@ -42,6 +42,11 @@ ok verify "$O" other --plan "$O/pruned/plan.json"
 ok inspect other
 has .out "^checkpoint +Mistral's own layout"
 fails 2 "Mistral's own layout .*cannot be converted" -- convert "$O" -o own.gguf
+sed 's/"num_experts": 8/"num_experts": 9/' "$O/params.json" >own/params.json
+fails 2 "but params.json says 9 experts" -- inspect own
+sed 's/"num_experts": 8/"experts": 8/' "$O/params.json" >own/params.json
+fails 2 'params.json: the number of experts is missing' -- inspect own
+cp "$O/params.json" own
 cp "$M/config.json" "$M/model.safetensors" own
 ok inspect own --json
 json .out 'class="MixtralForCausalLM"' n_files=1

@@ -68,6 +68,21 @@ nothing_stays() { # no file but locks and what is unfinished
     [[ ! -e evil.json && ! -e hub/evil.json ]] || say_bad 'a file was written outside'
 }
 
+# ---- Mistral's own layout: its config and its files, with an index or without
+O=$SRC/tests/data/structural/mistral-own-fp8
+mkdir srv/good/own srv/good/plain
+cp "$O"/*.* srv/good/own/
+cp "$O"/params.json "$O"/*.safetensors srv/good/plain/
+for name in own plain; do
+    ok inspect good/$name
+    has .out "^checkpoint +Mistral's own layout"
+    for f in srv/good/$name/*.*; do
+        expect "$name/${f##*/} is the hub's" cmp "$f" "$(root good $name)/snapshots/$REV/${f##*/}"
+    done
+    ok inspect good/$name --offline
+done
+fresh
+
 # ---- a checkpoint: what is needed of it, in the hub's layout
 ok inspect good/ck
 has .err 'downloading .* in 11 files of good/ck into .*/hub/models--good--ck$' "^good/ck is .*/snapshots/$REV$"

@@ -100,6 +100,7 @@ static void test_pick(void **state)
         {"a.gguf", NULL, "b.gguf", HUB_NOTHING, NULL, 0, NULL},
         {"config.json a.bin x.png original/y.json LICENSE.txt tokenizer.model m.py", NULL, NULL,
          HUB_CHECKPOINT, NULL, 4, NULL},
+        {"params.json consolidated.safetensors tekken.json x.bin", NULL, NULL, HUB_CHECKPOINT, NULL, 2, NULL},
         {"config.json", "Q8_0", NULL, HUB_NOTHING, NULL, 0, NULL},
         {"README.md", NULL, NULL, HUB_NOTHING, NULL, 0, NULL},
         {"", NULL, NULL, HUB_NOTHING, NULL, 0, NULL},
@@ -151,6 +152,49 @@ static void test_weights(void **state)
     hub_list_clear(&l);
 }
 
+/* Mistral's own layout: of its names, listed or not; beside config.json it is not the model. */
+static void test_own_layout(void **state)
+{
+    (void)state;
+    char index[] = "{\"weight_map\": {\"a\": \"consolidated-00002-of-00002.safetensors\"}}";
+    static const struct {
+        const char *files;
+        bool index;
+        size_t n;
+        const char *last, *lacks;
+    } rows[] = {
+        {"params.json consolidated.safetensors", false, 2, "consolidated.safetensors", NULL},
+        {"params.json consolidated-00001-of-00002.safetensors consolidated-00002-of-00002.safetensors", false,
+         3, "consolidated-00002-of-00002.safetensors", NULL},
+        {"params.json consolidated-00001-of-00002.safetensors consolidated-00002-of-00002.safetensors", true,
+         2, "consolidated-00002-of-00002.safetensors", NULL},
+        {"params.json model.safetensors x/consolidated-1.safetensors", false, 1, "params.json",
+         "consolidated.safetensors"},
+        {"config.json params.json consolidated.safetensors model.safetensors", false, 3, "model.safetensors",
+         NULL},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct hub_list l = {0};
+        struct hub_pick p;
+        struct err e = {0};
+        char *files = strdup(rows[i].files), *save = NULL, text[sizeof index];
+        memcpy(text, index, sizeof index);
+        for (char *s = strtok_r(files, " ", &save); s; s = strtok_r(NULL, " ", &save))
+            hub_list_add(&l, s, 1, "");
+        hub_list_sort(&l);
+        assert_int_equal(hub_pick(&l, NULL, NULL, &p), HUB_CHECKPOINT);
+        assert_true(
+            hub_pick_weights(&l, rows[i].index ? text : NULL, rows[i].index ? strlen(text) : 0, &p, &e));
+        if (p.n != rows[i].n || strcmp(p.files[p.n - 1], rows[i].last) != 0 ||
+            (p.lacks == NULL) != (rows[i].lacks == NULL) || (p.lacks && strcmp(p.lacks, rows[i].lacks) != 0))
+            fail_msg("'%s': %zu files, the last %s, lacks %s", rows[i].files, p.n, p.files[p.n - 1],
+                     p.lacks ? p.lacks : "none");
+        hub_pick_clear(&p);
+        hub_list_clear(&l);
+        free(files);
+    }
+}
+
 static void test_next_link(void **state)
 {
     (void)state;
@@ -174,8 +218,9 @@ static void test_next_link(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_hub_id), cmocka_unit_test(test_is_id),   cmocka_unit_test(test_path_ok),
-        cmocka_unit_test(test_pick),   cmocka_unit_test(test_weights), cmocka_unit_test(test_next_link),
+        cmocka_unit_test(test_hub_id),     cmocka_unit_test(test_is_id),   cmocka_unit_test(test_path_ok),
+        cmocka_unit_test(test_pick),       cmocka_unit_test(test_weights), cmocka_unit_test(test_next_link),
+        cmocka_unit_test(test_own_layout),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
