@@ -61,7 +61,7 @@ sh "$here/setup.sh" --arm64
 sysroot=$(bash "$here/arm64-sysroot.sh" | tail -n 1)
 # Programs of the engine that tests start are ARM's, too.
 export ENGINE_CC=aarch64-linux-gnu-gcc ENGINE_CXX=aarch64-linux-gnu-g++
-export QEMU_LD_PREFIX=$sysroot QEMU_CPU=${QEMU_CPU:-max} REAP_EMULATED=1
+export QEMU_LD_PREFIX=$sysroot QEMU_CPU=${QEMU_CPU:-max} REAP_EMULATED=20
 register
 build
 if [ "${1:-}" = --build ]; then exit; fi

@@ -56,6 +56,12 @@ left_out() {
     echo "left out: $*"
 }
 
+# Whether prlimit --data is a limit for what the program itself takes. An emulator (REAP_EMULATED, scripts/test-arm64.sh) translates into
+# memory of its own.
+memory_can_be_limited() {
+    command -v prlimit >/dev/null && [[ -z ${REAP_EMULATED-} ]] && ! grep -qs __asan_init "$REAP"
+}
+
 # A library of the tests by a path that LD_PRELOAD can hold, which takes it apart at blanks and colons; nothing if there is none.
 preloadable() { # NAME
     [[ -e $BIN/$1 && $T != *[\ :]* ]] || return
@@ -276,9 +282,9 @@ no_parts() {
     [[ -z $left ]] || say_bad "left behind: $left"
 }
 
-# wait_for SECONDS COMMAND...: until the command succeeds
+# wait_for SECONDS COMMAND...: until the command succeeds; so many times longer where the programs are emulated (REAP_EMULATED)
 wait_for() {
-    local i n=$(($1 * 50))
+    local i n=$(($1 * 50 * ${REAP_EMULATED:-1}))
     shift
     for ((i = 0; i < n; i++)); do
         "$@" 2>/dev/null && return 0
