@@ -12,6 +12,9 @@
 #   make fuzz            each parser under libFuzzer for FUZZ_SECONDS, or all of them in FUZZ_TOTAL_SECONDS
 #   make faults          each call of libc fails, or is the last thing that happens
 #   make install         to PREFIX (DESTDIR is honoured)
+#   make dist-binary     dist/reap-VERSION-linux-PROCESSOR.tar.gz, for other machines; make deb: a Debian package
+#   make test-dist       both in bare Debian systems, and the Containerfile (root; 400 MB, network)
+#   make test-engine-sid all tests with the libllama of Debian sid (root; the first time 1.3 GB, network)
 #   make docs            tables, manual and completions filled from the program's own records
 #   make format, make clean
 #
@@ -26,7 +29,7 @@ TEST_JOBS ?= $(shell expr $(JOBS) + 1)
 V ?= 0
 export V
 
-options := NATIVE AMX CUDA CUDA_ARCH HIP VULKAN METAL LLAMA_DIR
+options := NATIVE AMX PORTABLE STATIC CUDA CUDA_ARCH HIP VULKAN METAL LLAMA_DIR
 args := $(foreach o,$(options),$(if $(REAP_$(o)),-DREAP_$(o)="$(REAP_$(o))")) $(CMAKE_ARGS)
 
 Q := $(if $(filter 1,$(V)),,@)
@@ -46,7 +49,7 @@ $(Q)sh scripts/build.sh $(call folder,$(1)) -j $(JOBS) $(if $(3),--target $(3))
 endef
 
 .NOTPARALLEL:
-.PHONY: all reap tests demo test check-asan test-arm64 test-archs interop interop-tokenizers bench fuzz faults install docs format clean
+.PHONY: all reap tests demo test check-asan test-arm64 test-archs interop interop-tokenizers bench fuzz faults install dist-binary deb test-dist test-engine-sid docs format clean
 
 all: reap
 	@echo 'build/reap is ready'
@@ -92,6 +95,20 @@ faults: tests
 install: reap
 	$(Q)DESTDIR="$(DESTDIR)" cmake --install build --prefix "$(PREFIX)"
 
+dist-binary:
+	$(Q)sh scripts/setup.sh
+	$(Q)JOBS=$(JOBS) bash scripts/dist.sh
+
+deb:
+	$(Q)sh scripts/setup.sh
+	$(Q)JOBS=$(JOBS) bash scripts/deb.sh
+
+test-dist: dist-binary deb
+	$(Q)bash tests/dist/all.sh
+
+test-engine-sid:
+	$(Q)JOBS=$(JOBS) bash tests/dist/engine_sid.sh
+
 docs: reap
 	$(Q)sh scripts/docs.sh build/reap
 
@@ -99,4 +116,4 @@ format:
 	$(Q)find src tests examples -name '*.[ch]' -exec clang-format -i {} +
 
 clean:
-	$(Q)rm -rf build build-dev build-asan build-fuzz build-arm64
+	$(Q)rm -rf build build-dev build-asan build-fuzz build-arm64 build-sid build-dist-* dist

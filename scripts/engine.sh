@@ -12,7 +12,9 @@
 #
 # NAME, also read from the environment: REAP_NATIVE (default ON: code for this CPU), REAP_AMX (default OFF),
 # REAP_CUDA, REAP_HIP, REAP_VULKAN, REAP_METAL (default OFF), REAP_CUDA_ARCH (the GPUs that code is made for, as
-# CMAKE_CUDA_ARCHITECTURES names them: "90", "86;89" or "86,89"; default: those of this machine, with REAP_NATIVE=OFF the engine's list).
+# CMAKE_CUDA_ARCHITECTURES names them: "90", "86;89" or "86,89"; default: those of this machine, with REAP_NATIVE=OFF the engine's list),
+# REAP_PORTABLE (default OFF: programs to be carried to other machines: code for several levels of the processor, chosen when it runs; no shared
+# C++ library; no path of this machine inside; REAP_NATIVE is OFF).
 # Environment: REAP_CACHE (default ~/.cache/reap), ENGINE_CC and ENGINE_CXX (default cc and c++; compilers for
 # another kind of processor build for that one, and REAP_NATIVE is OFF), ENGINE_ARM_ARCH (-march of an ARM engine
 # that is not native, such as armv8.2-a+dotprod; default: the compiler's own, armv8-a), ENGINE_JOBS.
@@ -31,7 +33,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 cache=${REAP_CACHE:-${XDG_CACHE_HOME:-${HOME:-/var/tmp}/.cache}/reap}
 cc=${ENGINE_CC:-cc}
 cxx=${ENGINE_CXX:-c++}
-native=${REAP_NATIVE:-ON} amx=${REAP_AMX:-OFF}
+native=${REAP_NATIVE:-ON} amx=${REAP_AMX:-OFF} portable=${REAP_PORTABLE:-OFF}
 arm_arch=${ENGINE_ARM_ARCH:-}
 cuda=${REAP_CUDA:-OFF} hip=${REAP_HIP:-OFF} vulkan=${REAP_VULKAN:-OFF} metal=${REAP_METAL:-OFF}
 cuda_arch=${REAP_CUDA_ARCH:-} cuda_flags=()
@@ -68,6 +70,7 @@ read_args() {
         case $1 in
         -DREAP_NATIVE=*) native=${1#*=} ;;
         -DREAP_AMX=*) amx=${1#*=} ;;
+        -DREAP_PORTABLE=*) portable=${1#*=} ;;
         -DREAP_CUDA=*) cuda=${1#*=} ;;
         -DREAP_CUDA_ARCH=*) cuda_arch=${1#*=} ;;
         -DREAP_HIP=*) hip=${1#*=} ;;
@@ -87,6 +90,7 @@ read_args() {
     done
     native=$(on_off REAP_NATIVE "$native")
     amx=$(on_off REAP_AMX "$amx")
+    portable=$(on_off REAP_PORTABLE "$portable")
     cuda=$(on_off REAP_CUDA "$cuda")
     hip=$(on_off REAP_HIP "$hip")
     vulkan=$(on_off REAP_VULKAN "$vulkan")
@@ -152,6 +156,7 @@ cache_key() {
     printf '%s\n' "layout 1" "$tree" "$(uname -sm)" "amx=$amx native=$native" \
         "cuda=$cuda hip=$hip vulkan=$vulkan metal=$metal" "$("$cc" --version)" "$("$cxx" --version)"
     if [ -n "$target$arm_arch" ]; then printf 'target=%s arm_arch=%s\n' "$target" "$arm_arch"; fi
+    if [ "$portable" = ON ]; then printf '%s\n' "portable 1" "$variants"; fi
     if [ "$native" = ON ]; then cpu_features; fi
     if [ "$cuda" = ON ]; then printf '%s\n' "$cuda_arch" "$("$(find_nvcc)" --version 2>/dev/null)"; fi
 }
@@ -257,27 +262,40 @@ with_cuda() {
     fi
 }
 
+# configure FOLDER OPTION...: with what all builds of the engine have in common.
 configure() {
-    local common=$1 server=$2 flags cross=()
-    if [ -n "$target" ]; then
-        cross=(-DCMAKE_SYSTEM_NAME="$(uname -s)" -DCMAKE_SYSTEM_PROCESSOR="$target")
-    fi
-    flags=$(amx_flags)
-    [ "$cuda" = OFF ] || with_cuda
+    local build=$1 flags options
+    shift
     need cmake
     need ninja
-    cmake -S "$src" -B "$dir/build" -G Ninja ${cross[@]+"${cross[@]}"} \
-        -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=OFF -DCMAKE_POSITION_INDEPENDENT_CODE=ON \
-        -DCMAKE_C_COMPILER="$cc" -DCMAKE_CXX_COMPILER="$cxx" \
-        -DCMAKE_C_FLAGS="$flags" -DCMAKE_CXX_FLAGS="$flags" \
-        -DCMAKE_INSTALL_PREFIX="$dir/prefix" -DCMAKE_INSTALL_LIBDIR=lib \
-        -DLLAMA_BUILD_IS_DEV=OFF -DLLAMA_OPENSSL=OFF -DLLAMA_BUILD_UI=OFF -DLLAMA_USE_PREBUILT_UI=OFF \
-        -DLLAMA_BUILD_COMMON="$common" -DLLAMA_BUILD_TOOLS="$common" -DLLAMA_BUILD_TESTS="$common" \
-        -DLLAMA_BUILD_SERVER="$server" -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_APP=OFF \
-        -DGGML_CCACHE=OFF -DGGML_RPC=ON -DGGML_NATIVE="$native" -DGGML_CPU_ARM_ARCH="$arm_arch" \
-        -DGGML_CUDA="$cuda" -DGGML_HIP="$hip" -DGGML_VULKAN="$vulkan" -DGGML_METAL="$metal" \
-        ${cuda_flags[@]+"${cuda_flags[@]}"} \
+    flags=$(amx_flags)
+    [ "$cuda" = OFF ] || with_cuda
+    options=(-DCMAKE_BUILD_TYPE=Release -DCMAKE_POSITION_INDEPENDENT_CODE=ON
+        -DCMAKE_C_COMPILER="$cc" -DCMAKE_CXX_COMPILER="$cxx"
+        -DCMAKE_INSTALL_PREFIX="$dir/prefix" -DCMAKE_INSTALL_LIBDIR=lib
+        -DLLAMA_BUILD_IS_DEV=OFF -DLLAMA_OPENSSL=OFF -DLLAMA_BUILD_UI=OFF -DLLAMA_USE_PREBUILT_UI=OFF
+        -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_APP=OFF
+        -DGGML_CCACHE=OFF -DGGML_RPC=ON -DGGML_NATIVE="$native" -DGGML_CPU_ARM_ARCH="$arm_arch"
+        -DGGML_CUDA="$cuda" -DGGML_HIP="$hip" -DGGML_VULKAN="$vulkan" -DGGML_METAL="$metal"
+        ${cuda_flags[@]+"${cuda_flags[@]}"})
+    if [ -n "$target" ]; then
+        options+=(-DCMAKE_SYSTEM_NAME="$(uname -s)" -DCMAKE_SYSTEM_PROCESSOR="$target")
+    fi
+    if [ "$portable" = ON ]; then
+        # The same bytes wherever they are built; how the sources came (clone, bundle) decides the number of commits.
+        flags="$flags -ffile-prefix-map=$src=llama.cpp -ffile-prefix-map=$dir=engine"
+        options+=(-DLLAMA_BUILD_NUMBER=0 -DLLAMA_BUILD_COMMIT="v$version"
+            -DCMAKE_EXE_LINKER_FLAGS="-static-libgcc -static-libstdc++"
+            -DOpenMP_gomp_LIBRARY="$("$cc" -print-file-name=libgomp.a)")
+    fi
+    cmake -S "$src" -B "$build" -G Ninja "${options[@]}" -DCMAKE_C_FLAGS="$flags" -DCMAKE_CXX_FLAGS="$flags" "$@" \
         >"$dir/configure.log" 2>&1 9>&- || failed "$dir/configure.log"
+}
+
+# Library, and with "ON" the tools and the server.
+configure_library() {
+    configure "$dir/build" -DBUILD_SHARED_LIBS=OFF -DLLAMA_BUILD_COMMON="$1" -DLLAMA_BUILD_TOOLS="$1" \
+        -DLLAMA_BUILD_TESTS="$1" -DLLAMA_BUILD_SERVER="$2"
 }
 
 failed() {
@@ -286,17 +304,17 @@ failed() {
 }
 
 # The lock's descriptor stays open in ninja: should this script be killed, the lock holds until ninja ends.
-# compile WHAT TARGET...: on a terminal ninja's own status line, elsewhere a line every 15 seconds.
+# compile WHAT FOLDER TARGET...: on a terminal ninja's own status line, elsewhere a line every 15 seconds.
 compile() {
-    local what=$1 start=$SECONDS jobs=${ENGINE_JOBS:-} pid next now steps
-    shift
+    local what=$1 build=$2 start=$SECONDS jobs=${ENGINE_JOBS:-} pid next now steps
+    shift 2
     [ -n "$jobs" ] || jobs=$(nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
     say "building $what, some minutes; kept in $dir"
     if [ -t 2 ]; then
-        NINJA_STATUS='engine: [%f of %t, %e s] ' ninja -C "$dir/build" -j "$jobs" "$@" >&2 ||
+        NINJA_STATUS='engine: [%f of %t, %e s] ' ninja -C "$build" -j "$jobs" "$@" >&2 ||
             die "building $what failed"
     else
-        NINJA_STATUS='[%f/%t] ' ninja -C "$dir/build" -j "$jobs" "$@" >"$dir/build.log" 2>&1 &
+        NINJA_STATUS='[%f/%t] ' ninja -C "$build" -j "$jobs" "$@" >"$dir/build.log" 2>&1 &
         pid=$!
         trap 'kill $pid 2>/dev/null; exit 130' INT
         trap 'kill $pid 2>/dev/null; exit 143' TERM
@@ -315,14 +333,76 @@ compile() {
     say "built $what in $(duration $((SECONDS - start)))"
 }
 
+# The engine can choose among builds of its CPU code when it runs, but only as shared libraries that it looks for
+# in folders. Here the same builds, with the engine's own question to the processor (ggml_backend_score), are put
+# into one archive in the place of libggml-cpu.a: all but the two entries of each becomes local to it.
+build_variants() {
+    local build=$dir/variants name objects list=() archive=$dir/build/ggml/src/libggml-cpu.a
+    configure "$build" -DBUILD_SHARED_LIBS=ON -DGGML_BACKEND_DL=ON -DGGML_CPU_ALL_VARIANTS=ON \
+        -DLLAMA_BUILD_COMMON=OFF -DLLAMA_BUILD_TOOLS=OFF -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_SERVER=OFF
+    ninja -C "$build" -t targets all >"$build/targets"
+    for name in $variants; do
+        objects=$(sed -n "s|^\(ggml/src/CMakeFiles/ggml-cpu-$name\(-feats\)*\.dir/.*\.o\): .*|\1|p" "$build/targets" |
+            LC_ALL=C sort)
+        [ -n "$objects" ] || die "the engine has no build of its CPU code called $name"
+        # shellcheck disable=SC2086
+        compile "its code for $name" "$build" $objects
+        # shellcheck disable=SC2086
+        (cd "$build" && join "$name" $objects) >&2 || die "the code for $name could not be joined"
+        list+=("$name.o")
+    done
+    choice >"$build/choice.c"
+    (cd "$build" && "$cc" -O2 -fPIC -c choice.c -o choice.o && rm -f variants.a &&
+        "$("$cc" -print-prog-name=ar)" rcsD variants.a choice.o "${list[@]}") >&2 || die "ar failed"
+    mv "$build/variants.a" "$archive"
+}
+
+# join NAME OBJECT...: one object, NAME.o. What C++ keeps unique in a program cannot be made local and gets another name.
+join() {
+    local name=$1 id=${1//./_} objcopy
+    shift
+    objcopy=$("$cc" -print-prog-name=objcopy)
+    "$cc" -fuse-ld=bfd -nostdlib -r -Wl,--force-group-allocation -o all.o "$@" &&
+        "$objcopy" --keep-global-symbol=ggml_backend_init --keep-global-symbol=ggml_backend_score all.o local.o &&
+        "$("$cc" -print-prog-name=nm)" --defined-only local.o | awk -v id="$id" '$2 == "u" { print $3, $3 "_" id }
+            END { print "ggml_backend_init reap_cpu_init_" id; print "ggml_backend_score reap_cpu_score_" id }' >names &&
+        "$objcopy" --redefine-syms=names local.o "$name.o" && rm -f all.o local.o
+}
+
+# C source: the engine's CPU code that says the highest score here.
+choice() {
+    local name
+    printf 'typedef void *reg(void);\ntypedef int score(void);\nreg ggml_backend_cpu_reg;\n'
+    for name in ${variants//./_}; do printf 'extern reg reap_cpu_init_%s;\nextern score reap_cpu_score_%s;\n' "$name" "$name"; done
+    printf 'static const struct {\n    score *score;\n    reg *init;\n} variants[] = {\n'
+    for name in ${variants//./_}; do printf '    {reap_cpu_score_%s, reap_cpu_init_%s},\n' "$name" "$name"; done
+    cat <<'END'
+};
+
+void *ggml_backend_cpu_reg(void)
+{
+    int best = 0, at = 0;
+    for (int i = 0; i < (int)(sizeof variants / sizeof *variants); i++) {
+        int n = variants[i].score();
+        if (n > best) {
+            best = n;
+            at = i;
+        }
+    }
+    return variants[at].init();
+}
+END
+}
+
 # The prefix takes its name only when it is complete.
 build_library() {
     if [ -e "$dir/prefix/complete" ]; then return; fi
     fetch
     mkdir -p "$dir"
     cache_key >"$dir/key"
-    configure OFF OFF
-    compile "libllama $version" all
+    configure_library OFF OFF
+    compile "libllama $version" "$dir/build" all
+    [ "$portable" = OFF ] || build_variants
     rm -rf "$dir/prefix"
     cmake --install "$dir/build" >"$dir/install.log" 2>&1 9>&- || failed "$dir/install.log"
     : >"$dir/prefix/complete"
@@ -339,8 +419,8 @@ build_tools() {
     lock
     build_library
     fetch
-    configure ON "$server"
-    compile "${missing[*]}" "${missing[@]}"
+    configure_library ON "$server"
+    compile "${missing[*]}" "$dir/build" "${missing[@]}"
     mkdir -p "$dir/tools"
     for name in "${missing[@]}"; do
         cp "$dir/build/bin/$name" "$dir/tools/.$name.new"
@@ -353,11 +433,13 @@ build_tools() {
 jinja_key() {
     printf '%s\n' "layout 2" "$tree" "$(uname -sm)" "$("$cxx" --version)"
     if [ -n "$target" ]; then printf 'target=%s\n' "$target"; fi
+    if [ "$portable" = ON ]; then echo portable; fi
 }
 
 build_jinja() {
-    local name new pids=() pid
+    local name new pids=() pid flags=()
     fetch
+    [ "$portable" = OFF ] || flags=("-ffile-prefix-map=$src=llama.cpp")
     say "building the interpreter of chat templates; kept in $dir"
     new=$(mktemp -d "$cache/jinja.XXXXXX")
     work=$new
@@ -365,7 +447,7 @@ build_jinja() {
     mkdir -p "$new/include/jinja" "$new/lib"
     cp "$src"/common/jinja/*.h "$new/include/jinja/"
     for name in jinja/lexer jinja/parser jinja/runtime jinja/string jinja/value unicode json; do
-        "$cxx" -std=c++17 -O2 -DNDEBUG -fPIC -fvisibility=hidden -w -I"$src/common" -I"$src/vendor" -I"$src/ggml/include" \
+        "$cxx" -std=c++17 -O2 -DNDEBUG -fPIC -fvisibility=hidden -w ${flags[@]+"${flags[@]}"} -I"$src/common" -I"$src/vendor" -I"$src/ggml/include" \
             -c "$src/common/$name.cpp" -o "$new/${name##*/}.o" >&2 9>&- &
         pids+=($!)
         if [ ${#pids[@]} -ge 2 ]; then
@@ -385,6 +467,14 @@ read_args "$@"
 need "$cxx"
 target=$(foreign_target)
 [ -z "$target" ] || native=OFF
+if [ "$portable" = ON ]; then
+    native=OFF
+    case $(processor "${target:-$(uname -m)}") in
+    x86_64) variants='x64 haswell alderlake skylakex icelake zen4' ;;
+    aarch64) variants='armv8.0_1 armv8.2_2 armv8.6_1 armv8.6_2' ;; # SME wants a newer compiler than Debian 12's
+    *) die "REAP_PORTABLE: nothing is known of processors like $(processor "${target:-$(uname -m)}")" ;;
+    esac
+fi
 src=$cache/llama-$version-src
 if [ "$what" = source ]; then
     if [ "$(tree_of "$src")" != "$tree" ]; then # nobody waits for another's build to be told where they are

@@ -25,6 +25,9 @@ REAP_CACHE=$T/cache bash "$SRC/scripts/engine.sh" -DREAP_CUDA=ON '-DREAP_CUDA_AR
 expect 'an architecture that is none' test $? = 2
 has said "REAP_CUDA_ARCH is '9 0', expected architectures as CMake names them"
 
+make -n -C "$SRC" dist-binary deb test-engine-sid >goal.txt 2>&1
+has goal.txt 'scripts/dist.sh' 'scripts/deb.sh' 'tests/dist/engine_sid.sh'
+
 # a build that says what it is told to
 mkdir bin
 cat >bin/cmake <<'END'
