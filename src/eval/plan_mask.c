@@ -23,9 +23,27 @@ static uint32_t *other_ids(const uint32_t *keep, uint32_t n, uint32_t expert, ui
     return ids;
 }
 
+/* A mask takes experts out of the scores; where a table of ids chooses, a cut puts others in their place. */
+static bool check_tables(const struct view *v, const struct plan *p, struct err *e)
+{
+    for (uint64_t i = 0; i < v->n_tensors; i++) {
+        const struct view_tensor *x = &v->tensors[i];
+        for (uint32_t k = 0; x->role == ROLE_TABLE && k < p->n_layers && p->n_keep < v->shape.n_experts; k++)
+            if (x->layer == (int32_t)p->layers[k].il)
+                return err_set(
+                    e, ERR_INPUT,
+                    "layer %u sends tokens to the experts that a table names ('%s'), for which a mask cannot "
+                    "stand; prune the model and measure the pruned file",
+                    p->layers[k].il, x->name);
+    }
+    return true;
+}
+
 bool eval_mask_but(struct engine *g, const struct view *v, const struct plan *p, const struct plan_but *but,
                    struct err *e)
 {
+    if (!check_tables(v, p, e))
+        return err_ctx(e, "%s", v->path);
     struct engine_mask_layer *l = xcalloc(p->n_layers, sizeof *l);
     uint32_t *ids = NULL;
     for (uint32_t i = 0; i < p->n_layers; i++)
@@ -47,5 +65,10 @@ bool eval_mask(struct engine *g, const struct view *v, const struct plan *p, str
 
 struct plan *eval_plan(const char *path, struct view *v, bool force, struct err *e)
 {
-    return view_check_prunable(v, e) ? plan_open(path, v, force, e) : NULL;
+    struct plan *p = view_check_prunable(v, e) ? plan_open(path, v, force, e) : NULL;
+    if (!p || check_tables(v, p, e))
+        return p;
+    err_ctx(e, "%s", v->path);
+    plan_free(p);
+    return NULL;
 }

@@ -5,7 +5,8 @@
 #include "engine/engine.h"
 #include "model/plan.h"
 
-/* The model computes from now on as if it had been pruned by p; NULL: whole again. v: the view it was loaded
+/* The model computes from now on as if it had been pruned by p; NULL: whole again. Refused (ERR_INPUT) where p cuts a
+ * layer that routes by a table of ids (model/id_table.h): what a cut makes of the table no mask can show. v: the view it was loaded
  * from, p: checked against it (plan_check). As engine_mask: the first call comes before engine_start. MTP
  * blocks do not run and need no mask. */
 bool eval_mask(struct engine *g, const struct view *v, const struct plan *p, struct err *e);
@@ -18,7 +19,7 @@ struct plan_but {
 bool eval_mask_but(struct engine *g, const struct view *v, const struct plan *p, const struct plan_but *but,
                    struct err *e);
 
-/* Reads a plan for that: of this model, and of one that can be pruned. NULL with *e set. */
+/* Reads a plan for that: of this model, and of one that can be pruned and masked. NULL with *e set. */
 struct plan *eval_plan(const char *path, struct view *v, bool force, struct err *e);
 
 #endif

@@ -59,6 +59,12 @@ for cell in 0 7 $((2 * n - 1)); do
     has .out "$table.*token $((cell / 2)) "
 done
 
+# ---- a mask takes experts out of scores, and cannot stand for what becomes of a table: said before the engine is asked
+cp "$MODELS/qwen3_moe/texts.jsonl" .
+fails 2 'layer 1 sends tokens to the experts that a table names' 'prune the model and measure the pruned file' -- \
+    eval hash.gguf --plan plan.json --calib texts.jsonl
+fails 1 'hash.gguf' -- eval hash.gguf --plan all.json --calib texts.jsonl # nobody is masked: the engine refuses the invented tensor
+
 # ---- refused
 "$EDIT" hash.gguf bad.gguf i32 $table 41 8
 fails 2 "$table" 'token 20 goes to expert 8, expected 0 to 7' -- prune bad.gguf --plan plan.json -o bad2.gguf
