@@ -115,6 +115,18 @@ static bool has_more_blocks(const struct layout_in *in)
     return false;
 }
 
+/* Blocks that the checkpoint has below "mtp.". */
+static uint64_t named_blocks(const struct layout_in *in)
+{
+    uint64_t n = 0;
+    for (uint64_t i = 0; i < in->c->n_tensors; i++) {
+        struct hf_place at = hf_place(in->c->tensors[i].name);
+        if (at.mtp && at.rest && n <= at.layer)
+            n = (uint64_t)at.layer + 1;
+    }
+    return n;
+}
+
 bool layout_load_facts(struct layout_in *in, struct err *e)
 {
     uint64_t *v = in->f.v;
@@ -141,12 +153,14 @@ bool layout_load_facts(struct layout_in *in, struct err *e)
     static const struct fact_rule mtp = {'B', HF_KEYS_MTP, "0"};
     if (!load_fact(in, &mtp, e))
         return false;
+    if (in->conversion->flags & CONVERT_MTP_NAMED)
+        v['B'] = named_blocks(in);
     if (v['B'] > 64)
         return err_set(e, ERR_INPUT, "config.json: %llu MTP layers, expected at most 64",
                        (unsigned long long)v['B']);
-    if (!has_more_blocks(in))
+    if (!(in->conversion->flags & CONVERT_MTP_NAMED) && !has_more_blocks(in))
         v['B'] = 0;
-    in->n_blocks = v['L'] + (in->conversion->flags & CONVERT_MTP_KEPT ? v['B'] : 0);
+    in->n_blocks = v['L'] + (in->conversion->flags & CONVERT_MTP_WRITTEN ? v['B'] : 0);
     in->kinds = xcalloc(in->n_blocks, sizeof *in->kinds);
     for (uint64_t i = 0; i < in->n_blocks; i++)
         in->kinds[i] = B_ATTN | B_MOE | (i < v['L'] ? 0 : B_MTP);

@@ -386,7 +386,7 @@ bool layout_put_keys(const struct layout_in *in, struct buf *b, uint64_t *n, str
     gg_put_u32(b, "general.quantization_version", 2);
     k.n = 6;
     put_u32(&k, "block_count", in->n_blocks);
-    if (in->f.v['B'] && in->conversion->flags & CONVERT_MTP_KEPT)
+    if (in->f.v['B'] && in->conversion->flags & CONVERT_MTP_WRITTEN)
         put_u32(&k, "nextn_predict_layers", in->f.v['B']);
     for (const struct key_rule *r = in->conversion->keys; r && r->name; r++)
         if (!put_key(&k, r, e))

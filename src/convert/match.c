@@ -80,7 +80,7 @@ static const char *why_left_out(const struct layout *l, const struct hf_place *a
 {
     if (at->other)
         return "not part of the language model";
-    if (at->mtp)
+    if (at->mtp && !(l->in.conversion->flags & CONVERT_MTP_NAMED))
         return "MTP in a form that the engine cannot use";
     if (text_ends(name, ".rotary_emb.inv_freq"))
         return "computed by the engine";
@@ -187,6 +187,10 @@ static bool place_tensor(struct layout *l, const struct hf_tensor *t, struct err
         left_out_add(&l->left, t, why);
         mark(l, t);
         return true;
+    }
+    if (at.mtp) {
+        il += l->in.f.v['L'];
+        at.rest = at.rest ? at.rest : strchr(hf_strip_prefix(t->name), '.') + 1;
     }
     if (!at.rest)
         return place(l, t, -1, hf_strip_prefix(t->name), e);

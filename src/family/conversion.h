@@ -131,7 +131,10 @@ struct must_rule {
 
 /* ---- a conversion ---- */
 enum {
-    CONVERT_MTP_KEPT = 1,     /* blocks behind the last one are written (num_nextn_predict_layers of them) */
+    CONVERT_MTP_KEPT = 1, /* blocks behind the last one are written (num_nextn_predict_layers of them) */
+    CONVERT_MTP_NAMED =
+        128, /* .. as many as the checkpoint has below "mtp.", whatever the config says: names without a
+                              * number are of the first. A record's rules for B_MTP are of what follows "mtp." */
     CONVERT_ROPE_FREQS = 2,   /* the graph reads rope_freqs.weight */
     CONVERT_NEEDS_OUTPUT = 4, /* the graph has no tied embeddings */
     CONVERT_HEADS_FILL = 8,   /* the graph takes heads x head size for the hidden size */
@@ -140,6 +143,8 @@ enum {
     CONVERT_ROPE_ALPHA = 32,  /* the rotary base is raised by the scaling's alpha, as Hunyuan's is */
     CONVERT_FILE_ONLY = 64,   /* checked by the converter's file alone: transformers lacks the class */
 };
+
+#define CONVERT_MTP_WRITTEN (CONVERT_MTP_KEPT | CONVERT_MTP_NAMED)
 
 /* A model by its config, for derive: read, and what of it the family decides. */
 struct family_model {

@@ -42,6 +42,14 @@ static const struct name_rule qwen3_5_delta[] = {
     {"linear_attn.out_proj.weight", "ssm_out.weight", "Hi", HOW_TURNS_COLUMNS, B_SSM, false},
     END,
 };
+/* mtp.*: what stands around the block, which is one with attention. */
+static const struct name_rule mtp[] = {
+    {"fc.weight", "nextn.eh_proj.weight", "HY", HOW_COPY, B_MTP, false},
+    {"pre_fc_norm_embedding.weight", "nextn.enorm.weight", "H", HOW_PLUS_ONE, B_MTP, false},
+    {"pre_fc_norm_hidden.weight", "nextn.hnorm.weight", "H", HOW_PLUS_ONE, B_MTP, false},
+    {"norm.weight", "nextn.shared_head_norm.weight", "H", HOW_PLUS_ONE, B_MTP, true},
+    END,
+};
 static const struct name_rule globals[] = {
     {"embed_tokens.weight", "token_embd.weight", "VH", HOW_COPY, 0, false},
     {"norm.weight", "output_norm.weight", "H", HOW_PLUS_ONE, 0, false},
@@ -125,7 +133,8 @@ static const struct must_rule delta_musts[] = {
 
 static const struct conversion qwen3_next = {
     .names = (const struct name_rule *const[]){norms, gated_attn, qwen3_next_delta, rules_moe,
-                                               rules_moe_fused, rules_qwen_shared, NULL},
+                                               rules_moe_fused, rules_qwen_shared, mtp, NULL},
+    .flags = CONVERT_MTP_NAMED,
     .globals = globals,
     .facts = delta_facts,
     .keys = (const struct key_rule[]){DELTA_KEYS, {NULL, KEY_U32, NULL, NULL}},
@@ -135,7 +144,8 @@ static const struct conversion qwen3_next = {
 
 static const struct conversion qwen3_5_moe = {
     .names = (const struct name_rule *const[]){norms, gated_attn, qwen3_5_delta, rules_moe, rules_moe_fused,
-                                               rules_qwen_shared, NULL},
+                                               rules_qwen_shared, mtp, NULL},
+    .flags = CONVERT_MTP_NAMED,
     .globals = globals,
     .facts = delta_facts,
     .keys = (const struct key_rule[]){DELTA_KEYS,
