@@ -1,5 +1,5 @@
-/* test_told.c - a config that says something else of quantised weights than their tensors, and forms that are known
- * only by name: refused with file, key, found and expected. */
+/* test_told.c - what config.json says and cannot be: of quantised weights, otherwise than their tensors; forms that are
+ * known only by name; of hybrid families, otherwise than the engine computes. Refused with file, key, found and expected. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -64,9 +64,10 @@ static char *config_of(const char *folder)
     return b.s;
 }
 
-static const struct {
+struct edited {
     const char *folder, *from, *to, *answer; /* what it says; "": it goes */
-} told[] = {
+};
+static const struct edited told[] = {
     {"qwen3_moe_awq", "\"group_size\": 32", "\"group_size\": 64",
      "config.json: 'quantization_config.group_size' is 64, but tensor 'model.layers.0."},
     {"qwen3_moe_awq", "\"group_size\": 32", "\"group_size\": 48", "has 1 group for 32 columns"},
@@ -97,17 +98,82 @@ static const struct {
     {"qwen3_moe_mlx", "\"bits\": 4", "\"bits\": 8", "has scales for groups of 16, expected 32"},
 };
 
+/* Of families whose blocks are not all alike: what kinds there are, and what each is made of. */
+static const struct edited hybrids[] = {
+    {"qwen3_next", "\"linear_value_head_dim\": 16", "\"linear_value_head_dim\": 8",
+     "config.json: 'linear_value_head_dim' is 8, expected 16 as 'linear_key_head_dim'"},
+    {"qwen3_next", "\"linear_num_value_heads\": 4", "\"linear_num_value_heads\": 3",
+     "3 value heads of 16 do not share 2 key heads"},
+    {"qwen3_next", "\"linear_num_key_heads\": 2", "\"linear_num_key_heads\": 0", "do not share 0 key heads"},
+    {"qwen3_next", "\"full_attention_interval\": 4", "\"full_attention_interval\": 0",
+     "'full_attention_interval' is 0"},
+    {"qwen3_next", "\"full_attention_interval\": 4", "\"full_attention_interval\": 2",
+     "has no place in a qwen3next model"},
+    {"qwen3_next", "\"norm_topk_prob\": true", "\"norm_topk_prob\": false",
+     "'norm_topk_prob' is false, expected true"},
+    {"qwen3_next", "\"decoder_sparse_step\": 1", "\"decoder_sparse_step\": 2",
+     "'decoder_sparse_step' is 2, expected 1"},
+    {"qwen3_next", "\"partial_rotary_factor\": 0.25", "\"partial_rotary_factor\": 1.5",
+     "'partial_rotary_factor' is not between 0 and 1"},
+    {"qwen3_5_moe", "\"linear_attention\"", "\"mamba\"",
+     "layer 0 is of kind 'mamba', expected one of: linear_attention, full_attention"},
+    {"qwen3_5_moe", "\"linear_attention\",", "", "'layer_types' names 3 layers, expected 4"},
+    {"jamba", "\"attn_layer_period\": 4", "\"attn_layer_period\": 0",
+     "config.json: 'attn_layer_period' is 0"},
+    {"jamba", "\"expert_layer_period\": 2", "\"expert_layer_period\": 0",
+     "config.json: 'expert_layer_period' is 0"},
+    {"jamba", "\"mamba_expand\": 2", "\"mamba_expand\": 3", "'mamba_expand' is 3, expected 2"},
+    {"jamba", "\"mamba_conv_bias\": true", "\"mamba_conv_bias\": false",
+     "'mamba_conv_bias' is false, expected true"},
+    {"granite_hybrid", "\"mamba_n_heads\": 6", "\"mamba_n_heads\": 5",
+     "5 Mamba heads of 16; the engine expects them to make up twice the hidden size, 96"},
+    {"granite_hybrid", "\"mamba_n_groups\": 1", "\"mamba_n_groups\": 5",
+     "'mamba_n_groups' is 5, expected a divisor of 96"},
+    {"granite_hybrid", "\"attention\"", "\"conv\"", "layer 1 is of kind 'conv'"},
+    {"granite_hybrid", "\"nope\"", "\"rope\"", "'position_embedding_type' is \"rope\", expected nope"},
+    {"kimi_linear", "\"linear_attn_config\"", "\"linear\"", "'linear_attn_config' is missing or no object"},
+    {"kimi_linear", "\"num_heads\": 4", "\"num_heads\": 2",
+     "'linear_attn_config.num_heads' is 2, expected 4"},
+    {"kimi_linear", "\"short_conv_kernel_size\": 4", "\"short_conv_kernel_size\": 1000000",
+     "lacks head_dim or short_conv_kernel_size"},
+    {"kimi_linear", "\"full_attn_layers\"", "\"full\"",
+     "'linear_attn_config.full_attn_layers' is missing or no list"},
+    {"kimi_linear", "\"mla_use_nope\": true", "\"mla_use_nope\": false",
+     "'mla_use_nope' is false, expected true"},
+    {"lfm2_moe", "\"conv_bias\": false", "\"conv_bias\": true", "'conv_bias' is true, expected false"},
+    {"lfm2_moe", "\"full_attention\"", "\"attention\"", "layer 1 is of kind 'attention'"},
+    {"laguna", "\"gating\": true", "\"gating\": \"other\"", "'gating' is neither per-head nor per-element"},
+    {"laguna", "\"moe_apply_router_weight_on_input\": false", "\"moe_apply_router_weight_on_input\": true",
+     "'moe_apply_router_weight_on_input' is true"},
+    {"mellum", "\"sparse\"", "\"dense\"", "'mlp_layer_types' has dense layers"},
+    {"gemma4", "\"sliding_attention\"", "\"local\"",
+     "'layer_types' of layer 0 is not sliding_attention or full_attention"},
+    {"gemma4", "\"enable_moe_block\": true", "\"enable_moe_block\": false",
+     "'enable_moe_block' is false, expected true"},
+};
+
+static void each_answers(const struct edited *list, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        char *config = config_of(list[i].folder);
+        edit(config, list[i].from, list[i].to);
+        const char *got = answer();
+        if (*list[i].answer ? !strstr(got, list[i].answer) : *got)
+            fail_msg("%s with %s: '%s', expected '%s'", list[i].folder, list[i].to, got, list[i].answer);
+        free(config);
+    }
+}
+
 static void contradictions_are_refused(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof told / sizeof *told; i++) {
-        char *config = config_of(told[i].folder);
-        edit(config, told[i].from, told[i].to);
-        const char *got = answer();
-        if (*told[i].answer ? !strstr(got, told[i].answer) : *got)
-            fail_msg("%s with %s: '%s', expected '%s'", told[i].folder, told[i].to, got, told[i].answer);
-        free(config);
-    }
+    each_answers(told, sizeof told / sizeof *told);
+}
+
+static void hybrids_are_as_the_engine_has_them(void **state)
+{
+    (void)state;
+    each_answers(hybrids, sizeof hybrids / sizeof *hybrids);
 }
 
 /* All of transformers 5.12.1 (utils/quantization_config.py, QuantizationMethod). */
@@ -155,6 +221,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(contradictions_are_refused, golden_setup, golden_teardown),
+        cmocka_unit_test_setup_teardown(hybrids_are_as_the_engine_has_them, golden_setup, golden_teardown),
         cmocka_unit_test_setup_teardown(every_method_has_a_row, golden_setup, golden_teardown),
     };
     (void)argc;
