@@ -1,17 +1,18 @@
 #!/usr/bin/env bash
-# A model that does not fit into memory: a synthetic one of 8 GB is profiled in a control group of a quarter and of an eighth of its
+# A model that does not fit into memory: a synthetic one of 8.6 GB is profiled in a control group of a quarter and of an eighth of its
 # size, where its weights are read from the disk again for each compute step. Two things bound the tokens a second: the disk, which
 # serves a step of tokens with each pass over the weights, and the processor, which is as fast as with all of it in memory. The disk's
 # rate and the speed in memory are measured in turn with the runs that they bound.
 #
 #   bench/larger_than_memory.sh      as root, with the memory controller of cgroup version 1 or 2; environment: REAP, SRC, BIN,
-#                                    TMPDIR (9 GB); MODEL (a GGUF file instead of the synthetic one), SHAPE (of make_moe), STEPS
-#                                    (about so many; default 3), ROUNDS (default 2), THREADS, PARTS (of its size; default "4 8"),
-#                                    RAISE (a niceness for the measured processes on a machine with other work, as -10)
+#                                    TMPDIR (9 GB; as much memory must be free); MODEL (a GGUF file instead of the synthetic one, with
+#                                    a vocabulary of 4096 or more), SHAPE (of make_moe), STEPS (of a run; even, default 4), ROUNDS
+#                                    (default 2), THREADS, PARTS (of the size; default "4 8"), RAISE (priority of the timed programs on a
+#                                    machine with other work, as -3)
 . "$(dirname "$0")/common.sh"
 
-rounds=${ROUNDS:-2} steps=${STEPS:-3} threads=${THREADS:-$(nproc)} parts=${PARTS:-4 8}
-shape=${SHAPE:-layers=36 experts=128 used=2 embd=1024 ffn=1024 type=q4_0}
+rounds=${ROUNDS:-2} steps=${STEPS:-4} threads=${THREADS:-$(nproc)} parts=${PARTS:-4 8}
+shape=${SHAPE:-layers=20 experts=128 used=2 embd=1024 ffn=1024 type=q8_0}
 model=${MODEL:-$work/large.gguf} corpus=$work/corpus.jsonl
 if [ -d /sys/fs/cgroup/memory ]; then
     group=/sys/fs/cgroup/memory/reap-bench limit=memory.limit_in_bytes
@@ -30,62 +31,88 @@ fi
 size=$(stat -c %s "$model")
 
 forget() { dd if="$model" iflag=nocache count=0 2>/dev/null; } # pages that are cached do not count against the group's limit
-# Bytes a second of the disk, past the cache: 2 GB of the model by two readers, as the read-ahead has.
+
+# Bytes a second of the disk: 2 GB of the model (a third, if it is small) past the cache, by two readers, as many as the program has.
 disk_rate() {
-    local t at n=$((size / 8388608 / 3))
+    local t n=$((size / 8388608 / 3)) at
     [ "$n" -lt 128 ] || n=128
-    at=$(((RANDOM % 8) * (size / 8388608 - 2 * n) / 8))
-    forget
+    at=$((RANDOM % (size / 8388608 - 2 * n)))
     t=$(now)
     dd if="$model" of=/dev/null bs=8M iflag=direct skip="$at" count="$n" 2>/dev/null &
     dd if="$model" of=/dev/null bs=8M iflag=direct skip=$((at + n)) count="$n" 2>/dev/null
     wait $!
     awk -v b=$((2 * n * 8388608)) -v s="$(elapsed "$t")" 'BEGIN { printf "%.0f", b / s }'
 }
-raised() { # COMMAND...: in a session of its own, so that its priority is its own
-    [ -z "${RAISE:-}" ] || echo "$RAISE" >"/proc/$BASHPID/autogroup"
-    profile_secs "$@"
+
+# Seconds of decoding of a profile: timed GROUP [OPTION]..., in a session of its own, so that its priority is its own.
+timed() {
+    # shellcheck disable=SC2016
+    setsid bash -c '[ -z "$RAISE" ] || echo "$RAISE" >/proc/$BASHPID/autogroup
+        [ -z "$1" ] || echo $BASHPID >"$1/cgroup.procs"
+        shift; exec "$@"' - "$1" "$REAP" profile "$model" -c "$corpus" -o "$work/stats.json" -f -q --json -t "$threads" --pairs off |
+        sed -n 's/^ *"seconds": \([0-9.e+-]*\),*$/\1/p'
 }
-export -f raised profile_secs
-export work REAP RAISE
-# Seconds of a profile inside the group; PART of the model's size.
-limited() {
-    local part=$1
-    shift
-    echo $((size / part)) >"$group/$limit"
+export RAISE=${RAISE:-}
+limited() { # PART
+    echo $((size / $1)) >"$group/$limit"
     forget
+    timed "$group"
+}
+
+# The step that a quarter gets, as the program says it before the work, which is left then.
+first_step() {
+    local pid log=$work/log
+    echo $((size / 4)) >"$group/$limit"
+    : >"$log"
     (
         echo "$BASHPID" >"$group/cgroup.procs"
-        setsid bash -c 'raised "$@"' - "$model" "$corpus" -t "$threads" --pairs off "$@"
-    )
+        exec "$REAP" profile "$model" -c "$corpus" -o "$work/stats.json" -f -t "$threads" --pairs off
+    ) >/dev/null 2>"$log" &
+    pid=$!
+    until grep -q '^streaming' "$log"; do
+        kill -0 "$pid" 2>/dev/null || die "no step is said: $(tail -n 1 "$log")"
+        sleep 0.2
+    done
+    kill -KILL "$pid"
+    wait "$pid" 2>/dev/null
+    sed -n 's/.* each step of \([0-9,]*\) tokens.*/\1/p' "$log" | tr -d ,
 }
-in_memory() { setsid bash -c 'raised "$@"' - "$model" "$corpus" -t "$threads" --pairs off; }
-step_of() { sed -n 's/^ *"ubatch": \([0-9]*\).*/\1/p' "$work/stats.json" | head -n 1; }
 
-random_tokens 8 100 200 4096 >"$corpus"
-limited 4 >/dev/null
-step=$(step_of)
-[ -n "$step" ] || die 'no step was found in the statistics'
+# How two statistics differ: routed assignments that moved to another expert, of all; the largest relative difference of a layer's sum.
+differ() {
+    paste -d'|' <(grep -E '^ *"(count|reap_sum)": \[' "$1") <(grep -E '^ *"(count|reap_sum)": \[' "$2") | awk -F'|' '
+        { n = split($1, a, /[][,]/); split($2, b, /[][,]/); s = t = d = 0
+          for (i = 2; i < n; i++) { s += a[i]; t += b[i]; d += a[i] > b[i] ? a[i] - b[i] : b[i] - a[i] }
+          if ($1 ~ /count/) { moved += d / 2; all += s; next }
+          r = (s > t ? s - t : t - s) / s; if (r > most) most = r }
+        END { printf "%.5f %.1e", moved / all, most }'
+}
+
+random_tokens 256 256 256 4096 >"$corpus"
+step=$(first_step) && [ -n "$step" ] || exit 1
+# Even and odd samples are packed apart: each half fills its steps.
 random_tokens $((steps * step / 256)) 256 256 4096 >"$corpus"
 tokens=$(n_tokens "$corpus")
-printf '== %s GB, %s tokens, %s threads\n' "$(awk -v b="$size" 'BEGIN { printf "%.1f", b / 1e9 }')" "$tokens" "$threads"
-printf '%-8s %6s %7s %10s %12s %11s %9s %6s %6s\n' memory step 'GB/step' 'disk GB/s' 'disk bound' 'in memory' tokens/s ratio kills
+printf '== %s GB, %s tokens, %s threads\n' "$(awk -v b="$size" 'BEGIN { printf "%.2f", b / 1e9 }')" "$tokens" "$threads"
+printf '%-6s %6s %6s %8s %9s %10s %10s %9s %6s %9s %10s %6s\n' memory step passes GB/pass 'disk GB/s' 'disk bound' 'in memory' tokens/s ratio moved 'sums off' killed
 for ((i = 0; i < rounds; i++)); do
-    here=$(in_memory) && [ -n "$here" ] || die 'the profile in memory failed'
-    cp "$work/stats.json" "$work/whole.json"
+    here=$(timed '') && [ -n "$here" ] || die 'the profile in memory failed'
+    mv "$work/stats.json" "$work/whole.json"
     for part in $parts; do
+        forget
         before=$(disk_rate)
         secs=$(limited "$part") && [ -n "$secs" ] || die "the profile in 1/$part of the model's size failed"
+        forget
         after=$(disk_rate)
-        kills=$(sed -n 's/^oom_kill //p' "$group"/memory.{oom_control,events} 2>/dev/null | head -n 1)
-        awk -v part="$part" -v step="$(step_of)" -v size="$size" -v a="$before" -v b="$after" -v n="$tokens" -v here="$here" \
-            -v secs="$secs" -v kills="${kills:-0}" 'BEGIN {
-            rate = (a + b) / 2; passes = int((n + step - 1) / step)
+        step=$(sed -n 's/^ *"ubatch": \([0-9]*\).*/\1/p' "$work/stats.json" | head -n 1)
+        kills=$(cat "$group/memory.oom_control" "$group/memory.events" 2>/dev/null | sed -n 's/^oom_kill //p')
+        awk -v part="$part" -v step="$step" -v size="$size" -v a="$before" -v b="$after" -v n="$tokens" -v here="$here" \
+            -v secs="$secs" -v kills="$kills" -v differ="$(differ "$work/whole.json" "$work/stats.json")" 'BEGIN {
+            rate = (a + b) / 2; passes = 2 * int((n / 2 + step - 1) / step); split(differ, d, " ")
             disk = n / passes * rate / size; least = disk < n / here ? disk : n / here
-            printf "1/%-6s %6d %7.2f %10.2f %12.1f %11.1f %9.1f %6.2f %6d\n", part, step, size / 1e9, rate / 1e9, disk, n / here,
-                n / secs, n / secs / least, kills
+            printf "1/%-4s %6d %6d %8.2f %9.2f %10.1f %10.1f %9.1f %6.2f %9s %10s %6d\n", part, step, passes, size / 1e9, rate / 1e9, disk,
+                n / here, n / secs, n / secs / least, d[1], d[2], kills
         }' | tee -a "$work/lines"
-        "$REAP" stats "$work/stats.json" --against "$work/whole.json" 2>/dev/null | tail -n 3 || true
     done
 done
-awk '{ v[$1] = v[$1] < $8 ? $8 : v[$1] } END { for (p in v) printf "%-58s %6.3f  bar 0.8: %s\n", "tokens/s / the lesser bound, " p " of the model, best", v[p], (v[p] >= 0.8 ? "met" : "MISSED") }' "$work/lines" | sort
+awk '{ v[$1] = v[$1] < $9 ? $9 : v[$1] } END { for (p in v) printf "%-58s %6.3f  bar 0.8: %s\n", "tokens/s of the lesser bound in " p " of the model, best", v[p], (v[p] >= 0.8 ? "met" : "MISSED") }' "$work/lines" | sort

@@ -45,10 +45,9 @@ bool load_check_image(const struct image *im, const char *path, struct err *e)
     return ok;
 }
 
-static void foresee(const char *path, uint64_t bytes, const struct engine_opts *o)
+static bool foresee(const char *path, uint64_t bytes, bool whole, const struct engine_opts *o, struct err *e)
 {
-    if (!o->vocab_only)
-        engine_foresee(path, bytes, o);
+    return o->vocab_only || engine_foresee(path, bytes, whole, o, e);
 }
 
 static struct engine *load_checkpoint(const struct view *v, const struct engine_opts *o, struct err *e)
@@ -61,8 +60,7 @@ static struct engine *load_checkpoint(const struct view *v, const struct engine_
     }
     struct image *im = convert_open(v->format->view->checkpoint(v), v->path, &co, e);
     struct engine *g = NULL;
-    if (im && load_check_image(im, v->path, e)) {
-        foresee(v->path, im->size, o);
+    if (im && load_check_image(im, v->path, e) && foresee(v->path, im->size, true, o, e)) {
         struct engine_source s = {im->size, read_image, im};
         g = engine_open_source(&s, v->path, o, e);
     }
@@ -106,6 +104,5 @@ struct engine *load_engine(const struct view *v, const struct engine_opts *o, st
     own.whole = view_gguf(v)->split_left;
     own.weights = v->bytes;
     own.largest_file = view_largest_file(v);
-    foresee(v->path, v->bytes, &own);
-    return engine_open(v->path, &own, e);
+    return foresee(v->path, v->bytes, false, &own, e) ? engine_open(v->path, &own, e) : NULL;
 }

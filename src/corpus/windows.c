@@ -241,6 +241,36 @@ void windows_pack(struct windows *w, uint32_t n_batch, uint32_t n_seqs, uint32_t
             pack_block(w, block[g], n[g], n_batch, n_seqs, &cap);
 }
 
+uint64_t windows_passes(const struct windows *w, uint32_t step, bool separate)
+{
+    uint64_t n = 0;
+    for (uint32_t b = 0; b < w->n_batches; b++) {
+        const struct window_batch *x = &w->batches[b];
+        if (!separate || x->n == 1) {
+            n += (x->n_tokens + step - 1) / step;
+            continue;
+        }
+        for (uint32_t i = 0; i < x->n; i++) { /* the longest comes first */
+            const uint32_t *at = &w->order[x->first + i];
+            n += !i || w->list[at[0]].n != w->list[at[-1]].n;
+        }
+    }
+    return n;
+}
+
+#define CELLS 256 /* a sequence's memory is a multiple */
+
+void windows_settle(struct windows *w, struct engine *g, const struct engine_run *r, uint32_t usual,
+                    uint32_t n_seqs, uint32_t n_groups)
+{
+    engine_settle(g, r, usual);
+    uint32_t step = engine_ubatch(g);
+    windows_pack(w, step, n_seqs, n_groups);
+    uint64_t cells = ((uint64_t)w->longest + CELLS - 1) / CELLS * CELLS * w->max_seqs,
+             passes[2] = {windows_passes(w, step, false), windows_passes(w, step, true)};
+    w->separate = cells <= step + step / 4 && engine_separates(g, w->longest, passes);
+}
+
 /* ---- decoding ---- */
 
 struct step {

@@ -36,6 +36,7 @@ struct windows {
     struct window_batch *batches;
     uint32_t n_batches;
     uint32_t max_seqs; /* the most windows in one batch */
+    bool separate;     /* each should have a memory of its own (windows_settle) */
     json_t *unused; /* what the chat template did not look at, see engine_chat; NULL: nothing was tokenised */
 };
 
@@ -57,6 +58,12 @@ bool windows_cut(struct windows *w, uint32_t n_ctx, struct err *e);
 /* Packs: at most n_batch tokens and n_seqs windows in a batch; a longer window is alone. n_groups 2: even and
  * odd samples apart. */
 void windows_pack(struct windows *w, uint32_t n_batch, uint32_t n_seqs, uint32_t n_groups);
+/* The same into compute steps of the engine, whose size is chosen before (engine_settle: r, usual). */
+void windows_settle(struct windows *w, struct engine *g, const struct engine_run *r, uint32_t usual,
+                    uint32_t n_seqs, uint32_t n_groups);
+/* How often the engine passes over the weights for all of it in steps of so many tokens. separate: with a memory for each
+ * sequence, where a pass takes as many tokens of each as the shortest has left. */
+uint64_t windows_passes(const struct windows *w, uint32_t step, bool separate);
 
 /* Decodes one batch from an empty memory, in compute steps of the engine's ubatch. After each step fn (may be
  * NULL) gets the tokens of the step: token i of the step is token at[i] of window win[i]. A batch is never

@@ -148,6 +148,9 @@ bool engine_start(struct engine *g, const struct engine_run *r, struct err *e);
  * did fit. Of the run n_ctx (of one sequence), observe, want_logits and n_tokens are looked at. Nothing happens where the model
  * fits. Before texts are packed. */
 void engine_settle(struct engine *g, const struct engine_run *r, uint32_t usual);
+/* Behind it, for texts that are packed: whether a memory for each sequence pays, where all take passes[1] passes over the
+ * weights, or passes[0] with one memory. False where the model fits, or the options say how many tokens a step has. */
+bool engine_separates(const struct engine *g, uint32_t longest, const uint64_t passes[2]);
 /* How the router weights, as the graph has it; behind an engine_start with an observer. */
 enum router engine_router(const struct engine *g);
 

@@ -10,6 +10,7 @@
 #include "engine/inputs.h"
 #include "engine/mask.h"
 #include "engine/observe.h"
+#include "engine/step.h"
 #include "engine/tokenize.h"
 
 #include <llama.h>
@@ -24,11 +25,12 @@ struct engine {
     struct observer *observer;
     struct masker *masker;
     struct inputs *inputs;
-    struct ahead *ahead;   /* of a model that does not fit into memory; else NULL */
-    double disk;           /* with it: bytes a second of the disk, 0: not known */
-    uint64_t memory, host; /* with it, before the context: bytes that are free, and cost.host */
-    bool step_given;       /* the options say how many tokens a step has */
-    bool learning;         /* a decode whose nodes are only looked at */
+    struct ahead *ahead;     /* of a model that does not fit into memory; else NULL */
+    double disk;             /* with it: bytes a second of the disk, 0: not known */
+    uint64_t memory, host;   /* with it, before the context: bytes that are free, and cost.host */
+    struct step_facts facts; /* with it: what the step was chosen by; of no disk where it was not */
+    bool step_given;         /* the options say how many tokens a step has */
+    bool learning;           /* a decode whose nodes are only looked at */
     bool observing, masking, summing, streaming; /* who wants the node that was asked for last */
     struct llama_batch batch;
     uint32_t n_batch;

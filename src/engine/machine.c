@@ -106,20 +106,29 @@ bool machine_maps(const struct engine_opts *o)
     return !o->load_mode || !strcmp(o->load_mode, "auto") || strstr(o->load_mode, "mmap");
 }
 
-void engine_foresee(const char *path, uint64_t bytes, const struct engine_opts *o)
+bool engine_foresee(const char *path, uint64_t bytes, bool whole, const struct engine_opts *o, struct err *e)
 {
     struct memory m;
     uint64_t there = 0;
     char a[32], b[32], c[32], gpus[64] = "";
     foresee_layers(o, has_gpu(o, &there));
     if (machine_fits(bytes, o, &m, &there))
-        return;
+        return true;
     if (there)
         snprintf(gpus, sizeof gpus, " and %s on GPUs", human_bytes(there, c));
-    log_warn("%s has %s of weights, and %s of memory%s%s are free: %s", path, human_bytes(bytes, a),
-             human_bytes(m.free, b), m.limited ? " (by a control group)" : "", gpus,
-             machine_maps(o) ? "it will be read from the disk again and again"
-                             : "loading it may be ended by the system");
+    human_bytes(bytes, a);
+    human_bytes(m.free, b);
+    const char *limited = m.limited ? " (by a control group)" : "";
+    if (whole && (!o->load_mode || !strcmp(o->load_mode, "auto")))
+        return err_set(
+            e, ERR_FAILED,
+            "%s has %s of weights, and %s of memory%s%s are free: a folder is loaded as a whole. reap convert makes a "
+            "file of it, which need not fit; --type q4_0 makes it smaller; --load-mode none tries it all the same",
+            path, a, b, limited, gpus);
+    log_warn("%s has %s of weights, and %s of memory%s%s are free: %s", path, a, b, limited, gpus,
+             machine_maps(o) && !whole ? "it will be read from the disk again and again"
+                                       : "loading it may be ended by the system");
+    return true;
 }
 
 /* ---- what it takes ---- */

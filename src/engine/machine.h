@@ -25,8 +25,9 @@ void engine_cpu_features(struct buf *b);
 bool machine_fits(uint64_t bytes, const struct engine_opts *o, struct memory *m, uint64_t *there);
 bool machine_maps(const struct engine_opts *o); /* the load mode is one that maps the file */
 
-/* Warns, before a model of so many bytes of weights is loaded, of what the options ask for in vain, and of memory that is not
- * there. */
-void engine_foresee(const char *path, uint64_t bytes, const struct engine_opts *o);
+/* Before a model of so many bytes of weights is loaded: warns of what the options ask for in vain, and of memory that is not
+ * there. False with *e set where that would end the process: all of the weights become memory (`whole`), and no load mode was
+ * asked for. */
+bool engine_foresee(const char *path, uint64_t bytes, bool whole, const struct engine_opts *o, struct err *e);
 
 #endif

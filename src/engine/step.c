@@ -17,12 +17,24 @@ double step_cost(const struct step_facts *f, uint32_t n)
 uint32_t step_choose(const struct step_facts *f)
 {
     double n = STEP_MOST;
-    if (f->disk > 0 && f->peak > 0 && f->flops > 0)
-        n = fmin(n, (double)f->weights / f->disk * f->peak / f->flops);
+    if (f->disk > 0 && f->peak > 0 && f->flops > 0) { /* reading = n (each + masked n) */
+        double reading = (double)f->weights / f->disk, each = f->flops / f->peak, a = f->masked;
+        n = fmin(n, a > 0 ? (sqrt(each * each + 4 * a * reading) - each) / (2 * a) : reading / each);
+    }
     if (f->n_tokens)
         n = fmin(n, (double)f->n_tokens);
     uint32_t step = ((uint32_t)n + ROUND - 1) / ROUND * ROUND;
     while (step > f->usual && step_cost(f, step) > (double)f->memory / 2)
         step -= ROUND;
     return step > f->usual ? step : f->usual;
+}
+
+bool step_separate(const struct step_facts *f, uint32_t step, uint32_t longest, const uint64_t passes[2])
+{
+    if (!(f->disk > 0) || !(f->peak > 0) || !f->n_tokens)
+        return false;
+    double reading = (double)f->weights / f->disk, each = f->flops / f->peak, n = (double)f->n_tokens;
+    double one = fmax((double)passes[0] * reading, n * (each + f->masked * step));
+    double own = fmax((double)passes[1] * reading, n * (each + f->masked * longest));
+    return own < 0.95 * one; /* what is gained is to be worth another order of additions */
 }

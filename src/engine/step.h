@@ -3,6 +3,7 @@
 #ifndef REAP_ENGINE_STEP_H
 #define REAP_ENGINE_STEP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct step_facts {
@@ -11,6 +12,8 @@ struct step_facts {
     double disk;      /* bytes a second; 0: not known */
     double flops;     /* that a token takes, at least */
     double peak;      /* flops a second that the processors do at best; 0: no bound is known (a GPU) */
+    double
+        masked; /* seconds that a token takes for each of its step: attention looks past those it does not see */
     /* bytes of a context for steps of `sizes` tokens: buffers and KV cells together */
     uint32_t sizes[3];
     uint64_t costs[3];
@@ -24,8 +27,13 @@ struct step_facts {
 double step_cost(const struct step_facts *f, uint32_t n);
 
 /* The step. A larger one reads the weights less often, so it is as large as is of use: until reading them takes no longer than
- * computing with them even at the processors' best; not more than all the tokens; and its context takes half the memory at
+ * computing with them even at the processors' best, which attention over the step makes slower; not more than all the tokens; and its context takes half the memory at
  * most, because the other half keeps weights. A multiple of 256 unless it is `usual`. */
 uint32_t step_choose(const struct step_facts *f);
+
+/* Whether sequences should have memories of their own: attention then looks at no more cells than the `longest` has, not at a
+ * whole step of `step`, but the engine takes only as many tokens of each sequence at once as the shortest has left, so it passes
+ * over the weights more often: passes[1] times, with one memory passes[0] times. */
+bool step_separate(const struct step_facts *f, uint32_t step, uint32_t longest, const uint64_t passes[2]);
 
 #endif

@@ -103,6 +103,8 @@ static bool run(struct windows *w, struct engine *g, windows_step *fn, void *ud,
     uint64_t done = 0;
     struct engine_run r = {
         .n_ctx = w->longest, .n_seq_max = w->max_seqs, .want_logits = true, .n_tokens = w->total};
+    r.separate_streams = w->separate;
+    r.n_ctx *= w->separate ? w->max_seqs : 1;
     if (!engine_start(g, &r, e))
         return false;
     bool ok = true;
@@ -163,8 +165,7 @@ static void pack(struct windows *w, struct engine *g, uint32_t n_seqs)
 {
     const struct engine_run r = {
         .n_ctx = w->longest, .n_seq_max = n_seqs, .want_logits = true, .n_tokens = w->total};
-    engine_settle(g, &r, ENGINE_UBATCH);
-    windows_pack(w, engine_ubatch(g), n_seqs, 1);
+    windows_settle(w, g, &r, ENGINE_UBATCH, n_seqs, 1);
 }
 
 bool text_open(struct text *t, struct engine *g, const char *path, uint32_t n_ctx, struct err *e)

@@ -163,7 +163,7 @@ json_t *calibration_json(const struct calibration *from)
         json_object_set_new(c, "skip_media", json_true());
     json_object_set_new(c, "ubatch", json_integer(from->ubatch));
     json_object_set_new(c, "max_sequences", json_integer(o->n_seqs));
-    json_object_set_new(c, "separate_streams", json_boolean(o->separate_streams));
+    json_object_set_new(c, "separate_streams", json_boolean(from->separate));
     json_object_set_new(c, "flash_attn", json_text(o->engine.flash_attn));
     json_object_set_new(c, "cache_type_k", json_text(o->engine.cache_type_k));
     json_object_set_new(c, "cache_type_v", json_text(o->engine.cache_type_v));
@@ -184,7 +184,7 @@ json_t *calibration_json(const struct calibration *from)
     return c;
 }
 
-void calibration_resume(const char *stats_path, struct engine_opts *o)
+void calibration_resume(const char *stats_path, struct engine_opts *o, bool *separate)
 {
     struct err ignored = {0}; /* the file is read again, and then held against the run */
     struct stats *s = stats_load(stats_path, &ignored);
@@ -196,8 +196,10 @@ void calibration_resume(const char *stats_path, struct engine_opts *o)
         day.tm_year -= 1900, day.tm_mon -= 1;
         o->now = (int64_t)mktime(&day);
     }
-    if (!o->ubatch && step >= 1 && step <= ENGINE_UBATCH_MOST)
+    if (!o->ubatch && step >= 1 && step <= ENGINE_UBATCH_MOST) {
         o->ubatch = step;
+        *separate = *separate || json_is_true(json_object_get(c, "separate_streams"));
+    }
     stats_free(s);
 }
 

@@ -12,6 +12,7 @@ struct calibration {
     const struct windows *win;
     const struct engine *engine;
     int64_t ubatch; /* tokens per compute step */
+    bool separate;  /* one KV memory per sequence */
 };
 
 /* calibration of reap.stats/1. The same text and options give the same. New reference. */
@@ -20,9 +21,9 @@ json_t *calibration_json(const struct calibration *c);
  * samples are for people, and an earlier version did not keep them. */
 const char *calibration_difference(const json_t *a, const json_t *b);
 /* What an unfinished run must have again to go on: the day on which it was begun (o->now, noon in Unix time) where its chat
- * template may have written the date, and the tokens of a compute step (o->ubatch) unless they are given, because they may have
- * been chosen by the memory and the disk of that day. */
-void calibration_resume(const char *stats_path, struct engine_opts *o);
+ * template may have written the date, and the tokens of a compute step (o->ubatch) and whether sequences have memories of their own, unless the
+ * tokens are given, because they may have been chosen by the memory and the disk of that day. */
+void calibration_resume(const char *stats_path, struct engine_opts *o, bool *separate);
 /* Says once what is not used. */
 void calibration_warn(const struct calibration *c);
 /* The same from what a file says (calibration_json). */

@@ -32,6 +32,7 @@ struct job {
     struct imatrix *matrix; /* NULL: nobody wants it */
     enum half half;         /* of the batch that runs now */
     int64_t ubatch;         /* tokens per compute step */
+    bool separate;          /* one KV memory per sequence */
     int32_t *index;         /* block number -> layer of the stats, -1 */
     uint32_t n_index;
     uint32_t n_batches;    /* that this process decodes: all, or those of its shard */
@@ -57,7 +58,7 @@ static void job_clear(struct job *j)
 
 static struct calibration calibration_of(const struct job *j)
 {
-    return (struct calibration){j->o, &j->corpus, &j->win, j->engine, j->ubatch};
+    return (struct calibration){j->o, &j->corpus, &j->win, j->engine, j->ubatch, j->separate};
 }
 
 static json_t *made_from(const struct job *j)
@@ -411,7 +412,7 @@ static struct engine_run run_of(struct job *j)
     return (struct engine_run){
         .n_ctx = j->win.longest,
         .n_seq_max = j->win.max_seqs,
-        .separate_streams = j->o->separate_streams,
+        .separate_streams = j->separate,
         .observe = on_rows,
         .gates = on_gates,
         .inputs = j->matrix ? on_inputs : NULL,
@@ -477,11 +478,12 @@ static bool prepare(struct job *j, struct err *e)
                  o->corpus.set_aside);
     note_pairs(j);
     j->resumes = j->resumes && o->resume;
+    j->separate = o->separate_streams;
     struct engine_opts eo = o->engine;
     if (o->n_shards && !eo.ubatch) /* one step for all, whatever their machines */
         eo.ubatch = default_ubatch(&j->view->shape);
     if (j->resumes)
-        calibration_resume(o->out, &eo);
+        calibration_resume(o->out, &eo, &j->separate);
     j->engine = load_engine(j->view, &eo, e);
     if (!j->engine || !windows_tokenize(&j->win, &j->corpus, j->engine, e) ||
         !windows_cut(&j->win, o->n_ctx, e))
@@ -491,11 +493,11 @@ static bool prepare(struct job *j, struct err *e)
         log_warn(
             "samples run in windows of up to %u tokens, but the model was trained for %u; --ctx %u cuts them there",
             j->win.longest, trained, trained);
-    const struct engine_run run = run_of(j);
-    engine_settle(j->engine, &run, (uint32_t)default_ubatch(&j->view->shape));
-    j->ubatch = engine_ubatch(j->engine);
     uint32_t seqs = o->n_seqs ? o->n_seqs : engine_has_state(j->engine) ? MAX_SEQS_STATE : MAX_SEQS;
-    windows_pack(&j->win, engine_ubatch(j->engine), seqs, 2);
+    const struct engine_run run = run_of(j);
+    windows_settle(&j->win, j->engine, &run, (uint32_t)default_ubatch(&j->view->shape), seqs, 2);
+    j->ubatch = engine_ubatch(j->engine);
+    j->separate = j->separate || j->win.separate;
     set_order(j);
     if (o->until_stable > 0 && j->corpus.n_samples < 2)
         log_warn(

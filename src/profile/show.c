@@ -64,7 +64,7 @@ json_t *profile_show(const struct profile_opts *o, uint64_t n, struct err *e)
     x.view = view_open(o->model, e);
     if (x.view && corpus_load(&o->corpus, &x.corpus, e) && (x.engine = load_engine(x.view, &eo, e)) &&
         windows_tokenize(&x.win, &x.corpus, x.engine, e) && windows_cut(&x.win, o->n_ctx, e)) {
-        calibration_warn(&(struct calibration){o, &x.corpus, &x.win, x.engine, 0});
+        calibration_warn(&(struct calibration){o, &x.corpus, &x.win, x.engine, 0, false});
         calibration_warn_short(x.win.total, x.view->shape.n_experts, x.view->shape.n_used);
         result = shown(&x, n, o->n_ctx);
     }

@@ -76,9 +76,10 @@ static void route_by_hash(uint32_t il, int32_t token, uint32_t pos, uint32_t n_e
 
 /* ---- opening ---- */
 
-void engine_foresee(const char *path, uint64_t bytes, const struct engine_opts *o)
+bool engine_foresee(const char *path, uint64_t bytes, bool whole, const struct engine_opts *o, struct err *e)
 {
-    (void)path, (void)bytes, (void)o;
+    (void)path, (void)bytes, (void)whole, (void)o, (void)e;
+    return true;
 }
 
 struct engine *engine_open(const char *path, const struct engine_opts *o, struct err *e)
@@ -174,6 +175,12 @@ void engine_settle(struct engine *g, const struct engine_run *r, uint32_t usual)
     (void)r;
     if (!g->step_given)
         g->o.ubatch = usual;
+}
+
+bool engine_separates(const struct engine *g, uint32_t longest, const uint64_t passes[2])
+{
+    (void)g, (void)longest, (void)passes;
+    return false;
 }
 
 uint32_t engine_ubatch(const struct engine *g)

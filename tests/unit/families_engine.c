@@ -46,13 +46,25 @@ static void load_texts(const struct family_case *f, struct corpus *c)
     golden_ok(corpus_load(&o, c, &e), &e, f->name);
 }
 
+/* All of it would become memory. */
+static void refuses_too_large(const struct view *v, struct engine_opts o)
+{
+    struct err e = {0};
+    o.memory = 1;
+    assert_null(load_engine(v, &o, &e));
+    assert_int_equal(e.code, ERR_FAILED);
+    assert_non_null(strstr(e.msg, "reap convert"));
+}
+
 static struct engine *open_engine(const char *model)
 {
     struct err e = {0};
     struct engine_opts o = golden_engine();
     struct view *v = family_view(model);
-    if (is_folder(model))
+    if (is_folder(model)) {
         o.type = "f32";
+        refuses_too_large(v, o);
+    }
     struct engine *g = load_engine(v, &o, &e);
     golden_ok(g != NULL, &e, model);
     view_free(v);

@@ -256,6 +256,8 @@ static void test_step(void **state)
     assert_int_equal(step_choose(&f), 1024);
     f.disk = 1e11; /* never fewer than usual */
     assert_int_equal(step_choose(&f), 512);
+    f = some, f.masked = 1e-7; /* n (2 ms + 0.1 us n) = 8 s */
+    assert_int_equal(step_choose(&f), 3584);
     f = some, f.n_tokens = 1500; /* not more than there are */
     assert_int_equal(step_choose(&f), 1536);
     f = some, f.memory = 400u << 20; /* half of it, at the 90 KiB that each of 2048 takes */
@@ -268,6 +270,24 @@ static void test_step(void **state)
     assert_int_equal(step_choose(&f), STEP_MOST);
     f = some, f.disk = 0, f.memory = UINT64_MAX;
     assert_int_equal(step_choose(&f), STEP_MOST);
+}
+
+static void test_separate(void **state)
+{
+    (void)state;
+    struct step_facts f = some;
+    f.n_tokens = 100000, f.masked = 1e-7; /* 2 ms for a token, 0.4 more with 4096 in a step; 8 s to read */
+    static const uint64_t equal[2] = {25, 25}, some_more[2] = {25, 27}, many[2] = {25, 80};
+    assert_true(step_separate(&f, 4096, 512, equal));
+    assert_true(step_separate(&f, 4096, 512, some_more));
+    assert_false(step_separate(&f, 4096, 512, many));
+    assert_false(step_separate(&f, 4096, 3900, equal)); /* the windows are the step */
+    f.disk = 0;
+    assert_false(step_separate(&f, 4096, 512, equal));
+    f = some, f.n_tokens = 100000, f.peak = 0;
+    assert_false(step_separate(&f, 4096, 512, equal));
+    memset(&f, 0, sizeof f); /* the model fits */
+    assert_false(step_separate(&f, 512, 512, equal));
 }
 
 static void test_step_cost(void **state)
@@ -288,7 +308,7 @@ int main(void)
         cmocka_unit_test(test_steps),      cmocka_unit_test(test_all_fit),
         cmocka_unit_test(test_ends_early), cmocka_unit_test(test_odd_orders),
         cmocka_unit_test(test_own_memory), cmocka_unit_test(test_step),
-        cmocka_unit_test(test_step_cost),
+        cmocka_unit_test(test_step_cost),  cmocka_unit_test(test_separate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

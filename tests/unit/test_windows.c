@@ -197,6 +197,24 @@ static void test_longer_than_batch(void **state)
     windows_clear(&w);
 }
 
+/* A memory for each sequence costs a pass for each length, unless a batch is one window. */
+static void test_passes(void **state)
+{
+    (void)state;
+    static const uint32_t n[] = {10, 150, 100, 90, 101}, equal[] = {50, 30, 30, 50, 30};
+    struct windows w = samples(n, 5), v = samples(equal, 5);
+    cut(&w, 1000);
+    windows_pack(&w, 100, 4, 1);
+    assert_int_equal(windows_passes(&w, 100, false), 2 + 2 + 1 + 1);
+    assert_int_equal(windows_passes(&w, 100, true), 2 + 2 + 1 + 2);
+    windows_clear(&w);
+    cut(&v, 1000);
+    windows_pack(&v, 100, 4, 1);
+    assert_int_equal(windows_passes(&v, 100, false), 2);
+    assert_int_equal(windows_passes(&v, 100, true), 2);
+    windows_clear(&v);
+}
+
 static void test_no_samples(void **state)
 {
     (void)state;
@@ -261,6 +279,7 @@ int main(void)
         cmocka_unit_test(test_tokens_do_not_matter),
         cmocka_unit_test(test_long_sample_continues),
         cmocka_unit_test(test_longer_than_batch),
+        cmocka_unit_test(test_passes),
         cmocka_unit_test(test_no_samples),
         cmocka_unit_test(test_fill),
         cmocka_unit_test(test_groups_are_mixed),
