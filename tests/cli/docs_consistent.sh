@@ -57,6 +57,16 @@ done
 for part in reap:commands reap:common reap-plan:criteria; do
     grep -q "^\.\\\\\" begin ${part#*:}\$" "man/${part%%:*}.1" || fail "man/${part%%:*}.1 lacks the part ${part#*:}"
 done
+# What shows a figure is there.
+while read -r kind f; do
+    case $kind in
+    -R) [ -e "tests/unit/test_${f#unit-}.c" ] || [ -e "tests/cli/${f#cli-}.sh" ] ;;
+    part) [ -e "bench/$f.sh" ] ;;
+    script) [ -e "$f" ] ;;
+    esac || fail "docs/performance.md: '$f' does not exist"
+done < <(grep -oE -- '-R [a-z]+-[a-z_]+' docs/performance.md
+    grep -oE 'bench/run\.sh [a-z]+' docs/performance.md | sed 's/.* /part /'
+    grep -oE '(bench|scripts)/[a-z_-]+\.sh' docs/performance.md | sed 's/^/script /')
 version=$("$REAP" --version | cut -d' ' -f2)
 for f in man/*.1; do grep -q "^\.TH .* \"reap $version\" " "$f" || fail "$f is not of version $version"; done
 for f in docs/commands/*.md man/reap-*.1; do
