@@ -80,8 +80,8 @@ for program in $programs; do
     newest=$(grep -oE 'GLIBC_[0-9.]+' "$stage/headers" | sort -uV | tail -n 1)
     [ "$(printf '%s\n' "GLIBC_$glibc" "$newest" | sort -V | tail -n 1)" = "GLIBC_$glibc" ] ||
         die "${program##*/} wants $newest, newer than $glibc: build it on an older system"
-    for path in "$top" "$source" "${source%/*}"; do
-        if grep -qaF "$path" "$program"; then die "${program##*/} has a path of this machine in it: $path"; fi
+    for path in "$top" "$source" "${source%/*}"; do # where a path begins, since reap/src/... is not /src
+        if LC_ALL=C grep -qaE "(^|[^A-Za-z0-9_.-])${path//./\\.}/" "$program"; then die "${program##*/} has a path of this machine in it: $path"; fi
     done
     echo "dist: ${program##*/}: $(stat -c %s "$program") bytes, wants $newest or newer" >&2
 done

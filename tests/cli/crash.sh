@@ -58,8 +58,13 @@ done
 shim=$(preloadable libshim.so)
 if [[ $shim ]]; then
     for n in 1 100; do
-        SHIM_FAULT="malloc $n fail:12" SHIM_FROM=libstdc++.so.6 LD_PRELOAD=$shim "$REAP" --version >.out 2>.err
+        rm -f counts
+        SHIM_COUNTS=counts SHIM_FAULT="malloc $n fail:12" SHIM_FROM=libstdc++.so.6 LD_PRELOAD=$shim "$REAP" --version >.out 2>.err
         got=$?
+        if grep -qs '^hit 0$' counts; then
+            left_out "memory gone at allocation $n of libstdc++: this libstdc++ makes fewer"
+            continue
+        fi
         one_line "memory gone at allocation $n of libstdc++" 'out of memory'
     done
 else
