@@ -29,7 +29,7 @@ for list in 127.0.0.1 :50052 127.0.0.1:x 127.0.0.1:0 127.0.0.1:65536 127.0.0.1:1
 done
 
 # ---- real ones, where the engine's cache has the program or it was given
-engine=$(bash "$SRC/scripts/engine.sh" 2>/dev/null | tail -1)
+[[ ${RPC_SERVER-} ]] || engine=$(bash "$SRC/scripts/engine.sh" 2>/dev/null | tail -1)
 SERVER=${RPC_SERVER:-${engine%/prefix}/tools/ggml-rpc-server}
 if [[ ! -x $SERVER ]]; then
     left_out 'RPC servers: scripts/engine.sh --tools ggml-rpc-server builds the program'

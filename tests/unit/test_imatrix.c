@@ -67,6 +67,8 @@ static struct imatrix *profiled(const char *family, const char *to, int64_t ubat
 
 static void same(const struct imatrix *a, const struct imatrix *b, const char *what)
 {
+    /* the golden sums are of v0.5.0; another engine rounds in other places: 2.2e-3 was seen with v0.7.0 */
+    float within = strcmp(engine_version(), "llama.cpp v0.5.0") == 0 ? 5e-4f : 5e-3f;
     assert_int_equal(a->n, b->n);
     assert_int_equal(a->chunk_count, b->chunk_count);
     assert_int_equal(a->chunk_size, b->chunk_size);
@@ -85,7 +87,7 @@ static void same(const struct imatrix *a, const struct imatrix *b, const char *w
             /* the experts' products are summed in another order, and what is rounded to f16 in attention may fall on
              * the other side, by 2^-11: 1.7e-5 was seen on x86-64 and 2.7e-4 on 64-bit ARM, whose sums are those of
              * x86-64 within 7e-6 with caches in F32 and without flash attention */
-            if (fabsf(x->sums[k] - y->sums[k]) > 5e-4f * y->sums[k] + 1e-6f)
+            if (fabsf(x->sums[k] - y->sums[k]) > within * y->sums[k] + 1e-6f)
                 fail_msg("%s: '%s', %u: %.9g and %.9g", what, x->name, (unsigned)k, (double)x->sums[k],
                          (double)y->sums[k]);
     }
