@@ -37,6 +37,7 @@
     X(bailingmoe)              \
     X(bailingmoe2)             \
     X(dbrx)                    \
+    X(deepseek)                \
     X(dots1)                   \
     X(exaone_moe)              \
     X(granitemoe)              \
