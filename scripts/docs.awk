@@ -42,6 +42,7 @@ NR == FNR {
         cannot = f[5] == "" ? f[6] : f[5]
         families[++n_families] = family
         people[n_families] = f[3] == "" ? "" : f[3]
+        unrun[n_families] = f[7]
         whole[n_families] = family == "" ? "no such model" : f[5] == "" ? "cut" : "refused"
         cut[n_families] = cannot == "" ? "cut" : "refused: " cannot
         if (family == "" || f[4] == "")
@@ -225,6 +226,10 @@ function make(part, arg,    i, f, n) {
         print "| family | architecture | as GGUF | class | as a checkpoint | natively |\n|---|---|---|---|---|---|"
         for (i = 1; i <= n_families; i++)
             print "| " people[i] " | " (families[i] == "" ? "" : "`" families[i] "`") " | " whole[i] " | " folders[i] " | " (folders[i] == "" ? "" : cut[i]) " | " how[i] " |"
+        print "\nNot natively:\n"
+        for (i = 1; i <= n_families; i++)
+            if (unrun[i] != "")
+                print "* " people[i] ": " unrun[i] "."
     } else if (part == "native") {
         print "| family | as GGUF | as a checkpoint | natively |\n|---|---|---|---|"
         for (i = 1; i <= n_families; i++)

@@ -74,6 +74,8 @@ static json_t *in_json(const struct family *f)
     json_object_set_new(o, "gguf", json_boolean(f->arch && !f->refuse));
     if (no)
         json_object_set_new(o, "reason", json_string(no));
+    if (f->refuse_native)
+        json_object_set_new(o, "reason_native", json_string(f->refuse_native));
     for (int i = 0; i < FAMILY_CLASSES && f->classes[i].name; i++) {
         json_t *c = json_object();
         json_object_set_new(c, "name", json_string(f->classes[i].name));
@@ -100,6 +102,8 @@ static void in_text(struct buf *b, const struct family *f)
     }
     if (no)
         buf_fmt(b, "%18s%s: %s\n", "", f->arch && !f->refuse ? "as a checkpoint" : "refused", no);
+    if (f->refuse_native)
+        buf_fmt(b, "%18snot natively: %s\n", "", f->refuse_native);
 }
 
 static bool run(char const *const *args, uint32_t n, struct err *e)

@@ -103,6 +103,7 @@ static void dump_family(struct buf *b, const struct family *f)
     field(b, f->gate);
     field(b, f->refuse);
     field(b, f->refuse_checkpoint);
+    field(b, f->refuse_native);
     buf_char(b, '\n');
     for (int i = 0; i < FAMILY_CLASSES && f->classes[i].name; i++)
         dump_class(b, &f->classes[i]);

@@ -131,7 +131,10 @@ static bool find_conversion(struct layout *l, struct err *e)
     char *name = hf_class_name(d);
     l->in.conf = conf_of(d);
     l->in.conversion = name ? family_conversion(name, &l->in.family) : NULL;
-    if (!l->in.conversion) {
+    if (!l->in.conversion && l->in.family && l->in.family->refuse_native)
+        err_set(e, ERR_INPUT, "%s: models of the class '%.60s' cannot be converted: %s",
+                l->in.c->layout->config, name, l->in.family->refuse_native);
+    else if (!l->in.conversion) {
         const char *what = l->in.c->layout->what;
         err_set(e, ERR_INPUT,
                 "%s: models of %s%.60s%s cannot be converted; `reap families` lists those that can",

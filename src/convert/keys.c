@@ -37,7 +37,8 @@ struct out_keys {
 
 static const char *full_name(const struct out_keys *k, const char *name, char dst[128])
 {
-    snprintf(dst, 128, "%s.%s", k->in->family->arch, name);
+    bool whole = !strncmp(name, "diffusion.", strlen("diffusion."));
+    snprintf(dst, 128, "%s%s%s", whole ? "" : k->in->family->arch, whole ? "" : ".", name);
     return dst;
 }
 
@@ -205,10 +206,41 @@ static bool put_sections(struct out_keys *k, const struct key_rule *r, struct er
     return true;
 }
 
+static bool put_f32_blocks(struct out_keys *k, const struct key_rule *r, struct err *e)
+{
+    const struct jdoc *d = k->in->conf.d;
+    uint32_t list = *r->from ? conf_get(&k->in->conf, r->from) : JSPAN_NONE;
+    char s[128];
+    double v;
+    bool ok = true;
+    if (list == JSPAN_NONE && !r->other)
+        return true;
+    if (list != JSPAN_NONE && d->nodes[list].kind != J_ARRAY)
+        return bad(k, list, "a list of numbers", e);
+    float *out = xcalloc(k->in->n_blocks, sizeof *out);
+    uint32_t at = list == JSPAN_NONE ? JSPAN_NONE : d->nodes[list].first;
+    for (uint64_t i = 0; ok && i < k->in->n_blocks; i++) {
+        if (list == JSPAN_NONE)
+            out[i] = strtof(r->other, NULL);
+        if (at == JSPAN_NONE)
+            continue;
+        ok = d->nodes[at].kind == J_NULL || (jdoc_f64(d, at, &v) && isfinite((float)v)) ||
+             bad(k, at, "a number or null", e);
+        out[i] = ok && d->nodes[at].kind != J_NULL ? (float)v : 0;
+        at = d->nodes[at].next;
+    }
+    gg_put_f32s(k->b, full_name(k, r->name, s), out, k->in->n_blocks);
+    k->n++;
+    free(out);
+    return ok;
+}
+
 static bool put_key(struct out_keys *k, const struct key_rule *r, struct err *e)
 {
     if (r->kind == KEY_SECTIONS)
         return put_sections(k, r, e);
+    if (r->kind == KEY_F32_BLOCKS)
+        return put_f32_blocks(k, r, e);
     if (r->from[0] == '=')
         return put_fact(k, r, e);
     uint32_t node = *r->from ? conf_get(&k->in->conf, r->from) : JSPAN_NONE;
@@ -288,6 +320,23 @@ static bool put_alpha(struct out_keys *k, struct err *e)
     return true;
 }
 
+/* Step-3.5's list of a base for each block: the first is that of whole attention, the second that of windows (its
+ * record checks it). */
+static bool put_two_bases(struct out_keys *k)
+{
+    const struct jdoc *d = k->in->conf.d;
+    uint32_t list = conf_get(&k->in->conf, "rope_theta");
+    double whole, window;
+    if (!(k->in->conversion->flags & CONVERT_ROPE_TWO) || list == JSPAN_NONE ||
+        d->nodes[list].kind != J_ARRAY || d->nodes[list].n < 2 ||
+        !jdoc_f64(d, d->nodes[list].first, &whole) ||
+        !jdoc_f64(d, d->nodes[d->nodes[list].first].next, &window))
+        return false;
+    put_f32(k, "rope.freq_base", whole);
+    put_f32(k, "rope.freq_base_swa", window);
+    return true;
+}
+
 static bool put_rope(struct out_keys *k, struct err *e)
 {
     struct buf type = {0};
@@ -316,6 +365,8 @@ static bool put_rope(struct out_keys *k, struct err *e)
     buf_clear(&type);
     if (!ok)
         return false;
+    if (put_two_bases(k))
+        return true;
     if (!rope_f64(k->in, "rope_theta|rotary_emb_base|attn_config.rope_theta", 10000, &theta) &&
         !(k->in->conversion->flags & CONVERT_NO_ROPE))
         return err_set(e, ERR_INPUT, "config.json: 'rope_theta' is missing or not a number");
@@ -342,6 +393,28 @@ static bool rope_part(const struct layout_in *in, float **out, struct err *e)
     return true;
 }
 
+/* Where the base is a list, its first. */
+static bool first_base(const struct layout_in *in, double *theta)
+{
+    uint32_t list = conf_get(&in->conf, "rope_theta");
+    return list != JSPAN_NONE && in->conf.d->nodes[list].kind == J_ARRAY &&
+           jdoc_f64(in->conf.d, in->conf.d->nodes[list].first, theta);
+}
+
+/* By how much llama3's scaling slows a frequency. Llama's own code and what follows it computes in float, .. */
+static float slowed_f(float freq, float factor, float low, float high, float old)
+{
+    float wave = (float)(2 * M_PI) / freq, smooth = (old / wave - low) / (high - low);
+    return wave < old / high ? 1 : wave > old / low ? factor : 1 / ((1 - smooth) / factor + smooth);
+}
+
+/* .. the engine's converter of Step-3.5 in double. */
+static float slowed(double freq, double factor, double low, double high, double old)
+{
+    double wave = 2 * M_PI / freq, smooth = (old / wave - low) / (high - low);
+    return (float)(wave < old / high ? 1 : wave > old / low ? factor : 1 / ((1 - smooth) / factor + smooth));
+}
+
 bool layout_rope_freqs(const struct layout_in *in, float **out, struct err *e)
 {
     struct buf type = {0};
@@ -355,22 +428,24 @@ bool layout_rope_freqs(const struct layout_in *in, float **out, struct err *e)
     if (!has)
         return true;
     double theta, factor, low, high, old;
-    rope_f64(in, "rope_theta", 10000, &theta);
+    if (!rope_f64(in, "rope_theta", 10000, &theta) && !first_base(in, &theta))
+        theta = 10000;
     rope_f64(in, "factor", 8, &factor);
     rope_f64(in, "low_freq_factor", 1, &low);
     rope_f64(in, "high_freq_factor", 4, &high);
     rope_f64(in, "original_max_position_embeddings", 8192, &old);
     if (!(theta > 0 && factor > 0 && low > 0 && high > 0 && old > 0))
         return err_set(e, ERR_INPUT, "config.json: a parameter of llama3's rotary scaling is not above 0");
-    uint64_t dim = in->f.v['D'], n = dim / 2;
+    bool half = in->conversion->flags & CONVERT_ROPE_TWO;
+    uint64_t n = in->f.v['D'] / 2, dim = half ? n : in->f.v['D'];
     *out = xcalloc(n ? n : 1, sizeof **out);
-    for (uint64_t i = 0; i < n; i++) { /* in float, as the models' own code does */
+    for (uint64_t i = 0; i < n; i++) {
+        (*out)[i] = 1;
+        if (2 * i >= dim)
+            continue;
         float freq = 1.0f / powf((float)theta, (float)(2 * i) / (float)dim);
-        float wave = (float)(2 * M_PI) / freq;
-        float smooth = ((float)old / wave - (float)low) / (float)(high - low);
-        (*out)[i] = wave < (float)(old / high)  ? 1
-                    : wave > (float)(old / low) ? (float)factor
-                                                : 1 / ((1 - smooth) / (float)factor + smooth);
+        (*out)[i] = half ? slowed(freq, factor, low, high, old)
+                         : slowed_f(freq, (float)factor, (float)low, (float)high, (float)old);
     }
     return true;
 }

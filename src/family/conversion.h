@@ -110,12 +110,13 @@ enum key_kind {
     KEY_F32,
     KEY_BOOL,
     KEY_BOOL_TRUNK, /* of each block but those of MTP */
+    KEY_F32_BLOCKS, /* one for each block: a list of the config (0 where it has null, or ends), or `other` */
     KEY_GATING,     /* softmax, sigmoid, .. */
     KEY_SECTIONS,   /* of rotation, four; `from` among the rotary parameters; `other` "11|11|10" */
     KEY_TEXT,       /* `other` alone */
 };
 struct key_rule {
-    const char *name; /* behind "ARCH." */
+    const char *name; /* behind "ARCH."; "diffusion.*" as it is */
     enum key_kind kind;
     const char *from; /* "=H" a fact, an array where it differs from block to block; else config keys "a|b" */
     const char *other; /* when the config has none: the value; NULL: the key is left out; "!": an error */
@@ -141,7 +142,9 @@ enum {
     CONVERT_ROPE_PART = 256,  /* rotation of type "proportional": a part of each head, by rope_freqs.weight */
     CONVERT_NO_ROPE = 16,     /* the graph does not rotate */
     CONVERT_ROPE_ALPHA = 32,  /* the rotary base is raised by the scaling's alpha, as Hunyuan's is */
-    CONVERT_FILE_ONLY = 64,   /* checked by the converter's file alone: transformers lacks the class */
+    CONVERT_ROPE_TWO =
+        512, /* two ways of rotation, as Step-3.5: a base for each block, half of a head where attention is whole */
+    CONVERT_FILE_ONLY = 64, /* checked by the converter's file alone: transformers lacks the class */
 };
 
 #define CONVERT_MTP_WRITTEN (CONVERT_MTP_KEPT | CONVERT_MTP_NAMED)

@@ -93,6 +93,7 @@ struct family {
     struct family_names own_names; /* in the layout of the family's makers (params.json); block NULL: none */
     struct family_tokenizer tokenizers[FAMILY_TOKENIZERS]; /* up to the first without model_types */
     const char *refuse_checkpoint; /* why its checkpoints are not pruned, where GGUF files may be */
+    const char *refuse_native;     /* why its checkpoints are not converted, where they may be pruned */
 
     /* ---- oddities ---- */
     bool gate_on_input;    /* the gate multiplies the expert's input, so c = f */

@@ -42,7 +42,15 @@
     X(exaone_moe)              \
     X(granitemoe)              \
     X(hunyuan_moe)             \
-    X(minimax_m2)
+    X(hy_v3)                   \
+    X(minimax_m2)              \
+    X(cohere2moe)              \
+    X(llada_moe)               \
+    X(maple)                   \
+    X(mimo2)                   \
+    X(rnd1)                    \
+    X(smallthinker)            \
+    X(step35)
 #define FAMILY_DECLARE(x) extern const struct family family_##x;
 FAMILIES_WITH_FILES(FAMILY_DECLARE)
 

@@ -59,6 +59,8 @@ sed -i 's/"norm_topk_prob": true/"norm_topk_prob": false/' broken/config.json
 fails 2 'broken' 'norm_topk_prob' 'always makes the weights' -- convert broken -o x.gguf
 sed -i 's/Qwen3MoeForCausalLM/BertModel/' broken/config.json
 fails 2 "class 'BertModel' cannot be converted; .*reap families" -- convert broken -o x.gguf
+sed -i 's/BertModel/PhiMoEForCausalLM/' broken/config.json
+fails 2 "class 'PhiMoEForCausalLM' cannot be converted: the engine weights" -- convert broken -o x.gguf
 cp 'qwen3 ü/config.json' broken/config.json
 rm broken/tokenizer.json
 fails 2 'tokenizer' -- convert broken -o x.gguf

@@ -6,6 +6,9 @@ cd "$T" || exit 1
 ok families
 has .out '^qwen3moe +Qwen3-MoE +cut$' '^ +Qwen3MoeForCausalLM +cut +numbers$' 'GroveMoeForCausalLM +refused +no$' 'refused: its chunk experts are shared' \
     '^grovemoe +GroveMoE +refused$' '^llada-moe +LLaDA-MoE +cut$'
+has .out 'not natively: the engine weights both experts by one softmax'
+ok families phimoe --json
+has .out '"reason_native": *"the engine weights'
 ok families MIXTRAL --json
 expect 'one family, by any of its names' test "$("$JSON" get .out families/0/architecture) $("$JSON" get .out families/0/classes/0/runs)" = 'llama true'
 refuse 'no second one' "$JSON" get .out families/1

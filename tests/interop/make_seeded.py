@@ -16,7 +16,7 @@ hf/config.json is written by hand, in the form of the published checkpoints. Wha
     drop          [REGEX]: tensors that save_pretrained writes and published checkpoints do not have
     values        [[REGEX, LOW, HIGH]]: before the ranges of `ranges` below
     dtypes        [[REGEX, "F32"]]: other types than BF16
-    ignored       [REGEX]: tensors that transformers leaves out
+    ignored       [REGEX]: tensors that transformers leaves out, or that it makes anew where they are missing
     config        {KEY: VALUE}: what transformers is told beside config.json, where it does not read what published configs say
     keep          how many experts a plan keeps; else about three quarters
     axis          [REGEX]: further tensors whose first dimension is the expert
@@ -25,6 +25,8 @@ hf/config.json is written by hand, in the form of the published checkpoints. Wha
     no_mtp        true: the converter is told to leave MTP blocks out, as for a checkpoint that has none
     half_gelu     true: transformers computes GELU as the engine does, by F16
     form          the checkpoint is quantised (seeded_forms.py): transformers and the converter are given its numbers, dequantised
+    cut_only      true: such checkpoints are pruned, but not converted: no gguf.tsv
+    no_key        [NAME]: keys of the converter's that are not compared
     plain_vocab   true: the converter's class has code of its own for the published tokenizer; the common code is taken
 """
 import hashlib
@@ -36,7 +38,7 @@ import struct
 import sys
 import tempfile
 
-COUNTS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts", "num_moe_experts", "n_experts")
+COUNTS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts", "num_moe_experts", "n_experts", "moe_num_primary_experts")
 KEYS = ("gate_sum", "gate_sq_sum", "ean_sum", "ean_sq_sum", "reap_sum", "reap_sq_sum", "max_activation")
 NOISE = 1e-5  # relative, of the input of a layer with experts: choices that it changes are no reference
 
@@ -171,9 +173,9 @@ def transformers_shapes(folder, told):
     from safetensors import safe_open
     with tempfile.TemporaryDirectory() as tmp:
         cfg = read_json(folder, "hf", "config.json")
-        cls = getattr(transformers, cfg["architectures"][0])
         text_config(cfg).update(told)
         drop_quantisation(cfg)
+        cls = getattr(transformers, cfg["architectures"][0])
         save_json(os.path.join(tmp, "config.json"), cfg)
         config = transformers.AutoConfig.from_pretrained(tmp)
         model = cls._from_config(config, dtype=torch.float32)
@@ -237,7 +239,8 @@ def load(folder, ignored):
     model, info = cls.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager", experts_implementation="eager",
                                       output_loading_info=True, ignore_mismatched_sizes=True)
     bad = {kind: sorted(map(str, names)) for kind, names in info.items()}
-    bad["unexpected_keys"] = [n for n in bad.get("unexpected_keys", []) if not any(re.search(p, n) for p in ignored)]
+    for kind in ("unexpected_keys", "missing_keys"):
+        bad[kind] = [n for n in bad.get(kind, []) if not any(re.search(p, n) for p in ignored)]
     for kind, names in bad.items():
         if names:
             raise SystemExit(f"{folder}: {len(names)} {kind.replace('_', ' ')}: {', '.join(names[:4])}")
@@ -557,14 +560,28 @@ def converted(folder, checkpoint, src):
     import gguf
     import torch
     from conversion import ModelBase, ModelType, get_model_architecture, get_model_class
+    import transformers
     make = read_json(folder, "make.json", other={})
+    if make.get("cut_only"):
+        return 0
     checkpoint = in_numbers(checkpoint, make)
+    auto = transformers.AutoTokenizer.from_pretrained
+
+    def tokenizer_of(path, **options):
+        try:
+            return auto(path, **options)
+        except Exception:  # the config of a class that transformers lacks does not pass its checks
+            return transformers.PreTrainedTokenizerFast.from_pretrained(path)
+    transformers.AutoTokenizer.from_pretrained = tokenizer_of
     hparams = ModelBase.load_hparams(Path(checkpoint), False)
     cls = get_model_class(get_model_architecture(hparams, ModelType.TEXT))
     cls.get_vocab_base_pre = lambda self, tokenizer: make.get("pre", "qwen2")
     exp = torch.exp  # rounded once: torch's own is off by one in the last place here and there, by the processor
     torch.exp = lambda x: exp(x.double()).to(x.dtype)
     cls.no_mtp = make.get("no_mtp", False)
+    if cls.no_mtp and hasattr(cls, "_n_nextn"):  # MiMo-V2's, which no config says
+        cls._n_nextn = 0
+    cls._get_suppress_tokens = lambda self: None  # MiniMax-01's, by embeddings of zeros
     if make.get("plain_vocab"):
         cls.set_vocab = lambda self: self._set_vocab_gpt2()
     with tempfile.TemporaryDirectory() as tmp:
@@ -573,7 +590,7 @@ def converted(folder, checkpoint, src):
         reader = gguf.GGUFReader(out)
         lines = []
         for key in reader.fields.values():
-            if key.name.startswith("GGUF."):
+            if key.name.startswith("GGUF.") or key.name in make.get("no_key", []):
                 continue
             types, values = key.types, key.contents()
             if types[0] == gguf.GGUFValueType.ARRAY:

@@ -15,6 +15,7 @@
 #include "family/family.h"
 #include "tokenizer/tok_part.h"
 
+#include <dirent.h>
 #include <string.h>
 
 static char *text_of(const char *path)
@@ -67,6 +68,11 @@ static void complete(const struct family *f)
         fail_msg("%s: classes and names of tensors belong together", name);
     if (f->refuse_checkpoint && (!folder || f->refuse))
         fail_msg("%s: refuse_checkpoint is for checkpoints alone", name);
+    bool run = f->classes[0].name;
+    for (int i = 0; i < FAMILY_CLASSES && f->classes[i].name; i++)
+        run = run && f->classes[i].convert;
+    if ((run || f->refuse || f->refuse_checkpoint) == (f->refuse_native != NULL))
+        fail_msg("%s: it is converted or refused as a whole, or else refuse_native says why it is not", name);
     if ((f->only_experts != 0) != (f->why_only != NULL))
         fail_msg("%s: only_experts and why_only belong together", name);
     for (int i = 0; i < FAMILY_CLASSES; i++)
@@ -315,8 +321,10 @@ static void every_conversion_has_a_fixture(void **state)
         if (!conversion_of(&family_cases[i]))
             fail_msg("tests/data/families/%s is of no conversion", family_cases[i].name);
     for (uint32_t i = 0; i < n_seeded; i++)
-        if (!conversion_of(&seeded[i]))
-            fail_msg("tests/data/seeded/%s is of no conversion", seeded[i].name);
+        if (!conversion_of(&seeded[i]) == file_exists(family_file(&seeded[i], "gguf.tsv")))
+            fail_msg(
+                "tests/data/seeded/%s: a class is converted and has what the converter writes, or neither",
+                seeded[i].name);
     for (uint32_t i = 0; (f = family_at(i)); i++)
         for (int k = 0; k < FAMILY_CLASSES && f->classes[k].name; k++) {
             const struct family_class *c = &f->classes[k];
@@ -333,6 +341,45 @@ static void every_conversion_has_a_fixture(void **state)
         }
 }
 
+/* Whether a folder below `where` has a config.json that names the class; at: where in the folder. */
+static bool names_class(const char *where, const char *at, const char *class_name)
+{
+    char *quoted = xasprintf("\"%s\"", class_name);
+    struct dirent *d;
+    bool found = false;
+    DIR *dir = opendir(where);
+    assert_non_null(dir);
+    while (!found && (d = readdir(dir))) {
+        char *path = xasprintf("%s/%s/%sconfig.json", where, d->d_name, at);
+        if (d->d_name[0] != '.' && file_exists(path)) {
+            char *text = text_of(path);
+            found = strstr(text, quoted) != NULL;
+            free(text);
+        }
+        free(path);
+    }
+    closedir(dir);
+    free(quoted);
+    return found;
+}
+
+/* A family whose checkpoints are cut has one that is: in tests/data/structural, with the result to the byte, or in
+ * tests/data/seeded, which `make interop` loads in transformers. */
+static void every_cut_family_has_a_fixture(void **state)
+{
+    const struct family *f;
+    (void)state;
+    for (uint32_t i = 0; (f = family_at(i)); i++) {
+        bool found = !f->classes[0].name || family_refusal_checkpoint(f);
+        for (int k = 0; k < FAMILY_CLASSES && f->classes[k].name; k++)
+            found = found || names_class(TEST_DATA_DIR "/structural", "", f->classes[k].name) ||
+                    names_class(TEST_DATA_DIR "/seeded", "hf/", f->classes[k].name) ||
+                    names_class(TEST_DATA_DIR "/families", "hf/", f->classes[k].name);
+        if (!found)
+            fail_msg("%s: tests/data has no checkpoint of it", name_of(f));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -343,6 +390,7 @@ int main(void)
         cmocka_unit_test(oddities_refuse),
         cmocka_unit_test(conversions_agree_with_cuts),
         cmocka_unit_test(every_conversion_has_a_fixture),
+        cmocka_unit_test(every_cut_family_has_a_fixture),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
