@@ -12,11 +12,11 @@ flags=
 sysroot=$(sed -n 's/^REAP_SYSROOT:[A-Z]*=//p' "$BIN/CMakeCache.txt")
 [[ -z $sysroot ]] || flags+=$(printf ' --sysroot=%q' "$sysroot")
 
-env -u DESTDIR cmake --install "$BIN" --prefix "$T/a place" >install.txt 2>&1 || { say_bad 'cmake --install'; show install.txt; }
+env -u DESTDIR cmake --install "$BIN" --prefix "$T/a place" >install.txt 2>&1 || { say_bad 'cmake --install'; show install.txt; finish; }
 mv 'a place' 'another place' # the folder may be moved
 where="$T/another place"
 pc=$(find "$where" -name reap.pc)
-export PKG_CONFIG_PATH=${pc%/*} LD_LIBRARY_PATH=${pc%/pkgconfig/*}
+export PKG_CONFIG_PATH=${pc%/*} LD_LIBRARY_PATH=${pc%/pkgconfig/*} LD_BIND_NOW=1 # whatever the library lacks ends a program at once
 expect 'pkg-config knows it' pkg-config --exists reap
 expect 'its version is that of the program' test "reap $(pkg-config --modversion reap)" = "$("$where/bin/reap" --version | cut -d' ' -f1,2)"
 lib=$(readlink -f "$LD_LIBRARY_PATH/libreap.so")
