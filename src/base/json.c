@@ -23,7 +23,7 @@ static bool not_json(const json_error_t *je, size_t column, bool is_row, struct 
 
 static json_t *load(const char *s, size_t n, json_error_t *je)
 {
-    return json_loadb(s, n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, je);
+    return json_sure_load(s, n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, je);
 }
 
 json_t *json_parse(const char *s, size_t n, struct err *e)
@@ -145,9 +145,9 @@ json_t *json_parse_loose(const char *s, size_t n, bool *rounded)
 {
     json_error_t je;
     size_t flags = JSON_DECODE_ANY | JSON_ALLOW_NUL;
-    json_t *v = json_loadb(s, n, flags, &je);
+    json_t *v = json_sure_load(s, n, flags, &je);
     *rounded = !v;
-    return v ? v : json_loadb(s, n, flags | JSON_DECODE_INT_AS_REAL, &je);
+    return v ? v : json_sure_load(s, n, flags | JSON_DECODE_INT_AS_REAL, &je);
 }
 
 json_t *json_read(const char *path, struct err *e)

@@ -22,6 +22,8 @@ int json_sure_set(json_t *o, const char *key, json_t *v);
 int json_sure_append(json_t *a, json_t *v);
 int json_sure_extend(json_t *a, const json_t *more);
 int json_sure_rc(int rc);
+/* json_loadb; NULL with an empty text of the error: no memory. */
+json_t *json_sure_load(const char *s, size_t n, size_t flags, json_error_t *je);
 char *json_sure_dumps(const json_t *v, size_t flags);
 #define json_object()                     json_sure(json_object())
 #define json_array()                      json_sure(json_array())

@@ -1,8 +1,11 @@
 /* json_sure.c - values of jansson that are there or end the process; see json.h. */
 #include "base/json.h"
+#include "base/mem.h"
 #include "base/sig.h"
+#include "base/text.h"
 
 #include <math.h>
+#include <string.h>
 
 static void no_memory(void)
 {
@@ -18,12 +21,7 @@ json_t *json_sure(json_t *v)
 
 json_t *json_sure_string(const char *s)
 {
-    json_t *v = (json_string)(s), *any = v || !s ? v : json_string_nocheck(s);
-    if (s && !any)
-        no_memory();
-    if (!v) /* it is not UTF-8 */
-        json_decref(any);
-    return v;
+    return s && utf8_valid(s, strlen(s)) ? json_sure((json_string)(s)) : NULL;
 }
 
 json_t *json_sure_real(double d)
@@ -38,17 +36,9 @@ json_t *json_sure_copy(const json_t *v, json_t *made)
 
 int json_sure_set(json_t *o, const char *key, json_t *v)
 {
-    if (!json_is_object(o) || !v || !key)
-        return (json_object_set_new)(o, key, v);
-    int rc = (json_object_set_new)(o, key, json_incref(v));
-    if (rc == 0 || o == v) {
-        json_decref(v);
-        return rc;
-    }
-    if (json_object_set_new_nocheck(o, key, v) != 0)
-        no_memory();
-    json_object_del(o, key); /* the key is not UTF-8 */
-    return -1;
+    bool may = json_is_object(o) && key && utf8_valid(key, strlen(key)) && v && o != v;
+    int rc = (json_object_set_new)(o, key, v);
+    return may ? json_sure_rc(rc) : rc;
 }
 
 int json_sure_append(json_t *a, json_t *v)
@@ -78,4 +68,75 @@ char *json_sure_dumps(const json_t *v, size_t flags)
     if (!s && (json_is_object(v) || json_is_array(v) || (v && flags & JSON_ENCODE_ANY)))
         no_memory();
     return s;
+}
+
+/* ---- reading ----
+ *
+ * Jansson's lexer has one buffer for the text of a token, which grows and is kept, and does not notice when it could not grow: a number
+ * would lose its last digits (jansson 2.14, load.c, lex_save). So it is made to grow at once, by a string in front that is
+ * as long as any token, and that must come back whole. An allocator that never fails needs none of this. */
+
+/* No token of the text is longer: a string, or what stands between white space and punctuation. */
+static size_t longest_token(const char *s, size_t n)
+{
+    size_t longest = 0;
+    for (size_t at = 0, end; at < n; at = end) {
+        end = at + 1;
+        if (s[at] == '"') {
+            while (end < n && s[end] != '"')
+                end += s[end] == '\\' && end + 1 < n ? 2 : 1;
+            end += end < n;
+        } else if (!strchr(" \t\r\n,:[]{}", s[at])) {
+            while (end < n && !strchr(" \t\r\n,:[]{}\"", s[end]))
+                end++;
+        }
+        longest = end - at > longest ? end - at : longest;
+    }
+    return longest;
+}
+
+/* The text behind the string, in a list of both. */
+static json_t *load_behind(const char *s, size_t n, size_t flags, json_error_t *je)
+{
+    size_t first = longest_token(s, n);
+    char *both = malloc(first + n + 8);
+    json_t *list = NULL, *v = NULL;
+    if (!both)
+        return NULL;
+    size_t at = 0;
+    both[at++] = '[';
+    both[at++] = '"';
+    memset(both + at, 'x', first);
+    at += first;
+    memcpy(both + at, "\",\n", 3);
+    at += 3;
+    memcpy(both + at, s, n);
+    at += n;
+    both[at++] = ']';
+    list = json_loadb(both, at, flags, je);
+    free(both);
+    if (json_array_size(list) == 2 && json_string_length(json_array_get(list, 0)) == first)
+        v = json_incref(json_array_get(list, 1));
+    json_decref(list);
+    return v;
+}
+
+json_t *json_sure_load(const char *s, size_t n, size_t flags, json_error_t *je)
+{
+    json_malloc_t allocate;
+    json_free_t release;
+    json_error_t first = {.line = 0};
+    json_get_alloc_funcs(&allocate, &release);
+    if (allocate == xmalloc)
+        return json_loadb(s, n, flags, je);
+    json_t *v = load_behind(s, n, flags, &first);
+    if (v)
+        return v;
+    v = json_loadb(s, n, flags, je);                                 /* as it is, for the place of an error */
+    if (v && json_error_code(&first) != json_error_stack_overflow) { /* one level deeper than this */
+        json_decref(v);
+        v = NULL;
+        je->text[0] = 0;
+    }
+    return v;
 }

@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <reap.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -638,7 +639,9 @@ __attribute__((visibility("default"))) int json_object_set_new_nocheck(void *obj
     static int (*real)(void *, const char *, void *);
     if (!real)
         *(void **)(void *)&real = dlsym(RTLD_NEXT, "json_object_set_new_nocheck");
-    return no_json && !strcmp(key, "criterion") ? -1 : real(object, key, value);
+    bool fails = no_json && !strcmp(key, "criterion");
+    no_json = no_json && !fails; /* once: another thread gave memory back */
+    return fails ? -1 : real(object, key, value);
 }
 
 __attribute__((visibility("default"))) int json_object_set_new(void *object, const char *key, void *value)
