@@ -217,6 +217,7 @@ void ahead_learn(struct ahead *a, const void *p, size_t n)
     struct weight w = {.p = p, .n = n, .used = true};
     if (n < AHEAD_LEAST || find(a, p) >= 0 || !a->io.mapped(a->io.ud, begin_of(&w), pages_of(&w)))
         return;
+    join(a); /* they look at what grows now */
     GROW(a->weights, a->n, a->cap);
     a->weights[a->n++] = w;
 }

@@ -126,7 +126,7 @@ static double flops_of(const struct llama_model *m)
     return n > 0 && used > 0 && used < n ? all * used / n : all;
 }
 
-/* Bytes in host memory of a context for steps of n tokens; 0: it cannot be made. */
+/* Bytes of a context for steps of n tokens; 0: it cannot be made. */
 static uint64_t try_context(struct engine *g, const struct engine_run *r, uint32_t n)
 {
     struct engine_run one = {.n_ctx = n, .n_seq_max = 1};
@@ -146,7 +146,8 @@ static uint64_t try_context(struct engine *g, const struct engine_run *r, uint32
         return 0;
     llama_free(ctx);
     /* logits, and what a caller keeps of them */
-    return c.host + (r->observe && !r->want_logits ? 0 : 2 * (uint64_t)n * engine_n_vocab(g) * sizeof(float));
+    return c.host + c.there +
+           (r->observe && !r->want_logits ? 0 : 2 * (uint64_t)n * engine_n_vocab(g) * sizeof(float));
 }
 
 static bool facts_of(struct engine *g, const struct engine_run *r, uint32_t usual, struct step_facts *f)
@@ -155,7 +156,7 @@ static bool facts_of(struct engine *g, const struct engine_run *r, uint32_t usua
     uint64_t there;
     (void)machine_fits(g->o.weights, &g->o, &m, &there);
     *f = (struct step_facts){.weights = g->o.weights,
-                             .memory = m.free,
+                             .memory = there && there < m.free ? there : m.free,
                              .disk = g->disk,
                              .flops = flops_of(g->model),
                              .peak = there ? 0 : PEAK * (double)g->o.threads,

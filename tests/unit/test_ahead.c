@@ -207,7 +207,8 @@ static void test_odd_orders(void **state)
         assert_true(ahead_use(a, base + i * SIZE));
         ahead_done(a);
     }
-    ahead_start(a, 4 * SIZE); /* again, with more */
+    ahead_learn(a, base + (N - 1) * SIZE + MIB, MIB); /* while the threads are at work */
+    ahead_start(a, 4 * SIZE);                         /* again, with more */
     for (uint32_t i = 0; i < N; i++) {
         use(a, i);
         ahead_done(a);
