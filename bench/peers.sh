@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
 # A profile against the way of today: the same checkpoint in transformers, float32, a plain forward pass, with an observer of the routed
-# experts, and with one that runs all of them (peers.py). A small model of tinymoe's shape, and one of Qwen3-30B-A3B's widths.
+# experts, and with one that runs all of them (peers.py); and in Q4_K and MXFP4 against the engine's own products of matrices. A small
+# model of tinymoe's shape, and one of Qwen3-30B-A3B's widths.
 #
-#   bench/peers.sh     environment: REAP, SRC, BIN, TMPDIR (8 GB); ROUNDS (default 3); THREADS (default 1); LAYERS of the wide one (default 2);
-#                      WHICH (default "small wide"). Root and the reference (tests/interop/reference-env.sh), as `make interop`.
+#   bench/peers.sh     environment: REAP, SRC, BIN, TMPDIR (4 GB for each layer of the wide one); ROUNDS (default 3); THREADS (default
+#                      "1 2"); LAYERS of the wide one (default 4, which takes 11 GB of memory); WHICH (default "small wide"); WAYS (default
+#                      "peers types"). Root and the reference (tests/interop/reference-env.sh), as `make interop`.
 . "$(dirname "$0")/common.sh"
-rounds=${ROUNDS:-3} threads=${THREADS:-1}
+rounds=${ROUNDS:-3} layers=${LAYERS:-4} ways=${WAYS:-peers types}
 reference=${REAP_REFERENCE:-${REAP_CACHE:-$HOME/.cache/reap}/reference}
 env=$SRC/tests/interop/reference-env.sh
-need_space 8
+need_space $((4 * layers))
 sh "$env" build "$reference" || die 'no reference'
 python() { sh "$env" run "$reference" "/host$SRC/bench/peers.py" "$@" 2>/dev/null; }
 
@@ -28,15 +30,10 @@ routed() { python run "/host$work/$name" "/host$rows" routed "$threads"; }
 every() { python run "/host$work/$name" "/host$rows" all "$threads"; }
 ours_f32() { profile_secs "$work/$name" "$rows" -t "$threads" --type f32; }
 ours_bf16() { profile_secs "$work/$name" "$rows" -t "$threads" --type bf16; }
+engine() { REAP_BENCH_ENGINE_PRODUCTS=1 profile_secs "$work/$1.gguf" "$rows" -t "$threads"; }
+ours() { profile_secs "$work/$1.gguf" "$rows" -t "$threads"; }
 
-for name in ${WHICH:-small wide}; do
-    rows=$work/$name.jsonl
-    case $name in
-    small) model small 6 192 4 2 64 32 96 4 && random_tokens 40 200 500 500 >"$rows" ;;
-    wide) model wide "${LAYERS:-2}" 2048 32 4 128 128 768 8 && random_tokens 6 500 510 500 >"$rows" ;;
-    *) die "WHICH: no '$name'" ;;
-    esac
-    n=$(n_tokens "$rows")
+peers() {
     alternate "$rounds" plain routed every ours_f32 ours_bf16
     echo "== $name, $n tokens, $threads thread(s); tokens/s at best: plain $(per_sec "$n" "$(least_of 0)"), routed $(per_sec "$n" "$(least_of 1)"), all $(per_sec "$n" "$(least_of 2)"), reap f32 $(per_sec "$n" "$(least_of 3)"), bf16 $(per_sec "$n" "$(least_of 4)")"
     verdict 'reap f32 / plain forward' 3 1.5
@@ -44,5 +41,32 @@ for name in ${WHICH:-small wide}; do
     verdict 'reap f32 / observer that runs all experts' 3 '' 2
     verdict 'reap bf16 / plain forward' 4 1.5
     verdict 'reap bf16 / observer of routed experts' 4 3 1
+}
+# All matrices in a type; the engine's own products first.
+types() {
+    [ "$name" = wide ] || return 0
+    [ -e "$work/Q4_K.gguf" ] || {
+        "$REAP" convert "$work/$name" -o "$work/$name.gguf" -q &&
+            "$REAP" quantize "$work/$name.gguf" Q4_K_M --pure -o "$work/Q4_K.gguf" -q &&
+            "$REAP" quantize "$work/$name.gguf" MXFP4_MOE --pure -o "$work/MXFP4.gguf" -q || die "cannot quantise $name"
+        rm "$work/$name.gguf"
+    }
+    alternate "$rounds" 'engine Q4_K' 'ours Q4_K' 'engine MXFP4' 'ours MXFP4'
+    echo "== $name, $n tokens, $threads thread(s); tokens/s at best: Q4_K, the engine $(per_sec "$n" "$(least_of 0)"), reap $(per_sec "$n" "$(least_of 1)"); MXFP4, the engine $(per_sec "$n" "$(least_of 2)"), reap $(per_sec "$n" "$(least_of 3)")"
+    verdict "Q4_K: reap / the engine's products" 1 2
+    verdict "MXFP4: reap / the engine's products" 3 2 2
+}
+
+for name in ${WHICH:-small wide}; do
+    rows=$work/$name.jsonl
+    case $name in
+    small) model small 6 192 4 2 64 32 96 4 && random_tokens 40 200 500 500 >"$rows" ;;
+    wide) model wide "$layers" 2048 32 4 128 128 768 8 && random_tokens 6 500 510 500 >"$rows" ;;
+    *) die "WHICH: no '$name'" ;;
+    esac
+    n=$(n_tokens "$rows")
+    for threads in ${THREADS:-1 2}; do
+        for way in $ways; do "$way"; done
+    done
     rm -rf "${work:?}/$name"
 done

@@ -17,6 +17,7 @@ void expert_backend_register(void)
 #include <ggml-cpu.h>
 #include <omp.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define ROWS_EACH \
@@ -368,7 +369,7 @@ void expert_backend_register(void)
                   .get_device = reg_device,
                   .get_proc_address = reg_address},
     };
-    if (!has_gpu())
+    if (!has_gpu() && !getenv(EXPERT_BACKEND_OFF))
         ggml_backend_register(&r);
 }
 
