@@ -50,7 +50,7 @@ static bool kimi_attn(struct family_model *m, struct err *e)
     if (conf == JSPAN_NONE || d->nodes[conf].kind != J_OBJECT)
         return err_set(e, ERR_INPUT, "config.json: 'linear_attn_config' is missing or no object");
     if (!jdoc_u64(d, jdoc_get(d, conf, "head_dim"), &f['d']) || !f['d'] || f['d'] > KDA_MAX ||
-        !jdoc_u64(d, jdoc_get(d, conf, "short_conv_kernel_size"), &f['k']) || f['k'] > KDA_MAX)
+        !jdoc_u64(d, jdoc_get(d, conf, "short_conv_kernel_size"), &f['k']) || !f['k'] || f['k'] > KDA_MAX)
         return err_set(e, ERR_INPUT,
                        "config.json: 'linear_attn_config' lacks head_dim or short_conv_kernel_size, "
                        "or one is not 1 to %u",

@@ -134,7 +134,7 @@ static const struct edited hybrids[] = {
     {"kimi_linear", "\"linear_attn_config\"", "\"linear\"", "'linear_attn_config' is missing or no object"},
     {"kimi_linear", "\"num_heads\": 4", "\"num_heads\": 2",
      "'linear_attn_config.num_heads' is 2, expected 4"},
-    {"kimi_linear", "\"short_conv_kernel_size\": 4", "\"short_conv_kernel_size\": 1000000",
+    {"kimi_linear", "\"short_conv_kernel_size\": 4", "\"short_conv_kernel_size\": 0",
      "lacks head_dim or short_conv_kernel_size"},
     {"kimi_linear", "\"full_attn_layers\"", "\"full\"",
      "'linear_attn_config.full_attn_layers' is missing or no list"},
