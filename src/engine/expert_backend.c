@@ -369,7 +369,7 @@ void expert_backend_register(void)
                   .get_device = reg_device,
                   .get_proc_address = reg_address},
     };
-    if (!has_gpu() && !getenv(EXPERT_BACKEND_OFF))
+    if (!has_gpu() && !getenv("REAP_BENCH_ENGINE_PRODUCTS"))
         ggml_backend_register(&r);
 }
 

@@ -8,11 +8,10 @@
 #define REAP_ENGINE_EXPERT_BACKEND_H
 
 #define EXPERT_BACKEND "experts" /* its name, and that of its buffers */
-/* With this in the environment, of whatever value, nothing is registered: for bench/peers.sh, which compares. */
-#define EXPERT_BACKEND_OFF "REAP_BENCH_ENGINE_PRODUCTS"
 
 /* Once, when all other devices are known and before a model is loaded. Nothing where the engine was not built from sources
- * at hand, or has a GPU. */
+ * at hand, or has a GPU; or with REAP_BENCH_ENGINE_PRODUCTS in the environment, of whatever value: for bench/peers.sh, which
+ * compares. */
 void expert_backend_register(void);
 
 #endif
