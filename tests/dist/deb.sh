@@ -16,7 +16,7 @@ for suite; do
     fixture "$dir"
     # What it depends on comes first, so that what is left can be told from what those leave.
     # shellcheck disable=SC2046
-    install_in "$dir" $(dpkg-deb -f "$deb" Depends | tr ',' '\n' | sed 's/[ (|].*//; s/^ *//') || exit 1
+    install_in "$dir" $(dpkg-deb -f "$deb" Depends | tr ',' '\n' | sed 's/^ *//; s/[ (|].*//') || exit 1
     files >"$work/before"
     cp "$deb" "$dir/fixture/reap.deb"
     expect "$suite: installed" inside "$dir" apt-get install -qy --no-install-recommends /fixture/reap.deb
