@@ -94,7 +94,7 @@ static void split_kv(struct made *m, const struct view3 *v, const struct facts *
     }
 }
 
-/* HOW_SQUEEZE, HOW_COLUMN, HOW_NEG_EXP_COLUMN, HOW_GROUPS: one matrix. */
+/* HOW_SQUEEZE, HOW_COLUMN, HOW_NEG_EXP_COLUMN, HOW_EXP_COLUMN, HOW_GROUPS: one matrix. */
 static void one_matrix(struct made *m, const struct hf_tensor *t, uint64_t groups, enum how how)
 {
     uint64_t n = m->cols;
@@ -108,7 +108,7 @@ static void one_matrix(struct made *m, const struct hf_tensor *t, uint64_t group
     } else {
         m->rows = n;
         m->cols = 1;
-        m->value = how == HOW_NEG_EXP_COLUMN ? V_NEG_EXP : V_AS_IS;
+        m->value = how == HOW_NEG_EXP_COLUMN ? V_NEG_EXP : how == HOW_EXP_COLUMN ? V_EXP : V_AS_IS;
     }
 }
 
@@ -229,6 +229,7 @@ static bool set_strides(const struct layout *l, int64_t block, const struct layo
     case HOW_SQUEEZE:
     case HOW_COLUMN:
     case HOW_NEG_EXP_COLUMN:
+    case HOW_EXP_COLUMN:
     case HOW_GROUPS:
         one_matrix(m, t, facts_at(f, 'g', block), how);
         *n_dims = 2;

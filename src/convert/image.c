@@ -264,8 +264,10 @@ static void turn_columns(const struct made *m, float *line, float *room)
 static bool store_row(struct job *j, uint8_t *dst)
 {
     const struct made *m = j->t->made;
+    for (uint64_t c = 0; (m->value == V_NEG_EXP || m->value == V_EXP) && c < m->cols; c++)
+        j->line[c] = (float)exp((double)j->line[c]); /* rounded once, whatever the C library */
     for (uint64_t c = 0; m->value == V_NEG_EXP && c < m->cols; c++)
-        j->line[c] = (float)-exp((double)j->line[c]); /* rounded once, whatever the C library */
+        j->line[c] = -j->line[c];
     for (uint64_t c = 0; m->value == V_PLUS_ONE && c < m->cols; c++)
         j->line[c] += 1;
     if (m->n_col_parts)

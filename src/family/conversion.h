@@ -68,6 +68,7 @@ enum how {
     HOW_CONV,           /* [a, 1, b] -> [1, a, 1, b] */
     HOW_COLUMN,         /* [a] -> [a, 1] */
     HOW_NEG_EXP_COLUMN, /* the same of -exp(x) */
+    HOW_EXP_COLUMN,     /* .. of exp(x) */
     HOW_NEG_EXP,        /* -exp(x) */
     HOW_PLUS_ONE,       /* 1 + x: norms that are stored as what they add to one */
     HOW_GROUPS,         /* [i] -> [g, i / g] */

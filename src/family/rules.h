@@ -48,6 +48,7 @@
     X(llada_moe)               \
     X(maple)                   \
     X(mimo2)                   \
+    X(bailingmoe3)             \
     X(rnd1)                    \
     X(smallthinker)            \
     X(step35)

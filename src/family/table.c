@@ -7,13 +7,6 @@
 #include <stddef.h>
 
 const struct family family_table[] = {
-    {.arch = "bailingmoe3",
-     .engine = ENGINE_GATE_KEY | ENGINE_KDA,
-     .models = "Ling 3",
-     .gate = BY_KEYS,
-     .tokenizers = {{.model_types = "bailing_hybrid*", .pre = "bailingmoe2"}},
-     .refuse_native =
-         "its conversion is not written; it needs the states of Kimi-Linear without ranks, beside latent attention with gates"},
     {.arch = "deepseek2-ocr",
      .models = "DeepSeek-OCR",
      .gate = BY_KEYS,
@@ -102,6 +95,8 @@ const struct family family_table[] = {
      .engine = ENGINE_ROPE_PART,
      .models = "Mistral 4",
      .gate = BY_KEYS,
+     .classes = {CLASS("Mistral4ForCausalLM"), CLASS("Mistral3ForConditionalGeneration")},
+     NAMES(MLP),
      /* transformers 5.12.1, Mistral4Attention: 1 / sqrt(head size); llama.cpp v0.5.0, src/models/deepseek2.cpp: times the square
       * of YaRN's mscale, 2.2 by the published keys. */
      .refuse_native = "the engine scales attention by the square of YaRN's mscale, transformers does not"},
