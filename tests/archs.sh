@@ -244,8 +244,8 @@ check_model() { # check_model NAME FILE KEEP
     [ "$nan" = 0 ] && [ "$(grep -c '"logprobs"' "$dir/logprobs.jsonl")" = 6 ] || { why='log-probabilities are missing'; return 1; }
     # Masked instead of cut: the router's product has another shape, so sums may be grouped otherwise.
     if [[ $name = *-hash ]]; then # nothing is scored in such a layer
-        run 1 eval "$m" --plan "$dir/plan.json" --calib "$calib" "${float32[@]}" -q || return 1
-        says "$dir/out" 'prune the model and use the pruned file' || return 1
+        run 2 eval "$m" --plan "$dir/plan.json" --calib "$calib" "${float32[@]}" -q || return 1
+        says "$dir/out" 'prune the model and measure the pruned file' || return 1
         : >"$dir/out"
         return 0
     fi

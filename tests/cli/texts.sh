@@ -4,7 +4,7 @@
 cd "$SRC" || exit 1
 
 # Where the scripts name them: tests about the sources and documents themselves, the sources of tools, one hash.
-of_subject='^tests/cli/(layers|docs_consistent|docs_examples|texts|demo|readme)\.sh:'
+of_subject='^tests/cli/(layers|docs_consistent|docs_examples|texts|demo|readme|library)\.sh:'
 of_tools='(base=|tool |cc -std|openssl dgst)'
 all=$(grep -nE '\$\{?SRC\}?"?/(src|docs|man|README|CONTRIBUTING)' tests/cli/*.sh tests/cli/*.bash tests/archs.sh)
 expect 'the pattern finds the lines that may' grep -qE "^tests/cli/lib\.bash:.*$of_tools" <<<"$all"
