@@ -6,7 +6,7 @@
 #
 # SUITE: the release of Debian, default this machine's, so that the cross compiler's libraries fit. PACKAGE: more
 # than the build's own. The folder is the last line on standard output. With the cache filled this needs no network.
-# Environment: REAP_CACHE (default ~/.cache/reap), REAP_DEBIAN (the mirror, default http://deb.debian.org/debian).
+# Environment: REAP_CACHE (default ~/.cache/reap), REAP_MIRROR (of Debian, default http://deb.debian.org/debian).
 
 set -eu
 
@@ -14,7 +14,7 @@ suite=${1:-}
 shift $(($# > 0))
 packages="libc6-dev libgcc-s1 libgomp1 libstdc++6 \
 libjansson-dev libssl-dev libxxhash-dev libcurl4-openssl-dev zlib1g-dev libcmocka-dev $*"
-mirror=${REAP_DEBIAN:-http://deb.debian.org/debian}
+mirror=${REAP_MIRROR:-http://deb.debian.org/debian}
 keys=/usr/share/keyrings/debian-archive-keyring.gpg
 cache=${REAP_CACHE:-${XDG_CACHE_HOME:-${HOME:-/var/tmp}/.cache}/reap}
 work=
