@@ -77,9 +77,7 @@ static bool mark_odd(const char *s, size_t n, struct buf *out, size_t **marks, s
     for (size_t at = 0, end; at < n; at = end) {
         end = at + 1;
         if (s[at] == '"') {
-            while (end < n && s[end] != '"')
-                end += s[end] == '\\' && end + 1 < n ? 2 : 1;
-            end += end < n;
+            end = json_string_end(s, n, at);
         } else if (in_number(s[at])) {
             while (end < n && in_number(s[end]))
                 end++;

@@ -25,6 +25,8 @@ int json_sure_rc(int rc);
 /* json_loadb; NULL with an empty text of the error: no memory. */
 json_t *json_sure_load(const char *s, size_t n, size_t flags, json_error_t *je);
 char *json_sure_dumps(const json_t *v, size_t flags);
+/* Behind the string that begins at `at` of a text of n bytes; n where it does not end. */
+size_t json_string_end(const char *s, size_t n, size_t at);
 #define json_object()                     json_sure(json_object())
 #define json_array()                      json_sure(json_array())
 #define json_string(s)                    json_sure_string(s)

@@ -76,6 +76,14 @@ char *json_sure_dumps(const json_t *v, size_t flags)
  * would lose its last digits (jansson 2.14, load.c, lex_save). So it is made to grow at once, by a string in front that is
  * as long as any token, and that must come back whole. An allocator that never fails needs none of this. */
 
+size_t json_string_end(const char *s, size_t n, size_t at)
+{
+    size_t end = at + 1;
+    while (end < n && s[end] != '"')
+        end += s[end] == '\\' && end + 1 < n ? 2 : 1;
+    return end + (end < n);
+}
+
 /* No token of the text is longer: a string, or what stands between white space and punctuation. */
 static size_t longest_token(const char *s, size_t n)
 {
@@ -83,9 +91,7 @@ static size_t longest_token(const char *s, size_t n)
     for (size_t at = 0, end; at < n; at = end) {
         end = at + 1;
         if (s[at] == '"') {
-            while (end < n && s[end] != '"')
-                end += s[end] == '\\' && end + 1 < n ? 2 : 1;
-            end += end < n;
+            end = json_string_end(s, n, at);
         } else if (!strchr(" \t\r\n,:[]{}", s[at])) {
             while (end < n && !strchr(" \t\r\n,:[]{}\"", s[end]))
                 end++;
