@@ -1,6 +1,6 @@
 #!/bin/sh
 # Prunes the checkpoint of every family (those with MTP layers once more without) and loads the result in Hugging Face transformers, which must give the
-# numbers of the reference. Then renders every chat template of the engine's sources with every conversation of
+# numbers of the reference. Before, tests/interop/classes.tsv is held against the models that transformers has. Then renders every chat template of the engine's sources with every conversation of
 # tests/data/chat by both. First reap quantize against the engine's llama-quantize, which is built once. Not part of `make test`: it needs root and, the first time, 2.5 GB from Debian,
 # kept in $REAP_REFERENCE (default ~/.cache/reap/reference).
 #
@@ -17,6 +17,12 @@ sh "$env" build "$reference"
 work=$(mktemp -d "${TMPDIR:-/tmp}/reap-interop.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM HUP
+
+# what there is to cover, and that it is
+"$REAP" families --json >"$work/families.json"
+sh "$env" run "$reference" "/host$SRC/tests/interop/check_classes.py" "/host$SRC/tests/interop/classes.tsv" "/host$SRC/tests/data" \
+    "/host$work/families.json" || status=1
+rm "$work/families.json"
 
 prune() { # NAME CHECKPOINT PLAN prune|drop
     out=$work/$1

@@ -49,7 +49,9 @@ struct family_class {
 /* Tensors of a checkpoint: what follows "layers.N.". Lists are names separated by spaces. A name M stands for
  * the tensor M and for all tensors M.<anything>. */
 struct family_names {
-    const char *block; /* the module that holds all below; "": the layer itself; NULL: no checkpoints */
+    /* The module that holds all below; "": the layer itself; NULL: no checkpoints, or such whose experts are not read,
+     * as the family is refused. */
+    const char *block;
     /* The modules with the experts' weights: <M>.<expert>.<anything>, or stacked. What mlx-lm makes of any
      * family, <block>.switch_mlp, is known without. */
     const char *experts;

@@ -480,6 +480,8 @@ static bool fill(struct reading *r, struct err *e)
     struct view *v = r->v;
     if (!read_family(v, e) || !read_counts(v, e))
         return false;
+    if (!v->family->names.block)
+        return err_set(e, ERR_INPUT, "its experts are not read");
     find_switches(v);
     v->n_blocks = r->n_trunk = trunk_blocks(v);
     for (uint64_t i = 0; i < v->n_tensors; i++)
@@ -488,6 +490,19 @@ static bool fill(struct reading *r, struct err *e)
     if (r->packed)
         v->n_params = v->expert_params = v->shared_params = 0;
     return check_parts(r, e) && read_layers(r, e);
+}
+
+/* Of a model that is not pruned at all, that is said where it cannot be read, and not where reading it ended. Returns
+ * false. */
+static bool why_refused(const struct view *v, struct err *e)
+{
+    const char *name = folder(v)->counts.architecture;
+    const struct family *f = name ? family_of_class(name) : NULL;
+    const char *why = f ? family_refusal_checkpoint(f) : NULL;
+    if (!why)
+        return false;
+    err_clear(e);
+    return err_set(e, ERR_INPUT, "cannot be pruned: %s", why);
 }
 
 static void read_name(struct view *v)
@@ -526,7 +541,7 @@ static bool read_folder(struct view *v, struct err *e)
     v->n_tensors = f->c->n_tensors;
     v->tensors = xcalloc(v->n_tensors ? v->n_tensors : 1, sizeof *v->tensors);
     r.blocks = xcalloc(LIMIT_LAYERS, sizeof *r.blocks);
-    bool ok = fill(&r, e);
+    bool ok = fill(&r, e) || why_refused(v, e);
     free(r.blocks);
     free(r.parts);
     if (ok)

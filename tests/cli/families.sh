@@ -15,4 +15,19 @@ refuse 'no second one' "$JSON" get .out families/1
 has .out 'numbers of transformers' '"checked_by": *"numbers"'
 fails 2 "no family has 'llama-2' in its names" -- families llama-2
 fails 2 -- families a b
+
+# ---- a folder of each class that is refused is refused, for the record's reason
+. "$SRC/tests/cli/checkpoint.bash"
+ok families
+awk '$2 == "refused" { classes[n++] = $1 }
+     $1 == "refused:" { sub(/^ *refused: /, ""); while (n) print classes[--n] "\t" $0 }' .out >refused
+expect 'there are some' test -s refused
+while IFS=$'\t' read -r class why; do
+    rm -rf folder
+    cp -r "$FORMS/unknown-numbered" folder
+    sed -i "s/ZebraMoeForCausalLM/$class/" folder/config.json
+    mapfile -t words < <(literally "$why")
+    fails 2 "${words[@]}" -- prune folder --plan "$FORMS/unknown-numbered/pruned/plan.json" -o out
+    fails 2 -- convert folder -o out.gguf
+done <refused
 finish

@@ -64,7 +64,8 @@ static void complete(const struct family *f)
         fail_msg("%s: no name for people, or no gate", name);
     if (!f->arch && (!f->refuse || f->models || f->gate))
         fail_msg("%s: unknown to the engine, so it has a reason and no gate", name);
-    if (folder != (f->names.block && f->names.experts && f->names.router))
+    bool named = f->names.block && f->names.experts && f->names.router;
+    if (named ? !folder : folder && !f->refuse)
         fail_msg("%s: classes and names of tensors belong together", name);
     if (f->refuse_checkpoint && (!folder || f->refuse))
         fail_msg("%s: refuse_checkpoint is for checkpoints alone", name);
