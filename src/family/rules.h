@@ -43,6 +43,7 @@
     X(granitemoe)              \
     X(hunyuan_moe)             \
     X(hy_v3)                   \
+    X(minimax01)               \
     X(minimax_m2)              \
     X(cohere2moe)              \
     X(llada_moe)               \

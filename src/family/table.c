@@ -74,11 +74,6 @@ const struct family family_table[] = {
      .gate = SOFTMAX_NORM,
      .refuse_native =
          "neither transformers nor llama.cpp's converter knows experts in its class, so that nothing could check it"},
-    {.arch = "minimax-01",
-     .engine = ENGINE_HEADS_EQUAL,
-     .models = "MiniMax-01",
-     .gate = SOFTMAX_NORM,
-     .refuse_native = "its conversion is not written; it needs lightning attention"},
     {.arch = "minimax-m3",
      .engine = ENGINE_HEADS_EQUAL | ENGINE_GATE_KEY | ENGINE_INDEXER | ENGINE_INDEXER_BLOCK,
      .models = "MiniMax-M3",

@@ -24,6 +24,7 @@ hf/config.json is written by hand, in the form of the published checkpoints. Wha
     scale         the block multiplies what its experts give by this, which the engine counts as part of the gate
     no_mtp        true: the converter is told to leave MTP blocks out, as for a checkpoint that has none
     half_gelu     true: transformers computes GELU as the engine does, by F16
+    rotation      a model of transformers whose functions rotate, where those of the class rotate whole heads whatever the config says
     form          the checkpoint is quantised (seeded_forms.py): transformers and the converter are given its numbers, dequantised
     cut_only      true: such checkpoints are pruned, but not converted: no gguf.tsv
     no_key        [NAME]: keys of the converter's that are not compared
@@ -231,11 +232,22 @@ def tables(folder):
 # ---- goldens ----
 
 
-def load(folder, ignored):
+def rotate_as(cls, other):
+    """The class with another model's functions of rotation."""
+    import importlib
+    ours, theirs = sys.modules[cls.__module__], importlib.import_module(f"transformers.models.{other}.modeling_{other}")
+    ours.apply_rotary_pos_emb = theirs.apply_rotary_pos_emb
+    rotary = [next(c for n, c in vars(m).items() if n.endswith("RotaryEmbedding")) for m in (ours, theirs)]
+    rotary[0].compute_default_rope_parameters = staticmethod(rotary[1].compute_default_rope_parameters)
+
+
+def load(folder, make):
     import torch
     import transformers
-    config = read_json(folder, "config.json")
+    config, ignored = read_json(folder, "config.json"), make.get("ignored", [])
     cls = getattr(transformers, config["architectures"][0])
+    if make.get("rotation"):
+        rotate_as(cls, make["rotation"])
     model, info = cls.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager", experts_implementation="eager",
                                       output_loading_info=True, ignore_mismatched_sizes=True)
     bad = {kind: sorted(map(str, names)) for kind, names in info.items()}
@@ -490,7 +502,7 @@ def check(folders, pruned):
             make, want = read_json(folder, "make.json", other={}), read_json(folder, "pruned_golden_logprobs.json")["samples"]
             rows = read_json(folder, "..", "..", "families", "qwen3_moe", "golden_tokens.json")["samples"]
             cfg = read_json(checkpoint, "config.json")
-            model = load(as_told(checkpoint, make), make.get("ignored", []))
+            model = load(as_told(checkpoint, make), make)
             model = halve_gelu(model) if make.get("half_gelu") else model
             got = run(model, [r["ids"] for r in rows], n_experts(cfg), scale=make.get("scale", 1))["rows"]
             if [len(r) for r in got] != [len(x["logprobs"]) for x in want]:
@@ -519,9 +531,9 @@ def goldens(folder, checkpoint, seed):
     checkpoint = as_told(checkpoint, make)
     cfg = read_json(checkpoint, "config.json")
     rows = read_json(folder, "..", "..", "families", "qwen3_moe", "golden_tokens.json")["samples"]
-    names, samples, n, ignored = [r["id"] for r in rows], [r["ids"] for r in rows], n_experts(cfg), make.get("ignored", [])
+    names, samples, n = [r["id"] for r in rows], [r["ids"] for r in rows], n_experts(cfg)
     as_engine = halve_gelu if make.get("half_gelu") else lambda model: model
-    model = as_engine(load(checkpoint, ignored))
+    model = as_engine(load(checkpoint, make))
     res = run(model, samples, n, scale=make.get("scale", 1))
     plan, why = make_plan(cfg, make, res, n)
     if plan and not steady(model, samples, n, res):
@@ -529,7 +541,7 @@ def goldens(folder, checkpoint, seed):
     if not why:
         with tempfile.TemporaryDirectory() as tmp:
             prune(checkpoint, tmp, cfg, make, plan, n)
-            model = as_engine(load(tmp, ignored))
+            model = as_engine(load(tmp, make))
             cut = run(model, samples, plan["n_keep"])
             if not steady(model, samples, plan["n_keep"], cut):
                 why = "rounding would change who is chosen behind the cut"
