@@ -118,7 +118,7 @@ def ranges(name, shape, tied):
     leaf = name.rsplit(".", 1)[-1]
     fan = shape[-1] if len(shape) > 1 else 1
     even = lambda std: (-std * math.sqrt(3), std * math.sqrt(3))
-    expert = re.search(r"experts\.(\d+)\.", name)
+    expert = re.search(r"experts\.(?:\w+s\.)?(\d+)\.", name)
     if re.search(r"(correction_bias|expert_bias|router_bias)$", name):
         return even(0.1)
     if leaf == "A_log":
@@ -140,7 +140,7 @@ def ranges(name, shape, tied):
     if re.search(r"\.(gate|router|router\.gate|router\.layer|gate\.wg|primary_router)\.weight$", name):
         return even(2.0 / math.sqrt(fan))
     if expert or re.search(r"experts\.(gate_up_proj|down_proj)$|(input|output)_linear\.weight$", name):
-        down = re.search(r"(down_proj|w2|output_linear)(\.weight)?$", name)
+        down = re.search(r"(down_proj|down_projs\.\d+|w2|output_linear)(\.weight)?$", name)
         spread = 1.0
         if down and expert:  # experts differ in how much they say
             spread = math.exp(0.8 * math.sin(1 + 2.4 * int(expert.group(1))))
@@ -280,6 +280,23 @@ class Paired:
         return idx, top.softmax(-1)
 
 
+class OnInput(Paired):
+    """Llama-4's experts, whose input the gate multiplies: what they give is what they add."""
+
+    def forward(self, x, idx, w):
+        import torch
+        out, e = torch.zeros_like(x), self.block.experts
+        for s in range(idx.shape[1]):
+            at, y = idx[:, s], x * self.block.router(x)[0].gather(1, idx[:, s:s + 1])
+            gate, up = torch.einsum("td,tdg->tg", y, e.gate_up_proj[at]).chunk(2, -1)
+            out += torch.einsum("tg,tgd->td", up * e.act_fn(gate), e.down_proj[at])
+        return out
+
+    def chosen(self, x):
+        top, idx = self.block.router(x)[1].topk(self.block.top_k, dim=1)
+        return idx, top.sigmoid()
+
+
 def halve_gelu(model):
     """The engine looks GELU up in a table of F16 (ggml-cpu/vec.h); so must who is compared with it."""
     import torch
@@ -299,7 +316,9 @@ def blocks_of(model):
     for name, mod in model.named_modules():
         m = re.search(r"layers\.(\d+)(\.|$)", name)
         experts = getattr(mod, "experts", None)
-        if m and experts is not None and hasattr(experts, "forward") and type(experts).forward is not type(mod).forward:
+        if m and type(mod).__name__ == "Llama4TextMoe":
+            yield int(m.group(1)), mod, OnInput(mod)
+        elif m and experts is not None and hasattr(experts, "forward") and type(experts).forward is not type(mod).forward:
             yield int(m.group(1)), mod, experts
         elif m and hasattr(mod, "input_linear") and hasattr(mod, "router"):
             yield int(m.group(1)), mod, Paired(mod)
@@ -319,7 +338,7 @@ def run(model, samples, n, noise=None, scale=1):
         for s in range(idx.shape[1]):
             one = idx[:, s:s + 1]
             f = type(experts).forward(experts, x, one, torch.ones_like(w[:, :1]))
-            both = (f * w[:, s:s + 1]).double().norm(dim=-1).numpy()
+            both = (f if isinstance(experts, OnInput) else f * w[:, s:s + 1]).double().norm(dim=-1).numpy()
             by = 1 if scale is None else scale[one]
             f, g, at = f * by, (w[:, s:s + 1] / by)[:, 0].double().numpy(), one[:, 0].numpy()
             norm = f.double().norm(dim=-1).numpy()
@@ -458,7 +477,7 @@ def in_numbers(checkpoint, make):
     from safetensors.torch import load_file, save_file
     cfg, tmp = read_json(checkpoint, "config.json"), tempfile.mkdtemp()  # in the reference's own /tmp
     for f in os.listdir(checkpoint):
-        if f.endswith(".json") and f != "config.json" and "index" not in f:
+        if f.endswith(".json") and f not in ("config.json", "hf_quant_config.json") and "index" not in f:
             shutil.copy(os.path.join(checkpoint, f), tmp)
     drop_quantisation(cfg)
     save_json(os.path.join(tmp, "config.json"), cfg)

@@ -3,13 +3,15 @@
 make.json says {"form": {"kind": .., "group": .., "matrices": REGEX, ...}}: the weights of these names are stored in that form, all else as
 it is. The formulas are those of golden_packed.py, which compares them with the forms' own libraries; codes are any bits.
 
-    kind      awq, gptq, compressed-tensors (packed integers), mlx
-    group     columns that share a scale
+    kind      awq, gptq, compressed-tensors (packed integers), mlx, nvfp4 (ModelOpt's), fp8 (a scale per row), nf4 (bitsandbytes, nested)
+    group     columns that share a scale; of nf4: weights
     bits      4, if not said
     dtype     of the scales: F16 or BF16
     eights    REGEX: of mlx, matrices in 8 bits
-    stack     true: transformers wants the experts as [E, 2X, H] and [E, H, X]
+    stack     transformers wants the experts as: "rows" [E, 2X, H] and [E, H, X]; "turned" [E, H, 2X] and [E, X, H];
+              "in turns" the same of experts.gate_up_projs.N and down_projs.N
 """
+import json
 import math
 import os
 import re
@@ -17,6 +19,10 @@ import re
 import torch
 
 DTYPES = {"F16": torch.float16, "BF16": torch.bfloat16}
+FP4 = [0, 0.5, 1, 1.5, 2, 3, 4, 6, -0.0, -0.5, -1, -1.5, -2, -3, -4, -6]
+NF4 = [-1.0, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453, -0.28444138169288635, -0.18477343022823334,
+       -0.09105003625154495, 0.0, 0.07958029955625534, 0.16093020141124725, 0.24611230194568634, 0.33791524171829224,
+       0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1.0]
 AWQ_ORDER = [0, 2, 4, 6, 1, 3, 5, 7]  # where the rows of a word's nibbles stand
 
 
@@ -29,8 +35,43 @@ def bits_of(form, name):
     return 8 if form.get("eights") and re.search(form["eights"], name) else form.get("bits", 4)
 
 
+def nvfp4_rows(form, name, shape, std):
+    stem, (out, cols) = name[:-len(".weight")], shape
+    rms = math.sqrt(sum(v * v for v in FP4) / 16)
+    yield name, "U8", (out, cols // 2), "bits"
+    yield stem + ".weight_scale", "F8_E4M3", (out, cols // 16), "64\t80"  # 2 to 8
+    yield stem + ".weight_scale_2", "F32", (), f"list\t{std / (4.5 * rms):.6g}"
+    yield stem + ".input_scale", "F32", (), "list\t0.0021"
+
+
+def fp8_rows(form, name, shape, std):
+    stem, (out, cols) = name[:-len(".weight")], shape
+    codes = torch.arange(256, dtype=torch.uint8).view(torch.float8_e4m3fn).float().nan_to_num(0)
+    yield name, "F8_E4M3", shape, "bits"
+    yield stem + ".weight_scale", form["dtype"], (out, 1), spread(name, 0.5 * std / codes.std().item(), 1.5 * std / codes.std().item())
+
+
+def nf4_rows(form, name, shape, std):
+    n, block = shape[0] * shape[1], form["group"]
+    top = std / (0.6 * torch.tensor(NF4).std().item())  # times a number between 0.2 and 1 is a block's largest
+    state = {"quant_type": "nf4", "blocksize": block, "dtype": "bfloat16", "shape": list(shape), "nested_blocksize": 256,
+             "nested_dtype": "float32", "nested_offset": round(0.1 * top, 6)}
+    text = json.dumps(state)
+    assert n % block == 0 and n % 2 == 0, name
+    yield name, "U8", (n // 2, 1), "bits"
+    yield name + ".absmax", "U8", (n // block,), "bits"
+    yield name + ".nested_absmax", "F32", (-(-n // block // 256),), f"list\t{top:.6g}"
+    yield name + ".nested_quant_map", "F32", (256,), "0.1\t0.9"
+    yield name + ".quant_map", "F32", (16,), "list\t" + ",".join(map(str, NF4))
+    yield name + ".quant_state.bitsandbytes__nf4", "U8", (len(text),), "text\t" + text
+
+
 def rows(form, name, shape, std):
     """(name, type, shape, text) of what a weight [out, in] is stored in; std: of its numbers."""
+    floats = {"nvfp4": nvfp4_rows, "fp8": fp8_rows, "nf4": nf4_rows}.get(form["kind"])
+    if floats:
+        yield from floats(form, name, shape, std)
+        return
     out, cols = shape[-2:]
     bits, group, dtype, stem = bits_of(form, name), form["group"], form["dtype"], name[:-len(".weight")]
     n, words = cols // group, -(-cols * bits // 32)
@@ -117,20 +158,53 @@ def mlx(t, stem, bits):
     return c.to(s.dtype) * s.repeat_interleave(by, -1) + b.repeat_interleave(by, -1)
 
 
-KINDS = {"awq": (awq, ".qweight"), "gptq": (gptq, ".qweight"), "compressed-tensors": (packed, ".weight_packed"), "mlx": (mlx, ".scales")}
-PARTS = r"\.(qweight|qzeros|scales|biases|g_idx|weight_packed|weight_scale|weight_shape)$"
+def nvfp4(t, stem, bits):
+    """As golden_packed.py's modelopt_nvfp4."""
+    w = t[stem + ".weight"].long()
+    v = torch.tensor(FP4)[torch.stack([w & 15, w >> 4], -1).flatten(-2)]
+    s = t[stem + ".weight_scale"].float() * t[stem + ".weight_scale_2"]
+    return v * s.repeat_interleave(16, -1)
 
 
-def stack_experts(tensors):
-    """As the model's own checkpoints hold them: [E, 2X, H] and [E, H, X]."""
+def fp8(t, stem, bits):
+    """In float32, as the converter computes it; compressed-tensors rounds it to BF16, which is what comes of it in that type."""
+    return t[stem + ".weight"].float() * t[stem + ".weight_scale"].float()
+
+
+def nf4(t, stem, bits):
+    """As golden_packed.py's bnb."""
+    name = stem + ".weight"
+    state = json.loads(bytes(t[name + ".quant_state.bitsandbytes__nf4"].tolist()))
+    q, block = t[name + ".absmax"].long(), state["blocksize"]
+    top = t[name + ".nested_absmax"].repeat_interleave(state["nested_blocksize"])[:len(q)]
+    absmax = t[name + ".nested_quant_map"][q] * top + torch.tensor(state["nested_offset"])
+    w = t[name].flatten().long()
+    v = t[name + ".quant_map"][torch.stack([w >> 4, w & 15], -1).flatten()]
+    return (v.reshape(-1, block) * absmax.unsqueeze(1)).reshape(state["shape"]).to(torch.bfloat16)
+
+
+KINDS = {"awq": (awq, ".qweight"), "gptq": (gptq, ".qweight"), "compressed-tensors": (packed, ".weight_packed"), "mlx": (mlx, ".scales"),
+         "nvfp4": (nvfp4, ".weight_scale_2"), "fp8": (fp8, ".weight_scale"), "nf4": (nf4, ".weight.absmax")}
+PARTS = r"\.(qweight|qzeros|scales|biases|g_idx|weight_packed|weight_scale|weight_scale_2|weight_shape|[ikv]\w*_scale|weight\.\w*(quant|absmax)\S*)$"
+CODES = (torch.uint32, torch.uint8, torch.float8_e4m3fn)  # of weights under their own names
+
+
+def stack_experts(tensors, how):
+    """As the model's own checkpoints hold them."""
     found = {}
-    for name in [n for n in tensors if re.search(r"\.experts\.\d+\.", n)]:
-        stem, number, proj = re.fullmatch(r"(.*\.experts)\.(\d+)\.(\w+)\.weight", name).groups()
-        found.setdefault(stem, {}).setdefault(proj, {})[int(number)] = tensors.pop(name)
-    for stem, x in found.items():
-        both = [torch.cat([x["gate_proj"][i], x["up_proj"][i]]) for i in range(len(x["gate_proj"]))]
-        tensors[stem + ".gate_up_proj"] = torch.stack(both)
-        tensors[stem + ".down_proj"] = torch.stack([x["down_proj"][i] for i in range(len(x["down_proj"]))])
+    for name in list(tensors):
+        m = re.fullmatch(r"(.*\.experts)\.(\d+)\.(\w+)\.(weight|bias)", name)
+        m = m or re.fullmatch(r"(.*\.experts)\.(?=\w+s\.(\d+)\.)(\w+)s\.\d+\.(weight|bias)", name)
+        if m:
+            stem, number, proj, leaf = m.groups()
+            found.setdefault((stem, leaf), {}).setdefault(proj, {})[int(number)] = tensors.pop(name)
+    for (stem, leaf), x in found.items():
+        if "gate_proj" in x:
+            x["gate_up_proj"] = {i: torch.cat([x["gate_proj"][i], x["up_proj"][i]]) for i in x["gate_proj"]}
+        for proj in ("gate_up_proj", "down_proj"):
+            t = torch.stack([x[proj][i] for i in range(len(x[proj]))])
+            t = t.transpose(1, 2) if leaf == "weight" and how != "rows" else t
+            tensors[f"{stem}.{proj}" + ("_bias" if leaf == "bias" else "")] = t
 
 
 def dequantised(form, tensors):
@@ -145,8 +219,8 @@ def dequantised(form, tensors):
                 out.update({stem.replace(".switch_mlp.", f".experts.{i}.") + ".weight": one for i, one in enumerate(w)})
             else:
                 out[stem + ".weight"] = w
-        elif not re.search(PARTS, name) and t.dtype != torch.uint32:
+        elif not re.search(PARTS, name) and t.dtype not in CODES:
             out[name] = t
     if form.get("stack"):
-        stack_experts(out)
+        stack_experts(out, form["stack"])
     return {k: v.contiguous() for k, v in out.items()}

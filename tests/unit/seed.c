@@ -19,6 +19,7 @@ struct row {
     struct hf_tensor t;
     bool bits;
     const char *list; /* of numbers; NULL: none */
+    const char *text; /* the bytes themselves; NULL: none */
     double low, high;
 };
 
@@ -62,15 +63,18 @@ static bool parse_row(struct table *t, char *line, struct err *e, uint32_t numbe
          *low = strsep(&line, "\t"), *high = strsep(&line, "\t"), *end = NULL;
     r.bits = low && !strcmp(low, "bits");
     r.list = low && !strcmp(low, "list") ? high : NULL;
+    r.text = low && !strcmp(low, "text") ? high : NULL;
     if (!low || r.bits == (high != NULL) || line)
-        return err_set(e, ERR_INPUT,
-                       "line %u: expected NAME, DTYPE, SHAPE and LOW, HIGH or list, A,B,.. or bits", number);
+        return err_set(
+            e, ERR_INPUT,
+            "line %u: expected NAME, DTYPE, SHAPE and LOW, HIGH or list, A,B,.. or text, TEXT or bits",
+            number);
     r.t.name = name;
     r.t.dtype = hf_dtype_find(dtype);
     if (!r.t.dtype || !parse_shape(&r, shape, &n) || (t->elements += n) > MANY)
         return err_set(e, ERR_INPUT, "line %u: unknown type '%.20s', or a shape that is none", number, dtype);
     r.t.bytes = n * r.t.dtype->bits / 8;
-    if (!r.bits && !r.list) {
+    if (!r.bits && !r.list && !r.text) {
         r.low = strtod(low, &end);
         bool ok = !*end;
         r.high = strtod(high, &end);
@@ -128,7 +132,7 @@ static bool put_number(struct buf *b, const char *dtype, double v)
         buf_add(b, &f, 4);
         return true;
     } else if (!strcmp(dtype, "I64") || !strcmp(dtype, "I32") || !strcmp(dtype, "I8") ||
-               !strcmp(dtype, "U8")) {
+               !strcmp(dtype, "U8") || !strcmp(dtype, "F8_E4M3")) {
         buf_add(b, &whole, !strcmp(dtype, "I64") ? 8 : !strcmp(dtype, "I32") ? 4 : 1);
         return true;
     } else
@@ -143,6 +147,12 @@ static bool put_tensor(struct buf *b, const struct row *r, uint64_t seed, struct
     if (r->bits) {
         put_bits(b, r, &rng);
         return true;
+    }
+    if (r->text) {
+        buf_str(b, r->text);
+        return strlen(r->text) == r->t.bytes ||
+               err_set(e, ERR_INPUT, "tensor '%.100s': a text of %zu bytes, expected %llu", r->t.name,
+                       strlen(r->text), (unsigned long long)r->t.bytes);
     }
     uint64_t n = r->t.bytes * 8 / r->t.dtype->bits;
     const char *list = r->list;

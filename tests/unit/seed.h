@@ -2,8 +2,9 @@
  *
  * A table has a line "seed N" and one per tensor, in the file's order, fields separated by tabs:
  *
- *   NAME  DTYPE  SHAPE  LOW  HIGH    BF16, F16, F32, and whole numbers: evenly spread between two numbers
+ *   NAME  DTYPE  SHAPE  LOW  HIGH    BF16, F16, F32, and whole numbers: evenly spread between two numbers; F8_E4M3: its bytes are
  *   NAME  DTYPE  SHAPE  list  A,B,.. these numbers
+ *   NAME  DTYPE  SHAPE  text  TEXT   the bytes of a text without a tab
  *   NAME  DTYPE  SHAPE  bits         any bits, such as the codes of a quantised matrix
  *
  * SHAPE is "64,32", slowest first, "-" a scalar. Lines that begin with # are for people.
