@@ -5,6 +5,7 @@
 #include "base/limits.h"
 #include "base/text.h"
 
+#include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
@@ -111,16 +112,28 @@ static bool check_numbers(const struct model *m, struct err *e)
 
 /* ---- fractions ---- */
 
-/* Every fraction of the architecture's keys: a number; not below 0 where it is added to a variance. */
+/* Every fraction of the architecture's keys is a finite number; those whose names end so are more. */
+struct fraction_rule {
+    const char *end;
+    double min, max;
+    const char *expected;
+};
+
+static const struct fraction_rule fraction_rules[] = {
+    {"epsilon", 0, DBL_MAX, "a finite number that is not negative"},        /* added to a variance */
+    {"kda.gate_lower_bound", -INFINITY, -DBL_TRUE_MIN, "a number below 0"}, /* -inf: there is none */
+    {"", -DBL_MAX, DBL_MAX, "a finite number"},
+};
+
 static bool fraction_ok(const struct gg_key *k, struct err *e)
 {
+    const struct fraction_rule *r = fraction_rules;
     double x;
-    bool variance = text_ends(k->name, "epsilon");
-    bool bound = text_ends(k->name, "lower_bound"); /* -inf: there is none */
+    while (!text_ends(k->name, r->end))
+        r++;
     for (uint64_t i = 0; gg_key_f64_at(k, i, &x) && i < k->n; i++)
-        if ((!isfinite(x) && !(bound && x < 0)) || (variance && x < 0))
-            return err_set(e, ERR_INPUT, "key '%s' is %g, expected a finite number%s", k->name, x,
-                           variance ? " that is not negative" : "");
+        if (!(x >= r->min && x <= r->max))
+            return err_set(e, ERR_INPUT, "key '%s' is %g, expected %s", k->name, x, r->expected);
     return true;
 }
 

@@ -324,6 +324,11 @@ for k in block_count:3 expert_count:8 expert_used_count:2 embedding_length:64 at
 done
 E "$Q" x.gguf "${dsa[@]}"
 runs_not x.gguf "'glm-dsa.attention.indexer.key_length' is 96" 'power of two'
+each_of 'bounds that are none' 0 0.5 inf nan
+for bound in "${each[@]}"; do
+    E "$Q" x.gguf set qwen3moe.kda.gate_lower_bound f32 "$bound"
+    runs_not x.gguf "'qwen3moe.kda.gate_lower_bound' is $bound, expected a number below 0"
+done
 # what the engine saves has all keys, 0 where a model has no such thing
 saved=(set qwen3moe.kda.gate_lower_bound f32 -inf)
 each_of 'keys of other families' attention.temperature_length attention.indexer.{head_count,key_length,top_k,block_size} \
