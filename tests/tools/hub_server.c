@@ -67,13 +67,14 @@ static void answer(int fd, const char *status, const char *headers, const char *
 /* How often this was asked before. */
 static int count(const char *what)
 {
-    static char seen[512][256];
+    static char *seen[512];
     static int n[512];
     pthread_mutex_lock(&mutex);
     size_t i = 0;
-    while (i < 511 && seen[i][0] && strcmp(seen[i], what) != 0)
+    while (i < 511 && seen[i] && strcmp(seen[i], what) != 0)
         i++;
-    snprintf(seen[i], sizeof seen[i], "%s", what);
+    if (!seen[i])
+        seen[i] = xstrdup(what);
     int k = n[i]++;
     pthread_mutex_unlock(&mutex);
     return k;
