@@ -102,6 +102,20 @@ const struct family_case *family_seeded(uint32_t *n)
     return list;
 }
 
+const struct family_case *family_named(const char *name)
+{
+    uint32_t n;
+    const struct family_case *list = family_seeded(&n);
+    for (uint32_t i = 0; i < n; i++)
+        if (!strcmp(list[i].name, name))
+            return &list[i];
+    for (uint32_t i = 0; i < n_family_cases; i++)
+        if (!strcmp(family_cases[i].name, name))
+            return &family_cases[i];
+    fail_msg("no fixture %s", name);
+    return NULL;
+}
+
 const char *family_folder(const struct family_case *f)
 {
     static const char *const tokenizer[] = {"tokenizer.json", "tokenizer_config.json"};

@@ -20,6 +20,7 @@ extern const struct family_case family_cases[];
 extern const uint32_t n_family_cases;
 /* One for each folder of tests/data/seeded, by name. */
 const struct family_case *family_seeded(uint32_t *n);
+const struct family_case *family_named(const char *name); /* of either kind */
 /* The case when all its weights are floats. */
 const struct family_case *family_in_floats(const struct family_case *f);
 

@@ -45,6 +45,14 @@ void golden_ok(bool ok, struct err *e, const char *what)
         fail_msg("%s: succeeded, but left an error: %s", what, e->msg);
 }
 
+char *golden_edited(const char *text, const char *from, const char *to)
+{
+    const char *p = strstr(text, from);
+    if (!p)
+        fail_msg("there is no '%s' to edit", from);
+    return xasprintf("%.*s%s%s", (int)(p - text), text, to, p + strlen(from));
+}
+
 struct engine_opts golden_engine(void)
 {
     struct engine_opts o;

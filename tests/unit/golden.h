@@ -24,6 +24,9 @@ struct stats *golden_run(const struct profile_opts *o, struct profile_result *r)
 void golden_same_file(const char *a, const char *b, const char *what);            /* byte for byte */
 json_t *golden_json(const char *path);
 
+/* A new text with the first `from` of `text` as `to`; ends the test where there is none. */
+char *golden_edited(const char *text, const char *from, const char *to);
+
 /* ---- comparing statistics ---- */
 struct golden_tol {     /* relative */
     double sum, square; /* of the sums and the means, of the sums of squares */

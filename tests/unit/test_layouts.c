@@ -160,25 +160,11 @@ static void same(const struct buf *a, const struct buf *b, const char *what)
         fail_msg("%s: other bytes than from the stacked checkpoint (%zu and %zu)", what, b->n, a->n);
 }
 
-static const struct family_case *case_of(const char *name)
-{
-    uint32_t n;
-    const struct family_case *list = family_seeded(&n);
-    for (uint32_t i = 0; i < n; i++)
-        if (!strcmp(list[i].name, name))
-            return &list[i];
-    for (uint32_t i = 0; i < n_family_cases; i++)
-        if (!strcmp(family_cases[i].name, name))
-            return &family_cases[i];
-    fail_msg("no fixture %s", name);
-    return NULL;
-}
-
 static void experts_one_by_one(void **state)
 {
     static const char *const types[] = {"f32", "bf16", "q8_0"};
     size_t i = *(const size_t *)*state;
-    const struct family_case *f = case_of(layouts[i].family);
+    const struct family_case *f = family_named(layouts[i].family);
     const char *dir = family_folder(f);
     struct buf whole[3], cut, other;
     for (int k = 0; k < 3; k++)

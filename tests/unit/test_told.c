@@ -17,24 +17,10 @@
 
 #include <string.h>
 
-static const struct family_case *case_of(const char *name)
-{
-    uint32_t n;
-    const struct family_case *list = family_seeded(&n);
-    for (uint32_t i = 0; i < n; i++)
-        if (!strcmp(list[i].name, name))
-            return &list[i];
-    fail_msg("no fixture %s", name);
-    return NULL;
-}
-
 /* config.json of "hf" with the first `from` as `to`. */
 static void edit(const char *config, const char *from, const char *to)
 {
-    const char *p = strstr(config, from);
-    if (!p)
-        fail_msg("config.json has no '%s'", from);
-    char *text = xasprintf("%.*s%s%s", (int)(p - config), config, to, p + strlen(from));
+    char *text = golden_edited(config, from, to);
     put("hf/config.json", text);
     free(text);
 }
@@ -58,7 +44,7 @@ static char *config_of(const char *folder)
 {
     struct err e = {0};
     struct buf b = {0};
-    const char *dir = family_folder(case_of(folder));
+    const char *dir = family_folder(family_named(folder));
     golden_ok(file_read_all(at("hf/config.json"), 1u << 20, &b, &e), &e, dir);
     buf_char(&b, 0);
     return b.s;
