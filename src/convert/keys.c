@@ -367,8 +367,10 @@ static bool put_rope(struct out_keys *k, struct err *e)
         return false;
     if (put_two_bases(k))
         return true;
-    if (!rope_f64(k->in, "rope_theta|rotary_emb_base|attn_config.rope_theta", 10000, &theta) &&
-        !(k->in->conversion->flags & CONVERT_NO_ROPE))
+    bool said = rope_f64(k->in, "rope_theta|rotary_emb_base|attn_config.rope_theta", 10000, &theta);
+    if (!said && k->in->conversion->flags & CONVERT_ROPE_UNSAID)
+        return true;
+    if (!said && !(k->in->conversion->flags & CONVERT_NO_ROPE))
         return err_set(e, ERR_INPUT, "config.json: 'rope_theta' is missing or not a number");
     put_f32(k, "rope.freq_base", theta);
     if (jdoc_f64(k->in->conf.d, conf_rope_window(&k->in->conf, "rope_theta"), &theta) && isfinite(theta))

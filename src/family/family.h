@@ -38,6 +38,8 @@ enum family_engine {
     ENGINE_HEADS_FILL = 65536, /* all heads together are as wide as the model */
     ENGINE_INDEXER_TURN =
         131072, /* multiplies heads of the indexer by a Hadamard matrix: 64, 128, .. values */
+    /* rotates whole heads by the base 10000, whatever the keys say, and keys have as many heads as queries */
+    ENGINE_ROPE_FIXED = 262144,
 };
 
 /* One of "architectures" in config.json. */

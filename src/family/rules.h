@@ -38,6 +38,7 @@
     X(bailingmoe2)             \
     X(dbrx)                    \
     X(deepseek)                \
+    X(deepseek2ocr)            \
     X(dots1)                   \
     X(exaone_moe)              \
     X(granitemoe)              \

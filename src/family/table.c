@@ -7,10 +7,6 @@
 #include <stddef.h>
 
 const struct family family_table[] = {
-    {.arch = "deepseek2-ocr",
-     .models = "DeepSeek-OCR",
-     .gate = BY_KEYS,
-     .refuse_native = "its conversion is not written; it needs the language model taken out of DeepSeek-OCR"},
     {.arch = "deepseek4",
      .engine = ENGINE_GATE_KEY | ENGINE_INDEXER | ENGINE_INDEXER_TURN | ENGINE_HYPER,
      .models = "DeepSeek-V4",

@@ -25,10 +25,11 @@ uint32_t hf_text_config(const struct jdoc *config)
     return JSPAN_NONE;
 }
 
-/* Qwen-Omni's talker has experts of its own. */
-static const char *const foreign[] = {"vision",    "visual",      "vit_config",  "audio",  "speech",
-                                      "sound",     "image",       "video",       "talker", "code2wav",
-                                      "token2wav", "multi_modal", "mm_projector"};
+/* Qwen-Omni's talker has experts of its own; sam_model, qwen2_model and view_seperator are DeepSeek-OCR's. */
+static const char *const foreign[] = {"vision",    "visual",    "vit_config",  "audio",
+                                      "speech",    "sound",     "image",       "video",
+                                      "talker",    "code2wav",  "token2wav",   "multi_modal",
+                                      "projector", "sam_model", "qwen2_model", "view_seperator"};
 
 const char *hf_foreign_at(uint32_t i)
 {

@@ -192,7 +192,7 @@ static bool check_latent(const struct model *m, struct err *e)
     uint64_t n_head = number(m, "attention.head_count", 0, 0);
     uint64_t n_kv = number(m, "attention.head_count_kv", 0, n_head);
     bool latent = number(m, "attention.key_length_mla", 0, 0) != 0;
-    if (!wants(m, ENGINE_ROPE_PART))
+    if (!wants(m, ENGINE_ROPE_PART | ENGINE_ROPE_FIXED))
         return true;
     if (n_kv != (latent ? 1 : n_head))
         return err_set(e, ERR_INPUT, "key '%s.attention.head_count_kv' is %" PRIu64 ", expected %" PRIu64,
@@ -214,8 +214,12 @@ static bool rope_ok(const struct model *m, const struct heads *h, const char *ke
 {
     uint64_t mla = number(m, "attention.key_length_mla", 0, 0);
     uint64_t room = wants(m, ENGINE_ROPE_PART) ? (mla ? mla : h->k) - 1 : h->k;
+    double base;
     if (wants(m, ENGINE_ROPE_NONE))
         return true;
+    if (wants(m, ENGINE_ROPE_FIXED))
+        return !gg_key_f64_at(arch_key(m, "rope.freq_base"), 0, &base) || base == 10000 ||
+               err_set(e, ERR_INPUT, "key '%s.rope.freq_base' is %g, expected 10000", m->arch, base);
     if (h->rope < 2 || h->rope % 2 || h->rope > room)
         return err_set(e, ERR_INPUT,
                        "key '%s.%s': %" PRIu64 " of %" PRIu64 " values of a head are rotated, expected an "

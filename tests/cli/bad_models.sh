@@ -308,6 +308,14 @@ for k in block_count:3 expert_count:8 expert_used_count:2 attention.head_count:8
 done
 E "$Q" x.gguf "${dbrx[@]}"
 runs_not x.gguf "'dbrx.attention.head_count': 8 heads of 16" '64 together'
+ocr=(set general.architecture str deepseek2-ocr set deepseek2-ocr.embedding_length u32 64 set deepseek2-ocr.rope.dimension_count u32 0)
+for k in block_count:3 expert_count:8 expert_used_count:2 attention.head_count:4 attention.head_count_kv:4; do
+    ocr+=(set deepseek2-ocr.${k%:*} u32 ${k#*:})
+done
+E "$Q" x.gguf "${ocr[@]}" set deepseek2-ocr.rope.freq_base f32 500000
+runs_not x.gguf "'deepseek2-ocr.rope.freq_base' is 500000, expected 10000"
+E "$Q" x.gguf "${ocr[@]}" set deepseek2-ocr.attention.head_count_kv u32 2
+runs_not x.gguf "'deepseek2-ocr.attention.head_count_kv' is 2, expected 4"
 dots=(set general.architecture str dots1)
 for k in block_count:u32:3 expert_count:u32:8 expert_used_count:u32:2; do
     IFS=: read -r key kind v <<<"$k"

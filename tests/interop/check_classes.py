@@ -81,11 +81,13 @@ def is_loaded(data, fixture):
     return os.path.exists(os.path.join(data, fixture, "pruned_golden_logprobs.json"))
 
 
-def config_of(data, fixture):
+def types_of(data, fixture):
+    """The model_types of a fixture's config.json, and of the one that transformers is given instead; None: there is no such fixture."""
     for at in ("hf", ""):
         path = os.path.join(data, fixture, at, "config.json")
         if os.path.exists(path):
-            return read_json(path)
+            make = os.path.join(data, fixture, "make.json")
+            return model_types(read_json(path)) | (model_types(read_json(make)) if os.path.exists(make) else set())
     return None
 
 
@@ -103,13 +105,13 @@ def wrong(row, types, data, families):
     if not fixtures or (how == "cut") != bool(why):
         return "no fixture" if not fixtures else "a reason is for what is not loaded"
     for fixture in fixtures.split():
-        config = config_of(data, fixture)
-        if config is None:
+        found = types_of(data, fixture)
+        if found is None:
             return f"no fixture {fixture}"
         if how == "loaded" and not is_loaded(data, fixture):
             return f"{fixture} has no log-probabilities of transformers behind a cut"
-        if not model_types(config) & types:
-            return f"{fixture} is of {', '.join(sorted(model_types(config)))}, and not of {folder}"
+        if not found & types:
+            return f"{fixture} is of {', '.join(sorted(found))}, and not of {folder}"
     return None
 
 

@@ -18,6 +18,8 @@ hf/config.json is written by hand, in the form of the published checkpoints. Wha
     dtypes        [[REGEX, "F32"]]: other types than BF16
     ignored       [REGEX]: tensors that transformers leaves out, or that it makes anew where they are missing
     config        {KEY: VALUE}: what transformers is told beside config.json, where it does not read what published configs say
+    as            {KEY: VALUE}: the config that transformers is given instead, where it does not read the published form at all; "@": "KEY"
+                  in an object stands for what config.json has under this key
     keep          how many experts a plan keeps; else about three quarters
     axis          [REGEX]: further tensors whose first dimension is the expert
     pre           tokenizer.ggml.pre; else qwen2
@@ -489,15 +491,26 @@ def in_numbers(checkpoint, make):
     return tmp
 
 
+def put_in(x, cfg):
+    """What make.json has under "as", with the parts of config.json that it names."""
+    if not isinstance(x, dict):
+        return x
+    out = dict(cfg[x["@"]]) if "@" in x else {}
+    return {**out, **{k: put_in(v, cfg) for k, v in x.items() if k != "@"}}
+
+
 def as_told(checkpoint, make):
-    """The folder with the keys that transformers is told beside config.json."""
+    """The folder with the keys that transformers is told beside config.json, or instead."""
     checkpoint = in_numbers(checkpoint, make)
-    if not make.get("config"):
+    if not make.get("config") and not make.get("as"):
         return checkpoint
     cfg, tmp = read_json(checkpoint, "config.json"), tempfile.mkdtemp()  # in the reference's own /tmp
     for f in os.listdir(checkpoint):
         os.symlink(os.path.join(checkpoint, f), os.path.join(tmp, f))
     os.remove(os.path.join(tmp, "config.json"))
+    if make.get("as"):
+        save_json(os.path.join(tmp, "config.json"), put_in(make["as"], cfg))
+        return tmp
     keep = n_experts(cfg)
     text_config(cfg).update(make["config"])
     if n_experts(cfg) != keep:  # they say the whole number
