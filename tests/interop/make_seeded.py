@@ -78,6 +78,7 @@ def save_numbers(path, data):
 
 
 def text_config(cfg):
+    cfg = cfg.get("thinker_config", cfg)
     for key in ("text_config", "llm_config", "language_config"):
         if isinstance(cfg.get(key), dict):
             return cfg[key]
