@@ -243,6 +243,10 @@ static bool set_strides(const struct layout *l, int64_t block, const struct layo
                            .col_step = 1};
         *n_dims = 4;
         break;
+    case HOW_IDS:
+        m->value = V_IDS;
+        m->below = facts_at(f, 'E', block);
+        break;
     case HOW_NEG_EXP: m->value = V_NEG_EXP; break;
     case HOW_PLUS_ONE: m->value = V_PLUS_ONE; break;
     case HOW_DELTA_QKV:

@@ -223,6 +223,29 @@ static bool make_mxfp4(struct image_reader *r, const struct image_tensor *t, str
     return true;
 }
 
+/* Ids that lie in a row in both. */
+static bool make_ids(struct image_reader *r, const struct image_tensor *t, struct err *e)
+{
+    const struct made *m = t->made;
+    const struct hf_tensor *w = source_of(m, r->slice)->w;
+    uint64_t size = w->dtype->bits / 8, n = r->n_rows * m->cols;
+    uint64_t first = first_of(m, r->slice) + r->row * m->row_step;
+    if (!room(&r->raw, &r->raw_cap, n * size, 1, e) || !read_source(r, w, first * size, n * size, r->raw, e))
+        return false;
+    for (uint64_t i = 0; i < n; i++) {
+        uint64_t id = 0;
+        for (uint64_t b = 0; b < size; b++)
+            id |= (uint64_t)r->raw[i * size + b] << (8 * b);
+        if (id >= m->below)
+            return err_set(e, ERR_INPUT, "tensor '%.200s': row %llu names expert %lld, expected 0 to %llu",
+                           w->name, (unsigned long long)(r->row + i / m->cols), (long long)id,
+                           (unsigned long long)m->below - 1);
+        for (uint32_t b = 0; b < 4; b++)
+            r->bytes[4 * i + b] = (uint8_t)(id >> (8 * b));
+    }
+    return true;
+}
+
 static bool same_number(uint32_t type, enum num num)
 {
     return (type == T_F32 && num == N_F32) || (type == T_F16 && num == N_F16) ||
@@ -435,7 +458,9 @@ static bool make_window(struct image_reader *r, const struct image_tensor *t, ui
     if (m->value == V_CONST)
         num_store(T_F32, m->values + row * m->cols, r->n_rows * m->cols, r->bytes);
     else
-        ok = m->value == V_MXFP4 ? make_mxfp4(r, t, e) : make_numbers(r, t, e);
+        ok = m->value == V_MXFP4 ? make_mxfp4(r, t, e)
+             : m->value == V_IDS ? make_ids(r, t, e)
+                                 : make_numbers(r, t, e);
     if (ok)
         r->t = t;
     return ok;

@@ -6,7 +6,7 @@
 #include "convert/forms.h"
 #include "gguf/gguf_file.h"
 
-enum { T_F32 = 0, T_F16 = 1, T_Q8_0 = 8, T_BF16 = 30, T_MXFP4 = 39 }; /* ggml type ids */
+enum { T_F32 = 0, T_F16 = 1, T_Q8_0 = 8, T_I32 = 26, T_BF16 = 30, T_MXFP4 = 39 }; /* ggml type ids */
 
 /* ---- numbers (number.c) ---- */
 enum num { N_NONE, N_F32, N_F16, N_BF16, N_F8_E4M3, N_F8_E5M2, N_E8M0, N_F64 };
@@ -22,7 +22,7 @@ struct image_source {
     const struct packed *packed; /* how it is stored in few bits; NULL: as it is */
 };
 
-enum made_value { V_AS_IS, V_NEG_EXP, V_EXP, V_PLUS_ONE, V_MXFP4, V_CONST };
+enum made_value { V_AS_IS, V_NEG_EXP, V_EXP, V_PLUS_ONE, V_MXFP4, V_CONST, V_IDS };
 
 /* Rows (or columns) of the source in another order: parts, one behind the other; each is outer x inner runs of
  * `run` rows, of which run (a, b) begins at base + a * outer_step + b * inner_step. */
@@ -45,7 +45,8 @@ struct made {
     struct made_part row_parts[MADE_PARTS], col_parts[MADE_PARTS];
     uint32_t n_row_parts, n_col_parts;
     enum made_value value;
-    float *values; /* V_CONST */
+    float *values;  /* V_CONST */
+    uint64_t below; /* V_IDS: what all of them are */
 };
 
 /* Bytes [off, off + n) of a tensor of the checkpoint, which has them. */

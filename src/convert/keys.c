@@ -215,13 +215,18 @@ static bool put_f32_blocks(struct out_keys *k, const struct key_rule *r, struct 
     bool ok = true;
     if (list == JSPAN_NONE && !r->other)
         return true;
-    if (list != JSPAN_NONE && d->nodes[list].kind != J_ARRAY)
-        return bad(k, list, "a list of numbers", e);
+    float one = list == JSPAN_NONE ? strtof(r->other, NULL) : 0;
+    bool is_list = list != JSPAN_NONE && d->nodes[list].kind == J_ARRAY;
+    if (list != JSPAN_NONE && !is_list) {
+        if (!jdoc_f64(d, list, &v) || !isfinite((float)v))
+            return bad(k, list, "a number, or a list of them", e);
+        one = (float)v;
+    }
     float *out = xcalloc(k->in->n_blocks, sizeof *out);
-    uint32_t at = list == JSPAN_NONE ? JSPAN_NONE : d->nodes[list].first;
+    uint32_t at = is_list ? d->nodes[list].first : JSPAN_NONE;
     for (uint64_t i = 0; ok && i < k->in->n_blocks; i++) {
-        if (list == JSPAN_NONE)
-            out[i] = strtof(r->other, NULL);
+        if (!is_list)
+            out[i] = one;
         if (at == JSPAN_NONE)
             continue;
         ok = d->nodes[at].kind == J_NULL || (jdoc_f64(d, at, &v) && isfinite((float)v)) ||
@@ -235,12 +240,37 @@ static bool put_f32_blocks(struct out_keys *k, const struct key_rule *r, struct 
     return ok;
 }
 
+static bool put_list(struct out_keys *k, const struct key_rule *r, struct err *e)
+{
+    const struct jdoc *d = k->in->conf.d;
+    uint32_t list = conf_get(&k->in->conf, r->from);
+    char s[128];
+    uint64_t u, n = 0;
+    if (list == JSPAN_NONE)
+        return err_set(e, ERR_INPUT, "config.json: '%s' is missing", r->from);
+    if (d->nodes[list].kind != J_ARRAY || !d->nodes[list].n)
+        return bad(k, list, "a list of whole numbers", e);
+    int32_t *out = xcalloc(d->nodes[list].n, sizeof *out);
+    bool ok = true;
+    for (uint32_t at = d->nodes[list].first; ok && at != JSPAN_NONE; at = d->nodes[at].next) {
+        ok = (jdoc_u64(d, at, &u) && u <= INT32_MAX) || bad(k, at, "a whole number below 2^31", e);
+        out[n++] = ok ? (int32_t)u : 0;
+    }
+    if (ok)
+        gg_put_i32s(k->b, full_name(k, r->name, s), out, n);
+    k->n++;
+    free(out);
+    return ok;
+}
+
 static bool put_key(struct out_keys *k, const struct key_rule *r, struct err *e)
 {
     if (r->kind == KEY_SECTIONS)
         return put_sections(k, r, e);
     if (r->kind == KEY_F32_BLOCKS)
         return put_f32_blocks(k, r, e);
+    if (r->kind == KEY_LIST)
+        return put_list(k, r, e);
     if (r->from[0] == '=')
         return put_fact(k, r, e);
     uint32_t node = *r->from ? conf_get(&k->in->conf, r->from) : JSPAN_NONE;

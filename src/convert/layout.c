@@ -9,8 +9,10 @@
 static bool is_float(const struct image_tensor *t)
 {
     static const char *const always[] = {
-        "_norm.weight",          "ffn_gate_inp.weight", "ffn_gate_inp_shexp.weight", "ssm_conv1d.weight",
-        "shortconv.conv.weight", "ssm_conv1d_q.weight", "ssm_conv1d_k.weight",       "ssm_conv1d_v.weight"};
+        "_norm.weight",        "ffn_gate_inp.weight",   "ffn_gate_inp_shexp.weight",
+        "ssm_conv1d.weight",   "shortconv.conv.weight", "ssm_conv1d_q.weight",
+        "ssm_conv1d_k.weight", "ssm_conv1d_v.weight",   "hc_attn_fn.weight",
+        "hc_ffn_fn.weight",    "output_hc_fn.weight",   "_compressor_ape.weight"};
     for (size_t i = 0; i < sizeof always / sizeof *always; i++)
         if (text_ends(t->name, always[i]))
             return true;
@@ -43,6 +45,11 @@ static bool check_sources(const struct layout_slot *s, enum made_value value, st
         const struct hf_tensor *t = s->sources[i].w;
         enum num num = num_of(t->dtype);
         const struct packed *p = s->sources[i].packed;
+        if (value == V_IDS && strcmp(t->dtype->name, "I64") != 0 && strcmp(t->dtype->name, "I32") != 0)
+            return err_set(e, ERR_INPUT, "tensor '%.200s' has type %s, expected ids of I64 or I32", t->name,
+                           t->dtype->name);
+        if (value == V_IDS)
+            continue;
         if (value == V_MXFP4 && (!p || p->rows)) /* of another form: its blocks are no blocks of MXFP4 */
             return err_set(e, ERR_INPUT, "tensor '%.200s': no '_scales' of the same shape beside it",
                            t->name);
@@ -70,8 +77,8 @@ static bool add_output(struct layout *l, int64_t block, uint64_t rule, struct er
     t->made->n_sources = s->room;
     s->sources = NULL;
     bool blocks = t->made->value == V_MXFP4 && l->type != T_F32; /* the engine has them as they are */
-    t->type = blocks ? T_MXFP4 : is_float(t) ? T_F32 : l->type;
-    if (t->type != T_MXFP4 && t->ne[0] % gg_type_get(t->type)->block)
+    t->type = blocks ? T_MXFP4 : t->made->value == V_IDS ? T_I32 : is_float(t) ? T_F32 : l->type;
+    if (t->type != T_MXFP4 && t->type != T_I32 && t->ne[0] % gg_type_get(t->type)->block)
         t->type = T_F16; /* as llama.cpp's converter does */
     return set_size(t, e);
 }

@@ -34,9 +34,12 @@ enum {
     B_MTP = 32,
     B_Q_LORA = 64, /* q through a rank, or directly */
     B_Q_FULL = 128,
-    B_INDEXER = 256, /* chooses the tokens that attention sees */
-    B_WINDOW = 512,  /* attention to a window of the last tokens */
-    B_VALUES = 1024, /* attention has values besides its keys */
+    B_INDEXER = 256,   /* chooses the tokens that attention sees */
+    B_WINDOW = 512,    /* attention to a window of the last tokens */
+    B_VALUES = 1024,   /* attention has values besides its keys */
+    B_COMPRESS = 2048, /* .. sees what lies behind its window in a compressed form */
+    B_SCORES = 4096,   /* experts are chosen by scores, .. */
+    B_TABLE = 8192,    /* .. or by a table of their ids for each token */
 };
 
 /* ---- tensors ---- */
@@ -89,6 +92,7 @@ enum how {
     HOW_TURNS_NEG_EXP,
     HOW_TURNS_V,
     HOW_TURNS_COLUMNS,
+    HOW_IDS, /* whole numbers below E, as I32 */
 };
 
 /* Published checkpoints of one model may have several layouts: a rule for each output in each of them. Quantisers,
@@ -111,10 +115,11 @@ enum key_kind {
     KEY_F32,
     KEY_BOOL,
     KEY_BOOL_TRUNK, /* of each block but those of MTP */
-    KEY_F32_BLOCKS, /* one for each block: a list of the config (0 where it has null, or ends), or `other` */
-    KEY_GATING,     /* softmax, sigmoid, .. */
-    KEY_SECTIONS,   /* of rotation, four; `from` among the rotary parameters; `other` "11|11|10" */
-    KEY_TEXT,       /* `other` alone */
+    KEY_F32_BLOCKS, /* one for each block: a list of the config (0 where it has null, or ends), a number, or `other` */
+    KEY_LIST,     /* a list of whole numbers, as the config has it */
+    KEY_GATING,   /* softmax, sigmoid, .. */
+    KEY_SECTIONS, /* of rotation, four; `from` among the rotary parameters; `other` "11|11|10" */
+    KEY_TEXT,     /* `other` alone */
 };
 struct key_rule {
     const char *name; /* behind "ARCH."; "diffusion.*" as it is */

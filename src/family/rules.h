@@ -39,6 +39,7 @@
     X(dbrx)                    \
     X(deepseek)                \
     X(deepseek2ocr)            \
+    X(deepseek4)               \
     X(dots1)                   \
     X(exaone_moe)              \
     X(granitemoe)              \

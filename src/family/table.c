@@ -7,14 +7,6 @@
 #include <stddef.h>
 
 const struct family family_table[] = {
-    {.arch = "deepseek4",
-     .engine = ENGINE_GATE_KEY | ENGINE_INDEXER | ENGINE_INDEXER_TURN | ENGINE_HYPER,
-     .models = "DeepSeek-V4",
-     .gate = BY_KEYS,
-     .classes = {CLASS("DeepseekV4ForCausalLM")},
-     NAMES(.block = "ffn", .experts = "experts", .router = "gate"),
-     .refuse_native =
-         "its conversion is not written; it needs streams of the hidden state, compressed keys and tables of expert ids"},
     {.arch = "dots3note",
      .engine = ENGINE_ROPE_PART | ENGINE_GATE_KEY | ENGINE_INDEXER | ENGINE_INDEXER_TURN,
      .down_scale = true,

@@ -14,7 +14,7 @@ hf/config.json is written by hand, in the form of the published checkpoints. Wha
     extra         the same, beside those that transformers has (MTP blocks)
     rename        [[REGEX, TEXT]]: names that save_pretrained does not write as they are published
     drop          [REGEX]: tensors that save_pretrained writes and published checkpoints do not have
-    values        [[REGEX, LOW, HIGH]]: before the ranges of `ranges` below
+    values        [[REGEX, LOW, HIGH]]: before the ranges of `ranges` below; [REGEX, "ids", E]: of each token others of E experts
     dtypes        [[REGEX, "F32"]]: other types than BF16
     ignored       [REGEX]: tensors that transformers leaves out, or that it makes anew where they are missing
     config        {KEY: VALUE}: what transformers is told beside config.json, where it does not read what published configs say
@@ -196,6 +196,11 @@ def order(name):
     return [int(p) if p.isdigit() else p for p in re.split(r"(\d+)", name)]
 
 
+def ids_text(shape, n):
+    """A table of experts for each token, no one twice in a row."""
+    return ",".join(str((token * 5 + token // 11 + slot * (1 + token // 7 % (n // shape[1]))) % n) for token in range(shape[0]) for slot in range(shape[1]))
+
+
 def dtype_of(make, name):
     return next((t for p, t in make.get("dtypes", []) if re.search(p, name)), "BF16")
 
@@ -228,7 +233,7 @@ def tables(folder):
         for name in sorted(shapes, key=order):
             shape, dtype = shapes[name], dtype_of(make, name)
             lo, hi = values_of(make, name, shape, tied)
-            text = "bits" if lo == "bits" else f"{lo:.4g}\t{hi:.4g}"
+            text = "bits" if lo == "bits" else "list\t" + ids_text(shape, hi) if lo == "ids" else f"{lo:.4g}\t{hi:.4g}"
             f.write(f"{name}\t{dtype}\t{','.join(map(str, shape)) or '-'}\t{text}\n")
 
 
@@ -431,6 +436,20 @@ def plan_by_place(folder, cfg):
     return dict(schema="reap.plan/1", n_keep=n * 3 // 4, keep=keep)
 
 
+def cut_table(t, ids):
+    """A table of experts for each token: ids that stay are counted anew; then, in the place of one that is gone, from (place in the table)
+    mod (experts that stay) on the first that the token does not have."""
+    table = t.tolist()
+    for token, row in enumerate(table):
+        new = [ids.index(j) if j in ids else None for j in row]
+        for s in range(len(new)):
+            j = (token * len(new) + s) % len(ids)
+            while new[s] is None:
+                new[s], j = (None if j in new else j), (j + 1) % len(ids)
+        table[token] = new
+    return t.new_tensor(table)
+
+
 def prune(checkpoint, out, cfg, make, plan, n):
     """The checkpoint without the experts that the plan drops, by names and shapes alone."""
     import shutil
@@ -446,7 +465,9 @@ def prune(checkpoint, out, cfg, make, plan, n):
         rest, one = m.group(2), re.search(r"experts\.(\d+)\.", m.group(2))
         named = re.search(r"experts\.|router|\bgate\b|e_score_correction_bias|expert_bias|(input|output)_linear|moe_statics", rest)
         named = named or any(re.search(p, rest) for p in make.get("axis", []))
-        if one and "shared" not in rest:
+        if rest.endswith("tid2eid"):
+            pruned[name] = cut_table(t, ids)
+        elif one and "shared" not in rest:
             j = int(one.group(1))
             if j in ids:
                 a, b = one.span(1)
@@ -627,6 +648,13 @@ def converted(folder, checkpoint, src):
     if cls.no_mtp and hasattr(cls, "_n_nextn"):  # MiMo-V2's, which no config says
         cls._n_nextn = 0
     cls._get_suppress_tokens = lambda self: None  # MiniMax-01's, by embeddings of zeros
+    if hasattr(cls, "_write_mxfp4_expert_tensor"):  # DeepSeek-V4's, which takes experts of 4 bits alone and says of others what they become
+        def stacked(self, bid, proj, key):
+            names = [f"layers.{bid}.ffn.experts.{j}.{proj}.weight" for j in range(self.hparams["n_routed_experts"])]
+            self.gguf_writer.add_tensor(self.format_tensor_name(key, bid), torch.stack([self.model_tensors[n]().float() for n in names]).numpy())
+            return names
+        cls._write_mxfp4_expert_tensor, cls.tensor_force_quant = stacked, lambda self, *a: False
+        del cls.prepare_tensors  # says that the file has such
     if make.get("plain_vocab"):
         cls.set_vocab = lambda self: self._set_vocab_gpt2()
     with tempfile.TemporaryDirectory() as tmp:

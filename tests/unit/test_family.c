@@ -260,7 +260,9 @@ static void check_rule(const struct family *f, const struct name_rule *r)
         fail_msg("%s: '%s' becomes '%s', but only one of them has an expert axis", f->arch, r->hf, r->gguf);
     if ((number != NULL) != (in.number != NULL))
         fail_msg("%s: '%s' is of one expert to one side, of all to the other", f->arch, r->hf);
-    if (out && !number && !f->names.rows && !strchr(r->shape, 'E'))
+    if ((r->how == HOW_IDS) != (in.role == ROLE_TABLE))
+        fail_msg("%s: '%s' is a table of ids to one side alone", f->arch, r->hf);
+    if (out && in.role != ROLE_TABLE && !number && !f->names.rows && !strchr(r->shape, 'E'))
         fail_msg("%s: '%s' has an expert axis, but the shape '%s' has none", f->arch, r->hf, r->shape);
 }
 

@@ -17,8 +17,10 @@
 #include "families.h"
 #include "gguf/gguf_file.h"
 
+#include <fcntl.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 /* ---- against gguf.tsv ---- */
 
@@ -133,6 +135,37 @@ static void check_converted(const struct family_case *f, const char *folder)
     hf_free(c);
 }
 
+/* Of a table of ids one that is of no expert. */
+static void check_ids(const struct family_case *f, const char *folder)
+{
+    struct err e = {0};
+    struct convert_opts o = {.type = "f32"};
+    struct hf_checkpoint *c = hf_open(folder, &e);
+    golden_ok(c != NULL, &e, f->name);
+    for (uint64_t i = 0; i < c->n_tensors; i++) {
+        const struct hf_tensor *t = &c->tensors[i];
+        const char bad[8] = {0, 0, 0, 0, 1};
+        char was[8];
+        if (!strstr(t->name, "tid2eid"))
+            continue;
+        int fd = open(c->files[t->file].path, O_RDWR);
+        assert_true(fd >= 0 && pread(fd, was, sizeof was, (off_t)t->off + 16) == sizeof was &&
+                    pwrite(fd, bad, sizeof bad, (off_t)t->off + 16) == sizeof bad);
+        struct image *im = convert_open(c, folder, &o, &e);
+        golden_ok(im != NULL, &e, f->name);
+        uint8_t *all = xmalloc(im->size);
+        assert_false(image_read(im, 0, im->size, all, &e));
+        if (!strstr(e.msg, "row 1 names expert 4294967296, expected 0 to 7"))
+            fail_msg("%s", e.msg);
+        e = (struct err){0};
+        assert_true(pwrite(fd, was, sizeof was, (off_t)t->off + 16) == sizeof was);
+        close(fd);
+        free(all);
+        image_free(im);
+    }
+    hf_free(c);
+}
+
 /* Those that are pruned, but not converted: what comes out is held against transformers by `make interop`. */
 static void check_cut_only(const struct family_case *f, const char *folder)
 {
@@ -161,6 +194,7 @@ static void test_seeded(void **state)
         return;
     }
     check_converted(f, folder);
+    check_ids(f, folder);
     families_engine_seeded(f, folder);
 }
 
