@@ -86,7 +86,7 @@ _reap() {
                 MXFP4_MOE Q3_K_L Q3_K_M Q3_K_S IQ3_M IQ3_S IQ3_XS IQ3_XXS Q2_K Q2_K_S IQ2_M IQ2_S IQ2_XS Q2_0
                 IQ2_XXS TQ2_0 IQ1_M TQ1_0 IQ1_S Q1_0' ;;
         --mtp)
-            what='prune drop' ;;
+            what='prune drop keep' ;;
         -sm | --split-mode)
             what='none layer' ;;
         -fa | --flash-attn)
@@ -340,7 +340,7 @@ _reap() {
         -o | --output)
             what='@' ;;
         --mtp)
-            what='prune drop' ;;
+            what='prune drop keep' ;;
         --name | --base-model | --max-shard-size | -hf | --hf-repo | -hff | --hf-file)
             what='-' ;;
         --color)

@@ -62,4 +62,5 @@ sh "$env" run "$reference" "$check" write "/host$engine" "/host$work/cases.jsonl
 "${REAP%/*}/chat_render" 1785340805 "$engine/models/templates" <"$work/cases.jsonl" >"$work/chats.jsonl"
 sh "$env" run "$reference" "$check" compare "/host$work/cases.jsonl" "/host$work/chats.jsonl" \
     "/host$SRC/tests/interop/chats_differ.txt" || status=1
+bash "$SRC/tests/interop/mtp.sh" || status=1
 exit $status

@@ -48,15 +48,20 @@ const struct cmd cmd_prune = {
     .run = run,
 };
 
-static bool print(const struct view *v, const struct plan *p, const struct prune_result *r, const char *name,
-                  const char *card, struct err *e)
+static bool print(const struct view *v, const struct plan *p, const struct prune_opts *o,
+                  const struct prune_result *r, const char *name, const char *card, struct err *e)
 {
+    const char *mtp = o->keep_mtp ? r->files[r->n_files - 1] : NULL;
     if (cmd_json) {
         json_t *j = json_object(), *files = json_array();
         for (uint32_t i = 0; i < r->n_files; i++)
             json_array_append_new(files, json_text(r->files[i]));
         json_object_set_new(j, "files", files);
         json_object_set_new(j, "name", json_text(name));
+        if (mtp)
+            json_object_set_new(j, "mtp_file", json_text(mtp));
+        if (mtp)
+            json_object_set_new(j, "mtp_bytes", json_integer((json_int_t)r->bytes_mtp));
         if (card)
             json_object_set_new(j, "card", json_text(card));
         json_object_set_new(j, "dry_run", json_boolean(dry_run));
@@ -77,14 +82,18 @@ static bool print(const struct view *v, const struct plan *p, const struct prune
     struct buf b = {0};
     char x[32], y[32], s[32];
     cmd_fmt(&b, "%s%s", dry_run ? "would write " : "", r->files[0]);
-    if (r->n_files > 1)
-        cmd_fmt(&b, " and %u more", r->n_files - 1);
+    uint32_t n_more = r->n_files - 1 - (mtp != NULL);
+    if (n_more)
+        cmd_fmt(&b, " and %u more", n_more);
     cmd_fmt(&b, ": %u -> %u experts, %s -> %s", v->shape.n_experts, p->n_keep, human_bytes(r->bytes_in, x),
-            human_bytes(r->bytes_out, y));
+            human_bytes(r->bytes_out - r->bytes_mtp, y));
     cmd_fmt(&b, "%s%s\n", dry_run ? "" : " in ", dry_run ? "" : human_secs(r->secs, s));
     if (r->bytes_missing)
         cmd_fmt(&b, "the disk has too little room for it: %s are missing\n",
                 human_bytes(r->bytes_missing, x));
+    if (mtp)
+        cmd_fmt(&b, "%s%s: the MTP blocks with all %u experts, %s, for llama-server's --model-draft\n",
+                dry_run ? "would write " : "", mtp, v->shape.n_experts, human_bytes(r->bytes_mtp, x));
     if (p->gain)
         cmd_fmt(
             &b,
@@ -130,6 +139,7 @@ static bool cut_matrix(const char *path, const struct prune_opts *o, struct err 
 {
     const char *option = gain_path                              ? "gain"
                          : o->cut.merge                         ? "merge"
+                         : o->keep_mtp                          ? "mtp keep"
                          : o->cut.drop_mtp                      ? "mtp drop"
                          : o->name                              ? "name"
                          : o->card                              ? "card"
@@ -165,7 +175,7 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
               write_card(v, p, &o, &r, &card, e);
     if (ok) {
         called = o.name ? xstrdup(o.name) : naming_pruned(v, p->n_keep);
-        ok = print(v, p, &r, called, card, e);
+        ok = print(v, p, &o, &r, called, card, e);
     }
     if (ok && !dry_run)
         next_steps(called, r.files[0], NULL, card);

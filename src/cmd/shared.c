@@ -48,16 +48,17 @@ static uint32_t mtp;
 static bool merge, no_provenance, count_aliases, card, no_card;
 static uint64_t max_shard;
 
-enum { MTP_PRUNE, MTP_DROP };
+enum { MTP_PRUNE, MTP_DROP, MTP_KEEP };
 static const struct opt_choices mtp_ways = {
-    .list = (const char *const[]){[MTP_PRUNE] = "prune", [MTP_DROP] = "drop", NULL}};
+    .list = (const char *const[]){[MTP_PRUNE] = "prune", [MTP_DROP] = "drop", [MTP_KEEP] = "keep", NULL}};
 
 const struct opt written_opt_table[] = {
     OPT_HEADING("The model that is written"),
     OPT_FLAG("merge", &merge, "write a split model as one file"),
-    OPT_CHOICE("mtp", &mtp, "HOW", &mtp_ways,
-               "blocks that predict further tokens: pruned by the plan of the last layer, or left out",
-               .dflt = "prune"),
+    OPT_CHOICE(
+        "mtp", &mtp, "HOW", &mtp_ways,
+        "blocks that predict further tokens: pruned by the plan of the last layer, left out, or kept whole as a GGUF file of their own",
+        .dflt = "prune"),
     OPT_STR("name", &name, "NAME", "what the model is called: general.name of a GGUF file, the card's title",
             .dflt_is = "PARENT-REAP-24x, where 24 experts stay"),
     OPT_STR(
@@ -78,7 +79,8 @@ const struct opt written_opt_table[] = {
 
 void cmd_written(struct prune_opts *o)
 {
-    o->cut = (struct cut_opts){.drop_mtp = mtp == MTP_DROP, .merge = merge, .max_shard = max_shard};
+    o->keep_mtp = mtp == MTP_KEEP;
+    o->cut = (struct cut_opts){.drop_mtp = mtp != MTP_PRUNE, .merge = merge, .max_shard = max_shard};
     o->no_provenance = no_provenance;
     o->count_aliases = count_aliases;
     o->card = card;

@@ -123,7 +123,7 @@ static const struct conversion bailing_moe_v3 = {
 
 const struct family family_bailingmoe3 = {
     .arch = "bailingmoe3",
-    .engine = ENGINE_GATE_KEY | ENGINE_KDA,
+    .engine = ENGINE_GATE_KEY | ENGINE_KDA | ENGINE_MTP_ALONE,
     .models = "Ling 3",
     .gate = BY_KEYS,
     .classes = {{"BailingMoeV3ForCausalLM", &bailing_moe_v3}},

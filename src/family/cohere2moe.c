@@ -58,7 +58,7 @@ static const struct conversion cohere2_moe = {
 
 const struct family family_cohere2moe = {
     .arch = "cohere2moe",
-    .engine = ENGINE_HEADS_EQUAL | ENGINE_ROPE_WHOLE,
+    .engine = ENGINE_HEADS_EQUAL | ENGINE_ROPE_WHOLE | ENGINE_MTP_ALONE,
     .down_scale = true,
     .models = "Command MoE",
     .gate = BY_KEYS,

@@ -156,7 +156,7 @@ static const struct conversion glm4_moe_lite = {
 
 const struct family family_deepseek2 = {
     .arch = "deepseek2",
-    .engine = ENGINE_ROPE_PART,
+    .engine = ENGINE_ROPE_PART | ENGINE_MTP_ALONE,
     .models = "DeepSeek-V2, V3, R1, Kimi-K2, GLM-4.7-Flash",
     .gate = BY_KEYS,
     .classes = {{"DeepseekV2ForCausalLM", &deepseek_v2},
@@ -216,7 +216,7 @@ static const struct conversion deepseek_v32 = {
 
 const struct family family_deepseek32 = {
     .arch = "deepseek32",
-    .engine = ENGINE_ROPE_PART | ENGINE_GATE_KEY | ENGINE_INDEXER | ENGINE_INDEXER_TURN,
+    .engine = ENGINE_ROPE_PART | ENGINE_GATE_KEY | ENGINE_INDEXER | ENGINE_INDEXER_TURN | ENGINE_MTP_ALONE,
     .down_scale = true,
     .models = "DeepSeek-V3.2",
     .gate = BY_KEYS,
@@ -289,7 +289,7 @@ static const struct conversion glm_moe_dsa = {
 
 const struct family family_glm_dsa = {
     .arch = "glm-dsa",
-    .engine = ENGINE_ROPE_PART | ENGINE_INDEXER | ENGINE_INDEXER_TURN,
+    .engine = ENGINE_ROPE_PART | ENGINE_INDEXER | ENGINE_INDEXER_TURN | ENGINE_MTP_ALONE,
     .down_scale = true,
     .models = "GLM-5",
     .gate = BY_KEYS,

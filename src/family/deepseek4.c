@@ -155,7 +155,7 @@ static const struct conversion deepseek4 = {
 
 const struct family family_deepseek4 = {
     .arch = "deepseek4",
-    .engine = ENGINE_GATE_KEY | ENGINE_INDEXER | ENGINE_INDEXER_TURN | ENGINE_HYPER,
+    .engine = ENGINE_GATE_KEY | ENGINE_INDEXER | ENGINE_INDEXER_TURN | ENGINE_HYPER | ENGINE_MTP_ALONE,
     .models = "DeepSeek-V4",
     .gate = BY_KEYS,
     .classes = {{"DeepseekV4ForCausalLM", &deepseek4}},

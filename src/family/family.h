@@ -40,6 +40,7 @@ enum family_engine {
         131072, /* multiplies heads of the indexer by a Hadamard matrix: 64, 128, .. values */
     /* rotates whole heads by the base 10000, whatever the keys say, and keys have as many heads as queries */
     ENGINE_ROPE_FIXED = 262144,
+    ENGINE_MTP_ALONE = 524288, /* loads MTP blocks from a file without the trunk */
 };
 
 /* One of "architectures" in config.json. */

@@ -52,7 +52,7 @@ static const struct conversion hy_v3 = {
 
 const struct family family_hy_v3 = {
     .arch = "hy_v3",
-    .engine = ENGINE_HEADS_EQUAL | ENGINE_ROPE_WHOLE,
+    .engine = ENGINE_HEADS_EQUAL | ENGINE_ROPE_WHOLE | ENGINE_MTP_ALONE,
     .down_scale = true,
     .models = "Hunyuan v3",
     .gate = BY_KEYS,

@@ -104,7 +104,7 @@ static const struct conversion nemotron_h = {
 
 const struct family family_nemotron_h = {
     .arch = "nemotron_h_moe",
-    .engine = ENGINE_HEADS_EQUAL | ENGINE_ROPE_NONE | ENGINE_SSM,
+    .engine = ENGINE_HEADS_EQUAL | ENGINE_ROPE_NONE | ENGINE_SSM | ENGINE_MTP_ALONE,
     .down_scale = true,
     .models = "Nemotron 3 (Nemotron-H)",
     .gate = "sigmoid, top-k, renormalised and scaled where the keys say so",

@@ -166,6 +166,7 @@ static const struct conversion step35 = {
 
 const struct family family_step35 = {
     .arch = "step35",
+    .engine = ENGINE_MTP_ALONE,
     .models = "Step-3.5",
     .gate = BY_KEYS,
     .classes = {{"Step3p5ForCausalLM", &step35}},

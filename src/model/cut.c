@@ -191,7 +191,7 @@ static bool choose(struct cut *c, const struct cut_opts *o, struct err *e)
         return false;
     for (uint64_t i = 0; i < v->n_tensors; i++) {
         const struct view_tensor *x = &v->tensors[i];
-        bool dropped = x->mtp && o->drop_mtp;
+        bool dropped = x->mtp ? o->drop_mtp : o->only_mtp && x->layer >= 0;
         if (!dropped && view_has_experts(x) && !check_block(c, x, e))
             return false;
         if (dropped || goes(c, x))
@@ -279,8 +279,9 @@ static void divide(struct cut *c, const struct cut_opts *o)
 
 static bool check_opts(const struct view *v, const struct cut_opts *o, struct err *e)
 {
-    if (o->drop_mtp && !v->n_mtp)
-        return err_set(e, ERR_INPUT, "%s: has no blocks that predict further tokens (MTP), nothing to drop",
+    if ((o->drop_mtp || o->only_mtp) && !v->n_mtp)
+        return err_set(e, ERR_INPUT,
+                       "%s: has no blocks that predict further tokens (MTP), there is none to drop or keep",
                        v->path);
     return !o->merge || !o->max_shard ||
            err_set(e, ERR_INPUT, "--merge and --max-shard-size exclude each other");

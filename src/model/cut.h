@@ -17,6 +17,7 @@
 
 struct cut_opts {
     bool drop_mtp; /* leave out the blocks that predict further tokens, instead of cutting them */
+    bool only_mtp; /* leave out all other blocks; what belongs to no block stays */
     bool merge;    /* several files become one */
     /* Bytes of tensor data in a file, a tensor is never divided; 0: files like the input's. */
     uint64_t max_shard;

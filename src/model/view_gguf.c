@@ -253,7 +253,12 @@ static bool read_layers(struct view *v, struct err *e)
             v->layers[v->n_layers++] = (struct view_layer){il, used, s->router_at};
     }
     free(b);
-    if (ok && v->n_layers == 0)
+    if (ok && v->n_layers == 0 && v->n_mtp)
+        ok = err_set(
+            e, ERR_INPUT,
+            "has experts in MTP blocks alone, as a file that is loaded beside its model (llama-server "
+            "--model-draft): give the model itself");
+    else if (ok && v->n_layers == 0)
         ok = err_set(e, ERR_INPUT,
                      "key '%s.expert_count' is %u, but no block outside the MTP blocks has experts",
                      v->family->arch, v->shape.n_experts);

@@ -138,9 +138,9 @@ bool prune_check_space(const struct prune_opts *o, struct prune_result *r, struc
     return true;
 }
 
-char **prune_file_names(const struct view *v, const char *out, bool merge, uint32_t *n)
+char **prune_file_names(const struct view *v, const char *out, const struct prune_opts *o, uint32_t *n)
 {
-    return v->format->prune->file_names(v, out, merge, n);
+    return v->format->prune->file_names(v, out, o, n);
 }
 
 bool prune_run(struct view *v, const struct plan *p, const struct prune_opts *o, struct prune_result *r,
@@ -150,7 +150,7 @@ bool prune_run(struct view *v, const struct plan *p, const struct prune_opts *o,
     if ((o->name && !naming_check(o->name, e) && !err_ctx(e, "--name")) ||
         (o->base_model && !naming_check_id(o->base_model, e) && !err_ctx(e, "--base-model")))
         return false;
-    r->files = prune_file_names(v, o->out, o->cut.merge, &r->n_files);
+    r->files = prune_file_names(v, o->out, o, &r->n_files);
     struct cut *c = v->format->prune->check_opts(v, o, e) ? cut_make(v, p, &o->cut, e) : NULL;
     if (!c)
         return false;

@@ -17,6 +17,9 @@
 struct prune_opts {
     const char *out;
     struct cut_opts cut;
+    /* GGUF: the MTP blocks go, with all their experts, into a file of their own, mtp-NAME beside `out`; cut.drop_mtp is set
+     * as well. */
+    bool keep_mtp;
     bool force, dry_run;
     bool card;              /* GGUF: README.md beside it; a checkpoint has one, unless no_card */
     bool no_provenance;     /* GGUF: leave the reap.* keys out; checkpoints: no reap.json */
@@ -29,11 +32,13 @@ struct prune_opts {
 
 struct prune_result {
     uint64_t bytes_in, bytes_out; /* of all files that hold weights */
-    uint64_t tensor_bytes;        /* of what goes out */
+    uint64_t bytes_mtp;           /* .. of which in the file of kept MTP blocks */
+    uint64_t tensor_bytes;        /* of the model that goes out */
     uint64_t bytes_missing;       /* on the disk, after a dry run; else that is an error */
     uint64_t tensors_cut, tensors_kept, tensors_gone; /* cut along the experts; unchanged; left out */
     uint32_t n_files;
-    char **files; /* written, or to be written; owned by the caller: prune_result_clear */
+    char **
+        files; /* written, or to be written, that of the MTP blocks last; owned by the caller: prune_result_clear */
     double secs;
 };
 
@@ -62,7 +67,7 @@ struct prune_ops {
     /* The options fit the format. */
     bool (*check_opts)(const struct view *v, const struct prune_opts *o, struct err *e);
     /* See prune_file_names. */
-    char **(*file_names)(const struct view *v, const char *out, bool merge, uint32_t *n);
+    char **(*file_names)(const struct view *v, const char *out, const struct prune_opts *o, uint32_t *n);
     /* A file, and not a folder that has its card within. */
     bool is_file;
     /* The licence that the model's header names; NULL: none. Caller frees. */
@@ -79,9 +84,10 @@ struct prune_ops {
 /* Writes what a cut of the model by the plan is; whatever cannot be cut is refused (model/cut.h). */
 bool prune_run(struct view *v, const struct plan *p, const struct prune_opts *o, struct prune_result *r,
                struct err *e);
-/* The names of the files that prune_run writes for `out`: n of them, in an array of strings that the caller
- * frees; one, unless a GGUF model is split and not merged. Of a checkpoint it is the folder. */
-char **prune_file_names(const struct view *v, const char *out, bool merge, uint32_t *n);
+/* The names of the files that prune_run writes for `out` (in the place of o->out): n of them, in an array of strings that
+ * the caller frees; one, unless a GGUF model is split and not merged, and one more of kept MTP blocks. Of a checkpoint it is the
+ * folder. */
+char **prune_file_names(const struct view *v, const char *out, const struct prune_opts *o, uint32_t *n);
 void prune_result_clear(struct prune_result *r);
 
 struct verify_result {

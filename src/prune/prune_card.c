@@ -14,7 +14,9 @@
 
 static const char *mtp_words(const struct prune_card *x)
 {
-    return !x->parent->n_mtp       ? NULL
+    return !x->parent->n_mtp ? NULL
+           : x->opts->keep_mtp
+               ? "Its MTP layers have all their experts and are a file of their own, `mtp-*.gguf`."
            : x->opts->cut.drop_mtp ? "Its MTP layers were left out."
                                    : "Its MTP layers were pruned with the plan of the last layer.";
 }

@@ -11,15 +11,12 @@
 
 #include <string.h>
 
-struct job {
+struct job { /* a cut, and what becomes of it */
     const struct cut *c;
     const struct view *v;
     const struct gg_file *f;
     const struct prune_opts *o;
-    struct out *outs;    /* one for each file of the cut, as the headers are */
-    struct buf *headers; /* made once, measured, then written */
-    struct progress progress;
-    uint64_t done;
+    struct buf *headers;             /* one for each file of the cut; made once, measured, then written */
     char *name, size[GG_SIZE_LABEL]; /* NULL and "": they stay as they are */
     struct naming_base base;         /* name NULL: as it is */
 };
@@ -173,13 +170,19 @@ static bool put_header(struct buf *b, const struct job *j, uint32_t i, struct er
 
 /* ---- the data ---- */
 
-static bool write_part(struct job *j, uint32_t i, const char *path, struct err *e)
+struct writing { /* the files of all cuts, put in place as one */
+    struct out *outs;
+    struct progress progress;
+    uint64_t done;
+};
+
+static bool write_part(const struct job *j, uint32_t i, const char *path, struct writing *w, struct out *out,
+                       struct err *e)
 {
-    bool ok = out_open(&j->outs[i], path, j->o->force, e) &&
-              out_write(&j->outs[i], j->headers[i].s, j->headers[i].n, e);
+    bool ok = out_open(out, path, j->o->force, e) && out_write(out, j->headers[i].s, j->headers[i].n, e);
     buf_clear(&j->headers[i]);
-    return ok && prune_copy(&j->outs[i], j->c, &j->c->files[i], alignment(j, i), &j->progress, &j->done, e) &&
-           out_sync(&j->outs[i], e);
+    return ok && prune_copy(out, j->c, &j->c->files[i], alignment(j, i), &w->progress, &w->done, e) &&
+           out_sync(out, e);
 }
 
 /* ---- all of it ---- */
@@ -209,22 +212,26 @@ static bool measure(struct job *j, struct prune_result *r, struct err *e)
     return true;
 }
 
-static bool write_files(struct job *j, struct prune_result *r, struct err *e)
+static bool write_files(const struct job *jobs, uint32_t n_jobs, struct prune_result *r, struct err *e)
 {
+    struct writing w = {.outs = xcalloc(r->n_files, sizeof *w.outs)};
     bool ok = true;
-    uint32_t n = j->c->n_files;
+    uint32_t n = 0;
+    uint64_t bytes = 0;
     double start = now_secs();
-    j->outs = xcalloc(n, sizeof *j->outs);
-    for (uint32_t i = 0; i < n; i++)
-        j->outs[i].fd = -1;
-    progress_start(&j->progress, "pruning", "bytes", j->c->bytes, 0);
-    for (uint32_t i = 0; ok && i < n; i++)
-        ok = write_part(j, i, r->files[i], e);
-    progress_end(&j->progress);
-    ok = ok && out_commit_all(j->outs, n, e); /* the engine opens the first one first */
-    for (uint32_t i = 0; i < n; i++)
-        out_abort(&j->outs[i]);
-    free(j->outs);
+    for (uint32_t i = 0; i < r->n_files; i++)
+        w.outs[i].fd = -1;
+    for (uint32_t k = 0; k < n_jobs; k++)
+        bytes += jobs[k].c->bytes;
+    progress_start(&w.progress, "pruning", "bytes", bytes, 0);
+    for (uint32_t k = 0; k < n_jobs; k++)
+        for (uint32_t i = 0; ok && i < jobs[k].c->n_files; i++, n++)
+            ok = write_part(&jobs[k], i, r->files[n], &w, &w.outs[n], e);
+    progress_end(&w.progress);
+    ok = ok && out_commit_all(w.outs, r->n_files, e); /* the engine opens the first one first */
+    for (uint32_t i = 0; i < r->n_files; i++)
+        out_abort(&w.outs[i]);
+    free(w.outs);
     r->secs = now_secs() - start;
     return ok;
 }
@@ -275,18 +282,80 @@ static bool set_names(struct job *j, struct err *e)
     return set_name(j, less, e);
 }
 
+static bool measure_job(struct job *j, const struct cut *c, const struct prune_opts *o,
+                        struct prune_result *r, struct err *e)
+{
+    *j = (struct job){.c = c, .v = c->view, .f = view_gguf(c->view), .o = o};
+    j->headers = xcalloc(c->n_files, sizeof *j->headers);
+    return set_names(j, e) && measure(j, r, e);
+}
+
+static void clear_job(struct job *j)
+{
+    free(j->name);
+    naming_base_clear(&j->base);
+    for (uint32_t i = 0; j->headers && i < j->c->n_files; i++)
+        buf_clear(&j->headers[i]);
+    free(j->headers);
+}
+
+static struct plan *plan_of_all(const struct view *v)
+{
+    struct plan *p = plan_new(v->n_layers, v->shape.n_experts);
+    for (uint32_t i = 0; i < v->n_layers; i++) {
+        p->layers[i].il = v->layers[i].il;
+        for (uint32_t k = 0; k < v->shape.n_experts; k++)
+            p->layers[i].keep[k] = k;
+    }
+    return p;
+}
+
+/* The MTP blocks with all their experts and what belongs to no block, as llama.cpp's converter writes them with --mtp. */
+static struct cut *mtp_cut(const struct view *v, struct err *e)
+{
+    struct plan *all = plan_of_all(v);
+    const struct cut_opts o = {.only_mtp = true, .merge = true};
+    struct cut *c = cut_make(v, all, &o, e);
+    if (!c)
+        plan_free(all);
+    return c;
+}
+
+static void mtp_cut_free(struct cut *c)
+{
+    struct plan *all = c ? (struct plan *)(uintptr_t)c->plan : NULL;
+    cut_free(c);
+    plan_free(all);
+}
+
+/* They are not left out. */
+static void count_kept(struct prune_result *r, const struct cut *c)
+{
+    for (uint64_t i = 0; i < c->n_tensors; i++)
+        if (c->tensors[i].from->mtp) {
+            r->tensors_gone--;
+            r->tensors_kept++;
+        }
+}
+
 static bool write_model(const struct cut *c, const struct prune_opts *o, struct prune_result *r,
                         struct err *e)
 {
-    struct job j = {.c = c, .v = c->view, .f = view_gguf(c->view), .o = o};
-    j.headers = xcalloc(c->n_files, sizeof *j.headers);
-    bool ok = set_names(&j, e) && measure(&j, r, e) && check_outputs(&j, r, e) &&
-              (o->dry_run || write_files(&j, r, e));
-    free(j.name);
-    naming_base_clear(&j.base);
-    for (uint32_t i = 0; i < c->n_files; i++)
-        buf_clear(&j.headers[i]);
-    free(j.headers);
+    struct job jobs[2] = {0};
+    const struct prune_opts as_it_is = {.no_provenance = true, .force = o->force};
+    struct cut *mtp = o->keep_mtp ? mtp_cut(c->view, e) : NULL;
+    uint32_t n = mtp ? 2 : 1;
+    uint64_t model;
+    bool ok = (mtp || !o->keep_mtp) && measure_job(&jobs[0], c, o, r, e);
+    model = r->bytes_out;
+    ok = ok && (!mtp || measure_job(&jobs[1], mtp, &as_it_is, r, e));
+    r->bytes_mtp = r->bytes_out - model;
+    ok = ok && check_outputs(&jobs[0], r, e) && (o->dry_run || write_files(jobs, n, r, e));
+    if (mtp)
+        count_kept(r, mtp);
+    for (uint32_t k = 0; k < 2; k++)
+        clear_job(&jobs[k]);
+    mtp_cut_free(mtp);
     return ok;
 }
 
@@ -298,27 +367,44 @@ static bool check_opts(const struct view *v, const struct prune_opts *o, struct 
                          : o->count_aliases ? "add-count-aliases"
                          : o->no_card       ? "no-card"
                                             : NULL;
-    return !option ||
-           err_set(e, ERR_INPUT, "%s: --%s is for checkpoint folders, this is a GGUF file", v->path, option);
+    if (option)
+        return err_set(e, ERR_INPUT, "%s: --%s is for checkpoint folders, this is a GGUF file", v->path,
+                       option);
+    return !o->keep_mtp || !v->n_mtp || v->family->engine & ENGINE_MTP_ALONE ||
+           err_set(
+               e, ERR_INPUT,
+               "%s: '%s' has one count of experts for all blocks, and of this family the engine loads MTP blocks from "
+               "no file of their own, so they cannot keep more than the others: --mtp prune or drop",
+               v->path, v->family->arch);
+}
+
+/* Beside the model: the engine's own downloads find it by the beginning of its name. */
+static char *mtp_path(const char *out)
+{
+    char *dir = path_dir(out), *name = xasprintf("mtp-%s", path_base(out));
+    char *path = strchr(out, '/') ? path_join(dir, name) : xstrdup(name);
+    free(dir);
+    free(name);
+    return path;
 }
 
 /* OUT-00001-of-00003.gguf or OUT.gguf or OUT: the engine wants the pattern. */
-static char **file_names(const struct view *v, const char *out, bool merge, uint32_t *n)
+static char **file_names(const struct view *v, const char *out, const struct prune_opts *o, uint32_t *n)
 {
-    uint32_t part, of;
-    *n = merge ? 1 : v->n_files;
+    uint32_t part, of, n_parts = o->cut.merge ? 1 : v->n_files;
+    *n = n_parts + o->keep_mtp;
     char **files = xcalloc(*n, sizeof *files);
-    if (*n == 1) {
-        files[0] = xstrdup(out);
-        return files;
-    }
-    char *prefix = gg_split_prefix(out, &part, &of);
-    if (!prefix) {
+    char *prefix = n_parts == 1 ? NULL : gg_split_prefix(out, &part, &of);
+    if (n_parts > 1 && !prefix) {
         size_t len = strlen(out);
         prefix = xstrndup(out, len > 5 && !strcmp(out + len - 5, ".gguf") ? len - 5 : len);
     }
-    for (uint32_t i = 0; i < *n; i++)
-        files[i] = gg_split_path(prefix, i, *n);
+    for (uint32_t i = 0; i < n_parts; i++)
+        files[i] = prefix ? gg_split_path(prefix, i, n_parts) : xstrdup(out);
+    char *whole = prefix ? xasprintf("%s.gguf", prefix) : xstrdup(out);
+    if (o->keep_mtp)
+        files[n_parts] = mtp_path(whole);
+    free(whole);
     free(prefix);
     return files;
 }

@@ -208,6 +208,12 @@ static bool write_model(const struct cut *c, const struct prune_opts *o, struct 
 static bool check_opts(const struct view *v, const struct prune_opts *o, struct err *e)
 {
     size_t n = o->out ? strlen(o->out) : 0;
+    if (o->keep_mtp)
+        return err_set(
+            e, ERR_INPUT,
+            "%s: a checkpoint's config.json has one count of experts for all layers, so its MTP layers cannot "
+            "keep more than the others: --mtp prune or drop (of a GGUF file they can be kept)",
+            v->path);
     return n < 5 || strcmp(o->out + n - 5, ".gguf") != 0 ||
            err_set(
                e, ERR_INPUT,
@@ -217,9 +223,9 @@ static bool check_opts(const struct view *v, const struct prune_opts *o, struct 
 }
 
 /* The folder; "dir/" is "dir". */
-static char **file_names(const struct view *v, const char *out, bool merge, uint32_t *n)
+static char **file_names(const struct view *v, const char *out, const struct prune_opts *o, uint32_t *n)
 {
-    (void)v, (void)merge;
+    (void)v, (void)o;
     size_t len = strlen(out);
     while (len > 1 && out[len - 1] == '/')
         len--;

@@ -113,7 +113,7 @@ static bool open_job(struct run_job *j, struct err *e)
     const struct run_opts *o = j->o;
     if (!(j->v = view_open(o->model, e)) || !view_check_prunable(j->v, e) || !view_hash(j->v, e))
         return false;
-    j->files = prune_file_names(j->v, o->out, o->prune.cut.merge, &j->n_files);
+    j->files = prune_file_names(j->v, o->out, &o->prune, &j->n_files);
     j->out = j->n_files == 1 ? j->files[0] : o->out;
     j->dir = o->work ? xstrdup(o->work) : xasprintf("%s.work", j->out);
     for (uint32_t i = 0; i < N_RUN_FILES; i++)

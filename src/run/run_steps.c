@@ -385,6 +385,8 @@ static bool prune_key(const void *ctx, uint32_t file, struct buf *b, struct err 
         o->no_card)
         buf_fmt(b, "%d %d %llu %d %d %d\n", o->cut.drop_mtp, o->cut.merge,
                 (unsigned long long)o->cut.max_shard, o->no_provenance, o->count_aliases, o->no_card);
+    if (o->keep_mtp)
+        run_key_str(b, "mtp keep");
     if (o->base_model)
         run_key_str(b, o->base_model);
     if (j->plan->measured || j->plan->refined) { /* a plan by measuring may come out otherwise another time */

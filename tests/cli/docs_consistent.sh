@@ -108,7 +108,7 @@ is() { [ "$2" = "$1" ] || fail "bash offers '$2' for '$3', expected '$1'"; }
 is 'profile prune ' "$(offers reap pr)" 'reap pr'
 is 'auto mlock mmap mmap+mlock none ' "$(offers reap eval m.gguf --load-mode '')" '--load-mode'
 is 'mmap mmap+mlock ' "$(offers reap eval m.gguf -lm = mm)" '-lm=mm'
-is 'drop prune ' "$(offers reap prune m.gguf --mtp '')" '--mtp'
+is 'drop keep prune ' "$(offers reap prune m.gguf --mtp '')" '--mtp'
 is 'reap reap_l2 reap_sq_sum reap_sum ' "$(offers reap plan s.json --criterion reap)" '--criterion reap'
 is '--keep --keep-ratio ' "$(offers reap plan s.json --kee)" '--kee'
 is 'scripts ' "$(offers reap plan --from scri)" 'a file'

@@ -31,7 +31,36 @@ has .out 'is missing'
 # nothing to drop
 fails 2 'MTP' -- prune "$MODELS/qwen3_moe/model.gguf" --plan "$MODELS/qwen3_moe/plan.json" -o no.gguf --mtp drop --quiet
 fails 2 'MTP' -- prune "$MODELS/qwen3_moe/hf" --plan "$MODELS/qwen3_moe/plan.json" -o no --mtp drop --quiet
-fails 2 "'keep'" 'one of prune, drop' -- prune "$G/model.gguf" --plan "$G/plan.json" -o no.gguf --mtp keep --quiet
+fails 2 "'sum'" 'one of prune, drop, keep' -- prune "$G/model.gguf" --plan "$G/plan.json" -o no.gguf --mtp sum --quiet
+
+# ---- kept whole: a file of its own, which is the parent without the blocks of the trunk
+trunk=()
+for name in $(grep -aoE 'blk\.[0-2]\.[a-z0-9_]+\.(weight|bias)' "$G/model.gguf" | sort -u); do trunk+=(drop "$name"); done
+expect 'tensors of the trunk' test ${#trunk[@]} -gt 60
+E "$G/model.gguf" wanted.gguf "${trunk[@]}"
+mkdir kept
+ok prune "$G/model.gguf" --plan "$G/plan.json" -o kept/dropped.gguf --mtp keep --json
+json .out 'files/0="kept/dropped.gguf"' 'mtp_file="kept/mtp-dropped.gguf"' "mtp_bytes=$(wc -c <wanted.gguf)" \
+    "bytes_out=$(($(wc -c <wanted.gguf) + $(wc -c <dropped.gguf)))"
+expect 'the model is that without the blocks' cmp kept/dropped.gguf dropped.gguf
+expect 'the blocks are whole' cmp kept/mtp-dropped.gguf wanted.gguf
+rm kept/dropped.gguf
+fails 2 'mtp-dropped.gguf' 'exists' -- prune "$G/model.gguf" --plan "$G/plan.json" -o kept/dropped.gguf --mtp keep --quiet
+expect 'nothing is written without the other' test ! -e kept/dropped.gguf
+fails 2 'MTP blocks alone' -- inspect kept/mtp-dropped.gguf
+ok prune "$G/model.gguf" --plan "$G/plan.json" -o dry.gguf --mtp keep --dry-run
+has .out 'would write mtp-dry.gguf: the MTP blocks with all 8 experts'
+expect 'a dry run writes nothing' test ! -e mtp-dry.gguf
+"$EDIT" --split 2 "$G/model.gguf" parts || say_bad split
+ok prune parts-00001-of-00002.gguf --plan "$G/plan.json" -o less --mtp keep --json
+json .out 'files/0="less-00001-of-00002.gguf"' 'mtp_file="mtp-less.gguf"'
+expect 'of a split model it is one file' cmp mtp-less.gguf wanted.gguf
+# one count of experts for all layers, and no file of their own
+fails 2 'MTP' 'none to drop or keep' -- prune "$MODELS/qwen3_moe/model.gguf" --plan "$MODELS/qwen3_moe/plan.json" -o no.gguf --mtp keep --quiet
+fails 2 "config.json has one count of experts for all layers" -- prune "$G/hf" --plan "$G/plan.json" -o no --mtp keep --quiet
+E "$MODELS/qwen3_moe/model.gguf" other.gguf set qwen3moe.nextn_predict_layers u32 1
+hand_plan other.gguf 6 plan.json
+fails 2 "'qwen3moe' has one count of experts for all blocks" 'no file of their own' -- prune other.gguf --plan plan.json -o no.gguf --mtp keep
 
 # ---- lists with a value per block
 E "$G/model.gguf" lists.gguf set glm4moe.feed_forward_length u32s 1,2,3,4 set glm4moe.other u32s 7,8,9

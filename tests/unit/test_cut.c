@@ -236,7 +236,7 @@ static void test_refused_options(void **state)
     struct view *v = make_model("qwen3moe", false);
     struct plan *p = make_plan(PLAN);
     assert_null(cut_make(v, p, &(struct cut_opts){.drop_mtp = true}, &e));
-    expect_err(&e, "nothing to drop");
+    expect_err(&e, "none to drop or keep");
     assert_null(cut_make(v, p, &(struct cut_opts){.merge = true, .max_shard = 1}, &e));
     expect_err(&e, "exclude each other");
     plan_free(p);
