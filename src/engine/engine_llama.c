@@ -441,9 +441,7 @@ static bool on_node(struct ggml_tensor *t, bool ask, void *ud)
 {
     struct engine *g = ud;
     if (ask) {
-        if (g->learning && g->ahead)
-            settle_learn(g, t);
-        g->streaming = !g->learning && g->ahead && settle_use(g, t);
+        g->streaming = g->ahead && settle_use(g, t);
         if (g->learning && g->masker)
             masker_learn(g->masker, t);
         g->masking = !g->learning && g->masker && masker_wants(g->masker, t);
@@ -454,8 +452,7 @@ static bool on_node(struct ggml_tensor *t, bool ask, void *ud)
         g->summing = g->summing && !g->learning;
         return g->masking || g->observing || g->summing || g->streaming;
     }
-    if (g->ahead && !g->learning)
-        ahead_done(g->ahead);
+    settle_done(g);
     return (!g->masking || masker_node(g->masker, t)) && (!g->summing || inputs_node(g->inputs, t)) &&
            (!g->observing || observer_callback(t, false, g->observer));
 }
@@ -596,6 +593,7 @@ bool engine_decode(struct engine *g, const struct engine_batch *b, struct err *e
         inputs_begin(g->inputs);
     library_forget();
     int32_t r = llama_decode(g->ctx, g->batch);
+    settle_done(g); /* of a node that failed */
     if ((g->inputs && !inputs_end(g->inputs, e)) || (m && r == 0 && !masker_end(m, e)) ||
         (o && !observer_end(o, b->n, e)))
         return false;

@@ -25,6 +25,13 @@ struct engine {
     struct observer *observer;
     struct masker *masker;
     struct inputs *inputs;
+    struct moved {
+        struct ggml_tensor *tensor;
+        void *data;
+    } moved
+        [GGML_MAX_SRC]; /* weights that the node computes with where ahead has them, and where they are mapped */
+    int n_moved;
+    char *blank;             /* zeros, in place of weights while learning */
     struct ahead *ahead;     /* of a model that does not fit into memory; else NULL */
     double disk;             /* with it: bytes a second of the disk, 0: not known */
     uint64_t memory, host;   /* with it, before the context: bytes that are free, and cost.host */
@@ -51,9 +58,10 @@ bool engine_context_params(struct engine *g, const struct engine_run *r, struct 
 /* Before and after the model is loaded; true: its weights are to be streamed. */
 bool settle_streams(const struct engine_opts *o);
 void settle_begin(struct engine *g);
-/* In the learning decode and in others, for each node that is asked for; the latter: it is wanted. */
-void settle_learn(struct engine *g, const struct ggml_tensor *t);
+/* For each node that is asked for; true: until settle_done it computes with weights that were moved, so it is wanted. In the learning
+ * decode its weights are learned, and it computes with zeros. */
 bool settle_use(struct engine *g, const struct ggml_tensor *t);
+void settle_done(struct engine *g);
 /* Before a context is made, and behind the learning decode: divides the memory. Nothing where the model fits. */
 void settle_look(struct engine *g);
 void settle_start(struct engine *g);

@@ -7,6 +7,7 @@
 #include "engine/step.h"
 
 #include <stdio.h>
+#include <sys/mman.h>
 
 /* What a thread computes, in flops a second, and the seconds that it looks at a masked cell, for each head and layer. Measured on
  * an EPYC: 5.3e10 (products of Q8_0 experts, 2 of 128 per token) and 1.25e-9 (8,192 tokens in steps of 4,096 and of 512). They bound
@@ -46,23 +47,52 @@ static const struct ggml_tensor *weight_of(const struct ggml_tensor *t, int i)
                : NULL;
 }
 
-void settle_learn(struct engine *g, const struct ggml_tensor *t)
+/* Zeros in place of weights, which take no memory: what a learning decode computes is of no interest, and it would read most of
+ * the model. */
+static const char *blank(struct engine *g)
 {
-    for (int i = 0; i < GGML_MAX_SRC; i++) {
-        const struct ggml_tensor *w = weight_of(t, i);
-        if (w)
-            ahead_learn(g->ahead, w->data, ggml_nbytes(w));
+    if (!g->blank) {
+        char *p = mmap(NULL, g->o.weights, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        g->blank = p == MAP_FAILED ? NULL : p;
     }
+    return g->blank;
+}
+
+static void unblank(struct engine *g)
+{
+    if (g->blank)
+        munmap(g->blank, g->o.weights);
+    g->blank = NULL;
 }
 
 bool settle_use(struct engine *g, const struct ggml_tensor *t)
 {
-    bool any = false;
     for (int i = 0; i < GGML_MAX_SRC; i++) {
         const struct ggml_tensor *w = weight_of(t, i);
-        any = (w && ahead_use(g->ahead, w->data)) || any;
+        const char *bytes = NULL;
+        if (w && !g->learning)
+            bytes = ahead_use(g->ahead, w->data);
+        else if (w && ggml_nbytes(w) <= g->o.weights && ahead_learn(g->ahead, w->data, ggml_nbytes(w)))
+            bytes = blank(g);
+        if (!bytes)
+            continue;
+        struct ggml_tensor *s = t->src[i]; /* the weight or a view of it */
+        g->moved[g->n_moved++] = (struct moved){s, s->data};
+        s->data = (void *)(uintptr_t)(bytes + ((const char *)s->data - (const char *)w->data));
     }
-    return any;
+    return g->n_moved > 0;
+}
+
+void settle_done(struct engine *g)
+{
+    if (!g->n_moved)
+        return;
+    while (g->n_moved) {
+        const struct moved *m = &g->moved[--g->n_moved];
+        m->tensor->data = m->data;
+    }
+    if (!g->learning)
+        ahead_done(g->ahead);
 }
 
 void settle_look(struct engine *g)
@@ -80,6 +110,7 @@ void settle_start(struct engine *g)
 {
     if (!g->ahead)
         return;
+    unblank(g);
     uint64_t left = g->memory - g->memory / SLACK, context = g->cost.host - g->host;
     ahead_start(g->ahead, left > context ? left - context : 0);
 }
@@ -93,10 +124,11 @@ void settle_end(struct engine *g)
     ahead_plan(g->ahead, &p);
     if (log_verbose && p.fetched)
         log_note(
-            "streaming: of %s of weights %s stayed in memory, up to %s were fetched ahead; computing waited "
-            "%.1f s, fetching %s took %.1f s of its threads",
+            "streaming: of %s of weights %s stayed in memory, the others went through %s of it; computing waited "
+            "%.1f s, reading %s took %.1f s of its threads",
             human_bytes(p.bytes, a), human_bytes(p.stays, b), human_bytes(p.window, c), p.waited,
             human_bytes(p.fetched, d), p.reading);
+    unblank(g);
     ahead_free(g->ahead);
     g->ahead = NULL;
 }

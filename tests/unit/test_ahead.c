@@ -1,5 +1,5 @@
-/* test_ahead.c - weights that are streamed: which ranges are asked for and let go of, and how many tokens a step has. Pages are a
- * fake's here: a table of what is there, made by what the threads ask for. */
+/* test_ahead.c - weights that are streamed: what is read and when, that what is computed with is all there, and how many tokens a step
+ * has. The file is a fake's here but in one test. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,10 +10,12 @@
 #include "engine/ahead.h"
 #include "engine/step.h"
 
+#include <fcntl.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #define MIB  (1u << 20)
@@ -22,66 +24,61 @@
 
 static char *const base = (char *)(uintptr_t)(1u << 30); /* never touched */
 
-/* ---- pages ---- */
+/* ---- the file: each page begins with its address ---- */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct {
-    bool there[N * SIZE / MIB];
-    uint64_t fetched, held, most; /* bytes asked for; there now, and at most */
-    bool outside;                 /* something was asked for that is no weight */
-} pages;
+    uint32_t read[N * SIZE / MIB]; /* how often */
+    uint64_t bytes;
+    bool outside;  /* something was asked for that is no weight */
+    uint32_t fail; /* a weight that cannot be read, N: none */
+    useconds_t slow;
+} file;
 
-static void set(const char *p, size_t n, bool there)
-{
-    pthread_mutex_lock(&lock);
-    if (p < base || p + n > base + N * SIZE || (p - base) % MIB || n % MIB)
-        pages.outside = true;
-    else
-        for (size_t i = 0; i < n / MIB; i++) {
-            bool *x = &pages.there[(size_t)(p - base) / MIB + i];
-            pages.fetched += there && !*x ? MIB : 0;
-            pages.held += there && !*x ? MIB : 0;
-            pages.held -= !there && *x ? MIB : 0;
-            *x = there;
-        }
-    pages.most = pages.held > pages.most ? pages.held : pages.most;
-    pthread_mutex_unlock(&lock);
-}
-
-static bool mapped(void *ud, const char *p, size_t n)
+static bool is(void *ud, const char *p, size_t n)
 {
     (void)ud, (void)n;
     return p < base + N * SIZE;
 }
 
-static void fetch(void *ud, char *p, size_t n)
+static bool read_file(void *ud, const char *p, size_t n, char *dst)
 {
+    size_t at = (size_t)(p - base);
     (void)ud;
-    set(p, n, true);
-}
-
-static void drop(void *ud, char *p, size_t n)
-{
-    (void)ud;
-    set(p, n, false);
-}
-
-static const struct ahead_io io = {mapped, fetch, drop, NULL};
-
-static uint64_t there(uint32_t weight)
-{
-    uint64_t n = 0;
+    usleep(file.slow);
     pthread_mutex_lock(&lock);
-    for (uint32_t i = 0; i < SIZE / MIB; i++)
-        n += pages.there[weight * (SIZE / MIB) + i] ? MIB : 0;
+    bool ok = p >= base && at + n <= (size_t)N * SIZE && at % MIB == 0 && n % MIB == 0;
+    file.outside = file.outside || !ok;
+    for (size_t i = 0; ok && i < n / MIB; i++)
+        file.read[at / MIB + i]++;
+    file.bytes += n;
+    pthread_mutex_unlock(&lock);
+    for (size_t i = 0; ok && i < n; i += AHEAD_PAGE) {
+        const char *page = p + i;
+        memcpy(dst + i, &page, sizeof page);
+    }
+    return ok && at / SIZE != file.fail;
+}
+
+static void forget(void *ud, const char *p, size_t n)
+{
+    (void)ud, (void)p, (void)n;
+}
+
+static const struct ahead_io io = {is, read_file, forget, NULL};
+
+static uint64_t bytes_read(void)
+{
+    pthread_mutex_lock(&lock);
+    uint64_t n = file.bytes;
     pthread_mutex_unlock(&lock);
     return n;
 }
 
-static uint64_t held(void)
+static uint32_t times_read(uint32_t weight)
 {
     pthread_mutex_lock(&lock);
-    uint64_t n = pages.held;
+    uint32_t n = file.read[weight * (SIZE / MIB)];
     pthread_mutex_unlock(&lock);
     return n;
 }
@@ -89,8 +86,8 @@ static uint64_t held(void)
 /* The threads are done when there is no more room: waits until nothing has changed for a while. */
 static void settle(void)
 {
-    for (uint64_t last = UINT64_MAX; last != held();) {
-        last = held();
+    for (uint64_t last = UINT64_MAX; last != bytes_read();) {
+        last = bytes_read();
         usleep(20000);
     }
 }
@@ -98,26 +95,46 @@ static void settle(void)
 static struct ahead *begin(uint64_t budget)
 {
     struct ahead *a = ahead_new(&io);
-    memset(&pages, 0, sizeof pages);
+    memset(&file, 0, sizeof file);
+    file.fail = N;
     for (int twice = 0; twice < 2; twice++)
         for (uint32_t i = 0; i < N; i++)
-            ahead_learn(a, base + i * SIZE, SIZE);
-    ahead_learn(a, base + N * SIZE, SIZE);     /* not a file's */
-    ahead_learn(a, base + 1, AHEAD_LEAST - 1); /* small */
+            assert_true(ahead_learn(a, base + i * SIZE, SIZE));
+    assert_false(ahead_learn(a, base + N * SIZE, SIZE));     /* not a file's */
+    assert_false(ahead_learn(a, base + 1, AHEAD_LEAST - 1)); /* small */
     ahead_start(a, budget);
     return a;
 }
 
+/* All of it, where it is said to be. */
+static void holds(const char *bytes, uint32_t i)
+{
+    for (size_t k = 0; k < SIZE; k += AHEAD_PAGE) {
+        const char *page;
+        memcpy(&page, bytes + k, sizeof page);
+        assert_ptr_equal(page, base + i * SIZE + k);
+    }
+}
+
 static void use(struct ahead *a, uint32_t i)
 {
-    assert_true(ahead_use(a, base + i * SIZE));
-    assert_int_equal(there(i), SIZE); /* all of it, before it is computed with */
+    const char *bytes = ahead_use(a, base + i * SIZE);
+    assert_non_null(bytes);
+    holds(bytes, i);
+}
+
+static void use_all(struct ahead *a, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        use(a, i);
+        ahead_done(a);
+    }
 }
 
 static void end(struct ahead *a)
 {
     ahead_free(a);
-    assert_false(pages.outside);
+    assert_false(file.outside);
 }
 
 /* ---- tests ---- */
@@ -129,37 +146,34 @@ static void test_steps(void **state)
     struct ahead_plan p;
     struct ahead *a = begin(budget);
     ahead_plan(a, &p);
-    assert_true(p.bytes == (uint64_t)N * SIZE && p.window + p.stays == budget && p.window >= 2 * SIZE);
-    for (int step = 0; step < 3; step++) {
-        for (uint32_t i = 0; i < N; i++) {
-            use(a, i);
-            ahead_done(a);
-        }
+    assert_true(p.bytes == (uint64_t)N * SIZE && p.stays == 2 * SIZE && p.window == 3 * SIZE);
+    for (uint32_t step = 1; step <= 3; step++) {
+        use_all(a, N);
         settle();
-        /* The first ones of the next step are there already, of the last ones what stays. */
-        assert_int_equal(there(0), SIZE);
-        assert_true(there(N - 2) < SIZE);
-        assert_true(pages.most <= budget + SIZE);
+        /* Of each weight either all stays and is read once, or it is read in each step; the first ones of the next are there. */
+        uint32_t kept = 0, ahead = 0, each = 0;
+        for (uint32_t i = 0; i < N; i++) {
+            kept += times_read(i) == 1;
+            each += times_read(i) == step;
+            ahead += times_read(i) == step + 1;
+        }
+        if (step > 1)
+            assert_true(kept == 2 && each == N - 5 && ahead == 3);
+        assert_true(times_read(0) == step + 1 && times_read(N - 1) == 1);
     }
-    /* What stays is read once, the others in each step, and those that are ahead once more. */
-    uint64_t streamed = p.bytes - p.stays,
-             most = p.stays + 3 * streamed + p.window + (uint64_t)N * AHEAD_CHUNK;
-    assert_true(pages.fetched <= most);
-    assert_true(pages.fetched >= p.bytes + 2 * (streamed - (uint64_t)N * AHEAD_CHUNK));
+    ahead_plan(a, &p);
+    assert_true(p.fetched == bytes_read() && bytes_read() == (2 + 3 * (N - 2) + 3) * (uint64_t)SIZE);
     end(a);
 }
 
 static void test_all_fit(void **state)
 {
     (void)state;
-    struct ahead *a = begin(20ull * SIZE);
-    for (int step = 0; step < 2; step++)
-        for (uint32_t i = 0; i < N; i++) {
-            use(a, i);
-            ahead_done(a);
-        }
+    struct ahead *a = begin(10ull * SIZE);
+    use_all(a, N);
+    use_all(a, N);
     settle();
-    assert_true(pages.fetched == (uint64_t)N * SIZE && held() == (uint64_t)N * SIZE);
+    assert_true(bytes_read() == (uint64_t)N * SIZE);
     end(a);
 }
 
@@ -168,72 +182,130 @@ static void test_ends_early(void **state)
 {
     (void)state;
     struct ahead *a = begin(4 * SIZE);
-    for (int step = 0; step < 3; step++)
-        for (uint32_t i = 0; i < 6; i++) {
-            use(a, i);
-            ahead_done(a);
-        }
+    use_all(a, 6);
     settle();
-    for (uint32_t i = 6; i < N; i++)
-        assert_true(there(i) <= AHEAD_CHUNK); /* what stays of it */
-    assert_int_equal(there(0), SIZE);
+    uint32_t before = times_read(7);
+    use_all(a, 6);
+    use_all(a, 6);
+    settle();
+    assert_int_equal(times_read(7), before);
+    assert_int_equal(times_read(0), 4);
     /* and one that goes further again is not left waiting */
-    for (int step = 0; step < 2; step++)
-        for (uint32_t i = 0; i < N; i++) {
-            use(a, i);
-            ahead_done(a);
-        }
+    use_all(a, N);
+    use_all(a, N);
     end(a);
 }
 
-/* Other orders, the same weight twice, several before they are computed: slower, never stuck, never more than is used. */
+/* Other orders, the same weight twice, several before they are computed: slower, never stuck, never other bytes. */
 static void test_odd_orders(void **state)
 {
     (void)state;
     static const uint32_t orders[][N] = {
         {0, 2, 1, 3, 4, 4, 9, 8, 7, 6}, {0, 9, 1, 2, 3, 4, 5, 6, 7, 8}, {0, 0, 0, 5, 5, 5, 9, 9, 9, 9}};
     struct ahead *a = begin(3 * SIZE);
-    assert_false(ahead_use(a, base + 1));
+    assert_null(ahead_use(a, base + 1));
     for (int round = 0; round < 3; round++)
         for (uint32_t o = 0; o < 3; o++)
             for (uint32_t i = 0; i < N; i++) {
-                assert_true(ahead_use(a, base + orders[o][i] * SIZE));
+                use(a, orders[o][i]);
                 if (i % 3 != 1)
                     ahead_done(a);
             }
+    /* more at once than there is room for: the one too many is used where it is mapped */
+    ahead_done(a);
+    const char *held[3];
+    for (uint32_t i = 0; i < 3; i++)
+        assert_non_null(held[i] = ahead_use(a, base + i * SIZE));
+    assert_null(ahead_use(a, base + 5 * SIZE));
+    for (uint32_t i = 0; i < 3; i++)
+        holds(held[i], i);
+    ahead_done(a);
+    use(a, 5);
     end(a);
-    a = begin(SIZE / 2); /* less than one weight: whatever is there is read when it is touched */
+}
+
+/* Less than one weight, or a weight that cannot be read: the others are not held up. */
+static void test_cannot(void **state)
+{
+    (void)state;
+    struct ahead *a = begin(SIZE / 2);
     for (uint32_t i = 0; i < N; i++) {
-        assert_true(ahead_use(a, base + i * SIZE));
+        assert_null(ahead_use(a, base + i * SIZE));
         ahead_done(a);
     }
     ahead_learn(a, base + (N - 1) * SIZE + MIB, MIB); /* while the threads are at work */
     ahead_start(a, 4 * SIZE);                         /* again, with more */
-    for (uint32_t i = 0; i < N; i++) {
-        use(a, i);
-        ahead_done(a);
+    use_all(a, N);
+    file.fail = 3;
+    for (int step = 0; step < 2; step++) {
+        use_all(a, 3);
+        if (step) /* it was there already */
+            assert_null(ahead_use(a, base + 3 * SIZE));
+        else
+            (void)ahead_use(a, base + 3 * SIZE);
+        for (uint32_t i = 4; i < N; i++) {
+            use(a, i);
+            ahead_done(a);
+        }
     }
     end(a);
     ahead_free(NULL);
 }
 
-/* Memory that is no file's keeps what it holds. */
-static void test_own_memory(void **state)
+/* A disk that is slow, and steps that are given up: what is on its way to memory that is needed for another never gets there. */
+static void test_slow(void **state)
 {
     (void)state;
-    size_t n = 4u * MIB;
-    char *p = malloc(n);
-    assert_non_null(p);
-    memset(p, 'x', n);
+    struct ahead *a = begin(3 * SIZE);
+    file.slow = 2000;
+    for (uint32_t i = 0; i < 3 * N; i++) {
+        use(a, i * 7 % N);
+        ahead_done(a);
+    }
+    end(a);
+}
+
+/* Files and other memory of this process: bytes of the file behind a mapping, wherever it begins; nothing of what is no file's,
+ * is private, or has become another file. */
+static void test_mapped(void **state)
+{
+    (void)state;
+    const size_t n = 3u * MIB + 777;
+    char path[] = "ahead-XXXXXX", *bytes = malloc(n);
+    int fd = mkstemp(path);
+    assert_true(fd >= 0 && bytes);
+    for (size_t i = 0; i < n; i++)
+        bytes[i] = (char)(i * 2654435761u >> 13);
+    assert_true(write(fd, bytes, n) == (ssize_t)n);
+    char *p = mmap(NULL, n, PROT_READ, MAP_SHARED, fd, 0),
+         *own = mmap(NULL, n, PROT_READ, MAP_PRIVATE, fd, 0);
+    assert_true(p != MAP_FAILED && own != MAP_FAILED);
     struct ahead *a = ahead_new(NULL);
-    ahead_learn(a, p, n);
-    ahead_start(a, 0);
-    assert_false(ahead_use(a, p));
-    ahead_done(a);
+    ahead_learn(a, bytes, n);
+    ahead_learn(a, own, n);
+    ahead_learn(a, p + 100, MIB);
+    ahead_learn(a, p + MIB + 100, n - MIB - 100); /* to the file's end */
+    ahead_start(a, 8u * MIB);
+    for (int step = 0; step < 2; step++) {
+        assert_null(ahead_use(a, bytes));
+        assert_null(ahead_use(a, own));
+        const char *got = ahead_use(a, p + 100);
+        assert_true(got && got != p + 100 && !memcmp(got, bytes + 100, MIB));
+        assert_true((got = ahead_use(a, p + MIB + 100)) && !memcmp(got, bytes + MIB + 100, n - MIB - 100));
+        ahead_done(a);
+    }
+    ahead_free(a);
+    a = ahead_new(NULL);
+    assert_true(unlink(path) == 0);
+    int other = open(path, O_RDWR | O_CREAT, 0600);
+    assert_true(other >= 0 && ftruncate(other, (off_t)n) == 0);
+    ahead_learn(a, p, MIB);
+    ahead_start(a, 8u * MIB);
+    assert_null(ahead_use(a, p));
     ahead_free(a);
     for (size_t i = 0; i < n; i++)
-        assert_int_equal(p[i], 'x');
-    free(p);
+        assert_true(p[i] == bytes[i] && own[i] == bytes[i]);
+    munmap(p, n), munmap(own, n), close(fd), close(other), unlink(path), free(bytes);
 }
 
 /* ---- the step ---- */
@@ -306,10 +378,10 @@ static void test_step_cost(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_steps),      cmocka_unit_test(test_all_fit),
-        cmocka_unit_test(test_ends_early), cmocka_unit_test(test_odd_orders),
-        cmocka_unit_test(test_own_memory), cmocka_unit_test(test_step),
-        cmocka_unit_test(test_step_cost),  cmocka_unit_test(test_separate),
+        cmocka_unit_test(test_steps),      cmocka_unit_test(test_all_fit), cmocka_unit_test(test_ends_early),
+        cmocka_unit_test(test_odd_orders), cmocka_unit_test(test_cannot),  cmocka_unit_test(test_slow),
+        cmocka_unit_test(test_mapped),     cmocka_unit_test(test_step),    cmocka_unit_test(test_step_cost),
+        cmocka_unit_test(test_separate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
