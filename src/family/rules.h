@@ -47,6 +47,7 @@
     X(hy_v3)                   \
     X(minimax01)               \
     X(minimax_m2)              \
+    X(minimax_m3)              \
     X(cohere2moe)              \
     X(llada_moe)               \
     X(maple)                   \

@@ -62,11 +62,6 @@ const struct family family_table[] = {
      .gate = SOFTMAX_NORM,
      .refuse_native =
          "neither transformers nor llama.cpp's converter knows experts in its class, so that nothing could check it"},
-    {.arch = "minimax-m3",
-     .engine = ENGINE_HEADS_EQUAL | ENGINE_GATE_KEY | ENGINE_INDEXER | ENGINE_INDEXER_BLOCK,
-     .models = "MiniMax-M3",
-     .gate = BY_KEYS,
-     .refuse_native = "its conversion is not written; it needs sparse attention over blocks"},
     {.arch = "mistral3",
      .engine = ENGINE_HEADS_EQUAL | ENGINE_ROPE_WHOLE,
      .down_scale = true,

@@ -27,6 +27,7 @@ hf/config.json is written by hand, in the form of the published checkpoints. Wha
     no_mtp        true: the converter is told to leave MTP blocks out, as for a checkpoint that has none
     half_gelu     true: transformers computes GELU as the engine does, by F16
     rotation      a model of transformers whose functions rotate, where those of the class rotate whole heads whatever the config says
+    plain_config  true: the converter reads config.json itself, as with a transformers that lacks the class; what this one makes of it misses keys
     form          the checkpoint is quantised (seeded_forms.py): transformers and the converter are given its numbers, dequantised
     cut_only      true: such checkpoints are pruned, but not converted: no gguf.tsv
     no_key        [NAME]: keys of the converter's that are not compared
@@ -639,6 +640,8 @@ def converted(folder, checkpoint, src):
         except Exception:  # the config of a class that transformers lacks does not pass its checks
             return transformers.PreTrainedTokenizerFast.from_pretrained(path)
     transformers.AutoTokenizer.from_pretrained = tokenizer_of
+    if make.get("plain_config"):
+        del transformers.AutoConfig.from_pretrained
     hparams = ModelBase.load_hparams(Path(checkpoint), False)
     cls = get_model_class(get_model_architecture(hparams, ModelType.TEXT))
     cls.get_vocab_base_pre = lambda self, tokenizer: make.get("pre", "qwen2")
