@@ -60,8 +60,9 @@ static const char *checked(const struct family *f)
         best = strcmp(best, "numbers") ? natively(&f->classes[i]) : best;
     return !strcmp(best, "numbers") ? "numbers of transformers, and the file of llama.cpp's converter"
            : !strcmp(best, "file")  ? "the file of llama.cpp's converter"
-           : f->arch && !f->refuse  ? "the whole job on a small GGUF file of random weights"
-                                    : "refused before any work";
+           : f->refuse              ? "refused before any work"
+           : f->arch                ? "the whole job on a small GGUF file of random weights"
+                                    : "the cut checkpoint in transformers";
 }
 
 static json_t *in_json(const struct family *f)

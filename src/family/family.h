@@ -89,7 +89,8 @@ struct family_tokenizer {
 struct family {
     const char *arch;   /* general.architecture; NULL: the engine has no such model */
     const char *models; /* for people: what it is known as */
-    const char *gate;   /* the final weight g, as a formula in words */
+    const char *
+        gate; /* the final weight g, as a formula in words; NULL: refused, and the engine has no such model */
     const char *refuse; /* why models of this family are not pruned; NULL: they are */
 
     /* ---- checkpoints ---- */

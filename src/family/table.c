@@ -6,6 +6,8 @@
 
 #include <stddef.h>
 
+#define NOT_OF_THE_ENGINE "the engine has no such model; a plan for it comes from elsewhere"
+
 const struct family family_table[] = {
     {.arch = "dots3note",
      .engine = ENGINE_ROPE_PART | ENGINE_GATE_KEY | ENGINE_INDEXER | ENGINE_INDEXER_TURN,
@@ -95,12 +97,40 @@ const struct family family_table[] = {
      .gate = SOFTMAX_NORM,
      .refuse_native =
          "its conversion is not written; it needs streams of the hidden state beside linear attention"},
-    /* the engine has no such model */
-    {.classes = {CLASS("Ernie4_5_VLMoeForConditionalGeneration")},
+    /* ---- the engine has no such model: checkpoints are cut by a plan that comes from elsewhere, or refused ---- */
+    {.models = "Aria",
+     .gate = SOFTMAX_NORM,
+     .classes = {CLASS("AriaForConditionalGeneration"), CLASS("AriaTextForCausalLM")},
+     NAMES(.block = "mlp", .experts = "experts", .router = "router"),
+     .refuse_native = NOT_OF_THE_ENGINE},
+    {.models = "DiffusionGemma",
+     .gate = SOFTMAX_NORM,
+     .classes = {CLASS("DiffusionGemmaForBlockDiffusion")},
+     NAMES(.block = "", .experts = "experts", .router = "router", .whole = "router.scale"),
+     .refuse_native = NOT_OF_THE_ENGINE},
+    {.models = "OpenAI's privacy filter",
+     .gate = "softmax over the top-k of the logits (router bias included)",
+     .classes = {CLASS("OpenAIPrivacyFilterForTokenClassification")},
+     NAMES(.block = "mlp", .experts = "experts", .router = "router"),
+     .refuse_native = NOT_OF_THE_ENGINE},
+    {.models = "Doge",
+     .classes = {CLASS("DogeForCausalLM")},
+     .refuse = "its experts are the points of a grid of keys, of which none can be taken out alone"},
+    {.models = "ERNIE-4.5-VL",
+     .classes = {CLASS("Ernie4_5_VLMoeForConditionalGeneration")},
      NAMES(MLP, .vectors = "moe_statics"),
      .refuse = "its experts are two sets, for text and for images, in one numbering"},
-    {.classes = {CLASS("LongcatFlashForCausalLM")},
+    {.models = "JetMoE",
+     .classes = {CLASS("JetMoeForCausalLM")},
+     .refuse =
+         "its attention has experts, too, which are chosen apart and counted by the same number: a plan names one "
+         "set for each layer"},
+    {.models = "LongCat-Flash",
+     .classes = {CLASS("LongcatFlashForCausalLM")},
      NAMES(.block = "mlp", .experts = "experts", .router = "router"),
      .refuse = "its router counts experts that do nothing behind the real ones"},
+    {.models = "ViTPose++",
+     .classes = {CLASS("VitPoseForPoseEstimation"), CLASS("VitPoseBackbone")},
+     .refuse = "it has no router: the caller says which expert it wants, one for each set of data"},
     {.arch = NULL},
 };

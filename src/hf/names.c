@@ -67,6 +67,7 @@ bool hf_is_scale(const char *name, const char *dtype)
 /* One that begins like another one is before it. */
 static const char *const prefixes[] = {
     "model.language_model.",
+    "model.decoder.",
     "language_model.model.",
     "language_model.",
     "thinker.model.",

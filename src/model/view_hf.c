@@ -130,8 +130,9 @@ static bool read_family(struct view *v, struct err *e)
     if (!f || !f->arch) { /* called by its class */
         struct family *u = &folder(v)->own;
         *u = f ? *f : (struct family){.names = *usual};
-        u->arch = u->models = class_name;
-        u->gate = "not known";
+        u->arch = class_name;
+        u->models = f ? f->models : class_name;
+        u->gate = f && f->gate ? f->gate : "not known";
         v->family = u;
     }
     return true;

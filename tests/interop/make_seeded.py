@@ -29,6 +29,7 @@ hf/config.json is written by hand, in the form of the published checkpoints. Wha
     rotation      a model of transformers whose functions rotate, where those of the class rotate whole heads whatever the config says
     plain_config  true: the converter reads config.json itself, as with a transformers that lacks the class; what this one makes of it misses keys
     form          the checkpoint is quantised (seeded_forms.py): transformers and the converter are given its numbers, dequantised
+    by_place      true: the plan goes by places, and there are log-probabilities alone: experts are not called as elsewhere, or nothing runs them
     cut_only      true: such checkpoints are pruned, but not converted: no gguf.tsv
     no_key        [NAME]: keys of the converter's that are not compared
     plain_vocab   true: the converter's class has code of its own for the published tokenizer; the common code is taken
@@ -333,6 +334,24 @@ def blocks_of(model):
             yield int(m.group(1)), mod, Paired(mod)
 
 
+def log_probs(model, ids):
+    """[token, what it is told]: of tokens, or of labels of tokens."""
+    import torch
+    x = dict(input_ids=torch.tensor([ids]))
+    canvas = hasattr(model.config, "canvas_length")  # block diffusion: always with a cache
+    if canvas or model.config.is_encoder_decoder:
+        x["decoder_input_ids"] = x["input_ids"]
+    x.update({} if canvas else dict(use_cache=False))
+    return torch.log_softmax(model(**x).logits[0].double(), -1)
+
+
+def rows_of(model, samples):
+    """Of each token but the first; of labels the one that its number falls on."""
+    for ids in samples:
+        lp = log_probs(model, ids)
+        yield [lp[i, ids[i + 1] % lp.shape[-1]].item() for i in range(len(ids) - 1)]
+
+
 def run(model, samples, n, noise=None, scale=1):
     """Log-probabilities, sums per expert, and who was chosen."""
     import numpy as np
@@ -385,8 +404,7 @@ def run(model, samples, n, noise=None, scale=1):
     rows = []
     for number, ids in enumerate(samples):
         half = number % 2
-        lp = torch.log_softmax(model(input_ids=torch.tensor([ids]), use_cache=False).logits[0].double(), -1)
-        rows.append([lp[i, ids[i + 1]].item() for i in range(len(ids) - 1)])
+        rows += rows_of(model, [ids])
     for h in hooks:
         h.remove()
     return dict(rows=rows, stats=dict(sorted(stats.items())), halves=halves, chosen=chosen)
@@ -559,7 +577,7 @@ def check(folders, pruned):
             cfg = read_json(checkpoint, "config.json")
             model = load(as_told(checkpoint, make), make)
             model = halve_gelu(model) if make.get("half_gelu") else model
-            got = run(model, [r["ids"] for r in rows], n_experts(cfg), scale=make.get("scale", 1))["rows"]
+            got = list(rows_of(model, [r["ids"] for r in rows]))
             if [len(r) for r in got] != [len(x["logprobs"]) for x in want]:
                 raise ValueError("another number of log-probabilities")
             worst = max(abs(a - b) for r, x in zip(got, want) for a, b in zip(r, x["logprobs"]))
@@ -570,6 +588,19 @@ def check(folders, pruned):
         print(f"{'ok' if ok else 'FAIL':4} {name:20} {said}", flush=True)
     print(f"{len(all_names) - failed} passed, {failed} failed")
     return 1 if failed or not all_names else 0
+
+
+def goldens_by_place(folder, checkpoint, cfg, make, model, rows):
+    names, samples, plan = [r["id"] for r in rows], [r["ids"] for r in rows], plan_by_place(folder, cfg)
+    res = dict(rows=list(rows_of(model, samples)))
+    with tempfile.TemporaryDirectory() as tmp:
+        prune(checkpoint, tmp, cfg, make, plan, n_experts(cfg))
+        cut = dict(rows=list(rows_of(load(tmp, make), samples)))
+    save_numbers(os.path.join(folder, "golden_logprobs.json"), logprobs(res, names))
+    save_json(os.path.join(folder, "plan.json"), plan, None)
+    save_numbers(os.path.join(folder, "pruned_golden_logprobs.json"), logprobs(cut, names))
+    print(f"NLL {logprobs(res, names)['mean_nll']:.4f}, pruned {logprobs(cut, names)['mean_nll']:.4f}")
+    return 0
 
 
 def goldens(folder, checkpoint, seed):
@@ -589,6 +620,8 @@ def goldens(folder, checkpoint, seed):
     names, samples, n = [r["id"] for r in rows], [r["ids"] for r in rows], n_experts(cfg)
     as_engine = halve_gelu if make.get("half_gelu") else lambda model: model
     model = as_engine(load(checkpoint, make))
+    if make.get("by_place"):
+        return goldens_by_place(folder, checkpoint, cfg, make, model, rows)
     res = run(model, samples, n, scale=make.get("scale", 1))
     plan, why = make_plan(cfg, make, res, n)
     if plan and not steady(model, samples, n, res):

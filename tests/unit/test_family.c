@@ -62,8 +62,9 @@ static void complete(const struct family *f)
         fail_msg("a record without arch and class");
     if (f->arch && (!f->models || !f->gate))
         fail_msg("%s: no name for people, or no gate", name);
-    if (!f->arch && (!f->refuse || f->models || f->gate))
-        fail_msg("%s: unknown to the engine, so it has a reason and no gate", name);
+    if (!f->arch && (!f->models || f->refuse_checkpoint || !f->refuse != (f->gate != NULL)))
+        fail_msg("%s: unknown to the engine: it has a name for people, and a gate unless it is refused",
+                 name);
     bool named = f->names.block && f->names.experts && f->names.router;
     if (named ? !folder : folder && !f->refuse)
         fail_msg("%s: classes and names of tensors belong together", name);
