@@ -243,6 +243,10 @@ static bool set_strides(const struct layout *l, int64_t block, const struct layo
                            .col_step = 1};
         *n_dims = 4;
         break;
+    case HOW_PRODUCT:
+        *m = (struct made){.n_slices = 1, .rows = 1, .cols = t->dims[t->n_dims - 1], .value = V_PRODUCT};
+        *n_dims = 1;
+        break;
     case HOW_IDS:
         m->value = V_IDS;
         m->below = facts_at(f, 'E', block);
@@ -270,7 +274,7 @@ bool layout_set_shape(const struct layout *l, int64_t block, const struct layout
     if (!set_strides(l, block, s, m, &n_dims, e))
         return false;
     bool stack = strchr(s->rule->hf, '#') != NULL, vectors = stack && n_dims == 1;
-    uint64_t parts = layout_rule_parts(s->rule->hf);
+    uint64_t parts = s->rule->how == HOW_PRODUCT ? 1 : layout_rule_parts(s->rule->hf);
     if (stack || parts > 1) { /* of each expert all parts, one after the other */
         m->n_slices = s->room;
         m->slice_step = 0;

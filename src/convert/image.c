@@ -246,6 +246,25 @@ static bool make_ids(struct image_reader *r, const struct image_tensor *t, struc
     return true;
 }
 
+/* Two vectors, each widened, in float. */
+static bool make_product(struct image_reader *r, const struct image_tensor *t, struct err *e)
+{
+    const struct made *m = t->made;
+    float *out = (float *)(void *)r->bytes;
+    for (uint64_t k = 0; k < m->n_sources; k++) {
+        const struct hf_tensor *w = m->sources[k].w;
+        enum num num = num_of(w->dtype);
+        uint64_t bytes = m->cols * num_bytes(num);
+        if (!room(&r->line, &r->line_cap, m->cols, sizeof(float), e) ||
+            !room(&r->raw, &r->raw_cap, bytes, 1, e) || !read_source(r, w, 0, bytes, r->raw, e))
+            return false;
+        num_load(num, r->raw, 1, m->cols, r->line);
+        for (uint64_t c = 0; c < m->cols; c++)
+            out[c] = k ? out[c] * r->line[c] : r->line[c];
+    }
+    return true;
+}
+
 static bool same_number(uint32_t type, enum num num)
 {
     return (type == T_F32 && num == N_F32) || (type == T_F16 && num == N_F16) ||
@@ -458,9 +477,10 @@ static bool make_window(struct image_reader *r, const struct image_tensor *t, ui
     if (m->value == V_CONST)
         num_store(T_F32, m->values + row * m->cols, r->n_rows * m->cols, r->bytes);
     else
-        ok = m->value == V_MXFP4 ? make_mxfp4(r, t, e)
-             : m->value == V_IDS ? make_ids(r, t, e)
-                                 : make_numbers(r, t, e);
+        ok = m->value == V_MXFP4     ? make_mxfp4(r, t, e)
+             : m->value == V_IDS     ? make_ids(r, t, e)
+             : m->value == V_PRODUCT ? make_product(r, t, e)
+                                     : make_numbers(r, t, e);
     if (ok)
         r->t = t;
     return ok;

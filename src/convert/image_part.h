@@ -22,7 +22,7 @@ struct image_source {
     const struct packed *packed; /* how it is stored in few bits; NULL: as it is */
 };
 
-enum made_value { V_AS_IS, V_NEG_EXP, V_EXP, V_PLUS_ONE, V_MXFP4, V_CONST, V_IDS };
+enum made_value { V_AS_IS, V_NEG_EXP, V_EXP, V_PLUS_ONE, V_MXFP4, V_CONST, V_IDS, V_PRODUCT };
 
 /* Rows (or columns) of the source in another order: parts, one behind the other; each is outer x inner runs of
  * `run` rows, of which run (a, b) begins at base + a * outer_step + b * inner_step. */

@@ -54,7 +54,9 @@ static bool check_sources(const struct layout_slot *s, enum made_value value, st
         if (value == V_MXFP4 && (!p || p->rows)) /* of another form: its blocks are no blocks of MXFP4 */
             return err_set(e, ERR_INPUT, "tensor '%.200s': no '_scales' of the same shape beside it",
                            t->name);
-        if (s->sources[i].packed)
+        if (p && value == V_PRODUCT)
+            return err_set(e, ERR_INPUT, "tensor '%.200s' is quantised, expected a float type", t->name);
+        if (p)
             continue;
         if (num == N_F8_E4M3 || num == N_F8_E5M2)
             return err_set(e, ERR_INPUT, "tensor '%.200s' is %s and has no '_scale_inv'", t->name,

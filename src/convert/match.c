@@ -57,7 +57,7 @@ static bool rule_matches(const char *rule, const char *name, uint64_t *source)
     uint64_t parts = layout_rule_parts(rule);
     for (uint64_t i = 0; i < parts; i++) {
         uint32_t expert = 0;
-        size_t n = strcspn(rule, "+");
+        size_t n = strcspn(rule, "+*");
         if (name_matches(rule, n, name, &expert)) {
             *source = expert * parts + i;
             return true;
@@ -71,7 +71,7 @@ uint64_t layout_rule_parts(const char *hf)
 {
     uint64_t n = 1;
     for (; *hf; hf++)
-        n += *hf == '+';
+        n += *hf == '+' || *hf == '*';
     return n;
 }
 
@@ -90,22 +90,36 @@ static const char *why_left_out(const struct layout *l, const struct hf_place *a
                : NULL;
 }
 
-static bool has_shape(const struct layout *l, int64_t block, const struct name_rule *r,
+/* The letters of a part's shape, *n of them: one shape for all parts, or "H*1H". */
+static const char *part_shape(const struct name_rule *r, uint64_t part, size_t *n)
+{
+    const char *s = r->shape;
+    for (; part && strchr(s, '*'); part--)
+        s = strchr(s, '*') + 1;
+    *n = strcspn(s, "*");
+    return s;
+}
+
+static bool has_shape(const struct layout *l, int64_t block, const struct name_rule *r, uint64_t part,
                       const struct hf_tensor *t)
 {
-    bool ok = t->n_dims == strlen(r->shape);
-    for (uint32_t i = 0; ok && r->shape[i]; i++)
-        ok = t->dims[i] && t->dims[i] == facts_at(&l->in.f, r->shape[i], block);
+    size_t n;
+    const char *shape = part_shape(r, part, &n);
+    bool ok = t->n_dims == n;
+    for (uint32_t i = 0; ok && i < n; i++)
+        ok = t->dims[i] && t->dims[i] == facts_at(&l->in.f, shape[i], block);
     return ok;
 }
 
-static bool check_shape(const struct layout *l, int64_t block, const struct name_rule *r,
+static bool check_shape(const struct layout *l, int64_t block, const struct name_rule *r, uint64_t part,
                         const struct hf_tensor *t, struct err *e)
 {
-    bool ok = has_shape(l, block, r, t);
+    size_t n;
+    const char *shape = part_shape(r, part, &n);
+    bool ok = has_shape(l, block, r, part, t);
     struct buf want = {0}, got = {0};
-    for (uint32_t i = 0; r->shape[i]; i++)
-        buf_fmt(&want, "%s%llu", i ? ", " : "", (unsigned long long)facts_at(&l->in.f, r->shape[i], block));
+    for (uint32_t i = 0; i < n; i++)
+        buf_fmt(&want, "%s%llu", i ? ", " : "", (unsigned long long)facts_at(&l->in.f, shape[i], block));
     for (uint32_t i = 0; i < t->n_dims; i++)
         buf_fmt(&got, "%s%llu", i ? ", " : "", (unsigned long long)t->dims[i]);
     if (!ok)
@@ -123,7 +137,7 @@ static bool put_source(struct layout *l, int64_t block, struct layout_slot *s, c
     if (source >= n)
         return err_set(e, ERR_INPUT, "tensor '%.200s' is of expert %llu, but the config has %llu experts",
                        t->name, (unsigned long long)(source / parts), (unsigned long long)(n / parts));
-    if (!check_shape(l, block, r, t, e))
+    if (!check_shape(l, block, r, source % parts, t, e))
         return false;
     if (!s->sources) {
         s->rule = r;
@@ -144,7 +158,8 @@ static bool put_source(struct layout *l, int64_t block, struct layout_slot *s, c
 
 /* Whether another rule than i makes the same output of the same tensor and is the one to use: the first whose
  * shape the tensor has, or the first at all. */
-static bool is_other_form(const struct layout *l, int64_t block, uint64_t i, const struct hf_tensor *t)
+static bool is_other_form(const struct layout *l, int64_t block, uint64_t i, uint64_t part,
+                          const struct hf_tensor *t)
 {
     const struct name_rule *r = rule_at(l, block, i);
     uint64_t n = block < 0 ? l->n_globals : l->n_rules, first = n, fits = n;
@@ -154,7 +169,7 @@ static bool is_other_form(const struct layout *l, int64_t block, uint64_t i, con
             (block >= 0 && other->blocks && !(other->blocks & l->in.kinds[block])))
             continue;
         first = first == n ? k : first;
-        fits = fits == n && has_shape(l, block, other, t) ? k : fits;
+        fits = fits == n && has_shape(l, block, other, part, t) ? k : fits;
     }
     return i != (fits == n ? first : fits);
 }
@@ -170,7 +185,7 @@ static bool place(struct layout *l, const struct hf_tensor *t, int64_t block, co
             continue;
         if (block >= 0 && r->blocks && !(r->blocks & l->in.kinds[block]))
             continue;
-        if (is_other_form(l, block, i, t))
+        if (is_other_form(l, block, i, source % layout_rule_parts(r->hf), t))
             continue;
         if (!put_source(l, block, layout_slot_at(l, block, i), r, t, source, e))
             return false;
@@ -304,7 +319,10 @@ void layout_tensor_name(char dst[64], int64_t block, const char *name)
 static bool check_stack(const struct layout *l, const struct layout_slot *s, int64_t block, struct err *e)
 {
     for (uint64_t i = 0; i < s->room; i++)
-        if (!s->sources[i].w)
+        if (!s->sources[i].w && !strchr(s->rule->hf, '#'))
+            return err_set(e, ERR_INPUT, "the checkpoint has one of '%s'%s alone", s->rule->hf,
+                           block < 0 ? "" : " of a layer");
+        else if (!s->sources[i].w)
             return err_set(
                 e, ERR_INPUT, "layer %lld has no tensor '%s' of expert %llu; the config has %llu experts",
                 (long long)block, s->rule->hf, (unsigned long long)(i / layout_rule_parts(s->rule->hf)),

@@ -40,6 +40,7 @@ enum {
     B_COMPRESS = 2048, /* .. sees what lies behind its window in a compressed form */
     B_SCORES = 4096,   /* experts are chosen by scores, .. */
     B_TABLE = 8192,    /* .. or by a table of their ids for each token */
+    B_LATENT = 16384,  /* experts work in a smaller space */
 };
 
 /* ---- tensors ---- */
@@ -92,14 +93,15 @@ enum how {
     HOW_TURNS_NEG_EXP,
     HOW_TURNS_V,
     HOW_TURNS_COLUMNS,
-    HOW_IDS, /* whole numbers below E, as I32 */
+    HOW_PRODUCT, /* of the rule's "a*b", vectors (or matrices of one row), element by element */
+    HOW_IDS,     /* whole numbers below E, as I32 */
 };
 
 /* Published checkpoints of one model may have several layouts: a rule for each output in each of them. Quantisers,
  * whose kernels want matrices, write experts singly that the model's own checkpoint holds stacked. */
 struct name_rule {
     /* Behind "layers.N."; "#" is an expert's number: those are stacked in its order. "a+b": matrices of one shape, the
-     * rows of b below those of a, of each expert. */
+     * rows of b below those of a, of each expert. "a*b": HOW_PRODUCT, whose shape may be two, "H*1H". */
     const char *hf;
     const char *gguf;  /* behind "blk.N." */
     const char *shape; /* in letters */

@@ -18,6 +18,7 @@
     X(jamba)                   \
     X(granitehybrid)           \
     X(kimi_linear)             \
+    X(kimi_k3)                 \
     X(laguna)                  \
     X(mellum)                  \
     X(qwen2moe)                \

@@ -52,12 +52,6 @@ const struct family family_table[] = {
      .gate = BY_KEYS,
      .tokenizers = {{.model_types = "hy_v*", .pre = "hy_v4"}},
      .refuse_native = "its conversion is not written; it needs streams of the hidden state"},
-    {.arch = "kimi-k3",
-     .engine = ENGINE_ROPE_NONE | ENGINE_GATE_KEY | ENGINE_KDA | ENGINE_RES,
-     .models = "Kimi-K3",
-     .gate = BY_KEYS,
-     .refuse_native =
-         "its conversion is not written; it needs the states of Kimi-Linear with residuals over blocks"},
     {.arch = "minicpm",
      .engine = ENGINE_HEADS_EQUAL | ENGINE_ROPE_WHOLE,
      .models = "MiniCPM-MoE",

@@ -72,7 +72,7 @@ static const struct number_rule number_rules[] = {
     {"expert_gating_func", 1, 4, ENGINE_GATE_KEY, true},
     {"interleave_moe_layer_step", 1, UINT32_MAX, ENGINE_MOE_STEP, false},
     {"full_attention_interval", 1, UINT32_MAX, 0, false},
-    {"attn_res_block_size", 1, UINT32_MAX, ENGINE_RES, false},
+    {"attn_res.block_size", 1, UINT32_MAX, ENGINE_RES, false},
     {"hyper_connection.count", 1, MAX_WIDTH, ENGINE_HYPER, false},
     {"n_deepstack_layers", 0, LIMIT_ENGINE_LAYERS, 0, false},
     {"shortconv.l_cache", 2, MAX_WIDTH, ENGINE_SHORTCONV, false},

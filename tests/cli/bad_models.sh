@@ -332,6 +332,12 @@ for k in block_count:3 expert_count:8 expert_used_count:2 embedding_length:64 at
 done
 E "$Q" x.gguf "${dsa[@]}"
 runs_not x.gguf "'glm-dsa.attention.indexer.key_length' is 96" 'power of two'
+k3=(set general.architecture str kimi-k3)
+for k in block_count:3 expert_count:8 expert_used_count:2 expert_gating_func:2 embedding_length:64 attn_res.block_size:0; do
+    k3+=(set kimi-k3.${k%:*} u32 ${k#*:})
+done
+E "$Q" x.gguf "${k3[@]}"
+runs_not x.gguf "'kimi-k3.attn_res.block_size' is 0" 'expected 1'
 each_of 'bounds that are none' 0 0.5 inf nan
 for bound in "${each[@]}"; do
     E "$Q" x.gguf set qwen3moe.kda.gate_lower_bound f32 "$bound"
@@ -340,7 +346,7 @@ done
 # what the engine saves has all keys, 0 where a model has no such thing
 saved=(set qwen3moe.kda.gate_lower_bound f32 -inf)
 each_of 'keys of other families' attention.temperature_length attention.indexer.{head_count,key_length,top_k,block_size} \
-    expert_gating_func attn_res_block_size hyper_connection.count shortconv.l_cache kda.head_dim \
+    expert_gating_func attn_res.block_size hyper_connection.count shortconv.l_cache kda.head_dim \
     ssm.{conv_kernel,inner_size,state_size,time_step_rank,group_count}
 for key in "${each[@]}"; do saved+=(set qwen3moe.$key u32 0); done
 E "$Q" x.gguf "${saved[@]}"

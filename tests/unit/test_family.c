@@ -242,7 +242,7 @@ static void check_rule(const struct family *f, const struct name_rule *r)
     char hf[128], gguf[96];
     int32_t layer;
     bool suspect;
-    size_t n = strcspn(r->hf, "+");
+    size_t n = strcspn(r->hf, "+*");
     const char *number = memchr(r->hf, '#', n);
     if (r->hf[n]) { /* all parts are alike */
         struct name_rule rest = *r;
