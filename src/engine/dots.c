@@ -3,6 +3,7 @@
  * weights: ints.c. */
 #include "engine/dots.h"
 #include "engine/ints.h"
+#include "engine/panels.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -101,7 +102,7 @@ static size_t no_scratch(size_t k)
     }
 #include "engine/dots.inc"
 
-static const struct dots *const ways[] = {&dots_bf16, &dots_avx2, &dots_plain};
+static const struct dots *const float_ways[] = {&dots_bf16, &dots_avx2, &dots_plain, NULL};
 
 #elif defined(__aarch64__)
 
@@ -116,21 +117,35 @@ static const struct dots *const ways[] = {&dots_bf16, &dots_avx2, &dots_plain};
 #define RECORD FLOATS
 #include "engine/dots.inc"
 
-static const struct dots *const ways[] = {&dots_neon, &dots_plain};
+static const struct dots *const float_ways[] = {&dots_neon, &dots_plain, NULL};
 
 #else
 
-static const struct dots *const ways[] = {&dots_plain};
+static const struct dots *const float_ways[] = {&dots_plain, NULL};
 
 #endif
 
+static const struct dots *way(const struct dots *const *ways, enum ggml_type type, size_t n, size_t *i)
+{
+    for (; *ways; ways++)
+        if (n % (*ways)->each == 0 && (*ways)->can(type) && !(*i)--)
+            return *ways;
+    return NULL;
+}
+
 const struct dots *dots_way(enum ggml_type type, size_t n, size_t i)
 {
-    for (size_t w = 0; w < sizeof ways / sizeof *ways; w++)
-        if (n % ways[w]->each == 0 && ways[w]->can(type) && !i--)
-            return ways[w];
-    for (size_t w = 0; ints_ways[w]; w++)
-        if (n % ints_ways[w]->each == 0 && ints_ways[w]->can(type) && !i--)
-            return ints_ways[w];
-    return NULL;
+    const struct dots *d = way(panel_ways, type, n, &i);
+    d = d ? d : way(float_ways, type, n, &i);
+    return d ? d : way(ints_ways, type, n, &i);
+}
+
+/* Weights are made into panels in no time where many rows of x follow, or where all of them stay in the nearest cache. */
+#define PANELS_LONGEST 512
+
+const struct dots *dots_best(enum ggml_type type, size_t n, size_t k, bool many)
+{
+    size_t first = 0;
+    const struct dots *d = many || k <= PANELS_LONGEST ? NULL : way(float_ways, type, n, &first);
+    return d ? d : dots_way(type, n, 0);
 }

@@ -11,7 +11,9 @@ void expert_backend_register(void)
 #else
 
 #include "base/mem.h"
+#include "engine/attention.h"
 #include "engine/dots.h"
+#include "engine/panels.h"
 
 #include <ggml-backend-impl.h>
 #include <ggml-cpu.h>
@@ -131,7 +133,7 @@ static void block(const struct state *s, const struct dots *d, const struct ggml
 static void multiply(struct state *s, const struct ggml_tensor *t)
 {
     const struct ggml_tensor *w = t->src[0], *x = t->src[1];
-    const struct dots *d = dots_for(w->type, (size_t)w->ne[1]);
+    const struct dots *d = dots_best(w->type, (size_t)w->ne[1], (size_t)w->ne[0], t->op == GGML_OP_MUL_MAT);
     size_t k = (size_t)w->ne[0], blocks = ((size_t)w->ne[1] + d->rows - 1) / d->rows,
            n = blocks * (size_t)w->ne[2], n_x = (size_t)(x->ne[1] * x->ne[2]),
            x_bytes = d->x_bytes ? d->x_bytes(k) : 0;
@@ -182,6 +184,15 @@ static bool can_weigh(const struct ggml_tensor *t)
            x->nb[0] == sizeof(float) && t->nb[0] == sizeof(float);
 }
 
+static void attend(struct state *s, const struct ggml_tensor *t)
+{
+    void **own = xcalloc((size_t)s->n_threads, sizeof *own);
+    for (int i = 0; i < s->n_threads; i++)
+        own[i] = room(&s->scratch[i], attention_own(t));
+    attention(t, room(&s->made, attention_shared(t)), own, s->n_threads);
+    free(own);
+}
+
 static enum ggml_status compute(ggml_backend_t b, struct ggml_cgraph *graph)
 {
     for (int i = 0; i < ggml_graph_n_nodes(graph); i++) {
@@ -192,6 +203,8 @@ static enum ggml_status compute(ggml_backend_t b, struct ggml_cgraph *graph)
             multiply(b->context, t);
         else if (t->op == GGML_OP_MUL)
             weigh(b->context, t);
+        else if (t->op == GGML_OP_FLASH_ATTN_EXT)
+            attend(b->context, t);
     }
     return GGML_STATUS_SUCCESS;
 }
@@ -332,9 +345,10 @@ static bool device_can(ggml_backend_dev_t d, const struct ggml_tensor *t)
     case GGML_OP_TRANSPOSE: return true;
     case GGML_OP_MUL_MAT_ID: return can_multiply(t, t->src[2]->ne[0] * t->src[2]->ne[1]);
     case GGML_OP_MUL_MAT:
-        return ggml_is_quantized(t->src[0]->type) && t->src[0]->ne[2] == 1 && t->src[1]->ne[2] == 1 &&
-               can_multiply(t, t->src[1]->ne[1]);
+        return (ggml_is_quantized(t->src[0]->type) || panels_here()) && t->src[0]->ne[2] == 1 &&
+               t->src[1]->ne[2] == 1 && can_multiply(t, t->src[1]->ne[1]);
     case GGML_OP_MUL: return can_weigh(t);
+    case GGML_OP_FLASH_ATTN_EXT: return attention_can(t);
     default: return false;
     }
 }

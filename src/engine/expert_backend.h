@@ -1,9 +1,10 @@
-/* expert_backend.h - matrix products on the CPU, many tokens at a time.
+/* expert_backend.h - what takes most of the time on the CPU, many tokens at a time.
  *
  * The engine's product of tokens with their experts (MUL_MAT_ID) takes a row of weights and a token at a time. That is
  * right for one token; in a batch each expert has many, and a product of matrices is faster. So this registers a device
- * with the engine, of the kind of its BLAS device, that computes this operation, and of quantised weights MUL_MAT too, of
- * weights in the host's memory, in the ways of dots.h. What a token gets does not depend on the others of its batch. */
+ * with the engine, of the kind of its BLAS device, that computes this operation, in the ways of dots.h, and of weights in the
+ * host's memory; and with it what lies around it: products with one matrix of quantised weights and, with AVX-512, of floats,
+ * attention (attention.h), multiplying by gates. What a token gets of a product does not depend on the others of its batch. */
 #ifndef REAP_ENGINE_EXPERT_BACKEND_H
 #define REAP_ENGINE_EXPERT_BACKEND_H
 
