@@ -1,4 +1,4 @@
-/* make_moe.c - writes a synthetic MoE model (qwen3moe, no tokenizer) of any size, quickly and in little memory: random quantised
+/* make_moe.c - writes a synthetic MoE model (qwen3moe, a token for each byte) of any size, quickly and in little memory: random quantised
  * blocks with scales that keep activations around 1, so that the engine computes with it as with a real one.
  *
  *   make_moe OUT.gguf [layers=8] [experts=128] [used=8] [embd=1024] [ffn=512] [vocab=4096] [type=q8_0|q4_0|f16|f32] */
@@ -165,19 +165,72 @@ static void key_u32(struct buf *b, const char *name, uint64_t v)
     n_keys++;
 }
 
+static void put_name(struct buf *b, const char *s)
+{
+    buf_u64le(b, strlen(s));
+    buf_str(b, s);
+}
+
+static void begin_array(struct buf *b, const char *name, uint32_t of, uint64_t n)
+{
+    put_name(b, name);
+    buf_u32le(b, GG_ARR);
+    buf_u32le(b, of);
+    buf_u64le(b, n);
+    n_keys++;
+}
+
+/* GPT-2's way to write a byte: itself where it is visible, else the next code point from 256 on. */
+static void byte_name(char s[8], uint32_t byte)
+{
+    uint32_t c = 256;
+    for (uint32_t i = 0; i <= byte; i++) {
+        bool visible = (i >= 33 && i <= 126) || (i >= 161 && i <= 172) || i >= 174;
+        if (i < byte)
+            c += !visible;
+        else if (visible)
+            c = byte;
+    }
+    if (c < 128)
+        snprintf(s, 8, "%c", (char)c);
+    else
+        snprintf(s, 8, "%c%c", (char)(0xc0 | c >> 6), (char)(0x80 | (c & 63)));
+}
+
+/* A token for each byte, and no text makes the others. */
+static void tokenizer(struct buf *b)
+{
+    char s[32];
+    gg_put_str(b, "tokenizer.ggml.model", "gpt2");
+    gg_put_str(b, "tokenizer.ggml.pre", "gpt-2");
+    n_keys += 2;
+    begin_array(b, "tokenizer.ggml.tokens", GG_STR, vocab);
+    for (uint32_t i = 0; i < vocab; i++) {
+        if (i < 256)
+            byte_name(s, i);
+        else
+            snprintf(s, sizeof s, "<%u>", i);
+        put_name(b, s);
+    }
+    begin_array(b, "tokenizer.ggml.token_type", GG_I32, vocab);
+    for (uint32_t i = 0; i < vocab; i++)
+        buf_u32le(b, i < 256 ? 1 : 5); /* normal, unused */
+    begin_array(b, "tokenizer.ggml.merges", GG_STR, 1);
+    put_name(b, "< 2");
+}
+
 static void keys(struct buf *b)
 {
     float eps = 1e-6f;
     uint32_t u;
     gg_put_str(b, "general.architecture", "qwen3moe");
     gg_put_str(b, "general.name", "synthetic");
-    gg_put_str(b, "tokenizer.ggml.model", "none");
     buf_u64le(b, strlen("qwen3moe.attention.layer_norm_rms_epsilon"));
     buf_str(b, "qwen3moe.attention.layer_norm_rms_epsilon");
     buf_u32le(b, GG_F32);
     memcpy(&u, &eps, 4);
     buf_u32le(b, u);
-    n_keys = 4;
+    n_keys += 3;
     key_u32(b, "block_count", layers);
     key_u32(b, "context_length", 32768);
     key_u32(b, "embedding_length", embd);
@@ -189,7 +242,7 @@ static void keys(struct buf *b)
     key_u32(b, "attention.head_count_kv", embd / 256);
     key_u32(b, "attention.key_length", 64);
     key_u32(b, "attention.value_length", 64);
-    key_u32(b, "vocab_size", vocab);
+    tokenizer(b);
 }
 
 static void write_header(FILE *f)

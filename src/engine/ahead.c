@@ -134,7 +134,7 @@ static void divide(struct ahead *a, uint64_t budget)
     struct ahead_plan *p = &a->plan;
     uint64_t largest = 0, kept = 0, left;
     double share, owed = 0;
-    *p = (struct ahead_plan){0};
+    *p = (struct ahead_plan){.fetched = p->fetched, .reading = p->reading, .waited = p->waited};
     for (uint32_t i = 0; i < a->n; i++) {
         size_t room = room_of(&a->weights[i]);
         p->bytes += a->weights[i].n;
@@ -310,11 +310,16 @@ static void *fetch_ahead(void *ud)
     return NULL;
 }
 
+void ahead_stop(struct ahead *a)
+{
+    join(a);
+    release(a);
+}
+
 void ahead_start(struct ahead *a, uint64_t budget)
 {
     sigset_t all, before;
-    join(a);
-    release(a);
+    ahead_stop(a);
     divide(a, budget);
     a->at = a->waits_for = -1;
     a->done = 0;

@@ -43,6 +43,8 @@ void ahead_free(struct ahead *a);
 bool ahead_learn(struct ahead *a, const void *p, size_t n);
 /* May be called again: with another budget, in bytes, but not between ahead_use and ahead_done. */
 void ahead_start(struct ahead *a, uint64_t budget);
+/* Gives all of the memory back; until ahead_start weights are read where they are mapped. What has come of it goes on to be counted. */
+void ahead_stop(struct ahead *a);
 /* The weight's bytes in memory, valid until ahead_done, which is wanted then. NULL: read them at p. */
 const void *ahead_use(struct ahead *a, const void *p);
 void ahead_done(struct ahead *a);

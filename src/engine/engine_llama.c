@@ -302,10 +302,9 @@ static struct engine *open_model(const char *path, const struct engine_source *s
     l.p.n_gpu_layers = (int32_t)o->n_gpu_layers;
     if ((o->load_mode && !load_mode(o->load_mode, &l.p.load_mode, e)) || (s && !stream_mode(&l, path, e)))
         goto fail;
-    if (!s && settle_streams(&g->o)) {
-        settle_begin(g);
+    settle_begin(g, !s && settle_streams(&g->o));
+    if (g->ahead)
         l.p.use_extra_bufts = false; /* copies of the weights in another order, all of them in memory */
-    }
     cost_begin(&g->cost, &g->o);
     progress_start(&g->load, "loading the model", "permille", 1000, 0);
     l.p.progress_callback = on_load;
@@ -539,7 +538,7 @@ bool engine_start(struct engine *g, const struct engine_run *r, struct err *e)
         llama_batch_free(g->batch);
     g->batch = llama_batch_init((int32_t)g->n_batch, 0, 1);
     g->has_batch = true;
-    cost_say(&g->cost, &g->o, r->n_tokens);
+    cost_say(&g->cost, &g->o, r->n_tokens, g->ahead != NULL);
     bool known = !g->observer && (!g->masker || masker_learned(g->masker)) && !g->ahead;
     if (!known && !learn(g, p.n_ctx, e))
         return false;
@@ -591,6 +590,8 @@ bool engine_decode(struct engine *g, const struct engine_batch *b, struct err *e
         masker_begin(m);
     if (g->inputs)
         inputs_begin(g->inputs);
+    if (!g->learning)
+        settle_breathe(g);
     library_forget();
     int32_t r = llama_decode(g->ctx, g->batch);
     settle_done(g); /* of a node that failed */

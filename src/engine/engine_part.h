@@ -16,6 +16,7 @@
 #include <llama.h>
 
 struct engine {
+    struct engine *next; /* settle.c: of those that are open */
     struct cost cost;
     struct llama_model *model;
     const struct llama_vocab *vocab;
@@ -32,6 +33,7 @@ struct engine {
         [GGML_MAX_SRC]; /* weights that the node computes with where ahead has them, and where they are mapped */
     int n_moved;
     char *blank;             /* zeros, in place of weights while learning */
+    bool started;            /* behind settle_start */
     struct ahead *ahead;     /* of a model that does not fit into memory; else NULL */
     double disk;             /* with it: bytes a second of the disk, 0: not known */
     uint64_t memory, host;   /* with it, before the context: bytes that are free, and cost.host */
@@ -57,14 +59,17 @@ bool engine_context_params(struct engine *g, const struct engine_run *r, struct 
 /* ---- settle.c: a model that does not fit into memory ---- */
 /* Before and after the model is loaded; true: its weights are to be streamed. */
 bool settle_streams(const struct engine_opts *o);
-void settle_begin(struct engine *g);
+void settle_begin(struct engine *g, bool streams);
 /* For each node that is asked for; true: until settle_done it computes with weights that were moved, so it is wanted. In the learning
  * decode its weights are learned, and it computes with zeros. */
 bool settle_use(struct engine *g, const struct ggml_tensor *t);
 void settle_done(struct engine *g);
-/* Before a context is made, and behind the learning decode: divides the memory. Nothing where the model fits. */
+/* Before a context is made, and behind the learning decode: divides the memory, among all models that are open and streamed. Nothing
+ * where the model fits. */
 void settle_look(struct engine *g);
 void settle_start(struct engine *g);
+/* Before a decode: gives memory back where others have come to want it. */
+void settle_breathe(struct engine *g);
 void settle_end(struct engine *g); /* says what came of it, with --verbose; frees g->ahead */
 
 #endif

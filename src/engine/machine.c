@@ -145,7 +145,12 @@ static void add_buffer(struct cost *c, const char *line)
     ggml_backend_dev_t d = ggml_backend_dev_by_name(name);
     bool there = d && ggml_backend_dev_type(d) != GGML_BACKEND_DEVICE_TYPE_CPU &&
                  ggml_backend_dev_type(d) != GGML_BACKEND_DEVICE_TYPE_ACCEL;
-    *(there ? &c->there : &c->host) += (uint64_t)(mib * (1 << 20));
+    /* Of a mapped file each buffer reaches from the first to the last of its weights: those of two overlap. */
+    size_t n = strlen(name), tail = strlen("_Mapped");
+    if (!there && n > tail && !strcmp(name + n - tail, "_Mapped"))
+        c->mapped = true;
+    else
+        *(there ? &c->there : &c->host) += (uint64_t)(mib * (1 << 20));
 }
 
 static void on_line(void *ud, const char *line, bool is_error)
@@ -195,7 +200,22 @@ void cost_end(void)
     library_listen(NULL, NULL);
 }
 
-void cost_say(struct cost *c, const struct engine_opts *o, uint64_t n_tokens)
+/* Memory of the host: buffers, and the weights that stay in the file, which are those that are not on devices. */
+static void say_host(struct buf *b, const struct cost *c, const struct engine_opts *o, bool streamed)
+{
+    char x[32], y[32], z[32];
+    uint64_t weights = c->mapped && o->weights > c->there ? o->weights - c->there : 0;
+    if (!c->host_free || !(c->host || weights))
+        return;
+    human_bytes(c->host_free, z);
+    if (streamed)
+        buf_fmt(b, "; %s and weights of %s, streamed, of %s free memory", human_bytes(c->host, x),
+                human_bytes(weights, y), z);
+    else
+        buf_fmt(b, "; %s of %s free memory", human_bytes(c->host + weights, x), z);
+}
+
+void cost_say(struct cost *c, const struct engine_opts *o, uint64_t n_tokens, bool streamed)
 {
     struct buf b = {0};
     char x[32], y[32];
@@ -211,8 +231,7 @@ void cost_say(struct cost *c, const struct engine_opts *o, uint64_t n_tokens)
             (long long)o->ubatch);
     if (c->there)
         buf_fmt(&b, "; %s of %s there", human_bytes(c->there, x), human_bytes(c->there_free, y));
-    if (c->host && c->host_free)
-        buf_fmt(&b, "; %s of %s free memory", human_bytes(c->host, x), human_bytes(c->host_free, y));
+    say_host(&b, c, o, streamed);
     if (n_tokens)
         buf_fmt(&b, "; %s tokens", human_count(n_tokens, x));
     log_note("%s", b.s);

@@ -18,18 +18,64 @@
 /* Of memory, beside weights and the context: sums, texts, logits, and what others on the machine come to want. */
 #define SLACK 8 /* a part of so many */
 
+/* ---- models that are open at once ---- */
+
+/* The engines of this process whose weights are mapped, which share its memory: opened, used and freed by one thread. */
+static struct engine *engines;
+static uint64_t given; /* bytes, to all of them that are streamed */
+
+static bool maps(const struct engine_opts *o)
+{
+    return o->weights && !o->vocab_only && machine_maps(o);
+}
+
+/* Of its weights, in the memory of this machine. */
+static double here(const struct engine *g)
+{
+    return (double)(g->o.weights - (g->cost.there < g->o.weights ? g->cost.there : g->o.weights));
+}
+
 bool settle_streams(const struct engine_opts *o)
 {
     struct memory m;
-    uint64_t there;
-    return o->weights && !o->vocab_only && machine_maps(o) && !machine_fits(o->weights, o, &m, &there);
+    uint64_t there, bytes = o->weights;
+    for (const struct engine *g = engines; g;
+         g = g->next) /* what is mapped counts as free, and comes to be used */
+        bytes += g->ahead ? 0 : (uint64_t)here(g);
+    return maps(o) && !machine_fits(bytes, o, &m, &there);
 }
 
-void settle_begin(struct engine *g)
+void settle_begin(struct engine *g, bool streams)
 {
     bool cold;
+    if (maps(&g->o)) {
+        g->next = engines;
+        engines = g;
+    }
+    if (!streams)
+        return;
     g->ahead = ahead_new(NULL);
     g->disk = g->o.largest_file ? disk_rate(g->o.largest_file, &cold) : 0;
+}
+
+/* Frees what all of them hold of their weights; they go on with settle_start. */
+static uint64_t free_memory(const struct engine *g, uint64_t *there)
+{
+    struct memory m;
+    for (struct engine *x = engines; x; x = x->next)
+        if (x->ahead)
+            ahead_stop(x->ahead);
+    (void)machine_fits(g->o.weights, &g->o, &m, there);
+    return m.free;
+}
+
+/* What g may have of `bytes`. */
+static uint64_t share_of(const struct engine *g, uint64_t bytes)
+{
+    double mapped = 0, streamed = 0;
+    for (const struct engine *x = engines; x; x = x->next)
+        *(x->ahead ? &streamed : &mapped) += here(x);
+    return step_share(bytes, here(g), streamed, mapped);
 }
 
 /* ---- the weights of a node ---- */
@@ -97,28 +143,51 @@ void settle_done(struct engine *g)
 
 void settle_look(struct engine *g)
 {
-    struct memory m;
     uint64_t there;
     if (!g->ahead)
         return;
-    (void)machine_fits(g->o.weights, &g->o, &m, &there);
-    g->memory = m.free;
+    g->memory = free_memory(g, &there);
     g->host = g->cost.host;
+}
+
+static void give(uint64_t bytes)
+{
+    given = bytes;
+    for (struct engine *x = engines; x; x = x->next)
+        if (x->ahead && x->started)
+            ahead_start(x->ahead, share_of(x, given));
 }
 
 void settle_start(struct engine *g)
 {
+    unblank(g);
+    g->started = true;
     if (!g->ahead)
         return;
-    unblank(g);
     uint64_t left = g->memory - g->memory / SLACK, context = g->cost.host - g->host;
-    ahead_start(g->ahead, left > context ? left - context : 0);
+    give(left > context ? left - context : 0);
+}
+
+void settle_breathe(struct engine *g)
+{
+    struct memory m;
+    uint64_t slack = g->memory / SLACK;
+    if (!g->ahead || g->o.memory || !memory_look("", &m) || m.free >= slack / 4)
+        return;
+    if (log_verbose)
+        log_note("streaming: memory has become scarce, some of it is given back");
+    give(given > slack ? given - slack : 0);
 }
 
 void settle_end(struct engine *g)
 {
     struct ahead_plan p;
     char a[32], b[32], c[32], d[32];
+    for (struct engine **x = &engines; *x; x = &(*x)->next)
+        if (*x == g) {
+            *x = g->next;
+            break;
+        }
     if (!g->ahead)
         return;
     ahead_plan(g->ahead, &p);
@@ -184,18 +253,17 @@ static uint64_t try_context(struct engine *g, const struct engine_run *r, uint32
 
 static bool facts_of(struct engine *g, const struct engine_run *r, uint32_t usual, struct step_facts *f)
 {
-    struct memory m;
-    uint64_t there;
-    (void)machine_fits(g->o.weights, &g->o, &m, &there);
+    uint64_t there, left = share_of(g, free_memory(g, &there));
     *f = (struct step_facts){.weights = g->o.weights,
-                             .memory = there && there < m.free ? there : m.free,
+                             .memory = there && there < left ? there : left,
                              .disk = g->disk,
                              .flops = flops_of(g->model),
                              .peak = there ? 0 : PEAK * (double)g->o.threads,
                              .masked = masked_of(g->model) / (double)g->o.threads,
                              .sizes = {512, 1024, 2048},
                              .n_tokens = r->n_tokens,
-                             .usual = usual};
+                             .usual = usual,
+                             .window = r->n_ctx};
     for (int i = 0; i < 3; i++)
         if (!(f->costs[i] = try_context(g, r, f->sizes[i])))
             return false;

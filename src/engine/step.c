@@ -3,7 +3,8 @@
 
 #include <math.h>
 
-#define ROUND 256
+#define ROUND  256
+#define MARGIN 1.5
 
 double step_cost(const struct step_facts *f, uint32_t n)
 {
@@ -18,11 +19,15 @@ uint32_t step_choose(const struct step_facts *f)
 {
     double n = STEP_MOST;
     if (f->disk > 0 && f->peak > 0 && f->flops > 0) { /* reading = n (each + masked n) */
-        double reading = (double)f->weights / f->disk, each = f->flops / f->peak, a = f->masked;
+        double reading = MARGIN * (double)f->weights / f->disk, each = f->flops / f->peak, a = f->masked;
         n = fmin(n, a > 0 ? (sqrt(each * each + 4 * a * reading) - each) / (2 * a) : reading / each);
     }
     if (f->n_tokens)
         n = fmin(n, (double)f->n_tokens);
+    if (f->window && n >= f->window) { /* a part of one serves nobody */
+        double whole = ceil(n / f->window) * f->window;
+        n = whole <= STEP_MOST ? whole : floor(n / f->window) * f->window;
+    }
     uint32_t step = ((uint32_t)n + ROUND - 1) / ROUND * ROUND;
     while (step > f->usual && step_cost(f, step) > (double)f->memory / 2)
         step -= ROUND;
@@ -37,4 +42,12 @@ bool step_separate(const struct step_facts *f, uint32_t step, uint32_t longest, 
     double one = fmax((double)passes[0] * reading, n * (each + f->masked * step));
     double own = fmax((double)passes[1] * reading, n * (each + f->masked * longest));
     return own < 0.95 * one; /* what is gained is to be worth another order of additions */
+}
+
+uint64_t step_share(uint64_t bytes, double own, double streamed, double mapped)
+{
+    double all = (double)bytes;
+    if (!(streamed > 0))
+        return bytes;
+    return (uint64_t)(fmax(all - mapped, all * streamed / (streamed + mapped)) * own / streamed);
 }

@@ -19,6 +19,7 @@ struct step_facts {
     uint64_t costs[3];
     uint64_t n_tokens; /* of all the work; 0: not known */
     uint32_t usual;    /* the step if the model did fit: the least */
+    uint32_t window;   /* tokens of a sequence, most of which have so many; 0: not known */
 };
 #define STEP_MOST 16384 /* attention over more costs more than it saves */
 
@@ -28,12 +29,17 @@ double step_cost(const struct step_facts *f, uint32_t n);
 
 /* The step. A larger one reads the weights less often, so it is as large as is of use: until reading them takes no longer than
  * computing with them even at the processors' best, which attention over the step makes slower; not more than all the tokens; and its context takes half the memory at
- * most, because the other half keeps weights. A multiple of 256 unless it is `usual`. */
+ * most, because the other half keeps weights. Whole windows fill it, if one fits. A multiple of 256 unless it is `usual`. */
 uint32_t step_choose(const struct step_facts *f);
 
 /* Whether sequences should have memories of their own: attention then looks at no more cells than the `longest` has, not at a
  * whole step of `step`, but the engine takes only as many tokens of each sequence at once as the shortest has left, so it passes
  * over the weights more often: passes[1] times, with one memory passes[0] times. */
 bool step_separate(const struct step_facts *f, uint32_t step, uint32_t longest, const uint64_t passes[2]);
+
+/* What a streamed model may have of so many bytes of memory, where all that are streamed have `streamed` bytes of weights, it has `own` of
+ * them, and others of this process have `mapped` as a whole: these keep theirs unless that is more than their share by size, and those
+ * that are streamed share the rest by theirs. */
+uint64_t step_share(uint64_t bytes, double own, double streamed, double mapped);
 
 #endif

@@ -14,6 +14,12 @@ expect 'one line of the engine' test "$(grep -c '^engine: ' .err)" = 1
 ok eval m.gguf --text t.txt -t 1 -q
 lacks .err 'engine: '
 
+# ---- weights that are mapped are counted once, however many kinds of buffers the engine has for them
+ok eval m.gguf --text t.txt -t 1 -ub 32 --ctx 32
+has .err "$line"
+said=$(sed -n 's/^engine: .*; \([0-9.]*\) MB of .*/\1/p' .err)
+expect "memory: $said MB, the file and little more" awk -v said="$said" -v size="$(stat -c %s m.gguf)" 'BEGIN { exit !(said * 1e6 > size * 0.9 && said * 1e6 < size * 1.6) }'
+
 # ---- layers for a GPU that is not there, said once
 if ! "$REAP" doctor --json 2>/dev/null | grep -q '"offload": true'; then
     ok eval m.gguf --text t.txt -t 1 -ngl 99

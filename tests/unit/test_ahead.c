@@ -323,19 +323,25 @@ static void test_step(void **state)
 {
     (void)state;
     struct step_facts f = some;
-    /* 8 s of reading are worth 8 s * 2e11 / 4e8 = 4000 tokens of computing */
-    assert_int_equal(step_choose(&f), 4096);
+    /* 12 s of reading, which 8 s may come to be, are worth 12 s * 2e11 / 4e8 = 6000 tokens of computing */
+    assert_int_equal(step_choose(&f), 6144);
     f.disk = 4e9; /* a fast disk needs fewer */
-    assert_int_equal(step_choose(&f), 1024);
+    assert_int_equal(step_choose(&f), 1536);
     f.disk = 1e11; /* never fewer than usual */
     assert_int_equal(step_choose(&f), 512);
-    f = some, f.masked = 1e-7; /* n (2 ms + 0.1 us n) = 8 s */
-    assert_int_equal(step_choose(&f), 3584);
+    f = some, f.masked = 1e-7; /* n (2 ms + 0.1 us n) = 12 s */
+    assert_int_equal(step_choose(&f), 4864);
     f = some, f.n_tokens = 1500; /* not more than there are */
     assert_int_equal(step_choose(&f), 1536);
     f = some, f.memory = 400u << 20; /* half of it, at the 90 KiB that each of 2048 takes */
     assert_int_equal(step_choose(&f), 2048);
-    f.memory = 1; /* as if it did fit: the user has --ubatch-size */
+    f = some, f.disk = 1e10, f.window = 512; /* 600: two windows, not one and a part */
+    assert_int_equal(step_choose(&f), 1024);
+    f.window = 320; /* 640 */
+    assert_int_equal(step_choose(&f), 768);
+    f.window = 4000; /* none fits */
+    assert_int_equal(step_choose(&f), 768);
+    f = some, f.memory = 1; /* as if it did fit: the user has --ubatch-size */
     assert_int_equal(step_choose(&f), 512);
     f = some, f.usual = 300; /* a GPU, or a disk that nobody knows */
     f.peak = 0;
@@ -375,13 +381,27 @@ static void test_step_cost(void **state)
     assert_true(step_cost(&f, 65536) >= 32 * (double)f.costs[0]);
 }
 
+static void test_share(void **state)
+{
+    (void)state;
+    assert_int_equal(step_share(1000, 8e3, 8e3, 0), 1000); /* alone */
+    assert_int_equal(step_share(1000, 2e3, 8e3, 0), 250);  /* two of 2,000 and 6,000 */
+    assert_int_equal(step_share(1000, 6e3, 8e3, 0), 750);
+    assert_int_equal(step_share(1000, 8e3, 8e3, 300),
+                     963); /* the mapped one is small beside it: its share, not all of it */
+    assert_int_equal(step_share(1000, 8e2, 8e2, 600), 571);
+    assert_int_equal(step_share(1000, 8e2, 8e2, 300), 727);
+    assert_int_equal(step_share(1000, 5e2, 9e2, 100), 500);
+    assert_int_equal(step_share(1000, 0, 0, 600), 1000); /* all of it on a GPU */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_steps),      cmocka_unit_test(test_all_fit), cmocka_unit_test(test_ends_early),
         cmocka_unit_test(test_odd_orders), cmocka_unit_test(test_cannot),  cmocka_unit_test(test_slow),
         cmocka_unit_test(test_mapped),     cmocka_unit_test(test_step),    cmocka_unit_test(test_step_cost),
-        cmocka_unit_test(test_separate),
+        cmocka_unit_test(test_separate),   cmocka_unit_test(test_share),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
