@@ -1,12 +1,10 @@
 /* deepseek2.c - DeepSeek-V2, V3 and V3.2, and what others made of them. */
-#include "family/rules.h"
+#include "family/mla.h"
 #include "hf/names.h"
 
 #include "base/log.h"
 
-/* r, c: ranks of q and kv; n, p, v: head sizes without and with rotation, and of the values. b = N (n + v),
- * q = N (n + p), a = c + p, o = N v. */
-static const struct name_rule mla[] = {
+const struct name_rule mla_names[] = {
     {"self_attn.q_proj.weight", "attn_q.weight", "qH", HOW_COPY, B_Q_FULL, false},
     {"self_attn.q_a_proj.weight", "attn_q_a.weight", "rH", HOW_COPY, B_Q_LORA, false},
     {"self_attn.q_a_layernorm.weight", "attn_q_a_norm.weight", "r", HOW_COPY, B_Q_LORA, false},
@@ -19,8 +17,7 @@ static const struct name_rule mla[] = {
     END,
 };
 
-/* Chooses the tokens that attention sees. j, w: its heads and their size, u = j w. */
-static const struct name_rule indexer[] = {
+const struct name_rule mla_indexer[] = {
     {"self_attn.indexer.wq_b.weight", "indexer.attn_q_b.weight", "ur", HOW_COPY, B_INDEXER, false},
     {"self_attn.indexer.wk.weight", "indexer.attn_k.weight", "wH", HOW_COPY, B_INDEXER, false},
     {"self_attn.indexer.k_norm.weight", "indexer.k_norm.weight", "w", HOW_COPY, B_INDEXER, false},
@@ -29,7 +26,7 @@ static const struct name_rule indexer[] = {
     END,
 };
 
-static bool mla_derive(struct family_model *m, struct err *e)
+bool mla_derive(struct family_model *m, struct err *e)
 {
     uint64_t *f = m->f;
     double part = 1;
@@ -73,64 +70,26 @@ static bool deepseek_derive(struct family_model *m, struct err *e)
     return mla_derive(m, e);
 }
 
-/* clang-format off */
-#define MLA_FACTS \
-    {'r', "q_lora_rank", "0"}, \
-    {'c', "kv_lora_rank", "512"}, \
-    {'n', "qk_nope_head_dim", NULL}, \
-    {'p', "qk_rope_head_dim", NULL}, \
-    {'v', "v_head_dim", NULL}, \
-    {'s', "n_shared_experts", "0"}, \
-    {0, NULL, NULL}
-#define DEEPSEEK_MUSTS \
-    {"moe_layer_freq", "1", "1", "the engine expects experts in every block behind the dense ones"}, \
-    {"attention_bias", "false", "false", "the engine has no biases here"}, \
-    {"rope_interleave", "true", "true", "the engine rotates pairs of neighbours"}, \
-    {"hidden_act", "silu", "silu", rules_silu_only}, \
-    {NULL, NULL, NULL, NULL}
-/* clang-format on */
 static const struct fact_rule deepseek_facts[] = {{'l', "first_k_dense_replace", "0"}, MLA_FACTS};
-static const struct must_rule deepseek_musts[] = {DEEPSEEK_MUSTS};
-/* clang-format off */
-#define DEEPSEEK_KEYS \
-    {"attention.head_count_kv", KEY_U32, "=1", NULL}, \
-    {"attention.key_length", KEY_U32, "=a", NULL}, \
-    {"attention.value_length", KEY_U32, "=c", NULL}, \
-    {"attention.key_length_mla", KEY_U32, "=W", NULL}, \
-    {"attention.value_length_mla", KEY_U32, "=v", NULL}, \
-    {"attention.q_lora_rank", KEY_U32, "=r", NULL}, \
-    {"attention.kv_lora_rank", KEY_U32, "=c", NULL}, \
-    {"attention.layer_norm_rms_epsilon", KEY_F32, "rms_norm_eps", "1e-6"}, \
-    {"leading_dense_block_count", KEY_U32, "=l", NULL}, \
-    {"expert_feed_forward_length", KEY_U32, "=X", NULL}, \
-    {"expert_shared_count", KEY_U32, "=s", NULL}, \
-    {"expert_weights_scale", KEY_F32, "routed_scaling_factor", NULL}, \
-    {"expert_weights_norm", KEY_BOOL, "norm_topk_prob", NULL}, \
-    {"rope.dimension_count", KEY_U32, "=p", NULL}
-/* clang-format on */
-
-static const struct name_rule *const v2_names[] = {rules_pre_norm,
-                                                   rules_ffn_norm,
-                                                   mla,
-                                                   rules_dense,
-                                                   rules_moe,
-                                                   rules_select_bias_optional,
-                                                   rules_shared,
-                                                   NULL};
+static const struct must_rule deepseek_musts[] = {MLA_MUSTS};
+static const struct name_rule *const v2_names[] = {rules_pre_norm, rules_ffn_norm,
+                                                   mla_names,      rules_dense,
+                                                   rules_moe,      rules_select_bias_optional,
+                                                   rules_shared,   NULL};
 static const struct name_rule *const v3_names[] = {
-    rules_pre_norm, rules_ffn_norm, mla, rules_dense, rules_moe, rules_select_bias, rules_shared, NULL};
+    rules_pre_norm, rules_ffn_norm, mla_names, rules_dense, rules_moe, rules_select_bias, rules_shared, NULL};
 
 static const struct conversion deepseek_v2 = {
     .names = v2_names,
     .facts = deepseek_facts,
-    .keys = (const struct key_rule[]){DEEPSEEK_KEYS, {NULL, KEY_U32, NULL, NULL}},
+    .keys = (const struct key_rule[]){MLA_KEYS, {NULL, KEY_U32, NULL, NULL}},
     .musts = deepseek_musts,
     .derive = deepseek_derive,
 };
 
 /* A config that transformers 5 saved has no scoring_func, nor has GLM's; the families' is the sigmoid. */
 static const struct key_rule v3_keys[] = {
-    DEEPSEEK_KEYS,
+    MLA_KEYS,
     {"expert_gating_func", KEY_GATING, "scoring_func", "sigmoid"},
     {NULL, KEY_U32, NULL, NULL},
 };
@@ -146,8 +105,8 @@ static const struct conversion deepseek_v3 = {
 /* GLM-4.7-Flash. Without a key the first block is dense. */
 static const struct conversion glm4_moe_lite = {
     .flags = CONVERT_MTP_KEPT,
-    .names = (const struct name_rule *const[]){rules_pre_norm, rules_ffn_norm, mla, rules_dense, rules_moe,
-                                               rules_select_bias, rules_shared, rules_nextn, NULL},
+    .names = (const struct name_rule *const[]){rules_pre_norm, rules_ffn_norm, mla_names, rules_dense,
+                                               rules_moe, rules_select_bias, rules_shared, rules_nextn, NULL},
     .facts = (const struct fact_rule[]){{'l', "first_k_dense_replace", "1"}, MLA_FACTS},
     .keys = v3_keys,
     .musts = deepseek_musts,
@@ -171,22 +130,8 @@ const struct family family_deepseek2 = {
 /* ---- with sparse attention ---- */
 
 static const struct name_rule *const dsa_names[] = {
-    rules_pre_norm, rules_ffn_norm,    mla,          indexer,     rules_dense,
+    rules_pre_norm, rules_ffn_norm,    mla_names,    mla_indexer, rules_dense,
     rules_moe,      rules_select_bias, rules_shared, rules_nextn, NULL};
-
-/* clang-format off */
-#define DSA_FACTS \
-    {'j', "index_n_heads", NULL}, \
-    {'w', "index_head_dim", NULL}, \
-    {'l', "first_k_dense_replace", "3"}, \
-    MLA_FACTS
-#define DSA_KEYS \
-    DEEPSEEK_KEYS, \
-    {"expert_gating_func", KEY_GATING, "scoring_func", "sigmoid"}, \
-    {"attention.indexer.head_count", KEY_U32, "=j", NULL}, \
-    {"attention.indexer.key_length", KEY_U32, "=w", NULL}, \
-    {"attention.indexer.top_k", KEY_U32, "index_topk", "!"}
-/* clang-format on */
 
 static bool dsa_derive(struct family_model *m, struct err *e)
 {
@@ -227,8 +172,8 @@ const struct family family_deepseek32 = {
     .yarn_all_dim = true,
 };
 
-/* Which layers choose for themselves, and which take what an earlier one chose: a list, a word of F and S, or
- * every n-th from one on (transformers, configuration_glm_moe_dsa.py). False: not known at this layer. */
+/* A list, a word of F and S, or every n-th from one on (transformers, configuration_glm_moe_dsa.py). False: not known at
+ * this layer. */
 static bool has_indexer(const struct family_model *m, uint64_t il, bool *has)
 {
     const struct jdoc *d = m->conf->d;
@@ -252,11 +197,9 @@ static bool has_indexer(const struct family_model *m, uint64_t il, bool *has)
     return true;
 }
 
-static bool glm_derive(struct family_model *m, struct err *e)
+bool mla_shared_indexers(struct family_model *m, struct err *e)
 {
     uint64_t *f = m->f;
-    if (!dsa_derive(m, e))
-        return false;
     f['t'] = 1;
     for (uint64_t i = 0; i < f['L']; i++) {
         bool has;
@@ -268,10 +211,14 @@ static bool glm_derive(struct family_model *m, struct err *e)
             return err_set(e, ERR_INPUT,
                            "config.json: the first layer has no indexer of its own, and none before it");
         model_set_block(m, 't', i, has);
-        if (!has)
-            m->kinds[i] &= ~(unsigned)B_INDEXER;
+        m->kinds[i] = (m->kinds[i] & ~(unsigned)B_INDEXER) | (has ? B_INDEXER : 0);
     }
     return true;
+}
+
+static bool glm_derive(struct family_model *m, struct err *e)
+{
+    return dsa_derive(m, e) && mla_shared_indexers(m, e);
 }
 
 static const struct conversion glm_moe_dsa = {
@@ -283,7 +230,7 @@ static const struct conversion glm_moe_dsa = {
                                       {NULL, KEY_U32, NULL, NULL}},
     .musts = (const struct must_rule[]){{"indexer_rope_interleave", "true", "true",
                                          "the engine rotates pairs of neighbours in the indexer"},
-                                        DEEPSEEK_MUSTS},
+                                        MLA_MUSTS},
     .derive = glm_derive,
 };
 

@@ -46,6 +46,7 @@
     X(granitemoe)              \
     X(hunyuan_moe)             \
     X(hy_v3)                   \
+    X(hy_v4)                   \
     X(minimax01)               \
     X(minimax_m2)              \
     X(minimax_m3)              \

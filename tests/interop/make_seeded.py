@@ -449,7 +449,7 @@ def plan_by_place(folder, cfg):
     c, n = text_config(cfg), n_experts(cfg)
     last = c.get("num_hidden_layers") or c["n_layers"]
     with open(os.path.join(folder, "tensors.tsv"), encoding="utf-8") as f:
-        found = [re.search(r"(?:layers|blocks)\.(\d+)\..*\bexperts\.|layers\.(\d+)\.moe\.", line) for line in f]
+        found = [re.search(r"(?<!mtp_)(?:layers|blocks)\.(\d+)\..*\bexperts\.|layers\.(\d+)\.moe\.", line) for line in f]
     layers = sorted({int(m.group(1) or m.group(2)) for m in found if m and "shared" not in m.group(0)})
     keep = {str(i): [j for j in range(n) if (j + i) % 4] for i in layers if i < last}
     return dict(schema="reap.plan/1", n_keep=n * 3 // 4, keep=keep)
