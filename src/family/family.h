@@ -55,13 +55,14 @@ struct family_names {
     /* The module that holds all below; "": the layer itself; NULL: no checkpoints, or such whose experts are not read,
      * as the family is refused. */
     const char *block;
-    /* The modules with the experts' weights: <M>.<expert>.<anything>, or stacked. What mlx-lm makes of any
+    /* The modules with the experts' weights: <M>.<expert>.<anything>, <M>.expert_<expert>.<anything>, or stacked. What mlx-lm makes of any
      * family, <block>.switch_mlp, is known without. */
     const char *experts;
     const char *router;  /* the module of the router: what has one row per expert is cut, the rest stays */
     const char *vectors; /* further tensors with one value per expert: [E] or [1, E]; NULL: none */
     const char *whole;   /* tensors under these modules that have no expert axis; NULL: none */
     bool rows;           /* stacked experts lie in the rows, [E * F, H], expert after expert */
+    bool two_stacks;     /* an encoder and a decoder, whose blocks are counted on behind the encoder's */
 };
 
 /* What tokenizers of a model_type (of config.json) need beyond the common rules of src/tokenizer/. */
@@ -102,6 +103,7 @@ struct family {
     const char *refuse_native;     /* why its checkpoints are not converted, where they may be pruned */
 
     /* ---- oddities ---- */
+    uint32_t used;         /* experts per token, where no config says how many; 0: it does */
     bool gate_on_input;    /* the gate multiplies the expert's input, so c = f */
     uint32_t min_blocks;   /* the engine aborts on fewer */
     unsigned engine;       /* enum family_engine, added up */

@@ -132,7 +132,9 @@ struct family_role family_role(const struct family_names *f, const char *rest)
     if (in_list(f->whole, m, &end))
         return r;
     if (in_list(f->experts, m, &end) || in_list(family_switches, m, &end)) {
+        static const char numbered[] = "expert_"; /* of Switch Transformers and NLLB */
         r.role = ROLE_EXPERT;
+        end += strncmp(end, numbered, strlen(numbered)) ? 0 : strlen(numbered);
         if (hf_take_number(end, &n, &r.part))
             r.number = end;
         else

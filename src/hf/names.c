@@ -95,7 +95,7 @@ const char *hf_strip_prefix(const char *name)
 
 bool hf_is_layer_list(const char *s, size_t n)
 {
-    static const char *const lists[] = {"layers", "blocks", "h"};
+    static const char *const lists[] = {"layers", "blocks", "block", "h"};
     for (size_t i = 0; i < COUNT(lists); i++)
         if (n == strlen(lists[i]) && !memcmp(s, lists[i], n))
             return true;
@@ -142,4 +142,18 @@ struct hf_place hf_place(const char *name)
     else if (!s[n] || !hf_is_layer_list(s, n) || !hf_take_number(s + n + 1, &x.layer, &x.rest))
         x.other = hf_is_foreign(name);
     return x;
+}
+
+struct hf_place hf_place_in_stacks(const char *name, uint32_t n_encoder)
+{
+    static const char *const stacks[] = {"encoder.", "decoder."};
+    const char *s = strncmp(name, "model.", strlen("model.")) ? name : name + strlen("model.");
+    for (size_t i = 0; i < COUNT(stacks); i++) {
+        if (strncmp(s, stacks[i], strlen(stacks[i])) != 0)
+            continue;
+        struct hf_place x = hf_place(s + strlen(stacks[i]));
+        x.layer += i && x.rest ? n_encoder : 0;
+        return x;
+    }
+    return (struct hf_place){.other = hf_is_foreign(name)};
 }

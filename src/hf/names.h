@@ -59,5 +59,7 @@ struct hf_place {
     bool other;       /* in no layer, and not part of the language model (vision, audio) */
 };
 struct hf_place hf_place(const char *name);
+/* The same of a model with two stacks of blocks, of which the second begins behind n_encoder. */
+struct hf_place hf_place_in_stacks(const char *name, uint32_t n_encoder);
 
 #endif

@@ -31,6 +31,7 @@ struct folder { /* the reader of a view, and what it says */
     struct family own; /* the view's when the engine has no such model, or names are not the record's */
     char *block;       /* .. in own.names */
     struct hf_counts counts;
+    uint32_t n_encoder; /* blocks in front of those of a decoder, where there are two stacks */
 };
 
 static struct folder *folder(const struct view *v)
@@ -90,6 +91,11 @@ static const struct family *find_own(const struct view *v)
             return &folder(v)->own;
         }
     return NULL;
+}
+
+static struct hf_place place_of(const struct view *v, const char *name)
+{
+    return v->family->names.two_stacks ? hf_place_in_stacks(name, folder(v)->n_encoder) : hf_place(name);
 }
 
 static bool guessed(const struct view *v)
@@ -159,7 +165,8 @@ static void find_switches(struct view *v)
 
 static bool read_counts(struct view *v, struct err *e)
 {
-    const struct hf_counts *c = &folder(v)->counts;
+    struct hf_counts *c = &folder(v)->counts;
+    c->n_used = c->n_used ? c->n_used : v->family->used;
     if (c->n_experts > LIMIT_EXPERTS)
         return err_set(e, ERR_INPUT, "%s: %llu experts, expected at most %d", config_name(v),
                        (unsigned long long)c->n_experts, LIMIT_EXPERTS);
@@ -264,7 +271,7 @@ static bool read_tensor(struct reading *r, uint64_t i, struct err *e)
     struct view *v = r->v;
     const struct hf_tensor *t = &folder(v)->c->tensors[i];
     struct view_tensor *x = &v->tensors[i];
-    struct hf_place p = hf_place(t->name);
+    struct hf_place p = place_of(v, t->name);
     *x = (struct view_tensor){.name = t->name,
                               .type = t->dtype->name,
                               .n_dims = t->n_dims,
@@ -461,16 +468,34 @@ static bool read_layers(struct reading *r, struct err *e)
     return true;
 }
 
+/* One more than the highest number of a block. */
+static uint32_t count_blocks(const struct view *v)
+{
+    uint32_t n = 0;
+    for (uint64_t i = 0; i < folder(v)->c->n_tensors; i++) {
+        struct hf_place p = place_of(v, folder(v)->c->tensors[i].name);
+        if (p.rest && !p.mtp && p.layer < LIMIT_LAYERS && p.layer >= n)
+            n = p.layer + 1;
+    }
+    return n;
+}
+
 /* Without the count in config.json: all layers are the trunk. */
 static uint32_t trunk_blocks(const struct view *v)
 {
-    uint32_t n = 0;
-    if (folder(v)->counts.n_layers)
+    if (!v->family->names.two_stacks && folder(v)->counts.n_layers)
         return folder(v)->counts.n_layers < LIMIT_LAYERS ? (uint32_t)folder(v)->counts.n_layers
                                                          : LIMIT_LAYERS;
-    for (uint64_t i = 0; i < folder(v)->c->n_tensors; i++) {
-        struct hf_place p = hf_place(folder(v)->c->tensors[i].name);
-        if (p.rest && !p.mtp && p.layer < LIMIT_LAYERS && p.layer >= n)
+    return count_blocks(v);
+}
+
+/* How many blocks are the encoder's: as its tensors say. */
+static uint32_t encoder_blocks(const struct view *v)
+{
+    uint32_t n = 0;
+    for (uint64_t i = 0; v->family->names.two_stacks && i < folder(v)->c->n_tensors; i++) {
+        struct hf_place p = hf_place_in_stacks(folder(v)->c->tensors[i].name, LIMIT_LAYERS);
+        if (p.rest && p.layer < LIMIT_LAYERS && p.layer >= n)
             n = p.layer + 1;
     }
     return n;
@@ -484,6 +509,7 @@ static bool fill(struct reading *r, struct err *e)
     if (!v->family->names.block)
         return err_set(e, ERR_INPUT, "its experts are not read");
     find_switches(v);
+    folder(v)->n_encoder = encoder_blocks(v);
     v->n_blocks = r->n_trunk = trunk_blocks(v);
     for (uint64_t i = 0; i < v->n_tensors; i++)
         if (!read_tensor(r, i, e))

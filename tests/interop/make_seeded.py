@@ -444,13 +444,21 @@ def make_plan(cfg, make, res, n):
     return dict(schema="reap.plan/1", n_keep=keep, keep=plan), None
 
 
+def block_of(name, cfg):
+    """The number of a tensor's block, those of a decoder behind the encoder's, and the name behind it; None: it is in none."""
+    m = re.search(r"(?<!mtp_)(?:layers|blocks|block|h)\.(\d+)\.(.*)", name)
+    c = text_config(cfg)
+    behind = c.get("encoder_layers") or c.get("num_layers") if c.get("is_encoder_decoder") and re.match(r"(model\.)?decoder\.", name) else 0
+    return (int(m.group(1)) + behind, m.group(2)) if m else None
+
+
 def plan_by_place(folder, cfg):
     """Without statistics: of four experts another one goes in each layer."""
     c, n = text_config(cfg), n_experts(cfg)
-    last = c.get("num_hidden_layers") or c["n_layers"]
+    last = math.inf if c.get("is_encoder_decoder") else c.get("num_hidden_layers") or c.get("n_layers") or c["num_layers"]
     with open(os.path.join(folder, "tensors.tsv"), encoding="utf-8") as f:
-        found = [re.search(r"(?<!mtp_)(?:layers|blocks)\.(\d+)\..*\bexperts\.|layers\.(\d+)\.moe\.", line) for line in f]
-    layers = sorted({int(m.group(1) or m.group(2)) for m in found if m and "shared" not in m.group(0)})
+        found = [block_of(line.split("\t")[0], cfg) for line in f]
+    layers = sorted({x[0] for x in found if x and re.search(r"\bexperts\.|^moe\.", x[1]) and "shared" not in x[1]})
     keep = {str(i): [j for j in range(n) if (j + i) % 4] for i in layers if i < last}
     return dict(schema="reap.plan/1", n_keep=n * 3 // 4, keep=keep)
 
@@ -476,12 +484,12 @@ def prune(checkpoint, out, cfg, make, plan, n):
     tensors, pruned = load_file(os.path.join(checkpoint, "model.safetensors")), {}
     keep = {int(k): v for k, v in plan["keep"].items()}
     for name, t in tensors.items():
-        m = re.search(r"(?:layers|blocks|h)\.(\d+)\.(.*)", name)
-        ids = keep.get(int(m.group(1)), keep[max(keep)] if int(m.group(1)) > max(keep) else None) if m else None
+        block, rest = block_of(name, cfg) or (None, None)
+        ids = keep.get(block, keep[max(keep)] if block > max(keep) else None) if rest else None
         if ids is None:
             pruned[name] = t
             continue
-        rest, one = m.group(2), re.search(r"experts\.(\d+)\.", m.group(2))
+        one = re.search(r"experts\.(?:expert_)?(\d+)\.", rest)
         named = re.search(r"experts\.|router|\bgate\b|e_score_correction_bias|expert_bias|(input|output)_linear|moe_statics", rest)
         named = named or any(re.search(p, rest) for p in make.get("axis", []))
         if rest.endswith("tid2eid"):

@@ -300,11 +300,39 @@ static void test_place(void **state)
     }
 }
 
+static void places_in_two_stacks(void **state)
+{
+    static const struct {
+        const char *name, *rest;
+        uint32_t layer;
+    } rows[] = {
+        {"model.encoder.layers.3.ffn.experts.expert_0.fc1.weight", "ffn.experts.expert_0.fc1.weight", 3},
+        {"model.decoder.layers.3.ffn.router.classifier.weight", "ffn.router.classifier.weight", 9},
+        {"encoder.block.1.layer.1.mlp.router.classifier.weight", "layer.1.mlp.router.classifier.weight", 1},
+        {"decoder.block.0.layer.2.mlp.wi.weight", "layer.2.mlp.wi.weight", 6},
+        {"decoder.final_layer_norm.weight", NULL, 0},
+        {"model.decoder.embed_tokens.weight", NULL, 0},
+        {"lm_head.weight", NULL, 0},
+        {"model.layers.3.mlp.gate.weight", NULL, 0}, /* of neither */
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct hf_place x = hf_place_in_stacks(rows[i].name, 6);
+        bool rest = rows[i].rest ? x.rest && !strcmp(x.rest, rows[i].rest) : !x.rest;
+        if (!rest || x.layer != rows[i].layer || x.mtp || x.other)
+            fail_msg("'%s' stands at '%s', layer %u", rows[i].name, x.rest ? x.rest : "(none)", x.layer);
+    }
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, tempdir_setup, tempdir_teardown)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_place), T(test_keys), T(test_text_object),
-                                       T(test_tensors), T(test_others)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_place),
+                                       cmocka_unit_test(places_in_two_stacks),
+                                       T(test_keys),
+                                       T(test_text_object),
+                                       T(test_tensors),
+                                       T(test_others)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
