@@ -104,15 +104,16 @@ static bool check_counts(const struct layout_in *in, struct err *e)
     return true;
 }
 
-/* Whether the checkpoint has a block behind the last: configs go on to tell of MTP blocks that a tool left out. */
-static bool has_more_blocks(const struct layout_in *in)
+/* Blocks that the checkpoint has behind the last: configs go on to tell of MTP blocks that a tool left out. */
+static uint64_t more_blocks(const struct layout_in *in)
 {
+    uint64_t n = 0;
     for (uint64_t i = 0; i < in->c->n_tensors; i++) {
         struct hf_place at = hf_place(in->c->tensors[i].name);
-        if (at.rest && !at.mtp && at.layer >= in->f.v['L'])
-            return true;
+        if (at.rest && !at.mtp && at.layer >= in->f.v['L'] + n)
+            n = at.layer - in->f.v['L'] + 1;
     }
-    return false;
+    return n;
 }
 
 /* Blocks that the checkpoint has below "mtp.". */
@@ -155,10 +156,12 @@ bool layout_load_facts(struct layout_in *in, struct err *e)
         return false;
     if (in->conversion->flags & CONVERT_MTP_NAMED)
         v['B'] = named_blocks(in);
+    if (in->conversion->flags & CONVERT_MTP_UNSAID)
+        v['B'] = more_blocks(in);
     if (v['B'] > 64)
         return err_set(e, ERR_INPUT, "config.json: %llu MTP layers, expected at most 64",
                        (unsigned long long)v['B']);
-    if (!(in->conversion->flags & CONVERT_MTP_NAMED) && !has_more_blocks(in))
+    if (!(in->conversion->flags & CONVERT_MTP_NAMED) && !more_blocks(in))
         v['B'] = 0;
     in->n_blocks = v['L'] + (in->conversion->flags & CONVERT_MTP_WRITTEN ? v['B'] : 0);
     in->kinds = xcalloc(in->n_blocks, sizeof *in->kinds);

@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "convert/layout_part.h"
 
+#include <math.h>
 #include <string.h>
 
 /* A source as matrices: all dimensions but the last two count them. */
@@ -252,6 +253,10 @@ static bool set_strides(const struct layout *l, int64_t block, const struct layo
         m->below = facts_at(f, 'E', block);
         break;
     case HOW_NEG_EXP: m->value = V_NEG_EXP; break;
+    case HOW_RESCALED:
+        m->value = facts_at(f, 'Z', block) ? V_TIMES : V_AS_IS;
+        m->times = (float)sqrt((double)f->v['H'] / (double)v.cols);
+        break;
     case HOW_PLUS_ONE: m->value = V_PLUS_ONE; break;
     case HOW_DELTA_QKV:
     case HOW_DELTA_Z: split_delta(m, f->v, how); break;

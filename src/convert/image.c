@@ -312,6 +312,8 @@ static bool store_row(struct job *j, uint8_t *dst)
         j->line[c] = -j->line[c];
     for (uint64_t c = 0; m->value == V_PLUS_ONE && c < m->cols; c++)
         j->line[c] += 1;
+    for (uint64_t c = 0; m->value == V_TIMES && c < m->cols; c++)
+        j->line[c] *= m->times;
     if (m->n_col_parts)
         turn_columns(m, j->line, j->line + m->cols);
     if (j->t->type == T_F32 || j->t->type == T_F16 || j->t->type == T_BF16) {

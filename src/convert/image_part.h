@@ -22,7 +22,7 @@ struct image_source {
     const struct packed *packed; /* how it is stored in few bits; NULL: as it is */
 };
 
-enum made_value { V_AS_IS, V_NEG_EXP, V_EXP, V_PLUS_ONE, V_MXFP4, V_CONST, V_IDS, V_PRODUCT };
+enum made_value { V_AS_IS, V_NEG_EXP, V_EXP, V_PLUS_ONE, V_MXFP4, V_CONST, V_IDS, V_PRODUCT, V_TIMES };
 
 /* Rows (or columns) of the source in another order: parts, one behind the other; each is outer x inner runs of
  * `run` rows, of which run (a, b) begins at base + a * outer_step + b * inner_step. */
@@ -46,6 +46,7 @@ struct made {
     uint32_t n_row_parts, n_col_parts;
     enum made_value value;
     float *values;  /* V_CONST */
+    float times;    /* V_TIMES */
     uint64_t below; /* V_IDS: what all of them are */
 };
 

@@ -482,6 +482,16 @@ bool layout_rope_freqs(const struct layout_in *in, float **out, struct err *e)
     return true;
 }
 
+/* Whether a rule before `end` is of that name: the first counts, so that a record can begin with what it has otherwise than a list
+ * that it shares. */
+static bool is_named(const struct key_rule *r, const struct key_rule *end, const char *name)
+{
+    for (; r != end; r++)
+        if (!strcmp(r->name, name))
+            return true;
+    return false;
+}
+
 bool layout_put_keys(const struct layout_in *in, struct buf *b, uint64_t *n, struct err *e)
 {
     struct out_keys k = {in, b, 0};
@@ -495,16 +505,13 @@ bool layout_put_keys(const struct layout_in *in, struct buf *b, uint64_t *n, str
     put_u32(&k, "block_count", in->n_blocks);
     if (in->f.v['B'] && in->conversion->flags & CONVERT_MTP_WRITTEN)
         put_u32(&k, "nextn_predict_layers", in->f.v['B']);
-    for (const struct key_rule *r = in->conversion->keys; r && r->name; r++)
-        if (!put_key(&k, r, e))
+    const struct key_rule *own = in->conversion->keys, *end = own;
+    for (; end && end->name; end++)
+        if (!is_named(own, end, end->name) && !put_key(&k, end, e))
             return false;
-    for (const struct key_rule *r = common_keys; r->name; r++) {
-        bool own = false;
-        for (const struct key_rule *f = in->conversion->keys; f && f->name; f++)
-            own = own || !strcmp(f->name, r->name);
-        if (!own && !put_key(&k, r, e))
+    for (const struct key_rule *r = common_keys; r->name; r++)
+        if (!is_named(own, end, r->name) && !put_key(&k, r, e))
             return false;
-    }
     if (!put_rope(&k, e))
         return false;
     *n += k.n;

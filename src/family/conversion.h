@@ -75,6 +75,7 @@ enum how {
     HOW_EXP_COLUMN,     /* .. of exp(x) */
     HOW_NEG_EXP,        /* -exp(x) */
     HOW_PLUS_ONE,       /* 1 + x: norms that are stored as what they add to one */
+    HOW_RESCALED,       /* times the root of H / its size, if the fact Z says so: what follows expects that */
     HOW_GROUPS,         /* [i] -> [g, i / g] */
     /* of the rows of q, k and v in one, Q + 2 K: the first Q as HOW_PERM, the next K so, the last K */
     HOW_PERM_Q,
@@ -144,6 +145,8 @@ enum {
     CONVERT_MTP_NAMED =
         128, /* .. as many as the checkpoint has below "mtp.", whatever the config says: names without a
                               * number are of the first. A record's rules for B_MTP are of what follows "mtp." */
+    CONVERT_MTP_UNSAID =
+        1024, /* as many blocks of MTP as the checkpoint has behind the last one: the config does not tell of them */
     CONVERT_ROPE_FREQS = 2,   /* the graph reads rope_freqs.weight */
     CONVERT_NEEDS_OUTPUT = 4, /* the graph has no tied embeddings */
     CONVERT_HEADS_FILL = 8,   /* the graph takes heads x head size for the hidden size */

@@ -42,6 +42,7 @@
     X(deepseek2ocr)            \
     X(deepseek4)               \
     X(dots1)                   \
+    X(dots3note)               \
     X(exaone_moe)              \
     X(granitemoe)              \
     X(hunyuan_moe)             \

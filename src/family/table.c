@@ -9,12 +9,6 @@
 #define NOT_OF_THE_ENGINE "the engine has no such model; a plan for it comes from elsewhere"
 
 const struct family family_table[] = {
-    {.arch = "dots3note",
-     .engine = ENGINE_ROPE_PART | ENGINE_GATE_KEY | ENGINE_INDEXER | ENGINE_INDEXER_TURN,
-     .down_scale = true,
-     .models = "dots.note",
-     .gate = BY_KEYS,
-     .refuse_native = "its conversion is not written; it needs an indexer beside windows"},
     {.arch = "granite",
      .engine = ENGINE_HEADS_EQUAL | ENGINE_ROPE_WHOLE,
      .models = "Granite MoE",

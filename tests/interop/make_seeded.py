@@ -446,7 +446,7 @@ def make_plan(cfg, make, res, n):
 
 def block_of(name, cfg):
     """The number of a tensor's block, those of a decoder behind the encoder's, and the name behind it; None: it is in none."""
-    m = re.search(r"(?<!mtp_)(?:layers|blocks|block|h)\.(\d+)\.(.*)", name)
+    m = None if re.match("vision|audio", name) else re.search(r"(?<!mtp_)(?:layers|blocks|block|h)\.(\d+)\.(.*)", name)
     c = text_config(cfg)
     behind = c.get("encoder_layers") or c.get("num_layers") if c.get("is_encoder_decoder") and re.match(r"(model\.)?decoder\.", name) else 0
     return (int(m.group(1)) + behind, m.group(2)) if m else None
