@@ -49,26 +49,27 @@ _reap() {
             --base-model --card --no-provenance --max-shard-size --add-count-aliases --no-card --calib
             --samples-per-category --max-samples --seed --no-shuffle --skip-bad --join-parts --skip-media
             --map --threads --ubatch-size --ubatch --n-gpu-layers --gpu-layers --device --split-mode
-            --tensor-split --cpu-moe --n-cpu-moe --flash-attn --cache-type-k --cache-type-v --rpc --load-mode
-            --no-mmap --mlock --chat-template --chat-template-file --chat-template-kwargs --type
-            --pretokenizer --device-norms --hf-repo --hf-file --offline --config --json --quiet --verbose
-            --color --help'
+            --tensor-split --cpu-moe --n-cpu-moe --flash-attn --cache-type-k --cache-type-v --rpc
+            --rpc-silence --load-mode --no-mmap --mlock --chat-template --chat-template-file
+            --chat-template-kwargs --type --pretokenizer --device-norms --hf-repo --hf-file --offline --config
+            --json --quiet --verbose --color --help'
         valued='--keep --keep-ratio -r --prune-ratio --fit --round-to --criterion --choose-budget --refine
             --set-aside --plan-seed --stats --blend --protect --protect-share -o --output -w --work --quantize
             --text --ctx --until-stable --eval-ctx --pass --prompts --max-tokens --calib-prompts
             --calib-max-tokens --mtp --name --base-model --max-shard-size -c --calib --samples-per-category
             --max-samples --seed --map -t --threads -ub --ubatch-size --ubatch -ngl --n-gpu-layers
             --gpu-layers -dev --device -sm --split-mode -ts --tensor-split -ncmoe --n-cpu-moe -fa --flash-attn
-            -ctk --cache-type-k -ctv --cache-type-v --rpc -lm --load-mode --chat-template --chat-template-file
-            --chat-template-kwargs --type --pretokenizer -hf --hf-repo -hff --hf-file --config --color'
+            -ctk --cache-type-k -ctv --cache-type-v --rpc --rpc-silence -lm --load-mode --chat-template
+            --chat-template-file --chat-template-kwargs --type --pretokenizer -hf --hf-repo -hff --hf-file
+            --config --color'
         case $prev in
         --keep | --keep-ratio | -r | --prune-ratio | --fit | --round-to | --choose-budget | --refine | \
             --set-aside | --plan-seed | --protect-share | --ctx | --until-stable | --eval-ctx | --pass | \
             --max-tokens | --calib-max-tokens | --name | --base-model | --max-shard-size | \
             --samples-per-category | --max-samples | --seed | --map | -t | --threads | -ub | --ubatch-size | \
             --ubatch | -ngl | --n-gpu-layers | --gpu-layers | -dev | --device | -ts | --tensor-split | \
-            -ncmoe | --n-cpu-moe | --rpc | --chat-template-kwargs | --pretokenizer | -hf | --hf-repo | -hff \
-            | --hf-file)
+            -ncmoe | --n-cpu-moe | --rpc | --rpc-silence | --chat-template-kwargs | --pretokenizer | -hf | \
+            --hf-repo | -hff | --hf-file)
             what='-' ;;
         --criterion)
             what='reap reap_sum ean_mean ean_sum frequency gate_mean gate_sum reap_l2 ean_l2 reap_sq_sum loo
@@ -113,17 +114,18 @@ _reap() {
         ;;
     doctor)
         own='--threads --ubatch-size --ubatch --n-gpu-layers --gpu-layers --device --split-mode --tensor-split
-            --cpu-moe --n-cpu-moe --flash-attn --cache-type-k --cache-type-v --rpc --load-mode --no-mmap
-            --mlock --chat-template --chat-template-file --chat-template-kwargs --type --pretokenizer
-            --device-norms --hf-repo --hf-file --offline --config --json --quiet --verbose --color --help'
+            --cpu-moe --n-cpu-moe --flash-attn --cache-type-k --cache-type-v --rpc --rpc-silence --load-mode
+            --no-mmap --mlock --chat-template --chat-template-file --chat-template-kwargs --type
+            --pretokenizer --device-norms --hf-repo --hf-file --offline --config --json --quiet --verbose
+            --color --help'
         valued='-t --threads -ub --ubatch-size --ubatch -ngl --n-gpu-layers --gpu-layers -dev --device -sm
             --split-mode -ts --tensor-split -ncmoe --n-cpu-moe -fa --flash-attn -ctk --cache-type-k -ctv
-            --cache-type-v --rpc -lm --load-mode --chat-template --chat-template-file --chat-template-kwargs
-            --type --pretokenizer -hf --hf-repo -hff --hf-file --config --color'
+            --cache-type-v --rpc --rpc-silence -lm --load-mode --chat-template --chat-template-file
+            --chat-template-kwargs --type --pretokenizer -hf --hf-repo -hff --hf-file --config --color'
         case $prev in
         -t | --threads | -ub | --ubatch-size | --ubatch | -ngl | --n-gpu-layers | --gpu-layers | -dev | \
-            --device | -ts | --tensor-split | -ncmoe | --n-cpu-moe | --rpc | --chat-template-kwargs | \
-            --pretokenizer | -hf | --hf-repo | -hff | --hf-file)
+            --device | -ts | --tensor-split | -ncmoe | --n-cpu-moe | --rpc | --rpc-silence | \
+            --chat-template-kwargs | --pretokenizer | -hf | --hf-repo | -hff | --hf-file)
             what='-' ;;
         -sm | --split-mode)
             what='none layer' ;;
@@ -178,15 +180,15 @@ _reap() {
             --sequences --show-samples --separate-streams --calib --samples-per-category --max-samples --seed
             --no-shuffle --skip-bad --join-parts --skip-media --map --threads --ubatch-size --ubatch
             --n-gpu-layers --gpu-layers --device --split-mode --tensor-split --cpu-moe --n-cpu-moe
-            --flash-attn --cache-type-k --cache-type-v --rpc --load-mode --no-mmap --mlock --chat-template
-            --chat-template-file --chat-template-kwargs --type --pretokenizer --device-norms --hf-repo
-            --hf-file --offline --config --json --quiet --verbose --color --help'
+            --flash-attn --cache-type-k --cache-type-v --rpc --rpc-silence --load-mode --no-mmap --mlock
+            --chat-template --chat-template-file --chat-template-kwargs --type --pretokenizer --device-norms
+            --hf-repo --hf-file --offline --config --json --quiet --verbose --color --help'
         valued='-o --output --imatrix --ctx --save-every --until-stable --set-aside --shard --pairs
             --sequences --show-samples -c --calib --samples-per-category --max-samples --seed --map -t
             --threads -ub --ubatch-size --ubatch -ngl --n-gpu-layers --gpu-layers -dev --device -sm
             --split-mode -ts --tensor-split -ncmoe --n-cpu-moe -fa --flash-attn -ctk --cache-type-k -ctv
-            --cache-type-v --rpc -lm --load-mode --chat-template --chat-template-file --chat-template-kwargs
-            --type --pretokenizer -hf --hf-repo -hff --hf-file --config --color'
+            --cache-type-v --rpc --rpc-silence -lm --load-mode --chat-template --chat-template-file
+            --chat-template-kwargs --type --pretokenizer -hf --hf-repo -hff --hf-file --config --color'
         case $prev in
         -o | --output | -c | --calib)
             what='@' ;;
@@ -195,8 +197,8 @@ _reap() {
         --ctx | --save-every | --until-stable | --set-aside | --shard | --sequences | --show-samples | \
             --samples-per-category | --max-samples | --seed | --map | -t | --threads | -ub | --ubatch-size | \
             --ubatch | -ngl | --n-gpu-layers | --gpu-layers | -dev | --device | -ts | --tensor-split | \
-            -ncmoe | --n-cpu-moe | --rpc | --chat-template-kwargs | --pretokenizer | -hf | --hf-repo | -hff \
-            | --hf-file)
+            -ncmoe | --n-cpu-moe | --rpc | --rpc-silence | --chat-template-kwargs | --pretokenizer | -hf | \
+            --hf-repo | -hff | --hf-file)
             what='-' ;;
         --pairs)
             what='auto on off' ;;
@@ -281,21 +283,21 @@ _reap() {
             --budget --force --calib --samples-per-category --max-samples --seed --no-shuffle --skip-bad
             --join-parts --skip-media --map --threads --ubatch-size --ubatch --n-gpu-layers --gpu-layers
             --device --split-mode --tensor-split --cpu-moe --n-cpu-moe --flash-attn --cache-type-k
-            --cache-type-v --rpc --load-mode --no-mmap --mlock --chat-template --chat-template-file
-            --chat-template-kwargs --type --pretokenizer --device-norms --hf-repo --hf-file --offline --config
-            --json --quiet --verbose --color --help'
+            --cache-type-v --rpc --rpc-silence --load-mode --no-mmap --mlock --chat-template
+            --chat-template-file --chat-template-kwargs --type --pretokenizer --device-norms --hf-repo
+            --hf-file --offline --config --json --quiet --verbose --color --help'
         valued='--keep --keep-ratio -r --prune-ratio --fit --round-to -s --stats -o --output --criteria --text
             --ctx --budget -c --calib --samples-per-category --max-samples --seed --map -t --threads -ub
             --ubatch-size --ubatch -ngl --n-gpu-layers --gpu-layers -dev --device -sm --split-mode -ts
             --tensor-split -ncmoe --n-cpu-moe -fa --flash-attn -ctk --cache-type-k -ctv --cache-type-v --rpc
-            -lm --load-mode --chat-template --chat-template-file --chat-template-kwargs --type --pretokenizer
-            -hf --hf-repo -hff --hf-file --config --color'
+            --rpc-silence -lm --load-mode --chat-template --chat-template-file --chat-template-kwargs --type
+            --pretokenizer -hf --hf-repo -hff --hf-file --config --color'
         case $prev in
         --keep | --keep-ratio | -r | --prune-ratio | --fit | --round-to | --ctx | --budget | \
             --samples-per-category | --max-samples | --seed | --map | -t | --threads | -ub | --ubatch-size | \
             --ubatch | -ngl | --n-gpu-layers | --gpu-layers | -dev | --device | -ts | --tensor-split | \
-            -ncmoe | --n-cpu-moe | --rpc | --chat-template-kwargs | --pretokenizer | -hf | --hf-repo | -hff \
-            | --hf-file)
+            -ncmoe | --n-cpu-moe | --rpc | --rpc-silence | --chat-template-kwargs | --pretokenizer | -hf | \
+            --hf-repo | -hff | --hf-file)
             what='-' ;;
         -s | --stats | --config)
             what='@json' ;;
@@ -367,23 +369,23 @@ _reap() {
         own='--text --ctx --choices --plan --against --pass --logprobs --output --force --calib
             --samples-per-category --max-samples --seed --no-shuffle --skip-bad --join-parts --skip-media
             --map --threads --ubatch-size --ubatch --n-gpu-layers --gpu-layers --device --split-mode
-            --tensor-split --cpu-moe --n-cpu-moe --flash-attn --cache-type-k --cache-type-v --rpc --load-mode
-            --no-mmap --mlock --chat-template --chat-template-file --chat-template-kwargs --type
-            --pretokenizer --device-norms --hf-repo --hf-file --offline --config --json --quiet --verbose
-            --color --help'
+            --tensor-split --cpu-moe --n-cpu-moe --flash-attn --cache-type-k --cache-type-v --rpc
+            --rpc-silence --load-mode --no-mmap --mlock --chat-template --chat-template-file
+            --chat-template-kwargs --type --pretokenizer --device-norms --hf-repo --hf-file --offline --config
+            --json --quiet --verbose --color --help'
         valued='--text --ctx --choices -p --plan --against --pass --logprobs -o --output -c --calib
             --samples-per-category --max-samples --seed --map -t --threads -ub --ubatch-size --ubatch -ngl
             --n-gpu-layers --gpu-layers -dev --device -sm --split-mode -ts --tensor-split -ncmoe --n-cpu-moe
-            -fa --flash-attn -ctk --cache-type-k -ctv --cache-type-v --rpc -lm --load-mode --chat-template
-            --chat-template-file --chat-template-kwargs --type --pretokenizer -hf --hf-repo -hff --hf-file
-            --config --color'
+            -fa --flash-attn -ctk --cache-type-k -ctv --cache-type-v --rpc --rpc-silence -lm --load-mode
+            --chat-template --chat-template-file --chat-template-kwargs --type --pretokenizer -hf --hf-repo
+            -hff --hf-file --config --color'
         case $prev in
         --text | --choices | --logprobs | -o | --output | -c | --calib)
             what='@' ;;
         --ctx | --pass | --samples-per-category | --max-samples | --seed | --map | -t | --threads | -ub | \
             --ubatch-size | --ubatch | -ngl | --n-gpu-layers | --gpu-layers | -dev | --device | -ts | \
-            --tensor-split | -ncmoe | --n-cpu-moe | --rpc | --chat-template-kwargs | --pretokenizer | -hf | \
-            --hf-repo | -hff | --hf-file)
+            --tensor-split | -ncmoe | --n-cpu-moe | --rpc | --rpc-silence | --chat-template-kwargs | \
+            --pretokenizer | -hf | --hf-repo | -hff | --hf-file)
             what='-' ;;
         -p | --plan | --config)
             what='@json' ;;
@@ -417,15 +419,15 @@ _reap() {
         own='--stats --text --ctx --ratios --criteria --round-to --seed --types --allow-requantize --fit
             --max-ppl-increase --max-kl --pass --output --state --force --threads --ubatch-size --ubatch
             --n-gpu-layers --gpu-layers --device --split-mode --tensor-split --cpu-moe --n-cpu-moe
-            --flash-attn --cache-type-k --cache-type-v --rpc --load-mode --no-mmap --mlock --chat-template
-            --chat-template-file --chat-template-kwargs --type --pretokenizer --device-norms --hf-repo
-            --hf-file --offline --config --json --quiet --verbose --color --help'
+            --flash-attn --cache-type-k --cache-type-v --rpc --rpc-silence --load-mode --no-mmap --mlock
+            --chat-template --chat-template-file --chat-template-kwargs --type --pretokenizer --device-norms
+            --hf-repo --hf-file --offline --config --json --quiet --verbose --color --help'
         valued='-s --stats --text --ctx -r --ratios --criteria --round-to --seed --types --fit
             --max-ppl-increase --max-kl --pass -o --output --state -t --threads -ub --ubatch-size --ubatch
             -ngl --n-gpu-layers --gpu-layers -dev --device -sm --split-mode -ts --tensor-split -ncmoe
-            --n-cpu-moe -fa --flash-attn -ctk --cache-type-k -ctv --cache-type-v --rpc -lm --load-mode
-            --chat-template --chat-template-file --chat-template-kwargs --type --pretokenizer -hf --hf-repo
-            -hff --hf-file --config --color'
+            --n-cpu-moe -fa --flash-attn -ctk --cache-type-k -ctv --cache-type-v --rpc --rpc-silence -lm
+            --load-mode --chat-template --chat-template-file --chat-template-kwargs --type --pretokenizer -hf
+            --hf-repo -hff --hf-file --config --color'
         case $prev in
         -s | --stats | --state | --config)
             what='@json' ;;
@@ -433,8 +435,8 @@ _reap() {
             what='@' ;;
         --ctx | -r | --ratios | --round-to | --seed | --fit | --max-ppl-increase | --max-kl | --pass | -t | \
             --threads | -ub | --ubatch-size | --ubatch | -ngl | --n-gpu-layers | --gpu-layers | -dev | \
-            --device | -ts | --tensor-split | -ncmoe | --n-cpu-moe | --rpc | --chat-template-kwargs | \
-            --pretokenizer | -hf | --hf-repo | -hff | --hf-file)
+            --device | -ts | --tensor-split | -ncmoe | --n-cpu-moe | --rpc | --rpc-silence | \
+            --chat-template-kwargs | --pretokenizer | -hf | --hf-repo | -hff | --hf-file)
             what='-' ;;
         --criteria)
             what='reap reap_sum ean_mean ean_sum frequency gate_mean gate_sum reap_l2 ean_l2 reap_sq_sum loo
@@ -471,15 +473,15 @@ _reap() {
             --criterion --state --force --calib --samples-per-category --max-samples --seed --no-shuffle
             --skip-bad --join-parts --skip-media --map --threads --ubatch-size --ubatch --n-gpu-layers
             --gpu-layers --device --split-mode --tensor-split --cpu-moe --n-cpu-moe --flash-attn
-            --cache-type-k --cache-type-v --rpc --load-mode --no-mmap --mlock --chat-template
+            --cache-type-k --cache-type-v --rpc --rpc-silence --load-mode --no-mmap --mlock --chat-template
             --chat-template-file --chat-template-kwargs --type --pretokenizer --device-norms --hf-repo
             --hf-file --offline --config --json --quiet --verbose --color --help'
         valued='-p --plan -s --stats --text --set-aside --check -o --output --ctx --budget --trials --tokens
             --near --z --criterion --state -c --calib --samples-per-category --max-samples --seed --map -t
             --threads -ub --ubatch-size --ubatch -ngl --n-gpu-layers --gpu-layers -dev --device -sm
             --split-mode -ts --tensor-split -ncmoe --n-cpu-moe -fa --flash-attn -ctk --cache-type-k -ctv
-            --cache-type-v --rpc -lm --load-mode --chat-template --chat-template-file --chat-template-kwargs
-            --type --pretokenizer -hf --hf-repo -hff --hf-file --config --color'
+            --cache-type-v --rpc --rpc-silence -lm --load-mode --chat-template --chat-template-file
+            --chat-template-kwargs --type --pretokenizer -hf --hf-repo -hff --hf-file --config --color'
         case $prev in
         -p | --plan | -s | --stats | --state | --config)
             what='@json' ;;
@@ -488,7 +490,8 @@ _reap() {
         --set-aside | --ctx | --budget | --trials | --tokens | --near | --z | --samples-per-category | \
             --max-samples | --seed | --map | -t | --threads | -ub | --ubatch-size | --ubatch | -ngl | \
             --n-gpu-layers | --gpu-layers | -dev | --device | -ts | --tensor-split | -ncmoe | --n-cpu-moe | \
-            --rpc | --chat-template-kwargs | --pretokenizer | -hf | --hf-repo | -hff | --hf-file)
+            --rpc | --rpc-silence | --chat-template-kwargs | --pretokenizer | -hf | --hf-repo | -hff | \
+            --hf-file)
             what='-' ;;
         --criterion)
             what='reap reap_sum ean_mean ean_sum frequency gate_mean gate_sum reap_l2 ean_l2 reap_sq_sum loo
@@ -521,14 +524,15 @@ _reap() {
         own='--plan --output --set-aside --tokens --force --calib --samples-per-category --max-samples --seed
             --no-shuffle --skip-bad --join-parts --skip-media --map --threads --ubatch-size --ubatch
             --n-gpu-layers --gpu-layers --device --split-mode --tensor-split --cpu-moe --n-cpu-moe
-            --flash-attn --cache-type-k --cache-type-v --rpc --load-mode --no-mmap --mlock --chat-template
-            --chat-template-file --chat-template-kwargs --type --pretokenizer --device-norms --hf-repo
-            --hf-file --offline --config --json --quiet --verbose --color --help'
+            --flash-attn --cache-type-k --cache-type-v --rpc --rpc-silence --load-mode --no-mmap --mlock
+            --chat-template --chat-template-file --chat-template-kwargs --type --pretokenizer --device-norms
+            --hf-repo --hf-file --offline --config --json --quiet --verbose --color --help'
         valued='-p --plan -o --output --set-aside --tokens -c --calib --samples-per-category --max-samples
             --seed --map -t --threads -ub --ubatch-size --ubatch -ngl --n-gpu-layers --gpu-layers -dev
             --device -sm --split-mode -ts --tensor-split -ncmoe --n-cpu-moe -fa --flash-attn -ctk
-            --cache-type-k -ctv --cache-type-v --rpc -lm --load-mode --chat-template --chat-template-file
-            --chat-template-kwargs --type --pretokenizer -hf --hf-repo -hff --hf-file --config --color'
+            --cache-type-k -ctv --cache-type-v --rpc --rpc-silence -lm --load-mode --chat-template
+            --chat-template-file --chat-template-kwargs --type --pretokenizer -hf --hf-repo -hff --hf-file
+            --config --color'
         case $prev in
         -p | --plan | --config)
             what='@json' ;;
@@ -536,8 +540,8 @@ _reap() {
             what='@' ;;
         --set-aside | --tokens | --samples-per-category | --max-samples | --seed | --map | -t | --threads | \
             -ub | --ubatch-size | --ubatch | -ngl | --n-gpu-layers | --gpu-layers | -dev | --device | -ts | \
-            --tensor-split | -ncmoe | --n-cpu-moe | --rpc | --chat-template-kwargs | --pretokenizer | -hf | \
-            --hf-repo | -hff | --hf-file)
+            --tensor-split | -ncmoe | --n-cpu-moe | --rpc | --rpc-silence | --chat-template-kwargs | \
+            --pretokenizer | -hf | --hf-repo | -hff | --hf-file)
             what='-' ;;
         -sm | --split-mode)
             what='none layer' ;;

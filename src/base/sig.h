@@ -46,6 +46,8 @@ __attribute__((noreturn)) void sig_bug(const char *reason);
 void sig_hold(void);
 void sig_release(void);
 bool sig_pending(void);
+/* As a second signal: for a thread that sees that the work cannot come to its end. Not in a library. */
+void sig_insist(void);
 /* False with ERR_INTERRUPTED when a signal came, or the listener of this thread (log.h) wants no more. */
 bool sig_check(struct err *e);
 /* The unfinished outputs, files and folders, any number of them. The path is borrowed until it is

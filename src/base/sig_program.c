@@ -14,6 +14,11 @@ static void on_signal(int no)
     }
 }
 
+void sig_insist(void)
+{
+    on_signal(SIGINT);
+}
+
 static _Atomic int dying; /* the first thread that gets here speaks, and ends all */
 static _Thread_local bool is_dying;
 static _Atomic bool told; /* the SIGABRT of a bug adds no line */

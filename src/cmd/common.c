@@ -83,6 +83,8 @@ const struct opt engine_opt_table[] = {
     OPT_WORD("cache-type-v", &cmd_engine.cache_type_v, "TYPE", &cache_types, "type of the V cache",
              .alias = "-ctv", .dflt = ENGINE_CACHE_TYPE),
     OPT_STR("rpc", &cmd_engine.rpc, "LIST", "RPC servers, host:port,..."),
+    OPT_INT("rpc-silence", &cmd_engine.rpc_silence, "SECS", 1, 1000000,
+            "say which of them has not answered for so long", .dflt_is = OPT_TEXT(ENGINE_RPC_SILENCE)),
     OPT_WORD("load-mode", &cmd_engine.load_mode, "MODE", &load_modes, "how the model gets into memory",
              .alias = "-lm", .dflt_is = "auto"),
     OPT_FLAG("no-mmap", &no_mmap, "read the model into memory (load mode none)"),

@@ -27,10 +27,11 @@ struct engine_opts {
     const char *flash_attn;                  /* on, off, auto */
     const char *cache_type_k, *cache_type_v; /* f32, f16, bf16, q8_0, ... */
     const char *rpc;                         /* host:port,... */
-    const char *load_mode;                   /* auto, none, mmap, mlock, ...; NULL: auto */
-    const char *chat_template;               /* a word of engine_chat_template; NULL: the model's own */
-    const char *chat_template_file;          /* a Jinja template instead of the model's own; NULL: none */
-    const char *chat_template_kwargs;        /* variables for templates, a JSON object; NULL: none */
+    int64_t rpc_silence;              /* seconds without an answer of a server, after which that is said */
+    const char *load_mode;            /* auto, none, mmap, mlock, ...; NULL: auto */
+    const char *chat_template;        /* a word of engine_chat_template; NULL: the model's own */
+    const char *chat_template_file;   /* a Jinja template instead of the model's own; NULL: none */
+    const char *chat_template_kwargs; /* variables for templates, a JSON object; NULL: none */
     int64_t now;      /* Unix time in seconds that templates are told; 0: SOURCE_DATE_EPOCH, or the clock's */
     const char *type; /* checkpoints: type of the matrices (convert/); NULL: as stored */
     const char *pretokenizer; /* checkpoints: the engine's name of the pre-tokenizer; NULL: recognised */
@@ -46,6 +47,7 @@ void engine_opts_default(struct engine_opts *o);
 #define ENGINE_UBATCH_MOST 65536
 #define ENGINE_FLASH_ATTN  "auto"
 #define ENGINE_CACHE_TYPE  "f16"
+#define ENGINE_RPC_SILENCE 60
 /* The words that they may be, in the order of help; ended by NULL, or NULL behind the last. */
 extern const char *const engine_flash_attn[], *const engine_split_modes[];
 const char *engine_cache_type(uint32_t i);

@@ -292,6 +292,9 @@ static struct engine *open_model(const char *path, const struct engine_source *s
     g->step_given = g->o.ubatch > 0;
     if (!g->step_given)
         g->o.ubatch = ENGINE_UBATCH;
+    if (o->rpc)
+        g->watch = watch_new(o->rpc, o->rpc_silence);
+    watch_begin(g->watch);
     if (!(g->chat = chat_new(o, e)) || !cache_type(o->cache_type_k, &unused, e) ||
         !cache_type(o->cache_type_v, &unused, e) || !set_devices(&l, o, e) || !set_split(&l, o, e))
         goto fail;
@@ -311,6 +314,7 @@ static struct engine *open_model(const char *path, const struct engine_source *s
     l.p.progress_callback_user_data = g;
     library_forget();
     g->model = s ? load_stream(&st, &l, e) : llama_model_load_from_file(path, l.p);
+    watch_end(g->watch);
     progress_end(&g->load);
     cost_end();
     if (!g->model) {
@@ -361,6 +365,7 @@ void engine_free(struct engine *g)
     if (g->has_batch)
         llama_batch_free(g->batch);
     settle_end(g);
+    watch_free(g->watch);
     llama_free(g->ctx);
     chat_free(g->chat);
     observer_free(g->observer);
@@ -529,7 +534,9 @@ bool engine_start(struct engine *g, const struct engine_run *r, struct err *e)
     library_forget();
     settle_look(g);
     cost_go_on(&g->cost);
+    watch_begin(g->watch);
     g->ctx = llama_init_from_model(g->model, p);
+    watch_end(g->watch);
     cost_end();
     if (!g->ctx)
         return err_set(e, ERR_FAILED, "the engine cannot make a context of %u tokens: %s", p.n_ctx,
@@ -593,7 +600,9 @@ bool engine_decode(struct engine *g, const struct engine_batch *b, struct err *e
     if (!g->learning)
         settle_breathe(g);
     library_forget();
+    watch_begin(g->watch);
     int32_t r = llama_decode(g->ctx, g->batch);
+    watch_end(g->watch);
     settle_done(g); /* of a node that failed */
     if ((g->inputs && !inputs_end(g->inputs, e)) || (m && r == 0 && !masker_end(m, e)) ||
         (o && !observer_end(o, b->n, e)))
@@ -628,5 +637,8 @@ bool engine_match(struct engine *g, const struct engine_batch *b, struct engine_
 
 const float *engine_logits(struct engine *g, uint32_t i)
 {
-    return llama_get_logits_ith(g->ctx, (int32_t)i);
+    watch_begin(g->watch);
+    const float *v = llama_get_logits_ith(g->ctx, (int32_t)i);
+    watch_end(g->watch);
+    return v;
 }

@@ -12,6 +12,7 @@
 #include "engine/observe.h"
 #include "engine/step.h"
 #include "engine/tokenize.h"
+#include "engine/watch.h"
 
 #include <llama.h>
 
@@ -45,6 +46,7 @@ struct engine {
     uint32_t n_batch;
     bool has_batch;
     struct progress load;
+    struct watch *watch;     /* with --rpc; else NULL */
     struct chat_state *chat; /* chat_model.c */
 };
 

@@ -14,6 +14,7 @@ const char *const engine_split_modes[] = {"none", "layer", NULL};
 void engine_opts_default(struct engine_opts *o)
 {
     *o = (struct engine_opts){.n_gpu_layers = -1,
+                              .rpc_silence = ENGINE_RPC_SILENCE,
                               .flash_attn = ENGINE_FLASH_ATTN,
                               .cache_type_k = ENGINE_CACHE_TYPE,
                               .cache_type_v = ENGINE_CACHE_TYPE};

@@ -29,6 +29,7 @@ static const struct row {
     {AT(cache_type_k), WORD, "--cache-type-k", "cache_type_k", NULL},
     {AT(cache_type_v), WORD, "--cache-type-v", "cache_type_v", NULL},
     {AT(rpc), WORD, "--rpc", NULL, NULL},
+    {AT(rpc_silence), NUMBER, NULL, NULL, NULL},
     {AT(load_mode), WORD, "--load-mode", NULL, NULL},
     {AT(chat_template), WORD, NULL, "chat_template", NULL},
     {AT(chat_template_file), TEXT_FILE, "--chat-template-file", "chat_template_file", NULL},

@@ -20,6 +20,27 @@ peer 3
 E1 "^reap: --rpc 127.0.0.1:$port: .*another version.*\(RPC server version mismatch: 3.0.0\)$"
 peer hangup
 E1 '^reap: --rpc: a server has ended, was lost, or speaks another version'
+
+# ---- one that says nothing: told of once, with its name; one Ctrl-C ends it
+quiet() { # COMMAND...: $pid, with a line about a silent server in .err
+    "${heeds_int[@]}" "$REAP" "$@" --rpc-silence 1 >.out 2>.err </dev/null &
+    pid=$!
+    told="^reap: warning: --rpc: 127.0.0.1:$port has not answered for [0-9.]+ s; waiting for it, Ctrl-C ends this$"
+    wait_for 20 grep -qE "$told" .err || say_bad "nothing is said of a silent server: $(<.err)"
+}
+stops() { # it waits until it is ended
+    sleep 1.2
+    expect 'said once' test "$(grep -c 'has not answered' .err)" = 1
+    expect 'it waits' kill -0 $pid
+    kill -INT $pid
+    wait $pid
+    got=$?
+    expect "one Ctrl-C ends it: exit status 130, not $got" test $got = 130
+    expect 'nothing stays behind' test ! -e "$1"
+}
+peer silent
+quiet eval "$TINY" --text "$TEXT/code/lexer.txt" -t 1 -o x.json -q --rpc "127.0.0.1:$port"
+stops x.json
 kill "${pids[@]}"
 wait "${pids[@]}" 2>/dev/null
 pids=()
@@ -87,6 +108,24 @@ wait $pid
 expect 'and ends well' test $? = 0
 expect 'the bytes of a run without a pause' cmp slow.json whole.json
 
+# ---- one that stands still for good
+rm slow.json
+port=$two
+start slow.json "$REAP" profile "${args[@]}" -o slow.json --save-every 0.001 --rpc "$SERVERS" --rpc-silence 1 -q
+kill -STOP "$second"
+kill -CONT $pid
+told="^reap: warning: --rpc: 127.0.0.1:$two has not answered for"
+wait_for 20 grep -qE "$told" .err || say_bad "nothing is said of a server that stands still: $(<.err)"
+kill -INT $pid
+wait $pid
+got=$?
+expect "and one Ctrl-C ends it: exit status 130, not $got" test $got = 130
+kill -9 "$second"
+serve "$two" || some_port
+second=$server SERVERS=127.0.0.1:$one,127.0.0.1:$port
+ok profile "${args[@]}" -o slow.json --resume --rpc "$SERVERS" -q
+expect 'resumed, the bytes of one run' cmp slow.json whole.json
+
 # ---- one is killed in mid-run: a line, and what was saved goes on when there is a server again
 start part.json "$REAP" profile "${args[@]}" -o part.json --save-every 0.001 --rpc "$SERVERS"
 kill -9 "$second"
@@ -96,7 +135,7 @@ has .err '^reap: --rpc: a server has ended.*--resume goes on from it'
 lacks .err 'ggml-rpc'
 ok stats part.json
 has .out 'not ended'
-serve "$two" || some_port
+serve "$port" || some_port
 SERVERS=127.0.0.1:$one,127.0.0.1:$port
 ok profile "${args[@]}" -o part.json --resume --rpc "$SERVERS"
 expect 'killed and resumed gives the bytes of one run' cmp part.json whole.json

@@ -1,7 +1,8 @@
-/* rpc_peer.c - a server of the engine's RPC that is none: of another version, or one that hangs up.
+/* rpc_peer.c - a server of the engine's RPC that is none: of another version, one that hangs up, or one that is silent.
  *
  *     rpc_peer FILE MAJOR     the port goes into FILE; HELLO is answered with version MAJOR.0.0
  *     rpc_peer FILE hangup    a connection is closed at once
+ *     rpc_peer FILE silent    a request is taken and never answered
  *
  * A request is a byte of command, eight bytes of size, and the data; a response eight bytes of size and the data. HELLO, command 14,
  * gives three bytes of version, one of padding and 24 of capabilities (llama.cpp v0.5.0, ggml/src/ggml-rpc/ggml-rpc.cpp).
@@ -22,7 +23,7 @@ static void serve(int fd, const char *what)
     if (!strcmp(what, "hangup") || recv(fd, in, sizeof in, MSG_WAITALL) != HELLO || in[0] != 14)
         return;
     out[8] = (unsigned char)atoi(what);
-    if (send(fd, out, sizeof out, MSG_NOSIGNAL) == sizeof out)
+    if (!strcmp(what, "silent") || send(fd, out, sizeof out, MSG_NOSIGNAL) == sizeof out)
         (void)recv(fd, in, 1, 0); /* until the other side is gone */
 }
 

@@ -13,11 +13,12 @@
 #include <string.h>
 
 /* What llama-server has no word for. */
-static const char *const ours[] = {"type", "pretokenizer", "device-norms"};
+static const char *const ours[] = {"type", "pretokenizer", "device-norms", "rpc-silence"};
 
 /* What says where it is computed, and not what. */
-static const char *const where[] = {"threads", "n-gpu-layers", "device", "split-mode", "tensor-split",
-                                    "cpu-moe", "n-cpu-moe",    "rpc",    "load-mode",  "device-norms"};
+static const char *const where[] = {"threads",      "n-gpu-layers", "device",     "split-mode",
+                                    "tensor-split", "cpu-moe",      "n-cpu-moe",  "rpc",
+                                    "load-mode",    "device-norms", "rpc-silence"};
 #define IS_IN(name, list) is_in(name, list, sizeof list / sizeof *list)
 
 static bool is_in(const char *name, const char *const *list, size_t n)
