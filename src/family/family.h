@@ -61,8 +61,11 @@ struct family_names {
     const char *router;  /* the module of the router: what has one row per expert is cut, the rest stays */
     const char *vectors; /* further tensors with one value per expert: [E] or [1, E]; NULL: none */
     const char *whole;   /* tensors under these modules that have no expert axis; NULL: none */
-    bool rows;           /* stacked experts lie in the rows, [E * F, H], expert after expert */
-    bool two_stacks;     /* an encoder and a decoder, whose blocks are counted on behind the encoder's */
+    /* The key of config.json that says how many entries a router has behind those of the experts, for such as do
+     * nothing: they stay; NULL: it has none. */
+    const char *idle;
+    bool rows;       /* stacked experts lie in the rows, [E * F, H], expert after expert */
+    bool two_stacks; /* an encoder and a decoder, whose blocks are counted on behind the encoder's */
 };
 
 /* What tokenizers of a model_type (of config.json) need beyond the common rules of src/tokenizer/. */

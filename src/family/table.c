@@ -108,9 +108,10 @@ const struct family family_table[] = {
          "its attention has experts, too, which are chosen apart and counted by the same number: a plan names one "
          "set for each layer"},
     {.models = "LongCat-Flash",
+     .gate = "softmax over the experts and those that do nothing, top-k, not renormalised, scaled",
      .classes = {CLASS("LongcatFlashForCausalLM")},
-     NAMES(.block = "mlp", .experts = "experts", .router = "router"),
-     .refuse = "its router counts experts that do nothing behind the real ones"},
+     NAMES(.block = "mlp", .experts = "experts", .router = "router", .idle = "zero_expert_num"),
+     .refuse_native = NOT_OF_THE_ENGINE},
     {.models = "NLLB-MoE",
      .gate = SOFTMAX_NORM,
      .used = 2,

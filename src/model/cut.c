@@ -56,7 +56,7 @@ static bool check_block(const struct cut *c, const struct view_tensor *x, struct
         return err_set(e, ERR_INPUT,
                        "tensor '%s' is cut with the experts of its block, but block %d has none", x->name,
                        x->layer);
-    return x->axis < 0 || x->bytes % n == 0 ||
+    return x->axis < 0 || x->bytes % (n + x->idle) == 0 ||
            err_set(e, ERR_INPUT, "tensor '%s': its %llu bytes cannot be divided among %u experts", x->name,
                    (unsigned long long)x->bytes, n);
 }
@@ -64,7 +64,7 @@ static bool check_block(const struct cut *c, const struct view_tensor *x, struct
 /* What stays of n bytes, or elements, of a tensor that does not go. */
 static uint64_t part_of(const struct cut *c, const struct view_tensor *x, uint64_t n)
 {
-    return x->axis >= 0 ? n / c->view->shape.n_experts * c->n_keep : n;
+    return x->axis >= 0 ? n / (c->view->shape.n_experts + x->idle) * (c->n_keep + x->idle) : n;
 }
 
 static bool goes(const struct cut *c, const struct view_tensor *x)
@@ -333,13 +333,12 @@ void cut_free(struct cut *c)
 
 uint64_t cut_dim(const struct cut *c, const struct cut_tensor *t, uint32_t d)
 {
-    const struct view_tensor *x = t->from;
-    return (int32_t)d == x->axis ? x->dims[d] / c->view->shape.n_experts * c->n_keep : x->dims[d];
+    return (int32_t)d == t->from->axis ? part_of(c, t->from, t->from->dims[d]) : t->from->dims[d];
 }
 
 uint32_t cut_n_ranges(const struct cut_tensor *t)
 {
-    return t->layer ? t->layer->n_runs : 1;
+    return t->layer ? t->layer->n_runs + (t->from->idle != 0) : 1;
 }
 
 struct cut_range cut_range(const struct cut *c, const struct cut_tensor *t, uint32_t i)
@@ -347,8 +346,11 @@ struct cut_range cut_range(const struct cut *c, const struct cut_tensor *t, uint
     const struct view_tensor *x = t->from;
     if (!t->layer)
         return (struct cut_range){x->off, x->bytes};
+    uint32_t n = c->view->shape.n_experts;
+    uint64_t slice = view_slice(x, n);
+    if (i == t->layer->n_runs)
+        return (struct cut_range){x->off + n * slice, x->idle * slice};
     const struct cut_run *r = &t->layer->runs[i];
-    uint64_t slice = x->bytes / c->view->shape.n_experts;
     return (struct cut_range){x->off + r->first * slice, r->n * slice};
 }
 

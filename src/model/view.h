@@ -24,7 +24,7 @@ struct view_file { /* borrowed from the reader */
 
 /* A tensor with experts is of one of two kinds. Stacked: one of its dimensions (axis) is the expert, or holds
  * the experts' rows one expert after the other; the experts are equal runs of its bytes, in order (no
- * dimension but those of length 1 lies outside of the axis). Single: it belongs to one expert, whose number
+ * dimension but those of length 1 lies outside of the axis), with `idle` further ones behind them. Single: it belongs to one expert, whose number
  * is in its name. */
 struct view_tensor {
     const char *name, *type; /* as in the file */
@@ -32,10 +32,11 @@ struct view_tensor {
     int32_t ggml_type;            /* ggml's number of the type; -1: the format has types of its own */
     uint64_t dims[VIEW_MAX_DIMS]; /* in the file's order: GGUF fastest first, safetensors slowest first */
     uint64_t n_elements, bytes, off;
-    uint32_t file;   /* index into view.files; off is from the start of that file */
-    int32_t layer;   /* block number, -1: none */
-    int32_t axis;    /* stacked: the dimension of the experts; -1: not stacked */
-    int32_t expert;  /* single: the expert it belongs to; -1: not single */
+    uint32_t file;  /* index into view.files; off is from the start of that file */
+    int32_t layer;  /* block number, -1: none */
+    int32_t axis;   /* stacked: the dimension of the experts; -1: not stacked */
+    int32_t expert; /* single: the expert it belongs to; -1: not single */
+    uint32_t idle;  /* stacked: entries behind the experts', which stay whatever is cut (family_names.idle) */
     uint32_t number; /* single: where the expert's number begins in the name */
     enum role role;
     const char *why; /* ROLE_REFUSE: why it cannot be cut */
@@ -113,6 +114,12 @@ int view_layer_index(const struct view *v, uint32_t il);
 static inline bool view_has_experts(const struct view_tensor *x)
 {
     return x->axis >= 0 || x->expert >= 0;
+}
+
+/* The bytes of one expert in a stacked tensor of a model with so many. */
+static inline uint64_t view_slice(const struct view_tensor *x, uint32_t n_experts)
+{
+    return x->bytes / (n_experts + x->idle);
 }
 
 /* Whether n_keep experts per layer can be routed by the engines; shape_check_keep says why not, and the

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "hf/conf.h"
 #include "hf/config.h"
 #include "hf/names.h"
 #include "model/id_table.h"
@@ -31,6 +32,7 @@ struct folder { /* the reader of a view, and what it says */
     struct family own; /* the view's when the engine has no such model, or names are not the record's */
     char *block;       /* .. in own.names */
     struct hf_counts counts;
+    uint32_t n_idle;    /* entries of a router behind those of the experts */
     uint32_t n_encoder; /* blocks in front of those of a decoder, where there are two stacks */
 };
 
@@ -163,6 +165,21 @@ static void find_switches(struct view *v)
     }
 }
 
+/* How many entries of a router are of experts that do nothing. */
+static bool read_idle(struct view *v, struct err *e)
+{
+    const char *key = v->family->names.idle;
+    const struct jdoc *d = &folder(v)->c->json[HF_CONFIG].doc;
+    struct conf c = conf_of(d);
+    uint32_t node = key ? conf_get(&c, key) : JSPAN_NONE;
+    uint64_t n = 0;
+    if (node != JSPAN_NONE && (!jdoc_u64(d, node, &n) || n > LIMIT_EXPERTS))
+        return err_set(e, ERR_INPUT, "%s: '%s' is no whole number of at most %d", config_name(v), key,
+                       LIMIT_EXPERTS);
+    folder(v)->n_idle = (uint32_t)n;
+    return true;
+}
+
 static bool read_counts(struct view *v, struct err *e)
 {
     struct hf_counts *c = &folder(v)->counts;
@@ -223,7 +240,7 @@ static bool find_axis(struct reading *r, struct view_tensor *x, struct err *e)
                      : "the first axis has not the length of the expert count");
     if (x->n_dims == 2 && x->dims[0] == 1 && x->dims[1] == n && n > 1) /* Ernie's [1, E] */
         x->axis = 1;
-    else if (x->n_dims >= 1 && x->dims[0] == n)
+    else if (x->n_dims >= 1 && x->dims[0] == n + x->idle)
         x->axis = 0;
     else if (v->family->names.rows && x->role == ROLE_EXPERT && x->n_dims == 2 && x->dims[0] % n == 0)
         x->axis = 0;
@@ -231,7 +248,7 @@ static bool find_axis(struct reading *r, struct view_tensor *x, struct err *e)
         return err_set(e, ERR_INPUT,
                        "tensor '%s': its shape is [%s], but %s says %llu experts (expected in the first "
                        "dimension)",
-                       x->name, dims_text(x, s), config_name(v), (unsigned long long)n);
+                       x->name, dims_text(x, s), config_name(v), (unsigned long long)n + x->idle);
     return true;
 }
 
@@ -251,7 +268,8 @@ static bool read_router(struct reading *r, struct view_tensor *x, struct block *
         b->router = x;
     else
         x->role = ROLE_SELECT;
-    bool rows = x->n_dims >= 1 && x->dims[0] == r->v->shape.n_experts;
+    x->idle = folder(r->v)->n_idle;
+    bool rows = x->n_dims >= 1 && x->dims[0] == r->v->shape.n_experts + x->idle;
     if (x->n_elements == 1 && !rows) {
         x->axis = -1;
         x->role = ROLE_NONE;
@@ -341,11 +359,12 @@ static bool read_tensor(struct reading *r, uint64_t i, struct err *e)
         b->experts = b->experts || (role.role == ROLE_EXPERT && x->axis >= 0 && x->n_dims >= 2);
     }
     if (view_has_experts(x)) {
-        v->expert_bytes += x->bytes;
+        uint64_t bytes = x->bytes - x->idle * view_slice(x, v->shape.n_experts);
+        v->expert_bytes += bytes;
         if (x->role == ROLE_EXPERT)
             v->expert_params += n_params;
         else
-            v->router_bytes += x->bytes;
+            v->router_bytes += bytes;
         r->packed = r->packed || !is_float(x->type);
     }
     return true;
@@ -504,7 +523,7 @@ static uint32_t encoder_blocks(const struct view *v)
 static bool fill(struct reading *r, struct err *e)
 {
     struct view *v = r->v;
-    if (!read_family(v, e) || !read_counts(v, e))
+    if (!read_family(v, e) || !read_counts(v, e) || !read_idle(v, e))
         return false;
     if (!v->family->names.block)
         return err_set(e, ERR_INPUT, "its experts are not read");

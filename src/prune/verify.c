@@ -95,7 +95,7 @@ static bool same_shape(struct check *c, const struct view_tensor *x, const struc
         verify_differ(c->r, "tensor '%s' is of type %s, the parent's is %s", y->name, y->type, x->type);
         return false;
     }
-    uint64_t was = c->a->shape.n_experts, is = c->b->shape.n_experts;
+    uint64_t was = c->a->shape.n_experts + x->idle, is = c->b->shape.n_experts + x->idle;
     bool ok =
         x->n_dims == y->n_dims && (x->axis < 0 ? x->bytes == y->bytes : x->bytes / was * is == y->bytes);
     for (uint32_t d = 0; ok && d < x->n_dims; d++)
@@ -126,17 +126,23 @@ static bool check_stacked(struct check *c, const struct view_tensor *x, const st
                           struct err *e)
 {
     const uint32_t *keep = keep_of(c, x);
-    uint64_t at, slice = y->bytes / c->p->n_keep;
+    uint32_t n = c->p->n_keep, n_all = n + (x->idle != 0);
+    uint64_t at, one = view_slice(y, n);
     bool equal = true;
-    for (uint32_t k = 0; k < c->p->n_keep; k++) {
-        if (!same_bytes(c, x, x->off + keep[k] * slice, y, y->off + k * slice, slice, &at, e))
+    for (uint32_t k = 0; k < n_all; k++) { /* at last those that do nothing, in one */
+        uint64_t slice = k < n ? one : x->idle * one, from = k < n ? keep[k] : c->a->shape.n_experts;
+        if (!same_bytes(c, x, x->off + from * one, y, y->off + k * one, slice, &at, e))
             return false;
         c->r->bytes += at;
         if (at == slice)
             continue;
         equal = false;
-        verify_differ(c->r, "tensor '%s': expert %u (number %u of the parent) differs at byte %llu", y->name,
-                      k, keep[k], (unsigned long long)at);
+        if (k < n)
+            verify_differ(c->r, "tensor '%s': expert %u (number %u of the parent) differs at byte %llu",
+                          y->name, k, keep[k], (unsigned long long)at);
+        else
+            verify_differ(c->r, "tensor '%s': what is behind the experts differs at byte %llu", y->name,
+                          (unsigned long long)at);
     }
     c->r->tensors_cut += equal;
     return true;
@@ -359,7 +365,7 @@ static struct hash128 *hash_experts(struct check *c, const struct view *v, uint3
             ok = hash_slice(c, v, x, x->off, x->bytes, rest + strspn(rest, "0123456789"), &h[x->expert], e);
             continue;
         }
-        uint64_t slice = x->bytes / v->shape.n_experts;
+        uint64_t slice = view_slice(x, v->shape.n_experts);
         for (uint32_t j = 0; ok && j < v->shape.n_experts; j++)
             ok = hash_slice(c, v, x, x->off + j * slice, slice, x->name, &h[j], e);
     }

@@ -25,6 +25,23 @@ file=bad/$("$TOOL" list bad | awk -v n="$W" '$1 == n { print $5 }')
 size=$((16 * 2)) # somewhere in the first expert
 "$TOOL" flip "$file" $W $size
 noticed 'a byte of stacked experts' "${W//./\\.}" 'expert 0'
+# a router's entries for experts that do nothing stand behind those of the experts, and stay
+S=$SRC/tests/data/seeded/longcat_flash
+mkdir idle
+cp "$S/hf/config.json" idle
+expect 'the weights' "$BIN/seed_checkpoint" "$S/tensors.tsv" idle/model.safetensors
+model=idle plan=$S/plan.json
+rm -rf good bad
+ok prune "$model" --plan "$plan" -o good
+ok verify "$model" good --plan "$plan"
+cp -r good bad
+W=model.layers.0.mlp.router.classifier.weight
+"$TOOL" flip bad/model.safetensors $W $((6 * 64 * 2 + 5)) # in the first of four behind the six
+noticed 'a byte behind the experts' "${W//./\\.}" 'what is behind the experts differs at byte 5'
+sed 's/"zero_expert_num": 4/"zero_expert_num": 3/' "$S/hf/config.json" >bad/config.json
+fails 2 'its shape is \[10,64\]' -- verify "$model" bad --quiet
+sed 's/"zero_expert_num": 4/"zero_expert_num": -4/' "$S/hf/config.json" >idle/config.json
+fails 2 "'zero_expert_num' is no whole number" -- inspect idle
 # the lists of the quantisation, with an expert's old number
 pruned "$FORMS/nemotron-h-nvfp4-mixed" nemotron-h-nvfp4-mixed
 cp "$model/hf_quant_config.json" bad

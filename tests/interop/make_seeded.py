@@ -29,6 +29,7 @@ hf/config.json is written by hand, in the form of the published checkpoints. Wha
     rotation      a model of transformers whose functions rotate, where those of the class rotate whole heads whatever the config says
     plain_config  true: the converter reads config.json itself, as with a transformers that lacks the class; what this one makes of it misses keys
     form          the checkpoint is quantised (seeded_forms.py): transformers and the converter are given its numbers, dequantised
+    no_idle       true: transformers makes gate_up_proj of experts that do nothing (LongCat), which no checkpoint has and nothing reads: without
     by_place      true: the plan goes by places, and there are log-probabilities alone: experts are not called as elsewhere, or nothing runs them
     cut_only      true: such checkpoints are pruned, but not converted: no gguf.tsv
     no_key        [NAME]: keys of the converter's that are not compared
@@ -251,6 +252,19 @@ def rotate_as(cls, other):
     rotary[0].compute_default_rope_parameters = staticmethod(rotary[1].compute_default_rope_parameters)
 
 
+def without_idle(cls):
+    import torch
+    experts = sys.modules[cls.__module__].LongcatFlashExperts
+    if hasattr(experts, "as_it_was"):
+        return
+    experts.as_it_was = experts.__init__
+
+    def init(self, config):
+        experts.as_it_was(self, config)
+        self.gate_up_proj = torch.nn.Parameter(self.gate_up_proj[:self.num_routed_experts].clone())
+    experts.__init__ = init
+
+
 def load(folder, make):
     import torch
     import transformers
@@ -258,6 +272,8 @@ def load(folder, make):
     cls = getattr(transformers, config["architectures"][0])
     if make.get("rotation"):
         rotate_as(cls, make["rotation"])
+    if make.get("no_idle"):
+        without_idle(cls)
     model, info = cls.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager", experts_implementation="eager",
                                       output_loading_info=True, ignore_mismatched_sizes=True)
     bad = {kind: sorted(map(str, names)) for kind, names in info.items()}
@@ -482,7 +498,7 @@ def prune(checkpoint, out, cfg, make, plan, n):
     import shutil
     from safetensors.torch import load_file, save_file
     tensors, pruned = load_file(os.path.join(checkpoint, "model.safetensors")), {}
-    keep = {int(k): v for k, v in plan["keep"].items()}
+    keep, idle = {int(k): v for k, v in plan["keep"].items()}, text_config(cfg).get("zero_expert_num", 0)
     for name, t in tensors.items():
         block, rest = block_of(name, cfg) or (None, None)
         ids = keep.get(block, keep[max(keep)] if block > max(keep) else None) if rest else None
@@ -499,6 +515,8 @@ def prune(checkpoint, out, cfg, make, plan, n):
             if j in ids:
                 a, b = one.span(1)
                 pruned[name[:len(name) - len(rest)] + rest[:a] + str(ids.index(j)) + rest[b:]] = t
+        elif named and "shared" not in rest and idle and t.shape[0] == n + idle:
+            pruned[name] = t[ids + list(range(n, n + idle))].contiguous()
         elif named and "shared" not in rest and t.shape[0] == n:
             pruned[name] = t[ids].contiguous()
         elif named and t.ndim == 2 and t.shape == (1, n):
