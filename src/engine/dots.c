@@ -139,13 +139,3 @@ const struct dots *dots_way(enum ggml_type type, size_t n, size_t i)
     d = d ? d : way(float_ways, type, n, &i);
     return d ? d : way(ints_ways, type, n, &i);
 }
-
-/* Weights are made into panels in no time where many rows of x follow, or where all of them stay in the nearest cache. */
-#define PANELS_LONGEST 512
-
-const struct dots *dots_best(enum ggml_type type, size_t n, size_t k, bool many)
-{
-    size_t first = 0;
-    const struct dots *d = many || k <= PANELS_LONGEST ? NULL : way(float_ways, type, n, &first);
-    return d ? d : dots_way(type, n, 0);
-}

@@ -33,7 +33,5 @@ struct dots {
 /* The ways for n rows of weights of a type on this processor, the fastest first; NULL: there are not so many. */
 const struct dots *dots_way(enum ggml_type type, size_t n, size_t i);
 #define dots_for(type, n) dots_way(type, n, 0)
-/* The way for rows of k weights, each of which is multiplied with hundreds of rows of x (many), or with some ten. */
-const struct dots *dots_best(enum ggml_type type, size_t n, size_t k, bool many);
 
 #endif

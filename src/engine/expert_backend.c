@@ -133,10 +133,11 @@ static void block(const struct state *s, const struct dots *d, const struct ggml
 static void multiply(struct state *s, const struct ggml_tensor *t)
 {
     const struct ggml_tensor *w = t->src[0], *x = t->src[1];
-    const struct dots *d = dots_best(w->type, (size_t)w->ne[1], (size_t)w->ne[0], t->op == GGML_OP_MUL_MAT);
+    const struct dots *d = dots_for(w->type, (size_t)w->ne[1]);
     size_t k = (size_t)w->ne[0], blocks = ((size_t)w->ne[1] + d->rows - 1) / d->rows,
            n = blocks * (size_t)w->ne[2], n_x = (size_t)(x->ne[1] * x->ne[2]),
-           x_bytes = d->x_bytes ? d->x_bytes(k) : 0;
+           x_bytes = d->x_bytes ? d->x_bytes(k) : 0, grain = n / (8 * (size_t)s->n_threads);
+    grain = grain < 1 ? 1 : grain > 4 ? 4 : grain; /* neighbours: a way may fetch what lies behind */
     atomic_size_t next = 0;
     char *made = room(&s->made, n_x * x_bytes);
     (t->op == GGML_OP_MUL_MAT ? all_rows : sort_rows)(s, t, made, x_bytes);
@@ -151,9 +152,10 @@ static void multiply(struct state *s, const struct ggml_tensor *t)
                                                         i / (size_t)x->ne[1] * x->nb[2]),
                           k, made + i * x_bytes);
         }
-        for (size_t i; (i = atomic_fetch_add(&next, 1)) < n;)
-            if (s->first[i / blocks] < s->first[i / blocks + 1])
-                block(s, d, w, i / blocks, i % blocks * d->rows, scratch);
+        for (size_t from; (from = atomic_fetch_add(&next, grain)) < n;)
+            for (size_t i = from; i < n && i < from + grain; i++)
+                if (s->first[i / blocks] < s->first[i / blocks + 1])
+                    block(s, d, w, i / blocks, i % blocks * d->rows, scratch);
     }
 }
 
