@@ -77,8 +77,12 @@ const struct family family_table[] = {
      .down_scale = true,
      .models = "Qwen4 (experimental)",
      .gate = SOFTMAX_NORM,
+     .classes = {CLASS("Qwen4ExpForConditionalGeneration"), CLASS("Qwen4ExpForCausalLM")},
+     NAMES(MLP),
+     /* llama.cpp v0.5.0, conversion/qwen4exp.py */
      .refuse_native =
-         "its conversion is not written; it needs streams of the hidden state beside linear attention"},
+         "its table of n-grams, over 100 GB in numbered shards, and the constants of its hash, tensors that become keys, "
+         "are not converted yet"},
     /* ---- the engine has no such model: checkpoints are cut by a plan that comes from elsewhere, or refused ---- */
     {.models = "Aria",
      .gate = SOFTMAX_NORM,
