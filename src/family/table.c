@@ -105,7 +105,10 @@ const struct family family_table[] = {
     {.models = "ERNIE-4.5-VL",
      .classes = {CLASS("Ernie4_5_VLMoeForConditionalGeneration")},
      NAMES(MLP, .vectors = "moe_statics"),
-     .refuse = "its experts are two sets, for text and for images, in one numbering"},
+     /* transformers 5.12.1, Ernie4_5_VLMoeMoeBlock: both sets have moe_num_experts; the published e_score_correction_bias is one
+      * tensor of two rows. */
+     .refuse =
+         "its experts are two sets, for text and for images, which have to stay of one size: a plan names one set"},
     {.models = "JetMoE",
      .classes = {CLASS("JetMoeForCausalLM")},
      .refuse =
