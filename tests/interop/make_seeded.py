@@ -199,11 +199,6 @@ def order(name):
     return [int(p) if p.isdigit() else p for p in re.split(r"(\d+)", name)]
 
 
-def ids_text(shape, n):
-    """A table of experts for each token, no one twice in a row."""
-    return ",".join(str((token * 5 + token // 11 + slot * (1 + token // 7 % (n // shape[1]))) % n) for token in range(shape[0]) for slot in range(shape[1]))
-
-
 def dtype_of(make, name):
     return next((t for p, t in make.get("dtypes", []) if re.search(p, name)), "BF16")
 
@@ -231,6 +226,7 @@ def tables(folder):
     shapes.update(spread_names(make.get("extra", {})))
     if "form" in make:
         return quantised_tables(folder, make, shapes, tied)
+    from seeded_forms import ids_text
     with open(os.path.join(folder, "tensors.tsv"), "w", encoding="utf-8") as f:
         f.write("seed 1\n")
         for name in sorted(shapes, key=order):

@@ -3,7 +3,8 @@
 make.json says {"form": {"kind": .., "group": .., "matrices": REGEX, ...}}: the weights of these names are stored in that form, all else as
 it is. The formulas are those of golden_packed.py, which compares them with the forms' own libraries; codes are any bits.
 
-    kind      awq, gptq, compressed-tensors (packed integers), mlx, nvfp4 (ModelOpt's), fp8 (a scale per row), nf4 (bitsandbytes, nested)
+    kind      awq, gptq, compressed-tensors (packed integers), mlx, nvfp4 (ModelOpt's), fp8 (a scale per row), nf4 (bitsandbytes, nested),
+              deepseek_v4 (experts in MXFP4, the others in FP8 with a scale for 128 x 128, both powers of two)
     group     columns that share a scale; of nf4: weights
     bits      4, if not said
     dtype     of the scales: F16 or BF16
@@ -66,9 +67,22 @@ def nf4_rows(form, name, shape, std):
     yield name + ".quant_state.bitsandbytes__nf4", "U8", (len(text),), "text\t" + text
 
 
+def deepseek_v4_rows(form, name, shape, std):
+    stem, (out, cols) = name[:-len(".weight")], shape
+    if re.search(r"\.experts\.", name):
+        rms, kind, width, scales = math.sqrt(sum(v * v for v in FP4) / 16), "I8", cols // 2, (out, cols // 32)
+        assert cols % 32 == 0, name
+    else:
+        codes = torch.arange(256, dtype=torch.uint8).view(torch.float8_e4m3fn).float().nan_to_num(0)
+        rms, kind, width, scales = codes.std().item(), "F8_E4M3", cols, (-(-out // 128), -(-cols // 128))
+    middle = 127 + round(math.log2(std / rms))
+    yield name, kind, (out, width), "bits"
+    yield stem + ".scale", "F8_E8M0", scales, f"{middle}\t{middle}" if scales == (1, 1) else f"{middle - 1}\t{middle + 2}"
+
+
 def rows(form, name, shape, std):
     """(name, type, shape, text) of what a weight [out, in] is stored in; std: of its numbers."""
-    floats = {"nvfp4": nvfp4_rows, "fp8": fp8_rows, "nf4": nf4_rows}.get(form["kind"])
+    floats = {"nvfp4": nvfp4_rows, "fp8": fp8_rows, "nf4": nf4_rows, "deepseek_v4": deepseek_v4_rows}.get(form["kind"])
     if floats:
         yield from floats(form, name, shape, std)
         return
@@ -100,6 +114,11 @@ def rows(form, name, shape, std):
         yield stem + ".biases", dtype, (*shape[:-1], n), spread(name, -0.6 * top * high, -0.4 * top * low)
 
 
+def ids_text(shape, n):
+    """A table of experts for each token, no one twice in a row."""
+    return ",".join(str((token * 5 + token // 11 + slot * (1 + token // 7 % (n // shape[1]))) % n) for token in range(shape[0]) for slot in range(shape[1]))
+
+
 def stored(form, shapes, ranges):
     """The shapes of a checkpoint as rows of its table. MLX stacks experts."""
     known, n_experts = {}, {}
@@ -117,7 +136,7 @@ def stored(form, shapes, ranges):
         if re.search(form["matrices"], name):
             yield from rows(form, name, shape, hi / math.sqrt(3))
         else:
-            yield name, None, shape, spread(name, lo, hi)
+            yield name, None, shape, "list\t" + ids_text(shape, hi) if lo == "ids" else spread(name, lo, hi)
 
 
 # ---- what they are worth ----
@@ -183,10 +202,19 @@ def nf4(t, stem, bits):
     return (v.reshape(-1, block) * absmax.unsqueeze(1)).reshape(state["shape"]).to(torch.bfloat16)
 
 
-KINDS = {"awq": (awq, ".qweight"), "gptq": (gptq, ".qweight"), "compressed-tensors": (packed, ".weight_packed"), "mlx": (mlx, ".scales"),
+def deepseek_v4(t, stem, bits):
+    """Powers of two: exact in BF16."""
+    w, s = t[stem + ".weight"], torch.exp2(t[stem + ".scale"].view(torch.uint8).float() - 127)
+    if w.dtype != torch.int8:
+        return w.float() * s.repeat_interleave(128, 0)[:w.shape[0]].repeat_interleave(128, 1)[:, :w.shape[1]]
+    w = w.view(torch.uint8).long()
+    return torch.tensor(FP4)[torch.stack([w & 15, w >> 4], -1).flatten(-2)] * s.repeat_interleave(32, -1)
+
+
+KINDS = {"deepseek_v4": (deepseek_v4, ".scale"), "awq": (awq, ".qweight"), "gptq": (gptq, ".qweight"), "compressed-tensors": (packed, ".weight_packed"), "mlx": (mlx, ".scales"),
          "nvfp4": (nvfp4, ".weight_scale_2"), "fp8": (fp8, ".weight_scale"), "nf4": (nf4, ".weight.absmax")}
 PARTS = r"\.(qweight|qzeros|scales|biases|g_idx|weight_packed|weight_scale|weight_scale_2|weight_shape|[ikv]\w*_scale|weight\.\w*(quant|absmax)\S*)$"
-CODES = (torch.uint32, torch.uint8, torch.float8_e4m3fn)  # of weights under their own names
+CODES = (torch.uint32, torch.uint8, torch.int8, torch.float8_e4m3fn)  # of weights under their own names
 
 
 def stack_experts(tensors, how):

@@ -132,7 +132,7 @@ static bool put_number(struct buf *b, const char *dtype, double v)
         buf_add(b, &f, 4);
         return true;
     } else if (!strcmp(dtype, "I64") || !strcmp(dtype, "I32") || !strcmp(dtype, "I8") ||
-               !strcmp(dtype, "U8") || !strcmp(dtype, "F8_E4M3")) {
+               !strcmp(dtype, "U8") || !strcmp(dtype, "F8_E4M3") || !strcmp(dtype, "F8_E8M0")) {
         buf_add(b, &whole, !strcmp(dtype, "I64") ? 8 : !strcmp(dtype, "I32") ? 4 : 1);
         return true;
     } else
