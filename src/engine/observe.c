@@ -47,6 +47,8 @@ struct observer {
     int32_t first_il, last_il; /* the first and the last layer with experts */
     int32_t open_il;           /* learning: the layer whose f was seen last */
     struct layer layers[LIMIT_ENGINE_LAYERS];
+    char (*behind)[GGML_MAX_NAME]; /* names of the nodes behind the last f, in order */
+    size_t n_behind, cap_behind, passed;
     struct norms *norms;
     struct tap_room rows;  /* struct routed */
     struct tap_room probs; /* when they are not in host memory */
@@ -74,6 +76,7 @@ void observer_free(struct observer *o)
     norms_free(o->norms);
     for (int i = 0; i < LIMIT_ENGINE_LAYERS; i++)
         free(o->layers[i].w_copy.p);
+    free(o->behind);
     free(o->rows.p);
     free(o->probs.p);
     free(o->ids.p);
@@ -117,9 +120,16 @@ static bool writes_memory(enum ggml_op op)
     }
 }
 
+static void note_behind(struct observer *o, const struct ggml_tensor *t)
+{
+    GROW(o->behind, o->n_behind, o->cap_behind);
+    snprintf(o->behind[o->n_behind++], sizeof *o->behind, "%s", t->name);
+}
+
 static void learn(struct observer *o, const struct ggml_tensor *t)
 {
     struct tap_name x;
+    note_behind(o, t);
     if (writes_memory(t->op))
         o->state_behind = true;
     if (o->open_il >= 0 && o->layers[o->open_il].w)
@@ -144,6 +154,7 @@ static void learn(struct observer *o, const struct ggml_tensor *t)
         if (o->first_il < 0)
             o->first_il = x.il;
         o->state_behind = false;
+        o->n_behind = 0;
     }
 }
 
@@ -157,6 +168,7 @@ void observer_learn_begin(struct observer *o)
     o->learning = true;
     o->open_il = o->first_il = o->last_il = -1;
     o->state_behind = false;
+    o->n_behind = 0;
 }
 
 static enum router router_of(const struct observer *o, const struct layer *l)
@@ -270,13 +282,27 @@ static bool observe_gates(struct observer *o, int il, const struct ggml_tensor *
                     &o->err);
 }
 
+/* Where more than one device computes, the engine leaves only the part of the graph that the last f is in: what is behind it
+ * in other parts, such as the output matrix, is told not to be computed. Its graphs may serve several decodes, of which each
+ * has the same behind it. False: the node is of a next graph; one decode may take several. */
+static bool skip(struct observer *o, struct ggml_tensor *t)
+{
+    for (size_t i = o->passed; i < o->n_behind; i++)
+        if (!strcmp(o->behind[i], t->name)) {
+            o->passed = i + 1;
+            t->flags &= ~GGML_TENSOR_FLAG_COMPUTE;
+            return true;
+        }
+    return false;
+}
+
 static bool on_ask(struct observer *o, struct ggml_tensor *t)
 {
     struct tap_name x;
+    if (o->stopped && !skip(o, t))
+        o->stopped = false;
     if (!tap_name(t, &x) || o->failed)
         return false;
-    if (x.il == o->first_il) /* a next graph: one decode may take several */
-        o->stopped = false;
     if (o->stopped)
         return false;
     struct layer *l = &o->layers[x.il];
@@ -315,6 +341,7 @@ bool observer_callback(struct ggml_tensor *t, bool ask, void *ud)
     /* false ends this part of the graph: what follows the last experts is the output matrix, which nobody
      * needs */
     o->stopped = o->stop && x.il == o->last_il;
+    o->passed = 0;
     return !o->failed && !o->stopped;
 }
 
