@@ -109,7 +109,8 @@ const struct family family_qwen3vlmoe = {
     .models = "Qwen3-VL-MoE, Qwen3-Omni",
     .gate = SOFTMAX_NORM,
     .classes = {{"Qwen3VLMoeForConditionalGeneration", &qwen3_vl_moe},
-                {"Qwen3OmniMoeForConditionalGeneration", &qwen3_vl_moe}},
+                {"Qwen3OmniMoeForConditionalGeneration", &qwen3_vl_moe},
+                {"Qwen3OmniMoeThinkerForConditionalGeneration", &qwen3_vl_moe}},
     NAMES(MLP),
     .tokenizers = {{.model_types = "qwen3_omni_moe*", .bos = "<|im_end|>"}}, /* as the engine's converter */
 };

@@ -103,12 +103,18 @@ const struct family family_table[] = {
      .classes = {CLASS("DogeForCausalLM")},
      .refuse = "its experts are the points of a grid of keys, of which none can be taken out alone"},
     {.models = "ERNIE-4.5-VL",
-     .classes = {CLASS("Ernie4_5_VLMoeForConditionalGeneration")},
+     .classes = {CLASS("Ernie4_5_VLMoeForConditionalGeneration"),
+                 CLASS("Ernie4_5_VL_MoeForConditionalGeneration")},
      NAMES(MLP, .vectors = "moe_statics"),
      /* transformers 5.12.1, Ernie4_5_VLMoeMoeBlock: both sets have moe_num_experts; the published e_score_correction_bias is one
       * tensor of two rows. */
      .refuse =
          "its experts are two sets, for text and for images, which have to stay of one size: a plan names one set"},
+    {.models = "FlexOlmo",
+     .gate = SOFTMAX,
+     .classes = {CLASS("FlexOlmoForCausalLM")},
+     NAMES(MLP),
+     .refuse_native = NOT_OF_THE_ENGINE},
     {.models = "JetMoE",
      .classes = {CLASS("JetMoeForCausalLM")},
      .refuse =
@@ -119,6 +125,11 @@ const struct family family_table[] = {
      .classes = {CLASS("LongcatFlashForCausalLM")},
      NAMES(.block = "mlp", .experts = "experts", .router = "router", .idle = "zero_expert_num"),
      .refuse_native = NOT_OF_THE_ENGINE},
+    {.models = "MiniMax-M3, its text as transformers saves it",
+     .gate = BY_KEYS,
+     .classes = {CLASS("MiniMaxM3VLForCausalLM")},
+     NAMES(MLP),
+     .refuse_native = "no checkpoint of this class is published, and llama.cpp's converter does not know it"},
     {.models = "NLLB-MoE",
      .gate = SOFTMAX_NORM,
      .used = 2,

@@ -12,7 +12,8 @@ field that names experts. A row says one of
     refused  why, in the words of the record, which names a class of this folder
     open     what is missing: a fault, told as such
 
-A folder without a row, a row without a folder, and a fixture that is loaded without a row are faults, too.
+A folder without a row, a row without a folder, and a fixture that is loaded without a row are faults, too; so is a class of these folders that
+transformers loads by itself (its tables of auto classes) to write text and that no record names.
 """
 import glob
 import importlib
@@ -65,6 +66,21 @@ def model_types(x):
     if isinstance(x, dict):
         return {v for k, v in x.items() if k == "model_type" and isinstance(v, str)}.union(*map(model_types, x.values()))
     return set()
+
+
+def writing(folders):
+    """The classes of the folders that the tables of auto classes have for writing text."""
+    auto = importlib.import_module("transformers.models.auto.modeling_auto")
+    names = set()
+    for kind in ("CAUSAL_LM", "IMAGE_TEXT_TO_TEXT", "MULTIMODAL_LM", "SEQ_TO_SEQ_CAUSAL_LM"):
+        for value in getattr(auto, f"MODEL_FOR_{kind}_MAPPING_NAMES").values():
+            names.update([value] if isinstance(value, str) else value)
+    found = {}
+    for folder in folders:
+        for path in glob.glob(os.path.join(MODELS, folder, "modeling_*.py")):
+            with open(path, encoding="utf-8") as f:
+                found.update({n: folder for n in re.findall(r"^class (\w+)\(", f.read(), re.M) if n in names})
+    return found
 
 
 def rows_of(table):
@@ -141,8 +157,11 @@ def main():
         for name in sorted(os.listdir(os.path.join(data, kind))):
             if is_loaded(data, f"{kind}/{name}") and f"{kind}/{name}" not in named:
                 fault(f"{kind}/{name}", "is loaded and stands in no row")
+    known, classes = {c["name"] for f in families for c in f["classes"]}, writing(folders)
+    for name in sorted(classes.keys() - known):
+        fault(name, f"a class of {classes[name]} that no record names")
     print(f"transformers {transformers.__version__}: {len(folders)} model folders whose config counts experts; "
-          + ", ".join(f"{count.get(how, 0)} {how}" for how in ("loaded", "cut", "refused")) + f"; {failed} failed")
+          + ", ".join(f"{count.get(how, 0)} {how}" for how in ("loaded", "cut", "refused")) + f"; {len(classes)} classes that write text; {failed} failed")
     return 1 if failed else 0
 
 
