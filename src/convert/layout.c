@@ -68,6 +68,31 @@ static bool check_sources(const struct layout_slot *s, enum made_value value, st
     return true;
 }
 
+#define MX_VALUES 32u /* of a block */
+
+/* A matrix that is stored as the engine's blocks of MXFP4 are, codes and scales apart. */
+static bool is_mxfp4(const struct packed *p)
+{
+    if (!p || p->values != VALUES_FLOAT4 || p->codes != CODES_ROWS || p->n != 1 || p->first || p->flat ||
+        p->divide)
+        return false;
+    const char *codes = p->parts[PART_CODES]->dtype->name, *scale = p->parts[PART_SCALE]->dtype->name;
+    return !p->parts[PART_GLOBAL] && p->scale_cols == MX_VALUES && p->scale_rows == 1 &&
+           p->cols % MX_VALUES == 0 && (!strcmp(codes, "U8") || !strcmp(codes, "I8")) &&
+           (!strcmp(scale, "U8") || !strcmp(scale, "F8_E8M0"));
+}
+
+/* Experts that all are stored so stay so. */
+static void keep_blocks(const struct layout_slot *s, struct made *m)
+{
+    for (uint64_t i = 0; i < s->room; i++)
+        if (!is_mxfp4(s->sources[i].packed))
+            return;
+    m->cols /= MX_VALUES;
+    m->row_step = m->cols;
+    m->value = V_MXFP4;
+}
+
 static bool add_output(struct layout *l, int64_t block, uint64_t rule, struct err *e)
 {
     struct layout_slot *s = layout_slot_at(l, block, rule);
@@ -76,6 +101,9 @@ static bool add_output(struct layout *l, int64_t block, uint64_t rule, struct er
     struct image_tensor *t = new_tensor(l, block, s->rule->gguf);
     if (!layout_set_shape(l, block, s, t->made, t, e) || !check_sources(s, t->made->value, e))
         return false;
+    if (strchr(s->rule->hf, '#') && layout_rule_parts(s->rule->hf) == 1 && s->rule->how == HOW_COPY &&
+        l->type != T_F32)
+        keep_blocks(s, t->made);
     t->made->sources = s->sources;
     t->made->n_sources = s->room;
     s->sources = NULL;

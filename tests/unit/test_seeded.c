@@ -14,6 +14,7 @@
 #include "convert/image_part.h"
 #include "convert/load.h"
 #include "engine/engine.h"
+#include "engine/quantize.h"
 #include "families.h"
 #include "gguf/gguf_file.h"
 
@@ -135,6 +136,49 @@ static void check_converted(const struct family_case *f, const char *folder)
     hf_free(c);
 }
 
+/* Experts that are stored as MXFP4 are that in the file, too: the numbers that they become as floats. */
+static void check_blocks(const struct family_case *f, const char *folder)
+{
+    struct err e = {0};
+    struct convert_opts o = {.type = "f32", .quantize = engine_quantize_rows, .threads = 2};
+    struct buf config = {0};
+    uint64_t blocks = 0;
+    struct hf_checkpoint *c = hf_open(folder, &e);
+    golden_ok(c != NULL, &e, f->name);
+    golden_ok(file_read_all(family_file(f, "hf/config.json"), 1u << 20, &config, &e), &e, f->name);
+    buf_char(&config, 0);
+    struct image *plain = convert_open(c, folder, &o, &e);
+    golden_ok(plain != NULL, &e, f->name);
+    o.type = "auto";
+    struct image *im = convert_open(c, folder, &o, &e);
+    golden_ok(im != NULL, &e, f->name);
+    for (uint64_t i = 0; i < im->n_tensors; i++) {
+        const struct image_tensor *t = &im->tensors[i], *want = &plain->tensors[i];
+        if (t->type != T_MXFP4)
+            continue;
+        uint64_t n = t->ne[0] * t->ne[1] * t->ne[2];
+        uint8_t *p = xmalloc(t->bytes);
+        float *a = xcalloc(n, sizeof *a), *b = xcalloc(n, sizeof *b);
+        golden_ok(image_read(im, t->off, t->bytes, p, &e) && image_read(plain, want->off, want->bytes, b, &e),
+                  &e, t->name);
+        golden_ok(engine_dequantize(t->type, p, n, a, &e), &e, t->name);
+        assert_string_equal(t->name, want->name);
+        assert_int_equal(want->bytes, n * sizeof *b);
+        for (uint64_t j = 0; j < n; j++)
+            if (a[j] != b[j]) /* the engine has no -0 */
+                fail_msg("tensor '%s': %g, expected %g", t->name, (double)a[j], (double)b[j]);
+        free(p);
+        free(a);
+        free(b);
+        blocks++;
+    }
+    assert_int_equal(blocks, strstr(config.s, "\"expert_dtype\": \"fp4\"") ? 3 * 3 : 0);
+    buf_clear(&config);
+    image_free(im);
+    image_free(plain);
+    hf_free(c);
+}
+
 /* Of a table of ids one that is of no expert. */
 static void check_ids(const struct family_case *f, const char *folder)
 {
@@ -195,6 +239,7 @@ static void test_seeded(void **state)
     }
     check_converted(f, folder);
     check_ids(f, folder);
+    check_blocks(f, folder);
     families_engine_seeded(f, folder);
 }
 
