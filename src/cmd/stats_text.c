@@ -47,6 +47,8 @@ static void header(struct buf *b, const struct stats *s)
     if (s->import)
         cmd_fmt(b, ", imported from %s", stats_imported_from(s));
     cmd_fmt(b, "%s\n", s->progress ? " (of a run that has not ended)" : "");
+    for (uint32_t i = s->n_layers; i < s->n_layers + s->n_mtp; i++)
+        cmd_fmt(b, "MTP block    %u, by statistics of its own\n", s->layers[i].il);
     struct buf unused = {0};
     if (unused_text(json_object_get(c, "unused"), json_object_get(c, "chat"), &unused))
         cmd_fmt(b, "not used     %s\n", unused.s);

@@ -21,10 +21,14 @@ static bool read_image(void *ctx, uint64_t off, uint64_t n, void *dst, struct er
     return image_read(ctx, off, n, dst, e);
 }
 
-static bool check(const struct view *v, struct err *e)
+/* *mtp: whether the block that predicts further tokens is wanted; false where the engine cannot run it. */
+static bool check(const struct view *v, bool *mtp, struct err *e)
 {
     const struct gg_file *f = view_gguf(v);
-    return (runs_check(f, v->family, v->n_blocks, e) && vocab_check(f, e)) || err_ctx(e, "%s", v->path);
+    if (!runs_check(f, v->family, v->n_blocks, e) || !vocab_check(f, e))
+        return err_ctx(e, "%s", v->path);
+    *mtp = *mtp && runs_mtp(f, v->family, v->n_blocks);
+    return true;
 }
 
 bool load_check(const struct view *v, struct err *e)
@@ -34,15 +38,20 @@ bool load_check(const struct view *v, struct err *e)
                        "%s: its keys of a split are left over, and the engine looks for parts that are not "
                        "there: reap prune writes the model without them",
                        v->path);
-    return check(v, e);
+    return check(v, &(bool){false}, e);
+}
+
+static bool check_image(const struct image *im, const char *path, bool *mtp, struct err *e)
+{
+    struct view *v = view_of_header((const uint8_t *)im->header.s, im->header.n, im->size, path, e);
+    bool ok = v && check(v, mtp, e);
+    view_free(v);
+    return ok;
 }
 
 bool load_check_image(const struct image *im, const char *path, struct err *e)
 {
-    struct view *v = view_of_header((const uint8_t *)im->header.s, im->header.n, im->size, path, e);
-    bool ok = v && check(v, e);
-    view_free(v);
-    return ok;
+    return check_image(im, path, &(bool){false}, e);
 }
 
 static bool foresee(const char *path, uint64_t bytes, bool whole, const struct engine_opts *o, struct err *e)
@@ -60,9 +69,10 @@ static struct engine *load_checkpoint(const struct view *v, const struct engine_
     }
     struct image *im = convert_open(v->format->view->checkpoint(v), v->path, &co, e);
     struct engine *g = NULL;
-    if (im && load_check_image(im, v->path, e) && foresee(v->path, im->size, true, o, e)) {
+    struct engine_opts own = *o;
+    if (im && check_image(im, v->path, &own.mtp, e) && foresee(v->path, im->size, true, o, e)) {
         struct engine_source s = {im->size, read_image, im};
-        g = engine_open_source(&s, v->path, o, e);
+        g = engine_open_source(&s, v->path, &own, e);
     }
     image_free(im);
     return g;
@@ -99,7 +109,7 @@ struct engine *load_engine(const struct view *v, const struct engine_opts *o, st
         return NULL;
     }
     struct engine_opts own = *o;
-    if (!check(v, e) || !choose_mode(v, &own, e))
+    if (!check(v, &own.mtp, e) || !choose_mode(v, &own, e))
         return NULL;
     own.whole = view_gguf(v)->split_left;
     own.weights = v->bytes;

@@ -36,9 +36,11 @@ struct engine_opts {
     const char *type; /* checkpoints: type of the matrices (convert/); NULL: as stored */
     const char *pretokenizer; /* checkpoints: the engine's name of the pre-tokenizer; NULL: recognised */
     bool whole;               /* GGUF: one file holds the model, whatever its keys of a split say */
-    bool vocab_only;          /* the tokenizer and the chat template alone; nothing can be computed */
-    bool device_norms;        /* compute norms by the device even when the tensor is in host memory (tests) */
-    uint64_t weights; /* bytes of the model's weights, known to who opens it; 0: they fit into memory */
+    bool
+        mtp; /* loads the block that predicts further tokens as well, for engine_run.mtp, if it can be run (model/runs.h) */
+    bool vocab_only;   /* the tokenizer and the chat template alone; nothing can be computed */
+    bool device_norms; /* compute norms by the device even when the tensor is in host memory (tests) */
+    uint64_t weights;  /* bytes of the model's weights, known to who opens it; 0: they fit into memory */
     const char *largest_file; /* of the model's; NULL: not known */
     uint64_t memory;          /* that the process may have, in bytes; 0: what the system says (tests) */
 };
@@ -138,6 +140,9 @@ struct engine_run {
                             * no part of the graph that holds one is left out */
     void *ud;
     bool c_is_f; /* the contribution is the expert's output itself (llama4) */
+    /* With an observer, where engine_mtp_refusal has nothing to say: the block that predicts further tokens runs behind the
+     * model, and the observer gets its experts too. */
+    bool mtp;
     /* false with an observer: the graph ends behind the last layer's experts where that is safe */
     bool want_logits;
     uint64_t n_tokens; /* to be decoded, for the line that says what this will cost; 0: not known */
@@ -145,6 +150,8 @@ struct engine_run {
 /* Makes the context for a kind of run; may be called again. With an observer a first short decode finds out
  * what to observe, and fails when the model has no experts that can be seen. */
 bool engine_start(struct engine *g, const struct engine_run *r, struct err *e);
+/* Why the model's block that predicts further tokens cannot be run (options.mtp); NULL: it can. */
+const char *engine_mtp_refusal(const struct engine *g);
 /* For a model whose weights do not fit into memory and are read from the disk for each compute step: chooses the tokens of a
  * step (engine_ubatch), unless the options do, and says what the work will take. `usual`: the step of this work if the model
  * did fit. Of the run n_ctx (of one sequence), observe, want_logits and n_tokens are looked at. Nothing happens where the model

@@ -300,6 +300,7 @@ static struct engine *open_model(const char *path, const struct engine_source *s
         goto fail;
     set_cpu_moe(&l, o);
     l.p.vocab_only = o->vocab_only;
+    l.p.load_mtp = o->mtp;
     if (o->whole)
         l.p.kv_overrides = one_part;
     l.p.n_gpu_layers = (int32_t)o->n_gpu_layers;
@@ -366,6 +367,7 @@ void engine_free(struct engine *g)
         llama_batch_free(g->batch);
     settle_end(g);
     watch_free(g->watch);
+    mtp_free(g->mtp);
     llama_free(g->ctx);
     chat_free(g->chat);
     observer_free(g->observer);
@@ -515,8 +517,17 @@ bool engine_context_params(struct engine *g, const struct engine_run *r, struct 
     return cache_type(g->o.cache_type_k, &p->type_k, e) && cache_type(g->o.cache_type_v, &p->type_v, e);
 }
 
+const char *engine_mtp_refusal(const struct engine *g)
+{
+    return !g->o.mtp  ? "its graph in the engine is not known here, or a part of it is left out"
+           : g->ahead ? "the model is larger than memory"
+                      : mtp_refusal(g->model);
+}
+
 bool engine_start(struct engine *g, const struct engine_run *r, struct err *e)
 {
+    mtp_free(g->mtp);
+    g->mtp = NULL;
     llama_free(g->ctx);
     g->ctx = NULL;
     observer_free(g->observer);
@@ -536,11 +547,14 @@ bool engine_start(struct engine *g, const struct engine_run *r, struct err *e)
     cost_go_on(&g->cost);
     watch_begin(g->watch);
     g->ctx = llama_init_from_model(g->model, p);
+    bool ok = g->ctx || err_set(e, ERR_FAILED, "the engine cannot make a context of %u tokens: %s", p.n_ctx,
+                                library_said());
+    if (ok && r->mtp && r->observe)
+        ok = (g->mtp = mtp_new(g->model, g->ctx, &p, r, &g->o, e)) != NULL;
     watch_end(g->watch);
     cost_end();
-    if (!g->ctx)
-        return err_set(e, ERR_FAILED, "the engine cannot make a context of %u tokens: %s", p.n_ctx,
-                       library_said());
+    if (!ok)
+        return false;
     if (g->has_batch)
         llama_batch_free(g->batch);
     g->batch = llama_batch_init((int32_t)g->n_batch, 0, 1);
@@ -563,6 +577,8 @@ void engine_clear(struct engine *g)
     llama_memory_t m = llama_get_memory(g->ctx);
     if (m)
         llama_memory_clear(m, true);
+    if (g->mtp)
+        mtp_clear(g->mtp);
 }
 
 void engine_fork(struct engine *g, uint32_t from, uint32_t to)
@@ -610,7 +626,12 @@ bool engine_decode(struct engine *g, const struct engine_batch *b, struct err *e
     if (r != 0)
         return err_set(e, ERR_FAILED, "the engine cannot decode a batch of %u tokens (%d): %s", b->n, r,
                        library_said());
-    return true;
+    if (g->learning || !g->mtp)
+        return true;
+    watch_begin(g->watch);
+    bool ok = mtp_decode(g->mtp, &g->batch, e);
+    watch_end(g->watch);
+    return ok;
 }
 
 bool engine_match(struct engine *g, const struct engine_batch *b, struct engine_match *m, uint32_t n,

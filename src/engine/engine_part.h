@@ -9,6 +9,7 @@
 #include "engine/engine.h"
 #include "engine/inputs.h"
 #include "engine/mask.h"
+#include "engine/mtp.h"
 #include "engine/observe.h"
 #include "engine/step.h"
 #include "engine/tokenize.h"
@@ -25,6 +26,7 @@ struct engine {
     struct llama_context *ctx;
     struct engine_opts o;
     struct observer *observer;
+    struct mtp *mtp; /* NULL: such a block is not there, or nobody asks for it */
     struct masker *masker;
     struct inputs *inputs;
     struct moved {

@@ -12,6 +12,7 @@
  *        are the same memory
  *   p    ffn_moe_probs, where it is a softmax over all experts whose weights are not renormalised over the
  *        chosen ones: wanted as well, since nothing of it is left when f arrives
+ *   h    h_nextn, the model's hidden state, where a further block is given it: the graph may end there instead
  *   ids  src[2] of the MUL_MAT_ID or ADD_ID behind f; a strided view: row t starts at t * nb[1]
  *
  * Which node is the last cannot be known when it is asked, so a first decode only notes names (tap.h). */
@@ -41,13 +42,15 @@ struct observer {
     engine_gates *gates;
     void *ud;
     bool c_is_f, stop;
+    bool to_hidden;     /* the graph is needed as far as h */
+    bool seen_hidden;   /* learning: it has that node */
     enum router router; /* when it has been learned */
     bool learning, stopped, failed;
     bool state_behind;         /* learning: something is to be computed behind the last f, such as memory */
     int32_t first_il, last_il; /* the first and the last layer with experts */
     int32_t open_il;           /* learning: the layer whose f was seen last */
     struct layer layers[LIMIT_ENGINE_LAYERS];
-    char (*behind)[GGML_MAX_NAME]; /* names of the nodes behind the last f, in order */
+    char (*behind)[GGML_MAX_NAME]; /* names of the nodes behind the last f, or behind h, in order */
     size_t n_behind, cap_behind, passed;
     struct norms *norms;
     struct tap_room rows;  /* struct routed */
@@ -64,6 +67,7 @@ struct observer *observer_new(const struct engine_run *r, bool device_norms, int
     o->ud = r->ud;
     o->c_is_f = r->c_is_f;
     o->stop = !r->want_logits;
+    o->to_hidden = r->mtp;
     o->norms = norms_new(device_norms, n_threads);
     o->first_il = o->last_il = -1;
     return o;
@@ -95,6 +99,11 @@ static bool is_w(const struct tap_name *x)
     static const char weights[] = "ffn_moe_weights", sum[] = "ffn_moe_weights_sum";
     return x->n >= sizeof weights - 1 && !strncmp(x->base, weights, sizeof weights - 1) &&
            strncmp(x->base, sum, sizeof sum - 1) != 0;
+}
+
+static bool is_hidden(const struct ggml_tensor *t)
+{
+    return !strcmp(t->name, "h_nextn");
 }
 
 /* ---- learning ---- */
@@ -132,6 +141,11 @@ static void learn(struct observer *o, const struct ggml_tensor *t)
     note_behind(o, t);
     if (writes_memory(t->op))
         o->state_behind = true;
+    if (o->to_hidden && is_hidden(t)) {
+        o->seen_hidden = true;
+        o->state_behind = false;
+        o->n_behind = 0;
+    }
     if (o->open_il >= 0 && o->layers[o->open_il].w)
         for (int i = 0; i < GGML_MAX_SRC && t->src[i]; i++)
             if (root(t->src[i]) == root(o->layers[o->open_il].w))
@@ -202,7 +216,7 @@ bool observer_learn_end(struct observer *o, struct err *e)
     if (!n)
         return err_set(e, ERR_FAILED,
                        "the engine's graph of this model has no experts that could be observed");
-    o->stop = o->stop && !o->state_behind;
+    o->stop = o->stop && !o->state_behind && (!o->to_hidden || o->seen_hidden);
     return true;
 }
 
@@ -301,6 +315,8 @@ static bool on_ask(struct observer *o, struct ggml_tensor *t)
     struct tap_name x;
     if (o->stopped && !skip(o, t))
         o->stopped = false;
+    if (o->to_hidden && o->stop && is_hidden(t))
+        return !o->failed && !o->stopped;
     if (!tap_name(t, &x) || o->failed)
         return false;
     if (o->stopped)
@@ -324,6 +340,11 @@ bool observer_callback(struct ggml_tensor *t, bool ask, void *ud)
             learn(o, t);
         return !o->learning && on_ask(o, t);
     }
+    if (!o->learning && o->to_hidden && o->stop && is_hidden(t)) {
+        o->stopped = true;
+        o->passed = 0;
+        return false;
+    }
     if (o->learning || o->stopped || o->failed || !tap_name(t, &x))
         return true;
     struct layer *l = &o->layers[x.il];
@@ -340,7 +361,7 @@ bool observer_callback(struct ggml_tensor *t, bool ask, void *ud)
         o->failed = true;
     /* false ends this part of the graph: what follows the last experts is the output matrix, which nobody
      * needs */
-    o->stopped = o->stop && x.il == o->last_il;
+    o->stopped = o->stop && !o->to_hidden && x.il == o->last_il;
     o->passed = 0;
     return !o->failed && !o->stopped;
 }

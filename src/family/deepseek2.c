@@ -115,7 +115,7 @@ static const struct conversion glm4_moe_lite = {
 
 const struct family family_deepseek2 = {
     .arch = "deepseek2",
-    .engine = ENGINE_ROPE_PART | ENGINE_MTP_ALONE,
+    .engine = ENGINE_ROPE_PART | ENGINE_MTP_ALONE | ENGINE_MTP_RUNS,
     .models = "DeepSeek-V2, V3, R1, Kimi-K2, GLM-4.7-Flash",
     .gate = BY_KEYS,
     .classes = {{"DeepseekV2ForCausalLM", &deepseek_v2},
@@ -161,7 +161,8 @@ static const struct conversion deepseek_v32 = {
 
 const struct family family_deepseek32 = {
     .arch = "deepseek32",
-    .engine = ENGINE_ROPE_PART | ENGINE_GATE_KEY | ENGINE_INDEXER | ENGINE_INDEXER_TURN | ENGINE_MTP_ALONE,
+    .engine = ENGINE_ROPE_PART | ENGINE_GATE_KEY | ENGINE_INDEXER | ENGINE_INDEXER_TURN | ENGINE_MTP_ALONE |
+              ENGINE_MTP_RUNS,
     .down_scale = true,
     .models = "DeepSeek-V3.2",
     .gate = BY_KEYS,
@@ -236,7 +237,7 @@ static const struct conversion glm_moe_dsa = {
 
 const struct family family_glm_dsa = {
     .arch = "glm-dsa",
-    .engine = ENGINE_ROPE_PART | ENGINE_INDEXER | ENGINE_INDEXER_TURN | ENGINE_MTP_ALONE,
+    .engine = ENGINE_ROPE_PART | ENGINE_INDEXER | ENGINE_INDEXER_TURN | ENGINE_MTP_ALONE | ENGINE_MTP_RUNS,
     .down_scale = true,
     .models = "GLM-5",
     .gate = BY_KEYS,

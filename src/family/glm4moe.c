@@ -63,7 +63,7 @@ static const struct conversion glm4v_moe = {
 
 const struct family family_glm4moe = {
     .arch = "glm4moe",
-    .engine = ENGINE_HEADS_EQUAL | ENGINE_FIRST_TOP_K | ENGINE_MTP_ALONE,
+    .engine = ENGINE_HEADS_EQUAL | ENGINE_FIRST_TOP_K | ENGINE_MTP_ALONE | ENGINE_MTP_RUNS,
     .models = "GLM-4.5, 4.5V, 4.6, Air, Solar Open",
     .gate = BY_KEYS,
     .classes = {{"Glm4MoeForCausalLM", &glm4_moe},

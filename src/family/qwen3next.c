@@ -157,7 +157,7 @@ static const struct conversion qwen3_5_moe = {
 
 const struct family family_qwen3next = {
     .arch = "qwen3next",
-    .engine = ENGINE_HEADS_EQUAL | ENGINE_FIRST_TOP_K | ENGINE_SSM | ENGINE_MTP_ALONE,
+    .engine = ENGINE_HEADS_EQUAL | ENGINE_FIRST_TOP_K | ENGINE_SSM | ENGINE_MTP_ALONE | ENGINE_MTP_RUNS,
     .down_scale = true,
     .models = "Qwen3-Next",
     .gate = SOFTMAX_NORM,
@@ -167,7 +167,8 @@ const struct family family_qwen3next = {
 
 const struct family family_qwen35moe = {
     .arch = "qwen35moe",
-    .engine = ENGINE_HEADS_EQUAL | ENGINE_ROPE_SECTIONS | ENGINE_FIRST_TOP_K | ENGINE_SSM | ENGINE_MTP_ALONE,
+    .engine = ENGINE_HEADS_EQUAL | ENGINE_ROPE_SECTIONS | ENGINE_FIRST_TOP_K | ENGINE_SSM | ENGINE_MTP_ALONE |
+              ENGINE_MTP_RUNS,
     .down_scale = true,
     .models = "Qwen3.5-MoE",
     .gate = SOFTMAX_NORM,

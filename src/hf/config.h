@@ -42,7 +42,8 @@ void hf_counts_clear(struct hf_counts *c); /* frees the strings */
 char *hf_class_name(const struct jdoc *config);
 char *hf_model_type(const struct jdoc *config);
 
-/* What to do to the names. Layers are numbered as in the tensors' names; -1 stands for all MTP layers. */
+/* What to do to the names. Layers are numbered as in the tensors' names, MTP layers from n_layers on; -1 stands for those where
+ * n_layers is not known. */
 struct hf_edit_plan {
     uint32_t n_experts, n_keep;
     uint32_t n_layers; /* layers.N with N of this or more is an MTP layer; 0: unknown, there is none */

@@ -168,7 +168,10 @@ static enum fate fate_of(const struct editor *x, const char *name, struct module
         return STAYS;
     if (!m->mtp && m->layer < 0) /* GPTQ: an expert of all layers */
         return m->expert < p->n_keep ? STAYS : GOES;
-    return renumber(x, m, m->mtp ? -1 : m->layer, number);
+    int64_t layer = m->layer;
+    if (m->mtp) /* "mtp.layers.0" and "mtp" are the first behind the trunk */
+        layer = !p->n_layers ? -1 : layer >= p->n_layers ? layer : p->n_layers + (layer < 0 ? 0 : layer);
+    return renumber(x, m, layer, number);
 }
 
 /* ---- patterns ---- */

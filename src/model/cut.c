@@ -29,7 +29,7 @@ static void make_blocks(struct cut *c, const struct plan *p)
     for (uint32_t i = 0; i < v->n_layers; i++)
         make_runs(&c->blocks[v->layers[i].il], p->layers[i].keep, c->n_keep);
     for (uint32_t il = v->n_blocks - v->n_mtp; il < v->n_blocks; il++)
-        c->blocks[il] = c->blocks[v->layers[v->n_layers - 1].il];
+        make_runs(&c->blocks[il], plan_keep_of(p, v, il), c->n_keep);
 }
 
 /* An expert's new number; -1: it goes. */
@@ -308,8 +308,8 @@ struct cut *cut_make(const struct view *v, const struct plan *p, const struct cu
 
 static void free_blocks(struct cut *c)
 {
-    for (uint32_t i = 0; i < c->view->n_layers; i++) /* MTP blocks share those of the last */
-        free(c->blocks[c->view->layers[i].il].runs);
+    for (uint32_t il = 0; il < c->view->n_blocks; il++)
+        free(c->blocks[il].runs);
     free(c->blocks);
 }
 

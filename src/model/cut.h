@@ -27,7 +27,7 @@ struct cut_run { /* neighbours that stay: n experts, from number `first` of the 
     uint32_t first, n;
 };
 
-/* Which of a block's experts stay; those of an MTP block are those of the last layer of the trunk. */
+/* Which of a block's experts stay; those of an MTP block without an entry in the plan are those of the last layer of the trunk. */
 struct cut_layer {
     const uint32_t *keep; /* of the plan: n_keep ids, ascending; NULL: the block has no experts */
     struct cut_run *runs; /* the same as runs */

@@ -23,6 +23,34 @@ static bool check_groups(const struct plan_layer *l, const struct plan *p, const
     return true;
 }
 
+const uint32_t *plan_keep_of(const struct plan *p, const struct view *v, uint32_t il)
+{
+    for (uint32_t i = 0; i < p->n_layers + p->n_mtp; i++)
+        if (p->layers[i].il == il)
+            return p->layers[i].keep;
+    return il + v->n_mtp >= v->n_blocks && il < v->n_blocks ? p->layers[p->n_layers - 1].keep : NULL;
+}
+
+static bool check_mtp(const struct plan *p, const struct view *v, struct err *e)
+{
+    for (uint32_t i = p->n_layers; i < p->n_layers + p->n_mtp; i++) {
+        const struct plan_layer *l = &p->layers[i];
+        bool found = false;
+        for (uint32_t k = v->n_layers; k < v->n_layers + v->n_mtp_layers; k++)
+            found = found || v->layers[k].il == l->il;
+        if (!found)
+            return err_set(e, ERR_INPUT, "layer %u of 'keep_mtp' is no MTP block with experts of this model",
+                           l->il);
+        if (l->keep[p->n_keep - 1] >= v->shape.n_experts)
+            return err_set(e, ERR_INPUT,
+                           "layer %u: expert %u is out of range, the model has %u experts (0 to %u)", l->il,
+                           l->keep[p->n_keep - 1], v->shape.n_experts, v->shape.n_experts - 1);
+        if (!check_groups(l, p, v, e))
+            return false;
+    }
+    return true;
+}
+
 static bool check_layers(const struct plan *p, const struct view *v, struct err *e)
 {
     for (uint32_t i = 0; i < p->n_layers; i++) {
@@ -48,7 +76,7 @@ static bool check_layers(const struct plan *p, const struct view *v, struct err 
 
 bool plan_fits(const struct plan *p, const struct view *v, struct err *e)
 {
-    return shape_check_keep(&v->shape, p->n_keep, e) && check_layers(p, v, e);
+    return shape_check_keep(&v->shape, p->n_keep, e) && check_layers(p, v, e) && check_mtp(p, v, e);
 }
 
 bool plan_check(const struct plan *p, const struct view *v, const char *what, bool force, struct err *e)

@@ -40,10 +40,12 @@ struct plan {
     json_t *model;               /* identity; NULL: not said */
     struct plan_origin *origins; /* "sources" */
     uint32_t n_origins;
-    json_t *fixed;             /* "protected", passed through */
-    double protect_share;      /* not a number, or 0: not said */
-    struct plan_layer *layers; /* ascending il */
-    uint32_t n_layers;
+    json_t *fixed;        /* "protected", passed through */
+    double protect_share; /* not a number, or 0: not said */
+    /* Ascending il: all of the trunk, and behind them n_mtp of blocks that predict further tokens. Those of them that have none
+     * follow the last of the trunk. */
+    struct plan_layer *layers;
+    uint32_t n_layers, n_mtp;
     /* [n_layers] what the outputs of a layer's experts are multiplied by, in a cut and under a mask; NULL:
      * nothing is. From a file of its own (gain.h), never from the plan's. */
     float *gain;
@@ -54,6 +56,11 @@ struct plan {
 
 /* Layers numbered 0 with room for n_keep ids each, and nothing said. */
 struct plan *plan_new(uint32_t n_layers, uint32_t n_keep);
+/* One more MTP block; its n_keep ids, to be filled. */
+uint32_t *plan_new_mtp(struct plan *p, uint32_t il);
+/* Who stays in block il of a model: an entry's ids, or of MTP blocks without one those of the last layer of the trunk; NULL: it
+ * has no experts. */
+const uint32_t *plan_keep_of(const struct plan *p, const struct view *v, uint32_t il);
 struct plan *plan_load(const char *path, struct err *e); /* form checked; not yet against a model */
 /* The same, checked against the model (view_hash, plan_check). NULL with *e set. */
 struct plan *plan_open(const char *path, struct view *v, bool force, struct err *e);

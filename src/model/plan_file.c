@@ -10,9 +10,9 @@
 #define SCHEMA "reap.plan/1"
 
 /* The members that struct plan knows. */
-static const char *const known[] = {"schema",    "version", "n_keep",   "n_experts", "criterion",
-                                    "seed",      "blend",   "model",    "sources",   "keep",
-                                    "protected", "lost",    "measured", "refined",   "protect_share"};
+static const char *const known[] = {"schema",   "version", "n_keep",        "n_experts", "criterion", "seed",
+                                    "blend",    "model",   "sources",       "keep",      "protected", "lost",
+                                    "measured", "refined", "protect_share", "keep_mtp"};
 
 struct plan *plan_new(uint32_t n_layers, uint32_t n_keep)
 {
@@ -24,6 +24,14 @@ struct plan *plan_new(uint32_t n_layers, uint32_t n_keep)
     for (uint32_t i = 0; i < n_layers; i++)
         p->layers[i].keep = xcalloc(n_keep, sizeof *p->layers[i].keep);
     return p;
+}
+
+uint32_t *plan_new_mtp(struct plan *p, uint32_t il)
+{
+    uint32_t n = p->n_layers + p->n_mtp++;
+    p->layers = xrealloc(p->layers, n + 1, sizeof *p->layers);
+    p->layers[n] = (struct plan_layer){il, xcalloc(p->n_keep, sizeof *p->layers[n].keep)};
+    return p->layers[n].keep;
 }
 
 void plan_forget_lost(struct plan *p)
@@ -70,7 +78,7 @@ void plan_free(struct plan *p)
     if (!p)
         return;
     plan_forget_lost(p);
-    for (uint32_t i = 0; i < p->n_layers; i++)
+    for (uint32_t i = 0; i < p->n_layers + p->n_mtp; i++)
         free(p->layers[i].keep);
     for (uint32_t i = 0; i < p->n_origins; i++)
         origin_clear(&p->origins[i]);
@@ -138,6 +146,26 @@ static bool read_keep(struct plan *p, json_t *keep, struct err *e)
             return false;
     }
     qsort(p->layers, p->n_layers, sizeof *p->layers, ids_compare);
+    return true;
+}
+
+static bool read_mtp(struct plan *p, const json_t *doc, struct err *e)
+{
+    const char *key;
+    json_t *keep, *ids;
+    if (!json_opt_obj(doc, "keep_mtp", "plan", &keep, e) || !keep)
+        return e->code == ERR_NONE;
+    json_object_foreach (keep, key, ids) {
+        uint32_t il, last = p->layers[p->n_layers + p->n_mtp - 1].il;
+        if (!ids_layer(key, &il) || il <= last)
+            return err_set(e, ERR_INPUT, "keep_mtp: '%.40s' is not the number of a layer behind %u", key,
+                           last);
+        free(plan_new_mtp(p, il));
+        struct plan_layer *l = &p->layers[p->n_layers + p->n_mtp - 1];
+        l->keep = NULL;
+        if (!read_ids(ids, key, p, l, e))
+            return err_ctx(e, "keep_mtp");
+    }
     return true;
 }
 
@@ -271,7 +299,8 @@ static bool read_plan(struct plan *p, const json_t *doc, struct err *e)
         return err_set(e, ERR_INPUT, "n_keep is %llu, expected 1 to %d", (unsigned long long)n,
                        LIMIT_EXPERTS);
     p->n_keep = (uint32_t)n;
-    if (!read_keep(p, keep, e) || !json_opt_u64(doc, "n_experts", "plan", 0, &n_experts, e))
+    if (!read_keep(p, keep, e) || !read_mtp(p, doc, e) ||
+        !json_opt_u64(doc, "n_experts", "plan", 0, &n_experts, e))
         return false;
     if (n_experts > LIMIT_EXPERTS)
         return err_set(e, ERR_INPUT, "n_experts is %llu, expected at most %d", (unsigned long long)n_experts,
@@ -358,6 +387,14 @@ json_t *plan_keep_json(const struct plan *p)
     return keep;
 }
 
+static json_t *keep_mtp_json(const struct plan *p)
+{
+    json_t *keep = json_object();
+    for (uint32_t i = p->n_layers; i < p->n_layers + p->n_mtp; i++)
+        ids_set_layer(keep, p->layers[i].il, ids_json(p->layers[i].keep, p->n_keep));
+    return keep;
+}
+
 json_t *plan_json(const struct plan *p)
 {
     json_t *d = json_object();
@@ -376,6 +413,8 @@ json_t *plan_json(const struct plan *p)
         json_put_f64(d, "protect_share", p->protect_share);
     put_json(d, "protected", p->fixed);
     json_object_set_new(d, "keep", plan_keep_json(p));
+    if (p->n_mtp)
+        json_object_set_new(d, "keep_mtp", keep_mtp_json(p));
     if (p->lost)
         json_object_set_new(d, "lost", lost_json(p));
     put_json(d, "measured", p->measured);

@@ -446,6 +446,38 @@ static bool check_partners(const struct model *m, struct err *e)
     return true;
 }
 
+/* ---- a block that predicts further tokens ---- */
+
+static const struct {
+    const char *tensor;
+    unsigned only; /* families with this bit; 0: all */
+} mtp_needs[] = {
+    {"nextn.eh_proj.weight", 0},
+    {"nextn.enorm.weight", 0},
+    {"nextn.hnorm.weight", 0},
+    {"nextn.shared_head_norm.weight", 0},
+    {"ffn_gate_inp.weight", 0},
+    {"ffn_gate_shexp.weight", ENGINE_ROPE_PART},
+    {"ffn_up_shexp.weight", ENGINE_ROPE_PART},
+    {"ffn_down_shexp.weight", ENGINE_ROPE_PART},
+};
+
+bool runs_mtp(const struct gg_file *f, const struct family *family, uint32_t n_blocks)
+{
+    struct model m = {f, family, family->arch, n_blocks};
+    double scale;
+    if (!wants(&m, ENGINE_MTP_RUNS) || number(&m, "nextn_predict_layers", 0, 0) != 1)
+        return false;
+    for (size_t i = 0; i < sizeof mtp_needs / sizeof *mtp_needs; i++)
+        if ((!mtp_needs[i].only || wants(&m, mtp_needs[i].only)) &&
+            !of_block(&m, n_blocks - 1, mtp_needs[i].tensor))
+            return false;
+    return !wants(&m, ENGINE_ROPE_PART) ||
+           (number(&m, "attention.key_length_mla", 0, 0) &&
+            number(&m, "leading_dense_block_count", 0, 0) < n_blocks &&
+            (!gg_key_f64_at(arch_key(&m, "attention.temperature_scale"), 0, &scale) || scale == 0));
+}
+
 /* ---- */
 
 #define ENGINE_ALIGNMENT 32 /* of what ggml-cpu computes with, and so of what is mapped */

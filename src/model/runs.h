@@ -14,6 +14,9 @@
 /* Keys and tensors of a GGUF file that a view was made of, which knows its family and the number of its blocks.
  * False with *e set (ERR_INPUT), which names key or tensor. */
 bool runs_check(const struct gg_file *f, const struct family *family, uint32_t n_blocks, struct err *e);
+/* Whether the engine can run its block that predicts further tokens: there is one, its graph is known, and what that asserts is
+ * there. Behind runs_check. */
+bool runs_mtp(const struct gg_file *f, const struct family *family, uint32_t n_blocks);
 /* Whether it may also be mapped: the data of a file whose general.alignment is 8 or 16 may not. */
 bool runs_mapped(const struct gg_file *f);
 

@@ -65,10 +65,11 @@ struct view {
     struct view_file *files;
     uint32_t n_files;
     uint32_t n_blocks; /* MTP blocks included */
-    uint32_t n_mtp; /* the last n_mtp blocks predict further tokens; they have no statistics of their own */
+    uint32_t n_mtp;    /* the last n_mtp blocks predict further tokens */
     struct shape shape;
-    struct view_layer *layers; /* trunk MoE layers, ascending il */
-    uint32_t n_layers;
+    struct view_layer
+        *layers; /* MoE layers of the trunk, ascending il; behind them n_mtp_layers of the MTP blocks */
+    uint32_t n_layers, n_mtp_layers;
     struct view_tensor *tensors; /* file by file, in the order of the reader */
     uint64_t n_tensors;
     uint64_t bytes;        /* of all tensor data */

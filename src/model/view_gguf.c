@@ -249,8 +249,8 @@ static bool read_layers(struct view *v, struct err *e)
             break;
         if (used > v->shape.n_used)
             v->shape.n_used = used;
-        if (il + v->n_mtp < v->n_blocks)
-            v->layers[v->n_layers++] = (struct view_layer){il, used, s->router_at};
+        v->layers[v->n_layers + v->n_mtp_layers] = (struct view_layer){il, used, s->router_at};
+        ++*(il + v->n_mtp < v->n_blocks ? &v->n_layers : &v->n_mtp_layers);
     }
     free(b);
     if (ok && v->n_layers == 0 && v->n_mtp)

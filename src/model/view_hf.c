@@ -477,9 +477,9 @@ static bool read_layers(struct reading *r, struct err *e)
                            b->experts ? "experts but no router" : "a router but no experts",
                            v->family->names.block, *v->family->names.block ? "." : "",
                            b->experts ? v->family->names.router : v->family->names.experts);
-        if (il < r->n_trunk)
-            v->layers[v->n_layers++] =
-                (struct view_layer){il, v->shape.n_used, (uint64_t)(b->router - v->tensors)};
+        v->layers[v->n_layers + v->n_mtp_layers] =
+            (struct view_layer){il, v->shape.n_used, (uint64_t)(b->router - v->tensors)};
+        ++*(il < r->n_trunk ? &v->n_layers : &v->n_mtp_layers);
     }
     if (!v->n_layers)
         return err_set(e, ERR_INPUT, "%s says %u experts, but no tensor holds any", config_name(v),

@@ -49,6 +49,10 @@ static bool same_layers(const struct stats *s, const struct view *v, const char 
         if (s->layers[i].il != v->layers[i].il)
             return err_set(e, ERR_INPUT, "%s: has layer %u where the model's next layer with experts is %u",
                            what, s->layers[i].il, v->layers[i].il);
+    for (uint32_t i = 0; i < s->n_mtp; i++)
+        if (i >= v->n_mtp_layers || s->layers[s->n_layers + i].il != v->layers[v->n_layers + i].il)
+            return err_set(e, ERR_INPUT, "%s: has MTP block %u, which is none with experts of the model",
+                           what, s->layers[s->n_layers + i].il);
     return true;
 }
 
@@ -191,6 +195,23 @@ static void say_what(const struct job *j, struct plan *p)
     plan_set_protected(j, p);
 }
 
+/* MTP blocks by their own statistics, where all sources have them; else they follow the last layer. */
+static bool choose_mtp(const struct job *j, struct plan *p, struct err *e)
+{
+    const struct stats *s = j->src[0].stats;
+    bool ok = true, have = criterion_has_scores(j->criterion);
+    for (uint32_t d = 1; have && d < j->n_src; d++)
+        have = stats_same_mtp(s, j->src[d].stats);
+    for (uint32_t i = s->n_layers; ok && have && i < s->n_layers + s->n_mtp; i++) {
+        struct layer_merit w = {0};
+        uint32_t *keep = plan_new_mtp(p, s->layers[i].il);
+        if ((ok = layer_merit(j, i, &w, e)))
+            choose(j, i, &w, keep);
+        layer_clear(j, &w);
+    }
+    return ok;
+}
+
 static struct plan *build(struct job *j, struct err *e)
 {
     const struct stats *s = j->src[0].stats;
@@ -207,7 +228,7 @@ static struct plan *build(struct job *j, struct err *e)
         }
         layer_clear(j, &w);
     }
-    if (ok) {
+    if (ok && choose_mtp(j, p, e)) {
         say_what(j, p);
         return p;
     }
@@ -242,7 +263,7 @@ struct plan *plan_blend(const struct plan_source *src, uint32_t n_src, const str
     }
     sum->n_keep = j.n_keep;
     sum->n_asked = o->kind == FIT_BYTES ? j.n_keep : plan_asked_count(&j.shape, o);
-    j.fixed = xcalloc((size_t)s->n_layers, s->n_experts);
+    j.fixed = xcalloc((size_t)s->n_layers + s->n_mtp, s->n_experts);
     j.kept = xcalloc(n_src, sizeof *j.kept);
     struct plan *p = NULL;
     if (plan_protect(&j, e))

@@ -11,6 +11,7 @@
 #include "model/view.h"
 #include "profile/calibration.h"
 #include "profile/matrix.h"
+#include "stats/merge.h"
 #include "stats/pairs.h"
 #include "stats/summary.h"
 
@@ -31,6 +32,7 @@ struct job {
     struct stats *stats;
     struct imatrix *matrix; /* NULL: nobody wants it */
     enum half half;         /* of the batch that runs now */
+    bool mtp;               /* the MTP block is profiled, too */
     int64_t ubatch;         /* tokens per compute step */
     bool separate;          /* one KV memory per sequence */
     int32_t *index;         /* block number -> layer of the stats, -1 */
@@ -184,6 +186,8 @@ static void new_stats(struct job *j)
         j->stats->layers[i].il = v->layers[i].il;
         j->stats->layers[i].n_used = v->layers[i].n_used;
     }
+    for (uint32_t i = v->n_layers; j->mtp && i < v->n_layers + v->n_mtp_layers; i++)
+        stats_new_mtp(j->stats, v->layers[i].il, v->layers[i].n_used);
     j->stats->n_groups = v->shape.n_groups;
     j->stats->n_groups_used = v->shape.n_groups_used;
     j->stats->model = view_identity(v);
@@ -194,10 +198,28 @@ static void new_stats(struct job *j)
 
 static void set_index(struct job *j)
 {
-    j->n_index = j->view->n_blocks;
+    const struct view *v = j->view;
+    j->n_index = v->n_blocks;
     j->index = xcalloc(j->n_index, sizeof *j->index);
     for (uint32_t il = 0; il < j->n_index; il++)
-        j->index[il] = view_layer_index(j->view, il);
+        j->index[il] = view_layer_index(v, il);
+    for (uint32_t i = v->n_layers; j->mtp && i < v->n_layers + v->n_mtp_layers; i++)
+        j->index[v->layers[i].il] = (int32_t)i;
+}
+
+/* ---- the block that predicts further tokens ---- */
+
+/* Such a block is loaded where it may be run; behind the load the engine says whether it can. */
+static void settle_mtp(struct job *j)
+{
+    const char *why =
+        j->view->n_mtp > 1 ? "the engine runs several of them in turn" : engine_mtp_refusal(j->engine);
+    if (!j->view->n_mtp_layers)
+        return;
+    j->mtp = !why;
+    if (why)
+        log_note("note: no statistics of the MTP block%s, which will follow the last layer: %s",
+                 j->view->n_mtp > 1 ? "s" : "", why);
 }
 
 /* ---- resuming ---- */
@@ -215,7 +237,7 @@ static uint64_t tokens_of(const struct job *j, uint32_t n_batches)
 static bool check_progress(const struct job *j, const struct stats *s, uint32_t done, struct err *e)
 {
     uint64_t want = tokens_of(j, done);
-    for (uint32_t i = 0; i < s->n_layers; i++) {
+    for (uint32_t i = 0; i < s->n_layers + s->n_mtp; i++) {
         uint64_t have = stats_tokens(&s->layers[i]);
         if (have != want)
             return err_set(
@@ -236,6 +258,17 @@ static bool resume_pairs(const struct job *j, const struct stats *s, struct err 
         return err_set(e, ERR_INPUT, "%s: cannot resume: it was made %s sums over pairs of experts (--pairs)",
                        j->o->out, has ? "with" : "without");
     return !has || stats_need_pairs(s, e) || err_ctx(e, "%s: cannot resume", j->o->out);
+}
+
+/* The same of the MTP block. */
+static bool resume_mtp(struct job *j, const struct stats *s, struct err *e)
+{
+    if (s->n_mtp && !stats_same_mtp(s, j->stats))
+        return err_set(e, ERR_INPUT,
+                       "%s: cannot resume: it has statistics of an MTP block that cannot be run here",
+                       j->o->out);
+    j->mtp = s->n_mtp > 0;
+    return true;
 }
 
 /* done 0: of a finished file. What it was not asked for then cannot be had from it. */
@@ -279,8 +312,8 @@ static bool load_progress(struct job *j, uint32_t *done, bool *finished, struct 
     if (ok && (n > of || of != j->n_batches))
         ok = err_set(e, ERR_INPUT, "%s: cannot resume: it says %llu of %llu batches, this run has %u",
                      j->o->out, (unsigned long long)n, (unsigned long long)of, j->n_batches);
-    ok = ok && check_progress(j, s, (uint32_t)n, e) && (!s->progress || resume_pairs(j, s, e)) &&
-         resume_matrix(j, s->progress ? (uint32_t)n : 0, e);
+    ok = ok && resume_mtp(j, s, e) && check_progress(j, s, (uint32_t)n, e) &&
+         (!s->progress || resume_pairs(j, s, e)) && resume_matrix(j, s->progress ? (uint32_t)n : 0, e);
     json_decref(id);
     if (!ok) {
         json_decref(cal);
@@ -418,6 +451,7 @@ static struct engine_run run_of(struct job *j)
         .inputs = j->matrix ? on_inputs : NULL,
         .ud = j,
         .c_is_f = j->view->family->gate_on_input,
+        .mtp = j->mtp,
         .n_tokens = j->win.total,
     };
 }
@@ -484,7 +518,10 @@ static bool prepare(struct job *j, struct err *e)
         eo.ubatch = default_ubatch(&j->view->shape);
     if (j->resumes)
         calibration_resume(o->out, &eo, &j->separate);
+    eo.mtp = j->view->n_mtp_layers == 1 && j->view->n_mtp == 1;
     j->engine = load_engine(j->view, &eo, e);
+    if (j->engine)
+        settle_mtp(j);
     if (!j->engine || !windows_tokenize(&j->win, &j->corpus, j->engine, e) ||
         !windows_cut(&j->win, o->n_ctx, e))
         return false;

@@ -18,6 +18,7 @@ static const char *mtp_words(const struct prune_card *x)
            : x->opts->keep_mtp
                ? "Its MTP layers have all their experts and are a file of their own, `mtp-*.gguf`."
            : x->opts->cut.drop_mtp ? "Its MTP layers were left out."
+           : x->plan->n_mtp        ? "Its MTP layers were pruned by statistics of their own."
                                    : "Its MTP layers were pruned with the plan of the last layer.";
 }
 

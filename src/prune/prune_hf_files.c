@@ -46,7 +46,7 @@ bool prune_hf_put_text(const struct hf_job *j, const char *name, const struct bu
 static const uint32_t *keep_of(void *ctx, int64_t layer)
 {
     const struct cut *c = ctx;
-    if (layer < 0) /* MTP blocks, in the files or not */
+    if (layer < 0 || layer >= c->view->n_blocks) /* an MTP block that is in no file */
         layer = c->view->layers[c->view->n_layers - 1].il;
     return layer < c->view->n_blocks ? c->blocks[layer].keep : NULL;
 }
@@ -309,6 +309,7 @@ static bool write_provenance(const struct hf_job *j, struct err *e)
     json_object_set_new(o, "mtp",
                         json_string(!j->v->n_mtp          ? "none"
                                     : j->c->opts.drop_mtp ? "dropped"
+                                    : j->c->plan->n_mtp   ? "pruned by statistics of their own"
                                                           : "pruned with the plan of the last layer"));
     json_object_set_new(o, "plan", plan_json(j->c->plan));
     char *path = path_join(j->dir.part, PRUNE_OURS);

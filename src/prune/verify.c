@@ -64,7 +64,7 @@ static bool same_bytes(struct check *c, const struct view_tensor *x, uint64_t oa
 
 /* ---- names, shapes and places of what stays, by rule ---- */
 
-/* Which experts stay in each block of the parent; NULL: it has none. Those of an MTP block are those of the
+/* Which experts stay in each block of the parent; NULL: it has none. Those of an MTP block without an entry are those of the
  * last layer. */
 static const uint32_t **keep_by_block(const struct view *v, const struct plan *p)
 {
@@ -74,6 +74,9 @@ static const uint32_t **keep_by_block(const struct view *v, const struct plan *p
             keep[p->layers[i].il] = p->layers[i].keep;
     for (uint32_t il = v->n_blocks - v->n_mtp; il < v->n_blocks; il++)
         keep[il] = p->layers[p->n_layers - 1].keep;
+    for (uint32_t i = p->n_layers; i < p->n_layers + p->n_mtp; i++)
+        if (p->layers[i].il < v->n_blocks)
+            keep[p->layers[i].il] = p->layers[i].keep;
     return keep;
 }
 
@@ -421,6 +424,10 @@ static bool find_plan(struct check *c, struct err *e)
     for (uint32_t i = 0; ok && i < p->n_layers; i++) {
         p->layers[i].il = c->a->layers[i].il;
         ok = match_layer(c, p->layers[i].il, p->layers[i].keep, e);
+    }
+    for (uint32_t i = c->a->n_layers; ok && !c->dropped && i < c->a->n_layers + c->a->n_mtp_layers; i++) {
+        uint32_t *keep = plan_new_mtp(p, c->a->layers[i].il);
+        ok = match_layer(c, c->a->layers[i].il, keep, e);
     }
     if (ok && c->r->n_diff == before) {
         c->p = c->r->found = p;

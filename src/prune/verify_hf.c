@@ -99,12 +99,13 @@ static bool is_mtp(const struct check *c, const struct module *m)
 static const uint32_t *keep_of(const struct check *c, const struct module *m)
 {
     const struct plan *p = c->plan;
-    if (is_mtp(c, m))
-        return p->layers[p->n_layers - 1].keep;
-    for (uint32_t i = 0; i < p->n_layers; i++)
-        if (p->layers[i].il == m->layer)
+    bool mtp = is_mtp(c, m);
+    int64_t il =
+        mtp && m->layer < (int64_t)c->n_trunk ? c->n_trunk + (m->layer < 0 ? 0 : m->layer) : m->layer;
+    for (uint32_t i = 0; i < p->n_layers + p->n_mtp; i++)
+        if (p->layers[i].il == il)
             return p->layers[i].keep;
-    return NULL;
+    return mtp ? p->layers[p->n_layers - 1].keep : NULL;
 }
 
 /* Whether a name of the parent's is to be found in the result. */

@@ -28,7 +28,7 @@ static const uint32_t *kept(struct job *j, uint32_t il, struct err *e)
 {
     const struct plan *p = j->p;
     const struct plan_layer *last = &p->layers[p->n_layers - 1];
-    for (uint32_t i = 0; i < p->n_layers; i++)
+    for (uint32_t i = 0; i < p->n_layers + p->n_mtp; i++)
         if (p->layers[i].il == il)
             return p->layers[i].keep;
     if (il > last->il) {

@@ -167,7 +167,7 @@ static bool add_counts(uint64_t *a, uint64_t b)
 static bool add_part(struct stats *sum, const struct part *p, struct err *e)
 {
     bool ok = true;
-    for (uint32_t i = 0; i < sum->n_layers; i++)
+    for (uint32_t i = 0; i < sum->n_layers + sum->n_mtp; i++)
         for (int h = 0; h < 2; h++) {
             const struct stats_layer *l = &p->s->layers[i];
             ok = add_counts(&sum->layers[i].tokens[h], l->tokens[h]) && ok;
@@ -274,6 +274,29 @@ static void join_calibration(json_t *c, const json_t *run)
     add_unused(c, run);
 }
 
+bool stats_same_mtp(const struct stats *a, const struct stats *b)
+{
+    bool same = a->n_mtp == b->n_mtp;
+    for (uint32_t i = 0; same && i < a->n_mtp; i++)
+        same = a->layers[a->n_layers + i].il == b->layers[b->n_layers + i].il &&
+               a->layers[a->n_layers + i].n_used == b->layers[b->n_layers + i].n_used;
+    return same;
+}
+
+/* What all have. */
+static void add_mtp(struct stats *sum, const struct part *p, uint32_t n)
+{
+    const struct stats *s = p[0].s;
+    for (uint32_t i = 1; i < n; i++)
+        if (!stats_same_mtp(s, p[i].s)) {
+            log_warn("%s and %s have statistics of other MTP blocks: the sum has none of them", p[0].path,
+                     p[i].path);
+            return;
+        }
+    for (uint32_t i = s->n_layers; i < s->n_layers + s->n_mtp; i++)
+        stats_new_mtp(sum, s->layers[i].il, s->layers[i].n_used);
+}
+
 static struct stats *sum_up(const struct part *p, uint32_t n, struct err *e)
 {
     const struct stats *first = p[0].s;
@@ -295,6 +318,7 @@ static struct stats *sum_up(const struct part *p, uint32_t n, struct err *e)
         s->layers[i].il = first->layers[i].il;
         s->layers[i].n_used = first->layers[i].n_used;
     }
+    add_mtp(s, p, n);
     bool pairs = false;
     ok = all_have_pairs(p, n, &pairs, e);
     if (pairs)

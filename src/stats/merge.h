@@ -15,6 +15,8 @@ struct stats *stats_merge(struct stats *const *s, const char *const *path, uint3
                           struct err *e);
 
 /* Whether two files are of one model: identities (without the name), layers, counts. False with *e. */
+/* The same MTP blocks have statistics. */
+bool stats_same_mtp(const struct stats *a, const struct stats *b);
 bool stats_same_model(const struct stats *a, const char *path_a, const struct stats *b, const char *path_b,
                       struct err *e);
 

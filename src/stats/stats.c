@@ -58,6 +58,16 @@ struct stats *stats_new(uint32_t n_layers, uint32_t n_experts)
     return s;
 }
 
+struct stats_layer *stats_new_mtp(struct stats *s, uint32_t il, uint32_t n_used)
+{
+    uint32_t n = s->n_layers + s->n_mtp++;
+    s->layers = xrealloc(s->layers, n + 1, sizeof *s->layers);
+    s->layers[n] = (struct stats_layer){.il = il, .n_used = n_used};
+    for (int h = 0; h < 2; h++)
+        s->layers[n].half[h] = xcalloc(s->n_experts, sizeof(struct sums));
+    return &s->layers[n];
+}
+
 bool stats_unfinished(const struct stats *s)
 {
     return s->progress && isnan(s->progress->settled_at);
@@ -67,7 +77,7 @@ void stats_free(struct stats *s)
 {
     if (!s)
         return;
-    for (uint32_t i = 0; i < s->n_layers; i++)
+    for (uint32_t i = 0; i < s->n_layers + s->n_mtp; i++)
         for (int h = 0; h < 2; h++)
             free(s->layers[i].half[h]);
     free(s->layers);
@@ -159,7 +169,7 @@ bool stats_add(struct stats *s, uint32_t i, enum half h, const struct routed *r,
             x->loo_sq_sum += (double)r[a].loo * (double)r[a].loo;
         }
     }
-    if (s->pairs)
+    if (s->pairs && i < s->n_layers)
         pairs_add_token(s->pairs, i, h, r, k);
     l->tokens[h]++;
     return true;
@@ -297,7 +307,7 @@ static bool check_half(const struct stats *s, const struct stats_layer *l, int h
 
 bool stats_check(const struct stats *s, struct err *e)
 {
-    for (uint32_t i = 0; i < s->n_layers; i++) {
+    for (uint32_t i = 0; i < s->n_layers + s->n_mtp; i++) {
         const struct stats_layer *l = &s->layers[i];
         for (int h = 0; h < 2; h++) {
             if (!s->import && l->tokens[h] != s->layers[0].tokens[h])

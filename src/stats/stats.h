@@ -78,20 +78,25 @@ struct pairs; /* pairs.h */
 struct stats {
     uint32_t n_experts, n_layers;
     uint32_t n_groups, n_groups_used; /* of experts, as the router sees them; 1: none */
-    struct stats_layer *layers;       /* ascending il */
-    enum router router;               /* how it weights; ROUTER_UNKNOWN: the file does not say */
-    json_t *model;                    /* identity (view_identity); owned */
-    json_t *calibration;              /* how it was made; owned */
-    struct stats_progress *progress;  /* NULL: of a whole run; owned */
-    struct pairs *pairs;              /* sums over pairs of experts (pairs.h); NULL: there are none; owned */
-    json_t *import;                   /* made from another tool's file, else NULL; owned */
-    char sha256[65];                  /* of the file that it was loaded from; empty: of none */
-    unsigned unknown;                 /* SUM_BITs: what the file does not hold; those sums are 0 */
+    /* Ascending il: those of the trunk, and behind them n_mtp of blocks that predict further tokens, of which there are no
+     * pairs. */
+    struct stats_layer *layers;
+    uint32_t n_mtp;
+    enum router router;              /* how it weights; ROUTER_UNKNOWN: the file does not say */
+    json_t *model;                   /* identity (view_identity); owned */
+    json_t *calibration;             /* how it was made; owned */
+    struct stats_progress *progress; /* NULL: of a whole run; owned */
+    struct pairs *pairs;             /* sums over pairs of experts (pairs.h); NULL: there are none; owned */
+    json_t *import;                  /* made from another tool's file, else NULL; owned */
+    char sha256[65];                 /* of the file that it was loaded from; empty: of none */
+    unsigned unknown;                /* SUM_BITs: what the file does not hold; those sums are 0 */
 };
 
 /* Until stats_set_router it takes all sums but gate_mass. */
 struct stats *stats_new(uint32_t n_layers, uint32_t n_experts);
 void stats_free(struct stats *s);
+/* One more MTP block; room for it in `layers`, whose place may change. */
+struct stats_layer *stats_new_mtp(struct stats *s, uint32_t il, uint32_t n_used);
 
 /* For new statistics: with such a router, which sums mean nothing and are not kept. */
 void stats_set_router(struct stats *s, enum router r);

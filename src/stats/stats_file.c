@@ -121,6 +121,11 @@ static json_t *stats_json(const struct stats *s)
     for (uint32_t i = 0; i < s->n_layers; i++)
         ids_set_layer(layers, s->layers[i].il, layer_json(s, &s->layers[i]));
     json_object_set_new(o, "layers", layers);
+    if (s->n_mtp) {
+        json_object_set_new(o, "mtp_layers", layers = json_object());
+        for (uint32_t i = s->n_layers; i < s->n_layers + s->n_mtp; i++)
+            ids_set_layer(layers, s->layers[i].il, layer_json(s, &s->layers[i]));
+    }
     return o;
 }
 
@@ -311,6 +316,29 @@ static bool read_layer(struct stats *s, struct stats_layer *l, const char *key, 
     return ok;
 }
 
+/* Those behind the trunk's. */
+static bool read_mtp(struct stats *s, const json_t *o, struct err *e)
+{
+    json_t *layers, *x;
+    const char *key;
+    if (!json_opt_obj(o, "mtp_layers", "stats", &layers, e) || !layers)
+        return e->code == ERR_NONE;
+    if (json_object_size(layers) > LIMIT_LAYERS)
+        return err_set(e, ERR_INPUT, "%zu MTP layers, expected at most %d", json_object_size(layers),
+                       LIMIT_LAYERS);
+    json_object_foreach (layers, key, x) {
+        uint32_t last = s->layers[s->n_layers + s->n_mtp - 1].il;
+        struct stats_layer *l = stats_new_mtp(s, 0, 0);
+        if (!read_layer(s, l, key, x, e))
+            return err_ctx(e, "mtp_layers");
+        if (l->il <= last)
+            return err_set(e, ERR_INPUT,
+                           "mtp_layers: layer %u stands behind layer %u, expected ascending numbers", l->il,
+                           last);
+    }
+    return true;
+}
+
 static bool read_import(struct stats *s, const json_t *o, struct err *e)
 {
     json_t *unknown, *v;
@@ -399,6 +427,10 @@ static struct stats *read_stats(const json_t *o, const char *path, struct err *e
         }
     }
     qsort(s->layers, s->n_layers, sizeof *s->layers, ids_compare);
+    if (!read_mtp(s, o, e)) {
+        stats_free(s);
+        return NULL;
+    }
     return s;
 }
 

@@ -104,6 +104,8 @@ struct plan *plan_with(const struct plan *p, const struct swap *s, uint32_t n)
         q->layers[l].il = p->layers[l].il;
         memcpy(q->layers[l].keep, p->layers[l].keep, p->n_keep * sizeof *p->layers[l].keep);
     }
+    for (uint32_t l = p->n_layers; l < p->n_layers + p->n_mtp; l++)
+        memcpy(plan_new_mtp(q, p->layers[l].il), p->layers[l].keep, p->n_keep * sizeof *p->layers[l].keep);
     for (uint32_t i = 0; i < n; i++)
         apply(q, s[i]);
     return q;

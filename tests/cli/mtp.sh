@@ -62,6 +62,61 @@ E "$MODELS/qwen3_moe/model.gguf" other.gguf set qwen3moe.nextn_predict_layers u3
 hand_plan other.gguf 6 plan.json
 fails 2 "'qwen3moe' has one count of experts for all blocks" 'no file of their own' -- prune other.gguf --plan plan.json -o no.gguf --mtp keep
 
+# ---- by statistics of its own: the same in one step and in many, resumed, and in shards
+profiled() { # OUT OPTIONS...
+    ok profile "$G/model.gguf" --calib "$G/texts.jsonl" -t 1 --flash-attn off --cache-type-k f32 --cache-type-v f32 -o "$@"
+}
+same_block() { # FILE
+    equal own.json "$1" mtp_layers/3/count mtp_layers/3/halves/even/count mtp_layers/3/halves/odd/count
+}
+profiled own.json
+json own.json mtp_layers/3/total_tokens=498 mtp_layers/3/n_experts_used=2
+profiled steps.json -ub 16
+same_block steps.json
+profiled one.json --shard 1/2
+profiled two.json --shard 2/2
+ok stats merge one.json two.json -o sum.json
+same_block sum.json
+"$JSON" set two.json mtp_layers - >lacks.json
+ok stats merge one.json lacks.json -o part.json
+has .err 'statistics of other MTP blocks: the sum has none of them'
+expect 'the sum has none' bash -c '! grep -q mtp_layers part.json'
+profiled matrix.json --imatrix im.gguf
+same_block matrix.json
+profiled own.json --resume
+ok stats own.json
+has .out 'MTP block    3'
+ok plan own.json -m "$G/model.gguf" --keep 5 -o own-plan.json
+json own-plan.json n_keep=5 "keep_mtp/3=$("$JSON" highest own.json mtp_layers/3/reap 5)"
+expect 'another choice than that of the last layer' test "$("$JSON" get own-plan.json keep_mtp/3)" != "$("$JSON" get own-plan.json keep/2)"
+for model in model.gguf hf; do
+    ok prune "$G/$model" --plan own-plan.json -o "own-$model"
+    ok verify "$G/$model" "own-$model" --plan own-plan.json
+    ok verify "$G/$model" "own-$model" --write-plan found.json
+    equal found.json own-plan.json keep keep_mtp
+    rm found.json
+    sed 's/"keep_mtp"/"other"/' own-plan.json >last.json
+    rc 3 verify "$G/$model" "own-$model" --plan last.json
+done
+json own-hf/reap.json 'mtp="pruned by statistics of their own"'
+# refused: no such block, an expert that is none, a list that is too short
+bad_plan() { # JSON WORDS...
+    local json=$1
+    shift
+    "$JSON" set own-plan.json keep_mtp "$json" >bad.json
+    fails 2 bad.json "$@" -- prune "$G/model.gguf" --plan bad.json -o no.gguf --quiet
+}
+bad_plan '{"4": [0, 1, 2, 3, 4]}' "layer 4 of 'keep_mtp' is no MTP block"
+bad_plan '{"2": [0, 1, 2, 3, 4]}' "keep_mtp: '2' is not the number of a layer behind 2"
+bad_plan '{"3": [0, 1, 2, 3, 8]}' 'layer 3: expert 8 is out of range'
+bad_plan '{"3": [0, 1, 2, 3]}' 'layer 3 keeps 4 experts, but n_keep is 5'
+bad_plan '{"3": 5}' 'expected a list'
+# statistics of a block that the model has not; of another one they are not added up
+"$JSON" set own.json mtp_layers/9 "$("$JSON" get own.json mtp_layers/3)" >nine.json
+fails 2 'MTP block 9' -- plan nine.json -m "$G/model.gguf" --keep 5 -o no.json --quiet
+"$JSON" set own.json mtp_layers/3/halves/even/count/0 1 >wrong.json
+fails 2 'mtp_layers' -- plan wrong.json -m "$G/model.gguf" --keep 5 -o no.json --quiet
+
 # ---- lists with a value per block
 E "$G/model.gguf" lists.gguf set glm4moe.feed_forward_length u32s 1,2,3,4 set glm4moe.other u32s 7,8,9
 ok prune lists.gguf --plan "$G/plan.json" -o short.gguf --mtp drop

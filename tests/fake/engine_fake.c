@@ -292,6 +292,12 @@ static void take_batch(struct engine *g, const struct engine_batch *b)
     g->n = b->n;
 }
 
+const char *engine_mtp_refusal(const struct engine *g)
+{
+    (void)g;
+    return "it is made up";
+}
+
 enum router engine_router(const struct engine *g)
 {
     return g->run.observe ? ROUTER_RENORMALISED : ROUTER_UNKNOWN;

@@ -169,6 +169,59 @@ static void check_stats(const struct stats *s, const json_t *golden, const struc
     check_halves(s, golden, tol, what);
 }
 
+/* The block that predicts further tokens, where there is a reference for it; else it has no statistics. */
+static void check_mtp(const struct family_case *f, const struct stats *s, const char *what)
+{
+    static const char *const keys[] = {"even_samples", "odd_samples", "layers"};
+    if (!file_exists(family_file(f, "golden_mtp.json"))) {
+        assert_int_equal(s->n_mtp, 0);
+        return;
+    }
+    json_t *golden = golden_json(family_file(f, "golden_mtp.json"));
+    for (int h = 0; h < 3; h++) {
+        const json_t *layers = json_object_get(golden, keys[h]);
+        uint32_t n_moved = 0;
+        assert_int_equal(json_object_size(layers), s->n_mtp);
+        for (uint32_t i = s->n_layers; i < s->n_layers + s->n_mtp; i++) {
+            char key[16];
+            snprintf(key, sizeof key, "%u", s->layers[i].il);
+            assert_non_null(json_object_get(layers, key));
+            golden_sums(s, i, h < 2 ? h : -1, json_object_get(layers, key), f->tol, &n_moved, what);
+        }
+    }
+    json_decref(golden);
+}
+
+/* Who stays there gives more on the reference's tokens than who goes, in each group. */
+static void check_mtp_plan(const struct family_case *f, const struct plan *p, const struct shape *shape)
+{
+    if (!file_exists(family_file(f, "golden_mtp.json"))) {
+        assert_int_equal(p->n_mtp, 0);
+        return;
+    }
+    json_t *golden = golden_json(family_file(f, "golden_mtp.json")), *l;
+    uint32_t k = p->n_layers, size = shape->n_experts / shape->n_groups;
+    const char *key;
+    json_object_foreach (json_object_get(golden, "layers"), key, l) {
+        const json_t *counts = json_object_get(l, "count"), *sums = json_object_get(l, "reap_sum");
+        const struct plan_layer *kept = &p->layers[k++];
+        double mean[64];
+        bool stays[64] = {false};
+        assert_true(k <= p->n_layers + p->n_mtp && shape->n_experts <= 64);
+        assert_int_equal(kept->il, atoi(key));
+        for (uint32_t j = 0; j < p->n_keep; j++)
+            stays[kept->keep[j]] = true;
+        for (uint32_t j = 0; j < shape->n_experts; j++)
+            mean[j] = json_number_value(json_array_get(sums, j)) /
+                      (double)json_integer_value(json_array_get(counts, j));
+        for (uint32_t a = 0; a < shape->n_experts; a++)
+            for (uint32_t b = 0; b < shape->n_experts; b++)
+                assert_true(a / size != b / size || !stays[a] || stays[b] || mean[a] > mean[b]);
+    }
+    assert_int_equal(k, p->n_layers + p->n_mtp);
+    json_decref(golden);
+}
+
 static void check_pairs(const struct stats *s, uint32_t i, enum half h, const json_t *want,
                         const struct golden_tol *tol, const char *what)
 {
@@ -232,6 +285,7 @@ static void check_plan(const struct family_case *f, const struct stats *s, const
     json_decref(keep);
     json_decref(want_keep);
     plan_summary_clear(&sum);
+    check_mtp_plan(f, p, &v->shape);
     for (uint32_t i = 0; !f->other_plan && i < p->n_layers; i++)
         assert_memory_equal(p->layers[i].keep, want->layers[i].keep, p->n_keep * sizeof *p->layers[i].keep);
     plan_free(p);
@@ -258,6 +312,7 @@ static void check_profile(const struct family_case *f)
             struct stats *s = golden_run(&o, &r);
             assert_int_equal(r.n_batches, single ? r.n_samples : 2); /* the even samples and the odd ones */
             check_stats(s, golden, f->tol, out[single][t]);
+            check_mtp(f, s, out[single][t]);
             check_residuals(s, residuals, f->tol, out[single][t]);
             if (t == 0)
                 check_plan(f, s, o.out);
@@ -425,6 +480,7 @@ static void check_seeded_profile(const struct family_case *f)
     if (file_exists(family_file(f, "golden_stats.json"))) {
         json_t *golden = family_golden(f, "golden_stats");
         check_stats(s, golden, f->tol, "the profile");
+        check_mtp(f, s, "the profile");
         check_plan(f, s, o.out);
         json_decref(golden);
     }

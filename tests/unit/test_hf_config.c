@@ -204,7 +204,7 @@ static const uint32_t *keep_few(void *ctx, int64_t layer)
 {
     static const uint32_t keep[3][3] = {{1, 3, 5}, {0, 2, 5}, {3, 4, 5}};
     (void)ctx;
-    return layer == 0 ? keep[0] : layer == 2 ? keep[1] : layer == -1 ? keep[2] : NULL;
+    return layer == 0 ? keep[0] : layer == 2 ? keep[1] : layer >= 3 ? keep[2] : NULL;
 }
 
 static const struct hf_edit_plan few = {.n_experts = 6, .n_keep = 3, .n_layers = 3, .keep = keep_few};
