@@ -37,10 +37,12 @@ static json_t *types_json(const struct view *v, bool experts)
     json_t *o = json_object();
     for (uint64_t i = 0; i < v->n_tensors; i++) {
         const struct view_tensor *x = &v->tensors[i];
-        if (view_has_experts(x) != experts)
-            continue;
+        uint64_t idle = x->idle * view_slice(x, v->shape.n_experts);
+        bool has = view_has_experts(x);
+        uint64_t bytes = experts ? (has ? x->bytes - idle : 0) : (has ? idle : x->bytes);
         json_int_t n = json_integer_value(json_object_get(o, x->type));
-        json_object_set_new(o, x->type, json_integer(n + (json_int_t)x->bytes));
+        if (bytes)
+            json_object_set_new(o, x->type, json_integer(n + (json_int_t)bytes));
     }
     return o;
 }
@@ -169,9 +171,13 @@ static void tensors_text(struct buf *b, const struct view *v)
         struct buf name = {0};
         buf_safe(&name, x->name, strlen(x->name));
         cmd_fmt(b, "  %-40s %-8s [", name.s ? name.s : "", x->type);
-        for (uint32_t d = 0; d < x->n_dims; d++)
-            cmd_fmt(b, "%s%llu%s", d ? ", " : "", (unsigned long long)x->dims[d],
-                    (int32_t)d == x->axis ? " experts" : "");
+        for (uint32_t d = 0; d < x->n_dims; d++) {
+            bool axis = (int32_t)d == x->axis;
+            cmd_fmt(b, "%s%llu%s", d ? ", " : "", (unsigned long long)x->dims[d] - (axis ? x->idle : 0),
+                    axis ? " experts" : "");
+            if (axis && x->idle)
+                cmd_fmt(b, " and %u idle", x->idle);
+        }
         buf_str(b, "]");
         if (x->expert >= 0)
             cmd_fmt(b, " of expert %d", x->expert);

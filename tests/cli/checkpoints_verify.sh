@@ -30,6 +30,8 @@ S=$SRC/tests/data/seeded/longcat_flash
 mkdir idle
 cp "$S/hf/config.json" idle
 expect 'the weights' "$BIN/seed_checkpoint" "$S/tensors.tsv" idle/model.safetensors
+ok inspect idle --tensors
+has .out 'router\.classifier\.weight +BF16 +\[8 experts and 4 idle, 64\]'
 model=idle plan=$S/plan.json
 rm -rf good bad
 ok prune "$model" --plan "$plan" -o good
