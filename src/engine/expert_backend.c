@@ -14,6 +14,7 @@ void expert_backend_register(void)
 #include "engine/attention.h"
 #include "engine/dots.h"
 #include "engine/panels.h"
+#include "engine/rows.h"
 
 #include <ggml-backend-impl.h>
 #include <ggml-cpu.h>
@@ -159,32 +160,7 @@ static void multiply(struct state *s, const struct ggml_tensor *t)
     }
 }
 
-/* ---- the gates ---- */
-
-/* Each row of src[0] times its number of src[1], where the engine takes a row as so many products of one number. */
-static void weigh(const struct state *s, const struct ggml_tensor *t)
-{
-    const struct ggml_tensor *x = t->src[0], *g = t->src[1];
-    size_t n = (size_t)(x->ne[1] * x->ne[2]), k = (size_t)x->ne[0], each = (size_t)x->ne[1];
-#pragma omp parallel for num_threads(s->n_threads) if (s->n_threads > 1)
-    for (size_t i = 0; i < n; i++) {
-        size_t row = i % each, token = i / each;
-        const float *from =
-            (const float *)(const void *)((const char *)x->data + row * x->nb[1] + token * x->nb[2]);
-        float *to = (float *)(void *)((char *)t->data + row * t->nb[1] + token * t->nb[2]),
-              by = *(const float *)(const void *)((const char *)g->data + row * g->nb[1] + token * g->nb[2]);
-        for (size_t j = 0; j < k; j++)
-            to[j] = from[j] * by;
-    }
-}
-
-static bool can_weigh(const struct ggml_tensor *t)
-{
-    const struct ggml_tensor *x = t->src[0], *g = t->src[1];
-    return x->type == GGML_TYPE_F32 && g->type == GGML_TYPE_F32 && t->type == GGML_TYPE_F32 &&
-           g->ne[0] == 1 && x->ne[0] > 1 && g->ne[1] == x->ne[1] && g->ne[2] == x->ne[2] && x->ne[3] == 1 &&
-           x->nb[0] == sizeof(float) && t->nb[0] == sizeof(float);
-}
+/* ---- the rest ---- */
 
 static void attend(struct state *s, const struct ggml_tensor *t)
 {
@@ -203,10 +179,10 @@ static enum ggml_status compute(ggml_backend_t b, struct ggml_cgraph *graph)
             continue;
         if (t->op == GGML_OP_MUL_MAT_ID || t->op == GGML_OP_MUL_MAT)
             multiply(b->context, t);
-        else if (t->op == GGML_OP_MUL)
-            weigh(b->context, t);
         else if (t->op == GGML_OP_FLASH_ATTN_EXT)
             attend(b->context, t);
+        else if (rows_can(t))
+            rows(t, ((const struct state *)b->context)->n_threads);
     }
     return GGML_STATUS_SUCCESS;
 }
@@ -349,9 +325,8 @@ static bool device_can(ggml_backend_dev_t d, const struct ggml_tensor *t)
     case GGML_OP_MUL_MAT:
         return (ggml_is_quantized(t->src[0]->type) || panels_here()) && t->src[0]->ne[2] == 1 &&
                t->src[1]->ne[2] == 1 && can_multiply(t, t->src[1]->ne[1]);
-    case GGML_OP_MUL: return can_weigh(t);
     case GGML_OP_FLASH_ATTN_EXT: return attention_can(t);
-    default: return false;
+    default: return rows_can(t);
     }
 }
 

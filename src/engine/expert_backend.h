@@ -4,7 +4,7 @@
  * right for one token; in a batch each expert has many, and a product of matrices is faster. So this registers a device
  * with the engine, of the kind of its BLAS device, that computes this operation, in the ways of dots.h, and of weights in the
  * host's memory; and with it what lies around it: products with one matrix of quantised weights and, with AVX-512, of floats,
- * attention (attention.h), multiplying by gates. What a token gets of a product does not depend on the others of its batch. */
+ * attention (attention.h), what is done with rows between them (rows.h). What a token gets of a product does not depend on the others of its batch. */
 #ifndef REAP_ENGINE_EXPERT_BACKEND_H
 #define REAP_ENGINE_EXPERT_BACKEND_H
 
