@@ -84,9 +84,9 @@ struct family_tokenizer {
     bool
         eos_by_name; /* EOS is the eos_token of tokenizer_config.json, whatever config.json's id says: so the code of
                        * the family's tiktoken file has it */
-    /* Texts of special tokens that no file names: before a prompt, behind the model's turn (never part of what it says,
+    /* Texts of special tokens that no file names: before a prompt, behind a text, behind the model's turn (never part of what it says,
      * though its file may not mark it as special), unknown, behind a call of a tool. NULL: none. */
-    const char *bos, *eot, *unk, *eom;
+    const char *bos, *eos, *eot, *unk, *eom;
 };
 
 #define FAMILY_CLASSES    4

@@ -76,6 +76,7 @@ const struct family family_glm4moe = {
                    {.model_types = "solar_open*",
                     .pre = "solar-open",
                     .bos = "<|startoftext|>",
+                    .eos = "<|endoftext|>",
                     .eot = "<|endoftext|>",
                     .unk = "<unk>"}},
 };

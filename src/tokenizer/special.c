@@ -270,7 +270,11 @@ void tok_special_set_named(struct tok_special *s, struct tok_vocab *v, const str
     const struct {
         enum special_kind kind;
         const char *text;
-    } rows[] = {{SP_BOS, family->bos}, {SP_EOT, family->eot}, {SP_UNK, family->unk}, {SP_EOM, family->eom}};
+    } rows[] = {{SP_BOS, family->bos},
+                {SP_EOS, family->eos},
+                {SP_EOT, family->eot},
+                {SP_UNK, family->unk},
+                {SP_EOM, family->eom}};
     for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
         uint64_t id = find_named(v, rows[r].text);
         if (id == v->n)

@@ -726,6 +726,31 @@ static void test_end_of_turn_is_control(void **state)
     }
 }
 
+/* The ends of Solar's texts and turns are one token, if no file says otherwise (conversion/glm.py). */
+static void test_end_that_no_file_names(void **state)
+{
+    static const struct {
+        const char *model_type, *more;
+        uint64_t eos; /* 0: none */
+    } rows[] = {{"solar_open", "", 5}, {"solar_open", ",\"eos_token_id\":6", 6}, {"qwen3_moe", "", 0}};
+    (void)state;
+    put_bpe_json(VOCAB, MERGES, "",
+                 ",\"added_tokens\":[{\"id\":5,\"content\":\"<|endoftext|>\",\"special\":true},"
+                 "{\"id\":6,\"content\":\"<|flush|>\",\"special\":true}]");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct result r;
+        char *config =
+            xasprintf("{\"model_type\":\"%s\",\"vocab_size\":10%s}", rows[i].model_type, rows[i].more);
+        ok(config, &r);
+        if (rows[i].eos)
+            assert_int_equal(u64_at(&r.f, "tokenizer.ggml.eos_token_id", 0), rows[i].eos);
+        else
+            assert_null(gg_find(&r.f, "tokenizer.ggml.eos_token_id"));
+        result_clear(&r);
+        free(config);
+    }
+}
+
 static void test_template_processing(void **state)
 {
     (void)state;
@@ -1017,6 +1042,7 @@ int main(void)
         cmocka_unit_test(test_tiktoken),
         cmocka_unit_test(test_eos_by_name),
         IN_FOLDER(test_end_of_turn_is_control),
+        IN_FOLDER(test_end_that_no_file_names),
         cmocka_unit_test(test_pre),
         IN_FOLDER(test_spm_from_json),
         IN_FOLDER(test_bpe_tokens),
