@@ -37,6 +37,13 @@ static void take_rows(struct made *m, const struct view3 *v, enum how how)
     m->base = how == HOW_SECOND ? m->rows * v->cols : 0;
 }
 
+/* HOW_ROWS_HEAD, HOW_ROWS_TAIL */
+static void split_rows(struct made *m, const struct view3 *v, uint64_t head, enum how how)
+{
+    m->rows = how == HOW_ROWS_HEAD ? head : v->rows - head;
+    m->base = how == HOW_ROWS_TAIL ? head * v->cols : 0;
+}
+
 /* HOW_EVEN_ROWS, HOW_ODD_ROWS */
 static void skip_rows(struct made *m, const struct view3 *v, enum how how)
 {
@@ -199,6 +206,8 @@ static bool set_strides(const struct layout *l, int64_t block, const struct layo
     case HOW_PERM: return rotate_heads(m, &v, facts_at(f, 'D', block), t, e);
     case HOW_FIRST:
     case HOW_SECOND: take_rows(m, &v, how); break;
+    case HOW_ROWS_HEAD:
+    case HOW_ROWS_TAIL: split_rows(m, &v, facts_at(f, 'U', block), how); break;
     case HOW_EVEN_ROWS:
     case HOW_ODD_ROWS: skip_rows(m, &v, how); break;
     case HOW_EVEN:
@@ -278,16 +287,17 @@ bool layout_set_shape(const struct layout *l, int64_t block, const struct layout
     uint32_t n_dims = t->n_dims ? t->n_dims : 1;
     if (!set_strides(l, block, s, m, &n_dims, e))
         return false;
+    bool pieces = strchr(s->rule->hf, '%') != NULL; /* one below the other */
     bool stack = strchr(s->rule->hf, '#') != NULL, vectors = stack && n_dims == 1;
     uint64_t parts = s->rule->how == HOW_PRODUCT ? 1 : layout_rule_parts(s->rule->hf);
-    if (stack || parts > 1) { /* of each expert all parts, one after the other */
+    if (stack || pieces || parts > 1) { /* of each expert all parts, one after the other */
         m->n_slices = s->room;
         m->slice_step = 0;
         n_dims = vectors ? 2 : stack ? 3 : n_dims;
     }
     o->n_dims = n_dims;
     o->ne[0] = m->value == V_MXFP4 ? m->cols * 32 : m->cols; /* ggml's order */
-    o->ne[1] = vectors ? m->n_slices : n_dims > 1 ? m->rows * parts : 1;
+    o->ne[1] = vectors ? m->n_slices : n_dims > 1 ? m->rows * (pieces ? s->room : parts) : 1;
     o->ne[2] = n_dims > 2 ? m->n_slices / parts : 1;
     o->ne[3] = 1;
     if (t->n_dims > 3 && t->dims[0] != 1 && m->value != V_MXFP4)

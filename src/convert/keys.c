@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/text.h"
 
 #include <math.h>
 #include <string.h>
@@ -243,9 +244,15 @@ static bool put_f32_blocks(struct out_keys *k, const struct key_rule *r, struct 
 static bool put_list(struct out_keys *k, const struct key_rule *r, struct err *e)
 {
     const struct jdoc *d = k->in->conf.d;
-    uint32_t list = conf_get(&k->in->conf, r->from);
     char s[128];
     uint64_t u, n = 0;
+    if (*r->from == '=') {
+        int32_t one = (int32_t)k->in->f.v[(unsigned char)r->from[1]]; /* facts are below 2^28 */
+        gg_put_i32s(k->b, full_name(k, r->name, s), &one, 1);
+        k->n++;
+        return true;
+    }
+    uint32_t list = conf_get(&k->in->conf, r->from);
     if (list == JSPAN_NONE)
         return err_set(e, ERR_INPUT, "config.json: '%s' is missing", r->from);
     if (d->nodes[list].kind != J_ARRAY || !d->nodes[list].n)
@@ -263,12 +270,39 @@ static bool put_list(struct out_keys *k, const struct key_rule *r, struct err *e
     return ok;
 }
 
+#define KEY_NUMBERS 1024 /* at most, of a tensor */
+
+static bool put_tensor(struct out_keys *k, const struct key_rule *r, struct err *e)
+{
+    const struct hf_tensor *t = NULL;
+    uint64_t v[KEY_NUMBERS];
+    char s[128];
+    for (uint64_t i = 0; !t && i < k->in->c->n_tensors; i++)
+        t = text_ends(k->in->c->tensors[i].name, r->from) ? &k->in->c->tensors[i] : NULL;
+    if (!t)
+        return err_set(e, ERR_INPUT, "the checkpoint has no tensor '%s'", r->from);
+    if (strcmp(t->dtype->name, "I64") != 0 || t->n_dims != 1 || !t->dims[0] || t->dims[0] > KEY_NUMBERS)
+        return err_set(e, ERR_INPUT, "tensor '%.200s' is no list of 1 to %d numbers of type I64", t->name,
+                       KEY_NUMBERS);
+    if (!image_read_tensor(k->in->c, t, 0, t->dims[0] * sizeof *v, v, e))
+        return false;
+    for (uint64_t i = 0; i < t->dims[0]; i++)
+        if (v[i] > INT64_MAX)
+            return err_set(e, ERR_INPUT, "tensor '%.200s': number %llu is negative", t->name,
+                           (unsigned long long)i);
+    gg_put_u64s(k->b, full_name(k, r->name, s), v, t->dims[0]);
+    k->n++;
+    return true;
+}
+
 static bool put_key(struct out_keys *k, const struct key_rule *r, struct err *e)
 {
     if (r->kind == KEY_SECTIONS)
         return put_sections(k, r, e);
     if (r->kind == KEY_F32_BLOCKS)
         return put_f32_blocks(k, r, e);
+    if (r->kind == KEY_TENSOR)
+        return put_tensor(k, r, e);
     if (r->kind == KEY_LIST)
         return put_list(k, r, e);
     if (r->from[0] == '=')

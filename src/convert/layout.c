@@ -9,11 +9,10 @@
 static bool is_float(const struct image_tensor *t)
 {
     static const char *const always[] = {
-        "_norm.weight",          "ffn_gate_inp.weight",   "ffn_gate_inp_shexp.weight",
-        "ssm_conv1d.weight",     "shortconv.conv.weight", "ssm_conv1d_q.weight",
-        "ssm_conv1d_k.weight",   "ssm_conv1d_v.weight",   "hc_attn_fn.weight",
-        "hc_ffn_fn.weight",      "output_hc_fn.weight",   "_compressor_ape.weight",
-        "indexer.q_proj.weight", "indexer.k_proj.weight"};
+        "_norm.weight",           "ffn_gate_inp.weight",   "ffn_gate_inp_shexp.weight", "ssm_conv1d.weight",
+        "shortconv.conv.weight",  "ssm_conv1d_q.weight",   "ssm_conv1d_k.weight",       "ssm_conv1d_v.weight",
+        "hc_attn_fn.weight",      "hc_ffn_fn.weight",      "output_hc_fn.weight",       "ple_conv1d.weight",
+        "_compressor_ape.weight", "indexer.q_proj.weight", "indexer.k_proj.weight"};
     for (size_t i = 0; i < sizeof always / sizeof *always; i++)
         if (text_ends(t->name, always[i]))
             return true;

@@ -34,12 +34,12 @@ static bool is_used(const struct layout *l, const struct hf_tensor *t)
 
 /* ---- from the checkpoint into slots ---- */
 
-/* Whether a name is that of n bytes; *expert is the number in the place of '#'. */
+/* Whether a name is that of n bytes; *expert is the number in the place of '#' or '%'. */
 static bool name_matches(const char *rule, size_t n, const char *name, uint32_t *expert)
 {
     const char *end = rule + n;
     while (rule < end) {
-        if (*rule == '#') {
+        if (*rule == '#' || *rule == '%') {
             if (!hf_take_number(name, expert, &name))
                 return false;
             rule += 2; /* the point is taken */
@@ -107,7 +107,7 @@ static bool has_shape(const struct layout *l, int64_t block, const struct name_r
     const char *shape = part_shape(r, part, &n);
     bool ok = t->n_dims == n;
     for (uint32_t i = 0; ok && i < n; i++)
-        ok = t->dims[i] && t->dims[i] == facts_at(&l->in.f, shape[i], block);
+        ok = t->dims[i] && (shape[i] == '?' || t->dims[i] == facts_at(&l->in.f, shape[i], block));
     return ok;
 }
 
@@ -118,8 +118,13 @@ static bool check_shape(const struct layout *l, int64_t block, const struct name
     const char *shape = part_shape(r, part, &n);
     bool ok = has_shape(l, block, r, part, t);
     struct buf want = {0}, got = {0};
-    for (uint32_t i = 0; i < n; i++)
-        buf_fmt(&want, "%s%llu", i ? ", " : "", (unsigned long long)facts_at(&l->in.f, shape[i], block));
+    for (uint32_t i = 0; i < n; i++) {
+        buf_str(&want, i ? ", " : "");
+        if (shape[i] == '?')
+            buf_str(&want, "any");
+        else
+            buf_fmt(&want, "%llu", (unsigned long long)facts_at(&l->in.f, shape[i], block));
+    }
     for (uint32_t i = 0; i < t->n_dims; i++)
         buf_fmt(&got, "%s%llu", i ? ", " : "", (unsigned long long)t->dims[i]);
     if (!ok)
@@ -130,13 +135,20 @@ static bool check_shape(const struct layout *l, int64_t block, const struct name
     return ok;
 }
 
+/* How many tensors, or groups of parts, a rule is of: experts, or pieces. */
+static uint64_t counted(const struct layout *l, const struct name_rule *r)
+{
+    return strchr(r->hf, '#') ? l->in.f.v['E'] : strchr(r->hf, '%') ? l->in.f.v['%'] : 1;
+}
+
 static bool put_source(struct layout *l, int64_t block, struct layout_slot *s, const struct name_rule *r,
                        const struct hf_tensor *t, uint64_t source, struct err *e)
 {
-    uint64_t parts = layout_rule_parts(r->hf), n = parts * (strchr(r->hf, '#') ? l->in.f.v['E'] : 1);
+    uint64_t parts = layout_rule_parts(r->hf), n = parts * counted(l, r);
     if (source >= n)
-        return err_set(e, ERR_INPUT, "tensor '%.200s' is of expert %llu, but the config has %llu experts",
-                       t->name, (unsigned long long)(source / parts), (unsigned long long)(n / parts));
+        return err_set(e, ERR_INPUT, "tensor '%.200s' is of %s %llu, but the config has %llu %ss", t->name,
+                       strchr(r->hf, '#') ? "expert" : "piece", (unsigned long long)(source / parts),
+                       (unsigned long long)(n / parts), strchr(r->hf, '#') ? "expert" : "piece");
     if (!check_shape(l, block, r, source % parts, t, e))
         return false;
     if (!s->sources) {
@@ -149,6 +161,11 @@ static bool put_source(struct layout *l, int64_t block, struct layout_slot *s, c
     if (s->sources[source].w)
         return err_set(e, ERR_INPUT, "tensors '%.150s' and '%.150s' are the same to the engine",
                        s->sources[source].w->name, t->name);
+    for (uint64_t i = 0; i < n; i++) /* what "?" left open is the same in all pieces */
+        if (s->sources[i].w && strchr(r->shape, '?') && s->sources[i].w->dims[0] != t->dims[0])
+            return err_set(e, ERR_INPUT, "tensor '%.200s' has %llu rows, '%.200s' %llu", t->name,
+                           (unsigned long long)t->dims[0], s->sources[i].w->name,
+                           (unsigned long long)s->sources[i].w->dims[0]);
     s->sources[source].w = t;
     s->sources[source].packed = forms_packed(l->im->forms, t);
     s->n++;
@@ -272,13 +289,22 @@ static bool drop_tied_output(struct layout *l, struct err *e)
     return true;
 }
 
+static bool is_key(const struct layout *l, const struct hf_tensor *t)
+{
+    for (const struct key_rule *r = l->in.conversion->keys; r && r->name; r++)
+        if (r->kind == KEY_TENSOR && text_ends(t->name, r->from))
+            return true;
+    return false;
+}
+
 /* Of a tensor that has no place: why it may be left out nevertheless; NULL: it may not. */
 static bool why_unused(const struct layout *l, const struct hf_tensor *t, const char **why, struct err *e)
 {
     bool zero = false;
     *why = forms_of_activations(t->name)
                ? "scales of activations and of the cache, for engines that quantise them"
-               : NULL;
+           : is_key(l, t) ? "numbers that are keys of the file"
+                          : NULL;
     if (*why || !text_ends(t->name, ".bias"))
         return true;
     if (!forms_all_zero(l->im->forms, t, &zero, e))
@@ -309,8 +335,8 @@ static bool check_used(struct layout *l, struct err *e)
 
 void layout_tensor_name(char dst[64], int64_t block, const char *name)
 {
-    if (block < 0)
-        snprintf(dst, 64, "%s", name);
+    if (block < 0 || *name == '^')
+        snprintf(dst, 64, "%s", name + (*name == '^'));
     else
         snprintf(dst, 64, "blk.%llu.%s", (unsigned long long)block, name);
 }
@@ -320,8 +346,8 @@ static bool check_stack(const struct layout *l, const struct layout_slot *s, int
 {
     for (uint64_t i = 0; i < s->room; i++)
         if (!s->sources[i].w && !strchr(s->rule->hf, '#'))
-            return err_set(e, ERR_INPUT, "the checkpoint has one of '%s'%s alone", s->rule->hf,
-                           block < 0 ? "" : " of a layer");
+            return err_set(e, ERR_INPUT, "the checkpoint has no tensor %llu of the %llu for '%s'",
+                           (unsigned long long)i, (unsigned long long)s->room, s->rule->hf);
         else if (!s->sources[i].w)
             return err_set(
                 e, ERR_INPUT, "layer %lld has no tensor '%s' of expert %llu; the config has %llu experts",

@@ -41,6 +41,7 @@ enum {
     B_SCORES = 4096,   /* experts are chosen by scores, .. */
     B_TABLE = 8192,    /* .. or by a table of their ids for each token */
     B_LATENT = 16384,  /* experts work in a smaller space */
+    B_NGRAM = 32768,   /* adds what a table has for the last tokens */
 };
 
 /* ---- tensors ---- */
@@ -50,6 +51,8 @@ enum how {
     /* half of the rows; every other one */
     HOW_FIRST,
     HOW_SECOND,
+    HOW_ROWS_HEAD, /* the first U rows, .. */
+    HOW_ROWS_TAIL, /* .. and those behind them */
     HOW_EVEN_ROWS,
     HOW_ODD_ROWS,
     /* every other column: [E, 2X] -> [E, X] */
@@ -102,10 +105,11 @@ enum how {
  * whose kernels want matrices, write experts singly that the model's own checkpoint holds stacked. */
 struct name_rule {
     /* Behind "layers.N."; "#" is an expert's number: those are stacked in its order. "a+b": matrices of one shape, the
-     * rows of b below those of a, of each expert. "a*b": HOW_PRODUCT, whose shape may be two, "H*1H". */
+     * rows of b below those of a, of each expert. "a*b": HOW_PRODUCT, whose shape may be two, "H*1H". "%": the number of a
+     * piece, as many as the fact % says: the rows of one below those of the one before. */
     const char *hf;
-    const char *gguf;  /* behind "blk.N." */
-    const char *shape; /* in letters */
+    const char *gguf;  /* behind "blk.N."; "^name" is outside of blocks */
+    const char *shape; /* in letters; "?" any number of rows */
     enum how how;
     uint32_t blocks; /* kinds of block that have it; 0: every one */
     bool optional;   /* may be missing where it could be. Rules with the same gguf are alternatives; with
@@ -119,9 +123,10 @@ enum key_kind {
     KEY_BOOL,
     KEY_BOOL_TRUNK, /* of each block but those of MTP */
     KEY_F32_BLOCKS, /* one for each block: a list of the config (0 where it has null, or ends), a number, or `other` */
-    KEY_LIST,     /* a list of whole numbers, as the config has it */
+    KEY_LIST,     /* a list of whole numbers, as the config has it; a list of the fact "=H" alone */
     KEY_GATING,   /* softmax, sigmoid, .. */
     KEY_SECTIONS, /* of rotation, four; `from` among the rotary parameters; `other` "11|11|10" */
+    KEY_TENSOR,   /* 64-bit numbers, those of the tensor whose name ends in `from` */
     KEY_TEXT,     /* `other` alone */
 };
 struct key_rule {

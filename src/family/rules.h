@@ -14,6 +14,7 @@
     X(qwen3vlmoe)              \
     X(qwen3next)               \
     X(qwen35moe)               \
+    X(qwen4exp)                \
     X(lfm2moe)                 \
     X(jamba)                   \
     X(granitehybrid)           \

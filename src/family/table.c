@@ -72,17 +72,6 @@ const struct family family_table[] = {
       * src/models/phi3.cpp: both share one softmax. */
      .refuse_native =
          "the engine weights both experts by one softmax, the model each by one of its own (SparseMixer)"},
-    {.arch = "qwen4exp",
-     .engine = ENGINE_HEADS_EQUAL | ENGINE_ROPE_SECTIONS | ENGINE_FIRST_TOP_K | ENGINE_HYPER | ENGINE_SSM,
-     .down_scale = true,
-     .models = "Qwen4 (experimental)",
-     .gate = SOFTMAX_NORM,
-     .classes = {CLASS("Qwen4ExpForConditionalGeneration"), CLASS("Qwen4ExpForCausalLM")},
-     NAMES(MLP),
-     /* llama.cpp v0.5.0, conversion/qwen4exp.py */
-     .refuse_native =
-         "its table of n-grams, over 100 GB in numbered shards, and the constants of its hash, tensors that become keys, "
-         "are not converted yet"},
     /* ---- the engine has no such model: checkpoints are cut by a plan that comes from elsewhere, or refused ---- */
     {.models = "Aria",
      .gate = SOFTMAX_NORM,

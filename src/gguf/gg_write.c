@@ -131,6 +131,13 @@ void gg_put_bools(struct buf *b, const char *name, const int32_t *v, uint64_t n)
         buf_char(b, v[i] ? 1 : 0);
 }
 
+void gg_put_u64s(struct buf *b, const char *name, const uint64_t *v, uint64_t n)
+{
+    put_array(b, name, GG_U64, n);
+    for (uint64_t i = 0; i < n; i++)
+        buf_u64le(b, v[i]);
+}
+
 void gg_put_f32s(struct buf *b, const char *name, const float *v, uint64_t n)
 {
     put_array(b, name, GG_F32, n);

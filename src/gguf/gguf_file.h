@@ -151,6 +151,7 @@ void gg_put_str(struct buf *b, const char *name, const char *s);
 /* Arrays of n values. The engine's reader takes an empty array, but not every key may be one. */
 void gg_put_i32s(struct buf *b, const char *name, const int32_t *v, uint64_t n);
 void gg_put_bools(struct buf *b, const char *name, const int32_t *v, uint64_t n); /* 0: false */
+void gg_put_u64s(struct buf *b, const char *name, const uint64_t *v, uint64_t n);
 void gg_put_f32s(struct buf *b, const char *name, const float *v, uint64_t n);
 void gg_put_strs(struct buf *b, const char *name, const char *const *v, uint64_t n);
 /* off: relative to the start of the data section */

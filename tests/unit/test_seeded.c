@@ -27,11 +27,9 @@
 
 static const char *kind_word(enum gg_kind k)
 {
-    static const char *const words[GG_N_KINDS] = {[GG_U32] = "uint32",
-                                                  [GG_I32] = "int32",
-                                                  [GG_F32] = "float32",
-                                                  [GG_BOOL] = "bool",
-                                                  [GG_STR] = "string"};
+    static const char *const words[GG_N_KINDS] = {
+        [GG_U32] = "uint32",  [GG_I32] = "int32", [GG_U64] = "uint64",
+        [GG_F32] = "float32", [GG_BOOL] = "bool", [GG_STR] = "string"};
     return words[k] ? words[k] : "of a kind that the test has to learn";
 }
 
