@@ -113,6 +113,9 @@ struct engine *load_engine(const struct view *v, const struct engine_opts *o, st
         return NULL;
     own.whole = view_gguf(v)->split_left;
     own.weights = v->bytes;
+    for (uint64_t i = 0; i < v->n_tensors; i++)
+        if (v->tensors[i].layer >= 0 && v->tensors[i].bytes > own.largest)
+            own.largest = v->tensors[i].bytes;
     own.largest_file = view_largest_file(v);
     return foresee(v->path, v->bytes, false, &own, e) ? engine_open(v->path, &own, e) : NULL;
 }

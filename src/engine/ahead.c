@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -34,6 +35,8 @@ struct ahead {
     struct weight *weights; /* in the order of use */
     uint32_t n, cap;
     struct ahead_plan plan;
+    char **kept;
+    uint32_t n_kept, cap_kept;
     char *area, *window; /* what stays, and the window behind it */
     size_t area_n;
 
@@ -56,7 +59,7 @@ struct ahead *ahead_new(const struct ahead_io *io)
     if (io)
         a->io = *io;
     else
-        a->io = (struct ahead_io){mapped_is, mapped_read, mapped_forget, mapped_new()};
+        a->io = (struct ahead_io){mapped_is, mapped_read, mapped_forget, mapped_scattered, mapped_new()};
     pthread_mutex_init(&a->lock, NULL);
     pthread_cond_init(&a->work, NULL);
     pthread_cond_init(&a->there, NULL);
@@ -92,6 +95,9 @@ void ahead_free(struct ahead *a)
     pthread_cond_destroy(&a->work);
     pthread_cond_destroy(&a->there);
     pthread_mutex_destroy(&a->lock);
+    for (uint32_t i = 0; i < a->n_kept; i++)
+        free(a->kept[i]);
+    free(a->kept);
     free(a->weights);
     free(a);
 }
@@ -106,9 +112,31 @@ static int64_t find(const struct ahead *a, const void *p)
     return -1;
 }
 
+static const char *page_of(const void *p)
+{
+    return (const char *)((uintptr_t)p / AHEAD_PAGE * AHEAD_PAGE);
+}
+
+const void *ahead_keep(struct ahead *a, const void *p, size_t n)
+{
+    const char *begin = page_of(p);
+    size_t all = (size_t)((const char *)p - begin) + n;
+    void *pages = NULL;
+    if (n >= AHEAD_LEAST || !a->io.is(a->io.ud, begin, all) ||
+        posix_memalign(&pages, AHEAD_PAGE, (all + AHEAD_PAGE - 1) / AHEAD_PAGE * AHEAD_PAGE) != 0)
+        return NULL;
+    if (!a->io.read(a->io.ud, begin, all, pages)) {
+        free(pages);
+        return NULL;
+    }
+    GROW(a->kept, a->n_kept, a->cap_kept);
+    a->kept[a->n_kept++] = pages;
+    return (char *)pages + ((const char *)p - begin);
+}
+
 bool ahead_learn(struct ahead *a, const void *p, size_t n)
 {
-    const char *begin = (const char *)((uintptr_t)p / AHEAD_PAGE * AHEAD_PAGE);
+    const char *begin = page_of(p);
     size_t all = (size_t)((const char *)p - begin) + n;
     if (n >= AHEAD_LEAST && find(a, p) >= 0)
         return true;
@@ -334,7 +362,11 @@ void ahead_start(struct ahead *a, uint64_t budget)
         w->failed = !w->stays && room_of(w) > a->plan.window;
         a->io.forget(a->io.ud, w->begin, w->all); /* what loading left */
     }
-    if (!acquire(a))
+    bool all_fit = acquire(a);
+    for (uint32_t i = 0; i < a->n; i++)
+        all_fit = all_fit && !a->weights[i].failed;
+    a->io.scattered(a->io.ud, all_fit);
+    if (!a->area)
         return;
     sigfillset(&all); /* signals are the main thread's */
     pthread_sigmask(SIG_SETMASK, &all, &before);

@@ -7,7 +7,7 @@
  * used make room. They go on into the next step, whose first weights are there when it begins.
  *
  *   ahead_learn    once, for each weight in the order of its first use; those that lie in no file that is mapped shared and
- *                  read-only are left out, as are small ones
+ *                  read-only are left out, as are small ones, which are for ahead_keep
  *   ahead_start    divides the budget and starts the threads
  *   ahead_use      before a weight is used: waits until all of it is there, and says where
  *   ahead_done     everything that was used so far is computed
@@ -29,11 +29,13 @@ struct ahead_io {
     bool (*read)(void *ud, const char *p, size_t n, char *dst);
     void (*forget)(void *ud, const char *p,
                    size_t n); /* no memory need be kept for them where they are mapped */
+    /* Of all that is mapped: only here and there some of it is used where it is, or all of it in order. */
+    void (*scattered)(void *ud, bool yes);
     void *ud;
 };
 #define AHEAD_PAGE  4096
 #define AHEAD_CHUNK (8u << 20)   /* bytes read at once, at most */
-#define AHEAD_LEAST (256u << 10) /* weights smaller than this stay where they are mapped, uncounted */
+#define AHEAD_LEAST (256u << 10) /* weights smaller than this are kept, uncounted */
 
 struct ahead;
 struct ahead *ahead_new(const struct ahead_io *io); /* NULL: mapped.h */
@@ -41,6 +43,9 @@ void ahead_free(struct ahead *a);
 
 /* True: it is one of those that are streamed, now or before. */
 bool ahead_learn(struct ahead *a, const void *p, size_t n);
+/* For a small one: its bytes in memory, until ahead_free. NULL: read them at p. A page that is touched where it is mapped may bring
+ * megabytes around it, again in each step. */
+const void *ahead_keep(struct ahead *a, const void *p, size_t n);
 /* May be called again: with another budget, in bytes, but not between ahead_use and ahead_done. */
 void ahead_start(struct ahead *a, uint64_t budget);
 /* Gives all of the memory back; until ahead_start weights are read where they are mapped. What has come of it goes on to be counted. */

@@ -41,6 +41,7 @@ struct engine_opts {
     bool vocab_only;   /* the tokenizer and the chat template alone; nothing can be computed */
     bool device_norms; /* compute norms by the device even when the tensor is in host memory (tests) */
     uint64_t weights;  /* bytes of the model's weights, known to who opens it; 0: they fit into memory */
+    uint64_t largest;  /* of the weights of its blocks, in bytes; 0: not known */
     const char *largest_file; /* of the model's; NULL: not known */
     uint64_t memory;          /* that the process may have, in bytes; 0: what the system says (tests) */
 };

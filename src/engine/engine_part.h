@@ -35,6 +35,8 @@ struct engine {
     } moved
         [GGML_MAX_SRC]; /* weights that the node computes with where ahead has them, and where they are mapped */
     int n_moved;
+    struct moved *kept; /* small weights, for good */
+    uint32_t n_kept, cap_kept;
     char *blank;             /* zeros, in place of weights while learning */
     bool started;            /* behind settle_start */
     struct ahead *ahead;     /* of a model that does not fit into memory; else NULL */

@@ -19,6 +19,7 @@ struct map {
     uintptr_t begin, end;
     uint64_t off;
     int fd, direct; /* direct: -1 where the file system has no such reads */
+    bool ours;      /* mapped_is has said so of a part of it */
 };
 
 struct mapped {
@@ -27,7 +28,7 @@ struct mapped {
     bool looked;
 };
 
-static const struct map *map_of(const struct mapped *m, const char *p, size_t n)
+static struct map *map_of(const struct mapped *m, const char *p, size_t n)
 {
     for (uint32_t i = 0; i < m->n; i++)
         if ((uintptr_t)p >= m->v[i].begin && (uintptr_t)p + n <= m->v[i].end)
@@ -54,8 +55,8 @@ static void add_map(struct mapped *m, const char *line)
         return;
     (void)posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM); /* nothing beyond what is asked for */
     GROW(m->v, m->n, m->cap);
-    m->v[m->n++] =
-        (struct map){begin, end, off, fd, open(line + path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_DIRECT)};
+    m->v[m->n++] = (struct map){
+        begin, end, off, fd, open(line + path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_DIRECT), false};
 }
 
 static void look(struct mapped *m)
@@ -98,13 +99,14 @@ bool mapped_is(void *ud, const char *p, size_t n)
     char page[MAPPED_PAGE];
     if (!m->looked)
         look(m);
-    const struct map *map = map_of(m, p, n);
+    struct map *map = map_of(m, p, n);
     size_t some = n < sizeof page ? n : sizeof page;
     if (!map || pread(map->fd, page, some, offset_of(map, p)) != (ssize_t)some)
         return false;
     (void)madvise((void *)(uintptr_t)p, MAPPED_PAGE, MADV_RANDOM); /* its neighbours are not read for it */
     bool same = !memcmp(page, p, some);
     (void)madvise((void *)(uintptr_t)p, MAPPED_PAGE, MADV_NORMAL);
+    map->ours = map->ours || same;
     return same;
 }
 
@@ -143,4 +145,13 @@ void mapped_forget(void *ud, const char *p, size_t n)
         return;
     (void)madvise((void *)(uintptr_t)p, n, MADV_DONTNEED);
     (void)posix_fadvise(m->fd, offset_of(m, p), (off_t)n, POSIX_FADV_DONTNEED);
+}
+
+void mapped_scattered(void *ud, bool yes)
+{
+    const struct mapped *m = ud;
+    for (uint32_t i = 0; i < m->n; i++)
+        if (m->v[i].ours)
+            (void)madvise((void *)m->v[i].begin, m->v[i].end - m->v[i].begin,
+                          yes ? MADV_RANDOM : MADV_NORMAL);
 }

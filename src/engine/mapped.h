@@ -18,5 +18,6 @@ void mapped_free(struct mapped *m);
 bool mapped_is(void *ud, const char *p, size_t n);
 bool mapped_read(void *ud, const char *p, size_t n, char *dst);
 void mapped_forget(void *ud, const char *p, size_t n);
+void mapped_scattered(void *ud, bool yes);
 
 #endif

@@ -1,5 +1,6 @@
 /* settle.c - a model that does not fit into memory: how many tokens a compute step should have, and its weights through ahead.h. */
 #include "base/disk.h"
+#include "base/mem.h"
 #include "base/text.h"
 #include "engine/ahead.h"
 #include "engine/engine_part.h"
@@ -7,6 +8,7 @@
 #include "engine/step.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 
 /* What a thread computes, in flops a second, and the seconds that it looks at a masked cell, for each head and layer. Measured on
@@ -14,9 +16,6 @@
  * the step from above: a processor that is slower hides the disk's time all the more. */
 #define PEAK   6e10
 #define MASKED 1.2e-9
-
-/* Of memory, beside weights and the context: sums, texts, logits, and what others on the machine come to want. */
-#define SLACK 8 /* a part of so many */
 
 /* ---- models that are open at once ---- */
 
@@ -81,9 +80,9 @@ static uint64_t share_of(const struct engine *g, uint64_t bytes)
 /* ---- the weights of a node ---- */
 
 /* Rows of embeddings are few. */
-static const struct ggml_tensor *weight_of(const struct ggml_tensor *t, int i)
+static struct ggml_tensor *weight_of(const struct ggml_tensor *t, int i)
 {
-    const struct ggml_tensor *w = t->src[i];
+    struct ggml_tensor *w = t->src[i];
     if (!w || t->op == GGML_OP_GET_ROWS)
         return NULL;
     w = w->view_src ? w->view_src : w;
@@ -111,13 +110,26 @@ static void unblank(struct engine *g)
     g->blank = NULL;
 }
 
+/* A small weight is in memory for good. */
+static void keep(struct engine *g, struct ggml_tensor *w)
+{
+    const void *bytes = ahead_keep(g->ahead, w->data, ggml_nbytes(w));
+    if (!bytes)
+        return;
+    GROW(g->kept, g->n_kept, g->cap_kept);
+    g->kept[g->n_kept++] = (struct moved){w, w->data};
+    w->data = (void *)(uintptr_t)bytes;
+}
+
 bool settle_use(struct engine *g, const struct ggml_tensor *t)
 {
     for (int i = 0; i < GGML_MAX_SRC; i++) {
-        const struct ggml_tensor *w = weight_of(t, i);
+        struct ggml_tensor *w = weight_of(t, i);
         const char *bytes = NULL;
         if (w && !g->learning)
             bytes = ahead_use(g->ahead, w->data);
+        else if (w && ggml_nbytes(w) < AHEAD_LEAST)
+            keep(g, w);
         else if (w && ggml_nbytes(w) <= g->o.weights && ahead_learn(g->ahead, w->data, ggml_nbytes(w)))
             bytes = blank(g);
         if (!bytes)
@@ -164,14 +176,14 @@ void settle_start(struct engine *g)
     g->started = true;
     if (!g->ahead)
         return;
-    uint64_t left = g->memory - g->memory / SLACK, context = g->cost.host - g->host;
+    uint64_t left = g->memory - g->memory / STEP_SLACK, context = g->cost.host - g->host;
     give(left > context ? left - context : 0);
 }
 
 void settle_breathe(struct engine *g)
 {
     struct memory m;
-    uint64_t slack = g->memory / SLACK;
+    uint64_t slack = g->memory / STEP_SLACK;
     if (!g->ahead || g->o.memory || !memory_look("", &m) || m.free >= slack / 4)
         return;
     if (log_verbose)
@@ -198,6 +210,9 @@ void settle_end(struct engine *g)
             human_bytes(p.bytes, a), human_bytes(p.stays, b), human_bytes(p.window, c), p.waited,
             human_bytes(p.fetched, d), p.reading);
     unblank(g);
+    for (uint32_t i = 0; i < g->n_kept; i++)
+        g->kept[i].tensor->data = g->kept[i].data;
+    free(g->kept);
     ahead_free(g->ahead);
     g->ahead = NULL;
 }
@@ -255,6 +270,7 @@ static bool facts_of(struct engine *g, const struct engine_run *r, uint32_t usua
 {
     uint64_t there, left = share_of(g, free_memory(g, &there));
     *f = (struct step_facts){.weights = g->o.weights,
+                             .largest = g->o.largest,
                              .memory = there && there < left ? there : left,
                              .disk = g->disk,
                              .flops = flops_of(g->model),

@@ -29,7 +29,9 @@ uint32_t step_choose(const struct step_facts *f)
         n = whole <= STEP_MOST ? whole : floor(n / f->window) * f->window;
     }
     uint32_t step = ((uint32_t)n + ROUND - 1) / ROUND * ROUND;
-    while (step > f->usual && step_cost(f, step) > (double)f->memory / 2)
+    double memory = (double)f->memory,
+           room = fmin(memory / 2, memory - memory / STEP_SLACK - 2.5 * (double)f->largest);
+    while (step > f->usual && step_cost(f, step) > room)
         step -= ROUND;
     return step > f->usual ? step : f->usual;
 }

@@ -8,6 +8,7 @@
 
 struct step_facts {
     uint64_t weights; /* bytes that a step uses */
+    uint64_t largest; /* of it, one weight */
     uint64_t memory;  /* bytes that the process may have, for all */
     double disk;      /* bytes a second; 0: not known */
     double flops;     /* that a token takes, at least */
@@ -21,7 +22,9 @@ struct step_facts {
     uint32_t usual;    /* the step if the model did fit: the least */
     uint32_t window;   /* tokens of a sequence, most of which have so many; 0: not known */
 };
-#define STEP_MOST 16384 /* attention over more costs more than it saves */
+/* Of memory, beside weights and the context: sums, texts, logits, and what others on the machine come to want. */
+#define STEP_SLACK 8     /* a part of so many */
+#define STEP_MOST  16384 /* attention over more costs more than it saves */
 
 /* Bytes of a context for steps of n tokens: the parabola through the three that are known (masks of attention grow with the
  * square), but not less than what the largest of them costs per token. */
@@ -29,7 +32,9 @@ double step_cost(const struct step_facts *f, uint32_t n);
 
 /* The step. A larger one reads the weights less often, so it is as large as is of use: until reading them takes no longer than
  * computing with them even at the processors' best, which attention over the step makes slower; not more than all the tokens; and its context takes half the memory at
- * most, because the other half keeps weights. Whole windows fill it, if one fits. A multiple of 256 unless it is `usual`. */
+ * most, because the other half keeps weights: two and a half
+ * of the largest at least, else nothing is read while computing. Whole windows fill it, if one fits. A multiple of 256 unless it is
+ * `usual`. */
 uint32_t step_choose(const struct step_facts *f);
 
 /* Whether sequences should have memories of their own: attention then looks at no more cells than the `longest` has, not at a

@@ -30,9 +30,9 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct {
     uint32_t read[N * SIZE / MIB]; /* how often */
     uint64_t bytes;
-    bool outside;  /* something was asked for that is no weight */
-    uint32_t fail; /* a weight that cannot be read, N: none */
-    useconds_t slow;
+    bool outside;          /* something was asked for that is no weight */
+    _Atomic uint32_t fail; /* a weight that cannot be read, N: none */
+    _Atomic useconds_t slow;
 } file;
 
 static bool is(void *ud, const char *p, size_t n)
@@ -65,7 +65,15 @@ static void forget(void *ud, const char *p, size_t n)
     (void)ud, (void)p, (void)n;
 }
 
-static const struct ahead_io io = {is, read_file, forget, NULL};
+static bool is_scattered;
+
+static void scattered(void *ud, bool yes)
+{
+    (void)ud;
+    is_scattered = yes;
+}
+
+static const struct ahead_io io = {is, read_file, forget, scattered, NULL};
 
 static uint64_t bytes_read(void)
 {
@@ -146,7 +154,7 @@ static void test_steps(void **state)
     struct ahead_plan p;
     struct ahead *a = begin(budget);
     ahead_plan(a, &p);
-    assert_true(p.bytes == (uint64_t)N * SIZE && p.stays == 2 * SIZE && p.window == 3 * SIZE);
+    assert_true(is_scattered && p.bytes == (uint64_t)N * SIZE && p.stays == 2 * SIZE && p.window == 3 * SIZE);
     for (uint32_t step = 1; step <= 3; step++) {
         use_all(a, N);
         settle();
@@ -229,6 +237,7 @@ static void test_cannot(void **state)
 {
     (void)state;
     struct ahead *a = begin(SIZE / 2);
+    assert_false(is_scattered);
     for (uint32_t i = 0; i < N; i++) {
         assert_null(ahead_use(a, base + i * SIZE));
         ahead_done(a);
@@ -283,6 +292,12 @@ static void test_mapped(void **state)
     struct ahead *a = ahead_new(NULL);
     ahead_learn(a, bytes, n);
     ahead_learn(a, own, n);
+    const char *small = ahead_keep(a, p + 5000, 1234);
+    assert_true(small && (small < p || small >= p + n) && !memcmp(small, bytes + 5000, 1234));
+    assert_true((small = ahead_keep(a, p + n - 3, 3)) && !memcmp(small, bytes + n - 3, 3));
+    assert_null(ahead_keep(a, bytes, 1000));
+    assert_null(ahead_keep(a, own, 1000));
+    assert_null(ahead_keep(a, p, MIB));
     ahead_learn(a, p + 100, MIB);
     ahead_learn(a, p + MIB + 100, n - MIB - 100); /* to the file's end */
     ahead_start(a, 8u * MIB);
@@ -335,6 +350,10 @@ static void test_step(void **state)
     assert_int_equal(step_choose(&f), 1536);
     f = some, f.memory = 400u << 20; /* half of it, at the 90 KiB that each of 2048 takes */
     assert_int_equal(step_choose(&f), 2048);
+    f.largest = 100u << 20; /* 350 MiB less two and a half of them: 100 MiB */
+    assert_int_equal(step_choose(&f), 1024);
+    f.largest = 200u << 20;
+    assert_int_equal(step_choose(&f), 512);
     f = some, f.disk = 1e10, f.window = 512; /* 600: two windows, not one and a part */
     assert_int_equal(step_choose(&f), 1024);
     f.window = 320; /* 640 */
