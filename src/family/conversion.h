@@ -161,7 +161,7 @@ enum {
     CONVERT_ROPE_TWO =
         512, /* two ways of rotation, as Step-3.5: a base for each block, half of a head where attention is whole */
     CONVERT_ROPE_UNSAID =
-        1024,               /* a config without rope_theta means the engine's 10000, and no key is written */
+        2048,               /* a config without rope_theta means the engine's 10000, and no key is written */
     CONVERT_FILE_ONLY = 64, /* checked by the converter's file alone: transformers lacks the class */
 };
 
