@@ -151,7 +151,7 @@ static bool find_conversion(struct layout *l, struct err *e)
 static bool find_forms(struct layout *l, struct err *e)
 {
     const struct hf_checkpoint *c = l->in.c;
-    l->im->forms = forms_open(c, e);
+    l->im->forms = forms_open(c, l->in.conversion->flags & CONVERT_QKV_RANKS, e);
     if (!l->im->forms)
         return false;
     l->in.c = &l->im->forms->c;

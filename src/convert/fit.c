@@ -137,6 +137,34 @@ static bool fit_grid(const struct finder *f, struct packed *p, struct err *e)
     return true;
 }
 
+/* FP8 as the devices of a server had it, one below the other: each has its own blocks of scales, the last of them cut off by
+ * its rows. How many they were, only the number of blocks says (conversion/mimo.py of llama.cpp v0.5.0, _tp_aware_qkv_dequant, which
+ * tries as many). */
+static bool fit_ranks(const struct finder *f, struct packed *p, struct err *e)
+{
+    static const uint64_t ranks[] = {8, 4};
+    const struct hf_tensor *t = p->parts[PART_SCALE];
+    uint64_t cols = (p->cols - 1) / f->block_cols + 1;
+    for (size_t i = 0; i < sizeof ranks / sizeof *ranks; i++) {
+        uint64_t rows = p->rows / ranks[i], n = ranks[i] * ((rows + f->block_rows - 1) / f->block_rows);
+        if (p->n != 1 || p->rows % ranks[i] || !is_number(t) || !has_shape(t, n, cols))
+            continue;
+        p->rank_rows = rows;
+        p->scale_rows = f->block_rows;
+        p->scale_cols = f->block_cols;
+        p->row_step = p->n_groups = cols;
+        p->col_step = 1;
+        p->n_scales = p->scale_step = n * cols;
+        return true;
+    }
+    return err_set(
+        e, ERR_INPUT,
+        "tensor '%.200s' has %llu scales, expected those of 8 or 4 parts of %llu rows, in blocks of %llu x "
+        "%llu",
+        t->name, (unsigned long long)count_of(t), (unsigned long long)p->rows,
+        (unsigned long long)f->block_rows, (unsigned long long)f->block_cols);
+}
+
 static void round_as(struct packed *p, const struct hf_tensor *t)
 {
     enum num num = num_of(t->dtype);
@@ -159,8 +187,11 @@ static bool fit_global(struct packed *p, struct err *e)
 
 bool form_fit_floats(const struct finder *f, const char *name, struct packed *p, struct err *e)
 {
-    (void)name;
-    if (!fit_rows(p, e) || !fit_grid(f, p, e) || !fit_global(p, e))
+    if (!fit_rows(p, e))
+        return false;
+    if (f->ranks && p->values == VALUES_FLOAT8 && text_ends(name, ".qkv_proj.weight"))
+        return fit_ranks(f, p, e);
+    if (!fit_grid(f, p, e) || !fit_global(p, e))
         return false;
     const struct hf_tensor *s = p->parts[PART_SCALE];
     if (p->values != VALUES_FLOAT4)

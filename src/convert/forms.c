@@ -450,10 +450,10 @@ static bool find_all(struct finder *f, struct err *e)
     return true;
 }
 
-struct forms *forms_open(const struct hf_checkpoint *c, struct err *e)
+struct forms *forms_open(const struct hf_checkpoint *c, bool ranks, struct err *e)
 {
     struct forms *out = xcalloc(1, sizeof *out);
-    struct finder f = {.c = c, .conf = conf_of(&c->json[HF_CONFIG].doc), .out = out};
+    struct finder f = {.c = c, .conf = conf_of(&c->json[HF_CONFIG].doc), .ranks = ranks, .out = out};
     out->c = *c;
     out->c.tensors = NULL;
     out->c.n_tensors = out->c.cap_tensors = 0;

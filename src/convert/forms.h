@@ -13,8 +13,9 @@ struct forms {
     uint64_t n_names, cap_names;
 };
 
-/* NULL with *e set (ERR_INPUT) when tensors of a known form do not fit together. Borrows the checkpoint. */
-struct forms *forms_open(const struct hf_checkpoint *c, struct err *e);
+/* NULL with *e set (ERR_INPUT) when tensors of a known form do not fit together. Borrows the checkpoint. ranks:
+ * CONVERT_QKV_RANKS. */
+struct forms *forms_open(const struct hf_checkpoint *c, bool ranks, struct err *e);
 void forms_free(struct forms *f); /* NULL is fine */
 /* What is known of a quant_method of config.json. */
 struct forms_method {

@@ -23,6 +23,7 @@ struct finder {
     uint32_t bits; /* of packed integers, in all groups of the config; 0: not said, or several */
     bool needs_zeros, needs_order; /* the config says that weights of integers have zero points, an order */
     bool told_block;               /* block_rows and block_cols stand in the config */
+    bool ranks;                    /* CONVERT_QKV_RANKS */
     struct told *told;
     size_t n_told, cap_told;
     bool *taken; /* per tensor: part of a weight */

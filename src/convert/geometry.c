@@ -172,6 +172,24 @@ static bool split_qkv(struct made *m, struct view3 v, const struct facts *f, int
     return how == HOW_ROWS_V || rotate_heads(m, &v, facts_at(f, 'D', block), s->sources[0].w, e);
 }
 
+/* HOW_RANKS */
+static bool join_ranks(struct made *m, const struct facts *f, int64_t block, const struct layout_slot *s,
+                       struct err *e)
+{
+    const struct packed *p = s->sources[0].packed;
+    const uint64_t size[] = {facts_at(f, 'Q', block), facts_at(f, 'K', block), facts_at(f, 'k', block)};
+    uint64_t n = p && p->rank_rows ? p->rows / p->rank_rows : 1, at = 0;
+    for (int i = 0; i < 3 && n > 1; i++) {
+        if (size[i] % n)
+            return err_set(e, ERR_INPUT,
+                           "tensor '%.200s' is of %llu parts, among which %llu rows cannot be divided",
+                           s->sources[0].w->name, (unsigned long long)n, (unsigned long long)size[i]);
+        m->row_parts[m->n_row_parts++] = (struct made_part){at, n, p->rank_rows, 1, 0, size[i] / n};
+        at += size[i] / n;
+    }
+    return true;
+}
+
 /* HOW_STACKED, HOW_STACKED_SWAP */
 static void unstack(struct made *m, const struct view3 *v, uint64_t n, enum how how)
 {
@@ -231,6 +249,7 @@ static bool set_strides(const struct layout *l, int64_t block, const struct layo
     case HOW_PERM_Q:
     case HOW_PERM_K:
     case HOW_ROWS_V: return split_qkv(m, v, f, block, s, e);
+    case HOW_RANKS: return join_ranks(m, f, block, s, e);
     case HOW_STACKED:
     case HOW_STACKED_SWAP:
         unstack(m, &v, facts_at(f, 'E', block), how);

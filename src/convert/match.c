@@ -356,6 +356,28 @@ static bool check_stack(const struct layout *l, const struct layout_slot *s, int
     return true;
 }
 
+static bool is_made(const struct layout *l, int64_t block, const char *gguf)
+{
+    uint64_t n = block < 0 ? l->n_globals : l->n_rules;
+    for (uint64_t i = 0; i < n; i++) {
+        const struct name_rule *r = rule_at(l, block, i);
+        if (!strcmp(r->gguf, gguf) && layout_slot_at(l, block, i)->n)
+            return true;
+    }
+    return false;
+}
+
+/* The engine takes q, k and v apart or in one, by which of them is there. Of either, what is there instead of it. */
+static const char *instead_of(const char *gguf)
+{
+    static const char *const apart[] = {"attn_q.weight", "attn_k.weight", "attn_v.weight"},
+                             one[] = "attn_qkv.weight";
+    for (size_t i = 0; i < sizeof apart / sizeof *apart; i++)
+        if (!strcmp(gguf, apart[i]))
+            return one;
+    return !strcmp(gguf, one) ? apart[0] : NULL;
+}
+
 /* Exactly one rule of those that make an output has made it. */
 static bool check_output(const struct layout *l, int64_t block, uint64_t rule, struct err *e)
 {
@@ -376,9 +398,10 @@ static bool check_output(const struct layout *l, int64_t block, uint64_t rule, s
     }
     char name[64];
     layout_tensor_name(name, block, r->gguf);
-    if (made > 1)
+    bool other = instead_of(r->gguf) && is_made(l, block, instead_of(r->gguf));
+    if (made + other > 1)
         return err_set(e, ERR_INPUT, "the checkpoint holds '%s' in two forms", name);
-    if (!made && !optional)
+    if (!made && !other && !optional)
         return err_set(e, ERR_INPUT, "the checkpoint has no tensor for '%s' ('%s')%s", name, r->hf,
                        block < 0 && is_tied(l) ? "; the engine has no tied embeddings in this family" : "");
     return true;

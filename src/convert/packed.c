@@ -407,6 +407,13 @@ static void make_run(const struct packed_reader *x, const struct packed *p, uint
         round_all(p, out, n);
 }
 
+static uint64_t scale_row(const struct packed *p, uint64_t row)
+{
+    uint64_t rank = p->rank_rows ? row / p->rank_rows : 0;
+    return rank * ((p->rank_rows + p->scale_rows - 1) / p->scale_rows) +
+           (row - rank * p->rank_rows) / p->scale_rows;
+}
+
 /* Columns [c, c + n) of a row. */
 static void make_line(const struct packed_reader *x, const struct packed *p, uint64_t row, uint64_t c,
                       uint64_t n, const uint8_t *codes, float *out)
@@ -421,7 +428,7 @@ static void make_line(const struct packed_reader *x, const struct packed *p, uin
         }
         run = run < n - i ? run : n - i;
         if (!p->flat)
-            g = row / p->scale_rows * p->row_step + g * p->col_step;
+            g = scale_row(p, row) * p->row_step + g * p->col_step;
         make_run(x, p, g, codes + i, run, out + i);
     }
 }

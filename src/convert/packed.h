@@ -70,10 +70,11 @@ struct packed {
     uint32_t bits;
     uint64_t code_bytes; /* of one matrix */
     /* The scale of row r and column c of a matrix is number
-     * r / scale_rows * row_step + (order[c], or c / scale_cols) * col_step, in `flat` forms
+     * r / scale_rows (with rank_rows counted anew in each rank_rows rows) * row_step + (order[c], or c / scale_cols) * col_step, in `flat` forms
      * (r * cols + c) / scale_cols. */
     bool flat;
     uint64_t scale_rows, scale_cols, row_step, col_step;
+    uint64_t rank_rows;               /* 0: all rows are one part */
     uint64_t n_scales, n_groups;      /* of a matrix; along a row */
     uint64_t scale_step, global_step; /* scales from matrix to matrix, globals; 0: all have the same */
     bool divide;                      /* by the global scale */

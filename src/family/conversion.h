@@ -84,6 +84,7 @@ enum how {
     HOW_PERM_Q,
     HOW_PERM_K,
     HOW_ROWS_V,
+    HOW_RANKS, /* .. of the parts that a kernel's devices had, of each q, k and v: all q, then all k, then all v */
     /* experts one below the other, [E a, b] -> [E, a, b]; .. -> [E, b, a] */
     HOW_STACKED,
     HOW_STACKED_SWAP,
@@ -161,7 +162,9 @@ enum {
     CONVERT_ROPE_TWO =
         512, /* two ways of rotation, as Step-3.5: a base for each block, half of a head where attention is whole */
     CONVERT_ROPE_UNSAID =
-        2048,               /* a config without rope_theta means the engine's 10000, and no key is written */
+        2048, /* a config without rope_theta means the engine's 10000, and no key is written */
+    /* q, k and v in one FP8 matrix are of 8 or 4 devices, whose scales begin anew */
+    CONVERT_QKV_RANKS = 16384,
     CONVERT_FILE_ONLY = 64, /* checked by the converter's file alone: transformers lacks the class */
 };
 

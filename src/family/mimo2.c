@@ -1,11 +1,13 @@
 /* mimo2.c - MiMo-V2: windows with KV heads of their own number, and sinks; values of another size than keys. */
 #include "family/rules.h"
 
-/* M and K differ from block to block; v: size of a value, k = M v, o = N v; R: how much of a head is rotated. */
+/* M, K and P differ from block to block; v: size of a value, k = M v, o = N v; R: how much of a head is rotated. V2.5 has q, k and
+ * v in one, P = Q + K + k. */
 static const struct name_rule mimo_names[] = {
     {"self_attn.q_proj.weight", "attn_q.weight", "QH", HOW_COPY, B_ATTN, false},
     {"self_attn.k_proj.weight", "attn_k.weight", "KH", HOW_COPY, B_ATTN, false},
     {"self_attn.v_proj.weight", "attn_v.weight", "kH", HOW_COPY, B_ATTN, false},
+    {"self_attn.qkv_proj.weight", "attn_qkv.weight", "PH", HOW_RANKS, B_ATTN, false},
     {"self_attn.o_proj.weight", "attn_output.weight", "Ho", HOW_COPY, B_ATTN, false},
     {"self_attn.attention_sink_bias", "attn_sinks.weight", "N", HOW_COPY, B_ATTN, true},
     END,
@@ -26,6 +28,7 @@ static bool mimo_block(struct family_model *m, uint64_t i, struct err *e)
     model_set_block(m, 'w', i, window);
     model_set_block(m, 'K', i, kv * f['D']);
     model_set_block(m, 'k', i, kv * f['v']);
+    model_set_block(m, 'P', i, f['Q'] + kv * (f['D'] + f['v']));
     m->kinds[i] = B_ATTN | (moe ? B_MOE : B_DENSE);
     return true;
 }
@@ -51,7 +54,7 @@ static bool mimo_derive(struct family_model *m, struct err *e)
 }
 
 static const struct conversion mimo2 = {
-    .flags = CONVERT_NEEDS_OUTPUT | CONVERT_FILE_ONLY,
+    .flags = CONVERT_NEEDS_OUTPUT | CONVERT_QKV_RANKS | CONVERT_FILE_ONLY,
     .names = (const struct name_rule *const[]){rules_pre_norm, rules_ffn_norm, mimo_names, rules_dense,
                                                rules_moe, rules_select_bias, NULL},
     .facts =

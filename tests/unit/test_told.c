@@ -82,6 +82,10 @@ static const struct edited told[] = {
     {"gemma4_w4a16", "\"input_activations\": null",
      "\"input_activations\": {\"num_bits\": 8, \"group_size\": 64}", ""},
     {"qwen3_moe_mlx", "\"bits\": 4", "\"bits\": 8", "has scales for groups of 16, expected 32"},
+    {"mimo2_fp8", "\"weight_block_size\": [\n      128", "\"weight_block_size\": [\n      64",
+     "self_attn.qkv_proj.weight_scale_inv' has 12 scales, expected those of 8 or 4 parts of 1088 rows"},
+    {"mimo2_fp8", "\"num_key_value_heads\": 2", "\"num_key_value_heads\": 1",
+     "self_attn.qkv_proj.weight' has shape [1088, 48], but the config makes it [928, 48]"},
 };
 
 /* Of families whose blocks are not all alike: what kinds there are, and what each is made of. */
