@@ -344,9 +344,9 @@ void ahead_stop(struct ahead *a)
     release(a);
 }
 
-void ahead_start(struct ahead *a, uint64_t budget)
+void ahead_start(struct ahead *a, uint64_t budget, bool all)
 {
-    sigset_t all, before;
+    sigset_t signals, before;
     ahead_stop(a);
     divide(a, budget);
     a->at = a->waits_for = -1;
@@ -362,14 +362,14 @@ void ahead_start(struct ahead *a, uint64_t budget)
         w->failed = !w->stays && room_of(w) > a->plan.window;
         a->io.forget(a->io.ud, w->begin, w->all); /* what loading left */
     }
-    bool all_fit = acquire(a);
+    all = acquire(a) && all;
     for (uint32_t i = 0; i < a->n; i++)
-        all_fit = all_fit && !a->weights[i].failed;
-    a->io.scattered(a->io.ud, all_fit);
+        all = all && !a->weights[i].failed;
+    a->io.scattered(a->io.ud, all);
     if (!a->area)
         return;
-    sigfillset(&all); /* signals are the main thread's */
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    sigfillset(&signals); /* signals are the main thread's */
+    pthread_sigmask(SIG_SETMASK, &signals, &before);
     while (a->n_threads < THREADS && pthread_create(&a->threads[a->n_threads], NULL, fetch_ahead, a) == 0)
         a->n_threads++;
     pthread_sigmask(SIG_SETMASK, &before, NULL);

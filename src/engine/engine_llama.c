@@ -563,7 +563,7 @@ bool engine_start(struct engine *g, const struct engine_run *r, struct err *e)
     bool known = !g->observer && (!g->masker || masker_learned(g->masker)) && !g->ahead;
     if (!known && !learn(g, p.n_ctx, e))
         return false;
-    settle_start(g);
+    settle_start(g, r);
     return true;
 }
 

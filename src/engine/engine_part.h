@@ -42,6 +42,7 @@ struct engine {
     struct ahead *ahead;     /* of a model that does not fit into memory; else NULL */
     double disk;             /* with it: bytes a second of the disk, 0: not known */
     uint64_t memory, host;   /* with it, before the context: bytes that are free, and cost.host */
+    uint64_t logits;         /* with it: bytes that they will take */
     struct step_facts facts; /* with it: what the step was chosen by; of no disk where it was not */
     bool step_given;         /* the options say how many tokens a step has */
     bool learning;           /* a decode whose nodes are only looked at */
@@ -73,7 +74,7 @@ void settle_done(struct engine *g);
 /* Before a context is made, and behind the learning decode: divides the memory, among all models that are open and streamed. Nothing
  * where the model fits. */
 void settle_look(struct engine *g);
-void settle_start(struct engine *g);
+void settle_start(struct engine *g, const struct engine_run *r);
 /* Before a decode: gives memory back where others have come to want it. */
 void settle_breathe(struct engine *g);
 void settle_end(struct engine *g); /* says what came of it, with --verbose; frees g->ahead */

@@ -167,16 +167,25 @@ static void give(uint64_t bytes)
     given = bytes;
     for (struct engine *x = engines; x; x = x->next)
         if (x->ahead && x->started)
-            ahead_start(x->ahead, share_of(x, given));
+            ahead_start(x->ahead, share_of(x, given), !x->o.mtp);
 }
 
-void settle_start(struct engine *g)
+/* Logits of a step of n tokens, which the engine has memory for when they come, and what a caller keeps of them. */
+static uint64_t logits_of(const struct engine *g, const struct engine_run *r, uint64_t n)
+{
+    return r->observe && !r->want_logits ? 0 : 2 * n * engine_n_vocab(g) * sizeof(float);
+}
+
+void settle_start(struct engine *g, const struct engine_run *r)
 {
     unblank(g);
     g->started = true;
     if (!g->ahead)
         return;
+    g->logits = logits_of(g, r, (uint64_t)g->o.ubatch);
     uint64_t left = g->memory - g->memory / STEP_SLACK, context = g->cost.host - g->host;
+    for (const struct engine *x = engines; x; x = x->next)
+        context += x->logits;
     give(left > context ? left - context : 0);
 }
 
@@ -261,9 +270,7 @@ static uint64_t try_context(struct engine *g, const struct engine_run *r, uint32
     if (!ctx)
         return 0;
     llama_free(ctx);
-    /* logits, and what a caller keeps of them */
-    return c.host + c.there +
-           (r->observe && !r->want_logits ? 0 : 2 * (uint64_t)n * engine_n_vocab(g) * sizeof(float));
+    return c.host + c.there + logits_of(g, r, n);
 }
 
 static bool facts_of(struct engine *g, const struct engine_run *r, uint32_t usual, struct step_facts *f)
