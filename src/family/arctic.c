@@ -38,4 +38,5 @@ const struct family family_arctic = {
     .gate = SOFTMAX_NORM,
     .classes = {{"ArcticForCausalLM", &arctic}},
     NAMES(SPARSE),
+    .tokenizers = {{.model_types = "arctic*", .added_as_pieces = true}},
 };

@@ -80,7 +80,9 @@ struct family_tokenizer {
     enum family_prefix space_prefix; /* add_space_prefix as said: before all other keys, or behind them */
     uint32_t no_bos_vocab;           /* with so many tokens none is put before a text; 0: with any */
     uint32_t pad_vocab;              /* the vocabulary is filled up to a multiple of this; 0: it is not */
-    bool spaced_bpe;                 /* the engine's BPE over text in which a space is U+2581 */
+    bool
+        added_as_pieces; /* SentencePiece: added tokens take the places of pieces; special ones have the score 0 */
+    bool spaced_bpe; /* the engine's BPE over text in which a space is U+2581 */
     bool
         eos_by_name; /* EOS is the eos_token of tokenizer_config.json, whatever config.json's id says: so the code of
                        * the family's tiktoken file has it */

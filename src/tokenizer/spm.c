@@ -253,6 +253,17 @@ static bool put_added_file(const struct tok_files *f, struct tok_vocab *v, struc
     return true;
 }
 
+/* Arctic's, which redefines the last pieces of its file as BOS and EOS (conversion/arctic.py of llama.cpp v0.5.0). */
+static void put_as_piece(const struct tok_files *f, struct tok_vocab *v, uint64_t id, const char *text,
+                         bool special)
+{
+    const char *unknown = json_string_value(json_object_get(f->config, "unk_token"));
+    enum tok_type type = !special                            ? TOK_USER_DEFINED
+                         : unknown && !strcmp(text, unknown) ? TOK_UNKNOWN
+                                                             : TOK_CONTROL;
+    tok_vocab_set(v, id, text, type, special ? 0 : PAD_SCORE);
+}
+
 /* added_tokens_decoder of tokenizer_config.json: {"id": {content, special}} */
 static bool put_decoder(const struct tok_files *f, struct tok_vocab *v, struct err *e)
 {
@@ -267,6 +278,8 @@ static bool put_decoder(const struct tok_files *f, struct tok_vocab *v, struct e
                            text_shown(s, sizeof s, key));
         if (id >= v->n)
             out_of_range("tokenizer_config.json", id, v->n);
+        else if (f->family->added_as_pieces)
+            put_as_piece(f, v, id, text, json_is_true(json_object_get(t, "special")));
         else
             tok_vocab_set_added(v, id, text, json_is_true(json_object_get(t, "special")), ADDED_SCORE);
     }
@@ -310,7 +323,7 @@ bool tok_spm_load(const struct tok_files *f, struct tok_vocab *v, struct spm *m,
     bool ok = read_model(f, m, e) && tok_vocab_init(v, f->vocab_size ? f->vocab_size : m->n, e);
     if (ok) {
         put_pieces(m, v);
-        ok = put_added_file(f, v, e) && put_decoder(f, v, e);
+        ok = (f->family->added_as_pieces || put_added_file(f, v, e)) && put_decoder(f, v, e);
         put_json_added(f, v);
         if (!(ok && tok_vocab_finish(v, PAD_SCORE, e))) {
             ok = false;

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/out.h"
@@ -751,6 +752,47 @@ static void test_end_that_no_file_names(void **state)
     }
 }
 
+static void has_list(const struct gg_file *f, const char *key, const char *sha256)
+{
+    const struct gg_key *k = gg_find(f, key);
+    char hex[65];
+    assert_non_null(k);
+    sha256_bytes(k->value, (size_t)(k->raw + k->raw_bytes - k->value), hex);
+    if (strcmp(hex, sha256) != 0)
+        fail_msg("'%s' has other bytes than the converter's", key);
+}
+
+/* Pieces that tokenizer_config.json makes other tokens. The hashes are of what the converter's own code for Arctic makes of these
+ * files (conversion/arctic.py of llama.cpp v0.5.0, ArcticModel.set_vocab). */
+static void test_pieces_that_are_redefined(void **state)
+{
+    struct err e = {0};
+    struct buf model = {0};
+    struct result r;
+    (void)state;
+    golden_ok(file_read_all(TEST_DATA_DIR "/families/mixtral/hf/tokenizer.model", 1u << 22, &model, &e), &e,
+              "tokenizer.model");
+    put_bytes("tokenizer.model", model.s, model.n);
+    put("added_tokens.json", "{\"<|early|>\": 304}");
+    put("tokenizer_config.json",
+        "{\"bos_token\":\"<|im_start|>\",\"eos_token\":\"<|im_end|>\",\"unk_token\":\"<unk>\",\"added_tokens_decoder\":{"
+        "\"0\":{\"content\":\"<unk>\",\"special\":true},\"1\":{\"content\":\"<s>\",\"special\":true},"
+        "\"2\":{\"content\":\"</s>\",\"special\":true},\"300\":{\"content\":\"<|im_start|>\",\"special\":true},"
+        "\"301\":{\"content\":\"<|im_end|>\",\"special\":true},\"302\":{\"content\":\"<|plain|>\",\"special\":false},"
+        "\"303\":{\"content\":\"a▁b\",\"special\":false}}}");
+    ok("{\"model_type\":\"arctic\",\"vocab_size\":620,\"bos_token_id\":300,\"eos_token_id\":301}", &r);
+    has_list(&r.f, "tokenizer.ggml.tokens",
+             "d5a222b3e4ec3666926673e03eb3e1d845df531613baa38802ea2846f0af8ff3");
+    has_list(&r.f, "tokenizer.ggml.scores",
+             "beb12a4d516254ea36859288669a6b784136a22efc9ce2471e39283873541be1");
+    has_list(&r.f, "tokenizer.ggml.token_type",
+             "cb61575b09b880cafd5ebb9f92ed00a202f574e6ac53138650c2df3748aa9de8");
+    assert_int_equal(u64_at(&r.f, "tokenizer.ggml.bos_token_id", 0), 300);
+    assert_int_equal(u64_at(&r.f, "tokenizer.ggml.eos_token_id", 0), 301);
+    result_clear(&r);
+    buf_clear(&model);
+}
+
 static void test_template_processing(void **state)
 {
     (void)state;
@@ -1043,6 +1085,7 @@ int main(void)
         cmocka_unit_test(test_eos_by_name),
         IN_FOLDER(test_end_of_turn_is_control),
         IN_FOLDER(test_end_that_no_file_names),
+        IN_FOLDER(test_pieces_that_are_redefined),
         cmocka_unit_test(test_pre),
         IN_FOLDER(test_spm_from_json),
         IN_FOLDER(test_bpe_tokens),
