@@ -222,7 +222,9 @@ static bool find_axis(struct reading *r, struct view_tensor *x, struct err *e)
 {
     const struct view *v = r->v;
     uint64_t n = v->shape.n_experts;
-    char s[128];
+    char s[128], idle[48] = "";
+    if (x->idle)
+        snprintf(idle, sizeof idle, " and %u that do nothing", x->idle);
     if (x->n_elements == 1 && n > 1) { /* one value for all experts */
         x->axis = -1;
         return true;
@@ -246,9 +248,9 @@ static bool find_axis(struct reading *r, struct view_tensor *x, struct err *e)
         x->axis = 0;
     else
         return err_set(e, ERR_INPUT,
-                       "tensor '%s': its shape is [%s], but %s says %llu experts (expected in the first "
+                       "tensor '%s': its shape is [%s], but %s says %llu experts%s (expected in the first "
                        "dimension)",
-                       x->name, dims_text(x, s), config_name(v), (unsigned long long)n + x->idle);
+                       x->name, dims_text(x, s), config_name(v), (unsigned long long)n, idle);
     return true;
 }
 

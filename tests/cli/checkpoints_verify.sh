@@ -41,7 +41,7 @@ W=model.layers.0.mlp.router.classifier.weight
 "$TOOL" flip bad/model.safetensors $W $((6 * 64 * 2 + 5)) # in the first of four behind the six
 noticed 'a byte behind the experts' "${W//./\\.}" 'what is behind the experts differs at byte 5'
 sed 's/"zero_expert_num": 4/"zero_expert_num": 3/' "$S/hf/config.json" >bad/config.json
-fails 2 'its shape is \[10,64\]' -- verify "$model" bad --quiet
+fails 2 'its shape is \[10,64\]' 'says 8 experts and 3 that do nothing' -- verify "$model" bad --quiet
 sed 's/"zero_expert_num": 4/"zero_expert_num": -4/' "$S/hf/config.json" >idle/config.json
 fails 2 "'zero_expert_num' is no whole number" -- inspect idle
 # the lists of the quantisation, with an expert's old number
