@@ -204,7 +204,10 @@ static bool place(struct layout *l, const struct hf_tensor *t, int64_t block, co
             continue;
         if (is_other_form(l, block, i, source % layout_rule_parts(r->hf), t))
             continue;
-        if (!put_source(l, block, layout_slot_at(l, block, i), r, t, source, e))
+        if (!strlen(r->gguf)) {
+            left_out_add(&l->left, t, "not read by the engine in such a block");
+            mark(l, t);
+        } else if (!put_source(l, block, layout_slot_at(l, block, i), r, t, source, e))
             return false;
     }
     return true;

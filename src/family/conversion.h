@@ -109,7 +109,7 @@ struct name_rule {
      * rows of b below those of a, of each expert. "a*b": HOW_PRODUCT, whose shape may be two, "H*1H". "%": the number of a
      * piece, as many as the fact % says: the rows of one below those of the one before. */
     const char *hf;
-    const char *gguf;  /* behind "blk.N."; "^name" is outside of blocks */
+    const char *gguf; /* behind "blk.N."; "^name" is outside of blocks; "" is left out, as nothing reads it */
     const char *shape; /* in letters; "?" any number of rows */
     enum how how;
     uint32_t blocks; /* kinds of block that have it; 0: every one */

@@ -46,6 +46,9 @@ static const struct name_rule names[] = {
      false},
     {"ffn.gate.weight", "ffn_gate_inp.weight", "EH", HOW_COPY, 0, false},
     {"ffn.gate.bias", "exp_probs_b.bias", "E", HOW_COPY, B_SCORES, false},
+    {"ffn.gate.bias_vl", "exp_probs_b_vl.bias", "E", HOW_COPY, 0,
+     true},                                              /* of tokens that are pieces of an image */
+    {"ffn.gate.bias", "", "E", HOW_COPY, B_TABLE, true}, /* a table needs none */
     {"ffn.gate.tid2eid", "ffn_gate_tid2eid.weight", "VT", HOW_IDS, B_TABLE, false},
     {"ffn.experts.#.w1.weight", "ffn_gate_exps.weight", "XH", HOW_COPY, 0, false},
     {"ffn.experts.#.w2.weight", "ffn_down_exps.weight", "HX", HOW_COPY, 0, false},

@@ -27,9 +27,9 @@ uint32_t hf_text_config(const struct jdoc *config)
 
 /* Qwen-Omni's talker has experts of its own; sam_model, qwen2_model and view_seperator are DeepSeek-OCR's. */
 static const char *const foreign[] = {
-    "vision",    "visual",    "vit_config",  "audio",          "speech",     "sound",
-    "image",     "video",     "talker",      "code2wav",       "token2wav",  "multi_modal",
-    "projector", "sam_model", "qwen2_model", "view_seperator", "patch_merge"};
+    "vision",    "visual",    "vit_config",  "audio",          "speech",      "sound",
+    "image",     "video",     "talker",      "code2wav",       "token2wav",   "multi_modal",
+    "projector", "sam_model", "qwen2_model", "view_seperator", "patch_merge", "aligner"};
 
 const char *hf_foreign_at(uint32_t i)
 {

@@ -242,6 +242,8 @@ static void check_rule(const struct family *f, const struct name_rule *r)
     char hf[128], gguf[96];
     int32_t layer;
     bool suspect;
+    if (!*r->gguf)
+        return;
     size_t n = strcspn(r->hf, "+*");
     const char *number = memchr(r->hf, '#', n);
     if (r->hf[n]) { /* all parts are alike */
