@@ -147,6 +147,7 @@ struct engine_run {
     /* false with an observer: the graph ends behind the last layer's experts where that is safe */
     bool want_logits;
     uint64_t n_tokens; /* to be decoded, for the line that says what this will cost; 0: not known */
+    uint64_t keeps; /* bytes that the caller comes to hold of what it is given, beside the logits of a step */
 };
 /* Makes the context for a kind of run; may be called again. With an observer a first short decode finds out
  * what to observe, and fails when the model has no experts that can be seen. */
@@ -155,7 +156,7 @@ bool engine_start(struct engine *g, const struct engine_run *r, struct err *e);
 const char *engine_mtp_refusal(const struct engine *g);
 /* For a model whose weights do not fit into memory and are read from the disk for each compute step: chooses the tokens of a
  * step (engine_ubatch), unless the options do, and says what the work will take. `usual`: the step of this work if the model
- * did fit. Of the run n_ctx (of one sequence), observe, want_logits and n_tokens are looked at. Nothing happens where the model
+ * did fit. Of the run n_ctx (of one sequence), observe, want_logits, n_tokens and keeps are looked at. Nothing happens where the model
  * fits. Before texts are packed. */
 void engine_settle(struct engine *g, const struct engine_run *r, uint32_t usual);
 /* Behind it, for texts that are packed: whether a memory for each sequence pays, where all take passes[1] passes over the

@@ -182,7 +182,7 @@ void settle_start(struct engine *g, const struct engine_run *r)
     g->started = true;
     if (!g->ahead)
         return;
-    g->logits = logits_of(g, r, (uint64_t)g->o.ubatch);
+    g->logits = logits_of(g, r, (uint64_t)g->o.ubatch) + r->keeps;
     uint64_t left = g->memory - g->memory / STEP_SLACK, context = g->cost.host - g->host;
     for (const struct engine *x = engines; x; x = x->next)
         context += x->logits;
@@ -278,7 +278,8 @@ static bool facts_of(struct engine *g, const struct engine_run *r, uint32_t usua
     uint64_t there, left = share_of(g, free_memory(g, &there));
     *f = (struct step_facts){.weights = g->o.weights,
                              .largest = g->o.largest,
-                             .memory = there && there < left ? there : left,
+                             .memory =
+                                 there && there < left ? there : left - (r->keeps < left ? r->keeps : left),
                              .disk = g->disk,
                              .flops = flops_of(g->model),
                              .peak = there ? 0 : PEAK * (double)g->o.threads,

@@ -435,6 +435,8 @@ struct trial *trial_open(struct engine *g, const struct view *v, const struct tr
         r.n_ctx = t->w.list[i].n > r.n_ctx ? t->w.list[i].n : r.n_ctx;
         r.n_tokens += t->w.list[i].n;
     }
+    uint64_t whole = text->n_scored * t->vocab * sizeof(float);
+    r.keeps = whole < t->cache ? whole : t->cache;
     engine_settle(g, &r, ENGINE_UBATCH);
     uint32_t ubatch = engine_ubatch(g);
     r.n_tokens = 0; /* decoded again and again, nobody knows how often */
