@@ -192,10 +192,14 @@ static size_t pairs_bytes(size_t k)
     return pairs_of(k) * sizeof(int32_t);
 }
 
-static void pairs_make(const float *x, size_t k, void *to)
+BF16 static void pairs_make(const float *x, size_t k, void *to)
 {
-    memset((char *)to + (pairs_of(k) - 1) * sizeof(int32_t), 0, sizeof(int32_t));
-    ggml_fp32_to_bf16_row(x, to, (int64_t)k);
+    uint16_t *y = to;
+    memset(y + 2 * (pairs_of(k) - 1), 0, sizeof(int32_t));
+    for (size_t i = 0; i < k; i += LANES) {
+        __mmask16 m = k - i < LANES ? (__mmask16)((1u << (k - i)) - 1) : (__mmask16)0xffff;
+        _mm256_mask_storeu_epi16(y + i, m, (__m256i)_mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(m, x + i)));
+    }
 }
 
 static void multiply_pairs(const struct dots_rows *w, void *scratch, const void *const *x, size_t n_x,
