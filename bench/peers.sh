@@ -5,7 +5,7 @@
 #
 #   bench/peers.sh     environment: REAP, SRC, BIN, TMPDIR (4 GB for each layer of the wide one); ROUNDS (default 3); THREADS (default
 #                      "1 2"); LAYERS of the wide one (default 4, which takes 11 GB of memory); WHICH (default "small wide"); WAYS (default
-#                      "peers types"). Root and the reference (tests/interop/reference-env.sh), as `make interop`.
+#                      "peers types"); STEP, reap's --ubatch-size. Root and the reference (tests/interop/reference-env.sh), as `make interop`.
 . "$(dirname "$0")/common.sh"
 rounds=${ROUNDS:-3} layers=${LAYERS:-4} ways=${WAYS:-peers types}
 reference=${REAP_REFERENCE:-${REAP_CACHE:-$HOME/.cache/reap}/reference}
@@ -28,8 +28,8 @@ model() {
 plain() { python run "/host$work/$name" "/host$rows" plain "$threads"; }
 routed() { python run "/host$work/$name" "/host$rows" routed "$threads"; }
 every() { python run "/host$work/$name" "/host$rows" all "$threads"; }
-ours_f32() { profile_secs "$work/$name" "$rows" -t "$threads" --type f32; }
-ours_bf16() { profile_secs "$work/$name" "$rows" -t "$threads" --type bf16; }
+ours_f32() { profile_secs "$work/$name" "$rows" -t "$threads" ${STEP:+-ub "$STEP"} --type f32; }
+ours_bf16() { profile_secs "$work/$name" "$rows" -t "$threads" ${STEP:+-ub "$STEP"} --type bf16; }
 engine() { REAP_BENCH_ENGINE_PRODUCTS=1 profile_secs "$work/$1.gguf" "$rows" -t "$threads"; }
 ours() { profile_secs "$work/$1.gguf" "$rows" -t "$threads"; }
 
