@@ -28,7 +28,7 @@ static struct plan *load(const void *p, size_t n)
 static void check(const struct plan *p)
 {
     MUST(p->n_keep >= 1 && p->n_layers >= 1);
-    for (uint32_t i = 0; i < p->n_layers; i++) {
+    for (uint32_t i = 0; i < p->n_layers + p->n_mtp; i++) {
         const struct plan_layer *l = &p->layers[i];
         MUST(i == 0 || l->il > p->layers[i - 1].il);
         for (uint32_t k = 1; k < p->n_keep; k++)
@@ -38,12 +38,12 @@ static void check(const struct plan *p)
 
 static void must_be_same(const struct plan *a, const struct plan *b)
 {
-    MUST(a->n_keep == b->n_keep && a->n_layers == b->n_layers);
+    MUST(a->n_keep == b->n_keep && a->n_layers == b->n_layers && a->n_mtp == b->n_mtp);
     json_t *x = plan_json(a), *y = plan_json(b);
     MUST(json_equal(x, y));
     json_decref(x);
     json_decref(y);
-    for (uint32_t i = 0; i < a->n_layers; i++) {
+    for (uint32_t i = 0; i < a->n_layers + a->n_mtp; i++) {
         MUST(a->layers[i].il == b->layers[i].il);
         MUST(memcmp(a->layers[i].keep, b->layers[i].keep, a->n_keep * sizeof(uint32_t)) == 0);
     }

@@ -57,13 +57,13 @@ static bool same_json(const json_t *a, const json_t *b)
 
 static void must_be_same(const struct stats *a, const struct stats *b)
 {
-    MUST(a->n_experts == b->n_experts && a->n_layers == b->n_layers);
+    MUST(a->n_experts == b->n_experts && a->n_layers == b->n_layers && a->n_mtp == b->n_mtp);
     MUST(same_json(a->model, b->model) && same_json(a->calibration, b->calibration));
     MUST(!a->progress == !b->progress && a->unknown == b->unknown && a->router == b->router &&
          a->n_groups == b->n_groups);
     MUST(!a->progress || (a->progress->batches == b->progress->batches &&
                           a->progress->batches_done == b->progress->batches_done));
-    for (uint32_t i = 0; i < a->n_layers; i++) {
+    for (uint32_t i = 0; i < a->n_layers + a->n_mtp; i++) {
         const struct stats_layer *x = &a->layers[i], *y = &b->layers[i];
         MUST(x->il == y->il && x->n_used == y->n_used);
         for (int h = 0; h < 2; h++) {
@@ -78,7 +78,7 @@ static void check(const struct stats *s)
     struct err e = {0};
     double *score = calloc(s->n_experts, sizeof *score);
     MUST(score && stats_check(s, &e));
-    for (uint32_t i = 0; i < s->n_layers; i++) {
+    for (uint32_t i = 0; i < s->n_layers + s->n_mtp; i++) {
         MUST(i == 0 || s->layers[i].il > s->layers[i - 1].il);
         for (uint32_t c = 0; criterion_at(c); c++)
             for (int which = -1; which < 2; which++) {
@@ -119,7 +119,8 @@ static void added_up(struct stats *s, struct stats *t)
     struct stats *all = stats_merge((struct stats *[]){s, t}, (const char *const[]){"a", "b"}, 2, true, &e);
     fuzz_told(all != NULL, &e);
     if (all)
-        MUST(stats_check(all, &e) && all->n_layers == s->n_layers && all->n_experts == s->n_experts);
+        MUST(stats_check(all, &e) && all->n_layers == s->n_layers && all->n_experts == s->n_experts &&
+             (all->n_mtp == s->n_mtp || !all->n_mtp));
     stats_free(all);
 }
 
