@@ -2,9 +2,9 @@
 #include "engine/attention.h"
 #include "engine/lanes.h"
 #include "engine/panels.h"
+#include "engine/threads.h"
 
 #include <math.h>
-#include <omp.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
@@ -303,6 +303,7 @@ void attention(const struct ggml_tensor *t, void *shared, void *const *own, int 
     struct work w = {.t = t, .q = t->src[0], .k = t->src[1], .v = t->src[2], .mask = t->src[3]};
     size_t tiles = n_tiles(t), blocks = n_blocks(t);
     int64_t each = w.q->ne[2] / w.k->ne[2];
+    (void)n; /* without OpenMP */
     memcpy(&w.scale, t->op_params, sizeof w.scale);
     w.seen = shared;
     w.used = w.seen + rounded(tiles * blocks);
@@ -323,7 +324,7 @@ void attention(const struct ggml_tensor *t, void *shared, void *const *own, int 
                 /* the last ones first: they see most */
                 for (size_t i; (i = atomic_fetch_add(&next, 1)) < tiles * (size_t)each;)
                     tile(&w, tiles - 1 - i / (size_t)each, w.head * each + (int64_t)(i % (size_t)each),
-                         own[omp_get_thread_num()]);
+                         own[THREAD]);
             }
         }
     }

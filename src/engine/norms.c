@@ -2,6 +2,7 @@
 #include "engine/norms.h"
 #include "base/mem.h"
 #include "engine/tap.h"
+#include "engine/threads.h"
 
 #include <ggml-alloc.h>
 #include <ggml-backend.h>
@@ -171,13 +172,6 @@ WIDE static void token_loo(const float *x, size_t h, uint32_t k, struct routed *
         r[i].loo = fabsf(r[i].gate) * sqrtf(s[0]);
     }
 }
-
-#ifdef _OPENMP
-#include <omp.h>
-#define THREAD ((size_t)omp_get_thread_num())
-#else
-#define THREAD 0
-#endif
 
 /* The engine's threads wait meanwhile; where they are OpenMP's they do a share of it. Tokens are independent:
  * the result is the same. */

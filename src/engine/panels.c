@@ -197,7 +197,7 @@ BF16 static void pairs_make(const float *x, size_t k, void *to)
     uint16_t *y = to;
     memset(y + 2 * (pairs_of(k) - 1), 0, sizeof(int32_t));
     for (size_t i = 0; i < k; i += LANES) {
-        __mmask16 m = k - i < LANES ? (__mmask16)((1u << (k - i)) - 1) : (__mmask16)0xffff;
+        __mmask16 m = (__mmask16)((1u << (k - i < LANES ? k - i : LANES)) - 1);
         _mm256_mask_storeu_epi16(y + i, m, (__m256i)_mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(m, x + i)));
     }
 }

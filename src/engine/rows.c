@@ -2,6 +2,7 @@
 #include "engine/rows.h"
 #include "engine/lanes.h"
 #include "engine/panels.h"
+#include "engine/threads.h"
 
 #include <math.h>
 #include <stdint.h>
@@ -29,7 +30,7 @@ static float param(const struct ggml_tensor *t, size_t i)
 
 AVX512 static inline __mmask16 some(size_t left)
 {
-    return left >= LANES ? (__mmask16)0xffff : (__mmask16)((1u << left) - 1);
+    return (__mmask16)((1u << (left < LANES ? left : LANES)) - 1);
 }
 
 AVX512 static void soft_max(const struct ggml_tensor *t, size_t i)
@@ -155,6 +156,7 @@ void rows(const struct ggml_tensor *t, int n)
 {
     row_function *one = function_of(t);
     size_t all = (size_t)ggml_nrows(t);
+    (void)n; /* without OpenMP */
 #pragma omp parallel for num_threads(n) schedule(static) if (n > 1)
     for (size_t i = 0; i < all; i++)
         one(t, i);
