@@ -89,7 +89,7 @@ complete -c reap -n '__reap_is run' -l dry-run -s n -d 'say what would be done, 
 complete -c reap -n '__reap_is run' -l again -d 'do all steps again'
 complete -c reap -n '__reap_is run' -l resume -d 'go on where an earlier call ended, as is done without it'
 complete -c reap -n '__reap_is run prune' -l merge -d 'write a split model as one file'
-complete -c reap -n '__reap_is run prune' -l mtp -x -a 'prune drop keep' -d 'blocks that predict further tokens: pruned by the plan of the last layer, left out, or kept whole as a GGUF file of their own (one of prune, drop, keep; default prune)'
+complete -c reap -n '__reap_is run prune' -l mtp -x -a 'prune drop keep' -d 'blocks that predict further tokens: pruned by the plan (like the last layer where it does not name them), left out, or kept whole as a GGUF file of their own (one of prune, drop, keep; default prune)'
 complete -c reap -n '__reap_is run prune' -l name -x -d 'what the model is called: general.name of a GGUF file, the card\'s title (default: PARENT-REAP-24x, where 24 experts stay)'
 complete -c reap -n '__reap_is run prune' -l base-model -x -d 'the parent\'s name on the hub, ORG/NAME: general.base_model.* of a GGUF file, base_model of a card (default: told from a path in the hub\'s cache)'
 complete -c reap -n '__reap_is run prune' -l card -d 'of a GGUF file: write README.md beside it, the card that the hub shows (folders have theirs)'

@@ -91,9 +91,7 @@ static bool print(const struct view *v, const struct plan *p, const struct prune
     if (r->bytes_missing)
         cmd_fmt(&b, "the disk has too little room for it: %s are missing\n",
                 human_bytes(r->bytes_missing, x));
-    if (mtp)
-        cmd_fmt(&b, "%s%s: the MTP blocks with all %u experts, %s, for llama-server's --model-draft\n",
-                dry_run ? "would write " : "", mtp, v->shape.n_experts, human_bytes(r->bytes_mtp, x));
+    cmd_mtp_kept(&b, mtp, v->shape.n_experts, r->bytes_mtp, dry_run);
     if (p->gain)
         cmd_fmt(
             &b,
@@ -150,8 +148,10 @@ static bool cut_matrix(const char *path, const struct prune_opts *o, struct err 
         return err_set(e, ERR_INPUT, "%s: is an importance matrix, with which --%s does not go", path,
                        option);
     struct imatrix_cut r;
-    struct plan *p =
-        file_check_apart(out, path, "the importance matrix itself", e) ? plan_load(plan_path, e) : NULL;
+    struct plan *p = file_check_apart(out, path, "the importance matrix itself", e) &&
+                             file_check_apart(out, plan_path, "the plan itself", e)
+                         ? plan_load(plan_path, e)
+                         : NULL;
     bool ok = p && imatrix_cut(path, p, out, cmd_force, dry_run, &r, e) && print_matrix(&r, e);
     plan_free(p);
     return ok;
@@ -162,13 +162,14 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     (void)n;
     struct prune_opts o = {.out = out, .force = cmd_force, .dry_run = dry_run};
     cmd_written(&o);
-    if (!file_check_apart(out, plan_path, "the plan itself", e) ||
-        !file_check_apart(out, gain_path, "the gain file itself", e))
-        return false;
     if (imatrix_is(args[0]))
         return cut_matrix(args[0], &o, e);
     struct view *v = view_open(args[0], e);
-    struct plan *p = v && view_check_prunable(v, e) ? plan_open(plan_path, v, cmd_force, e) : NULL;
+    struct plan *p = v && prune_check_apart(v, &o, plan_path, "the plan itself", e) &&
+                             prune_check_apart(v, &o, gain_path, "the gain file itself", e) &&
+                             view_check_prunable(v, e)
+                         ? plan_open(plan_path, v, cmd_force, e)
+                         : NULL;
     struct prune_result r = {0};
     char *card = NULL, *called = NULL;
     bool ok = p && (!gain_path || gain_open(gain_path, v, p, cmd_force, e)) && prune_run(v, p, &o, &r, e) &&
@@ -178,7 +179,7 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
         ok = print(v, p, &o, &r, called, card, e);
     }
     if (ok && !dry_run)
-        next_steps(called, r.files[0], NULL, card);
+        next_steps(called, r.files[0], o.keep_mtp ? r.files[r.n_files - 1] : NULL, NULL, card);
     free(called);
     free(card);
     prune_result_clear(&r);

@@ -158,6 +158,7 @@ static bool print(const struct run_result *r, struct err *e)
         buf_char(&b, '\n');
     cmd_fmt(&b, "%s holds the parent's bytes (verified); stats, plan, results and report.html are in %s\n",
             r->output, r->work);
+    cmd_mtp_kept(&b, r->mtp, r->n_experts, r->bytes_mtp, false);
     if (r->quantised)
         cmd_fmt(&b, "%s is the same in %s: its routers are the same (verified), its weights are rounded\n",
                 r->quantised, quantise);
@@ -225,7 +226,7 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     }
     ok = ok && (cmd_json ? run_show_json(args[0], &r, &pass, e) : print(&r, e));
     if (ok)
-        next_steps(r.name, r.output, r.quantised, r.card);
+        next_steps(r.name, r.output, r.mtp, r.quantised, r.card);
     ok = ok && (!r.verdict || cmd_pass(&pass, &r.against, e));
     run_result_clear(&r);
     return ok;

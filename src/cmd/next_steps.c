@@ -109,19 +109,21 @@ static void say(const char *who, const char *line, const char *repo, const char 
 }
 
 /* These parts, and nothing else that lies beside them. */
-static void say_parts(const char *repo, const char *output, const char *card)
+static void say_parts(const char *repo, const char *output, const char *mtp, const char *card)
 {
     uint32_t part, n_parts;
     struct buf b = {0};
+    const char *beside[] = {mtp, card};
     char *folder = path_dir(output), *prefix = gg_split_prefix(path_base(output), &part, &n_parts),
          *parts = xasprintf("%s-*.gguf", prefix ? prefix : "");
     put_path(&b, folder);
     buf_str(&b, " . --include=");
     buf_shell(&b, parts);
-    if (card) {
-        buf_str(&b, " --include=");
-        buf_shell(&b, path_base(card));
-    }
+    for (int i = 0; i < 2; i++)
+        if (beside[i]) {
+            buf_str(&b, " --include=");
+            buf_shell(&b, path_base(beside[i]));
+        }
     log_note("  %-10s hf upload YOU/%s %s", "the hub", repo, b.s);
     buf_clear(&b);
     free(parts);
@@ -129,8 +131,8 @@ static void say_parts(const char *repo, const char *output, const char *card)
     free(folder);
 }
 
-static void say_file(const char *name, const char *repo, const char *output, const char *typed,
-                     const char *card)
+static void say_file(const char *name, const char *repo, const char *output, const char *mtp,
+                     const char *typed, const char *card)
 {
     struct err ignored = {0};
     const char *used = typed ? typed : output;
@@ -141,10 +143,12 @@ static void say_file(const char *name, const char *repo, const char *output, con
         say("the hub", "hf upload YOU/", repo, used);
         if (typed)
             say("", "hf upload YOU/", repo, output);
+        if (mtp)
+            say("", "hf upload YOU/", repo, mtp);
         if (card)
             say("", "hf upload YOU/", repo, card);
     } else if (f)
-        say_parts(repo, output, card);
+        say_parts(repo, output, mtp, card);
     gg_free(f);
 }
 
@@ -165,7 +169,7 @@ static void say_folder(const char *repo, const char *output)
     hf_free(c);
 }
 
-void next_steps(const char *name, const char *output, const char *typed, const char *card)
+void next_steps(const char *name, const char *output, const char *mtp, const char *typed, const char *card)
 {
     char *repo = plain_name(name, false);
     if (!cmd_json && !log_quiet) {
@@ -173,7 +177,7 @@ void next_steps(const char *name, const char *output, const char *typed, const c
         if (file_is_dir(output))
             say_folder(repo, output);
         else
-            say_file(name, repo, output, typed, card);
+            say_file(name, repo, output, mtp, typed, card);
     }
     free(repo);
 }

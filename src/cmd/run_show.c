@@ -151,6 +151,10 @@ bool run_show_json(const char *model, const struct run_result *r, const struct p
         json_object_set_new(o, "quantised", json_text(r->quantised));
         json_object_set_new(o, "bytes_quantised", json_integer((json_int_t)r->bytes_quantised));
     }
+    if (r->mtp) {
+        json_object_set_new(o, "mtp_file", json_text(r->mtp));
+        json_object_set_new(o, "mtp_bytes", json_integer((json_int_t)r->bytes_mtp));
+    }
     json_object_set_new(o, "name", json_text(r->name));
     if (r->card)
         json_object_set_new(o, "card", json_text(r->card));

@@ -1,6 +1,8 @@
 /* shared.c - see shared.h. */
 #include "cmd/shared.h"
 #include "base/log.h"
+#include "base/text.h"
+#include "cmd/cmd.h"
 
 /* ---- several domains, and who stays in any case ---- */
 
@@ -57,7 +59,7 @@ const struct opt written_opt_table[] = {
     OPT_FLAG("merge", &merge, "write a split model as one file"),
     OPT_CHOICE(
         "mtp", &mtp, "HOW", &mtp_ways,
-        "blocks that predict further tokens: pruned by the plan of the last layer, left out, or kept whole as a GGUF file of their own",
+        "blocks that predict further tokens: pruned by the plan (like the last layer where it does not name them), left out, or kept whole as a GGUF file of their own",
         .dflt = "prune"),
     OPT_STR("name", &name, "NAME", "what the model is called: general.name of a GGUF file, the card's title",
             .dflt_is = "PARENT-REAP-24x, where 24 experts stay"),
@@ -87,4 +89,12 @@ void cmd_written(struct prune_opts *o)
     o->no_card = no_card;
     o->name = name;
     o->base_model = base_model;
+}
+
+void cmd_mtp_kept(struct buf *b, const char *file, uint32_t n_experts, uint64_t bytes, bool dry_run)
+{
+    char s[32];
+    if (file)
+        cmd_fmt(b, "%s%s: the MTP blocks with all %u experts, %s, for llama-server's --model-draft\n",
+                dry_run ? "would write " : "", file, n_experts, human_bytes(bytes, s));
 }

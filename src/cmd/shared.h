@@ -20,6 +20,8 @@ void cmd_domains(struct domains *d, struct plan_opts *o, uint32_t n_operands, bo
 /* How the pruned model is written: --merge --mtp --no-provenance, and those of checkpoint folders. */
 extern const struct opt written_opt_table[];
 void cmd_written(struct prune_opts *o); /* sets these, leaves the others */
+/* The line of the file that --mtp keep writes; file NULL: there is none. */
+void cmd_mtp_kept(struct buf *b, const char *file, uint32_t n_experts, uint64_t bytes, bool dry_run);
 
 #define CMD_UNTIL_STABLE(to)                        \
     OPT_SHARE("until-stable", to, "RATIO", 0, 0.99, \

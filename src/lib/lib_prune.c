@@ -1,5 +1,4 @@
 /* lib_prune.c - cuts of libreap, and their check; see reap.h. */
-#include "base/file.h"
 #include "base/mem.h"
 #include "lib/lib_part.h"
 #include "prune/prune.h"
@@ -39,7 +38,7 @@ static bool prune(struct view *v, const reap_plan *plan, const struct prune_opts
                   struct err *e)
 {
     const char *path = plan->path;
-    return (!path || file_check_apart(o->out, path, "the plan itself", e)) && view_check_prunable(v, e) &&
+    return prune_check_apart(v, o, path, "the plan itself", e) && view_check_prunable(v, e) &&
            view_hash(v, e) && plan_check(plan->p, v, path ? path : "the plan", o->force, e) &&
            prune_run(v, plan->p, o, r, e) && write_card(v, plan->p, o, r, e);
 }

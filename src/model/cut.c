@@ -277,7 +277,7 @@ static void divide(struct cut *c, const struct cut_opts *o)
 
 /* ---- all of it ---- */
 
-static bool check_opts(const struct view *v, const struct cut_opts *o, struct err *e)
+bool cut_check_opts(const struct view *v, const struct cut_opts *o, struct err *e)
 {
     if ((o->drop_mtp || o->only_mtp) && !v->n_mtp)
         return err_set(e, ERR_INPUT,
@@ -289,7 +289,7 @@ static bool check_opts(const struct view *v, const struct cut_opts *o, struct er
 
 struct cut *cut_make(const struct view *v, const struct plan *p, const struct cut_opts *o, struct err *e)
 {
-    if (!check_opts(v, o, e) || !view_check_prunable(v, e) || !plan_fits(p, v, e))
+    if (!cut_check_opts(v, o, e) || !view_check_prunable(v, e) || !plan_fits(p, v, e))
         return NULL;
     struct cut *c = xcalloc(1, sizeof *c);
     c->view = v;

@@ -73,6 +73,8 @@ struct cut {
 /* NULL with *e set (ERR_INPUT). */
 struct cut *cut_make(const struct view *v, const struct plan *p, const struct cut_opts *o, struct err *e);
 void cut_free(struct cut *c);
+/* What of it needs no plan: whether the options fit the model and one another. False with *e set (ERR_INPUT). */
+bool cut_check_opts(const struct view *v, const struct cut_opts *o, struct err *e);
 
 /* Length of dimension d afterwards. */
 uint64_t cut_dim(const struct cut *c, const struct cut_tensor *t, uint32_t d);

@@ -65,8 +65,9 @@ struct plan *plan_load(const char *path, struct err *e); /* form checked; not ye
 /* The same, checked against the model (view_hash, plan_check). NULL with *e set. */
 struct plan *plan_open(const char *path, struct view *v, bool force, struct err *e);
 bool plan_write(const char *path, const struct plan *p, bool force, struct err *e);
-json_t *plan_json(const struct plan *p);      /* the whole file; new reference */
-json_t *plan_keep_json(const struct plan *p); /* its "keep"; new reference */
+json_t *plan_json(const struct plan *p);          /* the whole file; new reference */
+json_t *plan_keep_json(const struct plan *p);     /* its "keep"; new reference */
+json_t *plan_keep_mtp_json(const struct plan *p); /* its "keep_mtp"; new reference */
 /* Whether "protected" names an expert of block il: nothing that changes a plan takes such a one out. */
 bool plan_protects(const struct plan *p, uint32_t il, uint32_t expert);
 /* What is lost: the mean over the layers of plan_loss.tokens, not a number when it is not said of all. */

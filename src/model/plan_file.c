@@ -155,8 +155,9 @@ static bool read_mtp(struct plan *p, const json_t *doc, struct err *e)
     json_t *keep, *ids;
     if (!json_opt_obj(doc, "keep_mtp", "plan", &keep, e) || !keep)
         return e->code == ERR_NONE;
+    uint32_t last = p->layers[p->n_layers - 1].il;
     json_object_foreach (keep, key, ids) {
-        uint32_t il, last = p->layers[p->n_layers + p->n_mtp - 1].il;
+        uint32_t il;
         if (!ids_layer(key, &il) || il <= last)
             return err_set(e, ERR_INPUT, "keep_mtp: '%.40s' is not the number of a layer behind %u", key,
                            last);
@@ -166,6 +167,7 @@ static bool read_mtp(struct plan *p, const json_t *doc, struct err *e)
         if (!read_ids(ids, key, p, l, e))
             return err_ctx(e, "keep_mtp");
     }
+    qsort(p->layers + p->n_layers, p->n_mtp, sizeof *p->layers, ids_compare);
     return true;
 }
 
@@ -387,7 +389,7 @@ json_t *plan_keep_json(const struct plan *p)
     return keep;
 }
 
-static json_t *keep_mtp_json(const struct plan *p)
+json_t *plan_keep_mtp_json(const struct plan *p)
 {
     json_t *keep = json_object();
     for (uint32_t i = p->n_layers; i < p->n_layers + p->n_mtp; i++)
@@ -414,7 +416,7 @@ json_t *plan_json(const struct plan *p)
     put_json(d, "protected", p->fixed);
     json_object_set_new(d, "keep", plan_keep_json(p));
     if (p->n_mtp)
-        json_object_set_new(d, "keep_mtp", keep_mtp_json(p));
+        json_object_set_new(d, "keep_mtp", plan_keep_mtp_json(p));
     if (p->lost)
         json_object_set_new(d, "lost", lost_json(p));
     put_json(d, "measured", p->measured);

@@ -1,5 +1,6 @@
 /* prune.c - see prune.h: what both formats share. */
 #include "prune/prune.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/out.h"
 #include "model/naming.h"
@@ -141,6 +142,20 @@ bool prune_check_space(const struct prune_opts *o, struct prune_result *r, struc
 char **prune_file_names(const struct view *v, const char *out, const struct prune_opts *o, uint32_t *n)
 {
     return v->format->prune->file_names(v, out, o, n);
+}
+
+bool prune_check_apart(const struct view *v, const struct prune_opts *o, const char *in, const char *what,
+                       struct err *e)
+{
+    uint32_t n;
+    char **files = prune_file_names(v, o->out, o, &n);
+    bool ok = true;
+    for (uint32_t i = 0; i < n; i++) {
+        ok = ok && file_check_apart(files[i], in, what, e);
+        free(files[i]);
+    }
+    free(files);
+    return ok;
 }
 
 bool prune_run(struct view *v, const struct plan *p, const struct prune_opts *o, struct prune_result *r,

@@ -89,6 +89,9 @@ bool prune_run(struct view *v, const struct plan *p, const struct prune_opts *o,
  * folder. */
 char **prune_file_names(const struct view *v, const char *out, const struct prune_opts *o, uint32_t *n);
 void prune_result_clear(struct prune_result *r);
+/* None of those files is `in`, which is the `what`; in NULL: fine. False with *e set (ERR_INPUT). */
+bool prune_check_apart(const struct view *v, const struct prune_opts *o, const char *in, const char *what,
+                       struct err *e);
 
 struct verify_result {
     uint64_t tensors_cut, tensors_same, keys_same, bytes; /* compared and equal */

@@ -16,7 +16,7 @@ static const char *mtp_words(const struct prune_card *x)
 {
     return !x->parent->n_mtp ? NULL
            : x->opts->keep_mtp
-               ? "Its MTP layers have all their experts and are a file of their own, `mtp-*.gguf`."
+               ? "Its MTP layers have all their experts and are a file of their own, whose name begins with mtp-."
            : x->opts->cut.drop_mtp ? "Its MTP layers were left out."
            : x->plan->n_mtp        ? "Its MTP layers were pruned by statistics of their own."
                                    : "Its MTP layers were pruned with the plan of the last layer.";

@@ -83,6 +83,14 @@ static void provenance(struct buf *b, const struct job *j, uint64_t *n)
     gg_put_str(b, "reap.keep", s ? s : "{}");
     free(s);
     json_decref(keep);
+    if (j->c->plan->n_mtp && !j->c->opts.drop_mtp) {
+        keep = plan_keep_mtp_json(j->c->plan);
+        s = json_dumps(keep, JSON_COMPACT);
+        gg_put_str(b, "reap.keep_mtp", s ? s : "{}");
+        ++*n;
+        free(s);
+        json_decref(keep);
+    }
     if (j->c->plan->gain) {
         json_t *gain = gain_json(j->c->plan);
         s = json_dumps(gain, JSON_COMPACT | JSON_REAL_PRECISION(9));

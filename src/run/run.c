@@ -17,6 +17,7 @@
 void run_result_clear(struct run_result *r)
 {
     free(r->output);
+    free(r->mtp);
     free(r->quantised);
     free(r->work);
     free(r->texts);
@@ -209,8 +210,11 @@ static bool check_work(const struct run_job *j, struct err *e)
     const struct run_opts *o = j->o;
     const struct corpus_opts prompts = {.specs = o->prompts, .n_specs = o->n_prompts};
     const struct corpus_opts asked = {.specs = o->calib_prompts, .n_specs = o->n_calib_prompts};
-    if (!strcmp(j->dir, j->out) || file_same(j->dir, j->out))
-        return err_set(e, ERR_INPUT, "'%s' is the output, and the folder of work as well", j->dir);
+    for (uint32_t i = 0; i < j->n_files + (j->typed != NULL); i++) {
+        const char *out = i < j->n_files ? j->files[i] : j->typed;
+        if (!strcmp(j->dir, out) || file_same(j->dir, out))
+            return err_set(e, ERR_INPUT, "'%s' is the output, and the folder of work as well", j->dir);
+    }
     return corpus_check_folder(&o->corpus, j->dir, e) && corpus_check_folder(&prompts, j->dir, e) &&
            corpus_check_folder(&asked, j->dir, e);
 }
@@ -229,7 +233,7 @@ static bool preflight(struct run_job *j, const struct steps *s, struct err *e)
     uint32_t n;
     struct prune_opts written = j->o->prune;
     written.out = j->out;
-    if (!j->v->format->prune->check_opts(j->v, &written, e))
+    if (!j->v->format->prune->check_opts(j->v, &written, e) || !cut_check_opts(j->v, &written.cut, e))
         return false;
     if (!plan_count(&j->v->shape, j->v, &o, &n, e))
         return err_ctx(e, "%s", j->o->model);
@@ -407,6 +411,7 @@ static bool write_card(const struct run_job *j, struct steps *s, struct err *e)
 static bool finish(const struct run_job *j, struct steps *s, struct err *e)
 {
     j->r->output = xstrdup(j->files[0]);
+    j->r->mtp = j->o->prune.keep_mtp ? xstrdup(j->files[j->n_files - 1]) : NULL;
     j->r->quantised = j->typed ? xstrdup(j->typed) : NULL;
     j->r->work = xstrdup(j->dir);
     j->r->name = j->o->prune.name ? xstrdup(j->o->prune.name) : naming_pruned(j->v, j->plan->n_keep);

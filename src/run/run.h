@@ -92,6 +92,8 @@ struct run_result {
     json_t *choice;       /* reap.choice/1 of the criterion that was chosen; NULL: none was */
     struct halves halves; /* would each half of the text choose these; not a number: it has one sample */
     uint64_t bytes_before, bytes_after;
+    char *mtp; /* the file of the MTP blocks that were kept; NULL: it was not asked for */
+    uint64_t bytes_mtp;
     char *quantised; /* the pruned model in another type; NULL: it was not asked for */
     uint64_t bytes_quantised;
     struct run_text *texts; /* one for each of the options */

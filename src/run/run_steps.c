@@ -223,7 +223,8 @@ static bool plan_ready(void *ctx, uint32_t file, struct err *e)
     bool ok = j->plan && prune_run(j->v, j->plan, &o, &r, e);
     j->r->n_keep = j->plan ? j->plan->n_keep : 0;
     j->r->bytes_before = r.bytes_in;
-    j->r->bytes_after = r.bytes_out;
+    j->r->bytes_after = r.bytes_out - r.bytes_mtp;
+    j->r->bytes_mtp = r.bytes_mtp;
     prune_result_clear(&r);
     return ok;
 }

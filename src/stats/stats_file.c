@@ -326,16 +326,16 @@ static bool read_mtp(struct stats *s, const json_t *o, struct err *e)
     if (json_object_size(layers) > LIMIT_LAYERS)
         return err_set(e, ERR_INPUT, "%zu MTP layers, expected at most %d", json_object_size(layers),
                        LIMIT_LAYERS);
+    uint32_t last = s->layers[s->n_layers - 1].il;
     json_object_foreach (layers, key, x) {
-        uint32_t last = s->layers[s->n_layers + s->n_mtp - 1].il;
         struct stats_layer *l = stats_new_mtp(s, 0, 0);
         if (!read_layer(s, l, key, x, e))
             return err_ctx(e, "mtp_layers");
         if (l->il <= last)
-            return err_set(e, ERR_INPUT,
-                           "mtp_layers: layer %u stands behind layer %u, expected ascending numbers", l->il,
-                           last);
+            return err_set(e, ERR_INPUT, "mtp_layers: layer %u is none behind the last of 'layers', %u",
+                           l->il, last);
     }
+    qsort(s->layers + s->n_layers, s->n_mtp, sizeof *s->layers, ids_compare);
     return true;
 }
 

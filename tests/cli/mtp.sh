@@ -55,6 +55,24 @@ expect 'a dry run writes nothing' test ! -e mtp-dry.gguf
 ok prune parts-00001-of-00002.gguf --plan "$G/plan.json" -o less --mtp keep --json
 json .out 'files/0="less-00001-of-00002.gguf"' 'mtp_file="mtp-less.gguf"'
 expect 'of a split model it is one file' cmp mtp-less.gguf wanted.gguf
+# neither file is put in the place of the plan, and the card says what is beside it
+cp "$G/plan.json" mtp-over.gguf
+fails 2 "the output 'mtp-over.gguf' is the plan itself" -- prune "$G/model.gguf" --plan mtp-over.gguf -o over.gguf --mtp keep -f --quiet
+cp "$G/plan.json" over-00001-of-00002.gguf
+fails 2 "the output 'over-00001-of-00002.gguf' is the plan itself" -- prune parts-00001-of-00002.gguf --plan over-00001-of-00002.gguf -o over -f --quiet
+ok prune "$G/model.gguf" --plan "$G/plan.json" -o kept/card.gguf --mtp keep --card
+has kept/README.md 'a file of their own, whose name begins with mtp-\.$'
+has .err 'hf upload YOU/[^ ]* kept/mtp-card\.gguf'
+ok prune parts-00001-of-00002.gguf --plan "$G/plan.json" -o kept/split --mtp keep
+has .err "include='split-\*\.gguf' --include=mtp-split\.gguf"
+# the whole job: the model's own size, the file is named, and what cannot be is said before the first step
+ok run "$G/model.gguf" --calib "$G/texts.jsonl" --keep 5 -t 1 --mtp keep -o kept/run.gguf
+has .out "file size .* $(($(wc -c <kept/run.gguf) / 1000)).*kB\$" '^kept/mtp-run.gguf: the MTP blocks with all 8 experts'
+expect 'the blocks are whole' cmp kept/mtp-run.gguf wanted.gguf
+ok run "$G/model.gguf" --calib "$G/texts.jsonl" --keep 5 -t 1 --mtp keep -o kept/run.gguf --json
+json .out bytes_after="$(wc -c <kept/run.gguf)" 'mtp_file="kept/mtp-run.gguf"' mtp_bytes="$(wc -c <wanted.gguf)"
+fails 2 'none to drop or keep' -- run "$MODELS/qwen3_moe/model.gguf" --calib "$G/texts.jsonl" --keep 6 --mtp keep -o kept/no.gguf --quiet
+fails 2 "'kept/mtp-no.gguf' is the output, and the folder of work" -- run "$G/model.gguf" --calib "$G/texts.jsonl" --keep 5 --mtp keep -o kept/no.gguf --work kept/mtp-no.gguf --quiet
 # one count of experts for all layers, and no file of their own
 fails 2 'MTP' 'none to drop or keep' -- prune "$MODELS/qwen3_moe/model.gguf" --plan "$MODELS/qwen3_moe/plan.json" -o no.gguf --mtp keep --quiet
 fails 2 "config.json has one count of experts for all layers" -- prune "$G/hf" --plan "$G/plan.json" -o no --mtp keep --quiet
@@ -95,6 +113,7 @@ for model in model.gguf hf; do
     ok verify "$G/$model" "own-$model" --write-plan found.json
     equal found.json own-plan.json keep keep_mtp
     rm found.json
+    [ "$model" = hf ] || expect 'the file says which' grep -aqE "reap.keep_mtp.{12}\{\"3\":\[[0-7](,[0-7]){4}\]\}" own-model.gguf
     sed 's/"keep_mtp"/"other"/' own-plan.json >last.json
     rc 3 verify "$G/$model" "own-$model" --plan last.json
 done
@@ -111,9 +130,16 @@ bad_plan '{"2": [0, 1, 2, 3, 4]}' "keep_mtp: '2' is not the number of a layer be
 bad_plan '{"3": [0, 1, 2, 3, 8]}' 'layer 3: expert 8 is out of range'
 bad_plan '{"3": [0, 1, 2, 3]}' 'layer 3 keeps 4 experts, but n_keep is 5'
 bad_plan '{"3": 5}' 'expected a list'
+# as of layers, the order of the keys says nothing
+bad_plan '{"10": [0, 1, 2, 3, 4], "3": [0, 1, 2, 3, 4]}' "layer 10 of 'keep_mtp' is no MTP block"
 # statistics of a block that the model has not; of another one they are not added up
 "$JSON" set own.json mtp_layers/9 "$("$JSON" get own.json mtp_layers/3)" >nine.json
 fails 2 'MTP block 9' -- plan nine.json -m "$G/model.gguf" --keep 5 -o no.json --quiet
+block=$("$JSON" get own.json mtp_layers/3)
+"$JSON" set own.json mtp_layers "{\"10\": $block, \"3\": $block}" >turned.json
+ok stats turned.json
+"$JSON" set own.json mtp_layers "{\"2\": $block}" >trunk.json
+fails 2 "mtp_layers: layer 2 is none behind the last of 'layers', 2" -- stats trunk.json
 "$JSON" set own.json mtp_layers/3/halves/even/count/0 1 >wrong.json
 fails 2 'mtp_layers' -- plan wrong.json -m "$G/model.gguf" --keep 5 -o no.json --quiet
 
