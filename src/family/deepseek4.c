@@ -108,6 +108,7 @@ static const struct conversion deepseek4 = {
     .facts =
         (const struct fact_rule[]){
             {'F', "moe_intermediate_size", NULL},
+            {'M', "num_key_value_heads", "1"},
             {'s', "n_shared_experts", NULL},
             {'q', "q_lora_rank", NULL},
             {'o', "o_lora_rank", NULL},
@@ -158,7 +159,8 @@ static const struct conversion deepseek4 = {
 
 const struct family family_deepseek4 = {
     .arch = "deepseek4",
-    .engine = ENGINE_GATE_KEY | ENGINE_INDEXER | ENGINE_INDEXER_TURN | ENGINE_HYPER | ENGINE_MTP_ALONE,
+    .engine = ENGINE_HEADS_EQUAL | ENGINE_COMPRESS | ENGINE_GATE_KEY | ENGINE_INDEXER | ENGINE_INDEXER_TURN |
+              ENGINE_HYPER | ENGINE_MTP_ALONE,
     .models = "DeepSeek-V4",
     .gate = BY_KEYS,
     .classes = {{"DeepseekV4ForCausalLM", &deepseek4}},

@@ -41,6 +41,8 @@ enum family_engine {
     /* rotates whole heads by the base 10000, whatever the keys say, and keys have as many heads as queries */
     ENGINE_ROPE_FIXED = 262144,
     ENGINE_MTP_ALONE = 524288, /* loads MTP blocks from a file without the trunk */
+    /* keys and values are one head of one size, outputs lie in groups, four streams are mixed by so many iterations */
+    ENGINE_COMPRESS = 2097152,
     ENGINE_MTP_RUNS =
         1048576, /* has a graph of the MTP block, and it was held against another implementation */
 };

@@ -10,9 +10,10 @@
 #include <math.h>
 #include <string.h>
 
-#define MAX_WIDTH  (1u << 20) /* of one head, one state: far above any model */
-#define MAX_WINDOW (1u << 22) /* tokens; times 256 sequences it still fits 32 bits */
-#define MAX_TOKENS (1u << 24)
+#define MAX_WIDTH      (1u << 20) /* of one head, one state: far above any model */
+#define MAX_WINDOW     (1u << 22) /* tokens; times 256 sequences it still fits 32 bits */
+#define MAX_TOKENS     (1u << 24)
+#define MAX_ITERATIONS 1000 /* published: 20; the engine takes as long as they are many */
 
 struct model { /* what the checks ask for again and again */
     const struct gg_file *f;
@@ -74,6 +75,10 @@ static const struct number_rule number_rules[] = {
     {"full_attention_interval", 1, UINT32_MAX, 0, false},
     {"attn_res.block_size", 1, UINT32_MAX, ENGINE_RES, false},
     {"hyper_connection.count", 1, MAX_WIDTH, ENGINE_HYPER, false},
+    {"hyper_connection.count", 4, 4, ENGINE_COMPRESS, true},
+    {"hyper_connection.sinkhorn_iterations", 1, MAX_ITERATIONS, ENGINE_COMPRESS, true},
+    {"attention.output_group_count", 1, MAX_WIDTH, ENGINE_COMPRESS, true},
+    {"attention.head_count_kv", 1, 1, ENGINE_COMPRESS, true},
     {"n_deepstack_layers", 0, LIMIT_ENGINE_LAYERS, 0, false},
     {"shortconv.l_cache", 2, MAX_WIDTH, ENGINE_SHORTCONV, false},
     {"kda.head_dim", 1, MAX_WIDTH, ENGINE_KDA, false},
@@ -182,6 +187,12 @@ static bool check_heads(const struct model *m, struct err *e)
                            "key '%s.attention.head_count_kv' is %" PRIu64 " in block %u, which does not "
                            "divide the %" PRIu64 " heads",
                            m->arch, kv, il, q);
+        uint64_t groups = number(m, "attention.output_group_count", il, 1);
+        if (wants(m, ENGINE_COMPRESS) && q % groups)
+            return err_set(e, ERR_INPUT,
+                           "key '%s.attention.output_group_count' is %" PRIu64 ", which does not divide the "
+                           "%" PRIu64 " heads",
+                           m->arch, groups, q);
     }
     return true;
 }
@@ -307,12 +318,19 @@ static bool check_pattern(const struct model *m, struct err *e)
 static bool check_indexer(const struct model *m, struct err *e)
 {
     uint64_t n = number(m, "attention.indexer.key_length", 0, 0);
-    return !wants(m, ENGINE_INDEXER_TURN) || (n >= 64 && !(n & (n - 1))) ||
-           err_set(e, ERR_INPUT,
-                   "key '%s.attention.indexer.key_length' is %" PRIu64
-                   ", expected 64, 128 or another power of two: "
-                   "the engine turns these heads by a Hadamard matrix",
-                   m->arch, n);
+    uint64_t rope = number(m, "rope.dimension_count", 0, 0);
+    if (!wants(m, ENGINE_INDEXER_TURN))
+        return true;
+    if (n < 64 || n & (n - 1))
+        return err_set(e, ERR_INPUT,
+                       "key '%s.attention.indexer.key_length' is %" PRIu64
+                       ", expected 64, 128 or another power of two: "
+                       "the engine turns these heads by a Hadamard matrix",
+                       m->arch, n);
+    return rope <= n || err_set(e, ERR_INPUT,
+                                "key '%s.rope.dimension_count' is %" PRIu64 ", expected at most %" PRIu64
+                                ", the size of a head of the indexer",
+                                m->arch, rope, n);
 }
 
 static bool check_temperature(const struct model *m, struct err *e)

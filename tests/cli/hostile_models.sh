@@ -7,4 +7,24 @@ for m in qwen3_moe mixtral deepseek_v3 gpt_oss nemotron_h; do
     hostile "$MODELS/$m/model.gguf" "$MODELS/$m/texts.jsonl" 211 50
     expect "some changes of $m" test $((n_checks - before)) -gt 5
 done
+
+# What graphs of their own take for granted, of families whose fixtures have no weights.
+seeded() { # FOLDER
+    cp -r "$SRC/tests/data/seeded/$1/hf" "$1"
+    cp -n "$MODELS"/qwen3_moe/hf/tokenizer*.json "$1"
+    expect "the weights of $1" "$BIN/seed_checkpoint" "$SRC/tests/data/seeded/$1/tensors.tsv" "$1/model.safetensors"
+    ok convert "$1" -o "$1.gguf" --type f32
+}
+engine_bound() { # FOLDER KEY TYPE VALUE WORDS
+    "$EDIT" "$1.gguf" edited.gguf set "$2" "$3" "$4" || say_bad "gguf_edit $2"
+    fails 2 "key '$2.*$5" -- eval edited.gguf --calib "$MODELS/qwen3_moe/texts.jsonl" -t 1 --quiet
+}
+seeded deepseek_v4
+ok eval deepseek_v4.gguf --calib "$MODELS/qwen3_moe/texts.jsonl" -t 1
+engine_bound deepseek_v4 deepseek4.hyper_connection.sinkhorn_iterations u32 0 'is 0, expected 1 to 1000'
+engine_bound deepseek_v4 deepseek4.hyper_connection.sinkhorn_iterations u32 2147483648 'is 2147483648, expected 1 to 1000'
+engine_bound deepseek_v4 deepseek4.hyper_connection.count u32 2 'is 2, expected 4 to 4'
+engine_bound deepseek_v4 deepseek4.attention.head_count_kv u32 4 'is 4, expected 1 to 1'
+engine_bound deepseek_v4 deepseek4.attention.output_group_count u32 0 'is 0, expected 1'
+engine_bound deepseek_v4 deepseek4.attention.output_group_count u32 3 'is 3, which does not divide the 4 heads'
 finish
