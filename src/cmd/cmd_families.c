@@ -90,13 +90,13 @@ static json_t *in_json(const struct family *f)
     return o;
 }
 
-#define COLUMNS "%-15s %-43s %-8s %-14s %s"
+#define COLUMNS "%-15s %-46s %-8s %-14s %s"
 
 static void in_text(struct buf *b, const struct family *f)
 {
     const char *no = family_refusal_checkpoint(f);
     char name[64];
-    buf_fmt(b, "%-15s %-43s %s\n", f->arch ? f->arch : "-", f->models ? f->models : "-", as_gguf(f));
+    buf_fmt(b, "%-15s %-46s %s\n", f->arch ? f->arch : "-", f->models ? f->models : "-", as_gguf(f));
     for (int i = 0; i < FAMILY_CLASSES && f->classes[i].name; i++) {
         snprintf(name, sizeof name, "  %s", f->classes[i].name);
         buf_fmt(b, COLUMNS "\n", "", name, "", as_checkpoint(f), natively(&f->classes[i]));

@@ -34,6 +34,8 @@ static bool choose(struct family_model *m, struct err *e)
         return err_set(e, ERR_INPUT, "config.json: '%s' without '%s'",
                        types ? "indexer_types" : "index_n_heads",
                        types ? "index_n_heads' and 'index_head_dim" : "indexer_types");
+    if (types && !model_number(m, "index_topk", 0))
+        return err_set(e, ERR_INPUT, "config.json: 'index_topk' is missing or 0, but there are indexers");
     if (types && f['w'] <= f['p'])
         return err_set(e, ERR_INPUT,
                        "config.json: 'index_head_dim' is %llu, expected more than 'qk_rope_head_dim', %llu",
