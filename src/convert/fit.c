@@ -107,10 +107,11 @@ static bool grid_of(const struct packed *p, const struct hf_tensor *t, uint64_t 
     return *rows && *cols && per % *rows == 0 && per / *rows == *cols;
 }
 
-/* Blocks that the config tells of are those of every grid of scales. */
+/* Blocks that the config tells of are those of every grid of scales; one for all, for each row or each column is none. */
 static bool is_told_grid(const struct finder *f, const struct packed *p, uint64_t rows, uint64_t cols)
 {
-    return !f->told_block || p->values != VALUES_FLOAT8 || rows == 1 || cols == 1 ||
+    bool lines = (cols == 1 && (rows == 1 || rows == p->rows)) || (rows == 1 && cols == p->cols);
+    return !f->told_block || p->values != VALUES_FLOAT8 || lines ||
            ((p->rows - 1) / f->block_rows + 1 == rows && (p->cols - 1) / f->block_cols + 1 == cols);
 }
 

@@ -98,6 +98,7 @@ static const struct conversion dots3note = {
     .musts =
         (const struct must_rule[]){
             {"use_dsa", "true", "true", "the engine has an indexer in whole attention"},
+            {"apply_mla_qkv_lora_rescale", "true|false", "false", "norms are multiplied, or not"},
             {"normalization", "RMSNorm", "RMSNorm", "the engine's norm"},
             {"final_norm", "RMSNorm", "RMSNorm", "the engine's norm"},
             {"k_rope_only_layernorm", "true", "true", "the engine normalises rotated keys"},

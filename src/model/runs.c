@@ -210,10 +210,17 @@ static bool check_latent(const struct model *m, struct err *e)
                        m->arch, n_kv, latent ? 1 : n_head);
     uint64_t rank = number(m, "attention.kv_lora_rank", 0, 0), k = number(m, "attention.key_length", 0, 0);
     uint64_t rope = number(m, "rope.dimension_count", 0, k);
-    return !latent || k == rank + rope ||
+    if (latent && k != rank + rope)
+        return err_set(e, ERR_INPUT,
+                       "key '%s.attention.key_length' is %" PRIu64 ", expected %" PRIu64
+                       " (kv_lora_rank and the %" PRIu64 " rotated values)",
+                       m->arch, k, rank + rope, rope);
+    rank = number(m, "attention.kv_lora_rank_swa", 0, 0);
+    k = number(m, "attention.key_length_swa", 0, k);
+    return !latent || !rank || k == rank + rope ||
            err_set(e, ERR_INPUT,
-                   "key '%s.attention.key_length' is %" PRIu64 ", expected %" PRIu64
-                   " (kv_lora_rank and the %" PRIu64 " rotated values)",
+                   "key '%s.attention.key_length_swa' is %" PRIu64 ", expected %" PRIu64
+                   " (kv_lora_rank_swa and the %" PRIu64 " rotated values)",
                    m->arch, k, rank + rope, rope);
 }
 

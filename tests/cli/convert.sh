@@ -45,6 +45,13 @@ sed -i 's/"quant_method": "awq"/"quant_method": "hqq"/' awq/config.json
 fails 2 'such weights cannot be converted: .*give the checkpoint that it was made from' -- convert awq -o x.gguf
 ok inspect awq
 
+# Scales of FP8 in other blocks than the config says.
+cp -r "$SEEDED/mimo2_fp8/hf" fp8
+cp -n "$MODELS"/qwen3_moe/hf/tokenizer*.json fp8
+sed 's/\(layers.0.mlp.down_proj.weight_scale_inv\tF32\t\)1,1/\11,2/' "$SEEDED/mimo2_fp8/tensors.tsv" >fp8.tsv
+expect 'the weights' "$BIN/seed_checkpoint" fp8.tsv fp8/model.safetensors
+fails 2 'down_proj.weight_scale_inv. has 2 scales, expected blocks of 128 x 128' -- convert fp8 -o x.gguf
+
 # Refused, in one line, with nothing written.
 fails 2 'output is missing' -- convert 'qwen3 ü'
 fails 2 "c.gguf' exists" -- convert 'qwen3 ü' -o c.gguf

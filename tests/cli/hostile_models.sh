@@ -27,4 +27,7 @@ engine_bound deepseek_v4 deepseek4.hyper_connection.count u32 2 'is 2, expected 
 engine_bound deepseek_v4 deepseek4.attention.head_count_kv u32 4 'is 4, expected 1 to 1'
 engine_bound deepseek_v4 deepseek4.attention.output_group_count u32 0 'is 0, expected 1'
 engine_bound deepseek_v4 deepseek4.attention.output_group_count u32 3 'is 3, which does not divide the 4 heads'
+seeded dots3note
+ok eval dots3note.gguf --calib "$MODELS/qwen3_moe/texts.jsonl" -t 1
+engine_bound dots3note dots3note.attention.key_length_swa u32 3 'is 3, expected [0-9]+ .kv_lora_rank_swa'
 finish

@@ -122,6 +122,8 @@ static const struct edited hybrids[] = {
     {"granite_hybrid", "\"attention\"", "\"conv\"", "layer 1 is of kind 'conv'"},
     {"deepseek_v4", "[0, 4, 128", "[0, 8, 128", "'compress_ratios[1]' is not 0, 4 or 128"},
     {"deepseek_v4", "\"num_key_value_heads\": 1,", "", ""},
+    {"dots3note", "\"apply_mla_qkv_lora_rescale\": true", "\"apply_mla_qkv_lora_rescale\": 1",
+     "'apply_mla_qkv_lora_rescale' is 1, expected true|false"},
     {"hy_v4", "\"index_topk\"", "\"index_other\"", "'index_topk' is missing or 0, but there are indexers"},
     {"deepseek_v4", "\"hc_mult\": 4", "\"hc_mult\": 2", "'hc_mult' is 2, expected 4"},
     {"deepseek_v4", "\"o_groups\": 2", "\"o_groups\": 3", "4 heads do not lie in 3 groups"},
