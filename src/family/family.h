@@ -43,6 +43,7 @@ enum family_engine {
     ENGINE_MTP_ALONE = 524288, /* loads MTP blocks from a file without the trunk */
     /* keys and values are one head of one size, outputs lie in groups, four streams are mixed by so many iterations */
     ENGINE_COMPRESS = 2097152,
+    ENGINE_RATIOS = 4194304, /* keys of the indexer are of up to 64 tokens: attention.compress_ratios */
     ENGINE_MTP_RUNS =
         1048576, /* has a graph of the MTP block, and it was held against another implementation */
 };

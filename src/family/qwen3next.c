@@ -267,10 +267,11 @@ static bool qwen4_derive(struct family_model *m, struct err *e)
     f['d'] = f['o'] * f['H'];
     f['U'] = f['j'] * f['w'];
     f['u'] = f['U'] + f['w'];
-    if (f['o'] < 2 || !f['l'] || !f['U'] || !ratio)
+    if (f['o'] < 2 || !f['l'] || !f['U'] || !ratio || ratio > 64)
         return err_set(
             e, ERR_INPUT,
-            "config.json: 'hc_count' is below 2, or 'hc_lowrank', a size of the indexer or 'indexer_compress_ratio' is 0");
+            "config.json: 'hc_count' is below 2, or 'hc_lowrank' or a size of the indexer is 0, or "
+            "'indexer_compress_ratio' is not 1 to 64");
     for (uint64_t i = 0; i < f['L']; i++)
         model_set_block(m, 'q', i, m->kinds[i] & B_ATTN ? ratio : 0);
     return true;
@@ -319,7 +320,8 @@ static const struct conversion qwen4_exp = {
 
 const struct family family_qwen4exp = {
     .arch = "qwen4exp",
-    .engine = ENGINE_HEADS_EQUAL | ENGINE_ROPE_SECTIONS | ENGINE_FIRST_TOP_K | ENGINE_HYPER | ENGINE_SSM,
+    .engine = ENGINE_HEADS_EQUAL | ENGINE_ROPE_SECTIONS | ENGINE_FIRST_TOP_K | ENGINE_HYPER | ENGINE_RATIOS |
+              ENGINE_SSM,
     .down_scale = true,
     .models = "Qwen4 (experimental)",
     .gate = SOFTMAX_NORM,

@@ -65,6 +65,7 @@ static const struct number_rule number_rules[] = {
     {"attention.key_length_mla", 0, MAX_WIDTH, 0, false},
     {"attention.value_length_mla", 0, MAX_WIDTH, 0, false},
     {"attention.sliding_window", 0, MAX_WINDOW, 0, false},
+    {"attention.compress_ratios", 0, 64, ENGINE_RATIOS, false},
     {"attention.indexer.head_count", 1, MAX_WIDTH, ENGINE_INDEXER, false},
     {"attention.indexer.key_length", 1, MAX_WIDTH, ENGINE_INDEXER, false},
     {"attention.indexer.top_k", 1, MAX_TOKENS, ENGINE_INDEXER, false},
@@ -203,9 +204,9 @@ static bool check_latent(const struct model *m, struct err *e)
     uint64_t n_head = number(m, "attention.head_count", 0, 0);
     uint64_t n_kv = number(m, "attention.head_count_kv", 0, n_head);
     bool latent = number(m, "attention.key_length_mla", 0, 0) != 0;
-    if (!wants(m, ENGINE_ROPE_PART | ENGINE_ROPE_FIXED))
+    if (!wants(m, ENGINE_ROPE_PART | ENGINE_ROPE_FIXED | ENGINE_KDA))
         return true;
-    if (n_kv != (latent ? 1 : n_head))
+    if (!wants(m, ENGINE_KDA) && n_kv != (latent ? 1 : n_head))
         return err_set(e, ERR_INPUT, "key '%s.attention.head_count_kv' is %" PRIu64 ", expected %" PRIu64,
                        m->arch, n_kv, latent ? 1 : n_head);
     uint64_t rank = number(m, "attention.kv_lora_rank", 0, 0), k = number(m, "attention.key_length", 0, 0);

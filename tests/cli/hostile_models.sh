@@ -29,5 +29,11 @@ engine_bound deepseek_v4 deepseek4.attention.output_group_count u32 0 'is 0, exp
 engine_bound deepseek_v4 deepseek4.attention.output_group_count u32 3 'is 3, which does not divide the 4 heads'
 seeded dots3note
 ok eval dots3note.gguf --calib "$MODELS/qwen3_moe/texts.jsonl" -t 1
+seeded kimi_k3
+ok eval kimi_k3.gguf --calib "$MODELS/qwen3_moe/texts.jsonl" -t 1
+engine_bound kimi_k3 kimi-k3.attention.key_length u32 3 'is 3, expected [0-9]+ .kv_lora_rank'
+seeded qwen4exp
+ok eval qwen4exp.gguf --calib "$MODELS/qwen3_moe/texts.jsonl" -t 1
+engine_bound qwen4exp qwen4exp.attention.compress_ratios u32 65 'is 65, expected 0 to 64'
 engine_bound dots3note dots3note.attention.key_length_swa u32 3 'is 3, expected [0-9]+ .kv_lora_rank_swa'
 finish
