@@ -86,6 +86,12 @@ json_t *stats_one_json(const struct table *t, const struct view *v)
     json_object_set(o, "model", s->model);
     json_object_set(o, "calibration", s->calibration);
     json_object_set_new(o, "complete", json_boolean(!s->progress));
+    if (s->n_mtp) {
+        json_t *blocks = json_array();
+        for (uint32_t i = s->n_layers; i < s->n_layers + s->n_mtp; i++)
+            json_array_append_new(blocks, json_integer(s->layers[i].il));
+        json_object_set_new(o, "mtp_blocks", blocks);
+    }
     json_object_set_new(o, "criterion", json_string(t->c->name));
     json_object_set_new(o, "prune_ratios", json_f64s(table_ratios, TABLE_RATIOS));
     json_object_set_new(o, "n_keep", counts_json(t->keep));

@@ -104,6 +104,8 @@ same_block matrix.json
 profiled own.json --resume
 ok stats own.json
 has .out 'MTP block    3'
+ok stats own.json --json
+json .out mtp_blocks=[3]
 ok plan own.json -m "$G/model.gguf" --keep 5 -o own-plan.json
 json own-plan.json n_keep=5 "keep_mtp/3=$("$JSON" highest own.json mtp_layers/3/reap 5)"
 expect 'another choice than that of the last layer' test "$("$JSON" get own-plan.json keep_mtp/3)" != "$("$JSON" get own-plan.json keep/2)"
