@@ -170,9 +170,9 @@ static bool ids_follow(const struct check *c, const uint32_t *keep, uint64_t tok
     bool *has = xcalloc(c->p->n_keep, sizeof *has), ok = true;
     for (uint64_t s = 0; s < k; s++) {
         int64_t was = id_at(a + s * width, width);
-        uint32_t id = (uint32_t)was, *at = was < 0 || was > UINT32_MAX
-                                               ? NULL
-                                               : bsearch(&id, keep, c->p->n_keep, sizeof *keep, ids_compare);
+        uint32_t id = (uint32_t)was;
+        const uint32_t *at =
+            was < 0 || was > UINT32_MAX ? NULL : bsearch(&id, keep, c->p->n_keep, sizeof *keep, ids_compare);
         if (at) {
             has[at - keep] = true;
             ok = ok && id_at(b + s * width, width) == at - keep;
