@@ -95,7 +95,7 @@ failed endless-line 1 'event of more than 16777216 bytes' --
 failed endless-body 1 'more than 67108864 bytes' --
 failed hang 1 'no complete answer within 0.3 s' -- --timeout 0.3
 failed slow 1 'no complete answer within 0.3 s' -- --timeout 0.3
-failed 429-long 1 'asks to wait 99999 s' 'status 429: slow down' --
+failed 429-long 1 'asks to wait 20000 s' 'status 429: slow down' --
 failed garbage 1 '' -- # '': the words are libcurl's
 # ---- and where it may
 failed 500 3 'status 500: out of \?\[31mluck\?here' --

@@ -245,7 +245,7 @@ static void complete(int fd, const char *scenario, const char *path)
     else if (IS("429-once") && !before)
         status(fd, "429 Too Many Requests", "Retry-After: 1\r\n", "{\"error\":\"slow down\"}");
     else if (IS("429-long"))
-        status(fd, "429 Too Many Requests", "Retry-After: 99999\r\n", "{\"message\":\"slow down\"}");
+        status(fd, "429 Too Many Requests", "Retry-After: 20000\r\n", "{\"message\":\"slow down\"}");
     else if (IS("400"))
         status(fd, "400 Bad Request", "",
                "{\"error\":{\"code\":400,\"message\":\"the prompt is too long\"}}");
