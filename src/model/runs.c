@@ -488,11 +488,22 @@ static const struct {
     {"ffn_down_shexp.weight", ENGINE_ROPE_PART},
 };
 
+/* GLM-4.5V's graph rotates by sections where the keys have any, and that of its MTP block does not: the engine ends the process. */
+static bool mtp_turns(const struct model *m)
+{
+    const struct gg_key *k = arch_key(m, "rope.dimension_sections");
+    uint64_t n;
+    for (uint64_t i = 0; k && !wants(m, ENGINE_ROPE_SECTIONS) && i < k->n; i++)
+        if (!gg_key_u64_at(k, i, &n) || n)
+            return false;
+    return true;
+}
+
 bool runs_mtp(const struct gg_file *f, const struct family *family, uint32_t n_blocks)
 {
     struct model m = {f, family, family->arch, n_blocks};
     double scale;
-    if (!wants(&m, ENGINE_MTP_RUNS) || number(&m, "nextn_predict_layers", 0, 0) != 1)
+    if (!wants(&m, ENGINE_MTP_RUNS) || number(&m, "nextn_predict_layers", 0, 0) != 1 || !mtp_turns(&m))
         return false;
     for (size_t i = 0; i < sizeof mtp_needs / sizeof *mtp_needs; i++)
         if ((!mtp_needs[i].only || wants(&m, mtp_needs[i].only)) &&
