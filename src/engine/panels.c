@@ -1,16 +1,13 @@
 /* panels.c - see panels.h. */
 #include "engine/panels.h"
+#include "engine/lanes.h"
 
 #include <stdint.h>
 #include <string.h>
 
 #if defined(__x86_64__)
 
-#include <immintrin.h>
-
 #define INLINE inline __attribute__((always_inline))
-#define LANES  16
-#define AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma")))
 #define BF16   __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma,avx512bf16")))
 
 /* What is fetched with each column: p, p + step, ... */
