@@ -99,7 +99,7 @@ if(cmocka_FOUND)
     endforeach()
 
     set(library_sources "")
-    if(TARGET reaplib)
+    if(TARGET reaplib AND NOT REAP_STATIC)
         file(GLOB library_sources CONFIGURE_DEPENDS "${tests}/library/test_*.c")
     endif()
     foreach(source ${library_sources})

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A tarball of the program for other machines: reap, llama-server, manual, completions, documents and the licences of
+# A tarball of the program for other machines: reap, llama-server, libreap, manual, completions, documents and the licences of
 # all that is linked in. Same commit, same compiler: same bytes.
 #
 #   scripts/dist.sh [FOLDER]     writes FOLDER/reap-VERSION-linux-PROCESSOR.tar.gz (default: dist), prints its path
@@ -72,6 +72,13 @@ licence apache-2.0 /usr/share/common-licenses/Apache-2.0 # the one of openssl
 licence gpl-3 /usr/share/common-licenses/GPL-3           # of gcc's libraries, with an exception for programs like this one
 licence gcc-runtime-libraries "$docs/gcc-$gcc-base/copyright"
 
+no_paths() { # FILE: of this machine; where a path begins, since reap/src/... is not /src
+    local path
+    for path in "$top" "$source" "${source%/*}"; do
+        if LC_ALL=C grep -qaE "(^|[^A-Za-z0-9_.-])${path//./\\.}/" "$1"; then die "${1##*/} has a path of this machine in it: $path"; fi
+    done
+}
+
 # What it wants of the machine that it is carried to.
 for program in $programs; do
     "$(tool objdump)" -p "$program" >"$stage/headers"
@@ -80,11 +87,11 @@ for program in $programs; do
     newest=$(grep -oE 'GLIBC_[0-9.]+' "$stage/headers" | sort -uV | tail -n 1)
     [ "$(printf '%s\n' "GLIBC_$glibc" "$newest" | sort -V | tail -n 1)" = "GLIBC_$glibc" ] ||
         die "${program##*/} wants $newest, newer than $glibc: build it on an older system"
-    for path in "$top" "$source" "${source%/*}"; do # where a path begins, since reap/src/... is not /src
-        if LC_ALL=C grep -qaE "(^|[^A-Za-z0-9_.-])${path//./\\.}/" "$program"; then die "${program##*/} has a path of this machine in it: $path"; fi
-    done
+    no_paths "$program"
     echo "dist: ${program##*/}: $(stat -c %s "$program") bytes, wants $newest or newer" >&2
 done
+no_paths "$root/lib/libreap.a"
+echo "dist: libreap.a: $(stat -c %s "$root/lib/libreap.a") bytes" >&2
 
 mkdir -p "$out"
 find "$root" -type d -exec chmod 755 {} +

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Run in a bare system by tarball.sh and deb.sh: inside.sh VERSION PART... with the parts use, no_curl, curl. `reap` is in
-# PATH; what the checks read lies beside this script.
+# Run in a bare system by tarball.sh and deb.sh: inside.sh VERSION PART... with the parts use, no_curl, curl, and library behind use (which
+# wants gcc and pkg-config). `reap` is in PATH; what the checks read lies beside this script.
 cd "$(dirname "$0")" || exit 1
 version=$1
 shift
@@ -57,6 +57,29 @@ curl() {
         reap batch --server 127.0.0.1:8099 --prompts prompt.txt -o run.json --completions --max-tokens 4 && exit; sleep 2; done; cat serve.log; exit 1'
     kill "$server"
     wait "$server" 2>/dev/null
+}
+
+# The example of docs/library.md, as its page says, and a program that has names of the libraries inside for things of its own.
+library() {
+    home=$(dirname "$(dirname "$(readlink -f "$(command -v reap)")")")
+    export PKG_CONFIG_PATH="$home/lib/pkgconfig"
+    expect 'the version of the library' 0 "^$version\$" pkg-config --modversion reap
+    expect 'the example is compiled' 0 '' sh -c 'cc -Wall -Wextra -Werror "$0" $(pkg-config --cflags --libs reap) -o prune' "$home/share/doc/reap/examples/prune.c"
+    expect 'the example prunes' 0 '^example\.gguf: 10\.5 MB of 13\.3 MB$' ./prune tinymoe-Q8_0.gguf stats.json example.gguf 0.25
+    expect 'it writes the bytes of reap prune' 0 '' cmp pruned.gguf example.gguf
+    cat >names.c <<'END'
+#include <reap.h>
+int json_loads(void);
+int EVP_sha256(void);
+int json_loads(void) { return 3; }
+int EVP_sha256(void) { return 4; }
+int main(int n, char **args)
+{
+    reap_model *model = n == 2 ? reap_model_open(args[1], NULL) : NULL;
+    return !model || json_loads() + EVP_sha256() != 7;
+}
+END
+    expect 'names of a program are its own' 0 '' sh -c 'cc -Wall -Wextra -Werror names.c $(pkg-config --cflags --libs reap) -o names && ./names tinymoe-Q8_0.gguf'
 }
 
 for part; do "$part"; done

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The tarball of `make dist-binary` in bare Debian systems: unpacked, started, used; with libcurl and without it.
+# The tarball of `make dist-binary` in bare Debian systems: unpacked, started, used; with libcurl and without it; and libreap, with a
+# compiler.
 #
 #   tests/dist/tarball.sh TARBALL [SUITE]...     (default: bookworm trixie sid)
 #
@@ -26,6 +27,18 @@ for suite; do
         add_up "$suite, with libcurl" "$work/out"
     else
         say "FAILED: $suite: libcurl could not be installed"
+        failed=$((failed + 1))
+    fi
+    expect "$suite: libreap gives away what its header declares, and no more" diff \
+        <(grep -oE '\breap_[a-z_]+\(' "$dir/opt/$name/include/reap.h" | tr -d '(' | sort -u) \
+        <("${NM:-nm}" -g --defined-only "$dir/opt/$name/lib/libreap.a" | awk 'NF == 3 { print $3 }' | sort -u)
+    if [ -n "${DIST_ARCH:-}" ]; then
+        say "left out: $suite: libreap in a program (a compiler that is emulated takes minutes)"
+    elif install_in "$dir" gcc libc6-dev pkg-config; then
+        inside "$dir" sh /fixture/inside.sh "$version" use library >"$work/out"
+        add_up "$suite, with a compiler" "$work/out"
+    else
+        say "FAILED: $suite: gcc could not be installed"
         failed=$((failed + 1))
     fi
     rm -rf --one-file-system "$dir"
