@@ -120,12 +120,20 @@ static void to_text(struct buf *b, const struct view *v)
     if (v->class_name)
         cmd_fmt(b, "%-14s%s%s%s\n", "checkpoint", *v->class_name ? v->class_name : "no class named",
                 v->quant_method ? ", quantised: " : "", v->quant_method ? v->quant_method : "");
-    cmd_fmt(b, "%-14s%u, with experts: %u (", "blocks", v->n_blocks, v->n_layers);
-    layers_text(b, v);
-    buf_str(b, ")\n");
-    if (v->n_mtp)
-        cmd_fmt(b, "%-14sthe last %u predict%s further tokens (MTP); follows the plan of the last layer\n",
-                "", v->n_mtp, v->n_mtp == 1 ? "s" : "");
+    if (v->n_layers) {
+        cmd_fmt(b, "%-14s%u, with experts: %u (", "blocks", v->n_blocks, v->n_layers);
+        layers_text(b, v);
+        buf_str(b, ")\n");
+    } else {
+        cmd_fmt(b, "%-14sof %u the last %u alone, which predict%s further tokens (MTP)\n", "blocks",
+                v->n_blocks, v->n_mtp, v->n_mtp == 1 ? "s" : "");
+    }
+    if (v->n_mtp && v->n_layers)
+        cmd_fmt(
+            b,
+            "%-14sthe last %u predict%s further tokens (MTP); pruned by own statistics, else like the last "
+            "layer\n",
+            "", v->n_mtp, v->n_mtp == 1 ? "s" : "");
     cmd_fmt(b, "%-14s%u per layer, %u per token", "experts", v->shape.n_experts, v->shape.n_used);
     if (v->shape.n_groups > 1)
         cmd_fmt(b, ", in %u groups of which %u are used", v->shape.n_groups, v->shape.n_groups_used);
@@ -147,7 +155,9 @@ static void to_text(struct buf *b, const struct view *v)
     types_text(b, "expert types", types_json(v, true));
     types_text(b, "other types", types_json(v, false));
     cmd_fmt(b, "%-14s%s\n", "router hash",
-            v->router_hash[0] ? v->router_hash : "none (routers are quantised)");
+            v->router_hash[0] ? v->router_hash
+            : v->n_layers     ? "none (routers are quantised)"
+                              : "none (it is of the model's layers)");
     if (v->refusal) {
         cmd_fmt(b, "\nThis model cannot be pruned: %s.\n", v->refusal);
         return;
@@ -189,7 +199,7 @@ static void tensors_text(struct buf *b, const struct view *v)
 static bool run(char const *const *args, uint32_t n, struct err *e)
 {
     (void)n;
-    struct view *v = view_open(args[0], e);
+    struct view *v = view_open_any(args[0], e);
     if (!v || !view_hash(v, e)) {
         view_free(v);
         return false;

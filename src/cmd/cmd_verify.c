@@ -36,7 +36,7 @@ const struct cmd cmd_verify = {
     .run = run,
 };
 
-static bool print(const char *pruned, const struct verify_result *r, struct err *e)
+static bool print(const char *pruned, bool alone, const struct verify_result *r, struct err *e)
 {
     if (cmd_json) {
         json_t *j = json_object();
@@ -53,6 +53,15 @@ static bool print(const char *pruned, const struct verify_result *r, struct err 
     }
     struct buf b = {0};
     char s[32];
+    if (!r->n_diff && alone) {
+        cmd_fmt(
+            &b,
+            "%s: the MTP blocks with all their experts, every byte is the parent's: %llu tensors, %llu keys; %s "
+            "compared\n",
+            pruned, (unsigned long long)r->tensors_same, (unsigned long long)r->keys_same,
+            human_bytes(r->bytes, s));
+        return cmd_print(&b, e);
+    }
     if (!r->n_diff) {
         cmd_fmt(
             &b,
@@ -85,8 +94,11 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
         return err_set(e, ERR_INPUT, "--gain goes with --plan");
     if (found_path && !file_check_output(found_path, cmd_force, e))
         return false;
-    struct view *a = view_open(args[0], e), *b = a ? view_open(args[1], e) : NULL;
-    bool ok = a && b;
+    struct view *a = view_open(args[0], e), *b = a ? view_open_any(args[1], e) : NULL;
+    bool ok = a && b, alone = b && !b->n_layers;
+    if (alone && found_path)
+        ok = err_set(e, ERR_INPUT,
+                     "%s: has MTP blocks alone, with all their experts: there is no plan to find", args[1]);
     if (ok && plan_path)
         ok = (p = plan_open(plan_path, a, cmd_force, e)) != NULL;
     ok = ok && (!gain_path || gain_open(gain_path, a, p, cmd_force, e));
@@ -94,7 +106,7 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     ok = ok && verify_run(a, b, p, name, &r, e);
     if (ok && found_path && r.found)
         ok = plan_write(found_path, r.found, cmd_force, e);
-    ok = ok && print(args[1], &r, e);
+    ok = ok && print(args[1], alone, &r, e);
     if (ok && r.n_diff)
         ok = err_set(e, ERR_CHECK, "%s: %llu difference%s from %s", args[1], (unsigned long long)r.n_diff,
                      r.n_diff == 1 ? "" : "s", args[0]);

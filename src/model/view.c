@@ -32,12 +32,15 @@ static void find_refusal(struct view *v)
     const char *why = v->format->view->refusal(v);
     if (why)
         v->refusal = xstrdup(why);
+    else if (!v->n_layers)
+        v->refusal = xstrdup("has experts in MTP blocks alone, as a file that is loaded beside its model "
+                             "(llama-server --model-draft)");
     for (uint64_t i = 0; !v->refusal && i < v->n_tensors; i++)
         if (v->tensors[i].role == ROLE_REFUSE)
             v->refusal = xasprintf("tensor '%.190s' %s", v->tensors[i].name, v->tensors[i].why);
 }
 
-struct view *view_open(const char *path, struct err *e)
+struct view *view_open_any(const char *path, struct err *e)
 {
     struct view *v = xcalloc(1, sizeof *v);
     v->path = xstrdup(path);
@@ -48,6 +51,24 @@ struct view *view_open(const char *path, struct err *e)
         find_refusal(v);
         return v;
     }
+    view_free(v);
+    return NULL;
+}
+
+bool view_check_trunk(const struct view *v, struct err *e)
+{
+    return v->n_layers ||
+           err_set(e, ERR_INPUT,
+                   "has experts in MTP blocks alone, as a file that is loaded beside its model (llama-server "
+                   "--model-draft): give the model itself");
+}
+
+struct view *view_open(const char *path, struct err *e)
+{
+    struct view *v = view_open_any(path, e);
+    if (!v || view_check_trunk(v, e))
+        return v;
+    err_ctx(e, "%s", path);
     view_free(v);
     return NULL;
 }
@@ -154,6 +175,8 @@ bool view_hash(struct view *v, struct err *e)
 {
     if (v->hashed)
         return true;
+    if (!v->n_layers)
+        return v->hashed = true;
     for (uint32_t i = 0; i < v->n_layers; i++) {
         const struct view_tensor *t = &v->tensors[v->layers[i].router];
         if (float_type(t->type) == FLOAT_NONE) {

@@ -83,8 +83,11 @@ struct view {
     bool hashed;          /* view_hash was asked */
 };
 
-/* Opens and checks a model. NULL with *e set. */
+/* Opens and checks a model, which has layers with experts in its trunk. NULL with *e set. */
 struct view *view_open(const char *path, struct err *e);
+/* The same, and a GGUF file that has experts in MTP blocks alone (n_layers 0), as prune --mtp keep writes it: for those who look at
+ * it or compare it. It cannot be pruned. */
+struct view *view_open_any(const char *path, struct err *e);
 void view_free(struct view *v);
 const char *view_largest_file(const struct view *v); /* its path; of a folder without any, the folder */
 /* Adds size and time of the model's files, those that its tokenizer and templates are read from as well: what
@@ -144,6 +147,7 @@ json_t *view_identity(const struct view *v);
 bool view_match(const struct view *v, const json_t *identity, const char *what, struct err *e);
 
 /* ---- between the files of view ---- */
+bool view_check_trunk(const struct view *v, struct err *e); /* what view_open asks beyond view_open_any */
 /* The groups hold enough experts for the top-k; the keys are named by the caller's context. */
 bool shape_check_groups(const struct shape *s, struct err *e);
 

@@ -253,16 +253,9 @@ static bool read_layers(struct view *v, struct err *e)
         ++*(il + v->n_mtp < v->n_blocks ? &v->n_layers : &v->n_mtp_layers);
     }
     free(b);
-    if (ok && v->n_layers == 0 && v->n_mtp)
-        ok = err_set(
-            e, ERR_INPUT,
-            "has experts in MTP blocks alone, as a file that is loaded beside its model (llama-server "
-            "--model-draft): give the model itself");
-    else if (ok && v->n_layers == 0)
-        ok = err_set(e, ERR_INPUT,
-                     "key '%s.expert_count' is %u, but no block outside the MTP blocks has experts",
-                     v->family->arch, v->shape.n_experts);
-    return ok;
+    return ok && (v->n_layers || v->n_mtp_layers ||
+                  err_set(e, ERR_INPUT, "key '%s.expert_count' is %u, but no block has experts",
+                          v->family->arch, v->shape.n_experts));
 }
 
 static void read_name(struct view *v)
@@ -382,7 +375,7 @@ struct view *view_of_header(const uint8_t *p, uint64_t n, uint64_t file_size, co
         v->reader = f;
     else
         free(f);
-    if (v->reader && fill(v, e))
+    if (v->reader && fill(v, e) && view_check_trunk(v, e))
         return v;
     err_ctx(e, "%s, converted", path);
     view_free(v);

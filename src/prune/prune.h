@@ -103,7 +103,8 @@ struct verify_result {
 
 /* Compares a pruned model with its parent: every tensor, every kept expert, every key, or what is in the JSON
  * files of a checkpoint; the scales of p->gain, by what they should be. p NULL: finds the kept experts by their
- * bytes. name: what the result is called; NULL: as its parent, or as prune names it by itself. True when the check
+ * bytes. name: what the result is called; NULL: as its parent, or as prune names it by itself. A file of MTP blocks
+ * alone (view_open_any) is the parent's part whole, whatever p and name say. True when the check
  * could be made (n_diff says what it gave); false with *e set when a file cannot be read. */
 bool verify_run(struct view *parent, struct view *pruned, const struct plan *p, const char *name,
                 struct verify_result *r, struct err *e);
@@ -121,6 +122,7 @@ struct verify_of {
     const struct plan *plan; /* given or found; NULL: not known */
     const char *name;        /* as verify_run has it */
     bool dropped;            /* the MTP blocks are gone */
+    bool alone;              /* all other blocks are */
 };
 void verify_gguf(const struct view *parent, const struct view *pruned, const struct verify_of *o,
                  struct verify_result *r);

@@ -23,6 +23,7 @@ struct check {
     const uint32_t **keep; /* by block of the parent: the experts that stay; NULL without a plan */
     struct verify_result *r;
     bool dropped; /* the pruned model has no MTP blocks any more */
+    bool alone;   /* it has nothing else, with all their experts (cut_opts.only_mtp) */
     uint8_t *buf; /* two windows */
     struct progress progress;
     uint64_t done;
@@ -272,12 +273,12 @@ static bool check_gain(struct check *c, uint32_t i, struct err *e)
 /* A tensor of the parent against what became of it. */
 static bool check_tensor(struct check *c, const struct view_tensor *x, struct err *e)
 {
-    if ((x->mtp && c->dropped) || gain_of(c, x) >= 0)
+    if ((x->mtp && c->dropped) || gain_of(c, x) >= 0 || (c->alone && x->layer >= 0 && !x->mtp))
         return true;
     const uint32_t *keep = keep_of(c, x), expert = (uint32_t)x->expert, *at = NULL;
-    if (view_has_experts(x) && !keep)
+    if (view_has_experts(x) && !keep && !c->alone)
         return true; /* nobody knows which experts to compare, which was said before */
-    if (x->expert >= 0 && !(at = bsearch(&expert, keep, c->p->n_keep, sizeof *keep, ids_compare)))
+    if (x->expert >= 0 && keep && !(at = bsearch(&expert, keep, c->p->n_keep, sizeof *keep, ids_compare)))
         return true; /* it has to be gone */
     char *name = at ? name_of_expert(x, (uint32_t)(at - keep)) : xstrdup(x->name);
     const struct view_tensor *y = view_find(c->b, name);
@@ -285,9 +286,10 @@ static bool check_tensor(struct check *c, const struct view_tensor *x, struct er
     if (!y)
         verify_differ(c->r, "tensor '%s' is missing", name);
     else if (same_shape(c, x, y))
-        ok = x->role == ROLE_TABLE ? check_table(c, x, y, e)
-             : x->axis < 0         ? check_whole(c, x, y, e)
-                                   : check_stacked(c, x, y, e);
+        ok = c->alone                ? check_whole(c, x, y, e)
+             : x->role == ROLE_TABLE ? check_table(c, x, y, e)
+             : x->axis < 0           ? check_whole(c, x, y, e)
+                                     : check_stacked(c, x, y, e);
     free(name);
     return ok || err_ctx(e, "tensor '%s'", x->name);
 }
@@ -301,6 +303,8 @@ static bool is_scale(const struct view_tensor *x)
 /* Whether a tensor of the pruned model comes from one of the parent. */
 static bool has_parent(const struct check *c, const struct view_tensor *y)
 {
+    if (c->alone && y->layer >= 0 && !y->mtp)
+        return false;
     if (y->expert < 0)
         return view_find(c->a, y->name) != NULL || gain_of(c, y) >= 0;
     if (!c->p)
@@ -441,8 +445,12 @@ bool verify_run(struct view *parent, struct view *pruned, const struct plan *p, 
                 struct verify_result *r, struct err *e)
 {
     *r = (struct verify_result){.diff = json_array()};
-    struct check c = {
-        .a = parent, .b = pruned, .p = p, .r = r, .dropped = parent->n_mtp > 0 && pruned->n_mtp == 0};
+    struct check c = {.a = parent,
+                      .b = pruned,
+                      .p = pruned->n_layers ? p : NULL,
+                      .r = r,
+                      .dropped = parent->n_mtp > 0 && pruned->n_mtp == 0,
+                      .alone = !pruned->n_layers};
     const struct format *x = parent->format, *y = pruned->format;
     if (x != y)
         return err_set(e, ERR_INPUT, "one of '%s' and '%s' is %s, the other %s", parent->path, pruned->path,
@@ -452,18 +460,20 @@ bool verify_run(struct view *parent, struct view *pruned, const struct plan *p, 
                       parent->family->arch);
         return true;
     }
-    if (pruned->shape.n_experts > parent->shape.n_experts || (p && p->n_keep != pruned->shape.n_experts)) {
+    if (pruned->shape.n_experts > parent->shape.n_experts ||
+        (c.p && c.p->n_keep != pruned->shape.n_experts) ||
+        (c.alone && pruned->shape.n_experts != parent->shape.n_experts)) {
         verify_differ(r, "it has %u experts, expected %u", pruned->shape.n_experts,
-                      p ? p->n_keep : parent->shape.n_experts);
+                      c.p ? c.p->n_keep : parent->shape.n_experts);
         return true;
     }
     c.buf = xmalloc(2 * (size_t)WINDOW);
-    uint64_t hashed = p ? 0 : parent->expert_bytes + pruned->expert_bytes;
+    uint64_t hashed = c.p || c.alone ? 0 : parent->expert_bytes + pruned->expert_bytes;
     progress_start(&c.progress, "verifying", "bytes", pruned->bytes + hashed, 0);
-    bool ok = p || find_plan(&c, e);
+    bool ok = c.p || c.alone || find_plan(&c, e);
     if (ok) {
         c.keep = c.p ? keep_by_block(parent, c.p) : NULL;
-        const struct verify_of of = {c.p, name, c.dropped};
+        const struct verify_of of = {c.p, name, c.dropped, c.alone};
         parent->format->prune->verify(parent, pruned, &of, r);
         ok = check_tensors(&c, e);
     }

@@ -10,6 +10,7 @@
 struct check {
     const struct view *a, *b; /* parent, pruned */
     bool dropped;             /* the pruned model has no MTP blocks any more */
+    bool alone;               /* it has nothing else, and stays what the parent is */
     const char *name;         /* that it was given; NULL: none */
     char *named;              /* that prune gives by itself */
     char size[GG_SIZE_LABEL];
@@ -67,6 +68,8 @@ static bool key_ok(const struct check *c, const struct gg_key *x, const struct g
     size_t arch = strlen(c->a->family->arch);
     const char *suffix =
         !strncmp(x->name, c->a->family->arch, arch) && x->name[arch] == '.' ? x->name + arch + 1 : "";
+    if (c->alone)
+        return same_raw(x, y);
     if (!strcmp(x->name, "general.name"))
         return name_ok(c, x, y);
     if (!strcmp(x->name, "general.size_label"))
@@ -93,7 +96,7 @@ static void check_keys(const struct check *c, const struct gg_file *fa, const st
             verify_differ(c->r, "key '%s' is missing", x->name);
         else if (key_ok(c, x, y))
             c->r->keys_same++;
-        else if (!strcmp(x->name, "general.name"))
+        else if (!c->alone && !strcmp(x->name, "general.name"))
             verify_differ(c->r, "key 'general.name' is not '%s'%s", c->name ? c->name : c->named,
                           c->name ? "" : ", nor the parent's (another? --name NAME)");
         else
@@ -101,7 +104,7 @@ static void check_keys(const struct check *c, const struct gg_file *fa, const st
     }
     for (uint64_t i = 0; i < b->n_keys; i++) {
         const struct gg_key *y = &b->keys[i];
-        bool named = !strcmp(y->name, "general.name") && name_ok(c, NULL, y);
+        bool named = !c->alone && !strcmp(y->name, "general.name") && name_ok(c, NULL, y);
         if (!skip_key(y) && !gg_find(fa, y->name) && !named)
             verify_differ(c->r, "key '%s' is not in the parent", y->name);
     }
@@ -146,15 +149,22 @@ static bool one_base(const struct gg_file *fb, uint64_t n)
 void verify_gguf(const struct view *parent, const struct view *pruned, const struct verify_of *o,
                  struct verify_result *r)
 {
-    struct check c = {parent, pruned, o->dropped, o->name, naming_pruned(parent, pruned->shape.n_experts),
-                      "",     r};
+    struct check c = {.a = parent,
+                      .b = pruned,
+                      .dropped = o->dropped,
+                      .alone = o->alone,
+                      .name = o->name,
+                      .named = naming_pruned(parent, pruned->shape.n_experts),
+                      .r = r};
     const struct gg_file *fa = view_gguf(parent), *fb = view_gguf(pruned);
     uint64_t n;
     gg_size_of(fb, c.size);
     check_keys(&c, fa, fb);
-    if (same_base(fa, fb, &n) || one_base(fb, n))
+    if (same_base(fa, fb, &n) || (!o->alone && one_base(fb, n)))
         r->keys_same += n;
     else
-        verify_differ(r, "keys '" BASE "*' are neither the parent's nor those of one model of the hub");
+        verify_differ(r, "keys '" BASE "*' are %s",
+                      o->alone ? "not the parent's"
+                               : "neither the parent's nor those of one model of the hub");
     free(c.named);
 }

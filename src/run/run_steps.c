@@ -427,16 +427,26 @@ static bool prune_ready(void *ctx, uint32_t file, struct err *e)
 
 /* ---- verify ---- */
 
+static bool verify_file(const struct run_job *j, struct view *w, struct err *e)
+{
+    struct verify_result r = {0};
+    bool ok = verify_run(j->v, w, j->plan, j->o->prune.name, &r, e);
+    if (ok && r.n_diff)
+        ok = err_set(e, ERR_CHECK, "%s differs from its parent: %s", w->path,
+                     json_string_value(json_array_get(r.diff, 0)));
+    verify_result_clear(&r);
+    return ok;
+}
+
 static bool verify(void *ctx, uint32_t file, bool go_on, struct err *e)
 {
     struct run_job *j = ctx;
-    struct verify_result r = {0};
+    struct view *mtp = NULL;
     (void)file, (void)go_on;
-    bool ok = verify_run(j->v, j->w, j->plan, j->o->prune.name, &r, e);
-    if (ok && r.n_diff)
-        ok = err_set(e, ERR_CHECK, "%s differs from its parent: %s", j->w->path,
-                     json_string_value(json_array_get(r.diff, 0)));
-    verify_result_clear(&r);
+    bool ok = verify_file(j, j->w, e) &&
+              (!j->o->prune.keep_mtp ||
+               ((mtp = view_open_any(j->files[j->n_files - 1], e)) && verify_file(j, mtp, e)));
+    view_free(mtp);
     return ok;
 }
 

@@ -47,7 +47,37 @@ expect 'the blocks are whole' cmp kept/mtp-dropped.gguf wanted.gguf
 rm kept/dropped.gguf
 fails 2 'mtp-dropped.gguf' 'exists' -- prune "$G/model.gguf" --plan "$G/plan.json" -o kept/dropped.gguf --mtp keep --quiet
 expect 'nothing is written without the other' test ! -e kept/dropped.gguf
-fails 2 'MTP blocks alone' -- inspect kept/mtp-dropped.gguf
+# what it is, and that it is the parent's; what needs a model refuses it
+whole=kept/mtp-dropped.gguf
+ok inspect $whole
+has .out '^blocks        of 4 the last 1 alone, which predicts further tokens' '^experts       8 per layer, 2 per token' \
+    'cannot be pruned: has experts in MTP blocks alone' '--model-draft'
+lacks .out 'pruned   experts     size' 'quantised'
+ok inspect $whole --json
+json .out n_mtp_blocks=1 model/moe_layers=[] model/router_hash=null model/n_experts=8
+for command in "prune $whole --plan $G/plan.json -o no.gguf" "profile $whole --calib $G/texts.jsonl -o no.json" \
+    "verify $whole $G/model.gguf" "eval $whole --text $G/texts.jsonl"; do
+    fails 2 "$whole" 'MTP blocks alone' 'give the model itself' -- $command --quiet
+done
+ok verify "$G/model.gguf" $whole
+n_keys=$(grep -oE '[0-9]+ keys' .out)
+has .out "^$whole: the MTP blocks with all their experts, every byte is the parent's: [0-9]+ tensors, [0-9]+ keys; "
+ok verify "$G/model.gguf" $whole --plan "$G/plan.json" --json
+json .out ok=true plan_found=false tensors_cut=0 n_differences=0
+fails 2 'no plan to find' -- verify "$G/model.gguf" $whole --write-plan no.json --quiet
+differs() { # WORDS EDIT...
+    E $whole wrong.gguf "${@:2}"
+    rc 3 verify "$G/model.gguf" wrong.gguf
+    has .out "$1"
+}
+differs "tensor 'blk.3.nextn.eh_proj.weight' is missing" drop blk.3.nextn.eh_proj.weight
+differs "tensor 'blk.3.ffn_down_exps.weight' differs at byte 5" flip blk.3.ffn_down_exps.weight 5
+differs "tensor 'token_embd.weight' differs at byte 0" flip token_embd.weight 0
+differs "tensor 'blk.0.attn_norm.weight' is not in the parent" add blk.0.attn_norm.weight f32 64
+differs "key 'general.name' has another type or value" set general.name str other
+differs "key 'glm4moe.nextn_predict_layers' has another type or value" set glm4moe.nextn_predict_layers u32 2
+differs "key 'glm4moe.more' is not in the parent" set glm4moe.more u32 1
+differs "key 'glm4moe.attention.head_count' is missing" del glm4moe.attention.head_count
 ok prune "$G/model.gguf" --plan "$G/plan.json" -o dry.gguf --mtp keep --dry-run
 has .out 'would write mtp-dry.gguf: the MTP blocks with all 8 experts'
 expect 'a dry run writes nothing' test ! -e mtp-dry.gguf
@@ -71,6 +101,14 @@ has .out "file size .* $(($(wc -c <kept/run.gguf) / 1000)).*kB\$" '^kept/mtp-run
 expect 'the blocks are whole' cmp kept/mtp-run.gguf wanted.gguf
 ok run "$G/model.gguf" --calib "$G/texts.jsonl" --keep 5 -t 1 --mtp keep -o kept/run.gguf --json
 json .out bytes_after="$(wc -c <kept/run.gguf)" 'mtp_file="kept/mtp-run.gguf"' mtp_bytes="$(wc -c <wanted.gguf)"
+# it is verified as well: a byte of it changes behind the step that wrote it
+E kept/mtp-run.gguf flipped.gguf flip blk.3.ffn_down_exps.weight 5
+cp -p kept/mtp-run.gguf was.gguf
+cat flipped.gguf >kept/mtp-run.gguf
+touch -r was.gguf kept/mtp-run.gguf
+"$JSON" set kept/run.gguf.work/run.json steps/verify - >record.json && mv record.json kept/run.gguf.work/run.json
+rc 3 run "$G/model.gguf" --calib "$G/texts.jsonl" --keep 5 -t 1 --mtp keep -o kept/run.gguf
+has .err "kept/mtp-run.gguf differs from its parent: tensor 'blk.3.ffn_down_exps.weight' differs at byte 5"
 fails 2 'none to drop or keep' -- run "$MODELS/qwen3_moe/model.gguf" --calib "$G/texts.jsonl" --keep 6 --mtp keep -o kept/no.gguf --quiet
 fails 2 "'kept/mtp-no.gguf' is the output, and the folder of work" -- run "$G/model.gguf" --calib "$G/texts.jsonl" --keep 5 --mtp keep -o kept/no.gguf --work kept/mtp-no.gguf --quiet
 # one count of experts for all layers, and no file of their own
