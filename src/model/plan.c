@@ -23,22 +23,25 @@ static bool check_groups(const struct plan_layer *l, const struct plan *p, const
     return true;
 }
 
-const uint32_t *plan_keep_of(const struct plan *p, const struct view *v, uint32_t il)
+const uint32_t *plan_entry(const struct plan *p, uint32_t il)
 {
     for (uint32_t i = 0; i < p->n_layers + p->n_mtp; i++)
         if (p->layers[i].il == il)
             return p->layers[i].keep;
-    return il + v->n_mtp >= v->n_blocks && il < v->n_blocks ? p->layers[p->n_layers - 1].keep : NULL;
+    return NULL;
+}
+
+const uint32_t *plan_keep_of(const struct plan *p, const struct view *v, uint32_t il)
+{
+    const uint32_t *keep = plan_entry(p, il);
+    return keep || !view_is_mtp(v, il) ? keep : p->layers[p->n_layers - 1].keep;
 }
 
 static bool check_mtp(const struct plan *p, const struct view *v, struct err *e)
 {
     for (uint32_t i = p->n_layers; i < p->n_layers + p->n_mtp; i++) {
         const struct plan_layer *l = &p->layers[i];
-        bool found = false;
-        for (uint32_t k = v->n_layers; k < v->n_layers + v->n_mtp_layers; k++)
-            found = found || v->layers[k].il == l->il;
-        if (!found)
+        if (!view_is_mtp(v, l->il) || view_block_index(v, l->il) < 0)
             return err_set(e, ERR_INPUT, "layer %u of 'keep_mtp' is no MTP block with experts of this model",
                            l->il);
         if (l->keep[p->n_keep - 1] >= v->shape.n_experts)

@@ -58,6 +58,8 @@ struct plan {
 struct plan *plan_new(uint32_t n_layers, uint32_t n_keep);
 /* One more MTP block; its n_keep ids, to be filled. */
 uint32_t *plan_new_mtp(struct plan *p, uint32_t il);
+/* The ids of an entry, of the trunk or of an MTP block; NULL: there is none. */
+const uint32_t *plan_entry(const struct plan *p, uint32_t il);
 /* Who stays in block il of a model: an entry's ids, or of MTP blocks without one those of the last layer of the trunk; NULL: it
  * has no experts. */
 const uint32_t *plan_keep_of(const struct plan *p, const struct view *v, uint32_t il);

@@ -210,12 +210,22 @@ bool view_hash(struct view *v, struct err *e)
 
 /* ---- layers and counts ---- */
 
-int view_layer_index(const struct view *v, uint32_t il)
+static int find_layer(const struct view *v, uint32_t n, uint32_t il)
 {
-    for (uint32_t i = 0; i < v->n_layers; i++)
+    for (uint32_t i = 0; i < n; i++)
         if (v->layers[i].il == il)
             return (int)i;
     return -1;
+}
+
+int view_layer_index(const struct view *v, uint32_t il)
+{
+    return find_layer(v, v->n_layers, il);
+}
+
+int view_block_index(const struct view *v, uint32_t il)
+{
+    return find_layer(v, v->n_layers + v->n_mtp_layers, il);
 }
 
 bool shape_keep_ok(const struct shape *s, uint64_t n)

@@ -112,8 +112,13 @@ int view_fd(const struct view *v, const struct view_tensor *x);
 /* Reads n bytes at `off` of the file that the tensor is in; an error names the file. */
 bool view_read(const struct view *v, const struct view_tensor *x, void *dst, uint64_t n, uint64_t off,
                struct err *e);
-/* Index into v->layers, or -1. */
+/* Index into v->layers of a layer of the trunk, or -1; and of one of those or of an MTP block. */
 int view_layer_index(const struct view *v, uint32_t il);
+int view_block_index(const struct view *v, uint32_t il);
+static inline bool view_is_mtp(const struct view *v, uint32_t il)
+{
+    return il < v->n_blocks && il + v->n_mtp >= v->n_blocks;
+}
 
 static inline bool view_has_experts(const struct view_tensor *x)
 {

@@ -202,9 +202,7 @@ static void set_index(struct job *j)
     j->n_index = v->n_blocks;
     j->index = xcalloc(j->n_index, sizeof *j->index);
     for (uint32_t il = 0; il < j->n_index; il++)
-        j->index[il] = view_layer_index(v, il);
-    for (uint32_t i = v->n_layers; j->mtp && i < v->n_layers + v->n_mtp_layers; i++)
-        j->index[v->layers[i].il] = (int32_t)i;
+        j->index[il] = j->mtp ? view_block_index(v, il) : view_layer_index(v, il);
 }
 
 /* ---- the block that predicts further tokens ---- */

@@ -65,19 +65,12 @@ static bool same_bytes(struct check *c, const struct view_tensor *x, uint64_t oa
 
 /* ---- names, shapes and places of what stays, by rule ---- */
 
-/* Which experts stay in each block of the parent; NULL: it has none. Those of an MTP block without an entry are those of the
- * last layer. */
+/* Which experts stay in each block of the parent; NULL: it has none. */
 static const uint32_t **keep_by_block(const struct view *v, const struct plan *p)
 {
     const uint32_t **keep = xcalloc(v->n_blocks, sizeof *keep);
-    for (uint32_t i = 0; i < p->n_layers; i++)
-        if (p->layers[i].il < v->n_blocks)
-            keep[p->layers[i].il] = p->layers[i].keep;
-    for (uint32_t il = v->n_blocks - v->n_mtp; il < v->n_blocks; il++)
-        keep[il] = p->layers[p->n_layers - 1].keep;
-    for (uint32_t i = p->n_layers; i < p->n_layers + p->n_mtp; i++)
-        if (p->layers[i].il < v->n_blocks)
-            keep[p->layers[i].il] = p->layers[i].keep;
+    for (uint32_t il = 0; il < v->n_blocks; il++)
+        keep[il] = plan_keep_of(p, v, il);
     return keep;
 }
 

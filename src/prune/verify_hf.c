@@ -102,10 +102,8 @@ static const uint32_t *keep_of(const struct check *c, const struct module *m)
     bool mtp = is_mtp(c, m);
     int64_t il =
         mtp && m->layer < (int64_t)c->n_trunk ? c->n_trunk + (m->layer < 0 ? 0 : m->layer) : m->layer;
-    for (uint32_t i = 0; i < p->n_layers + p->n_mtp; i++)
-        if (p->layers[i].il == il)
-            return p->layers[i].keep;
-    return mtp ? p->layers[p->n_layers - 1].keep : NULL;
+    const uint32_t *keep = il >= 0 && il <= UINT32_MAX ? plan_entry(p, (uint32_t)il) : NULL;
+    return keep || !mtp ? keep : p->layers[p->n_layers - 1].keep;
 }
 
 /* Whether a name of the parent's is to be found in the result. */

@@ -28,9 +28,9 @@ static const uint32_t *kept(struct job *j, uint32_t il, struct err *e)
 {
     const struct plan *p = j->p;
     const struct plan_layer *last = &p->layers[p->n_layers - 1];
-    for (uint32_t i = 0; i < p->n_layers + p->n_mtp; i++)
-        if (p->layers[i].il == il)
-            return p->layers[i].keep;
+    const uint32_t *keep = plan_entry(p, il);
+    if (keep)
+        return keep;
     if (il > last->il) {
         if (!j->noted)
             log_note(
