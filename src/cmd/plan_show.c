@@ -43,6 +43,28 @@ static void print_gates(struct buf *b, const struct plan *p, const struct plan_s
                 1 / (1 - p->lost[i].gate_mass));
 }
 
+/* What becomes of the blocks that predict further tokens. */
+static void print_mtp(struct buf *b, const struct plan *p, const struct plan_summary *s)
+{
+    for (uint32_t i = p->n_layers; i < p->n_layers + p->n_mtp; i++)
+        cmd_fmt(b, "MTP block %u: by statistics of its own\n", p->layers[i].il);
+    if (s->n_mtp_follow)
+        cmd_fmt(b, "%u MTP block%s the choice of layer %u\n", s->n_mtp_follow,
+                s->n_mtp_follow == 1 ? " has" : "s have", p->layers[p->n_layers - 1].il);
+}
+
+static void mtp_json(json_t *j, const struct plan *p, const struct plan_summary *s)
+{
+    json_t *own = json_array();
+    for (uint32_t i = p->n_layers; i < p->n_layers + p->n_mtp; i++)
+        json_array_append_new(own, json_integer(p->layers[i].il));
+    if (p->n_mtp)
+        json_object_set(j, "mtp_blocks", own);
+    if (s->n_mtp_follow)
+        json_object_set_new(j, "n_mtp_follow", json_integer(s->n_mtp_follow));
+    json_decref(own);
+}
+
 static json_t *sources_json(const struct plan *p)
 {
     json_t *all = json_array();
@@ -75,6 +97,7 @@ bool plan_show(const char *out, const struct plan_opts *o, const struct plan *p,
         json_object_set_new(j, "never_routed_kept", json_integer(s->n_never_kept));
         json_object_set_new(j, "n_protected", json_integer(s->n_protected));
         json_put_f64(j, "gate_mass_kept", s->gate_mass);
+        mtp_json(j, p, s);
         if (p->blend) {
             json_object_set_new(j, "blend", json_string(p->blend));
             json_object_set_new(j, "sources", sources_json(p));
@@ -93,6 +116,7 @@ bool plan_show(const char *out, const struct plan_opts *o, const struct plan *p,
             100 * s->score_kept, 100 * s->tokens_kept);
     print_sources(&b, p);
     print_gates(&b, p, s);
+    print_mtp(&b, p, s);
     if (s->n_protected)
         cmd_fmt(&b, "%u protected expert%s among them\n", s->n_protected,
                 s->n_protected == 1 ? " is" : "s are");

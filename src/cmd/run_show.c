@@ -2,6 +2,7 @@
 #include "cmd/run_show.h"
 #include "base/text.h"
 #include "cmd/cmd.h"
+#include "cmd/shared.h"
 
 #include <math.h>
 
@@ -71,13 +72,22 @@ static void foreseen_text(const struct run_result *r, struct buf *b)
         whole = whole && !isnan(f->secs);
         all += isnan(f->secs) ? 0 : f->secs;
     }
-    if (any)
+    if (any) {
         cmd_fmt(b, "\nwould write %s, %u of %u experts in each layer, tensors %s -> %s, and %s; about %s%s\n",
                 r->output, r->n_keep, r->n_experts, human_bytes(r->bytes_before, s),
                 human_bytes(r->bytes_after, t), r->work, human_secs(all, (char[32]){0}),
                 whole ? "" : " and what is not known");
-    else
+        cmd_mtp_kept(b, r->mtp, r->n_experts, r->bytes_mtp, true);
+    } else
         cmd_fmt(b, "\nnothing would be done\n");
+}
+
+static void mtp_json(const struct run_result *r, json_t *o)
+{
+    if (!r->mtp)
+        return;
+    json_object_set_new(o, "mtp_file", json_text(r->mtp));
+    json_object_set_new(o, "mtp_bytes", json_integer((json_int_t)r->bytes_mtp));
 }
 
 static json_t *foreseen_json(const struct run_result *r)
@@ -101,6 +111,7 @@ static json_t *foreseen_json(const struct run_result *r)
     json_object_set_new(o, "n_keep", json_integer(r->n_keep));
     json_object_set_new(o, "bytes_before", json_integer((json_int_t)r->bytes_before));
     json_object_set_new(o, "bytes_after", json_integer((json_int_t)r->bytes_after));
+    mtp_json(r, o);
     return o;
 }
 
@@ -151,10 +162,7 @@ bool run_show_json(const char *model, const struct run_result *r, const struct p
         json_object_set_new(o, "quantised", json_text(r->quantised));
         json_object_set_new(o, "bytes_quantised", json_integer((json_int_t)r->bytes_quantised));
     }
-    if (r->mtp) {
-        json_object_set_new(o, "mtp_file", json_text(r->mtp));
-        json_object_set_new(o, "mtp_bytes", json_integer((json_int_t)r->bytes_mtp));
-    }
+    mtp_json(r, o);
     json_object_set_new(o, "name", json_text(r->name));
     if (r->card)
         json_object_set_new(o, "card", json_text(r->card));

@@ -77,6 +77,9 @@ bool cmd_stats_export(const struct stats_exchange *o, const char *path, struct e
     bool ok = doc && json_write(o->out, doc, cmd_force, e);
     if (ok && stats_unfinished(s))
         log_warn("'%s' is of a profile that has not ended", path);
+    if (ok && s->n_mtp)
+        log_note("note: the statistics of %u MTP block%s are not in it: %s runs none", s->n_mtp,
+                 s->n_mtp == 1 ? "" : "s", form->name);
     if (ok && cmd_json) {
         json_t *j = json_object();
         json_object_set_new(j, "file", json_text(o->out));

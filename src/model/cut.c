@@ -182,6 +182,11 @@ static bool add_table(struct cut *c, const struct view_tensor *x, struct err *e)
     return true;
 }
 
+static bool is_dropped(const struct view_tensor *x, const struct cut_opts *o)
+{
+    return x->mtp ? o->drop_mtp : o->only_mtp && x->layer >= 0;
+}
+
 static bool choose(struct cut *c, const struct cut_opts *o, struct err *e)
 {
     const struct view *v = c->view;
@@ -191,7 +196,7 @@ static bool choose(struct cut *c, const struct cut_opts *o, struct err *e)
         return false;
     for (uint64_t i = 0; i < v->n_tensors; i++) {
         const struct view_tensor *x = &v->tensors[i];
-        bool dropped = x->mtp ? o->drop_mtp : o->only_mtp && x->layer >= 0;
+        bool dropped = is_dropped(x, o);
         if (!dropped && view_has_experts(x) && !check_block(c, x, e))
             return false;
         if (dropped || goes(c, x))
@@ -367,7 +372,21 @@ uint64_t cut_bytes(const struct view *v, const struct plan *p)
     return c.bytes;
 }
 
+uint64_t cut_bytes_with(const struct view *v, uint32_t n_keep, const struct cut_opts *o)
+{
+    uint64_t experts = v->expert_bytes, others = v->bytes - v->expert_bytes;
+    for (uint64_t i = 0; i < v->n_tensors; i++) {
+        const struct view_tensor *x = &v->tensors[i];
+        uint64_t stays = view_has_experts(x) ? x->idle * view_slice(x, v->shape.n_experts) : x->bytes;
+        if (is_dropped(x, o)) {
+            experts -= x->bytes - stays;
+            others -= stays;
+        }
+    }
+    return others + experts / v->shape.n_experts * n_keep;
+}
+
 uint64_t cut_bytes_at(const struct view *v, uint32_t n_keep)
 {
-    return v->bytes - v->expert_bytes + v->expert_bytes / v->shape.n_experts * n_keep;
+    return cut_bytes_with(v, n_keep, &(const struct cut_opts){0});
 }

@@ -92,5 +92,7 @@ uint64_t cut_bytes(const struct view *v, const struct plan *p);
 /* The same when there is no plan yet, for n_keep experts in every layer: single experts of unequal size, as
  * mixed quantisation has them, are counted by their mean. */
 uint64_t cut_bytes_at(const struct view *v, uint32_t n_keep);
+uint64_t cut_bytes_with(const struct view *v, uint32_t n_keep,
+                        const struct cut_opts *o); /* .. without the blocks that the options leave out */
 
 #endif

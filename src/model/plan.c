@@ -37,8 +37,11 @@ const uint32_t *plan_keep_of(const struct plan *p, const struct view *v, uint32_
     return keep || !view_is_mtp(v, il) ? keep : p->layers[p->n_layers - 1].keep;
 }
 
+/* A copy of the model that has lost its MTP blocks has no use for the entries. */
 static bool check_mtp(const struct plan *p, const struct view *v, struct err *e)
 {
+    if (!v->n_mtp_layers)
+        return true;
     for (uint32_t i = p->n_layers; i < p->n_layers + p->n_mtp; i++) {
         const struct plan_layer *l = &p->layers[i];
         if (!view_is_mtp(v, l->il) || view_block_index(v, l->il) < 0)
@@ -93,7 +96,11 @@ bool plan_check(const struct plan *p, const struct view *v, const char *what, bo
         log_warn("%s (--force)", e->msg);
         err_clear(e);
     }
-    return plan_fits(p, v, e) || err_ctx(e, "%s", what);
+    if (!plan_fits(p, v, e))
+        return err_ctx(e, "%s", what);
+    if (p->n_mtp && !v->n_mtp_layers)
+        log_note("note: %s has a choice for MTP blocks, of which the model has none", what);
+    return true;
 }
 
 struct plan *plan_open(const char *path, struct view *v, bool force, struct err *e)

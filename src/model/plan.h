@@ -77,7 +77,8 @@ double plan_tokens_lost(const struct plan *p);
 void plan_forget_lost(struct plan *p);
 void plan_free(struct plan *p);
 
-/* Every MoE layer of the trunk has an entry of n_keep ids in range, no other layer has; per group equal
+/* Every MoE layer of the trunk has an entry of n_keep ids in range, no other layer has, but for MTP blocks that a copy of the
+ * model has lost; per group equal
  * numbers; the count is possible (shape_check_keep); the identity, if the plan has one, is this model's
  * (force: a warning instead). what: how messages call the plan. */
 bool plan_check(const struct plan *p, const struct view *v, const char *what, bool force, struct err *e);

@@ -49,7 +49,7 @@ static bool same_layers(const struct stats *s, const struct view *v, const char 
         if (s->layers[i].il != v->layers[i].il)
             return err_set(e, ERR_INPUT, "%s: has layer %u where the model's next layer with experts is %u",
                            what, s->layers[i].il, v->layers[i].il);
-    for (uint32_t i = 0; i < s->n_mtp; i++)
+    for (uint32_t i = 0; i < s->n_mtp && v->n_mtp_layers; i++)
         if (i >= v->n_mtp_layers || s->layers[s->n_layers + i].il != v->layers[v->n_layers + i].il)
             return err_set(e, ERR_INPUT, "%s: has MTP block %u, which is none with experts of the model",
                            what, s->layers[s->n_layers + i].il);
@@ -195,11 +195,11 @@ static void say_what(const struct job *j, struct plan *p)
     plan_set_protected(j, p);
 }
 
-/* MTP blocks by their own statistics, where all sources have them; else they follow the last layer. */
+/* MTP blocks by their own statistics, where all sources have them, and the model such blocks; else they follow the last layer. */
 static bool choose_mtp(const struct job *j, struct plan *p, struct err *e)
 {
     const struct stats *s = j->src[0].stats;
-    bool ok = true, have = criterion_has_scores(j->criterion);
+    bool ok = true, have = criterion_has_scores(j->criterion) && !j->no_mtp;
     for (uint32_t d = 1; have && d < j->n_src; d++)
         have = stats_same_mtp(s, j->src[d].stats);
     for (uint32_t i = s->n_layers; ok && have && i < s->n_layers + s->n_mtp; i++) {
@@ -244,6 +244,7 @@ struct plan *plan_blend(const struct plan_source *src, uint32_t n_src, const str
                     .n_src = n_src,
                     .o = o,
                     .criterion = o->criterion ? o->criterion : criterion_default(),
+                    .no_mtp = v && !v->n_mtp_layers,
                     .sum = sum};
     *sum = (struct plan_summary){
         .n_experts = s->n_experts, .n_layers = s->n_layers, .gate_mass_least = (double)NAN};
@@ -271,6 +272,7 @@ struct plan *plan_blend(const struct plan_source *src, uint32_t n_src, const str
     if (p && v) {
         sum->bytes_before = v->bytes;
         sum->bytes_after = cut_bytes(v, p);
+        sum->n_mtp_follow = v->n_mtp_layers - p->n_mtp;
     }
     if (p) {
         plan_note_counts(&j);

@@ -49,8 +49,9 @@ struct plan_summary {
     uint32_t n_asked; /* what the ratio alone gives; the router or --round-to may make n_keep more */
     uint32_t n_never; /* never routed, over all layers */
     uint32_t n_never_kept;
-    double score_kept;  /* mean over layers: share of the layer's score that stays; of the criterion */
-    double tokens_kept; /* mean over layers: share of routed assignments that went to experts that stay */
+    uint32_t n_mtp_follow; /* MTP blocks of the model that have the choice of the last layer */
+    double score_kept;     /* mean over layers: share of the layer's score that stays; of the criterion */
+    double tokens_kept;    /* mean over layers: share of routed assignments that went to experts that stay */
     /* Mean over layers: share of the router's softmax that the experts that stay hold; the lowest, and where.
      * Not a number: not known, or the router renormalises. */
     double gate_mass, gate_mass_least;

@@ -11,6 +11,7 @@ struct job {
     const struct criterion *criterion;
     struct shape shape;
     uint32_t n_keep;
+    bool no_mtp;    /* the model has no MTP blocks with experts, whatever the statistics have */
     uint8_t *fixed; /* [n_layers][n_experts] 1: stays in any case */
     uint8_t
         *best; /* [n_src][n_layers][n_experts] 1: .. as one of the best of the source; NULL: nobody asked */

@@ -83,7 +83,7 @@ static void provenance(struct buf *b, const struct job *j, uint64_t *n)
     gg_put_str(b, "reap.keep", s ? s : "{}");
     free(s);
     json_decref(keep);
-    if (j->c->plan->n_mtp && !j->c->opts.drop_mtp) {
+    if (j->c->plan->n_mtp && j->v->n_mtp_layers && !j->c->opts.drop_mtp) {
         keep = plan_keep_mtp_json(j->c->plan);
         s = json_dumps(keep, JSON_COMPACT);
         gg_put_str(b, "reap.keep_mtp", s ? s : "{}");

@@ -17,7 +17,7 @@
 struct amounts {
     uint64_t profile, texts; /* tokens */
     double rate, disk;       /* tokens and bytes a second; 0: not known */
-    uint64_t bytes;          /* of the result */
+    uint64_t bytes, mtp;     /* of the result, and of the file of kept MTP blocks */
 };
 
 /* Tokens a second of decoding without logits; 0: it cannot be told. */
@@ -64,6 +64,7 @@ static bool count_profile(const struct run_job *j, const struct engine *g, uint6
 static bool amounts_of(const struct run_job *j, struct amounts *a, struct err *e)
 {
     bool cold;
+    const struct run_result *r = j->r;
     struct plan_opts po = run_plan_opts(j);
     uint32_t n_keep = 0;
     struct engine *g = load_engine(j->v, &j->o->engine, e);
@@ -73,7 +74,9 @@ static bool amounts_of(const struct run_job *j, struct amounts *a, struct err *e
     if (ok) {
         a->rate = measure(g, e);
         ok = e->code == ERR_NONE;
-        a->bytes = cut_bytes_at(j->v, n_keep);
+        a->bytes = cut_bytes_with(j->v, n_keep, &j->o->prune.cut);
+        if (j->o->prune.keep_mtp)
+            a->mtp = cut_bytes_with(j->v, r->n_experts, &(const struct cut_opts){.only_mtp = true});
         a->disk = disk_rate(view_largest_file(j->v), &cold);
         j->r->n_keep = n_keep;
     }
@@ -92,7 +95,7 @@ static void foresee(const struct run_job *j, const struct amounts *a, const char
     else if (!strcmp(name, "measure the plan"))
         f->tokens = 2 * a->texts;
     else if (!strcmp(name, "prune") || !strcmp(name, "verify"))
-        f->bytes = a->bytes;
+        f->bytes = a->bytes + a->mtp;
     else if (!strcmp(name, "plan"))
         f->secs = 0;
     else if (!strcmp(name, "choose") && j->o->choose_budget > 0)
@@ -121,6 +124,8 @@ bool run_foresee(const struct run_job *j, struct steps *s, struct err *e)
         return false;
     r->bytes_before = j->v->bytes;
     r->bytes_after = a.bytes;
+    r->bytes_mtp = a.mtp;
+    r->mtp = j->o->prune.keep_mtp ? xstrdup(j->files[j->n_files - 1]) : NULL;
     r->foreseen = xcalloc((size_t)s->n_times + 1, sizeof *r->foreseen);
     for (; r->n_foreseen < s->n_times; r->n_foreseen++)
         foresee(j, &a, s->times[r->n_foreseen].name, !s->times[r->n_foreseen].now,

@@ -158,6 +158,49 @@ for model in model.gguf hf; do
     rc 3 verify "$G/$model" "own-$model" --plan last.json
 done
 json own-hf/reap.json 'mtp="pruned by statistics of their own"'
+fails 2 "$whole" 'give the model itself' -- plan own.json -m $whole --keep 5 -o no.json --quiet
+# said of a plan: by what such blocks are pruned
+ok plan own.json -m "$G/model.gguf" --keep 5 -o said.json
+has .out '^MTP block 3: by statistics of its own$'
+ok plan own.json --keep 5 -o said.json -f --json
+json .out mtp_blocks=[3]
+lacks .out n_mtp_follow
+"$JSON" set own.json mtp_layers - >lacks.json
+ok plan lacks.json -m "$G/model.gguf" --keep 5 -o said.json -f
+has .out '^1 MTP block has the choice of layer 2$'
+ok plan lacks.json -m "$G/model.gguf" --keep 5 -o said.json -f --json
+json .out n_mtp_follow=1
+lacks .out mtp_blocks
+# another tool's form has no place for them
+ok stats export own.json -o foreign.json
+has .err '^note: the statistics of 1 MTP block are not in it'
+ok stats export lacks.json -o foreign.json -f
+lacks .err 'MTP'
+# statistics and a plan of the model serve a copy that lost the block
+hand_plan "$G/model.gguf" 8 all.json
+ok prune "$G/model.gguf" --plan all.json -o lost.gguf --mtp drop --no-provenance
+ok plan own.json -m lost.gguf --keep 5 -o said.json -f
+lacks .out MTP
+equal said.json own-plan.json keep
+expect 'nothing of a block that is not there' bash -c '! grep -q keep_mtp said.json'
+ok prune lost.gguf --plan own-plan.json -o lost-cut.gguf
+has .err 'note: own-plan.json has a choice for MTP blocks, of which the model has none'
+expect 'nor in the file' bash -c '! grep -aq reap.keep_mtp lost-cut.gguf'
+ok verify lost.gguf lost-cut.gguf --plan own-plan.json
+ok verify "$G/model.gguf" lost-cut.gguf --plan own-plan.json
+# a dry run knows what goes, and what is kept
+dry() { # HOW SIZE OF TENSORS, AND OF STEP prune
+    ok run "$G/model.gguf" --calib "$G/texts.jsonl" --keep 5 -t 1 --mtp "$1" -o dry-run.gguf --dry-run --json
+    json .out bytes_after="$2" "steps/2/bytes=$3" 'steps/2/step="prune"'
+}
+tensor_bytes() { ok inspect "$1" --json; "$JSON" get .out bytes; }
+cut=$(tensor_bytes cut.gguf) without=$(tensor_bytes dropped.gguf) alone=$(tensor_bytes wanted.gguf)
+dry prune "$cut" "$cut"
+dry drop "$without" "$without"
+dry keep "$without" $((without + alone))
+json .out 'mtp_file="mtp-dry-run.gguf"' "mtp_bytes=$alone"
+ok run "$G/model.gguf" --calib "$G/texts.jsonl" --keep 5 -t 1 --mtp keep -o dry-run.gguf --dry-run
+has .out '^would write mtp-dry-run.gguf: the MTP blocks with all 8 experts'
 # refused: no such block, an expert that is none, a list that is too short
 bad_plan() { # JSON WORDS...
     local json=$1
