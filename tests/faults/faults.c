@@ -679,6 +679,9 @@ static void make_inputs(const struct place *p)
     copy_input(FAM "plan.json", "plan.json");
     copy_input(FAM "texts.jsonl", "texts.jsonl");
     copy_input(FAM "hf", "ckpt");
+#define MTP "tests/data/families/glm4_moe/"
+    copy_input(MTP "model.gguf", "mtp.gguf");
+    copy_input(MTP "plan.json", "mtp-plan.json");
     char *extra = path_join(in, "ckpt/pruned"), *m = path_join(in, "m.gguf"), *s = path_join(in, "s"),
          *edit = path_join(bin, "gguf_edit");
     remove_all(extra);
