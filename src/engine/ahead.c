@@ -344,9 +344,10 @@ void ahead_stop(struct ahead *a)
     release(a);
 }
 
-void ahead_start(struct ahead *a, uint64_t budget, bool all)
+void ahead_start(struct ahead *a, uint64_t budget)
 {
     sigset_t signals, before;
+    bool all;
     ahead_stop(a);
     divide(a, budget);
     a->at = a->waits_for = -1;
@@ -360,9 +361,10 @@ void ahead_start(struct ahead *a, uint64_t budget, bool all)
         w->at = NULL;
         w->in_use = w->unwanted = false;
         w->failed = !w->stays && room_of(w) > a->plan.window;
+        a->plan.mapped += w->failed ? w->n : 0;
         a->io.forget(a->io.ud, w->begin, w->all); /* what loading left */
     }
-    all = acquire(a) && all;
+    all = acquire(a);
     for (uint32_t i = 0; i < a->n; i++)
         all = all && !a->weights[i].failed;
     a->io.scattered(a->io.ud, all);

@@ -46,9 +46,8 @@ bool ahead_learn(struct ahead *a, const void *p, size_t n);
 /* For a small one: its bytes in memory, until ahead_free. NULL: read them at p. A page that is touched where it is mapped may bring
  * megabytes around it, again in each step. */
 const void *ahead_keep(struct ahead *a, const void *p, size_t n);
-/* May be called again: with another budget, in bytes, but not between ahead_use and ahead_done. all: what was not learned is used here
- * and there at most, as rows of embeddings. */
-void ahead_start(struct ahead *a, uint64_t budget, bool all);
+/* May be called again: with another budget, in bytes, but not between ahead_use and ahead_done. */
+void ahead_start(struct ahead *a, uint64_t budget);
 /* Gives all of the memory back; until ahead_start weights are read where they are mapped. What has come of it goes on to be counted. */
 void ahead_stop(struct ahead *a);
 /* The weight's bytes in memory, valid until ahead_done, which is wanted then. NULL: read them at p. */
@@ -59,6 +58,7 @@ struct ahead_plan {
     uint64_t bytes;  /* of all weights */
     uint64_t stays;  /* of them in memory for good */
     uint64_t window; /* for the others */
+    uint64_t mapped; /* of them, each larger than the window: used where they are mapped */
     /* and what has come of it */
     uint64_t fetched;       /* bytes read */
     double reading, waited; /* seconds, of all threads together; and of the one who computes */

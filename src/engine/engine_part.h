@@ -45,6 +45,7 @@ struct engine {
     uint64_t logits;         /* with it: bytes that they will take */
     struct step_facts facts; /* with it: what the step was chosen by; of no disk where it was not */
     bool step_given;         /* the options say how many tokens a step has */
+    bool mapped_said;        /* with it: that weights are too large to be streamed */
     bool learning;           /* a decode whose nodes are only looked at */
     bool observing, masking, summing, streaming; /* who wants the node that was asked for last */
     struct llama_batch batch;

@@ -167,13 +167,27 @@ static void give(uint64_t bytes)
     given = bytes;
     for (struct engine *x = engines; x; x = x->next)
         if (x->ahead && x->started)
-            ahead_start(x->ahead, share_of(x, given), !x->o.mtp);
+            ahead_start(x->ahead, share_of(x, given));
 }
 
 /* Logits of a step of n tokens, which the engine has memory for when they come, and what a caller keeps of them. */
 static uint64_t logits_of(const struct engine *g, const struct engine_run *r, uint64_t n)
 {
     return r->observe && !r->want_logits ? 0 : 2 * n * engine_n_vocab(g) * sizeof(float);
+}
+
+/* Memory that holds no whole weight is of no use to it: a node is computed with all of its weight. */
+static void say_mapped(struct engine *g)
+{
+    struct ahead_plan p;
+    char a[32], b[32], c[32];
+    ahead_plan(g->ahead, &p);
+    if (p.mapped && !g->mapped_said)
+        log_warn(
+            "streaming: %s of %s of weights are in matrices larger than the %s that are left for them: the system "
+            "reads those, slowly; a smaller -ub or --ctx leaves more",
+            human_bytes(p.mapped, a), human_bytes(p.bytes, b), human_bytes(p.window, c));
+    g->mapped_said = g->mapped_said || p.mapped;
 }
 
 void settle_start(struct engine *g, const struct engine_run *r)
@@ -187,6 +201,7 @@ void settle_start(struct engine *g, const struct engine_run *r)
     for (const struct engine *x = engines; x; x = x->next)
         context += x->logits;
     give(left > context ? left - context : 0);
+    say_mapped(g);
 }
 
 void settle_breathe(struct engine *g)

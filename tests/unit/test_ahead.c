@@ -110,7 +110,7 @@ static struct ahead *begin(uint64_t budget)
             assert_true(ahead_learn(a, base + i * SIZE, SIZE));
     assert_false(ahead_learn(a, base + N * SIZE, SIZE));     /* not a file's */
     assert_false(ahead_learn(a, base + 1, AHEAD_LEAST - 1)); /* small */
-    ahead_start(a, budget, true);
+    ahead_start(a, budget);
     return a;
 }
 
@@ -182,8 +182,6 @@ static void test_all_fit(void **state)
     use_all(a, N);
     settle();
     assert_true(bytes_read() == (uint64_t)N * SIZE && is_scattered);
-    ahead_start(a, 10ull * SIZE, false); /* something else is used as a whole */
-    assert_false(is_scattered);
     end(a);
 }
 
@@ -245,7 +243,7 @@ static void test_cannot(void **state)
         ahead_done(a);
     }
     ahead_learn(a, base + (N - 1) * SIZE + MIB, MIB); /* while the threads are at work */
-    ahead_start(a, 4 * SIZE, true);                   /* again, with more */
+    ahead_start(a, 4 * SIZE);                         /* again, with more */
     use_all(a, N);
     file.fail = 3;
     for (int step = 0; step < 2; step++) {
@@ -302,7 +300,7 @@ static void test_mapped(void **state)
     assert_null(ahead_keep(a, p, MIB));
     ahead_learn(a, p + 100, MIB);
     ahead_learn(a, p + MIB + 100, n - MIB - 100); /* to the file's end */
-    ahead_start(a, 8u * MIB, true);
+    ahead_start(a, 8u * MIB);
     for (int step = 0; step < 2; step++) {
         assert_null(ahead_use(a, bytes));
         assert_null(ahead_use(a, own));
@@ -317,7 +315,7 @@ static void test_mapped(void **state)
     int other = open(path, O_RDWR | O_CREAT, 0600);
     assert_true(other >= 0 && ftruncate(other, (off_t)n) == 0);
     ahead_learn(a, p, MIB);
-    ahead_start(a, 8u * MIB, true);
+    ahead_start(a, 8u * MIB);
     assert_null(ahead_use(a, p));
     ahead_free(a);
     for (size_t i = 0; i < n; i++)
