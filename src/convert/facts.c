@@ -167,8 +167,8 @@ bool layout_load_facts(struct layout_in *in, struct err *e)
     in->kinds = xcalloc(in->n_blocks, sizeof *in->kinds);
     for (uint64_t i = 0; i < in->n_blocks; i++)
         in->kinds[i] = B_ATTN | B_MOE | (i < v['L'] ? 0 : B_MTP);
-    struct family_model m = {&in->conf, in->f.v, in->f.by_block, in->n_blocks, in->kinds};
-    return !in->conversion->derive || in->conversion->derive(&m, e);
+    struct family_model m = {&in->conf, in->f.v, in->f.by_block, in->n_blocks, in->kinds, e};
+    return (!in->conversion->derive || in->conversion->derive(&m, e)) && e->code == ERR_NONE;
 }
 
 /* Whether a value is one of "true|7.0|null|silu"; words other than JSON's are strings. */

@@ -364,6 +364,17 @@ static bool put_yarn(struct out_keys *k, double factor, struct err *e)
     return true;
 }
 
+/* The engine rotates by powers of it. */
+static bool put_base(struct out_keys *k, const char *name, double theta, struct err *e)
+{
+    if (!(theta > 0 && isfinite((float)theta) && (float)theta > 0))
+        return err_set(e, ERR_INPUT,
+                       "config.json: the base of rotation ('rope_theta') is %g, expected a number above 0",
+                       theta);
+    put_f32(k, name, theta);
+    return true;
+}
+
 /* Hunyuan's scaling: the base is theta alpha^(d / (d - 2)), whatever the length of a text; nothing else is scaled.
  * modeling_hunyuan_v1_moe.py of transformers 5.12.1; the keys are those of llama.cpp's converter, which takes the context
  * for 256 Ki tokens, as the model's report has it. */
@@ -376,7 +387,8 @@ static bool put_alpha(struct out_keys *k, struct err *e)
     if (!(alpha > 0 && d > 2))
         return err_set(e, ERR_INPUT,
                        "config.json: rotary scaling of type 'dynamic' without an 'alpha' above 0");
-    put_f32(k, "rope.freq_base", theta * pow(alpha, d / (d - 2)));
+    if (!put_base(k, "rope.freq_base", theta * pow(alpha, d / (d - 2)), e))
+        return false;
     gg_put_str(k->b, full_name(k, "rope.scaling.type", s), "none");
     k->n++;
     put_f32(k, "rope.scaling.factor", 1);
@@ -386,19 +398,16 @@ static bool put_alpha(struct out_keys *k, struct err *e)
 
 /* Step-3.5's list of a base for each block: the first is that of whole attention, the second that of windows (its
  * record checks it). */
-static bool put_two_bases(struct out_keys *k)
+static bool put_two_bases(struct out_keys *k, bool *has, struct err *e)
 {
     const struct jdoc *d = k->in->conf.d;
     uint32_t list = conf_get(&k->in->conf, "rope_theta");
     double whole, window;
-    if (!(k->in->conversion->flags & CONVERT_ROPE_TWO) || list == JSPAN_NONE ||
-        d->nodes[list].kind != J_ARRAY || d->nodes[list].n < 2 ||
-        !jdoc_f64(d, d->nodes[list].first, &whole) ||
-        !jdoc_f64(d, d->nodes[d->nodes[list].first].next, &window))
-        return false;
-    put_f32(k, "rope.freq_base", whole);
-    put_f32(k, "rope.freq_base_swa", window);
-    return true;
+    *has = k->in->conversion->flags & CONVERT_ROPE_TWO && list != JSPAN_NONE &&
+           d->nodes[list].kind == J_ARRAY && d->nodes[list].n >= 2 &&
+           jdoc_f64(d, d->nodes[list].first, &whole) &&
+           jdoc_f64(d, d->nodes[d->nodes[list].first].next, &window);
+    return !*has || (put_base(k, "rope.freq_base", whole, e) && put_base(k, "rope.freq_base_swa", window, e));
 }
 
 static bool put_rope(struct out_keys *k, struct err *e)
@@ -429,17 +438,20 @@ static bool put_rope(struct out_keys *k, struct err *e)
     buf_clear(&type);
     if (!ok)
         return false;
-    if (put_two_bases(k))
+    bool two;
+    if (!put_two_bases(k, &two, e))
+        return false;
+    if (two)
         return true;
     bool said = rope_f64(k->in, "rope_theta|rotary_emb_base|attn_config.rope_theta", 10000, &theta);
     if (!said && k->in->conversion->flags & CONVERT_ROPE_UNSAID)
         return true;
     if (!said && !(k->in->conversion->flags & CONVERT_NO_ROPE))
         return err_set(e, ERR_INPUT, "config.json: 'rope_theta' is missing or not a number");
-    put_f32(k, "rope.freq_base", theta);
-    if (jdoc_f64(k->in->conf.d, conf_rope_window(&k->in->conf, "rope_theta"), &theta) && isfinite(theta))
-        put_f32(k, "rope.freq_base_swa", theta);
-    return true;
+    if (!put_base(k, "rope.freq_base", theta, e))
+        return false;
+    return !jdoc_f64(k->in->conf.d, conf_rope_window(&k->in->conf, "rope_theta"), &theta) ||
+           put_base(k, "rope.freq_base_swa", theta, e);
 }
 
 /* Rotated as far as the factor says; what comes behind turns by nothing that a float can tell. */

@@ -177,6 +177,7 @@ struct family_model {
     uint64_t **by_block; /* those that differ: by letter NULL, or n_blocks numbers (model_set_block) */
     uint64_t n_blocks;   /* those that are written: f['L'], and MTP blocks where the family keeps them */
     uint32_t *kinds;     /* per block, B_...; at first attention and experts in all */
+    struct err *e;       /* set where model_number found something else: refused behind derive */
 };
 
 struct conversion {

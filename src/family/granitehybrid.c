@@ -26,7 +26,7 @@ static bool granite_derive(struct family_model *m, struct err *e)
 {
     static const struct kind_word words[] = {{"mamba", B_SSM}, {"attention", B_ATTN}, {NULL, 0}};
     uint64_t *f = m->f, expand = model_number(m, "mamba_expand", 2), n_ssm = 0;
-    f['d'] = model_number(m, "mamba_d_head", f['h'] ? expand * f['H'] / f['h'] : 0); /* "auto" */
+    f['d'] = model_number_auto(m, "mamba_d_head", f['h'] ? expand * f['H'] / f['h'] : 0);
     f['i'] = f['h'] * f['d'];
     f['z'] = f['i'] + 2 * f['g'] * f['s'];
     f['y'] = f['i'] + f['z'] + f['h'];

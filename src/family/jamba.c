@@ -46,7 +46,7 @@ static bool jamba_derive(struct family_model *m, struct err *e)
                        attn ? "expert_layer_period" : "attn_layer_period");
     f['i'] = 2 * f['H'];
     f['y'] = 2 * f['i'];
-    f['r'] = model_number(m, "mamba_dt_rank", (f['H'] + 15) / 16); /* "auto" */
+    f['r'] = model_number_auto(m, "mamba_dt_rank", (f['H'] + 15) / 16);
     f['x'] = f['r'] + 2 * f['s'];
     for (uint64_t i = 0; i < f['L']; i++) {
         m->kinds[i] = i % attn == attn_at ? B_ATTN : B_SSM;

@@ -120,8 +120,25 @@ const struct name_rule rules_nextn[] = {
 
 uint64_t model_number(const struct family_model *m, const char *keys, uint64_t other)
 {
+    const struct jdoc *d = m->conf->d;
+    uint32_t node = conf_get(m->conf, keys);
     uint64_t v;
-    return jdoc_u64(m->conf->d, conf_get(m->conf, keys), &v) ? v : other;
+    if (node == JSPAN_NONE)
+        return other;
+    if (jdoc_u64(d, node, &v))
+        return v;
+    struct buf path = {0};
+    jdoc_path(d, node, &path);
+    err_set(m->e, ERR_INPUT, "config.json: '%.100s' is %s, expected a whole number", path.s ? path.s : "",
+            jdoc_kind_name(d, node));
+    buf_clear(&path);
+    return other;
+}
+
+uint64_t model_number_auto(const struct family_model *m, const char *keys, uint64_t other)
+{
+    uint32_t node = conf_get(m->conf, keys);
+    return node != JSPAN_NONE && jdoc_str_is(m->conf->d, node, "auto") ? other : model_number(m, keys, other);
 }
 
 void model_set_block(struct family_model *m, char letter, uint64_t block, uint64_t value)

@@ -111,7 +111,11 @@ extern const struct name_rule rules_qwen_shared[]; /* one, behind a gate */
 extern const char rules_silu_only[]; /* why of a must */
 
 /* ---- for derive functions ---- */
+/* A whole number; other: where the config has none, or null. Of another kind it is an error (m->e), which ends the conversion
+ * whatever derive makes of `other`. */
 uint64_t model_number(const struct family_model *m, const char *keys, uint64_t other);
+/* The same, and the config may say "auto" for `other`. */
+uint64_t model_number_auto(const struct family_model *m, const char *keys, uint64_t other);
 /* A fact that is another one in this block; in the others it stays what it is. Set the common value first. */
 void model_set_block(struct family_model *m, char letter, uint64_t block, uint64_t value);
 /* f['R']: how much of a head is rotated, by partial_rotary_factor; other: where the config has none. */

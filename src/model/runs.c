@@ -155,6 +155,56 @@ static bool check_fractions(const struct model *m, struct err *e)
     return true;
 }
 
+/* What the engine rotates by powers of. What it saves has the second of the keys for all, 0 where it does not read it. */
+static bool check_bases(const struct model *m, struct err *e)
+{
+    static const struct {
+        const char *key;
+        unsigned only; /* families with this bit; 0: all */
+    } bases[] = {{"rope.freq_base", 0},
+                 {"attention.compress_rope_freq_base", ENGINE_COMPRESS},
+                 {"rope.freq_base_swa", 0}};
+    double x;
+    for (size_t i = 0; !wants(m, ENGINE_ROPE_NONE) && i < sizeof bases / sizeof *bases; i++)
+        if ((!bases[i].only || wants(m, bases[i].only)) && gg_key_f64_at(arch_key(m, bases[i].key), 0, &x) &&
+            !(x > 0))
+            return err_set(e, ERR_INPUT, "key '%s.%s' is %g, expected a number above 0", m->arch,
+                           bases[i].key, x);
+    return true;
+}
+
+/* ---- n-grams ---- */
+
+#define MAX_NGRAM       8  /* LLAMA_MAX_PLE_NGRAM, */
+#define MAX_NGRAM_HEADS 64 /* LLAMA_MAX_PLE_HEADS */
+
+static bool long_enough(const struct model *m, const char *key, uint64_t n, struct err *e)
+{
+    const struct gg_key *k = arch_key(m, key);
+    uint64_t have = k && k->kind == GG_ARR ? k->n : 0;
+    return have >= n ||
+           err_set(e, ERR_INPUT, "key '%s.%s' has %" PRIu64 " numbers, expected at least %" PRIu64, m->arch,
+                   key, have, n);
+}
+
+/* The lists of a table that is asked by hashes of n-grams (Qwen4): a number for each token, and for each head. */
+static bool check_ngrams(const struct model *m, struct err *e)
+{
+    const struct gg_key *layers = arch_key(m, "ple.layers");
+    uint64_t size = number(m, "ple.ngram_size", 0, 0), heads = number(m, "ple.heads_per_ngram", 0, 0);
+    if (!wants(m, ENGINE_RATIOS) || !layers || layers->kind != GG_ARR || !layers->n)
+        return true;
+    if (size < 2 || size > MAX_NGRAM)
+        return err_set(e, ERR_INPUT, "key '%s.ple.ngram_size' is %" PRIu64 ", expected 2 to %d", m->arch,
+                       size, MAX_NGRAM);
+    if (!heads || heads > MAX_NGRAM_HEADS / (size - 1))
+        return err_set(e, ERR_INPUT, "key '%s.ple.heads_per_ngram' is %" PRIu64 ", expected 1 to %" PRIu64,
+                       m->arch, heads, MAX_NGRAM_HEADS / (size - 1));
+    heads *= size - 1;
+    return long_enough(m, "ple.layer_multipliers", size, e) && long_enough(m, "ple.head_offsets", heads, e) &&
+           long_enough(m, "ple.head_vocab_sizes", heads, e);
+}
+
 /* ---- words ---- */
 
 static bool check_words(const struct model *m, struct err *e)
@@ -528,9 +578,9 @@ bool runs_mapped(const struct gg_file *f)
 }
 
 static bool (*const checks[])(const struct model *, struct err *) = {
-    check_numbers, check_fractions, check_words,   check_heads,       check_head_sizes,
-    check_latent,  check_sections,  check_pattern, check_temperature, check_state,
-    check_top_k,   check_indexer,   check_tensors, check_partners,
+    check_numbers,  check_fractions, check_words,       check_heads,  check_head_sizes, check_latent,
+    check_sections, check_pattern,   check_temperature, check_state,  check_top_k,      check_indexer,
+    check_tensors,  check_partners,  check_bases,       check_ngrams,
 };
 
 bool runs_check(const struct gg_file *f, const struct family *family, uint32_t n_blocks, struct err *e)

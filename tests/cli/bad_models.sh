@@ -286,6 +286,10 @@ for x in nan inf -1; do
     bad_key qwen3_moe qwen3moe.attention.layer_norm_rms_epsilon f32 $x "is $x" 'not negative'
 done
 bad_key qwen3_moe qwen3moe.rope.freq_base f32 nan 'is nan' 'finite'
+for x in 0 -10000; do
+    bad_key qwen3_moe qwen3moe.rope.freq_base f32 $x "is $x, expected a number above 0"
+    bad_key gpt_oss gpt-oss.rope.freq_base_swa f32 $x "is $x, expected a number above 0"
+done
 bad_key glm4_moe glm4moe.rope.dimension_count u32 0 '0 of 16' 'even'
 runs_not_at_all x.gguf 'rope.dimension_count' '0 of 16'
 bad_key glm4_moe glm4moe.rope.dimension_count u32 7 '7 of 16' 'even'

@@ -18,6 +18,14 @@ hostile() {
     rm -f x.gguf hostile.json
 }
 
+# seeded FOLDER: FOLDER.gguf of a family whose fixture has no weights
+seeded() {
+    cp -r "$SRC/tests/data/seeded/$1/hf" "$1"
+    cp -n "$MODELS"/qwen3_moe/hf/tokenizer*.json "$1"
+    expect "the weights of $1" "$BIN/seed_checkpoint" "$SRC/tests/data/seeded/$1/tensors.tsv" "$1/model.safetensors"
+    ok convert "$1" -o "$1.gguf" --type f32
+}
+
 # judge COMMAND STATUS CASE: false when there is no more to see
 judge() {
     local wrong=

@@ -9,12 +9,6 @@ for m in qwen3_moe mixtral deepseek_v3 gpt_oss nemotron_h; do
 done
 
 # What graphs of their own take for granted, of families whose fixtures have no weights.
-seeded() { # FOLDER
-    cp -r "$SRC/tests/data/seeded/$1/hf" "$1"
-    cp -n "$MODELS"/qwen3_moe/hf/tokenizer*.json "$1"
-    expect "the weights of $1" "$BIN/seed_checkpoint" "$SRC/tests/data/seeded/$1/tensors.tsv" "$1/model.safetensors"
-    ok convert "$1" -o "$1.gguf" --type f32
-}
 engine_bound() { # FOLDER KEY TYPE VALUE WORDS
     "$EDIT" "$1.gguf" edited.gguf set "$2" "$3" "$4" || say_bad "gguf_edit $2"
     fails 2 "key '$2.*$5" -- eval edited.gguf --calib "$MODELS/qwen3_moe/texts.jsonl" -t 1 --quiet
@@ -35,5 +29,12 @@ engine_bound kimi_k3 kimi-k3.attention.key_length u32 3 'is 3, expected [0-9]+ .
 seeded qwen4exp
 ok eval qwen4exp.gguf --calib "$MODELS/qwen3_moe/texts.jsonl" -t 1
 engine_bound qwen4exp qwen4exp.attention.compress_ratios u32 65 'is 65, expected 0 to 64'
+engine_bound qwen4exp qwen4exp.ple.ngram_size u32 1 'is 1, expected 2 to 8'
+engine_bound qwen4exp qwen4exp.ple.heads_per_ngram u32 0 'is 0, expected 1 to 64'
+engine_bound qwen4exp qwen4exp.ple.heads_per_ngram u32 65 'is 65, expected 1 to 64'
+engine_bound qwen4exp qwen4exp.ple.layer_multipliers u32s 7 'has 1 numbers, expected at least 2'
+engine_bound qwen4exp qwen4exp.ple.head_offsets u32s 0 'has 1 numbers, expected at least 2'
+engine_bound qwen4exp qwen4exp.ple.head_vocab_sizes u32s 7 'has 1 numbers, expected at least 2'
+engine_bound deepseek_v4 deepseek4.attention.compress_rope_freq_base f32 0 'is 0, expected a number above 0'
 engine_bound dots3note dots3note.attention.key_length_swa u32 3 'is 3, expected [0-9]+ .kv_lora_rank_swa'
 finish
