@@ -5,7 +5,8 @@
 #
 #   bench/peers.sh     environment: REAP, SRC, BIN, TMPDIR (4 GB for each layer of the wide one); ROUNDS (default 3); THREADS (default
 #                      "1 2"); LAYERS of the wide one (default 4, which takes 11 GB of memory); WHICH (default "small wide"); WAYS (default
-#                      "peers types"); STEP, reap's --ubatch-size. Root and the reference (tests/interop/reference-env.sh), as `make interop`.
+#                      "peers types"); ALL=1: the observer that runs all
+#                      experts for the wide one as well; STEP, reap's --ubatch-size. Root and the reference (tests/interop/reference-env.sh), as `make interop`.
 . "$(dirname "$0")/common.sh"
 rounds=${ROUNDS:-3} layers=${LAYERS:-4} ways=${WAYS:-peers types}
 reference=${REAP_REFERENCE:-${REAP_CACHE:-$HOME/.cache/reap}/reference}
@@ -34,13 +35,15 @@ engine() { REAP_BENCH_ENGINE_PRODUCTS=1 profile_secs "$work/$1.gguf" "$rows" -t 
 ours() { profile_secs "$work/$1.gguf" "$rows" -t "$threads"; }
 
 peers() {
-    alternate "$rounds" plain routed every ours_f32 ours_bf16
-    echo "== $name, $n tokens, $threads thread(s); tokens/s at best: plain $(per_sec "$n" "$(least_of 0)"), routed $(per_sec "$n" "$(least_of 1)"), all $(per_sec "$n" "$(least_of 2)"), reap f32 $(per_sec "$n" "$(least_of 3)"), bf16 $(per_sec "$n" "$(least_of 4)")"
-    verdict 'reap f32 / plain forward' 3 1.5
-    verdict 'reap f32 / observer of routed experts' 3 3 1
-    verdict 'reap f32 / observer that runs all experts' 3 '' 2
-    verdict 'reap bf16 / plain forward' 4 1.5
-    verdict 'reap bf16 / observer of routed experts' 4 3 1
+    local all=()
+    if [ "$name" = small ] || [ -n "${ALL:-}" ]; then all=(every); fi # of the wide one it takes minutes a round
+    alternate "$rounds" plain routed ours_f32 ours_bf16 "${all[@]}"
+    echo "== $name, $n tokens, $threads thread(s); tokens/s at best: plain $(per_sec "$n" "$(least_of 0)"), routed $(per_sec "$n" "$(least_of 1)"), reap f32 $(per_sec "$n" "$(least_of 2)"), bf16 $(per_sec "$n" "$(least_of 3)")"
+    verdict 'reap f32 / plain forward' 2 1.5
+    verdict 'reap f32 / observer of routed experts' 2 3 1
+    verdict 'reap bf16 / plain forward' 3 1.5
+    verdict 'reap bf16 / observer of routed experts' 3 3 1
+    [ ${#all[@]} = 0 ] || verdict 'reap f32 / observer that runs all experts' 2 '' 4
 }
 # All matrices in a type; the engine's own products first.
 types() {

@@ -200,7 +200,7 @@ static void obey(int argc, char **argv, struct err *e)
     } else if ((c = find(argv[0], e)) && wants_help(argc, argv)) {
         command_help(&b, c);
     } else if (c) {
-        engine_tame_threads(computes(c) ? argv - 1 : NULL);
+        engine_begin(computes(c) ? argv - 1 : NULL);
         run(c, argc - 1, argv + 1, e);
     }
     if (e->code != ERR_NONE && (cmd_json || opt_peek(argc, argv, "json")))

@@ -20,7 +20,7 @@ done
 SRC=$(realpath "$(dirname "$0")/..")
 REAP=$(realpath "${1:-$SRC/build/reap}")
 BIN=${BIN:-$(dirname "$REAP")}
-export SRC REAP BIN GOMP_SPINCOUNT=2000
+export SRC REAP BIN GOMP_SPINCOUNT=2000 GLIBC_TUNABLES=glibc.malloc.hugetlb=0
 [[ -x $REAP ]] || { echo "battery.sh: no program '$REAP'" >&2; exit 2; }
 . "$SRC/tests/cli/lib.bash"
 cd "$T" || exit 1

@@ -1,11 +1,13 @@
 /* host.c - the part of engine.h that is about this machine and not about a library: defaults, processor
- * cores, and how threads wait. */
+ * cores, how threads wait, and in what pages memory lies. */
+#include "base/buf.h"
 #include "base/file.h"
 #include "engine/engine.h"
 
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 const char *const engine_flash_attn[] = {"on", "off", "auto", NULL};
@@ -24,12 +26,43 @@ void engine_opts_default(struct engine_opts *o)
  * default, 3,500 with 2,000 rounds, 4,300 with none. */
 #define SPIN_ROUNDS "2000"
 
-void engine_tame_threads(char **argv)
+static bool tame(void)
 {
-    if (getenv("GOMP_SPINCOUNT") || getenv("OMP_WAIT_POLICY") ||
-        setenv("GOMP_SPINCOUNT", SPIN_ROUNDS, 1) != 0)
-        return;
-    char *self = argv ? path_own_program() : NULL; /* the real name, so that ps shows it */
+    return !getenv("GOMP_SPINCOUNT") && !getenv("OMP_WAIT_POLICY") &&
+           setenv("GOMP_SPINCOUNT", SPIN_ROUNDS, 1) == 0;
+}
+
+#define HUGE_PAGES "glibc.malloc.hugetlb"
+
+/* Whether a program has to ask the kernel for huge pages, where others get them or nobody does. */
+static bool pages_on_request(void)
+{
+    char s[64] = "";
+    FILE *f = fopen("/sys/kernel/mm/transparent_hugepage/enabled", "re");
+    if (!f)
+        return false;
+    bool ok = fgets(s, sizeof s, f) && strstr(s, "[madvise]");
+    fclose(f);
+    return ok;
+}
+
+/* glibc asks for its large blocks, which all of the engine's buffers are. */
+static bool ask_for_huge_pages(void)
+{
+    const char *now = getenv("GLIBC_TUNABLES");
+    struct buf b = {0};
+    if ((now && strstr(now, HUGE_PAGES)) || !pages_on_request())
+        return false;
+    buf_fmt(&b, "%s%s" HUGE_PAGES "=1", now ? now : "", now && *now ? ":" : "");
+    bool ok = setenv("GLIBC_TUNABLES", b.s, 1) == 0;
+    buf_clear(&b);
+    return ok;
+}
+
+void engine_begin(char **argv)
+{
+    bool tamed = tame(), asked = ask_for_huge_pages();
+    char *self = argv && (tamed || asked) ? path_own_program() : NULL; /* the real name, so that ps shows it */
     if (self)
         execv(self, argv); /* if that fails, go on as we are */
     free(self);

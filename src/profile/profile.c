@@ -467,14 +467,14 @@ static bool start_engine(struct job *j, struct err *e)
     return true;
 }
 
-/* In a compute step each expert's weights are read once, for all its tokens together: about 64 of them should
- * share that (with 32 a core that multiplies F32 waits for memory: docs/benchmarks.md). So a model with many
- * experts and few per token gets larger steps. Not above 2048: attention looks at the whole step, and the engine
- * keeps room for the logits of all its tokens. */
+/* In a compute step each expert's weights are read once, for all its tokens together: about 128 of them should
+ * share that (with 32 a core that multiplies F32 waits for memory, with 64 still a little: docs/benchmarks.md). So a
+ * model with many experts and few per token gets larger steps. Not above 2048: attention looks at the whole step, and
+ * the engine keeps room for the logits of all its tokens. */
 static int64_t default_ubatch(const struct shape *s)
 {
     int64_t n = 512;
-    while (n < 2048 && n * s->n_used < 64 * (int64_t)s->n_experts)
+    while (n < 2048 && n * s->n_used < 128 * (int64_t)s->n_experts)
         n *= 2;
     return n;
 }

@@ -7,7 +7,7 @@ fi
 . "$(dirname "$0")/batch.bash"
 SHIM=$(preloadable libshim.so) # not in builds with sanitizers: they want to be loaded first
 Q=$MODELS/qwen3_moe
-export SOURCE_DATE_EPOCH=0 GOMP_SPINCOUNT=300
+export SOURCE_DATE_EPOCH=0 GOMP_SPINCOUNT=300 GLIBC_TUNABLES=glibc.malloc.hugetlb=0
 
 mkdir in
 cp "$Q/model.gguf" in/m.gguf

@@ -2,7 +2,7 @@
 # replaces the other. tests/faults/fold.c stands for such a file system.
 . "$(dirname "$0")/lib.bash"
 . "$SRC/tests/cli/checkpoint.bash"
-export GOMP_SPINCOUNT=2000 # or the program starts itself again
+export GOMP_SPINCOUNT=2000 GLIBC_TUNABLES=glibc.malloc.hugetlb=0 # or the program starts itself again
 export FOLD=$T/disk
 plan=$FORMS/mixtral/pruned/plan.json
 fold=$(preloadable libfold.so)

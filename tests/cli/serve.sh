@@ -11,6 +11,7 @@ cat >fake <<'X'
 #!/bin/sh
 echo "$@" >"$FAKE_DIR/args"
 echo "$LLAMA_ARG_CORS_ORIGINS $LLAMA_ARG_OFFLINE" >"$FAKE_DIR/env"
+echo "${GOMP_SPINCOUNT-none} ${GLIBC_TUNABLES-none}" >"$FAKE_DIR/memory"
 echo $$ >"$FAKE_DIR/pid"
 case $FAKE in
 die) echo 'loading'; echo 'error: the model is no good' >&2; printf 'cleaning \033[31mup\n'; exit 7 ;;
@@ -52,6 +53,29 @@ dies kill 1 'llama-server was ended by signal 9: it printed nothing'
 dies silent 1 'ended with status 1: it printed nothing'
 has fakes/args "--model $TINY --alias tinymoe-Q8_0.gguf --host 127.0.0.1 --port [0-9]+ --threads 1\$"
 has fakes/env '^localhost 1$'
+
+# How threads wait and in what pages memory lies: what the user set stays, huge pages are asked for where the kernel wants to be asked.
+huge=glibc.malloc.hugetlb
+grep -q '\[madvise\]' /sys/kernel/mm/transparent_hugepage/enabled 2>/dev/null && asked=$huge=1 || asked=
+hears() { # WORDS of GOMP_SPINCOUNT and GLIBC_TUNABLES
+    FAKE=silent rc 1 serve "$TINY" -q
+    expect "'$(cat fakes/memory)' is '$1'" test "$(cat fakes/memory)" = "$1"
+}
+unset GOMP_SPINCOUNT OMP_WAIT_POLICY GLIBC_TUNABLES
+hears "2000 ${asked:-none}"
+GOMP_SPINCOUNT=7 GLIBC_TUNABLES=$huge=0 hears "7 $huge=0"
+OMP_WAIT_POLICY=passive GLIBC_TUNABLES=glibc.malloc.perturb=0 hears "none glibc.malloc.perturb=0${asked:+:$asked}"
+# A command that computes starts itself again with them, once: it waits for its text meanwhile.
+"$REAP" profile "$TINY" -c - -o never.json -q < <(sleep 30) 2>.err &
+pid=$!
+for ((i = 0; i < 100; i++)); do
+    tr '\0' '\n' <"/proc/$pid/environ" >environ
+    grep -q '^GOMP_SPINCOUNT=2000$' environ && break
+    sleep 0.1
+done
+has environ '^GOMP_SPINCOUNT=2000$' "${asked:+^GLIBC_TUNABLES=$asked\$}"
+kill "$pid"
+wait "$pid"
 REAP_API_KEY=secret-key OPENAI_API_KEY=other-secret FAKE=tell rc 1 serve "$TINY" -v
 has .err "^error: ours is ''\$" '^error: Bearer \[REAP_API_KEY\]$' "^reap: llama-server ended with status 3: error: ours is '' / error: Bearer \[REAP_API_KEY\]\$"
 lacks .err 'secr'

@@ -3,7 +3,7 @@
 . "$(dirname "$0")/lib.bash"
 . "$SRC/tests/cli/checkpoint.bash"
 shim=$(preloadable libshim.so)
-export GOMP_SPINCOUNT=2000 # or the program starts itself again, without the shim
+export GOMP_SPINCOUNT=2000 GLIBC_TUNABLES=glibc.malloc.hugetlb=0 # or the program starts itself again, without the shim
 LD_PRELOAD=$shim "$REAP" --version >/dev/null 2>&1 && [[ -e $shim ]] || skip "nothing can be preloaded"
 plan=$FORMS/mixtral/pruned/plan.json
 

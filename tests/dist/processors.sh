@@ -5,7 +5,7 @@
 #   tests/dist/processors.sh REAP
 cd "$(dirname "$0")/../.." || exit 1
 reap=$(realpath "$1") || exit 2
-export GOMP_SPINCOUNT=300 # else reap starts itself again with it, and not under qemu
+export GOMP_SPINCOUNT=300 GLIBC_TUNABLES=glibc.malloc.hugetlb=0 # else reap starts itself again with them, and not under qemu
 command -v qemu-x86_64 >/dev/null || {
     echo 'skipped: no qemu-x86_64 (package qemu-user)'
     exit 77

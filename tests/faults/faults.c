@@ -805,6 +805,7 @@ static void set_up(void)
     link_shim();
     setenv("LC_ALL", "C", 1);
     setenv("GOMP_SPINCOUNT", "300", 0); /* it would start itself again */
+    setenv("GLIBC_TUNABLES", "glibc.malloc.hugetlb=0", 0);
     setenv("OMP_THREAD_LIMIT", "1", 1);
     setenv("SOURCE_DATE_EPOCH", "0", 1);
     char *cache = path_join(top, "cache");

@@ -102,7 +102,7 @@ int main(int argc, char **argv)
     struct err e = {0};
     struct engine_opts o;
     char path[] = "/tmp/token_ids.XXXXXX", pre[64] = "";
-    engine_tame_threads(argv);
+    engine_begin(argv);
     if (argc != 2 && argc != 3) {
         fprintf(stderr, "usage: token_ids FOLDER [PRETOKENIZER] <rows\n");
         return 2;

@@ -5,6 +5,6 @@
 int main(int argc, char **argv)
 {
     (void)argc;
-    engine_tame_threads(argv);
+    engine_begin(argv);
     return families_engine("families_engine", "model.gguf");
 }

@@ -192,7 +192,7 @@ static void test_family(void **state)
 int main(int argc, char **argv)
 {
     (void)argc;
-    engine_tame_threads(argv);
+    engine_begin(argv);
     int failed = family_run("gain", test_family);
     if (n_scaled < 3) { /* qwen3moe, mixtral, nemotron_h */
         fprintf(stderr, "%u families with gains\n", n_scaled);

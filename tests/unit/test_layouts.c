@@ -190,7 +190,7 @@ int main(int argc, char **argv)
     static size_t number[N_LAYOUTS];
     struct CMUnitTest tests[N_LAYOUTS];
     (void)argc;
-    engine_tame_threads(argv);
+    engine_begin(argv);
     for (size_t i = 0; i < N_LAYOUTS; i++) {
         number[i] = i;
         tests[i] = (struct CMUnitTest){layouts[i].family, experts_one_by_one, golden_setup, golden_teardown,

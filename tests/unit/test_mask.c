@@ -205,7 +205,7 @@ static void test_other_model(void **state)
 int main(int argc, char **argv)
 {
     (void)argc;
-    engine_tame_threads(argv);
+    engine_begin(argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_observed), cmocka_unit_test(test_gain),        cmocka_unit_test(test_match),
         cmocka_unit_test(test_refused),  cmocka_unit_test(test_other_model),

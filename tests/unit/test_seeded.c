@@ -243,7 +243,7 @@ static void test_seeded(void **state)
 
 int main(int argc, char **argv)
 {
-    engine_tame_threads(argv);
+    engine_begin(argv);
     if (argc > 1) /* only this folder */
         cmocka_set_test_filter(argv[1]);
     return family_run_seeded("seeded", test_seeded);

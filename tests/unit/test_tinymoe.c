@@ -231,7 +231,7 @@ static void test_streamed(void **state)
 int main(int argc, char **argv)
 {
     (void)argc;
-    engine_tame_threads(argv);
+    engine_begin(argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_threads),      cmocka_unit_test(test_halves),
         cmocka_unit_test(test_device_norms), cmocka_unit_test(test_separate_streams),

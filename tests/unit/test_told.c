@@ -287,6 +287,6 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(every_method_has_a_row, golden_setup, golden_teardown),
     };
     (void)argc;
-    engine_tame_threads(argv);
+    engine_begin(argv);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
