@@ -103,9 +103,13 @@ mounted() { # NAME
         return 1
     fi
 }
-own() { [[ -n ${OWN_MOUNTS-} ]]; }
+# With mounts of our own, and these commands.
+own() {
+    [[ -n ${OWN_MOUNTS-} ]] || return
+    for c; do command -v "$c" >/dev/null || return; done
+}
 
-own && { truncate -s 24M img && mkfs.vfat img && fusefat -o rw+ img mnt; } >/dev/null 2>&1
+own mkfs.vfat fusefat && { truncate -s 24M img && mkfs.vfat img && fusefat -o rw+ img mnt; } >/dev/null 2>&1
 if mounted 'vfat (dosfstools, fusefat)'; then
     mkdir mnt/a want-fat
     cp want/*.gguf want/*.json want/*.pairs want-fat
@@ -114,7 +118,7 @@ if mounted 'vfat (dosfstools, fusefat)'; then
     want=want
     umount mnt
 fi
-own && { truncate -s 48M img && mkfs.ntfs -F -q img && lowntfs-3g -o ignore_case img mnt; } >/dev/null 2>&1
+own mkfs.ntfs lowntfs-3g && { truncate -s 48M img && mkfs.ntfs -F -q img && lowntfs-3g -o ignore_case img mnt; } >/dev/null 2>&1
 if mounted 'names without case (ntfs-3g)'; then
     mkdir mnt/a
     cp -r want want-lower
@@ -158,7 +162,7 @@ full() { # NAME: every kind into mnt, in a line
         nothing mnt "$1, $k"
     done
 }
-own && { truncate -s 4M img && mkfs.ext4 -q -F -m 0 img && mount -o loop img mnt; } >/dev/null 2>&1
+own mkfs.ext4 && { truncate -s 4M img && mkfs.ext4 -q -F -m 0 img && mount -o loop img mnt; } >/dev/null 2>&1
 if mounted 'a full disk: ext4'; then
     head -c 8M /dev/zero >mnt/fill 2>/dev/null
     full 'ext4, full'
