@@ -90,7 +90,7 @@ int main(int argc, char **argv)
     struct opts o = {.ctx = 2048, .seqs = 64};
     struct err e = {0};
     bool ok = argc >= 3;
-    engine_tame_threads(argv);
+    engine_begin(argv);
     engine_opts_default(&o.engine);
     for (int i = 3; ok && i < argc; i++) {
         long v = i + 1 < argc ? strtol(argv[i + 1], NULL, 10) : 0;

@@ -325,7 +325,7 @@ static void test_mtp(void **state)
 int main(int argc, char **argv)
 {
     (void)argc;
-    engine_tame_threads(argv);
+    engine_begin(argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_eval),      cmocka_unit_test(test_sweep), cmocka_unit_test(test_logits),
         cmocka_unit_test(test_too_large), cmocka_unit_test(test_mtp),
