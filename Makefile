@@ -116,4 +116,4 @@ format:
 	$(Q)find src tests examples -name '*.[ch]' -exec clang-format -i {} +
 
 clean:
-	$(Q)rm -rf build build-dev build-asan build-fuzz build-arm64 build-sid build-dist-* dist
+	$(Q)rm -rf build build-dev build-asan build-fuzz build-arm64 build-arm64-sid build-sid build-dist-* dist

@@ -71,6 +71,8 @@ APT_CONFIG=$work/apt.conf apt-get -q update >"$work/log" 2>&1 &&
 for deb in "$work"/cache/archives/*.deb; do
     dpkg-deb -x "$deb" "$work/made" || die "cannot unpack ${deb##*/}"
 done
+# Where /lib is a link, as in Debian 13, another package makes it.
+[ -e "$work/made/lib" ] || ln -s usr/lib "$work/made/lib"
 # Absolute links would lead to this machine's own files.
 find "$work/made" -type l -lname '/*' | while read -r link; do
     ln -sfnr "$work/made$(readlink "$link")" "$link"

@@ -109,11 +109,12 @@ finish() {
     exit 0
 }
 
-# The tools: built by CMake into $BIN, or here when it does not know them yet.
+# The tools: built by CMake into $BIN, or here when it does not know them yet. Where programs are emulated (REAP_EMULATED) the tools are this
+# machine's own: they are called hundreds of times, and what is tried is reap.
 tool() {
     local name=$1 dir=$BIN/test-tools
     shift
-    if [[ -x $BIN/$name ]]; then
+    if [[ -x $BIN/$name && -z ${REAP_EMULATED-} ]]; then
         echo "$BIN/$name"
         return
     fi
