@@ -83,6 +83,11 @@ else()
 endif()
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/scripts/engine.sh")
 
+# A shared ggml does not name OpenMP in its package, and our loops are to run on the threads that it has.
+if(GGML_OPENMP_ENABLED AND NOT TARGET OpenMP::OpenMP_C)
+    find_package(OpenMP QUIET)
+endif()
+
 if(REAP_ENGINE_SCRIPT)
     get_filename_component(REAP_ENGINE_TOOLS "${prefix}/../tools" ABSOLUTE)
 else()
