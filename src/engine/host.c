@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <unistd.h>
 
 const char *const engine_flash_attn[] = {"on", "off", "auto", NULL};
@@ -59,10 +60,20 @@ static bool ask_for_huge_pages(void)
     return ok;
 }
 
+/* Not a program with more rights than its user has (set-id, file capabilities): glibc takes its settings out of the environment,
+ * so it would find them missing each time and start without end. Nor one that ld.so was called with: the program that runs is
+ * ld.so then, which would take our first argument for a program. */
+static bool may_start_again(void)
+{
+    return !getauxval(AT_SECURE) && getauxval(AT_BASE);
+}
+
 void engine_begin(char **argv)
 {
     bool tamed = tame(), asked = ask_for_huge_pages();
-    char *self = argv && (tamed || asked) ? path_own_program() : NULL; /* the real name, so that ps shows it */
+    char *self = NULL;
+    if (argv && (tamed || asked) && may_start_again())
+        self = path_own_program(); /* the real name, so that ps shows it */
     if (self)
         execv(self, argv); /* if that fails, go on as we are */
     free(self);

@@ -76,6 +76,26 @@ done
 has environ '^GOMP_SPINCOUNT=2000$' "${asked:+^GLIBC_TUNABLES=$asked\$}"
 kill "$pid"
 wait "$pid"
+# Not where glibc takes its setting away, as it would start without end, nor where it is ld.so that would be started, with the command as the program.
+ends() { # PROGRAM...
+    timeout 60 "$@" profile no.gguf -c - -o never.json -q </dev/null >.out 2>.err
+    expect "status $? of $1 is 2" test $? = 2
+    has .err "^reap: .*no\\.gguf"
+}
+loader=$(ldd "$REAP" 2>/dev/null | grep -oE '^[[:space:]]*/[^ ]*/ld[^ ]*' | tr -d '[:space:]')
+if [[ $loader ]] && "$loader" "$REAP" --version >/dev/null 2>&1; then
+    ends "$loader" "$REAP"
+else
+    left_out 'ld.so with the program as its argument'
+fi
+cp "$REAP" other-rights
+chmod 711 . # or it could not start itself
+if [[ $EUID = 0 ]] && chown 65534 other-rights && chmod 4755 other-rights && ./other-rights --version >/dev/null 2>&1; then
+    ends ./other-rights
+else
+    left_out 'a set-id program: this needs root'
+fi
+rm other-rights
 REAP_API_KEY=secret-key OPENAI_API_KEY=other-secret FAKE=tell rc 1 serve "$TINY" -v
 has .err "^error: ours is ''\$" '^error: Bearer \[REAP_API_KEY\]$' "^reap: llama-server ended with status 3: error: ours is '' / error: Bearer \[REAP_API_KEY\]\$"
 lacks .err 'secr'
