@@ -80,6 +80,24 @@ static bool same_options(const struct part *a, const struct part *b, bool force,
 
 /* ---- whole runs ---- */
 
+/* Parts of one run, which may have other options that change digits if that was forced. */
+static bool same_run(const struct part *a, const struct part *b, bool force)
+{
+    if (json_equal(a->run, b->run))
+        return json_object_size(a->run) || a->of;
+    if (!force || !a->of || a->of != b->of)
+        return false;
+    json_t *x = json_copy(a->run), *y = json_copy(b->run);
+    for (size_t i = 0; i < sizeof digit_keys / sizeof *digit_keys; i++) {
+        json_object_del(x, digit_keys[i]);
+        json_object_del(y, digit_keys[i]);
+    }
+    bool same = json_equal(x, y);
+    json_decref(x);
+    json_decref(y);
+    return same;
+}
+
 static int by_run(const void *a, const void *b)
 {
     const struct part *x = a, *y = b;
@@ -254,6 +272,14 @@ static void add_unused(json_t *c, const json_t *run)
         add_number(to, from, key);
 }
 
+/* Options that parts of one run do not have in common. */
+static void forget_options(json_t *c, const json_t *run)
+{
+    for (size_t i = 0; i < sizeof digit_keys / sizeof *digit_keys; i++)
+        if (!json_equal_or_none(json_object_get(c, digit_keys[i]), json_object_get(run, digit_keys[i])))
+            json_object_set_new(c, digit_keys[i], json_null());
+}
+
 /* What several runs have in common stays; files are listed one after the other. */
 static void join_calibration(json_t *c, const json_t *run)
 {
@@ -325,8 +351,10 @@ static struct stats *sum_up(const struct part *p, uint32_t n, struct err *e)
         stats_keep_pairs(s);
     for (uint32_t i = 0; ok && i < n; i++) {
         ok = add_part(s, &p[i], e) && (!pairs || add_pairs(s, &p[i], e));
-        if (p[i].run_number == p[last].run_number)
+        if (p[i].run_number == p[last].run_number) {
+            forget_options(s->calibration, p[i].run);
             continue;
+        }
         for (uint32_t k = 0; k < i; k++)
             if (!k || p[k].run_number != p[k - 1].run_number)
                 warn_same_text(&p[k], &p[i]);
@@ -359,11 +387,11 @@ static bool prepare(struct part *p, uint32_t n, bool force, struct err *e)
                            p[0].path, p[i].path);
         p[i].run_number = i;
         for (uint32_t k = 0; k < i; k++)
-            if (json_equal(p[k].run, p[i].run) && (json_object_size(p[k].run) || p[k].of)) {
+            if (same_run(&p[k], &p[i], force)) {
                 p[i].run_number = p[k].run_number;
                 break;
             }
-        if (p[i].run_number == i && !same_options(&p[0], &p[i], force, e))
+        if (!same_options(&p[0], &p[i], force, e))
             return false;
     }
     qsort(p, n, sizeof *p, by_run);

@@ -139,6 +139,32 @@ static void test_unused(void **state)
     stats_free(s[1]);
 }
 
+/* Parts of one run by programs whose usual step differs. */
+static void test_other_step(void **state)
+{
+    (void)state;
+    struct stats *s[2] = {make(SHARD(1, 2), 3, 1), make(SHARD(2, 2), 4, 1)};
+    static const char *const path[2] = {"a", "b"};
+    struct err e = {0};
+    json_object_set_new(s[0]->calibration, "ubatch", json_integer(512));
+    json_object_set_new(s[1]->calibration, "ubatch", json_integer(1024));
+    assert_null(stats_merge(s, path, 2, false, &e));
+    expect_err(&e, ERR_INPUT, "b was made with another 'ubatch' than a");
+    e = (struct err){0};
+    struct stats *m = stats_merge(s, path, 2, true, &e);
+    if (!m)
+        fail_msg("%s", e.msg);
+    assert_int_equal(json_integer_value(json_object_get(m->calibration, "n_tokens")), 9);
+    assert_true(json_is_null(json_object_get(m->calibration, "ubatch")));
+    assert_int_equal(json_integer_value(json_object_get(m->calibration, "ctx")), 8);
+    stats_free(m);
+    json_object_set_new(s[1]->calibration, "seed", json_integer(77)); /* which is another choice of samples */
+    assert_null(stats_merge(s, path, 2, true, &e));
+    expect_err(&e, ERR_INPUT, "shard 2 of 2 is missing");
+    stats_free(s[0]);
+    stats_free(s[1]);
+}
+
 static void test_refused(void **state)
 {
     (void)state;
@@ -214,8 +240,9 @@ static void test_other_models(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_shards),  cmocka_unit_test(test_runs),         cmocka_unit_test(test_unused),
-        cmocka_unit_test(test_refused), cmocka_unit_test(test_other_models),
+        cmocka_unit_test(test_shards),       cmocka_unit_test(test_runs),
+        cmocka_unit_test(test_unused),       cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_other_models), cmocka_unit_test(test_other_step),
     };
     return cmocka_run_group_tests_name("merge", tests, NULL, NULL);
 }
