@@ -55,10 +55,13 @@ has .out '^blocks        of 4 the last 1 alone, which predicts further tokens' '
 lacks .out 'pruned   experts     size' 'quantised'
 ok inspect $whole --json
 json .out n_mtp_blocks=1 model/moe_layers=[] model/router_hash=null model/n_experts=8
-for command in "prune $whole --plan $G/plan.json -o no.gguf" "profile $whole --calib $G/texts.jsonl -o no.json" \
-    "verify $whole $G/model.gguf" "eval $whole --text $G/texts.jsonl"; do
-    fails 2 "$whole" 'MTP blocks alone' 'give the model itself' -- $command --quiet
-done
+refuses() {
+    fails 2 "$whole" 'MTP blocks alone' 'give the model itself' -- "$@" --quiet
+}
+refuses prune $whole --plan "$G/plan.json" -o no.gguf
+refuses profile $whole --calib "$G/texts.jsonl" -o no.json
+refuses verify $whole "$G/model.gguf"
+refuses eval $whole --text "$G/texts.jsonl"
 ok verify "$G/model.gguf" $whole
 n_keys=$(grep -oE '[0-9]+ keys' .out)
 has .out "^$whole: the MTP blocks with all their experts, every byte is the parent's: [0-9]+ tensors, [0-9]+ keys; "
