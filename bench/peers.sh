@@ -5,8 +5,8 @@
 #
 #   bench/peers.sh     environment: REAP, SRC, BIN, TMPDIR (4 GB for each layer of the wide one); ROUNDS (default 3); THREADS (default
 #                      "1 2"); LAYERS of the wide one (default 4, which takes 11 GB of memory); WHICH (default "small wide"); WAYS (default
-#                      "peers types"); ALL=1: the observer that runs all
-#                      experts for the wide one as well; STEP, reap's --ubatch-size. Root and the reference (tests/interop/reference-env.sh), as `make interop`.
+#                      "peers types"); ALL=1: the observer that runs all experts for the wide one as well;
+#                      STEP, reap's --ubatch-size. Root and the reference (tests/interop/reference-env.sh), as `make interop`.
 . "$(dirname "$0")/common.sh"
 rounds=${ROUNDS:-3} layers=${LAYERS:-4} ways=${WAYS:-peers types}
 reference=${REAP_REFERENCE:-${REAP_CACHE:-$HOME/.cache/reap}/reference}

@@ -55,14 +55,14 @@ static void print_mtp(struct buf *b, const struct plan *p, const struct plan_sum
 
 static void mtp_json(json_t *j, const struct plan *p, const struct plan_summary *s)
 {
-    json_t *own = json_array();
-    for (uint32_t i = p->n_layers; i < p->n_layers + p->n_mtp; i++)
-        json_array_append_new(own, json_integer(p->layers[i].il));
-    if (p->n_mtp)
-        json_object_set(j, "mtp_blocks", own);
+    if (p->n_mtp) {
+        json_t *own = json_array();
+        for (uint32_t i = p->n_layers; i < p->n_layers + p->n_mtp; i++)
+            json_array_append_new(own, json_integer(p->layers[i].il));
+        json_object_set_new(j, "mtp_blocks", own);
+    }
     if (s->n_mtp_follow)
         json_object_set_new(j, "n_mtp_follow", json_integer(s->n_mtp_follow));
-    json_decref(own);
 }
 
 static json_t *sources_json(const struct plan *p)

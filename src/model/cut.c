@@ -377,11 +377,11 @@ uint64_t cut_bytes_with(const struct view *v, uint32_t n_keep, const struct cut_
     uint64_t experts = v->expert_bytes, others = v->bytes - v->expert_bytes;
     for (uint64_t i = 0; i < v->n_tensors; i++) {
         const struct view_tensor *x = &v->tensors[i];
+        if (!is_dropped(x, o))
+            continue;
         uint64_t stays = view_has_experts(x) ? x->idle * view_slice(x, v->shape.n_experts) : x->bytes;
-        if (is_dropped(x, o)) {
-            experts -= x->bytes - stays;
-            others -= stays;
-        }
+        experts -= x->bytes - stays;
+        others -= stays;
     }
     return others + experts / v->shape.n_experts * n_keep;
 }

@@ -26,6 +26,10 @@ static const struct format *format_of(const char *path)
     return NULL;
 }
 
+#define MTP_ALONE                                                                 \
+    "has experts in MTP blocks alone, as a file that is loaded beside its model " \
+    "(llama-server --model-draft)"
+
 /* Of the tensors that cannot be cut the first says why. */
 static void find_refusal(struct view *v)
 {
@@ -33,8 +37,7 @@ static void find_refusal(struct view *v)
     if (why)
         v->refusal = xstrdup(why);
     else if (!v->n_layers)
-        v->refusal = xstrdup("has experts in MTP blocks alone, as a file that is loaded beside its model "
-                             "(llama-server --model-draft)");
+        v->refusal = xstrdup(MTP_ALONE);
     for (uint64_t i = 0; !v->refusal && i < v->n_tensors; i++)
         if (v->tensors[i].role == ROLE_REFUSE)
             v->refusal = xasprintf("tensor '%.190s' %s", v->tensors[i].name, v->tensors[i].why);
@@ -57,10 +60,7 @@ struct view *view_open_any(const char *path, struct err *e)
 
 bool view_check_trunk(const struct view *v, struct err *e)
 {
-    return v->n_layers ||
-           err_set(e, ERR_INPUT,
-                   "has experts in MTP blocks alone, as a file that is loaded beside its model (llama-server "
-                   "--model-draft): give the model itself");
+    return v->n_layers || err_set(e, ERR_INPUT, MTP_ALONE ": give the model itself");
 }
 
 struct view *view_open(const char *path, struct err *e)
