@@ -29,13 +29,14 @@ static bool fit_count(const struct shape *s, const struct view *v, const struct 
         return err_set(e, ERR_INPUT,
                        "--fit needs the model (--model FILE), whose tensors decide how large the result is");
     for (uint32_t n = possible(s, s->n_experts, m, -1); n; n = n > 1 ? possible(s, n - 1, m, -1) : 0)
-        if (cut_bytes_at(v, n) <= o->fit) {
+        if (cut_bytes_with(v, n, &o->cut) <= o->fit) {
             *out = n;
             return true;
         }
     uint32_t least = possible(s, 1, m, 1);
     return err_set(e, ERR_INPUT, "--fit %s: even with %u of %u experts the model has %s",
-                   human_bytes(o->fit, a), least, s->n_experts, human_bytes(cut_bytes_at(v, least), b));
+                   human_bytes(o->fit, a), least, s->n_experts,
+                   human_bytes(cut_bytes_with(v, least, &o->cut), b));
 }
 
 bool plan_count(const struct shape *s, const struct view *v, const struct plan_opts *o, uint32_t *out,
@@ -74,8 +75,9 @@ bool plan_removes(const struct shape *s, const struct view *v, const struct plan
     if (n_keep < s->n_experts)
         return true;
     if (o->kind == FIT_BYTES)
-        snprintf(why, sizeof why, "the model fits into %s as it is (%s of tensors)", human_bytes(o->fit, a),
-                 human_bytes(v ? v->bytes : 0, b));
+        snprintf(why, sizeof why, "the model fits into %s %s (%s of tensors)", human_bytes(o->fit, a),
+                 o->cut.drop_mtp ? "without its MTP blocks" : "as it is",
+                 human_bytes(v ? cut_bytes_with(v, n_keep, &o->cut) : 0, b));
     else if (goes > 0)
         snprintf(why, sizeof why, "%.4g %% of %u experts is less than can go, the least is %.4g %%",
                  100 * goes, s->n_experts, least_share(s));

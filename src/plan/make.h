@@ -2,7 +2,7 @@
 #ifndef REAP_PLAN_MAKE_H
 #define REAP_PLAN_MAKE_H
 
-#include "model/plan.h"
+#include "model/cut.h"
 #include "plan/lists.h"
 #include "stats/criteria.h"
 
@@ -21,6 +21,7 @@ struct plan_opts {
     enum keep_kind kind;
     double value;                      /* count or ratio */
     uint64_t fit;                      /* FIT_BYTES: the largest tensor data that is allowed */
+    struct cut_opts cut;               /* FIT_BYTES: blocks that these leave out do not count */
     uint32_t round_to;                 /* 0: no rounding */
     const struct criterion *criterion; /* NULL: the default */
     uint64_t seed;                     /* of CRITERION_CHANCE */

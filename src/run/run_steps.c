@@ -164,6 +164,7 @@ struct plan_opts run_plan_opts(const struct run_job *j)
     struct plan_opts o = j->o->plan;
     o.stats_path = j->stats;
     o.protect = j->o->protect ? &j->protect : NULL;
+    o.cut = j->o->prune.cut;
     return o;
 }
 
@@ -174,6 +175,8 @@ static bool plan_key(const void *ctx, uint32_t file, struct buf *b, struct err *
     (void)file, (void)e;
     buf_fmt(b, "%d %.17g %llu %u %s %llu\n", (int)o->kind, o->value, (unsigned long long)o->fit, o->round_to,
             o->criterion ? o->criterion->name : "measured", (unsigned long long)o->seed);
+    if (o->kind == FIT_BYTES && j->o->prune.cut.drop_mtp)
+        buf_str(b, "fits without MTP blocks\n");
     for (uint32_t i = 0; j->given.n > 1 && i < j->given.n; i++)
         buf_fmt(b, "weight %.17g of blend %d\n", j->given.v[i].weight, (int)o->blend);
     if (o->protect_super || o->protect_share > 0)

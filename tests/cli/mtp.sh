@@ -204,6 +204,25 @@ dry keep "$without" $((without + alone))
 json .out 'mtp_file="mtp-dry-run.gguf"' "mtp_bytes=$alone"
 ok run "$G/model.gguf" --calib "$G/texts.jsonl" --keep 5 -t 1 --mtp keep -o dry-run.gguf --dry-run
 has .out '^would write mtp-dry-run.gguf: the MTP blocks with all 8 experts'
+# a size is that of the model as it is written: blocks that are left out take nothing of it (another --mtp makes another plan)
+E "$G/model.gguf" light.gguf drop blk.3.nextn.embed_tokens.weight drop blk.3.nextn.shared_head_head.weight
+fitted() { # HOW SIZE EXPERTS THAT STAY
+    ok run light.gguf --stats own.json --fit "$2" --mtp "$1" -o fit.gguf --json --quiet
+    json .out n_keep="$3"
+    size=$(tensor_bytes fit.gguf)
+    expect "--mtp $1: $size bytes of tensors in $2" test "$size" -le "$2"
+}
+fitted prune 900000 3
+fitted drop 900000 7
+expect 'to the byte' test "$size" -gt 850000
+fitted drop "$size" 7
+fitted drop $((size - 1)) 6
+fitted keep 900000 7
+dry_fit=(run "$G/model.gguf" --calib "$G/texts.jsonl" -t 1 --mtp drop -o dry-run.gguf --dry-run --json --quiet --fit)
+ok "${dry_fit[@]}" "$without"
+json .out n_keep=5 bytes_after="$without"
+fails 2 'nothing would be removed: the model fits into' 'without its MTP blocks' -- "${dry_fit[@]}" "$(tensor_bytes lost.gguf)"
+fails 2 '--fit 1.00 kB: even with 2 of 8 experts the model has 635.5 kB' -- "${dry_fit[@]}" 1000
 # refused: no such block, an expert that is none, a list that is too short
 bad_plan() { # JSON WORDS...
     local json=$1
