@@ -1,5 +1,6 @@
 /* cmd_verify.c - proves that a pruned model holds its parent's bytes. */
 #include "base/file.h"
+#include "base/log.h"
 #include "base/out.h"
 #include "base/text.h"
 #include "cmd/cmd.h"
@@ -99,6 +100,8 @@ static bool run(char const *const *args, uint32_t n, struct err *e)
     if (alone && found_path)
         ok = err_set(e, ERR_INPUT,
                      "%s: has MTP blocks alone, with all their experts: there is no plan to find", args[1]);
+    if (alone && name)
+        log_note("note: --name has no say in a file of MTP blocks, which is called what the parent is");
     if (ok && plan_path)
         ok = (p = plan_open(plan_path, a, cmd_force, e)) != NULL;
     ok = ok && (!gain_path || gain_open(gain_path, a, p, cmd_force, e));

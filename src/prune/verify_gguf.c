@@ -1,4 +1,5 @@
 /* verify_gguf.c - the keys of a pruned GGUF model against its parent's (see prune.h). */
+#include "base/file.h"
 #include "base/hub_path.h"
 #include "base/mem.h"
 #include "model/naming.h"
@@ -146,6 +147,19 @@ static bool one_base(const struct gg_file *fb, uint64_t n)
     return ok;
 }
 
+/* What pads the last tensor may be there or not; more bytes come from nowhere. */
+static void check_ends(const struct check *c, const struct gg_file *f)
+{
+    for (uint32_t i = 0; i < f->n_parts; i++) {
+        const struct gg_part *p = &f->parts[i];
+        const struct gg_tensor *last = p->n_tensors ? &f->tensors[p->first_tensor + p->n_tensors - 1] : NULL;
+        uint64_t end = last ? last->off + last->bytes : p->data_off;
+        if (p->size > gg_align(end, p->alignment))
+            verify_differ(c->r, "'%s' goes on behind its last tensor: it has %llu bytes, expected %llu",
+                          path_base(p->path), (unsigned long long)p->size, (unsigned long long)end);
+    }
+}
+
 void verify_gguf(const struct view *parent, const struct view *pruned, const struct verify_of *o,
                  struct verify_result *r)
 {
@@ -160,6 +174,7 @@ void verify_gguf(const struct view *parent, const struct view *pruned, const str
     uint64_t n;
     gg_size_of(fb, c.size);
     check_keys(&c, fa, fb);
+    check_ends(&c, fb);
     if (same_base(fa, fb, &n) || (!o->alone && one_base(fb, n)))
         r->keys_same += n;
     else

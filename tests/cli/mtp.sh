@@ -81,6 +81,14 @@ differs "key 'general.name' has another type or value" set general.name str othe
 differs "key 'glm4moe.nextn_predict_layers' has another type or value" set glm4moe.nextn_predict_layers u32 2
 differs "key 'glm4moe.more' is not in the parent" set glm4moe.more u32 1
 differs "key 'glm4moe.attention.head_count' is missing" del glm4moe.attention.head_count
+cat $whole - <<<more >wrong.gguf
+rc 3 verify "$G/model.gguf" wrong.gguf
+has .out "'wrong.gguf' goes on behind its last tensor"
+# a name that the model was given is not this file's
+ok prune "$G/model.gguf" --plan "$G/plan.json" -o kept/named.gguf --mtp keep --name Other
+expect 'it is called what the parent is' cmp kept/mtp-named.gguf wanted.gguf
+ok verify "$G/model.gguf" kept/mtp-named.gguf --name Other
+has .err '^note: --name has no say in a file of MTP blocks'
 ok prune "$G/model.gguf" --plan "$G/plan.json" -o dry.gguf --mtp keep --dry-run
 has .out 'would write mtp-dry.gguf: the MTP blocks with all 8 experts'
 expect 'a dry run writes nothing' test ! -e mtp-dry.gguf

@@ -149,6 +149,18 @@ ok verify "$m" "$m"
 rc 3 verify "$m" x.gguf --write-plan never.json
 head -c 900000 w.gguf >t.gguf
 fails 2 t.gguf truncated -- verify "$m" t.gguf
+# behind the last tensor may be what pads it, or nothing
+"$EDIT" "$m" odd.gguf add odd.weight f32 3
+ok prune odd.gguf --plan p1.json -o whole.gguf --quiet
+head -c -20 whole.gguf >x.gguf
+ok verify odd.gguf x.gguf --plan p1.json
+cp whole.gguf x.gguf
+printf x >>x.gguf
+for how in '--plan p1.json' ''; do
+    # shellcheck disable=SC2086
+    rc 3 verify odd.gguf x.gguf $how
+    has .out "'x.gguf' goes on behind its last tensor: it has $(wc -c <x.gguf) bytes, expected $(($(wc -c <whole.gguf) - 20))"
+done
 # equal experts can be told apart by nobody: the first ones are named, and it is no error
 zero=()
 for t in up gate down; do

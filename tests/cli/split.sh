@@ -36,6 +36,11 @@ ok verify $first out-00001-of-00003.gguf --plan plan.json
 ok verify $first out-00001-of-00003.gguf --write-plan found.json
 equal plan.json found.json keep
 ok verify "$M" out-00001-of-00003.gguf --plan plan.json
+cp out-00002-of-00003.gguf part
+echo more >>out-00002-of-00003.gguf
+rc 3 verify "$M" out-00001-of-00003.gguf
+has .out "'out-00002-of-00003.gguf' goes on behind its last tensor"
+mv part out-00002-of-00003.gguf
 ok verify $first whole.gguf --plan plan.json
 ok profile out-00001-of-00003.gguf --calib "$texts" -t 1 -o sp.json      # the engine takes it
 ok profile whole.gguf --calib "$texts" -t 1 -o sw.json
