@@ -190,6 +190,60 @@ static void remove_outputs(const struct steps *s, const struct step *x)
         unlink(f.v[i]);
 }
 
+static bool writes(struct step_files f, const char *safe)
+{
+    bool same = false;
+    for (uint32_t i = 0; !same && i < f.n; i++) {
+        struct buf b = {0};
+        same = !strcmp(safe_name(f.v[i], &b), safe);
+        buf_clear(&b);
+    }
+    return same;
+}
+
+/* The name in a line of the record, if that file is there and untouched; else NULL. */
+static char *name_in(const char *line, size_t n)
+{
+    size_t at = strlen("file "), end = n;
+    for (int fields = 0; fields < 2 && end > at;) /* behind it are size and time */
+        fields += line[--end] == ' ';
+    if (end <= at || strncmp(line, "file ", at) != 0)
+        return NULL;
+    char *name = xstrndup(line + at, end - at);
+    struct buf now = {0};
+    put_file(&now, name);
+    if (now.n != n + 1 || strncmp(now.s, line, n) != 0) {
+        free(name);
+        name = NULL;
+    }
+    buf_clear(&now);
+    return name;
+}
+
+/* What an earlier call put beside the result, as its record has it, and this one does not write: nobody removes it, and nobody
+ * shall take it for a part. */
+static void say_left(const struct steps *s, const struct step *x, const char *files)
+{
+    struct step_files f = is_wanted(s, x) ? outputs(s, x) : no_files;
+    for (const char *end; x->check && files && (end = strchr(files, '\n')) != NULL; files = end + 1) {
+        char *name = name_in(files, (size_t)(end - files));
+        if (name && !writes(f, name))
+            log_note("          %s is of an earlier call, and no part of this result", name);
+        free(name);
+    }
+}
+
+/* Of what is made from the step as well, and is not asked for now. */
+static void say_all_left(const struct steps *s, const struct step *x, const char *files)
+{
+    say_left(s, x, files);
+    for (const struct step *y = x + 1; x->check && y < s->list + s->n; y++) {
+        const struct run_step *was = is_wanted(s, y) ? NULL : run_record_find(&s->done, y->name);
+        if (was)
+            say_left(s, y, was->files);
+    }
+}
+
 /* *secs: what it took so far, and then with this call. */
 static bool do_step(struct steps *s, const struct step *x, const char *basis, double *secs, struct err *e)
 {
@@ -228,10 +282,17 @@ static bool try_step(struct steps *s, const struct step *x, const char *key, str
     const char *basis = make_basis(s, x, hex);
     if (!check_outputs(s, x, e))
         return false;
-    if (do_step(s, x, basis, &secs, e))
-        return note_done(s, x, key, basis, secs, e);
-    note_time(s, x, basis, secs);
-    return false;
+    const struct run_step *was = run_record_find(&s->done, x->name);
+    char *files = was && was->files ? xstrdup(was->files) : NULL; /* the record forgets them */
+    bool ok = do_step(s, x, basis, &secs, e);
+    if (ok) {
+        say_all_left(s, x, files);
+        ok = note_done(s, x, key, basis, secs, e);
+    } else {
+        note_time(s, x, basis, secs);
+    }
+    free(files);
+    return ok;
 }
 
 static void add_time(struct steps *s, const struct step *x, bool now)

@@ -112,6 +112,21 @@ has .out "file size .* $(($(wc -c <kept/run.gguf) / 1000)).*kB\$" '^kept/mtp-run
 expect 'the blocks are whole' cmp kept/mtp-run.gguf wanted.gguf
 ok run "$G/model.gguf" --calib "$G/texts.jsonl" --keep 5 -t 1 --mtp keep -o kept/run.gguf --json
 json .out bytes_after="$(wc -c <kept/run.gguf)" 'mtp_file="kept/mtp-run.gguf"' mtp_bytes="$(wc -c <wanted.gguf)"
+# an earlier call's, where this one keeps none: it is named, and stays
+whole_run=(run "$G/model.gguf" --calib "$G/texts.jsonl" --keep 5 -t 1 -o kept/run.gguf)
+cp -p kept/mtp-run.gguf was.gguf
+ok "${whole_run[@]}" --mtp drop
+has .err '^ +kept/mtp-run.gguf is of an earlier call, and no part of this result$'
+expect 'it is as it was' cmp kept/mtp-run.gguf wanted.gguf
+fails 2 'kept/mtp-run.gguf' exists -- "${whole_run[@]}" --mtp keep --quiet
+rm kept/mtp-run.gguf
+ok "${whole_run[@]}" --mtp keep
+lacks .err 'earlier call'
+echo more >>kept/mtp-run.gguf # it is somebody's own now
+ok "${whole_run[@]}"
+lacks .err 'earlier call'
+rm kept/mtp-run.gguf
+ok "${whole_run[@]}" --mtp keep --json
 # it is verified as well: a byte of it changes behind the step that wrote it
 E kept/mtp-run.gguf flipped.gguf flip blk.3.ffn_down_exps.weight 5
 cp -p kept/mtp-run.gguf was.gguf

@@ -168,5 +168,9 @@ rm so-00002-of-00002.gguf
 ok "${run[@]}"
 did 'prune verify'
 ok verify sp-00001-of-00002.gguf so-00001-of-00002.gguf
+ok "${run[@]}" --merge
+has .err '^ +so-00001-of-00002.gguf is of an earlier call, and no part of this result$' 'so-00002-of-00002.gguf is of an earlier call'
+ok "${run[@]}" --merge
+lacks .err 'earlier call'
 no_parts
 finish

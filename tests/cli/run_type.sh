@@ -37,6 +37,10 @@ expect 'as quantize makes it' cmp own2.gguf i-IQ2_XXS.gguf
 ok run m.gguf "${calib[@]}" --quantize IQ2_XS -o i.gguf
 has .err 'profile +already done' 'prune +already done'
 expect 'both types are there' test -e i-IQ2_XXS.gguf -a -e i-IQ2_XS.gguf
+has .err '^ +i-IQ2_XXS.gguf is of an earlier call, and no part of this result$'
+# another cut: what was quantised of the one before stays, and is named
+ok run m.gguf --calib "$Q/texts.jsonl" --keep 4 -t 1 -o i.gguf
+has .err '^ +i-IQ2_XS.gguf is of an earlier call, and no part of this result$'
 
 # ---- refused before the profile
 fails 2 'are quantised already' 'allow-requantize' -- run "$TINY" "${calib[@]}" --quantize q4_0 -o no.gguf
