@@ -427,6 +427,37 @@ json_t *json_text(const char *s)
     return v;
 }
 
+static const char *lacking(const json_t *a, const json_t *b, const char *skip)
+{
+    const char *key;
+    json_t *v;
+    json_object_foreach ((json_t *)(uintptr_t)a, key, v)
+        if (!(skip && !strcmp(key, skip)) && !json_equal(v, json_object_get(b, key)))
+            return key;
+    return NULL;
+}
+
+const char *json_difference(const json_t *a, const json_t *b, const char *skip)
+{
+    const char *key = lacking(a, b, skip);
+    return key ? key : lacking(b, a, skip);
+}
+
+const char *json_two(char dst[JSON_TWO], const json_t *found, const json_t *expected)
+{
+    const json_t *const v[] = {found, expected};
+    char *s[2];
+    for (size_t i = 0; i < 2; i++)
+        s[i] = v[i] ? json_dumps(v[i], JSON_ENCODE_ANY | JSON_COMPACT | JSON_SORT_KEYS | JSON_ENSURE_ASCII)
+                    : xstrdup("none");
+    int n = snprintf(dst, JSON_TWO, "found %s, expected %s", s[0], s[1]);
+    if (n >= JSON_TWO)
+        *dst = 0;
+    free(s[0]);
+    free(s[1]);
+    return dst;
+}
+
 json_t *json_f64s(const double *v, size_t n)
 {
     json_t *a = json_array();

@@ -86,6 +86,12 @@ bool json_opt_f64(const json_t *o, const char *key, const char *where, double *o
 bool json_opt_u64(const json_t *o, const char *key, const char *where, uint64_t otherwise, uint64_t *out,
                   struct err *e);
 bool json_opt_bool(const json_t *o, const char *key, const char *where, bool *out, struct err *e);
+/* The first key whose value is not the same in two objects, those that b alone has as well; NULL: they are equal. skip: a key
+ * that does not count, or NULL. Borrowed of either. */
+const char *json_difference(const json_t *a, const json_t *b, const char *skip);
+/* For a message about two values: "found 3, expected 4"; "" where one of them is too long for a line. Returns dst. */
+#define JSON_TWO 128
+const char *json_two(char dst[JSON_TWO], const json_t *found, const json_t *expected);
 const char *json_type_name(const json_t *v); /* "an object", ... for messages; NULL is "missing" */
 /* A string value of any bytes: what is not valid UTF-8 (a path may be) becomes '?'. New reference. */
 json_t *json_text(const char *s);

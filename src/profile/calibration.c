@@ -203,19 +203,40 @@ void calibration_resume(const char *stats_path, struct engine_opts *o, bool *sep
     stats_free(s);
 }
 
-static const char *lacking(const json_t *a, const json_t *b)
-{
-    const char *key;
-    json_t *v;
-    json_object_foreach ((json_t *)(uintptr_t)a, key, v) {
-        if (strcmp(key, "samples") != 0 && !json_equal(v, json_object_get(b, key)))
-            return key;
-    }
-    return NULL;
-}
-
 const char *calibration_difference(const json_t *a, const json_t *b)
 {
-    const char *key = lacking(a, b);
-    return key ? key : lacking(b, a);
+    return json_difference(a, b, "samples");
+}
+
+void calibration_tell(const char *key, const json_t *found, const json_t *expected, struct buf *b)
+{
+    static const struct {
+        const char *key, *option; /* which takes the value as it stands in the file */
+    } options[] = {
+        {"ctx", "--ctx"},
+        {"seed", "--seed"},
+        {"map", "--map"},
+        {"ubatch", "--ubatch"},
+        {"max_sequences", "--sequences"},
+        {"flash_attn", "--flash-attn"},
+        {"cache_type_k", "--cache-type-k"},
+        {"cache_type_v", "--cache-type-v"},
+        {"chat_template", "--chat-template"},
+        {"type", "--type"},
+    };
+    char two[JSON_TWO];
+    const json_t *was = json_object_get(found, key);
+    json_two(two, was, json_object_get(expected, key));
+    buf_fmt(b, "'%s' differs%s%s", key, *two ? ": " : "", two);
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
+        if (strcmp(options[i].key, key) != 0)
+            continue;
+        if (json_integer_value(was) > 0) { /* 0: it was not given */
+            buf_fmt(b, "; %s %lld goes on", options[i].option, (long long)json_integer_value(was));
+        } else if (json_is_string(was)) {
+            buf_fmt(b, "; %s ", options[i].option);
+            buf_shell(b, json_string_value(was));
+            buf_str(b, " goes on");
+        }
+    }
 }

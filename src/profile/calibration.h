@@ -20,6 +20,9 @@ json_t *calibration_json(const struct calibration *c);
 /* The first key in which two differ, so that a run of one cannot go on with the sums of the other; NULL: it can. The
  * samples are for people, and an earlier version did not keep them. */
 const char *calibration_difference(const json_t *a, const json_t *b);
+/* Adds what to say of such a key, by the file that was found and what this run expects: both values, and the option that makes
+ * this run one that can go on, where there is one. */
+void calibration_tell(const char *key, const json_t *found, const json_t *expected, struct buf *b);
 /* What an unfinished run must have again to go on: the day on which it was begun (o->now, noon in Unix time) where its chat
  * template may have written the date, and the tokens of a compute step (o->ubatch) and whether sequences have memories of their own, unless the
  * tokens are given, because they may have been chosen by the memory and the disk of that day. */

@@ -69,18 +69,6 @@ static json_t *made_from(const struct job *j)
     return calibration_json(&c);
 }
 
-/* The first key in which two descriptions of models differ. */
-static const char *first_difference(const json_t *a, const json_t *b)
-{
-    const char *key;
-    json_t *v;
-    json_object_foreach ((json_t *)(uintptr_t)a, key, v) {
-        if (!json_equal(v, json_object_get(b, key)))
-            return key;
-    }
-    return "options";
-}
-
 /* ---- shards ---- */
 
 /* The packing is that of the whole run, so a batch gives the same numbers whichever shard it falls to. */
@@ -299,14 +287,17 @@ static bool load_progress(struct job *j, uint32_t *done, bool *finished, struct 
     const char *other = calibration_difference(cal, s->calibration);
     uint64_t n = s->progress ? s->progress->batches_done : j->n_batches,
              of = s->progress ? s->progress->batches : j->n_batches;
+    const char *model = json_difference(id, s->model, NULL);
+    struct buf b = {0};
     bool ok = true;
-    if (!json_equal(id, s->model))
-        ok = err_set(e, ERR_INPUT, "%s: cannot resume: it was made with another model ('%s' differs)",
-                     j->o->out, first_difference(id, s->model));
+    if (model)
+        calibration_tell(model, s->model, id, &b);
     else if (other)
-        ok = err_set(e, ERR_INPUT,
-                     "%s: cannot resume: it was made with other calibration text or options ('%s' differs)",
-                     j->o->out, other);
+        calibration_tell(other, s->calibration, cal, &b);
+    if (b.n)
+        ok = err_set(e, ERR_INPUT, "%s: cannot resume: it was made with %s (%s)", j->o->out,
+                     model ? "another model" : "other calibration text or options", b.s);
+    buf_clear(&b);
     if (ok && (n > of || of != j->n_batches))
         ok = err_set(e, ERR_INPUT, "%s: cannot resume: it says %llu of %llu batches, this run has %u",
                      j->o->out, (unsigned long long)n, (unsigned long long)of, j->n_batches);
@@ -513,10 +504,10 @@ static bool prepare(struct job *j, struct err *e)
     j->resumes = j->resumes && o->resume;
     j->separate = o->separate_streams;
     struct engine_opts eo = o->engine;
-    if (o->n_shards && !eo.ubatch) /* one step for all, whatever their machines */
-        eo.ubatch = default_ubatch(&j->view->shape);
     if (j->resumes)
         calibration_resume(o->out, &eo, &j->separate);
+    if (o->n_shards && !eo.ubatch) /* one step for all, whatever their machines */
+        eo.ubatch = default_ubatch(&j->view->shape);
     eo.mtp = j->view->n_mtp_layers == 1 && j->view->n_mtp == 1;
     j->engine = load_engine(j->view, &eo, e);
     if (j->engine)

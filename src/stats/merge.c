@@ -37,6 +37,15 @@ static bool json_equal_or_none(const json_t *a, const json_t *b)
     return a == b || (a && b && json_equal(a, b));
 }
 
+/* " (found 512, expected 1024)", where there is room for it. */
+static const char *values(char dst[JSON_TWO + 4], const json_t *found, const json_t *expected)
+{
+    char two[JSON_TWO];
+    json_two(two, found, expected);
+    snprintf(dst, JSON_TWO + 4, *two ? " (%s)" : "%s", two);
+    return dst;
+}
+
 /* ---- one model, one set of options ---- */
 
 bool stats_same_model(const struct stats *a, const char *path_a, const struct stats *b, const char *path_b,
@@ -45,11 +54,12 @@ bool stats_same_model(const struct stats *a, const char *path_a, const struct st
     static const char *const keys[] = {"architecture",   "n_layers",        "n_experts",
                                        "n_experts_used", "n_expert_groups", "n_expert_groups_used",
                                        "moe_layers",     "router_hash"};
+    char v[JSON_TWO + 4];
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         json_t *x = json_object_get(a->model, keys[i]), *y = json_object_get(b->model, keys[i]);
         if (!json_equal_or_none(x, y))
-            return err_set(e, ERR_INPUT, "%s is of another model than %s: '%s' differs", path_b, path_a,
-                           keys[i]);
+            return err_set(e, ERR_INPUT, "%s is of another model than %s: '%s' differs%s", path_b, path_a,
+                           keys[i], values(v, y, x));
     }
     if (a->n_experts != b->n_experts || a->n_layers != b->n_layers)
         return err_set(e, ERR_INPUT, "%s has %u layers of %u experts, %s %u of %u", path_b, b->n_layers,
@@ -64,16 +74,18 @@ bool stats_same_model(const struct stats *a, const char *path_a, const struct st
 
 static bool same_options(const struct part *a, const struct part *b, bool force, struct err *e)
 {
+    char v[JSON_TWO + 4];
     for (size_t i = 0; i < sizeof digit_keys / sizeof *digit_keys; i++) {
         json_t *x = json_object_get(a->run, digit_keys[i]), *y = json_object_get(b->run, digit_keys[i]);
         if (json_equal_or_none(x, y))
             continue;
         if (!force)
-            return err_set(e, ERR_INPUT,
-                           "%s was made with another '%s' than %s, which changes last digits; --force merges "
-                           "them nevertheless",
-                           b->path, digit_keys[i], a->path);
-        log_warn("%s was made with another '%s' than %s", b->path, digit_keys[i], a->path);
+            return err_set(
+                e, ERR_INPUT,
+                "%s was made with another '%s' than %s%s, which changes last digits; --force merges "
+                "them nevertheless",
+                b->path, digit_keys[i], a->path, values(v, y, x));
+        log_warn("%s was made with another '%s' than %s%s", b->path, digit_keys[i], a->path, values(v, y, x));
     }
     return true;
 }
@@ -108,23 +120,15 @@ static int by_run(const void *a, const void *b)
     return (x->given > y->given) - (x->given < y->given);
 }
 
-static const char *differing(const json_t *a, const json_t *b)
-{
-    const char *key;
-    json_t *v;
-    json_object_foreach ((json_t *)(uintptr_t)a, key, v)
-        if (!json_equal_or_none(v, json_object_get(b, key)))
-            return key;
-    return NULL;
-}
-
 /* Shard number `shard` of p's run is missing: another file may be meant for it, but was made otherwise. */
 static bool missing(const struct part *p, uint64_t shard, const struct part *all, uint32_t n_all,
                     struct err *e)
 {
+    char v[JSON_TWO + 4];
     unsigned long long i = shard, of = p->of;
     for (uint32_t k = 0; k < n_all; k++) {
-        const char *key = all[k].shard == shard && all[k].of == p->of ? differing(p->run, all[k].run) : NULL;
+        const char *key =
+            all[k].shard == shard && all[k].of == p->of ? json_difference(p->run, all[k].run, NULL) : NULL;
         key =
             key && json_equal_or_none(json_object_get(p->run, "files"), json_object_get(all[k].run, "files"))
                 ? key
@@ -140,8 +144,8 @@ static bool missing(const struct part *p, uint64_t shard, const struct part *all
                 "chat template writes; SOURCE_DATE_EPOCH gives all shards one day",
                 i, of, p->path, all[k].path, day);
         return err_set(e, ERR_INPUT,
-                       "shard %llu of %llu is missing (of the run of %s): %s was made with another '%s'", i,
-                       of, p->path, all[k].path, key);
+                       "shard %llu of %llu is missing (of the run of %s): %s was made with another '%s'%s", i,
+                       of, p->path, all[k].path, key, values(v, y, x));
     }
     return err_set(e, ERR_INPUT, "shard %llu of %llu is missing (of the run of %s)", i, of, p->path);
 }

@@ -290,9 +290,11 @@ static void test_resume(void **state)
         const char *key;
         uint32_t n_ctx, n_seqs;
         int64_t ubatch;
-    } other[] = {{"'ctx' differs", 79, 4, UBATCH},
-                 {"'max_sequences' differs", 80, 5, UBATCH},
-                 {"'ubatch' differs", 80, 4, UBATCH + 1}};
+    } other[] = {
+        {"('ctx' differs: found 80, expected 79; --ctx 80 goes on)", 79, 4, UBATCH},
+        {"('max_sequences' differs: found 4, expected 5; --sequences 4 goes on)", 80, 5, UBATCH},
+        {"('ubatch' differs: found 64, expected 65; --ubatch 64 goes on)", 80, 4, UBATCH + 1},
+    };
     run_ok(&o);
     o.resume = true;
     fake_reset();
@@ -594,6 +596,20 @@ static void test_shards(void **state)
     stats_free(whole);
 }
 
+/* A shard that was begun in other steps than are usual now goes on in these. */
+static void test_shard_resumes(void **state)
+{
+    (void)state;
+    struct profile_opts o = options(at("shard.json")), part = options(at("part.json"));
+    o.shard = part.shard = 1, o.n_shards = part.n_shards = 2;
+    run_ok(&o);
+    assert_int_equal(run_apart(&part, (struct fake_engine){.bos = FAKE_BOS, .interrupt_at = 2}),
+                     ERR_INTERRUPTED);
+    part.resume = true, part.engine.ubatch = 0;
+    run_ok(&part);
+    same_file(o.out, part.out, "a shard, resumed");
+}
+
 /* What is set aside is in no sum, of whole runs, of shards and of runs that go on; the file says what it is, and is not
  * gone on with under another share. */
 static void test_set_aside(void **state)
@@ -707,11 +723,11 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, tempdir_teardown)
     static const struct CMUnitTest tests[] = {
-        TEST(test_interrupted), TEST(test_failed),    TEST(test_matrix),   TEST(test_resume),
-        TEST(test_resume_lies), TEST(test_halves),    TEST(test_ties),     TEST(test_steps),
-        TEST(test_shards),      TEST(test_set_aside), TEST(test_bad_rows), TEST(test_samples),
-        TEST(test_unused),      TEST(test_too_short), TEST(test_old_file), TEST(test_another_day),
-        TEST(test_show),
+        TEST(test_interrupted), TEST(test_failed),        TEST(test_matrix),    TEST(test_resume),
+        TEST(test_resume_lies), TEST(test_halves),        TEST(test_ties),      TEST(test_steps),
+        TEST(test_shards),      TEST(test_shard_resumes), TEST(test_set_aside), TEST(test_bad_rows),
+        TEST(test_samples),     TEST(test_unused),        TEST(test_too_short), TEST(test_old_file),
+        TEST(test_another_day), TEST(test_show),
     };
     return cmocka_run_group_tests_name("profile on a fake engine", tests, NULL, NULL);
 }

@@ -149,7 +149,7 @@ static void test_other_step(void **state)
     json_object_set_new(s[0]->calibration, "ubatch", json_integer(512));
     json_object_set_new(s[1]->calibration, "ubatch", json_integer(1024));
     assert_null(stats_merge(s, path, 2, false, &e));
-    expect_err(&e, ERR_INPUT, "b was made with another 'ubatch' than a");
+    expect_err(&e, ERR_INPUT, "b was made with another 'ubatch' than a (found 1024, expected 512)");
     e = (struct err){0};
     struct stats *m = stats_merge(s, path, 2, true, &e);
     if (!m)
