@@ -9,8 +9,10 @@
 #include "engine/machine.h"
 #include "model/view.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 struct job {
     const struct engine_opts *o;
@@ -137,6 +139,14 @@ static void look_memory(struct job *j)
     json_object_set_new(j->out, "memory", m);
 }
 
+/* Whoever starts here and names an output without a folder fails at it. */
+static void look_here(struct job *j)
+{
+    if (access(".", W_OK | X_OK) != 0)
+        advise(j, HINT, "nothing can be written in this folder (%s): give -o a path in another one",
+               strerror(errno));
+}
+
 /* ---- the model ---- */
 
 static void look_disk(struct job *j, const struct view *v)
@@ -220,6 +230,7 @@ json_t *doctor_look(const char *model, const struct engine_opts *o, uint32_t *n_
     look_devices(&j);
     look_cpu(&j);
     look_memory(&j);
+    look_here(&j);
     if (model)
         look_model(&j, model);
     json_object_set_new(j.out, "advice", j.advice);

@@ -32,6 +32,26 @@ has .out '"level": *"fails"' # another advice may come before it
 "$EDIT" a/m.gguf bad.gguf del tokenizer.ggml.tokens
 rc 3 doctor bad.gguf
 has .out '^model .*32 experts' "^fails +the engine does not run it: .*bad.gguf: .*vocab"
+# ---- a folder that cannot be written: root may always, so another user looks
+as() { "$@"; }
+if [[ $(id -u) = 0 ]] && command -v setpriv >/dev/null && setpriv --reuid 65534 --regid 65534 --clear-groups true 2>/dev/null; then
+    as() { setpriv --reuid 65534 --regid 65534 --clear-groups "$@"; }
+    chmod 755 "$T"
+fi
+mkdir shut
+cp "$REAP" reap-copy && chmod 755 reap-copy
+chmod 555 shut
+if ! as test -w shut && as ./reap-copy --version >/dev/null 2>&1; then
+    (cd shut && as ../reap-copy doctor) >.out 2>.err
+    expect 'the rest is as it was: exit status 0' test $? = 0
+    has .out '^hint +nothing can be written in this folder \(Permission denied\): give -o a path in another one$'
+else
+    left_out 'no right to write: there is no way to be another user'
+fi
+rm -f reap-copy
+chmod 755 shut
+ok doctor
+lacks .out 'be written in this folder'
 "$REAP" doctor "$(printf 'x\nfails      all of it')" >.out 2>.err
 expect 'no line comes from a name' test "$(grep -c '^fails  *all of it' .out)" = 0
 finish

@@ -203,6 +203,8 @@ if mounted 'a read-only disk: tmpfs'; then
     mkdir from-ro
     for k in "${KINDS[@]}"; do kind "$k" 0 from-ro; done # inputs may be there
     same from-ro 'from a read-only disk'
+    (cd mnt && "$REAP" doctor) >.out 2>.err
+    has .out '^hint +nothing can be written in this folder \(Read-only file system\)'
     I=$T/in
     umount mnt
 fi
