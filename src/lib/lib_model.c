@@ -7,12 +7,17 @@ reap_model *reap_model_open(const char *path, reap_error *error)
 {
     struct call c;
     call_begin(&c);
-    struct view *v = view_open(path, &c.e);
+    struct view *v = view_open_any(path, &c.e);
     reap_model *m = v ? xmalloc(sizeof *m) : NULL;
     if (m)
         m->v = v;
     call_end(&c, m != NULL, error);
     return m;
+}
+
+bool model_check_trunk(const reap_model *m, struct err *e)
+{
+    return view_check_trunk(m->v, e) || err_ctx(e, "%s", m->v->path);
 }
 
 void reap_model_close(reap_model *m)

@@ -37,6 +37,9 @@ void call_begin(struct call *c);
 /* The code for the caller, who is told why as well. */
 int call_end(struct call *c, bool ok, reap_error *error);
 
+/* Refuses a file of MTP blocks alone, which is no model. */
+bool model_check_trunk(const reap_model *m, struct err *e);
+
 /* A struct of the caller's into ours of n bytes, where a member that theirs lacks is 0. */
 bool take_struct(void *ours, size_t n, const void *theirs, const char *what, struct err *e);
 /* Ours into theirs, as far as it goes. */

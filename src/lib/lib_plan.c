@@ -273,7 +273,7 @@ int reap_plan_check(const reap_plan *x, reap_model *m, int force, reap_error *er
 {
     struct call c;
     call_begin(&c);
-    bool ok =
-        view_hash(m->v, &c.e) && plan_check(x->p, m->v, x->path ? x->path : "the plan", force != 0, &c.e);
+    bool ok = model_check_trunk(m, &c.e) && view_hash(m->v, &c.e) &&
+              plan_check(x->p, m->v, x->path ? x->path : "the plan", force != 0, &c.e);
     return call_end(&c, ok, error);
 }

@@ -105,8 +105,9 @@ int reap_verify(reap_model *parent, reap_model *pruned, const reap_plan *plan, c
     struct call c;
     struct verify_result r = {0};
     call_begin(&c);
-    bool ok = !plan || (view_hash(parent->v, &c.e) &&
-                        plan_check(plan->p, parent->v, plan->path ? plan->path : "the plan", false, &c.e));
+    bool ok = model_check_trunk(parent, &c.e) &&
+              (!plan || (view_hash(parent->v, &c.e) &&
+                         plan_check(plan->p, parent->v, plan->path ? plan->path : "the plan", false, &c.e)));
     ok = ok && verify_run(parent->v, pruned->v, plan ? plan->p : NULL, name, &r, &c.e);
     if (ok && result) {
         tell(&r, r.found, result);

@@ -92,7 +92,8 @@ int reap_stats_check(const reap_stats *x, reap_model *m, reap_error *error)
 {
     struct call c;
     call_begin(&c);
-    bool ok = view_hash(m->v, &c.e) && view_match(m->v, x->s->model, x->path, &c.e);
+    bool ok =
+        model_check_trunk(m, &c.e) && view_hash(m->v, &c.e) && view_match(m->v, x->s->model, x->path, &c.e);
     return call_end(&c, ok, error);
 }
 

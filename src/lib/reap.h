@@ -117,7 +117,8 @@ typedef struct reap_model_info {
     uint64_t n_params, expert_params, shared_params; /* weights; 0: not known, as they are packed */
 } reap_model_info;
 
-/* Reads and checks the headers; weights are not read. NULL with the error. */
+/* Reads and checks the headers; weights are not read. NULL with the error. A file of MTP blocks alone, which `reap prune --mtp keep`
+ * writes beside a model, is one with n_layers 0 and a refusal: to look at, and to verify. */
 REAP_API reap_model *reap_model_open(const char *path, reap_error *error);
 REAP_API void reap_model_close(reap_model *model); /* NULL is fine */
 REAP_API void reap_model_get_info(const reap_model *model, reap_model_info *info);
@@ -272,7 +273,8 @@ typedef struct reap_verify_result {
 } reap_verify_result;
 
 /* Compares every tensor, every expert that stays, every key or JSON file of a pruned model with its parent. plan NULL: the kept experts
- * are found by their bytes. name: what the result was called; NULL: as reap_prune does by itself. REAP_DIFFERS when something
+ * are found by their bytes. name: what the result was called; NULL: as reap_prune does by itself. (Of a file of MTP blocks alone both do
+ * not matter, and no plan is found.) REAP_DIFFERS when something
  * differs; the result (NULL is fine) is filled then as well. */
 REAP_API int reap_verify(reap_model *parent, reap_model *pruned, const reap_plan *plan, const char *name,
                          reap_verify_result *result, reap_error *error);

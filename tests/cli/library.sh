@@ -77,6 +77,53 @@ has out.txt '^tinymoe: 6 layers of 32 experts$' '^16 experts: 7.5 MB$' '^x.gguf 
 lacks err.txt .
 absent x.gguf
 
+# a file of MTP blocks alone: looked at, verified, and no model to cut
+M=$SRC/tests/data/families/glm4_moe
+ok prune "$M/model.gguf" --plan "$M/plan.json" -o cut.gguf --mtp keep
+"$EDIT" mtp-cut.gguf mtp-bad.gguf flip blk.3.ffn_down_exps.weight 5 || say_bad 'gguf_edit'
+cat >mtp.c <<'EOF'
+#include <reap.h>
+#include <stdio.h>
+#include <string.h>
+int main(int n, char **v)
+{
+    reap_error e;
+    reap_model *m = reap_model_open(v[1], &e), *x = reap_model_open(v[2], &e);
+    reap_plan *p = reap_plan_open(v[3], &e);
+    reap_model_info info;
+    reap_verify_result r;
+    uint32_t keep[] = {0};
+    if (n != 4 || !m || !x || !p)
+        return 1;
+    REAP_INIT(&info);
+    REAP_INIT(&r);
+    reap_model_get_info(x, &info);
+    printf("%u layers, the last %u of %u blocks: %s\n", info.n_layers, info.n_mtp, info.n_blocks, info.refusal);
+    memset(&e, 0, sizeof e);
+    int code = reap_verify(m, x, NULL, NULL, &r, &e);
+    printf("verify: %d, %u found, %s\n", code, r.found != NULL, code ? e.message : "the same");
+    reap_verify_result_clear(&r);
+    printf("with a plan: %d\n", reap_verify(m, x, p, "Other", NULL, &e));
+    printf("as a parent: %d, %s\n", reap_verify(x, m, NULL, NULL, NULL, &e), e.message);
+    printf("plan: %d, %s\n", reap_plan_check(p, x, 1, &e), e.message);
+    printf("keep: %d, %s\n", reap_plan_from_keep(x, keep, 1, &e) != NULL, e.message);
+    printf("prune: %d, %s\n", reap_prune(x, p, "no.gguf", NULL, NULL, &e), e.message);
+    reap_plan_close(p);
+    reap_model_close(x);
+    reap_model_close(m);
+    return 0;
+}
+EOF
+build "$cc" -std=c99 "${warnings[@]}" mtp.c -o mtp
+./mtp "$M/model.gguf" mtp-cut.gguf "$M/plan.json" >out.txt 2>err.txt
+expect 'a file of MTP blocks: exit status 0' test $? = 0
+has out.txt '^0 layers, the last 1 of 4 blocks: has experts in MTP blocks alone' '^verify: 0, 0 found, the same$' '^with a plan: 0$' \
+    '^as a parent: 2, mtp-cut.gguf: has experts in MTP blocks alone.*give the model itself$' '^plan: 2, mtp-cut.gguf: has experts in MTP blocks alone.*give the model itself$' \
+    '^keep: 0, mtp-cut.gguf: cannot be pruned: has experts in MTP blocks alone' '^prune: 2, mtp-cut.gguf: cannot be pruned: has experts in MTP blocks alone'
+lacks err.txt .
+./mtp "$M/model.gguf" mtp-bad.gguf "$M/plan.json" >out.txt 2>err.txt
+has out.txt '^verify: 3, 0 found, mtp-bad.gguf: 1 difference from .*differs at byte 5$'
+
 # what others see of it
 declared=$(grep -oE '\breap_[a-z_]+\(' "$where/include/reap.h" | tr -d '(' | sort -u)
 names() { # of the dynamic symbols, those that the library has (1), or takes (0)
