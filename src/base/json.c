@@ -448,7 +448,8 @@ const char *json_two(char dst[JSON_TWO], const json_t *found, const json_t *expe
     const json_t *const v[] = {found, expected};
     char *s[2];
     for (size_t i = 0; i < 2; i++)
-        s[i] = v[i] ? json_dumps(v[i], JSON_ENCODE_ANY | JSON_COMPACT | JSON_SORT_KEYS | JSON_ENSURE_ASCII)
+        s[i] = v[i] ? json_dumps(v[i], JSON_ENCODE_ANY | JSON_COMPACT | JSON_SORT_KEYS | JSON_ENSURE_ASCII |
+                                           JSON_REAL_PRECISION(15))
                     : xstrdup("none");
     int n = snprintf(dst, JSON_TWO, "found %s, expected %s", s[0], s[1]);
     if (n >= JSON_TWO)

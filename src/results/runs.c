@@ -320,14 +320,32 @@ static void fill_totals(struct compare_file *c)
 
 /* ---- both files ---- */
 
+/* What the second file has, and the first, which it is held against. */
+static void put_differences(const struct batch_head *a, const struct batch_head *b, struct buf said[2])
+{
+    char two[JSON_TWO];
+    const char *key = json_difference(a->parameters, b->parameters, NULL);
+    if (key) {
+        json_two(two, json_object_get(b->parameters, key), json_object_get(a->parameters, key));
+        buf_fmt(&said[0], " ('%s'%s%s)", key, *two ? ": " : "", two);
+    }
+    if (a->endpoint && b->endpoint)
+        buf_fmt(&said[1], " (found %s, expected %s)", b->endpoint, a->endpoint);
+}
+
 static void warn_differences(const struct batch_head *a, const struct batch_head *b)
 {
+    struct buf said[2] = {{0}};
+    put_differences(a, b, said);
     const bool same[] = {a->parameters && b->parameters && json_equal(a->parameters, b->parameters),
                          a->endpoint && b->endpoint && !strcmp(a->endpoint, b->endpoint)};
     static const char *const what[] = {"parameters", "endpoint"};
-    for (size_t i = 0; i < 2; i++)
+    for (size_t i = 0; i < 2; i++) {
         if (!same[i])
-            log_warn("the two files were made with different '%s': differences may come from there", what[i]);
+            log_warn("the two files were made with different '%s'%s: differences may come from there",
+                     what[i], said[i].s ? said[i].s : "");
+        buf_clear(&said[i]);
+    }
 }
 
 static bool same_parameters(const struct batch_answer *a, const struct batch_answer *b)

@@ -34,6 +34,13 @@ file "$(answer one z stop)" "$(answer one z stop)" >q.json
 fails 2 "two answers to 'one'" -- compare b.json q.json
 echo '{"schema":"reap.batch/1","results":[{"id":"x"}]}' >q.json
 fails 2 'q.json: result 0' -- compare b.json q.json
+# what they were made with: the first parameter that differs, with both values
+sed 's|"parameters":{}|"endpoint":"/v1/completions","parameters":{"seed":1,"temperature":0}|' b.json >e.json
+sed 's|"parameters":{}|"endpoint":"/v1/chat","parameters":{"seed":1,"temperature":0.7}|' p.json >f.json
+ok compare e.json f.json
+has .err "different 'parameters' \('temperature': found 0.7, expected 0\): differences may" "different 'endpoint' \(found /v1/chat, expected /v1/completions\)"
+ok compare e.json e.json
+lacks .err 'different'
 ok compare b.json b.json
 has .out 'equal answers +100.0 % .* of 4'
 lacks .out 'calls of tools'
