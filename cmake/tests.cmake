@@ -106,6 +106,8 @@ if(cmocka_FOUND)
         get_filename_component(name "${source}" NAME_WE)
         string(REGEX REPLACE "^test_" "" subject "${name}")
         add_executable(${name} "${source}" "${tests}/unit/tempdir.c")
+        # functions of theirs stand in the place of the libraries' own, also where the linker did not look into those
+        set_target_properties(${name} PROPERTIES ENABLE_EXPORTS ON)
         target_link_libraries(${name} PRIVATE reap_flags reaplib Threads::Threads ${CMAKE_DL_LIBS} PkgConfig::cmocka)
         target_include_directories(${name} PRIVATE "${CMAKE_SOURCE_DIR}/src/lib" "${tests}/unit")
         target_compile_definitions(${name} PRIVATE TEST_DATA_DIR="${tests}/data" REAP_VERSION="${PROJECT_VERSION}")

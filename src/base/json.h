@@ -24,7 +24,9 @@ int json_sure_extend(json_t *a, const json_t *more);
 int json_sure_rc(int rc);
 /* json_loadb; NULL with an empty text of the error: no memory. */
 json_t *json_sure_load(const char *s, size_t n, size_t flags, json_error_t *je);
+/* Real numbers with 17 digits, unless the flags ask for another number. */
 char *json_sure_dumps(const json_t *v, size_t flags);
+void json_sure_dump(const json_t *v, json_dump_callback_t f, void *ud, size_t flags);
 /* Behind the string that begins at `at` of a text of n bytes; n where it does not end. */
 size_t json_string_end(const char *s, size_t n, size_t at);
 #define json_object()                     json_sure(json_object())
@@ -39,7 +41,7 @@ size_t json_string_end(const char *s, size_t n, size_t at);
 #define json_array_append_new(a, v)       json_sure_append(a, v)
 #define json_array_append(a, v)           json_sure_append(a, json_incref(v))
 #define json_array_extend(a, more)        json_sure_extend(a, more)
-#define json_dump_callback(v, f, ud, how) json_sure_rc(json_dump_callback(v, f, ud, how))
+#define json_dump_callback(v, f, ud, how) json_sure_dump(v, f, ud, how)
 #define json_dumps(v, flags)              json_sure_dumps(v, flags)
 
 /* New reference, or NULL with "line L, column C: ...". */

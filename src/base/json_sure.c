@@ -62,12 +62,24 @@ int json_sure_rc(int rc)
     return rc;
 }
 
+/* Seventeen digits of a real number where nothing else is asked for: by itself jansson writes these before 2.15 and as few as tell it
+ * from others since, and the bytes of a file, or of what is hashed, would depend on the machine. */
+static size_t with_digits(size_t flags)
+{
+    return flags & JSON_REAL_PRECISION(31) ? flags : flags | JSON_REAL_PRECISION(17);
+}
+
 char *json_sure_dumps(const json_t *v, size_t flags)
 {
-    char *s = (json_dumps)(v, flags);
+    char *s = (json_dumps)(v, with_digits(flags));
     if (!s && (json_is_object(v) || json_is_array(v) || (v && flags & JSON_ENCODE_ANY)))
         no_memory();
     return s;
+}
+
+void json_sure_dump(const json_t *v, json_dump_callback_t f, void *ud, size_t flags)
+{
+    json_sure_rc((json_dump_callback)(v, f, ud, with_digits(flags)));
 }
 
 /* ---- reading ----
