@@ -1,6 +1,6 @@
 #!/bin/sh
-# Run in a bare system by tarball.sh and deb.sh: inside.sh VERSION PART... with the parts use, no_curl, curl, and library behind use (which
-# wants gcc and pkg-config). `reap` is in PATH; what the checks read lies beside this script.
+# Run in a bare system by tarball.sh and deb.sh: inside.sh VERSION PART... with the parts use, no_curl, curl, and library, which takes what
+# use left and wants gcc and pkg-config. `reap` is in PATH; what the checks read lies beside this script.
 cd "$(dirname "$0")" || exit 1
 version=$1
 shift

@@ -15,15 +15,29 @@ trap 'exit 130' INT TERM
 
 say() { printf '%s\n' "$*" >&2; }
 
-# bare SUITE DIR [ARCHITECTURE]: a Debian of nothing but what is essential, as debootstrap --variant=minbase makes it.
+# The keys of Ubuntu, which Debian 12 has no package of.
+ubuntu_keys() {
+    wget -q -O "$work/keys.deb" http://archive.ubuntu.com/ubuntu/pool/main/u/ubuntu-keyring/ubuntu-keyring_2023.11.28.1_all.deb &&
+        echo "36de43b15853ccae0028e9a767613770c704833f82586f28eb262f0311adb8a8  $work/keys.deb" | sha256sum --check --quiet - &&
+        dpkg-deb -x "$work/keys.deb" "$work/keys"
+}
+
+# bare SUITE DIR [ARCHITECTURE]: a Debian, or Ubuntu 24.04 (noble), of nothing but what is essential, as debootstrap --variant=minbase
+# makes it.
 bare() {
-    local suite=$1 dir=$2 arch=${3:-$(dpkg --print-architecture)} kept f
+    local suite=$1 dir=$2 arch=${3:-$(dpkg --print-architecture)} mirror=${REAP_MIRROR:-} kept f more=() recipe=()
     kept=$cache/bare-$suite-$arch.tar
     mkdir -p "$dir" "$cache"
     if [ ! -s "$kept" ]; then
         command -v debootstrap >/dev/null || apt-get install -y -q --no-install-recommends debootstrap >&2 || exit 1
+        if [ "$suite" = noble ]; then
+            ubuntu_keys || exit 1
+            more=(--keyring="$work/keys/usr/share/keyrings/ubuntu-archive-keyring.gpg" "--components=main,universe")
+            mirror=http://archive.ubuntu.com/ubuntu
+            recipe=(/usr/share/debootstrap/scripts/gutsy) # of every Ubuntu since; that of Debian 12 does not know this one's name
+        fi
         say "a bare $suite for $arch"
-        debootstrap --variant=minbase --arch="$arch" "$suite" "$dir" ${REAP_MIRROR:+"$REAP_MIRROR"} >"$work/debootstrap.log" 2>&1 || {
+        debootstrap --variant=minbase --arch="$arch" "${more[@]}" "$suite" "$dir" ${mirror:+"$mirror"} "${recipe[@]}" >"$work/debootstrap.log" 2>&1 || {
             tail -n 5 "$work/debootstrap.log" >&2
             exit 1
         }

@@ -35,7 +35,7 @@ for suite; do
     if [ -n "${DIST_ARCH:-}" ]; then
         say "left out: $suite: libreap in a program (a compiler that is emulated takes minutes)"
     elif install_in "$dir" gcc libc6-dev pkg-config; then
-        inside "$dir" sh /fixture/inside.sh "$version" use library >"$work/out"
+        inside "$dir" sh /fixture/inside.sh "$version" library >"$work/out"
         add_up "$suite, with a compiler" "$work/out"
     else
         say "FAILED: $suite: gcc could not be installed"
