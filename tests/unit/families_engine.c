@@ -22,9 +22,12 @@
 #include <math.h>
 #include <string.h>
 
-/* The table's log-probabilities were seen on one machine with a sample per batch; other kernels, other engines (ggml 0.27 comes to 5.8
- * times the room with one token of Hunyuan's) and other batches add up in another order. */
-#define TOKEN_ROOM 8
+/* The table's log-probabilities were seen on one machine with a sample per batch; other kernels and other batches add up in another
+ * order. So does another engine, by more: ggml 0.27 comes to 5.8 times the table's with one token of Hunyuan's. */
+static double token_room(const struct family_case *f)
+{
+    return (strcmp(engine_version(), "llama.cpp v0.5.0") == 0 ? 5 : 8) * f->token;
+}
 
 static const char *model_name; /* in the family's folder; of a seeded one: the whole path */
 
@@ -354,10 +357,10 @@ static void check_row(const struct family_case *f, const json_t *have, const jso
     assert_int_equal(json_array_size(golden), json_array_size(ids) - 1);
     for (size_t i = 0; i < json_array_size(lp); i++) {
         double a = json_number_value(json_array_get(lp, i)), b = json_number_value(json_array_get(golden, i));
-        if (!(fabs(a - b) <= TOKEN_ROOM * f->token))
+        if (!(fabs(a - b) <= token_room(f)))
             fail_msg("%s: log-probability %zu is %.9g, expected %.9g", id, i, a, b);
     }
-    double nll = json_number_value(json_object_get(have, "nll")), room = TOKEN_ROOM * f->token;
+    double nll = json_number_value(json_object_get(have, "nll")), room = token_room(f);
     assert_true(fabs(nll - json_number_value(json_object_get(want, "nll"))) <= room);
 }
 
