@@ -245,11 +245,21 @@ double real_of(const value &v)
 {
     return is(v, kind::real) ? v->as_float() : static_cast<double>(v->as_int());
 }
-std::string text_of(const value &v)
+// The text of v, where it stands; what v keeps in parts, or is no text, is put together in `room`.
+const std::string &text_in(const value &v, std::string &room)
 {
-    std::string s = v->as_string().str();
+    const auto *parts = is(v, kind::text) ? &static_cast<const jinja::value_string_t &>(*v).val_str.parts : nullptr;
+    if (!parts || parts->size() != 1)
+        room = v->as_string().str();
+    const std::string &s = parts && parts->size() == 1 ? parts->front().val : room;
     look(s.size() >> 9); // many looks at a long text take long, too
     return s;
+}
+std::string text_of(const value &v)
+{
+    std::string room;
+    const std::string &s = text_in(v, room);
+    return &s == &room ? std::move(room) : s;
 }
 
 const char *type_name(const value &v)
@@ -273,7 +283,9 @@ value text(std::string s)
     if (s.size() > max_text)
         refuse("a text of more than 64 MiB");
     look(s.size() >> 9);
-    return mk_val<jinja::value_string>(s);
+    auto v = mk_val<jinja::value_string>();
+    v->val_str.parts.push_back({false, std::move(s)});
+    return v;
 }
 // A text of the same kind as v: what is made of markup is markup.
 value like(const value &v, std::string s)
@@ -600,6 +612,7 @@ void json_of(std::string &out, const value &v, const json_style &style, unsigned
 
 bool equal(const value &a, const value &b)
 {
+    std::string room, more;
     look();
     kind k = kind_of(a);
     if (is_number(a) && is_number(b))
@@ -607,7 +620,7 @@ bool equal(const value &a, const value &b)
     if (k != kind_of(b))
         return false;
     if (k == kind::text)
-        return text_of(a) == text_of(b);
+        return text_in(a, room) == text_in(b, more);
     if (k == kind::list || k == kind::tuple) {
         const auto &x = a->as_array(), &y = b->as_array();
         return x.size() == y.size() && std::equal(x.begin(), x.end(), y.begin(), equal);
@@ -626,6 +639,7 @@ bool equal(const value &a, const value &b)
 // -1, 0, 1
 int compared(const value &a, const value &b, const char *sign)
 {
+    std::string room, more;
     auto order = [](const auto &x, const auto &y) { return x < y ? -1 : y < x ? 1 : 0; };
     for (const value *v : {&a, &b})
         if (is(*v, kind::undefined))
@@ -635,7 +649,7 @@ int compared(const value &a, const value &b, const char *sign)
     if (is_number(a) && is_number(b))
         return order(real_of(a), real_of(b));
     if (is(a, kind::text) && is(b, kind::text))
-        return order(text_of(a), text_of(b));
+        return order(text_in(a, room), text_in(b, more));
     if (kind_of(a) == kind_of(b) && (is(a, kind::list) || is(a, kind::tuple))) {
         const auto &x = a->as_array(), &y = b->as_array();
         for (size_t i = 0; i < x.size() && i < y.size(); i++)
@@ -665,11 +679,12 @@ const value *member_of(const value &dict, const value &key)
 
 bool contains(const value &all, const value &v)
 {
+    std::string room, more;
     switch (kind_of(all)) {
     case kind::text:
         if (!is(v, kind::text))
             refuse(std::string("'in <string>' requires string as left operand, not ") + type_name(v));
-        return text_of(all).find(text_of(v)) != std::string::npos;
+        return text_in(all, room).find(text_in(v, more)) != std::string::npos;
     case kind::dict: return member_of(all, v) != nullptr;
     case kind::undefined:
     case kind::list:
