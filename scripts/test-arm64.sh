@@ -71,7 +71,7 @@ build() {
 
 sh "$here/setup.sh" --arm64
 packages=
-[ "$suite" != sid ] || packages='libllama-dev libggml-dev'
+[ "$suite" != sid ] || packages='libllama-dev libggml-dev libggml0-backend-rpc'
 # shellcheck disable=SC2086
 sysroot=$(bash "$here/arm64-sysroot.sh" "$suite" $packages | tail -n 1)
 # Programs of the engine that tests start are ARM's, too.

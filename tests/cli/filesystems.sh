@@ -22,7 +22,7 @@ echo '{"schema":"reap.plan/1","n_keep":6,"keep":{"0":[0,1,2,3,4,5],"1":[0,1,2,3,
 one_file() { "$R" prune "$I/m.gguf" -p "$I/plan.json" -q -o "$1/o.gguf" "${@:2}"; }
 split() { "$R" prune "$I/s-00001-of-00003.gguf" -p "$I/plan.json" -q -o "$1/o.gguf" "${@:2}"; }
 folder() { "$R" prune "$I/ckpt" -p "$I/plan.json" -q -o "$1/folder" "${@:2}"; }
-stats() { "$R" profile "$I/m.gguf" -c "$I/texts.jsonl" -t 1 -o "$1/stats.json" "${@:2}"; }
+stats() { "$R" profile "$I/m.gguf" -c "$I/texts.jsonl" -t 1 -q -o "$1/stats.json" "${@:2}"; }
 KINDS=(one_file split folder stats)
 R=$REAP
 # KIND RC FOLDER ARGS...: what `call` does for a command in a function

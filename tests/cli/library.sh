@@ -90,10 +90,11 @@ int main(int n, char **v)
     reap_error e;
     reap_model *m = reap_model_open(v[1], &e), *x = reap_model_open(v[2], &e);
     reap_plan *p = reap_plan_open(v[3], &e);
+    reap_stats *s = reap_stats_open(v[4], &e);
     reap_model_info info;
     reap_verify_result r;
     uint32_t keep[] = {0};
-    if (n != 4 || !m || !x || !p)
+    if (n != 5 || !m || !x || !p || !s)
         return 1;
     REAP_INIT(&info);
     REAP_INIT(&r);
@@ -106,8 +107,10 @@ int main(int n, char **v)
     printf("with a plan: %d\n", reap_verify(m, x, p, "Other", NULL, &e));
     printf("as a parent: %d, %s\n", reap_verify(x, m, NULL, NULL, NULL, &e), e.message);
     printf("plan: %d, %s\n", reap_plan_check(p, x, 1, &e), e.message);
+    printf("statistics: %d, %s\n", reap_stats_check(s, x, &e), e.message);
     printf("keep: %d, %s\n", reap_plan_from_keep(x, keep, 1, &e) != NULL, e.message);
     printf("prune: %d, %s\n", reap_prune(x, p, "no.gguf", NULL, NULL, &e), e.message);
+    reap_stats_close(s);
     reap_plan_close(p);
     reap_model_close(x);
     reap_model_close(m);
@@ -115,13 +118,14 @@ int main(int n, char **v)
 }
 EOF
 build "$cc" -std=c99 "${warnings[@]}" mtp.c -o mtp
-./mtp "$M/model.gguf" mtp-cut.gguf "$M/plan.json" >out.txt 2>err.txt
+./mtp "$M/model.gguf" mtp-cut.gguf "$M/plan.json" "$SRC/examples/stats.json" >out.txt 2>err.txt
 expect 'a file of MTP blocks: exit status 0' test $? = 0
 has out.txt '^0 layers, the last 1 of 4 blocks: has experts in MTP blocks alone' '^verify: 0, 0 found, the same$' '^with a plan: 0$' \
     '^as a parent: 2, mtp-cut.gguf: has experts in MTP blocks alone.*give the model itself$' '^plan: 2, mtp-cut.gguf: has experts in MTP blocks alone.*give the model itself$' \
+    '^statistics: 2, mtp-cut.gguf: has experts in MTP blocks alone.*give the model itself$' \
     '^keep: 0, mtp-cut.gguf: cannot be pruned: has experts in MTP blocks alone' '^prune: 2, mtp-cut.gguf: cannot be pruned: has experts in MTP blocks alone'
 lacks err.txt .
-./mtp "$M/model.gguf" mtp-bad.gguf "$M/plan.json" >out.txt 2>err.txt
+./mtp "$M/model.gguf" mtp-bad.gguf "$M/plan.json" "$SRC/examples/stats.json" >out.txt 2>err.txt
 has out.txt '^verify: 3, 0 found, mtp-bad.gguf: 1 difference from .*differs at byte 5$'
 
 # what others see of it

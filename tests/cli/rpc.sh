@@ -2,6 +2,12 @@
 . "$(dirname "$0")/lib.bash"
 . "$SRC/tests/cli/interrupt.bash"
 cd "$T" || exit 1
+backends=$("$REAP" doctor | sed -n 's/^build.*backends://p')
+expect 'doctor names the backends' test -n "$backends"
+if [[ " $backends " != *' RPC '* ]]; then
+    left_out 'layers on other machines: the engine has no RPC backend'
+    finish
+fi
 RPC_PEER=$(tool rpc_peer)
 pids=()
 trap '[[ $BASHPID != $$ ]] || { kill -9 $pid "${pids[@]}" 2>/dev/null; cleanup; }' EXIT
