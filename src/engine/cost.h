@@ -7,7 +7,8 @@
 
 struct cost {
     uint64_t host,
-        there;   /* bytes of buffers in host memory, on devices; without weights that stay in their file */
+        there,   /* bytes of buffers in host memory, on devices; without weights that stay in their file */
+        copied;  /* .. of weights in host memory */
     bool mapped; /* some do */
     uint64_t host_free, there_free; /* before the model came; 0: not known */
     char devices[160];              /* names of those that layers may go to; empty: none */

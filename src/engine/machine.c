@@ -149,8 +149,11 @@ static void add_buffer(struct cost *c, const char *line)
     size_t n = strlen(name), tail = strlen("_Mapped");
     if (!there && n > tail && !strcmp(name + n - tail, "_Mapped"))
         c->mapped = true;
-    else
-        *(there ? &c->there : &c->host) += (uint64_t)(mib * (1 << 20));
+    else {
+        uint64_t bytes = (uint64_t)(mib * (1 << 20));
+        *(there ? &c->there : &c->host) += bytes;
+        c->copied += !there && strstr(line, "model buffer") ? bytes : 0;
+    }
 }
 
 static void on_line(void *ud, const char *line, bool is_error)
@@ -200,11 +203,13 @@ void cost_end(void)
     library_listen(NULL, NULL);
 }
 
-/* Memory of the host: buffers, and the weights that stay in the file, which are those that are not on devices. */
+/* Memory of the host: buffers, and the weights that stay in the file, which are those that are neither on devices nor copied into
+ * buffers, as weights that the engine rearranges are. */
 static void say_host(struct buf *b, const struct cost *c, const struct engine_opts *o, bool streamed)
 {
     char x[32], y[32], z[32];
-    uint64_t weights = c->mapped && o->weights > c->there ? o->weights - c->there : 0;
+    uint64_t elsewhere = c->there + c->copied;
+    uint64_t weights = c->mapped && o->weights > elsewhere ? o->weights - elsewhere : 0;
     if (!c->host_free || !(c->host || weights))
         return;
     human_bytes(c->host_free, z);
