@@ -185,9 +185,12 @@ static bool write_ref(const struct hub_fetch *x, struct err *e)
 {
     char *path = path_join(x->root, "refs/main"), *dir = path_dir(path);
     struct out o = {.fd = -1};
-    bool ok = dir_make(dir, e) && out_open(&o, path, true, e) && out_write(&o, x->commit, 40, e) &&
-              out_commit(&o, e);
+    int fd = -1; /* two that waited for the same file get here together */
+    bool ok = dir_make(dir, e) && hub_lock(x, "main", NULL, &fd, e) && out_open(&o, path, true, e) &&
+              out_write(&o, x->commit, 40, e) && out_commit(&o, e);
     out_abort(&o);
+    if (fd >= 0)
+        close(fd);
     free(dir);
     free(path);
     return ok;

@@ -245,15 +245,17 @@ static bool load(struct load *l, const char *blob, struct err *e)
 
 /* Some versions of filelock, and who clears the cache, remove the file while others wait for it: a lock of a file
  * without a name holds nobody back. */
-static bool lock(const char *path, const char *name, int *fd, struct err *e)
+bool hub_lock(const struct hub_fetch *x, const char *name, const char *file, int *fd, struct err *e)
 {
-    char *dir = path_dir(path);
-    bool ok = dir_make(dir, e), told = false, held = false;
+    char *path = xasprintf("%s/.locks/%s/%s.lock", x->cache, path_base(x->root), name), *dir = path_dir(path);
+    bool ok = dir_make(dir, e), told = !file, held = false;
     free(dir);
     while (ok && !held) {
         *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
-        if (*fd < 0)
-            return err_sys(e, "cannot open '%s'", path);
+        if (*fd < 0) {
+            ok = err_sys(e, "cannot open '%s'", path);
+            break;
+        }
         bool taken = out_try_lock(*fd) == OUT_TAKEN;
         held = !taken && out_still_there(*fd, path);
         if (held)
@@ -261,10 +263,11 @@ static bool lock(const char *path, const char *name, int *fd, struct err *e)
         close(*fd);
         *fd = -1;
         if (taken && !told)
-            log_note("another program downloads '%s': waiting for it ...", name);
+            log_note("another program downloads '%s': waiting for it ...", file);
         told = told || taken;
         ok = !taken || wait_a_little(0, e);
     }
+    free(path);
     return ok;
 }
 
@@ -328,19 +331,17 @@ bool hub_fetch_file(struct hub_fetch *x, const struct hub_file *f, struct err *e
     if (is_linked(x, f))
         return true;
     struct load l = {.x = x, .f = f, .part = blob_path(x, f->oid, ".incomplete"), .fd = -1};
-    char *blob = blob_path(x, f->oid, ""), *blobs = path_dir(blob),
-         *lock_path = xasprintf("%s/.locks/%s/%s.lock", x->cache, path_base(x->root), f->oid);
+    char *blob = blob_path(x, f->oid, ""), *blobs = path_dir(blob);
     int fd = -1;
     uint64_t missing = hub_fetch_missing(x, f);
     l.had = f->size - missing;
-    bool ok = dir_make(blobs, e) && lock(lock_path, f->path, &fd, e);
+    bool ok = dir_make(blobs, e) && hub_lock(x, f->oid, f->path, &fd, e);
     if (ok && !is_whole(blob, f)) /* the other program may have brought it */
         ok = load(&l, blob, e);
     ok = ok && link_file(x, f, blob, e);
     x->done += missing;
     if (fd >= 0)
         close(fd);
-    free(lock_path);
     free(blobs);
     free(blob);
     free(l.part);

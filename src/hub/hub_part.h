@@ -117,6 +117,9 @@ struct hub_fetch {
     uint64_t done; /* of the bar, at the end of a file */
     bool no_network;
 };
+/* Waits until no other program of this cache holds the lock of that name; *fd holds it until it is closed, and is -1 before. file: what
+ * somebody is told to wait for, NULL for what takes a moment. False with *e set (ERR_FAILED; a signal). */
+bool hub_lock(const struct hub_fetch *x, const char *name, const char *file, int *fd, struct err *e);
 /* Brings a file into the snapshot, unless it is there. */
 bool hub_fetch_file(struct hub_fetch *x, const struct hub_file *f, struct err *e);
 uint64_t hub_fetch_missing(const struct hub_fetch *x, const struct hub_file *f); /* bytes to load for that */

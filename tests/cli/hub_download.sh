@@ -247,6 +247,19 @@ if command -v flock >/dev/null; then
     exec 9>&-
     expect 'it goes on' wait $!
     expect 'whole' cmp "$Q" "$(root good g)/snapshots/$REV/sub/m a-Q4_K_M.gguf"
+    # two that get there together name the revision one after the other
+    fresh
+    mkdir -p hub/.locks/models--good--g
+    exec 8>hub/.locks/models--good--g/main.lock
+    flock 8
+    "$REAP" inspect good/g 8>&- >a.out 2>a.err &
+    wait_for 10 test -e "$(root good g)/snapshots/$REV/sub/m a-Q4_K_M.gguf" || say_bad 'no download'
+    sleep 0.2
+    absent "$(root good g)/refs/main"
+    exec 8>&-
+    expect 'it goes on' wait $!
+    expect 'the revision' test "$(<"$(root good g)/refs/main")" = "$REV"
+    lacks a.err waiting
 else
     left_out 'a lock whose file was replaced: no flock here'
 fi
