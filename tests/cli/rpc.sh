@@ -45,8 +45,12 @@ stops() { # it waits until it is ended
     expect 'nothing stays behind' test ! -e "$1"
 }
 peer silent
-quiet eval "$TINY" --text "$TEXT/code/lexer.txt" -t 1 -o x.json -q --rpc "127.0.0.1:$port"
-stops x.json
+if [[ ${REAP_EMULATED-} ]]; then
+    left_out 'a server that says nothing: whom a thread waits for is seen by the number of its system call, which is not that of the emulated processor'
+else
+    quiet eval "$TINY" --text "$TEXT/code/lexer.txt" -t 1 -o x.json -q --rpc "127.0.0.1:$port"
+    stops x.json
+fi
 kill "${pids[@]}"
 wait "${pids[@]}" 2>/dev/null
 pids=()
