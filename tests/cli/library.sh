@@ -25,7 +25,7 @@ expect 'the library has the version in its name' test "${lib##*/}" = "libreap.so
 build() { # COMPILER FLAGS... (sources among them), -o OUT
     local words
     words=$(printf '%q ' "$@")
-    eval "$words $flags $(pkg-config --cflags --libs reap) -pthread" >build.txt 2>&1 || { say_bad "cannot build: $words"; show build.txt; }
+    eval "$words $flags $(pkg-config --cflags --libs reap) ${LDFLAGS-} -pthread" >build.txt 2>&1 || { say_bad "cannot build: $words"; show build.txt; }
     n_checks=$((n_checks + 1))
     [[ ! -s build.txt ]] || { say_bad "warnings of: $words"; show build.txt; }
 }

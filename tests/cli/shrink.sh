@@ -12,6 +12,9 @@ count() { # FUNCTION ARGS: how often it is called
     awk -v f="$1" '$1 == f { print $2 }' "$T/.count"
 }
 
+held() { # NAME: $child waits before that call
+    wait_for 20 test -e "$T/.held" || say_bad "the call does not come: $1"
+}
 # while_held "FUNCTION N" CHANGE RC WORDS... -- ARGS: CHANGE is done before the N-th call
 while_held() {
     local hold=$1 change=$2 want=$3 words=() child got
@@ -21,9 +24,10 @@ while_held() {
         shift
     done
     shift
-    SHIM_FAULT="$hold wait:600" SHIM_PATH=${held_path-} LD_PRELOAD=$shim "$REAP" "$@" --quiet >.out 2>.err </dev/null &
+    rm -f "$T/.held"
+    SHIM_FAULT="$hold wait:600" SHIM_HELD=$T/.held SHIM_PATH=${held_path-} LD_PRELOAD=$shim "$REAP" "$@" --quiet >.out 2>.err </dev/null &
     child=$!
-    sleep 0.3
+    held "$change"
     eval "$change"
     wait $child
     got=$?
@@ -87,9 +91,10 @@ rm texts/b.txt
 
 # A text is what could be read of it, and the hash in the stats is of that: one that shrank or grew is said to be another when it is used again.
 absent s.json
-SHIM_FAULT='open 2 wait:600' SHIM_PATH=texts/a.txt LD_PRELOAD=$shim "$REAP" profile "$TINY" --calib texts -t 1 -o s.json --quiet >.out 2>.err </dev/null &
+rm -f .held
+SHIM_FAULT='open 2 wait:600' SHIM_HELD=$T/.held SHIM_PATH=texts/a.txt LD_PRELOAD=$shim "$REAP" profile "$TINY" --calib texts -t 1 -o s.json --quiet >.out 2>.err </dev/null &
 child=$!
-sleep 0.3
+held 'a text that grew'
 echo 'and more' >>texts/a.txt
 wait $child
 expect 'a text that grew is read to its end' test $? = 0

@@ -11,6 +11,7 @@
  *                              N = 0: nothing goes wrong, calls are counted
  *   SHIM_PATH=TEXT             only calls whose path holds this count (those that have a path)
  *   SHIM_FROM=NAME             only calls from the code of the mapped file whose name ends so count; "main": the program
+ *   SHIM_HELD=FILE             is made when a call begins to wait
  *   SHIM_COUNTS=FILE           at the end: a line "NAME CALLS" for each function, "hit TIMES"
  *   SHIM_LOG=FILE              what was done to the disk, a line each; see log_disk
  *
@@ -65,7 +66,7 @@ static struct {
     long at;
     enum how how;
     int arg;
-    char path[PATH_MAX], counts[PATH_MAX];
+    char path[PATH_MAX], held[PATH_MAX], counts[PATH_MAX];
     uintptr_t lo, hi; /* of the code that counts; 0: all */
     int log;
     pid_t pid;
@@ -162,6 +163,7 @@ __attribute__((constructor)) static void begin(void)
     take("SHIM_FAULT", fault);
     take("SHIM_PATH", shim.path);
     take("SHIM_FROM", from);
+    take("SHIM_HELD", shim.held);
     take("SHIM_COUNTS", shim.counts);
     take("SHIM_LOG", log);
     unsetenv("LD_PRELOAD");
@@ -191,6 +193,11 @@ static int hit(enum fn f, const char *path, const void *from)
     if (shim.how == BEFORE)
         killed();
     if (shim.how == WAIT) {
+        int fd = shim.held[0]
+                     ? (int)syscall(SYS_openat, AT_FDCWD, shim.held, O_WRONLY | O_CREAT | O_CLOEXEC, 0666)
+                     : -1;
+        if (fd >= 0)
+            syscall(SYS_close, fd);
         nanosleep(&(struct timespec){shim.arg / 1000, shim.arg % 1000 * 1000000L}, NULL);
         return 0;
     }
