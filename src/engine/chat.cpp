@@ -249,9 +249,10 @@ double real_of(const value &v)
 const std::string &text_in(const value &v, std::string &room)
 {
     const auto *parts = is(v, kind::text) ? &static_cast<const jinja::value_string_t &>(*v).val_str.parts : nullptr;
-    if (!parts || parts->size() != 1)
+    const bool whole = parts && parts->size() == 1;
+    if (!whole)
         room = v->as_string().str();
-    const std::string &s = parts && parts->size() == 1 ? parts->front().val : room;
+    const std::string &s = whole ? parts->front().val : room;
     look(s.size() >> 9); // many looks at a long text take long, too
     return s;
 }

@@ -243,6 +243,9 @@ typedef struct reap_prune_options {
     uint64_t max_shard;     /* of a checkpoint: bytes of tensors in a file; 0: files like the input's */
     const char *name;       /* what the result is called; NULL: after its parent, with -REAP-24x */
     const char *base_model; /* the parent's name on the hub, "ORG/NAME"; NULL: told from the path */
+    /* Of a GGUF file, 1: the blocks that predict further tokens go, with all their experts, into a file of their own, mtp-NAME
+     * beside the output. Not with drop_mtp. */
+    int keep_mtp;
 } reap_prune_options;
 
 /* Filled by the library; freed by reap_prune_result_clear, which is needed after success alone. */
@@ -253,7 +256,7 @@ typedef struct reap_prune_result {
     uint64_t bytes_missing;       /* dry_run: on the disk; else that is an error */
     uint64_t tensors_cut, tensors_same, tensors_gone;
     uint32_t n_files;
-    char **files; /* that were, or would be, written; of a checkpoint the folder */
+    char **files; /* that were, or would be, written, that of keep_mtp last; of a checkpoint the folder */
 } reap_prune_result;
 
 /* Writes the model without the experts that the plan drops; the same bytes as `reap prune` writes. out: a GGUF file, or a folder for a

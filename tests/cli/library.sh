@@ -77,7 +77,7 @@ has out.txt '^tinymoe: 6 layers of 32 experts$' '^16 experts: 7.5 MB$' '^x.gguf 
 lacks err.txt .
 absent x.gguf
 
-# a file of MTP blocks alone: looked at, verified, and no model to cut
+# a file of MTP blocks alone: written, looked at, verified, and no model to cut
 M=$SRC/tests/data/families/glm4_moe
 ok prune "$M/model.gguf" --plan "$M/plan.json" -o cut.gguf --mtp keep
 "$EDIT" mtp-cut.gguf mtp-bad.gguf flip blk.3.ffn_down_exps.weight 5 || say_bad 'gguf_edit'
@@ -93,6 +93,8 @@ int main(int n, char **v)
     reap_stats *s = reap_stats_open(v[4], &e);
     reap_model_info info;
     reap_verify_result r;
+    reap_prune_options o;
+    reap_prune_result w;
     uint32_t keep[] = {0};
     if (n != 5 || !m || !x || !p || !s)
         return 1;
@@ -110,6 +112,14 @@ int main(int n, char **v)
     printf("statistics: %d, %s\n", reap_stats_check(s, x, &e), e.message);
     printf("keep: %d, %s\n", reap_plan_from_keep(x, keep, 1, &e) != NULL, e.message);
     printf("prune: %d, %s\n", reap_prune(x, p, "no.gguf", NULL, NULL, &e), e.message);
+    REAP_INIT(&o);
+    REAP_INIT(&w);
+    o.keep_mtp = o.force = 1;
+    if (reap_prune(m, p, "lib.gguf", &o, &w, &e) == REAP_OK)
+        printf("written: %s and %s, %u files\n", w.files[0], w.files[w.n_files - 1], w.n_files);
+    reap_prune_result_clear(&w);
+    o.drop_mtp = 1;
+    printf("both: %d, %s\n", reap_prune(m, p, "no.gguf", &o, NULL, &e), e.message);
     reap_stats_close(s);
     reap_plan_close(p);
     reap_model_close(x);
@@ -123,8 +133,12 @@ expect 'a file of MTP blocks: exit status 0' test $? = 0
 has out.txt '^0 layers, the last 1 of 4 blocks: has experts in MTP blocks alone' '^verify: 0, 0 found, the same$' '^with a plan: 0$' \
     '^as a parent: 2, mtp-cut.gguf: has experts in MTP blocks alone.*give the model itself$' '^plan: 2, mtp-cut.gguf: has experts in MTP blocks alone.*give the model itself$' \
     '^statistics: 2, mtp-cut.gguf: has experts in MTP blocks alone.*give the model itself$' \
-    '^keep: 0, mtp-cut.gguf: cannot be pruned: has experts in MTP blocks alone' '^prune: 2, mtp-cut.gguf: cannot be pruned: has experts in MTP blocks alone'
+    '^keep: 0, mtp-cut.gguf: cannot be pruned: has experts in MTP blocks alone' '^prune: 2, mtp-cut.gguf: cannot be pruned: has experts in MTP blocks alone' \
+    '^written: lib.gguf and mtp-lib.gguf, 2 files$' '^both: 2, prune options: drop_mtp and keep_mtp are both set'
 lacks err.txt .
+expect 'the library keeps MTP blocks as reap does: the model' cmp lib.gguf cut.gguf
+expect 'the library keeps MTP blocks as reap does: their file' cmp mtp-lib.gguf mtp-cut.gguf
+absent no.gguf
 ./mtp "$M/model.gguf" mtp-bad.gguf "$M/plan.json" "$SRC/examples/stats.json" >out.txt 2>err.txt
 has out.txt '^verify: 3, 0 found, mtp-bad.gguf: 1 difference from .*differs at byte 5$'
 
