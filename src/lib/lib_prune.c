@@ -11,9 +11,11 @@ static bool take_options(const reap_prune_options *given, struct prune_opts *o, 
     if (given && !take_struct(&x, sizeof x, given, "prune options", e))
         return false;
     if (x.drop_mtp && x.keep_mtp)
-        return err_set(e, ERR_INPUT, "prune options: drop_mtp and keep_mtp are both set, expected one of them");
+        return err_set(e, ERR_INPUT,
+                       "prune options: drop_mtp and keep_mtp are both set, expected one of them");
     o->keep_mtp = x.keep_mtp != 0;
-    o->cut = (struct cut_opts){.drop_mtp = x.drop_mtp || x.keep_mtp, .merge = x.merge != 0, .max_shard = x.max_shard};
+    o->cut = (struct cut_opts){
+        .drop_mtp = x.drop_mtp || x.keep_mtp, .merge = x.merge != 0, .max_shard = x.max_shard};
     o->force = x.force != 0;
     o->dry_run = x.dry_run != 0;
     o->card = x.card != 0;

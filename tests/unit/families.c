@@ -93,6 +93,10 @@ const struct family_case *family_seeded(uint32_t *n)
                 list[i].tol = &gelu;
                 list[i].token = 1e-3;
                 list[i].nll = 1e-5;
+            } else if (!strcmp(list[i].name, "qwen3_5_moe_gptq")) {
+                /* One token of 466 moves by 7.4e-5 on x86-64 when the step has one token instead of all, and by 7.9e-5 on
+                 * ARM; half of them differ by less than 1.6e-6 everywhere. */
+                list[i].token = 3.2e-5;
             }
         for (int i = 0; i < found; i++)
             free(names[i]);
