@@ -264,14 +264,21 @@ with_cuda() {
 
 # configure FOLDER OPTION...: with what all builds of the engine have in common.
 configure() {
-    local build=$1 flags options
+    local build=$1 flags options known
     shift
     need cmake
     need ninja
     flags=$(amx_flags)
     [ "$cuda" = OFF ] || with_cuda
-    options=(-DCMAKE_BUILD_TYPE=Release -DCMAKE_POSITION_INDEPENDENT_CODE=ON
-        -DCMAKE_C_COMPILER="$cc" -DCMAKE_CXX_COMPILER="$cxx"
+    # The compiler of a folder stays while it is there (the key says that it is the same one, wherever PATH finds it now): with another
+    # path cmake forgets all options, those given here too.
+    known=$(sed -n 's/^CMAKE_CXX_COMPILER:[A-Z]*=//p' "$build/CMakeCache.txt" 2>/dev/null || true)
+    options=(-DCMAKE_BUILD_TYPE=Release -DCMAKE_POSITION_INDEPENDENT_CODE=ON)
+    if [ -z "$known" ] || [ ! -x "$known" ]; then
+        rm -rf "$build/CMakeCache.txt" "$build/CMakeFiles"
+        options+=(-DCMAKE_C_COMPILER="$cc" -DCMAKE_CXX_COMPILER="$cxx")
+    fi
+    options+=(
         -DCMAKE_INSTALL_PREFIX="$dir/prefix" -DCMAKE_INSTALL_LIBDIR=lib
         -DLLAMA_BUILD_IS_DEV=OFF -DLLAMA_OPENSSL=OFF -DLLAMA_BUILD_UI=OFF -DLLAMA_USE_PREBUILT_UI=OFF
         -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_APP=OFF
