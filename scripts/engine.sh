@@ -264,21 +264,14 @@ with_cuda() {
 
 # configure FOLDER OPTION...: with what all builds of the engine have in common.
 configure() {
-    local build=$1 flags options known
+    local build=$1 flags options
     shift
     need cmake
     need ninja
     flags=$(amx_flags)
     [ "$cuda" = OFF ] || with_cuda
-    # The compiler of a folder stays while it is there (the key says that it is the same one, wherever PATH finds it now): with another
-    # path cmake forgets all options, those given here too.
-    known=$(sed -n 's/^CMAKE_CXX_COMPILER:[A-Z]*=//p' "$build/CMakeCache.txt" 2>/dev/null || true)
-    options=(-DCMAKE_BUILD_TYPE=Release -DCMAKE_POSITION_INDEPENDENT_CODE=ON)
-    if [ -z "$known" ] || [ ! -x "$known" ]; then
-        rm -rf "$build/CMakeCache.txt" "$build/CMakeFiles"
-        options+=(-DCMAKE_C_COMPILER="$cc" -DCMAKE_CXX_COMPILER="$cxx")
-    fi
-    options+=(
+    options=(-DCMAKE_BUILD_TYPE=Release -DCMAKE_POSITION_INDEPENDENT_CODE=ON
+        -DCMAKE_C_COMPILER="$cc" -DCMAKE_CXX_COMPILER="$cxx"
         -DCMAKE_INSTALL_PREFIX="$dir/prefix" -DCMAKE_INSTALL_LIBDIR=lib
         -DLLAMA_BUILD_IS_DEV=OFF -DLLAMA_OPENSSL=OFF -DLLAMA_BUILD_UI=OFF -DLLAMA_USE_PREBUILT_UI=OFF
         -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_APP=OFF
@@ -295,7 +288,8 @@ configure() {
             -DCMAKE_EXE_LINKER_FLAGS="-static-libgcc -static-libstdc++"
             -DOpenMP_gomp_LIBRARY="$("$cc" -print-file-name=libgomp.a)")
     fi
-    cmake -S "$src" -B "$build" -G Ninja "${options[@]}" -DCMAKE_C_FLAGS="$flags" -DCMAKE_CXX_FLAGS="$flags" "$@" \
+    # Afresh: where PATH finds a compiler elsewhere now, cmake forgets what it has cached, and the options of this call with it.
+    cmake --fresh -S "$src" -B "$build" -G Ninja "${options[@]}" -DCMAKE_C_FLAGS="$flags" -DCMAKE_CXX_FLAGS="$flags" "$@" \
         >"$dir/configure.log" 2>&1 9>&- || failed "$dir/configure.log"
 }
 
