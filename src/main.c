@@ -88,15 +88,24 @@ static void command_help(struct buf *b, const struct cmd *c)
     example(b, c->example, width);
 }
 
+/* NULL: none. */
+static const struct cmd *cmd_named(const char *name)
+{
+    size_t i = 0;
+    while (cmds[i] && strcmp(cmds[i]->name, name) != 0)
+        i++;
+    return cmds[i];
+}
+
 /* NULL with *e. */
 static const struct cmd *find(const char *name, struct err *e)
 {
     struct near n = {.typed = name};
-    for (size_t i = 0; cmds[i]; i++) {
-        if (!strcmp(cmds[i]->name, name))
-            return cmds[i];
+    const struct cmd *c = cmd_named(name);
+    if (c)
+        return c;
+    for (size_t i = 0; cmds[i]; i++)
         near_try(&n, cmds[i]->name);
-    }
     near_try(&n, "--help");
     near_try(&n, "--version");
     err_set(e, ERR_INPUT, "'%s' is not a command%s%s%s reap --help lists them", name,
@@ -182,6 +191,14 @@ static bool computes(const struct cmd *c)
     return false;
 }
 
+/* argv as of obey. Before any signal is noted: the program may start itself again, and would lose it. */
+static void begin(int argc, char **argv)
+{
+    const struct cmd *c = cmd_named(argv[0]);
+    if (c && !wants_help(argc, argv))
+        engine_begin(computes(c) ? argv - 1 : NULL);
+}
+
 /* argv[0] is the command, or what stands for one; in front of it is the name of the program. */
 static void obey(int argc, char **argv, struct err *e)
 {
@@ -200,7 +217,6 @@ static void obey(int argc, char **argv, struct err *e)
     } else if ((c = find(argv[0], e)) && wants_help(argc, argv)) {
         command_help(&b, c);
     } else if (c) {
-        engine_begin(computes(c) ? argv - 1 : NULL);
         run(c, argc - 1, argv + 1, e);
     }
     if (e->code != ERR_NONE && (cmd_json || opt_peek(argc, argv, "json")))
@@ -215,7 +231,6 @@ int main(int argc, char **argv)
     struct err e = {0};
     hold_descriptors();
     open_many_files();
-    sig_install();
     argc--;
     argv++;
     peek_colours(argc, argv);
@@ -223,6 +238,10 @@ int main(int argc, char **argv)
         opt_first_operand(argc, argv, common); /* options of all commands may stand before it, as in git */
     if (at < argc) {
         to_front(argv, at);
+        begin(argc, argv);
+    }
+    sig_install();
+    if (at < argc) {
         obey(argc, argv, &e);
     } else {
         struct buf b = {0};

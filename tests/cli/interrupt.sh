@@ -91,4 +91,18 @@ expect "SIGINT while evaluating: exit status 130, not $got" test $got = 130
 one_line interrupted
 absent ev.json
 no_parts
+# The program starts itself again for the engine's sake. A signal that comes just before is no less heard: nothing is done yet, so it ends by it.
+shim=$(preloadable libshim.so)
+if [[ $shim ]] && LD_PRELOAD=$shim "$REAP" --version >/dev/null 2>&1; then
+    "${heeds_int[@]}" -u GOMP_SPINCOUNT -u OMP_WAIT_POLICY SHIM_FAULT='execv 1 wait:600' SHIM_HELD=held LD_PRELOAD="$shim" "$REAP" \
+        eval "$TINY" --text "$TEXT/code/sprintf.txt" --ctx 128 -o ev.json -t 1 >.out 2>.err </dev/null &
+    pid=$!
+    wait_for 20 test -e held || say_bad 'it does not start itself again'
+    end INT
+    expect "SIGINT while it starts again: exit status 130, not $got" test $got = 130
+    absent ev.json
+    no_parts
+else
+    left_out 'a signal while the program starts itself again: nothing can be preloaded'
+fi
 finish

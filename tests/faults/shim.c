@@ -46,7 +46,7 @@
     X(unlink) X(unlinkat) X(mkdir) X(mkdirat) X(rmdir) X(opendir) X(fdopendir) X(readdir) X(stat) X(lstat)       \
     X(fstat) X(fstatat) X(statvfs) X(access) X(realpath) X(readlink) X(fopen) X(fread) X(fwrite) X(fflush)       \
     X(fclose) X(malloc) X(calloc) X(realloc) X(posix_memalign) X(strdup) X(vasprintf) X(mmap) X(pthread_create)  \
-    X(pipe2) X(fork)
+    X(pipe2) X(fork) X(execv)
 /* clang-format on */
 enum fn {
 #define X(n) FN_##n,
@@ -417,6 +417,7 @@ PLAIN(fopen, fopen, FILE *, NULL, p, (const char *p, const char *m), (p, m))
 PLAIN(fopen, fopen64, FILE *, NULL, p, (const char *p, const char *m), (p, m))
 PLAIN(fflush, fflush, int, EOF, NULL, (FILE * f), (f))
 PLAIN(fclose, fclose, int, EOF, NULL, (FILE * f), (f))
+PLAIN(execv, execv, int, -1, p, (const char *p, char *const a[]), (p, a))
 PLAIN(pipe2, pipe2, int, -1, NULL, (int fd[2], int f), (fd, f))
 PLAIN(fork, fork, pid_t, -1, NULL, (void), ())
 PLAIN(strdup, strdup, char *, NULL, NULL, (const char *s), (s))
