@@ -17,7 +17,7 @@ endif()
 set(test_env
     "REAP=$<TARGET_FILE:reap>" "SRC=${CMAKE_SOURCE_DIR}" "BIN=${CMAKE_BINARY_DIR}"
     "ENGINE_SOURCE=${engine_source}"
-    "GOMP_SPINCOUNT=300" # tests share the cores; src/engine/engine.h, engine_tame_threads
+    "GOMP_SPINCOUNT=300" # tests share the cores; src/engine/engine.h, engine_begin
     # Hostile sizes must come back as a failed allocation, as they do without the sanitizer.
     "ASAN_OPTIONS=allocator_may_return_null=1:detect_stack_use_after_return=1"
     "UBSAN_OPTIONS=print_stacktrace=1")
