@@ -66,7 +66,7 @@ void calibration_warn_short(uint64_t n_tokens, uint32_t n_experts, uint32_t n_us
     if (per >= ENOUGH)
         return;
     log_warn("%s tokens are %s for each expert of a layer: the choice is not settled yet; %s give each %s",
-             human_count(n_tokens, have), human_count((uint64_t)per, each),
+             human_count(n_tokens, have), per < 1 ? "less than 1" : human_count((uint64_t)per, each),
              human_count(round_up(((uint64_t)ENOUGH * n_experts + n_used - 1) / n_used), need),
              human_count(ENOUGH, enough));
 }

@@ -481,7 +481,8 @@ static void test_too_short(void **state)
         {4000, NULL},
         {3999,
          "3,999 tokens are 999 for each expert of a layer: the choice is not settled yet; 4,000 give each 1,000"},
-        {7, "7 tokens are 1 for each expert"}};
+        {7, "7 tokens are 1 for each expert"},
+        {3, "3 tokens are less than 1 for each expert"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct profile_opts o = options(at("s.json"));
         struct buf b = {0};
