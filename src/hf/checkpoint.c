@@ -75,16 +75,17 @@ static bool read_start(struct hf_file *f, uint64_t *header_bytes, struct err *e)
     return true;
 }
 
-/* In steps, up to the first NUL, which no JSON holds: a sparse file claims any length and holds nothing. */
-static bool read_header(struct hf_file *f, uint64_t n, struct err *e)
+/* In steps, up to the first NUL, which no JSON holds: a sparse file claims any length and holds nothing.
+ * *header is the caller's, also after a failure. */
+static bool read_header(const struct hf_file *f, uint64_t n, char **header, struct err *e)
 {
     for (uint64_t have = 0, step = FIRST_STEP; have < n; step *= 4) {
         uint64_t end = n - have < step ? n : have + step;
-        char *p = realloc(f->header, end);
+        char *p = realloc(*header, end);
         if (!p)
             return err_set(e, ERR_FAILED, "cannot allocate %llu bytes for the header",
                            (unsigned long long)end);
-        f->header = p;
+        *header = p;
         if (!file_pread(f->fd, p + have, end - have, 8 + have, e))
             return false;
         const char *nul = memchr(p + have, 0, end - have);
@@ -94,6 +95,21 @@ static bool read_header(struct hf_file *f, uint64_t n, struct err *e)
         have = end;
     }
     return true;
+}
+
+/* Into memory of their own, so that the header, which is twice as long, can go. */
+static bool take_names(struct hf_file *f, struct hf_tensor *list, uint64_t n, struct err *e)
+{
+    uint64_t all = 0;
+    for (uint64_t i = 0; i < n; i++)
+        all += strlen(list[i].name) + 1;
+    char *p = f->names = mem_try(all, 1, "the names of tensors", e);
+    for (uint64_t i = 0; p && i < n; i++) {
+        const char *name = list[i].name;
+        list[i].name = p;
+        p = stpcpy(p, name) + 1;
+    }
+    return f->names != NULL;
 }
 
 static bool add_tensors(struct hf_checkpoint *c, struct hf_tensor *list, uint64_t n, struct err *e)
@@ -118,15 +134,21 @@ static bool add_tensors(struct hf_checkpoint *c, struct hf_tensor *list, uint64_
 
 static bool read_file(struct hf_checkpoint *c, struct hf_file *f, struct err *e)
 {
-    struct hf_tensor *list;
+    struct hf_tensor *list = NULL;
+    char *header = NULL;
     uint64_t n;
     f->path = path_join(c->dir, f->name);
     f->fd = file_open_read(f->path, &f->size, e);
     if (f->fd < 0)
         return false;
-    if (!read_start(f, &n, e) || !read_header(f, n, e) ||
-        !st_parse(f->header, n, n + 8, f->size - n - 8, &list, &n, &f->metadata, e))
+    bool ok = read_start(f, &n, e) && read_header(f, n, &header, e) &&
+              st_parse(header, n, n + 8, f->size - n - 8, &list, &n, &f->metadata, e) &&
+              take_names(f, list, n, e);
+    free(header);
+    if (!ok) {
+        free(list);
         return err_ctx(e, "%s", f->path);
+    }
     for (uint64_t i = 0; i < n; i++)
         list[i].file = (uint32_t)(f - c->files);
     f->first_tensor = c->n_tensors;
@@ -420,7 +442,7 @@ void hf_free(struct hf_checkpoint *c)
         free(f->name);
         free(f->path);
         free(f->metadata);
-        free(f->header);
+        free(f->names);
     }
     free(c->files);
     free(c->tensors);

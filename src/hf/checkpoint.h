@@ -27,9 +27,9 @@ struct hf_tensor {
     const char *name; /* NUL-terminated, UTF-8, no control characters */
     const struct hf_dtype *dtype;
     uint32_t n_dims;            /* 0: a scalar */
+    uint32_t file;              /* index into hf_checkpoint.files */
     uint64_t dims[HF_MAX_DIMS]; /* in the file's order, slowest first */
     uint64_t bytes, off;        /* off: from the start of its file */
-    uint32_t file;              /* index into hf_checkpoint.files */
 };
 
 struct hf_file {
@@ -39,7 +39,7 @@ struct hf_file {
     uint64_t size;
     uint64_t first_tensor, n_tensors; /* tensors[first .. first + n - 1], in the order of their bytes */
     char *metadata;                   /* the text of "__metadata__"; NULL: none */
-    char *header;                     /* owns the names */
+    char *names;                      /* of its tensors */
 };
 
 struct hf_json { /* a JSON file of the folder, as text with places */

@@ -39,8 +39,8 @@ struct view_tensor {
     uint32_t idle;  /* stacked: entries behind the experts', which stay whatever is cut (family_names.idle) */
     uint32_t number; /* single: where the expert's number begins in the name */
     enum role role;
-    const char *why; /* ROLE_REFUSE: why it cannot be cut */
     bool mtp;        /* part of a block that predicts further tokens */
+    const char *why; /* ROLE_REFUSE: why it cannot be cut */
 };
 
 struct view_layer {  /* one MoE layer of the trunk */
