@@ -57,11 +57,12 @@ const char *engine_cache_type(uint32_t i);
 const char *engine_load_mode(uint32_t i);
 const char *engine_chat_template(uint32_t i);
 
-/* Called before the work begins. Makes the engine's waiting threads sleep soon instead of spinning, which costs nothing on an idle
- * machine and saves a factor on a busy one, unless the user has set GOMP_SPINCOUNT or OMP_WAIT_POLICY; and has glibc ask for huge
- * pages, unless GLIBC_TUNABLES says something of them: weights and buffers in pages of 4 KiB cost a factor where finding a page is
- * dear. Both are read before main, so the program starts itself again, once, with these arguments (not where it has more rights than
- * its user, and not where ld.so was called with it); argv NULL: it does not compute, and only programs that it starts are told. */
+/* Called before the work begins, and before signals are listened to: one that was noted would be lost. Makes the engine's waiting
+ * threads sleep soon instead of spinning, which costs nothing on an idle machine and saves a factor on a busy one, unless the user
+ * has set GOMP_SPINCOUNT or OMP_WAIT_POLICY; and has glibc ask for huge pages, unless GLIBC_TUNABLES says something of them:
+ * weights and buffers in pages of 4 KiB cost a factor where finding a page is dear. Both are read before main, so the program
+ * starts itself again, once, with these arguments (not where it has more rights than its user, and not where ld.so was called with
+ * it); argv NULL: it does not compute, and only programs that it starts are told. */
 void engine_begin(char **argv);
 
 struct engine;
