@@ -3,7 +3,8 @@
 #
 #   scripts/ctest-summary.sh BUILD [CTEST OPTION]...
 #
-# Skipped tests (exit status 77) are named before it and count as neither; so are the parts that tests left out. No test at all is a failure.
+# Before it stand the tests that failed, those that were skipped (exit status 77), which count as neither, and the parts
+# that tests left out. No test at all is a failure.
 
 set -eu
 
@@ -25,11 +26,11 @@ fi
 # Output of tests is escaped in the file, so that only real elements begin with '<'.
 awk -v status="$status" '
     match($0, /<testcase name="[^"]*"/) { name = substr($0, RSTART + 16, RLENGTH - 17); total++ }
-    /<testcase / && /status="fail"/ { failed++ }
+    /<testcase / && /status="fail"/ { failed++; print "FAIL  " name }
     match($0, /left out: [^<]*/) { print name " " substr($0, RSTART, RLENGTH) }
     /<testcase / && /status="(notrun|disabled)"/ { waiting = 1; skip_name = name }
     waiting && /<skipped|status="disabled"/ { skipped++; names = names " " skip_name; waiting = 0 }
-    waiting && /<failure/ { failed++; waiting = 0 }
+    waiting && /<failure/ { failed++; print "FAIL  " skip_name; waiting = 0 }
     END {
         if (skipped)
             printf "%d skipped:%s\n", skipped, names
