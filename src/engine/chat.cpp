@@ -108,7 +108,12 @@ struct budget {
     const char *stack = nullptr; // where it began
 };
 thread_local budget spent;
-constexpr uint64_t max_steps = 3000000, max_values = 20000000;
+constexpr uint64_t max_steps = 3000000;
+#ifdef REAP_FUZZ
+constexpr uint64_t max_values = 2000000; // to look takes ten times as long under the sanitizers
+#else
+constexpr uint64_t max_values = 20000000;
+#endif
 constexpr uint64_t range_steps = 10; // of a number of a range(): each makes a scope when it is walked
 constexpr size_t max_text = 64u << 20;
 constexpr unsigned max_calls = 60;
@@ -138,6 +143,21 @@ void look(uint64_t n = 1)
         throw refusal{"it looks at more than 20,000,000 values"};
     if (!(spent.values & 4095) && sig_pending())
         throw interruption{};
+}
+
+// Bytes of texts: copied as a whole, kept as a new text, looked at one by one. A hostile template has seconds, not minutes,
+// and two or three gigabytes.
+void copied(size_t bytes)
+{
+    look(bytes >> 9);
+}
+void kept(size_t bytes)
+{
+    look(bytes >> 7);
+}
+void walked(size_t bytes)
+{
+    look(bytes >> 4);
 }
 
 struct one_call {
@@ -248,12 +268,13 @@ double real_of(const value &v)
 // The text of v, where it stands; what v keeps in parts, or is no text, is put together in `room`.
 const std::string &text_in(const value &v, std::string &room)
 {
-    const auto *parts = is(v, kind::text) ? &static_cast<const jinja::value_string_t &>(*v).val_str.parts : nullptr;
+    const auto *parts =
+        is(v, kind::text) ? &static_cast<const jinja::value_string_t &>(*v).val_str.parts : nullptr;
     const bool whole = parts && parts->size() == 1;
     if (!whole)
         room = v->as_string().str();
     const std::string &s = whole ? parts->front().val : room;
-    look(s.size() >> 9); // many looks at a long text take long, too
+    copied(s.size());
     return s;
 }
 std::string text_of(const value &v)
@@ -283,7 +304,7 @@ value text(std::string s)
 {
     if (s.size() > max_text)
         refuse("a text of more than 64 MiB");
-    look(s.size() >> 9);
+    kept(s.size());
     auto v = mk_val<jinja::value_string>();
     v->val_str.parts.push_back({false, std::move(s)});
     return v;
@@ -291,7 +312,29 @@ value text(std::string s)
 // A text of the same kind as v: what is made of markup is markup.
 value like(const value &v, std::string s)
 {
-    return is_markup(v) ? value(std::make_shared<markup>(s)) : text(std::move(s));
+    value made = text(std::move(s));
+    return is_markup(v) ? value(std::make_shared<markup>(made->as_string())) : made;
+}
+void add(std::string &out, const std::string &more)
+{
+    if ((out += more).size() > max_text)
+        refuse("a text of more than 64 MiB");
+}
+// Where `sub` begins in s, at `from` or behind it; npos: nowhere. In time that grows with their lengths, not their product.
+size_t place_in(const std::string &s, const std::string &sub, size_t from = 0)
+{
+    const void *p =
+        from <= s.size() ? memmem(s.data() + from, s.size() - from, sub.data(), sub.size()) : nullptr;
+    return p ? static_cast<size_t>(static_cast<const char *>(p) - s.data()) : std::string::npos;
+}
+size_t last_place_in(const std::string &s, const std::string &sub)
+{
+    for (size_t at = s.size() - std::min(s.size(), sub.size()) + 1; at-- > 0;) {
+        look(1 + (s[at] == sub[0] ? sub.size() >> 9 : 0));
+        if (!s.compare(at, sub.size(), sub))
+            return at;
+    }
+    return std::string::npos;
 }
 // The engine's numbers keep the other kind of number beside them, and convert what does not fit.
 value whole(int64_t i)
@@ -450,6 +493,7 @@ bool is_unprintable(uint32_t c)
 
 std::string repr(const std::string &s)
 {
+    walked(s.size());
     char quote = s.find('\'') != std::string::npos && s.find('"') == std::string::npos ? '"' : '\'';
     std::string out(1, quote);
     for (size_t at = 0; at < s.size();) {
@@ -478,10 +522,6 @@ std::string repr(const std::string &s)
 std::string str(const value &v, bool inside = false)
 {
     std::string out;
-    auto add = [&](const std::string &more) {
-        if ((out += more).size() > max_text)
-            refuse("it makes a text of more than 64 MiB");
-    };
     look();
     switch (kind_of(v)) {
     case kind::undefined: return inside ? "Undefined" : "";
@@ -494,12 +534,12 @@ std::string str(const value &v, bool inside = false)
     case kind::generator: {
         bool tuple = is(v, kind::tuple);
         for (const value &x : v->as_array())
-            add((out.empty() ? "" : ", ") + str(x, true));
+            add(out, (out.empty() ? "" : ", ") + str(x, true));
         return (tuple ? "(" : "[") + out + (tuple && v->as_array().size() == 1 ? ",)" : tuple ? ")" : "]");
     }
     case kind::dict:
         for (const auto &p : v->as_ordered_object())
-            add((out.empty() ? "" : ", ") + str(p.first, true) + ": " + str(p.second, true));
+            add(out, (out.empty() ? "" : ", ") + str(p.first, true) + ": " + str(p.second, true));
         return "{" + out + "}";
     case kind::function: return v->as_repr();
     default: return text_of(v);
@@ -515,6 +555,7 @@ struct json_style {
 void json_string_of(std::string &out, const std::string &s, bool ascii)
 {
     char hex[16];
+    walked(s.size());
     out += '"';
     for (size_t at = 0; at < s.size();) {
         size_t from = at;
@@ -685,7 +726,7 @@ bool contains(const value &all, const value &v)
     case kind::text:
         if (!is(v, kind::text))
             refuse(std::string("'in <string>' requires string as left operand, not ") + type_name(v));
-        return text_in(all, room).find(text_in(v, more)) != std::string::npos;
+        return place_in(text_in(all, room), text_in(v, more)) != std::string::npos;
     case kind::dict: return member_of(all, v) != nullptr;
     case kind::undefined:
     case kind::list:
@@ -702,6 +743,7 @@ std::string escape_html(const std::string &s)
 {
     static const char *const from = "&<>'\"", *const to[] = {"&amp;", "&lt;", "&gt;", "&#39;", "&#34;"};
     std::string out;
+    walked(s.size());
     for (char c : s)
         if (const char *p = c ? std::strchr(from, c) : nullptr)
             out += to[p - from];
@@ -861,6 +903,7 @@ size_t place_of(const std::string &s, int64_t n)
     size_t at = 0;
     for (; n > 0 && at < s.size(); n--)
         next_char(s, at);
+    walked(at);
     return std::min(at, s.size());
 }
 
@@ -868,6 +911,7 @@ std::string in_case(const std::string &s, bool up)
 {
     static const locale_t unicode = newlocale(LC_CTYPE_MASK, "C.UTF-8", static_cast<locale_t>(nullptr));
     std::string out;
+    walked(s.size());
     for (size_t at = 0, from = 0; at < s.size(); from = at) {
         uint32_t u = next_char(s, at);
         auto w = static_cast<wint_t>(u);
@@ -891,6 +935,7 @@ template <typename F> std::string titled(const std::string &s, F starts)
     bool first = true;
     for (size_t at = 0; at < s.size();) {
         std::string c = char_text(s, at);
+        look();
         out += in_case(c, first);
         first = starts(c);
     }
@@ -903,6 +948,7 @@ std::string stripped(const std::string &s, const value &chars, bool left, bool r
         refuse(std::string("strip arg must be None or str, not ") + type_name(chars));
     std::string set = is(chars, kind::text) ? text_of(chars) : "";
     auto goes = [&](size_t at) { // a character of UTF-8 is found in UTF-8 only where it is one
+        look(1 + (set.size() >> 9));
         return is(chars, kind::text) ? set.find(char_text(s, at)) != std::string::npos
                                      : is_space(next_char(s, at));
     };
@@ -919,29 +965,29 @@ std::string replaced(const std::string &s, const std::string &old, const std::st
     std::string out;
     if (old.empty()) {
         for (size_t at = 0; at < s.size();) {
+            look();
             if (count != 0)
                 out += by;
             count -= count > 0;
-            out += char_text(s, at);
-            if (out.size() > max_text)
-                refuse("a text of more than 64 MiB");
+            add(out, char_text(s, at));
         }
         return count != 0 ? out + by : out;
     }
     size_t at = 0;
-    for (size_t found; count != 0 && (found = s.find(old, at)) != std::string::npos; count -= count > 0) {
-        out += s.substr(at, found - at) + by;
+    for (size_t found; count != 0 && (found = place_in(s, old, at)) != std::string::npos;
+         count -= count > 0) {
+        look();
+        add(out.append(s, at, found - at), by);
         at = found + old.size();
-        if (out.size() > max_text)
-            refuse("a text of more than 64 MiB");
     }
-    return out + s.substr(at);
+    return out.append(s, at);
 }
 
 std::vector<std::string> lines_of(const std::string &s)
 {
     std::vector<std::string> out(1);
     bool cr = false;
+    walked(s.size());
     for (size_t at = 0, from = 0; at < s.size(); from = at) {
         uint32_t u = next_char(s, at);
         bool ends =
@@ -966,8 +1012,8 @@ value split(const value &v, const value &by, int64_t most)
         if (sep.empty())
             refuse("empty separator");
         size_t from = 0;
-        for (size_t at; most != 0 && (at = s.find(sep, from)) != std::string::npos; most -= most > 0) {
-            look();
+        for (size_t at; most != 0 && (at = place_in(s, sep, from)) != std::string::npos; most -= most > 0) {
+            step(); // a value for each part
             out.push_back(like(v, s.substr(from, at - from)));
             from = at + sep.size();
         }
@@ -975,12 +1021,13 @@ value split(const value &v, const value &by, int64_t most)
         return list(std::move(out));
     }
     // at runs of white space, which go at the ends, too
+    walked(s.size());
     s = stripped(s, by, true, false);
     for (size_t from = 0; from<s.size(); most -= most> 0) {
         size_t end = from, at = from;
         while (at < s.size() && !is_space(next_char(s, at)))
             end = at;
-        look();
+        step();
         out.push_back(like(v, most == 0 ? s.substr(from) : s.substr(from, end - from)));
         for (from = most == 0 ? s.size() : end, at = from; at < s.size() && is_space(next_char(s, at));)
             from = at;
@@ -1046,7 +1093,7 @@ value joined(self v, const func_args &a)
         if (!is(x, kind::text))
             refuse(std::string("sequence item: expected str instance, ") + type_name(x) + " found");
         mark(a.ctx, x);
-        out += (first ? "" : by) + text_of(x);
+        add(out, (first ? "" : by) + text_of(x));
         first = false;
     }
     return like(v, out);
@@ -1055,8 +1102,10 @@ value joined(self v, const func_args &a)
 value listed(self v, const std::vector<std::string> &parts)
 {
     std::vector<value> out;
-    for (const std::string &p : parts)
+    for (const std::string &p : parts) {
+        step();
         out.push_back(like(v, p));
+    }
     return list(std::move(out));
 }
 
@@ -1069,7 +1118,7 @@ value split_lines(self v, const func_args &a)
 
 value found_at(self v, const func_args &a)
 {
-    size_t at = text_of(v).find(text_arg(a, 0, "sub"));
+    size_t at = place_in(text_of(v), text_arg(a, 0, "sub"));
     if (a.count() > 1)
         refuse("find() with bounds is not supported here");
     return whole(at == std::string::npos ? -1 : n_chars(text_of(v).substr(0, at)));
@@ -1079,8 +1128,9 @@ value count_of(self v, const func_args &a)
 {
     std::string s = text_of(v), sub = text_arg(a, 0, "sub");
     int64_t n = sub.empty() ? n_chars(s) + 1 : 0;
-    for (size_t at = 0; !sub.empty() && (at = s.find(sub, at)) != std::string::npos; at += sub.size())
-        n++;
+    for (size_t at = 0; !sub.empty() && (at = place_in(s, sub, at)) != std::string::npos;
+         at += sub.size(), n++)
+        look();
     return whole(n);
 }
 
@@ -1093,6 +1143,7 @@ value format_braces(self v, const func_args &a)
 {
     std::string s = text_of(v), out;
     size_t next = 0;
+    walked(s.size());
     for (size_t at = 0; at < s.size(); at++) {
         if ((s[at] == '{' || s[at] == '}') && at + 1 < s.size() && s[at + 1] == s[at]) {
             out += s[at++];
@@ -1108,7 +1159,7 @@ value format_braces(self v, const func_args &a)
             value found = digits ? a.get_pos(i, missing("")) : a.get_kwarg(name, missing(""));
             if (i >= a.count() && is(found, kind::undefined))
                 refuse("Replacement index " + name + " out of range for positional args tuple");
-            out += str(found);
+            add(out, str(found));
             at = end;
         } else {
             out += s[at];
@@ -1126,7 +1177,7 @@ value rsplit(self v, const func_args &a)
         return split(v, by, -1);
     std::string s = text_of(v), sep = text_arg(a, 0, "sep");
     std::vector<value> out;
-    for (size_t at; most > 0 && !sep.empty() && (at = s.rfind(sep)) != std::string::npos; most--) {
+    for (size_t at; most > 0 && !sep.empty() && (at = last_place_in(s, sep)) != std::string::npos; most--) {
         out.push_back(like(v, s.substr(at + sep.size())));
         s.erase(at);
     }
@@ -1420,7 +1471,7 @@ value join_filter(self v, const func_args &a)
     for (self x : items_of(v)) {
         value y = attribute_of(a, x, arg(a, 1, "attribute"), missing(""));
         mark(a.ctx, y, true);
-        out += (first ? "" : by) + str(y);
+        add(out, (first ? "" : by) + str(y));
         first = false;
     }
     return text(out);
@@ -1505,7 +1556,7 @@ value indented(self v, const func_args &a)
         by.assign(static_cast<size_t>(std::clamp<int64_t>(number_arg(a, 0, "width", 4), 0, 1000)), ' ');
     std::vector<std::string> lines = lines_of(text_of(v) + "\n");
     for (size_t i = 0; i < lines.size(); i++)
-        out += (i ? "\n" : "") + ((i ? blank || !lines[i].empty() : first) ? by : "") + lines[i];
+        add(out, (i ? "\n" : "") + ((i ? blank || !lines[i].empty() : first) ? by : "") + lines[i]);
     return like(v, out);
 }
 
@@ -1539,6 +1590,7 @@ value reversed(self v)
 {
     if (is(v, kind::text)) {
         std::string s = text_of(v), out;
+        walked(s.size());
         for (size_t end = s.size(); end > 0; end = before(s, end))
             out.append(s, before(s, end), end - before(s, end));
         return like(v, out);
@@ -1912,9 +1964,7 @@ std::string written(const statements &body, context &ctx)
         for (const auto &p : body) {
             value v = p->execute(ctx);
             if (is(v, kind::text))
-                out += text_of(v);
-            if (out.size() > max_text)
-                refuse("a text of more than 64 MiB");
+                add(out, text_of(v));
         }
     } catch (const jinja::continue_statement::signal &) {
         before_signal.insert(0, out);

@@ -213,18 +213,36 @@ static void renderings(void **state)
     assert_int_equal(wrong, 0);
 }
 
-/* Long texts take a time that grows with their length, and what looks at one again and again is refused. */
+/* Long texts take a time that grows with their length, and what looks at one again and again is refused, as is what makes
+ * one without bound. */
 static void long_texts(void **state)
 {
+    static const char looks[] = "20,000,000", size[] = "64 MiB";
     static const struct {
-        const char *text, *expected; /* NULL: refused */
+        const char *text, *expected; /* NULL: refused, which it says by */
+        const char *says;
     } cases[] = {
-        {"{{ t.split()|length }} {{ t.split()[1] }} {{ t.split(none, 1)[1]|length }}", "200000 ébc 799996"},
-        {"{{ t.split(' ')|length }} {{ t.split('é')|length }}", "200001 200001"},
-        {"{{ t[0] }}{{ t[-2] }}{{ t[:3] }}{{ t[4:6] }}{{ t[-4:-1] }}{{ t[9:3] }}", "écébcébébc"},
-        {"{{ t.strip()|length }} {{ t.strip(' c')|length }} {{ (t|reverse)[:5] }}", "799999 799998  cbé "},
-        {"{% set s = t[:50000] %}{% for i in range(90000) %}{{ 'x' in s or 'y' in s }}{% endfor %}", NULL},
-        {"{% set s = t[:50000] %}{% for i in range(90000) %}{% set u = s ~ i %}{% endfor %}", NULL},
+        {"{{ t.split()|length }} {{ t.split()[1] }} {{ t.split(none, 1)[1]|length }}", "200000 ébc 799996",
+         NULL},
+        {"{{ t.split(' ')|length }} {{ t.split('é')|length }}", "200001 200001", NULL},
+        {"{{ t[0] }}{{ t[-2] }}{{ t[:3] }}{{ t[4:6] }}{{ t[-4:-1] }}{{ t[9:3] }}", "écébcébébc", NULL},
+        {"{{ t.strip()|length }} {{ t.strip(' c')|length }} {{ (t|reverse)[:5] }}", "799999 799998  cbé ",
+         NULL},
+        {"{{ t.replace('bc', '')|length }} {{ t.count('bc') }} {{ t.find('c') }} {{ t.rsplit('b', 1)[1] }}",
+         "400000 200000 2 c ", NULL},
+        {"{% set s = t[:50000] %}{% for i in range(90000) %}{{ 'x' in s or 'y' in s }}{% endfor %}", NULL,
+         looks},
+        {"{% set s = t[:50000] %}{% for i in range(90000) %}{% set u = s ~ i %}{% endfor %}", NULL, looks},
+        {"{% for i in range(90000) %}{% set u = t|upper %}{% endfor %}", NULL, looks},
+        /* what begins everywhere and ends nowhere */
+        {"{% set s = 'a' * 4000000 %}{% set x = ('a' * 2000000) ~ 'b' %}{{ x in s }} {{ s.find(x) }} {{ s.count(x) }} "
+         "{{ s.split(x)|length }} {{ s.replace(x, '')|length }}",
+         "False -1 0 1 4000000", NULL},
+        {"{{ t.rsplit(' ébc' * 100000 ~ 'x', 1) }}", NULL, looks},
+        {"{{ ('x' * 8000000).join(range(9000)|map('string')) }}", NULL, size},
+        {"{{ range(9000)|join('x' * 8000000) }}", NULL, size},
+        {"{{ ('{0}' * 9000).format('x' * 8000000) }}", NULL, size},
+        {"{{ ('a\n' * 9000)|indent('x' * 8000000) }}", NULL, size},
     };
     (void)state;
     struct buf b = {0};
@@ -240,7 +258,7 @@ static void long_texts(void **state)
         if (cases[i].expected)
             assert_string_equal(b.s, cases[i].expected);
         else
-            assert_non_null(strstr(e.msg, "20,000,000"));
+            assert_non_null(strstr(e.msg, cases[i].says));
         chat_template_free(t);
     }
     buf_clear(&b);
