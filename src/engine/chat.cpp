@@ -146,14 +146,14 @@ void look(uint64_t n = 1)
 }
 
 // Bytes of texts: copied as a whole, kept as a new text, looked at one by one. A hostile template has seconds, not minutes,
-// and two or three gigabytes.
+// and less than five gigabytes.
 void copied(size_t bytes)
 {
     look(bytes >> 9);
 }
 void kept(size_t bytes)
 {
-    look(bytes >> 7);
+    look(bytes >> 8);
 }
 void walked(size_t bytes)
 {
