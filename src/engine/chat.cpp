@@ -101,14 +101,17 @@ struct refusal {
 
 // ---- bounds of a run ----
 
+// There are templates that walk all messages for each message (Gemma 4), so a longer conversation has more.
+constexpr uint64_t base_steps = 3000000, message_steps = 10000, max_messages = 2000;
+
 // What one rendering may take: a template that never ends, or calls itself without end, is refused. Of one thread.
 struct budget {
     uint64_t steps = 0, values = 0;
+    uint64_t max_steps = base_steps;
     unsigned calls = 0;
     const char *stack = nullptr; // where it began
 };
 thread_local budget spent;
-constexpr uint64_t max_steps = 3000000;
 #ifdef REAP_FUZZ
 constexpr uint64_t max_values = 2000000; // to look takes ten times as long under the sanitizers
 #else
@@ -126,8 +129,8 @@ struct interruption {
 void step(uint64_t n = 1)
 {
     spent.steps += n;
-    if (spent.steps > max_steps)
-        throw refusal{"it takes more than 3,000,000 steps"};
+    if (spent.steps > spent.max_steps)
+        throw refusal{"it takes more than " + std::to_string(spent.max_steps) + " steps"};
     if (!(spent.steps & 255) && sig_pending())
         throw interruption{};
     auto *here = static_cast<const char *>(__builtin_frame_address(0));
@@ -2718,6 +2721,8 @@ bool chat_template_render(const struct chat_template *t, const json_t *vars, int
                           json_t *unused, struct err *e)
 {
     spent = {};
+    uint64_t n_messages = json_array_size(json_object_get(vars, "messages"));
+    spent.max_steps += message_steps * std::min(n_messages, max_messages);
     spent.stack = static_cast<const char *>(__builtin_frame_address(0));
     struct emptied {
         ~emptied()

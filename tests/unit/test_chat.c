@@ -265,9 +265,31 @@ static void long_texts(void **state)
     json_decref(vars);
 }
 
+/* A walk over all messages before it for each message, as Gemma 4 has it: 3,200,000 steps. */
+static void long_conversations(void **state)
+{
+    static const char text[] =
+        "{% for m in messages %}{% set n = namespace(role='') %}{% for j in range(loop.index0 - 1, -1, -1) %}"
+        "{% if not n.role %}{% set n.role = messages[j].role %}{% endif %}{% endfor %}{{ n.role }}{% endfor %}";
+    (void)state;
+    struct err e = {0};
+    struct buf b = {0};
+    json_t *vars = json_pack("{s:[]}", "messages"), *list = json_object_get(vars, "messages");
+    for (int i = 0; i < 700; i++)
+        json_array_append_new(list, json_pack("{s:s}", "role", i % 2 ? "a" : "u"));
+    struct chat_template *t = parse(text, sizeof text - 1, &e);
+    assert_true(chat_template_render(t, vars, NOW, &b, NULL, &e));
+    assert_int_equal(b.n, 699);
+    assert_memory_equal(b.s, "uaua", 4);
+    chat_template_free(t);
+    buf_clear(&b);
+    json_decref(vars);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(long_conversations),
         cmocka_unit_test(long_texts),
         cmocka_unit_test(constructs),
         cmocka_unit_test(renderings),
