@@ -10,24 +10,23 @@ set -eu
 
 build=$1 seconds=$2 total=${3:-}
 here=$(cd "$(dirname "$0")/.." && pwd)
-passed=0 failed=0 named=
+passed=0 failed=0 named= timeout=-timeout=25
 export ASAN_OPTIONS=allocator_may_return_null=1
 mkdir -p "$build/crashes"
 
-# told LOG STATUS: a property that did not hold (MUST), else the sanitizer's or libFuzzer's own word; and the input.
+# A property that did not hold (MUST), else the sanitizer's or libFuzzer's own word; and the input.
 told()
 {
-    grep -m 1 -a 'fuzz: ' "$1" || grep -m 1 -aE '(ERROR|SUMMARY): |runtime error: ' "$1" ||
-        echo "ended without a word (exit status $2)"
-    grep -m 1 -aE '^Base64: .{1,600}$' "$1" || true
+    grep -m 1 -a 'fuzz: ' "$log" || grep -m 1 -aE '(ERROR|SUMMARY): |runtime error: ' "$log" ||
+        echo "ended without a word (exit status $status)"
+    grep -m 1 -aE '^Base64: .{1,600}$' "$log" || true
 }
 
-# once_more SUBJECT COMMAND...: the input that took too long ends in time. The clock goes on while the machine stands still.
+# The input that took too long ends in time. The clock goes on while the machine stands still.
 once_more()
 {
-    input=$(ls -t "$build/crashes/$1-timeout-"* 2>/dev/null | head -n 1)
-    shift
-    [ -n "$input" ] && "$@" "$input" >>"$log" 2>&1 && echo "slow once, and not again: $input"
+    input=$(ls -t "$build/crashes/$subject-timeout-"* 2>/dev/null | head -n 1)
+    [ -n "$input" ] && "$program" "$timeout" "$input" >>"$log" 2>&1 && echo "slow once, and not again: $input"
 }
 
 # Programs that stand there from an earlier state of the sources do not count.
@@ -49,15 +48,15 @@ for program; do
     [ ! -d "$stored" ] || set -- "$@" "$stored"
     printf '%s: %s s\n' "$subject" "$seconds"
     log=$build/fuzz-$subject.log status=0
-    "$program" -max_total_time="$seconds" -print_final_stats=1 -timeout=25 -rss_limit_mb=4096 -verbosity=0 \
+    "$program" -max_total_time="$seconds" -print_final_stats=1 "$timeout" -rss_limit_mb=4096 -verbosity=0 \
         -artifact_prefix="$build/crashes/$subject-" "$@" >"$log" 2>&1 || status=$?
-    if [ "$status" = 0 ] || { [ "$status" = 70 ] && once_more "$subject" "$program" -timeout=25; }; then
+    if [ "$status" = 0 ] || { [ "$status" = 70 ] && once_more; }; then
         passed=$((passed + 1))
         grep number_of_executed_units "$log" || true
     else
         failed=$((failed + 1))
         tail -n 40 "$log"
-        named="$named$(told "$log" "$status" | sed "s/^/FAIL  fuzz-$subject: /")
+        named="$named$(told | sed "s/^/FAIL  fuzz-$subject: /")
 "
     fi
 done

@@ -303,20 +303,27 @@ const char *type_name(const value &v)
 {
     refuse(static_cast<const jinja::value_undefined_t &>(*v).hint);
 }
-value text(std::string s)
+template <typename T> value text_as(std::string s)
 {
     if (s.size() > max_text)
         refuse("a text of more than 64 MiB");
     kept(s.size());
-    auto v = mk_val<jinja::value_string>();
+    auto v = std::make_shared<T>();
     v->val_str.parts.push_back({false, std::move(s)});
     return v;
+}
+value text(std::string s)
+{
+    return text_as<jinja::value_string_t>(std::move(s));
+}
+value safe(std::string s)
+{
+    return text_as<markup>(std::move(s));
 }
 // A text of the same kind as v: what is made of markup is markup.
 value like(const value &v, std::string s)
 {
-    value made = text(std::move(s));
-    return is_markup(v) ? value(std::make_shared<markup>(made->as_string())) : made;
+    return is_markup(v) ? safe(std::move(s)) : text(std::move(s));
 }
 void add(std::string &out, const std::string &more)
 {
@@ -760,8 +767,8 @@ value added(const value &a, const value &b)
     if (is(a, kind::text) && is(b, kind::text)) {
         if (is_markup(a) == is_markup(b))
             return like(a, text_of(a) + text_of(b));
-        return std::make_shared<markup>(is_markup(a) ? text_of(a) + escape_html(text_of(b))
-                                                     : escape_html(text_of(a)) + text_of(b));
+        return safe(is_markup(a) ? text_of(a) + escape_html(text_of(b))
+                                 : escape_html(text_of(a)) + text_of(b));
     }
     if (kind_of(a) == kind_of(b) && (is(a, kind::list) || is(a, kind::tuple))) {
         std::vector<value> both = a->as_array();
@@ -1121,10 +1128,11 @@ value split_lines(self v, const func_args &a)
 
 value found_at(self v, const func_args &a)
 {
-    size_t at = place_in(text_of(v), text_arg(a, 0, "sub"));
+    std::string s = text_of(v);
+    size_t at = place_in(s, text_arg(a, 0, "sub"));
     if (a.count() > 1)
         refuse("find() with bounds is not supported here");
-    return whole(at == std::string::npos ? -1 : n_chars(text_of(v).substr(0, at)));
+    return whole(at == std::string::npos ? -1 : n_chars(s.substr(0, at)));
 }
 
 value count_of(self v, const func_args &a)
@@ -1631,8 +1639,8 @@ const struct {
     {"d", default_of},
     {"default", default_of},
     {"dictsort", sorted_pairs},
-    {"e", RUN(is_markup(v) ? v : value(std::make_shared<markup>(escape_html(str(v)))))},
-    {"escape", RUN(is_markup(v) ? v : value(std::make_shared<markup>(escape_html(str(v)))))},
+    {"e", RUN(is_markup(v) ? v : safe(escape_html(str(v))))},
+    {"escape", RUN(is_markup(v) ? v : safe(escape_html(str(v))))},
     {"first", RUN(edge(v, false))},
     {"float", to_float},
     {"indent", indented},
@@ -1649,7 +1657,7 @@ const struct {
     {"replace", RUN(text(replaced(str(v), str(arg(a, 0, "old")), str(arg(a, 1, "new")),
                                   number_arg(a, 2, "count", -1))))},
     {"reverse", RUN(reversed(v))},
-    {"safe", RUN(std::make_shared<markup>(str(v)))},
+    {"safe", RUN(safe(str(v)))},
     {"select", RUN(chosen(v, a, true, false))},
     {"selectattr", RUN(chosen(v, a, true, true))},
     {"sort", RUN(list(sorted(items_of(v), a, arg(a, 2, "attribute"), flag(a, 1, "case_sensitive"),
@@ -2074,15 +2082,13 @@ struct for_node : jinja::for_statement {
             mark(ctx, items[static_cast<size_t>(i)]);
             assign(scope, loopvar, items[static_cast<size_t>(i)]);
             try {
-                out += written(body, scope);
+                add(out, written(body, scope));
             } catch (const jinja::continue_statement::signal &) {
-                out += std::exchange(before_signal, "");
+                add(out, std::exchange(before_signal, ""));
             } catch (const jinja::break_statement::signal &) {
-                out += std::exchange(before_signal, "");
+                add(out, std::exchange(before_signal, ""));
                 break;
             }
-            if (out.size() > max_text)
-                refuse("a text of more than 64 MiB");
         }
         return text(std::move(out));
     }

@@ -241,6 +241,9 @@ static void long_texts(void **state)
         {"{{ t.rsplit(' ébc' * 100000 ~ 'x', 1) }}", NULL, looks},
         {"{{ ('x' * 8000000).join(range(9000)|map('string')) }}", NULL, size},
         {"{{ range(9000)|join('x' * 8000000) }}", NULL, size},
+        {"{% set y = ('x' * 80000) * 100 %}{% set n = namespace(s='x'|safe) %}{% for i in range(9) %}"
+         "{% set n.s = n.s + y %}{% endfor %}",
+         NULL, size},
         {"{{ ('{0}' * 9000).format('x' * 8000000) }}", NULL, size},
         {"{{ ('a\n' * 9000)|indent('x' * 8000000) }}", NULL, size},
     };
