@@ -293,8 +293,8 @@ static struct engine *open_model(const char *path, const struct engine_source *s
     if (!g->step_given)
         g->o.ubatch = ENGINE_UBATCH;
     if (o->rpc)
-        g->watch = watch_new(o->rpc, o->rpc_silence);
-    watch_begin(g->watch);
+        g->watch = watch_join(o->rpc, o->rpc_silence);
+    watch_hold(g->watch);
     if (!(g->chat = chat_new(o, e)) || !cache_type(o->cache_type_k, &unused, e) ||
         !cache_type(o->cache_type_v, &unused, e) || !set_devices(&l, o, e) || !set_split(&l, o, e))
         goto fail;
@@ -315,7 +315,7 @@ static struct engine *open_model(const char *path, const struct engine_source *s
     l.p.progress_callback_user_data = g;
     library_forget();
     g->model = s ? load_stream(&st, &l, e) : llama_model_load_from_file(path, l.p);
-    watch_end(g->watch);
+    watch_release(g->watch);
     progress_end(&g->load);
     cost_end();
     if (!g->model) {
@@ -366,7 +366,6 @@ void engine_free(struct engine *g)
     if (g->has_batch)
         llama_batch_free(g->batch);
     settle_end(g);
-    watch_free(g->watch);
     mtp_free(g->mtp);
     llama_free(g->ctx);
     chat_free(g->chat);
@@ -375,6 +374,7 @@ void engine_free(struct engine *g)
     inputs_free(g->inputs);
     tokenize_clear(&g->tokenizer);
     llama_model_free(g->model);
+    watch_leave(g->watch);
     free(g);
 }
 
@@ -545,13 +545,13 @@ bool engine_start(struct engine *g, const struct engine_run *r, struct err *e)
     library_forget();
     settle_look(g);
     cost_go_on(&g->cost);
-    watch_begin(g->watch);
+    watch_hold(g->watch);
     g->ctx = llama_init_from_model(g->model, p);
     bool ok = g->ctx || err_set(e, ERR_FAILED, "the engine cannot make a context of %u tokens: %s", p.n_ctx,
                                 library_said());
     if (ok && r->mtp && r->observe)
         ok = (g->mtp = mtp_new(g->model, g->ctx, &p, r, &g->o, e)) != NULL;
-    watch_end(g->watch);
+    watch_release(g->watch);
     cost_end();
     if (!ok)
         return false;
@@ -616,9 +616,7 @@ bool engine_decode(struct engine *g, const struct engine_batch *b, struct err *e
     if (!g->learning)
         settle_breathe(g);
     library_forget();
-    watch_begin(g->watch);
     int32_t r = llama_decode(g->ctx, g->batch);
-    watch_end(g->watch);
     settle_done(g); /* of a node that failed */
     if ((g->inputs && !inputs_end(g->inputs, e)) || (m && r == 0 && !masker_end(m, e)) ||
         (o && !observer_end(o, b->n, e)))
@@ -626,12 +624,7 @@ bool engine_decode(struct engine *g, const struct engine_batch *b, struct err *e
     if (r != 0)
         return err_set(e, ERR_FAILED, "the engine cannot decode a batch of %u tokens (%d): %s", b->n, r,
                        library_said());
-    if (g->learning || !g->mtp)
-        return true;
-    watch_begin(g->watch);
-    bool ok = mtp_decode(g->mtp, &g->batch, e);
-    watch_end(g->watch);
-    return ok;
+    return g->learning || !g->mtp || mtp_decode(g->mtp, &g->batch, e);
 }
 
 bool engine_match(struct engine *g, const struct engine_batch *b, struct engine_match *m, uint32_t n,
@@ -658,8 +651,5 @@ bool engine_match(struct engine *g, const struct engine_batch *b, struct engine_
 
 const float *engine_logits(struct engine *g, uint32_t i)
 {
-    watch_begin(g->watch);
-    const float *v = llama_get_logits_ith(g->ctx, (int32_t)i);
-    watch_end(g->watch);
-    return v;
+    return llama_get_logits_ith(g->ctx, (int32_t)i);
 }

@@ -68,7 +68,9 @@ void engine_cpu_features(struct buf *b)
 static bool has_gpu(const struct engine_opts *o, uint64_t *free)
 {
     struct engine_device d;
-    bool has = o->rpc != NULL;
+    bool has = false;
+    if (o->rpc)
+        return true; /* what a server has is not asked: it may not answer, and nobody watches yet */
     for (uint32_t i = 0; engine_device(i, &d); i++)
         if (d.offload && !(o->device && !strcmp(o->device, "none"))) {
             has = true;

@@ -19,15 +19,25 @@
 
 #define LOOKS 0.25 /* seconds from one look to the next */
 
+/* A socket that a thread waits for. */
+struct wait {
+    int fd;
+    double since; /* the first of the looks that all saw it */
+    bool seen;    /* in this look */
+};
+
 struct watch {
     const char *servers;
     double seconds;
+    uint32_t users;
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    bool stop, inside, said;
-    sigset_t before; /* of who is inside */
-    double since;    /* when the call that is watched began */
+    bool stop, said;
+    struct wait *waits;
+    uint32_t n, cap;
+    bool held; /* between hold and release; who holds has these signals: */
+    sigset_t before;
 };
 
 /* ---- whom it waits for ---- */
@@ -81,27 +91,53 @@ static bool name_of(int fd, char *dst, size_t size)
     return true;
 }
 
-/* The most silent of those that are waited for, and for how long; 0: none is. Where the kernel does not say what threads do, or
- * the connection is not there yet, its name is that of all. */
-static double silent(const struct watch *w, char *name, size_t size)
+/* For how long a socket has been waited for. Silence alone says nothing: nobody may have asked. */
+static double waited(struct watch *w, int fd)
 {
-    double most = 0, passed = now_secs() - w->since;
-    bool seen = false;
+    uint32_t i = 0;
+    while (i < w->n && w->waits[i].fd != fd)
+        i++;
+    if (i == w->n) {
+        GROW(w->waits, w->n, w->cap);
+        w->waits[w->n++] = (struct wait){.fd = fd, .since = now_secs()};
+    }
+    w->waits[i].seen = true;
+    return now_secs() - w->waits[i].since;
+}
+
+static void forget_the_others(struct watch *w)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < w->n; i++)
+        if (w->waits[i].seen) {
+            w->waits[n] = w->waits[i];
+            w->waits[n++].seen = false;
+        }
+    w->n = n;
+}
+
+/* The most silent of those that are waited for, and for how long; 0: none is. A connection that is not there yet has the name of all. */
+static double silent(struct watch *w, char *name, size_t size)
+{
+    double most = 0;
     DIR *d = opendir("/proc/self/task");
-    snprintf(name, size, "%s", w->servers);
     for (struct dirent *t; d && (t = readdir(d));) {
         int fd = t->d_name[0] == '.' ? -1 : socket_of(t->d_name);
-        double s = fd < 0 ? 0 : silence_of(fd);
-        if (fd >= 0 && s > most) {
+        if (fd < 0)
+            continue;
+        double asked = waited(w, fd), s = silence_of(fd);
+        if (s > asked)
+            s = asked;
+        if (s > most) {
             most = s;
             if (!name_of(fd, name, size))
                 snprintf(name, size, "%s", w->servers);
         }
-        seen = seen || fd >= 0;
     }
     if (d)
         closedir(d);
-    return !seen ? 0 : most < passed ? most : passed;
+    forget_the_others(w);
+    return most;
 }
 
 /* ---- the thread ---- */
@@ -132,64 +168,73 @@ static void *watching(void *ud)
         t.tv_sec += t.tv_nsec / 1000000000;
         t.tv_nsec %= 1000000000;
         (void)pthread_cond_timedwait(&w->changed, &w->lock, &t);
-        if (w->inside && !w->stop)
+        if (!w->stop)
             look(w);
     }
     pthread_mutex_unlock(&w->lock);
     return NULL;
 }
 
-struct watch *watch_new(const char *servers, int64_t seconds)
+static void clear(struct watch *w)
 {
-    struct watch *w = xcalloc(1, sizeof *w);
-    *w = (struct watch){.servers = servers, .seconds = (double)seconds};
-    pthread_mutex_init(&w->lock, NULL);
-    pthread_cond_init(&w->changed, NULL);
-    if (pthread_create(&w->thread, NULL, watching, w) == 0)
-        return w;
-    free(w); /* it waits as before */
-    return NULL;
+    pthread_cond_destroy(&w->changed);
+    pthread_mutex_destroy(&w->lock);
+    free(w->waits);
+    free(w);
 }
 
-void watch_free(struct watch *w)
+static struct watch *of_process;
+
+struct watch *watch_join(const char *servers, int64_t seconds)
+{
+    struct watch *w = of_process;
+    if (!w) {
+        w = xcalloc(1, sizeof *w);
+        *w = (struct watch){.servers = servers, .seconds = (double)seconds};
+        pthread_mutex_init(&w->lock, NULL);
+        pthread_cond_init(&w->changed, NULL);
+        if (pthread_create(&w->thread, NULL, watching, w) != 0) {
+            clear(w);
+            return NULL;
+        }
+        of_process = w;
+    }
+    w->users++;
+    return w;
+}
+
+void watch_leave(struct watch *w)
 {
     if (!w)
         return;
-    watch_end(w);
-    pthread_mutex_lock(&w->lock);
+    watch_release(w);
+    if (--w->users)
+        return;
+    of_process = NULL;
+    pthread_mutex_lock(&w->lock); /* which the thread has while it speaks */
     w->stop = true;
     pthread_cond_signal(&w->changed);
     pthread_mutex_unlock(&w->lock);
     pthread_join(w->thread, NULL);
-    pthread_cond_destroy(&w->changed);
-    pthread_mutex_destroy(&w->lock);
-    free(w);
+    clear(w);
 }
 
-void watch_begin(struct watch *w)
+void watch_hold(struct watch *w)
 {
     sigset_t noted;
     if (!w)
         return;
-    /* They are our thread's meanwhile, and never those that the engine makes: a signal would interrupt its receiving, which it takes
-     * for a server that is lost. */
     sigemptyset(&noted);
     sigaddset(&noted, SIGINT);
     sigaddset(&noted, SIGTERM);
     sigaddset(&noted, SIGHUP);
-    pthread_sigmask(SIG_BLOCK, &noted, &w->before);
-    pthread_mutex_lock(&w->lock);
-    w->inside = true;
-    w->since = now_secs();
-    pthread_mutex_unlock(&w->lock);
+    w->held = pthread_sigmask(SIG_BLOCK, &noted, &w->before) == 0;
 }
 
-void watch_end(struct watch *w)
+void watch_release(struct watch *w)
 {
-    if (!w || !w->inside)
+    if (!w || !w->held)
         return;
-    pthread_mutex_lock(&w->lock); /* which the thread has while it speaks */
-    w->inside = false;
-    pthread_mutex_unlock(&w->lock);
+    w->held = false;
     pthread_sigmask(SIG_SETMASK, &w->before, NULL);
 }

@@ -14,12 +14,17 @@ trap '[[ $BASHPID != $$ ]] || { kill -9 $pid "${pids[@]}" 2>/dev/null; cleanup; 
 pid=
 
 # ---- servers that are none
-peer() { # WHAT: its port is $port
+peer() { # WHAT...: its port is $port
     rm -f port
-    "$RPC_PEER" port "$1" &
+    "$RPC_PEER" port "$@" &
     pids+=($!)
     wait_for 20 test -s port || say_bad 'rpc_peer does not listen'
     port=$(<port)
+}
+no_peer() { # the last one ends
+    kill "${pids[-1]}"
+    wait "${pids[-1]}" 2>/dev/null
+    unset 'pids[-1]'
 }
 E1() { fails 1 "$@" -- eval "$TINY" --text "$TEXT/code/lexer.txt" -t 1 -o x.json --rpc "127.0.0.1:$port"; }
 peer 3
@@ -34,14 +39,19 @@ quiet() { # COMMAND...: $pid, with a line about a silent server in .err
     told="^reap: warning: --rpc: 127.0.0.1:$port has not answered for [0-9.]+ s; waiting for it, Ctrl-C ends this$"
     wait_for 20 grep -qE "$told" .err || say_bad "nothing is said of a silent server: $(<.err)"
 }
+one_int() {
+    kill -INT $pid
+    wait_for 20 ended || { say_bad 'it does not end'; kill -9 $pid; }
+    wait $pid
+    got=$?
+    expect "one Ctrl-C ends it: exit status 130, not $got" test $got = 130
+}
+ended() { ! kill -0 $pid; }
 stops() { # it waits until it is ended
     sleep 1.2
     expect 'said once' test "$(grep -c 'has not answered' .err)" = 1
     expect 'it waits' kill -0 $pid
-    kill -INT $pid
-    wait $pid
-    got=$?
-    expect "one Ctrl-C ends it: exit status 130, not $got" test $got = 130
+    one_int
     expect 'nothing stays behind' test ! -e "$1"
 }
 peer silent
@@ -132,16 +142,61 @@ if [[ ${REAP_EMULATED-} ]]; then # as above
 else
     told="^reap: warning: --rpc: 127.0.0.1:$two has not answered for"
     wait_for 20 grep -qE "$told" .err || say_bad "nothing is said of a server that stands still: $(<.err)"
-    kill -INT $pid
-    wait $pid
-    got=$?
-    expect "and one Ctrl-C ends it: exit status 130, not $got" test $got = 130
+    one_int
 fi
 kill -9 "$second"
 serve "$two" || some_port
 second=$server SERVERS=127.0.0.1:$one,127.0.0.1:$port
 ok profile "${args[@]}" -o slow.json --resume --rpc "$SERVERS" -q
 expect 'resumed, the bytes of one run' cmp slow.json whole.json
+
+# ---- one falls silent, at whichever request: the first of each kind that is answered, and the last before the memory is cleared (what
+# a step left to be done is waited for there), after the trial decode, after a step, and at the end
+if [[ ! ${REAP_EMULATED-} ]]; then
+    real=$port
+    run=(profile "${args[@]}" -o silent.json -q)
+    peer "$real" log 0
+    ok "${run[@]}" --rpc "127.0.0.1:$port"
+    no_peer
+    rm silent.json*
+    log=$(<log)
+    at=()
+    for kind in o p l b c a d n i; do # HELLO, DEVICE_COUNT, ... GET_TENSOR: ggml-rpc.cpp, enum rpc_cmd
+        before=${log%%"$kind"*}
+        expect "there is a request '$kind'" test "$before" != "$log"
+        at+=($((${#before} + 1)))
+    done
+    for end in if iiif; do
+        before=${log%%"$end"*}
+        expect "there are requests '$end'" test "$before" != "$log"
+        at+=($((${#before} + ${#end} - 1)))
+    done
+    before=${log%i*}
+    at+=($((${#before} + 1)))
+    for n in "${at[@]}"; do
+        kill -0 "$second" 2>/dev/null || { serve "$real" && second=$server; }
+        peer "$real" log "$n"
+        quiet "${run[@]}" --rpc "127.0.0.1:$port"
+        one_int
+        no_parts
+        no_peer
+        rm -f silent.json*
+    done
+
+    # two models at once: said once all the same
+    peer "$real" log 0
+    against=(eval "$TINY" --against "$TINY" --text "$TEXT/code/lexer.txt" -t 1 --ctx 256 -o against.json -q)
+    ok "${against[@]}" --rpc "127.0.0.1:$port"
+    no_peer
+    rm against.json
+    log=$(<log)
+    before=${log%i*}
+    peer "$real" log $((${#before} + 1))
+    quiet "${against[@]}" --rpc "127.0.0.1:$port"
+    stops against.json
+    no_peer
+    port=$real
+fi
 
 # ---- one is killed in mid-run: a line, and what was saved goes on when there is a server again
 start part.json "$REAP" profile "${args[@]}" -o part.json --save-every 0.001 --rpc "$SERVERS"

@@ -1,13 +1,20 @@
-/* rpc_peer.c - a server of the engine's RPC that is none: of another version, one that hangs up, or one that is silent.
+/* rpc_peer.c - a server of the engine's RPC that is none: of another version, one that hangs up, one that is silent, or one that falls
+ * silent at a given request.
  *
- *     rpc_peer FILE MAJOR     the port goes into FILE; HELLO is answered with version MAJOR.0.0
- *     rpc_peer FILE hangup    a connection is closed at once
- *     rpc_peer FILE silent    a request is taken and never answered
+ *     rpc_peer FILE MAJOR             the port goes into FILE; HELLO is answered with version MAJOR.0.0
+ *     rpc_peer FILE hangup            a connection is closed at once
+ *     rpc_peer FILE silent            a request is taken and never answered
+ *     rpc_peer FILE PORT LOG N        each request goes on to the server at PORT, a letter for it into LOG (its command, 0 is 'a'); the
+ *                                     N-th, counted from 1, and all behind it are kept back (0: none is)
  *
  * A request is a byte of command, eight bytes of size, and the data; a response eight bytes of size and the data. HELLO, command 14,
  * gives three bytes of version, one of padding and 24 of capabilities (llama.cpp v0.5.0, ggml/src/ggml-rpc/ggml-rpc.cpp).
- * It serves until it is ended, or half a minute. */
+ * It serves until it is ended, or two minutes. */
 #include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +22,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define HELLO 33 /* bytes of the request: 1 + 8 + 24 */
+#define HEAD  9  /* bytes of a request before its data */
+#define HELLO 33 /* bytes of that request */
 
 static void serve(int fd, const char *what)
 {
@@ -27,22 +35,113 @@ static void serve(int fd, const char *what)
         (void)recv(fd, in, 1, 0); /* until the other side is gone */
 }
 
+/* ---- to a real one ---- */
+
+static int port, requests; /* under the lock: */
+static long last;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+struct link {
+    int from, to;
+};
+
+static bool pass(const struct link *l, uint64_t n)
+{
+    char b[65536];
+    while (n) {
+        ssize_t got = recv(l->from, b, n < sizeof b ? (size_t)n : sizeof b, 0);
+        if (got <= 0 || send(l->to, b, (size_t)got, MSG_NOSIGNAL) != got)
+            return false;
+        n -= (uint64_t)got;
+    }
+    return true;
+}
+
+static void *responses(void *ud)
+{
+    struct link *l = ud;
+    (void)pass(l, UINT64_MAX);
+    shutdown(l->to, SHUT_WR);
+    free(l);
+    return NULL;
+}
+
+static bool goes_on(unsigned char command)
+{
+    static long n;
+    char letter = (char)('a' + command);
+    pthread_mutex_lock(&lock);
+    n++;
+    bool on = !last || n < last;
+    if (on && write(requests, &letter, 1) != 1)
+        exit(1);
+    pthread_mutex_unlock(&lock);
+    return on;
+}
+
+static void *requests_of(void *ud)
+{
+    struct link *l = ud;
+    unsigned char head[HEAD];
+    while (recv(l->from, head, HEAD, MSG_WAITALL) == HEAD) {
+        uint64_t n = 0;
+        for (int i = HEAD - 1; i > 0; i--)
+            n = n << 8 | head[i];
+        while (!goes_on(head[0]))
+            pause();
+        if (send(l->to, head, HEAD, MSG_NOSIGNAL) != HEAD || !pass(l, n))
+            break;
+    }
+    shutdown(l->to, SHUT_WR);
+    free(l);
+    return NULL;
+}
+
+static void link_up(int fd)
+{
+    struct sockaddr_in a = {
+        .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct link *there = malloc(sizeof *there), *back = malloc(sizeof *back);
+    int s = socket(AF_INET, SOCK_STREAM, 0), at_once = 1;
+    pthread_t t;
+    if (!there || !back || s < 0 || connect(s, (struct sockaddr *)&a, sizeof a) ||
+        setsockopt(s, IPPROTO_TCP, TCP_NODELAY, &at_once, sizeof at_once) ||
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &at_once, sizeof at_once))
+        exit(1);
+    *there = (struct link){fd, s};
+    *back = (struct link){s, fd};
+    if (pthread_create(&t, NULL, requests_of, there) || pthread_detach(t) ||
+        pthread_create(&t, NULL, responses, back) || pthread_detach(t))
+        exit(1);
+}
+
 int main(int argc, char **argv)
 {
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t n = sizeof a;
     int s = socket(AF_INET, SOCK_STREAM, 0);
-    if (argc != 3 || s < 0 || bind(s, (struct sockaddr *)&a, sizeof a) || listen(s, 8) ||
+    if ((argc != 3 && argc != 5) || s < 0 || bind(s, (struct sockaddr *)&a, sizeof a) || listen(s, 8) ||
         getsockname(s, (struct sockaddr *)&a, &n))
         return 1;
+    if (argc == 5) {
+        port = atoi(argv[2]);
+        last = atol(argv[4]);
+        requests = open(argv[3], O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0666);
+        if (requests < 0)
+            return 1;
+    }
     FILE *f = fopen(argv[1], "w");
     if (!f || fprintf(f, "%d\n", ntohs(a.sin_port)) < 0 || fclose(f))
         return 1;
-    alarm(30);
+    alarm(120);
     for (;;) {
         int fd = accept(s, NULL, NULL);
         if (fd < 0)
             return 1;
+        if (argc == 5) {
+            link_up(fd);
+            continue;
+        }
         serve(fd, argv[2]);
         close(fd);
     }
