@@ -8,7 +8,7 @@
 #   tests/cli/X.sh        run with bash, test "cli-X"; exit status 77 is "skipped"
 
 set(tests "${CMAKE_SOURCE_DIR}/tests")
-set(REAP_TEST_TIMEOUT 600 CACHE STRING "seconds that a test may take")
+set(REAP_TEST_TIMEOUT 1200 CACHE STRING "seconds that a test may take")
 # Where the engine's sources are, which hold chat templates of models (unit-chat leaves them out otherwise).
 if(TARGET reap_jinja AND jinja)
     execute_process(COMMAND bash "${CMAKE_SOURCE_DIR}/scripts/engine.sh" --source
