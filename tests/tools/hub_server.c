@@ -182,8 +182,8 @@ static bool part(const struct request *r, const char *p, size_t n)
             return false;
         p += k;
         n -= k;
-        if (is(r, "slow"))
-            nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+        if (is(r, "slow")) /* some seconds in all: a test looks in the middle */
+            nanosleep(&(struct timespec){.tv_nsec = 30000000}, NULL);
     }
     return true;
 }
