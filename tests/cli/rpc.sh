@@ -33,11 +33,14 @@ peer hangup
 E1 '^reap: --rpc: a server has ended, was lost, or speaks another version'
 
 # ---- one that says nothing: told of once, with its name; one Ctrl-C ends it
-quiet() { # COMMAND...: $pid, with a line about a silent server in .err
-    "${heeds_int[@]}" "$REAP" "$@" --rpc-silence 1 >.out 2>.err </dev/null &
-    pid=$!
-    told="^reap: warning: --rpc: 127.0.0.1:$port has not answered for [0-9.]+ s; waiting for it, Ctrl-C ends this$"
+told_of() { # PORT: .err has a line about that server
+    local told="^reap: warning: --rpc: 127.0.0.1:$1 has not answered for [0-9.]+ s; waiting for it, Ctrl-C ends this$"
     wait_for 20 grep -qE "$told" .err || say_bad "nothing is said of a silent server: $(<.err)"
+}
+quiet() { # COMMAND...: $pid, which waits for the server at $port
+    "${heeds_int[@]}" "$REAP" "$@" --rpc "127.0.0.1:$port" --rpc-silence 1 >.out 2>.err </dev/null &
+    pid=$!
+    told_of "$port"
 }
 one_int() {
     kill -INT $pid
@@ -58,7 +61,7 @@ peer silent
 if [[ ${REAP_EMULATED-} ]]; then
     left_out 'a server that says nothing: whom a thread waits for is seen by the number of its system call, which is not that of the emulated processor'
 else
-    quiet eval "$TINY" --text "$TEXT/code/lexer.txt" -t 1 -o x.json -q --rpc "127.0.0.1:$port"
+    quiet eval "$TINY" --text "$TEXT/code/lexer.txt" -t 1 -o x.json -q
     stops x.json
 fi
 kill "${pids[@]}"
@@ -140,8 +143,7 @@ if [[ ${REAP_EMULATED-} ]]; then # as above
     kill -9 $pid
     wait $pid 2>/dev/null
 else
-    told="^reap: warning: --rpc: 127.0.0.1:$two has not answered for"
-    wait_for 20 grep -qE "$told" .err || say_bad "nothing is said of a server that stands still: $(<.err)"
+    told_of "$two"
     one_int
 fi
 kill -9 "$second"
@@ -152,31 +154,34 @@ expect 'resumed, the bytes of one run' cmp slow.json whole.json
 
 # ---- one falls silent, at whichever request: the first of each kind that is answered, and the last before the memory is cleared (what
 # a step left to be done is waited for there), after the trial decode, after a step, and at the end
+requests_of() { # COMMAND...: a letter for each in $log
+    peer "$real" log 0
+    ok "$@" --rpc "127.0.0.1:$port"
+    no_peer
+    log=$(<log)
+}
+silent_at() { # N COMMAND...
+    kill -0 "$second" 2>/dev/null || { serve "$real" && second=$server; }
+    peer "$real" log "$1"
+    quiet "${@:2}"
+}
+last_get() { # the number of the last GET_TENSOR
+    local before=${log%i*}
+    echo $((${#before} + 1))
+}
 if [[ ! ${REAP_EMULATED-} ]]; then
     real=$port
     run=(profile "${args[@]}" -o silent.json -q)
-    peer "$real" log 0
-    ok "${run[@]}" --rpc "127.0.0.1:$port"
-    no_peer
+    requests_of "${run[@]}"
     rm silent.json*
-    log=$(<log)
     at=()
-    for kind in o p l b c a d n i; do # HELLO, DEVICE_COUNT, ... GET_TENSOR: ggml-rpc.cpp, enum rpc_cmd
-        before=${log%%"$kind"*}
-        expect "there is a request '$kind'" test "$before" != "$log"
-        at+=($((${#before} + 1)))
+    for kind in o p l b c a d n i if iiif; do # HELLO, DEVICE_COUNT, ... GET_TENSOR, BUFFER_CLEAR behind it: ggml-rpc.cpp, enum rpc_cmd
+        before=${log%%"$kind"*} answered=${kind%f}
+        expect "there are requests '$kind'" test "$before" != "$log"
+        at+=($((${#before} + ${#answered})))
     done
-    for end in if iiif; do
-        before=${log%%"$end"*}
-        expect "there are requests '$end'" test "$before" != "$log"
-        at+=($((${#before} + ${#end} - 1)))
-    done
-    before=${log%i*}
-    at+=($((${#before} + 1)))
-    for n in "${at[@]}"; do
-        kill -0 "$second" 2>/dev/null || { serve "$real" && second=$server; }
-        peer "$real" log "$n"
-        quiet "${run[@]}" --rpc "127.0.0.1:$port"
+    for n in "${at[@]}" "$(last_get)"; do
+        silent_at "$n" "${run[@]}"
         one_int
         no_parts
         no_peer
@@ -184,15 +189,10 @@ if [[ ! ${REAP_EMULATED-} ]]; then
     done
 
     # two models at once: said once all the same
-    peer "$real" log 0
     against=(eval "$TINY" --against "$TINY" --text "$TEXT/code/lexer.txt" -t 1 --ctx 256 -o against.json -q)
-    ok "${against[@]}" --rpc "127.0.0.1:$port"
-    no_peer
+    requests_of "${against[@]}"
     rm against.json
-    log=$(<log)
-    before=${log%i*}
-    peer "$real" log $((${#before} + 1))
-    quiet "${against[@]}" --rpc "127.0.0.1:$port"
+    silent_at "$(last_get)" "${against[@]}"
     stops against.json
     no_peer
     port=$real

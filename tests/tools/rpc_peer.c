@@ -43,6 +43,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 struct link {
     int from, to;
+    bool counts; /* what passes is requests */
 };
 
 static bool pass(const struct link *l, uint64_t n)
@@ -55,15 +56,6 @@ static bool pass(const struct link *l, uint64_t n)
         n -= (uint64_t)got;
     }
     return true;
-}
-
-static void *responses(void *ud)
-{
-    struct link *l = ud;
-    (void)pass(l, UINT64_MAX);
-    shutdown(l->to, SHUT_WR);
-    free(l);
-    return NULL;
 }
 
 static bool goes_on(unsigned char command)
@@ -79,9 +71,8 @@ static bool goes_on(unsigned char command)
     return on;
 }
 
-static void *requests_of(void *ud)
+static void pass_requests(const struct link *l)
 {
-    struct link *l = ud;
     unsigned char head[HEAD];
     while (recv(l->from, head, HEAD, MSG_WAITALL) == HEAD) {
         uint64_t n = 0;
@@ -90,29 +81,44 @@ static void *requests_of(void *ud)
         while (!goes_on(head[0]))
             pause();
         if (send(l->to, head, HEAD, MSG_NOSIGNAL) != HEAD || !pass(l, n))
-            break;
+            return;
     }
+}
+
+static void *one_way(void *ud)
+{
+    struct link *l = ud;
+    if (l->counts)
+        pass_requests(l);
+    else
+        (void)pass(l, UINT64_MAX);
     shutdown(l->to, SHUT_WR);
     free(l);
     return NULL;
+}
+
+static void begin(int from, int to, bool counts)
+{
+    struct link *l = malloc(sizeof *l);
+    pthread_t t;
+    if (!l)
+        exit(1);
+    *l = (struct link){from, to, counts};
+    if (pthread_create(&t, NULL, one_way, l) || pthread_detach(t))
+        exit(1);
 }
 
 static void link_up(int fd)
 {
     struct sockaddr_in a = {
         .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    struct link *there = malloc(sizeof *there), *back = malloc(sizeof *back);
     int s = socket(AF_INET, SOCK_STREAM, 0), at_once = 1;
-    pthread_t t;
-    if (!there || !back || s < 0 || connect(s, (struct sockaddr *)&a, sizeof a) ||
+    if (s < 0 || connect(s, (struct sockaddr *)&a, sizeof a) ||
         setsockopt(s, IPPROTO_TCP, TCP_NODELAY, &at_once, sizeof at_once) ||
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &at_once, sizeof at_once))
         exit(1);
-    *there = (struct link){fd, s};
-    *back = (struct link){s, fd};
-    if (pthread_create(&t, NULL, requests_of, there) || pthread_detach(t) ||
-        pthread_create(&t, NULL, responses, back) || pthread_detach(t))
-        exit(1);
+    begin(fd, s, true);
+    begin(s, fd, false);
 }
 
 int main(int argc, char **argv)
