@@ -1611,6 +1611,11 @@ value reversed(self v)
     return generated(std::move(all));
 }
 
+value escaped(self v, const func_args &)
+{
+    return is_markup(v) ? v : safe(escape_html(str(v)));
+}
+
 value default_of(self v, const func_args &a)
 {
     if (!is(v, kind::undefined) && !(flag(a, 1, "boolean") && !is_true(v)))
@@ -1639,8 +1644,8 @@ const struct {
     {"d", default_of},
     {"default", default_of},
     {"dictsort", sorted_pairs},
-    {"e", RUN(is_markup(v) ? v : safe(escape_html(str(v))))},
-    {"escape", RUN(is_markup(v) ? v : safe(escape_html(str(v))))},
+    {"e", escaped},
+    {"escape", escaped},
     {"first", RUN(edge(v, false))},
     {"float", to_float},
     {"indent", indented},
